@@ -1,0 +1,98 @@
+package retrytopics
+
+import (
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// The headers that Redeliver writes, all values UTF-8 text. [State] says what
+// they mean. They are overwritten on every copy, never appended to.
+const (
+	HeaderID              = "redeliver-id"
+	HeaderOriginTopic     = "redeliver-origin-topic"
+	HeaderOriginPartition = "redeliver-origin-partition"
+	HeaderOriginOffset    = "redeliver-origin-offset"
+	HeaderOriginTimestamp = "redeliver-origin-timestamp"
+	HeaderGroup           = "redeliver-group"
+	HeaderAttempt         = "redeliver-attempt"
+	HeaderCounts          = "redeliver-counts"
+	HeaderDue             = "redeliver-due"
+	HeaderHopDue          = "redeliver-hop-due"
+	HeaderFirstFailed     = "redeliver-first-failed"
+	HeaderHeld            = "redeliver-held-ms"
+	HeaderClass           = "redeliver-class"
+	HeaderError           = "redeliver-error"
+	HeaderHistory         = "redeliver-history"
+	HeaderReason          = "redeliver-reason"
+	HeaderReplays         = "redeliver-replays"
+)
+
+// The headers that producers set and Redeliver only reads. They travel with
+// the user's headers, in their place.
+const (
+	HeaderJobType     = "redeliver-job-type"
+	HeaderJobUser     = "redeliver-job-user"
+	HeaderJobProject  = "redeliver-job-project"
+	HeaderJobTenant   = "redeliver-job-tenant"
+	HeaderJobPriority = "redeliver-job-priority" // 0 to 9
+)
+
+const (
+	headerPrefix = "redeliver-"
+	ownHeaders   = 17 // how many of the first group there are
+)
+
+// IsOwnHeader says whether Redeliver writes the header. Job headers are not
+// among them, and neither is an unknown name that happens to begin with
+// "redeliver-": both are the user's and travel unchanged.
+func IsOwnHeader(key string) bool {
+	if !strings.HasPrefix(key, headerPrefix) {
+		return false
+	}
+	switch key {
+	case HeaderID, HeaderOriginTopic, HeaderOriginPartition, HeaderOriginOffset, HeaderOriginTimestamp,
+		HeaderGroup, HeaderAttempt, HeaderCounts, HeaderDue, HeaderHopDue, HeaderFirstFailed, HeaderHeld,
+		HeaderClass, HeaderError, HeaderHistory, HeaderReason, HeaderReplays:
+		return true
+	}
+	return false
+}
+
+// IsCopy says whether the record's headers are those of a copy in a retry or
+// dead-letter topic. Whether to believe that depends on where the record
+// stands: on a source topic anybody can write them, and [Fresh] ignores them.
+func IsCopy(r *kgo.Record) bool {
+	for i := range r.Headers {
+		if r.Headers[i].Key == HeaderGroup {
+			return true
+		}
+	}
+	return false
+}
+
+// UserHeaders returns the headers without those that Redeliver writes, in
+// their order, with their duplicates and null values. The result shares the
+// argument's memory where nothing or only a tail had to go, and must not be
+// changed in place; appending to it is safe.
+func UserHeaders(headers []kgo.RecordHeader) []kgo.RecordHeader {
+	user := 0
+	for user < len(headers) && !IsOwnHeader(headers[user].Key) {
+		user++
+	}
+	for i := user; i < len(headers); i++ {
+		if !IsOwnHeader(headers[i].Key) {
+			return appendUserHeaders(make([]kgo.RecordHeader, 0, len(headers)-1), headers)
+		}
+	}
+	return headers[:user:user]
+}
+
+func appendUserHeaders(dst, headers []kgo.RecordHeader) []kgo.RecordHeader {
+	for i := range headers {
+		if !IsOwnHeader(headers[i].Key) {
+			dst = append(dst, headers[i])
+		}
+	}
+	return dst
+}

@@ -1,0 +1,155 @@
+package retrytopics
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redeliver/redeliver/classify"
+)
+
+// Defaults and bounds of a [Policy].
+const (
+	// NoRetries as MaxRetries says that the first failure is the last.
+	NoRetries = -1
+	// DefaultMaxRetries holds for every strategy but Tiered.
+	DefaultMaxRetries = 5
+	// DefaultMinDelay keeps every strategy but Immediate from spinning.
+	DefaultMinDelay = 100 * time.Millisecond
+	// DefaultMaxDelay bounds what a strategy may ask for.
+	DefaultMaxDelay = time.Minute
+	// DefaultInPlaceDelay is the pause between tries on the spot.
+	DefaultInPlaceDelay = 50 * time.Millisecond
+	// MaxRetryAfter bounds the delay that a failure itself asks for.
+	MaxRetryAfter = time.Hour
+	// JitterShare is the most by which jitter lengthens a delay.
+	JitterShare = 0.25
+
+	maxMaxRetries = 10_000
+	maxTiers      = 32
+	maxTier       = 30 * 24 * time.Hour
+	maxInPlace    = 100
+)
+
+// DefaultTiers returns 1s, 10s, 60s.
+func DefaultTiers() []time.Duration {
+	return []time.Duration{time.Second, 10 * time.Second, time.Minute}
+}
+
+// Policy says how often and after which delays a failed record is tried
+// again. Its zero value is a good one: tiers of 1s, 10s and 60s, one retry on
+// each, with jitter, and no limit on the total time.
+//
+// A Policy is plain data; [Policy.Compile] checks it and makes it fast.
+type Policy struct {
+	// Strategy gives the delay before each retry. Defaults to Tiered.
+	Strategy Strategy
+	// Tiers are the delays for which there are topics, ascending, each a
+	// whole number of milliseconds, at most 30 days and at most 32 of them.
+	// The delays of every strategy travel over them. Defaults to 1s, 10s, 60s.
+	Tiers []time.Duration
+	// AutoTiers makes one tier for each distinct delay that the strategies
+	// can ask for, instead of Tiers. With Tiered those are the default tiers.
+	AutoTiers bool
+	// MaxRetries bounds the retries, those on the spot included: a record is
+	// attempted at most 1 + MaxRetries times. 0 means the default, NoRetries
+	// none; at most 10,000. Defaults to the number of tiers for Tiered, else
+	// to 5, in both cases plus InPlace.Max.
+	MaxRetries int
+	// MinDelay is the shortest delay of every strategy but Immediate.
+	// Defaults to 100ms, or to the shortest tier if that is shorter.
+	MinDelay time.Duration
+	// MaxDelay is the longest delay that a strategy may ask for; jitter comes
+	// on top of it and Retry-After is not bound by it. Defaults to 60s, or to
+	// the longest tier of a Tiered policy if that is longer.
+	MaxDelay time.Duration
+	// NoJitter turns jitter off. With jitter every delay grows by up to 25 %,
+	// never shrinks.
+	NoJitter bool
+	// TotalTimeout ends retrying at the first failure that comes later than
+	// this after the first one; time for which the record was held by pauses
+	// does not count. 0 means never.
+	TotalTimeout time.Duration
+	// InPlace are quick tries on the spot before the first hop.
+	InPlace InPlace
+	// Overrides change the policy for some failures; the first that matches
+	// holds. Each has its own count of attempts.
+	Overrides []Override
+}
+
+// InPlace describes quick tries on the spot, before a record first travels.
+// They are attempts and are counted as such.
+type InPlace struct {
+	// Max is the number of such tries, at most 100. Defaults to none.
+	Max int
+	// Delay between them. Defaults to 50ms.
+	Delay time.Duration
+}
+
+// Override is what differs from the policy for the failures that it matches:
+// all of Class, Status and Topic that are set must agree, and at least one
+// must be set. What it leaves out is the policy's.
+//
+// An override that names a class or a status retries it even where the class
+// is not retriable by itself.
+type Override struct {
+	Class  classify.Class // None: any
+	Status int            // HTTP status, 0: any
+	Topic  string         // origin topic, "": any
+
+	// Strategy defaults to the policy's.
+	Strategy Strategy
+	// MaxRetries as in Policy. 0 means the policy's where Strategy is left
+	// out, else the default of the strategy.
+	MaxRetries int
+	// MinDelay and MaxDelay default to the policy's.
+	MinDelay, MaxDelay time.Duration
+	// NoJitter turns jitter off for these failures.
+	NoJitter bool
+	// TotalTimeout defaults to the policy's; negative: none.
+	TotalTimeout time.Duration
+}
+
+// Name identifies the override in the redeliver-counts header and to people:
+// the parts that it matches on, such as "rate_limited", "409", "topic:orders"
+// or "network+topic:orders". It does not depend on the override's place in the
+// list, so that counts survive when the list is reordered.
+func (o Override) Name() string {
+	var parts []string
+	if o.Class != classify.None {
+		parts = append(parts, o.Class.String())
+	}
+	if o.Status != 0 {
+		parts = append(parts, strconv.Itoa(o.Status))
+	}
+	if o.Topic != "" {
+		parts = append(parts, "topic:"+o.Topic)
+	}
+	return strings.Join(parts, "+")
+}
+
+// matches says whether the override holds for a failure of a record whose
+// origin is the topic.
+func (o Override) matches(f Failed, topic string) bool {
+	return (o.Class == classify.None || o.Class == f.Class) &&
+		(o.Status == 0 || o.Status == f.Status) &&
+		(o.Topic == "" || o.Topic == topic)
+}
+
+// A FieldError is one thing that is wrong with a [Policy]. [Policy.Compile]
+// joins all of them; errors.As finds the first.
+type FieldError struct {
+	// Field is the path of the setting as config.yaml spells it, below
+	// "retry": "max_delay", "tiers[1]", "overrides[0].max_retries".
+	Field string
+	// Problem says what is wrong and what would be right.
+	Problem string
+}
+
+// Error implements error.
+func (e *FieldError) Error() string { return "retry." + e.Field + ": " + e.Problem }
+
+func fieldErrorf(field, format string, args ...any) *FieldError {
+	return &FieldError{Field: field, Problem: fmt.Sprintf(format, args...)}
+}

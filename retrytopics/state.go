@@ -1,0 +1,165 @@
+package retrytopics
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/redeliver/redeliver/classify"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// State is what a copy of a record carries in its redeliver-* headers. Times
+// travel in milliseconds.
+//
+// A State is plain data. Its zero value is that of a record of which nothing
+// is known; begin with [Fresh] or [Decode].
+type State struct {
+	// ID is the record's identity on every attempt, hop and replay:
+	// topic/partition/offset of the origin, see [FormatID].
+	ID string
+	// Topic, Partition, Offset and Timestamp say where the record first stood.
+	Topic     string
+	Partition int32
+	Offset    int64
+	Timestamp time.Time
+	// Group is the consumer group that the record is retried for.
+	Group string
+	// Attempt is the number of attempts made so far.
+	Attempt int
+	// Counts are the attempts that overrides were charged with.
+	Counts Counts
+	// Due is when the next attempt may start; zero: at once. It is rounded up
+	// to the millisecond on its way.
+	Due time.Time
+	// HopDue is when the tier that holds this copy lets it go. Rounded like Due.
+	HopDue time.Time
+	// FirstFailed is when an attempt first failed; zero: none has.
+	FirstFailed time.Time
+	// Held is for how long since then the record was held by pauses.
+	Held time.Duration
+	// Class and Error are of the last failure. Error is "<type>: <message>" of
+	// the innermost cause; at most 1 KiB of it travels.
+	Class classify.Class
+	Error string
+	// History lists the failed attempts, newest last. The oldest give way when
+	// the headers would grow too large.
+	History []Try
+	// Reason says why the record is a dead letter; "" when it is none.
+	Reason Reason
+	// Replays is how often the record was put back from the dead letters.
+	Replays int
+}
+
+// Reason says why a record became a dead letter.
+type Reason string
+
+// The reasons.
+const (
+	ReasonExhausted    Reason = "exhausted"     // no retries were left
+	ReasonNotRetriable Reason = "not_retriable" // the class is not retried
+	ReasonTimeout      Reason = "timeout"       // retried for longer than the total timeout
+	ReasonRequested    Reason = "requested"     // the handler said so
+	ReasonUndecodable  Reason = "undecodable"   // a typed decoder could not read the value
+	ReasonReplayLimit  Reason = "replay_limit"  // replayed too often
+	ReasonBehind       Reason = "behind"        // waited behind a dead letter of its key
+)
+
+// Reasons returns all of them.
+func Reasons() []Reason {
+	return []Reason{ReasonExhausted, ReasonNotRetriable, ReasonTimeout, ReasonRequested, ReasonUndecodable, ReasonReplayLimit, ReasonBehind}
+}
+
+// maxIDSize bounds the ids that are believed: a namespace, the longest topic
+// name and two numbers fit twice over.
+const maxIDSize = 512
+
+// Fresh begins the state of a record read from a source topic. Of headers that
+// are ours it believes only the id and the number of replays, which a replay
+// to the source topic leaves; nobody parks or exhausts a record from outside.
+// namespace sets the ids of this pipeline apart, "" for none.
+func Fresh(r *kgo.Record, namespace string) State {
+	s := State{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Timestamp: r.Timestamp}
+	for i := range r.Headers {
+		switch h := &r.Headers[i]; h.Key {
+		case HeaderID:
+			if believable(h.Value) {
+				s.ID = string(h.Value)
+			}
+		case HeaderReplays:
+			if n, err := strconv.ParseInt(string(h.Value), 10, 32); err == nil && n >= 0 {
+				s.Replays = int(n)
+			}
+		}
+	}
+	if s.ID == "" {
+		s.ID = FormatID(namespace, r.Topic, r.Partition, r.Offset)
+	}
+	return s
+}
+
+// Replayed puts the record back to work at now: due at once, with counts,
+// first failure, held time and attempts afresh, one replay more, and its
+// history kept.
+func (s State) Replayed(now time.Time) State {
+	s.Attempt, s.Counts, s.FirstFailed, s.Held = 0, nil, time.Time{}, 0
+	s.Due, s.HopDue, s.Reason = now, time.Time{}, ""
+	s.Replays++
+	return s
+}
+
+// FormatID makes the id of a record that has none: "topic/partition/offset",
+// or "namespace:topic/partition/offset". Topic names contain neither ':' nor
+// '/', so that no two records share an id.
+func FormatID(namespace, topic string, partition int32, offset int64) string {
+	buf := make([]byte, 0, len(namespace)+len(topic)+len(":/2147483647/9223372036854775807"))
+	if namespace != "" {
+		buf = append(append(buf, namespace...), ':')
+	}
+	buf = append(append(buf, topic...), '/')
+	buf = append(strconv.AppendInt(buf, int64(partition), 10), '/')
+	return string(strconv.AppendInt(buf, offset, 10))
+}
+
+// ParseID takes an id that [FormatID] made apart.
+func ParseID(id string) (namespace, topic string, partition int32, offset int64, err error) {
+	rest := id
+	if i := strings.LastIndexByte(id, ':'); i >= 0 {
+		namespace, rest = id[:i], id[i+1:]
+	}
+	topic, numbers, ok := strings.Cut(rest, "/")
+	first, second, ok2 := strings.Cut(numbers, "/")
+	p, errP := strconv.ParseInt(first, 10, 32)
+	o, errO := strconv.ParseInt(second, 10, 64)
+	if !ok || !ok2 || topic == "" || errP != nil || errO != nil || p < 0 || o < 0 {
+		return "", "", 0, 0, fmt.Errorf("id %q: want topic/partition/offset, as in orders/3/1042", id)
+	}
+	return namespace, topic, int32(p), o, nil
+}
+
+// ValidNamespace says what is wrong with an id namespace.
+func ValidNamespace(namespace string) error {
+	const limit = 64
+	if len(namespace) > limit || !printable(namespace) || strings.ContainsAny(namespace, ":/ ") {
+		return fmt.Errorf("%q: want at most %d printable characters without space, ':' or '/'", namespace, limit)
+	}
+	return nil
+}
+
+// believable bounds an id that came from outside: it becomes an HTTP header
+// and a key.
+func believable(id []byte) bool {
+	return len(id) > 0 && len(id) <= maxIDSize && printable(string(id))
+}
+
+// printable: valid UTF-8 without control characters.
+func printable(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] < 0x20 || s[i] == 0x7f {
+			return false
+		}
+	}
+	return utf8.ValidString(s)
+}
