@@ -9,20 +9,19 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redeliver/redeliver/classify"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// A HeaderError is one header of a copy that is missing or cannot be read.
+// A DamagedHeaderError is one header of a copy that is missing or cannot be read.
 // [Decode] joins all of them.
-type HeaderError struct {
+type DamagedHeaderError struct {
 	Header  string
 	Value   string // "" when missing; at most 64 bytes of it
 	Problem string
 }
 
 // Error implements error.
-func (e *HeaderError) Error() string {
+func (e *DamagedHeaderError) Error() string {
 	if e.Value == "" {
 		return e.Header + ": " + e.Problem
 	}
@@ -33,7 +32,7 @@ func (e *HeaderError) Error() string {
 // dead-letter topic. Of a header that stands there more than once the last
 // counts.
 //
-// The error joins one [*HeaderError] for each header that is damaged, or
+// The error joins one [*DamagedHeaderError] for each header that is damaged, or
 // missing where every copy has it. The State is then still as good as can be:
 // what could be read is in it; the origin is taken from the id or the id from
 // the origin, and, where both are gone, they are the copy's own position;
@@ -54,7 +53,7 @@ type decoder struct {
 }
 
 func (d *decoder) wrong(key string, value []byte, problem string) {
-	d.problems = append(d.problems, &HeaderError{Header: key, Value: cutText(string(value), 64), Problem: problem})
+	d.problems = append(d.problems, &DamagedHeaderError{Header: key, Value: cutText(string(value), 64), Problem: problem})
 }
 
 func (d *decoder) header(h *kgo.RecordHeader) {
@@ -192,7 +191,7 @@ func (d *decoder) complete(r *kgo.Record) {
 }
 
 func (d *decoder) told(key string) bool {
-	return slices.ContainsFunc(d.problems, func(err error) bool { return err.(*HeaderError).Header == key })
+	return slices.ContainsFunc(d.problems, func(err error) bool { return err.(*DamagedHeaderError).Header == key })
 }
 
 // sharedTopic is the topic as a string. Most ids contain it already.
