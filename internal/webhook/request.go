@@ -1,0 +1,166 @@
+package webhook
+
+import (
+	"encoding/base64"
+	"maps"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/redeliver/redeliver/consumer"
+)
+
+// idempotencyKey is the Idempotency-Key header, in lower case on purpose: Go's transport takes a POST whose header map
+// has the entry "Idempotency-Key" for one that it may send again by itself when a kept-alive connection breaks, and
+// then one attempt would be two calls. Header names have no case in HTTP. What the transport still repeats are
+// requests of which it wrote not a single byte.
+const idempotencyKey = "idempotency-key"
+
+// kafkaHeader begins the name of each header that carries one of the record's own headers.
+const kafkaHeader = "Kafka-Header-"
+
+// delivery is one attempt of one record.
+type delivery struct {
+	id        string
+	topic     string
+	partition int32
+	offset    int64
+	key       []byte
+	value     []byte
+	headers   []consumer.Header
+	attempt   int
+	group     string
+	pipeline  string
+}
+
+func deliveryOf(r *consumer.Record) delivery {
+	return delivery{
+		id:        r.ID(),
+		topic:     r.Topic,
+		partition: r.Partition,
+		offset:    r.Offset,
+		key:       r.Key,
+		value:     r.Value,
+		headers:   r.Headers,
+		attempt:   r.Attempt(),
+		group:     r.Group(),
+		pipeline:  r.Pipeline(),
+	}
+}
+
+// recordHeader is the header of a request that carries one record.
+func (w *Webhook) recordHeader(d delivery) http.Header {
+	h := make(http.Header, len(w.headers)+12+len(d.headers))
+	maps.Copy(h, w.headers)
+	h["Redeliver-Id"] = []string{legal(d.id)}
+	h["Redeliver-Topic"] = []string{d.topic}
+	h["Redeliver-Partition"] = []string{strconv.FormatInt(int64(d.partition), 10)}
+	h["Redeliver-Offset"] = []string{strconv.FormatInt(d.offset, 10)}
+	h["Redeliver-Attempt"] = []string{strconv.Itoa(d.attempt)}
+	h["Redeliver-Group"] = []string{legal(d.group)}
+	h["Redeliver-Pipeline"] = []string{legal(d.pipeline)}
+	h[idempotencyKey] = []string{legal(d.id)}
+	if d.key != nil {
+		h["Redeliver-Key"] = []string{base64.StdEncoding.EncodeToString(d.key)}
+	}
+	if d.value == nil {
+		h["Redeliver-Null"] = []string{"true"}
+	}
+	for _, own := range d.headers {
+		w.addOwn(h, own)
+	}
+	return h
+}
+
+// addOwn adds one of the record's own headers, where name and value are legal in HTTP: names as they are, so that
+// duplicates are repeated lines in their order, values without control characters. Spaces around a value do not
+// survive HTTP. A trace goes on under its standard name too, and content-type names the type of the body unless the
+// configuration does.
+func (w *Webhook) addOwn(h http.Header, own consumer.Header) {
+	value := string(own.Value)
+	if !legalName(own.Key) || !legalValue(value) {
+		return
+	}
+	h[kafkaHeader+own.Key] = append(h[kafkaHeader+own.Key], value)
+	switch http.CanonicalHeaderKey(own.Key) {
+	case "Traceparent":
+		if legalTraceparent(value) {
+			h["Traceparent"] = []string{value}
+		}
+	case "Tracestate":
+		h["Tracestate"] = []string{value}
+	case "Content-Type":
+		if _, configured := w.config.header("Content-Type"); !configured && value != "" {
+			h["Content-Type"] = []string{value}
+		}
+	}
+}
+
+// batchRequestHeader is the header of a request that carries the records of one pipeline.
+func (w *Webhook) batchRequestHeader(d delivery) http.Header {
+	h := make(http.Header, len(w.headers)+2)
+	maps.Copy(h, w.headers)
+	h["Redeliver-Group"] = []string{legal(d.group)}
+	h["Redeliver-Pipeline"] = []string{legal(d.pipeline)}
+	return h
+}
+
+// legal returns s, or s percent-encoded where it may not stand in a header: a group's name may hold anything.
+func legal(s string) string {
+	if legalValue(s) {
+		return s
+	}
+	return url.PathEscape(s)
+}
+
+// legalName reports whether s is a token of RFC 9110, 5.6.2.
+func legalName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
+		case c == '!', c == '#', c == '$', c == '%', c == '&', c == '\'', c == '*', c == '+', c == '-', c == '.',
+			c == '^', c == '_', c == '`', c == '|', c == '~':
+		default:
+			return false
+		}
+	}
+	return s != ""
+}
+
+// legalValue reports whether s may be a field value of RFC 9110, 5.5: no control character but the tab.
+func legalValue(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < ' ' && c != '\t') || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// legalTraceparent reports whether s is a traceparent of the W3C's Trace Context, version 00 or later: version, trace
+// id and parent id not all zero, and flags, in lower-case hexadecimal.
+func legalTraceparent(s string) bool {
+	if len(s) < 55 || s[2] != '-' || s[35] != '-' || s[52] != '-' || s[:2] == "ff" || (len(s) > 55 && s[:2] == "00") {
+		return false
+	}
+	return hex(s[:2]) && hex(s[3:35]) && hex(s[36:52]) && hex(s[53:55]) && !zeros(s[3:35]) && !zeros(s[36:52])
+}
+
+func hex(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+func zeros(s string) bool {
+	for i := range len(s) {
+		if s[i] != '0' {
+			return false
+		}
+	}
+	return true
+}
