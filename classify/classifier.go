@@ -1,0 +1,144 @@
+package classify
+
+import (
+	"fmt"
+	"time"
+)
+
+// A Classifier says what kind of failure an error is. It is immutable and safe
+// for concurrent use; a nil Classifier has the built-in rules alone.
+type Classifier struct {
+	rules []userRule
+}
+
+type userRule struct {
+	Rule
+	label string // as Failure.Rule tells it
+}
+
+// New returns a classifier that asks rules, in their order, before the built-in
+// rules. The slice is copied.
+func New(rules Rules) *Classifier {
+	c := &Classifier{}
+	for i, r := range rules {
+		if r.find != nil {
+			c.rules = append(c.rules, userRule{r, fmt.Sprintf("user rule %d: %s", i+1, r.name)})
+		}
+	}
+	return c
+}
+
+// Classify says what kind of failure err is and which rule decided. It never
+// fails and never panics, whatever err's own methods do: an error that no rule
+// knows, and one that panics when it is looked at, is [Transient]. A nil error
+// is no failure, with class [None].
+func (c *Classifier) Classify(err error) (f Failure) {
+	if err == nil {
+		return Failure{Rule: "no error"}
+	}
+	asking := "" // the user's rule that is being asked
+	defer func() {
+		if p := recover(); p != nil {
+			f = unreadable(err, asking, p)
+		}
+	}()
+
+	t := treeOf(err)
+	at, class, rule, ok := marked(t)
+	if !ok && c != nil {
+		at, class, rule, ok = c.user(t, &asking)
+	}
+	if !ok {
+		at, class, rule, ok = builtIn(t)
+	}
+	if !ok {
+		at, class, rule = 0, Transient, "default"
+	}
+	return Failure{
+		Class:      class,
+		Type:       fmt.Sprintf("%T", t[t.cause(at)].err),
+		Message:    err.Error(),
+		Rule:       rule,
+		Status:     t.status(),
+		RetryAfter: t.retryAfter(),
+	}
+}
+
+// Mark gives err a class that no rule can change: of several marks in a tree the
+// outermost counts. The text and the causes of err stay as they are.
+//
+// A caller that knows better than any rule uses it: what recovers a panic marks
+// it [System]. A nil err gives nil, and a c that is none of the seven classes
+// gives err unmarked.
+func Mark(err error, c Class) error {
+	if err == nil || !c.failure() {
+		return err
+	}
+	return &mark{err: err, class: c}
+}
+
+type mark struct {
+	err   error
+	class Class
+}
+
+func (m *mark) Error() string { return m.err.Error() }
+func (m *mark) Unwrap() error { return m.err }
+
+func marked(t tree) (at int, class Class, rule string, ok bool) {
+	for i := range t {
+		if m, ok := t[i].err.(*mark); ok {
+			return i, m.class, "marked " + m.class.String(), true
+		}
+	}
+	return 0, None, "", false
+}
+
+func (c *Classifier) user(t tree, asking *string) (at int, class Class, rule string, ok bool) {
+	for _, r := range c.rules {
+		*asking = r.label
+		if at, class, ok := r.find(t); ok {
+			return at, class, r.label, true
+		}
+	}
+	*asking = ""
+	return 0, None, "", false
+}
+
+// status returns the first HTTP status in the tree, 0 if there is none.
+func (t tree) status() int {
+	for i := range t {
+		if code := statusOf(t[i].err); code != 0 {
+			return code
+		}
+	}
+	return 0
+}
+
+// retryAfter returns the first wait that the tree asks for, 0 if none.
+func (t tree) retryAfter() time.Duration {
+	for i := range t {
+		if x, ok := t[i].err.(interface{ RetryAfter() time.Duration }); ok {
+			if wait := x.RetryAfter(); wait > 0 {
+				return wait
+			}
+		}
+	}
+	return 0
+}
+
+// unreadable is the failure of an error that cannot be looked at because one of
+// its methods, or a user's rule, panics: a nil pointer in an error, mostly. fmt
+// prints such a value without panicking itself.
+func unreadable(err error, asking string, p any) Failure {
+	why := fmt.Sprintf("default: a method of the error panicked: %v", p)
+	if asking != "" {
+		why = fmt.Sprintf("default: %s panicked: %v", asking, p)
+	}
+	return Failure{
+		Class:   Transient,
+		Type:    fmt.Sprintf("%T", err),
+		Message: fmt.Sprint(err),
+		Rule:    why,
+	}
+}

@@ -1,0 +1,60 @@
+package classify
+
+// sqlStates gives a class to single SQLSTATEs, where they differ from their
+// group. The codes with letters behind the group are PostgreSQL's
+// (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+var sqlStates = map[string]Class{
+	"42501": Authentication, // insufficient privilege
+	"57P04": Permanent,      // database dropped
+}
+
+// sqlGroups gives a class to the groups of SQLSTATEs, which their first two
+// characters name. Groups of successes and of a user's own RAISE are not here:
+// other rules may know more.
+var sqlGroups = map[string]struct {
+	class Class
+	name  string
+}{
+	"03": {Transient, "statement not yet complete"},
+	"08": {Network, "connection exception"},
+	"0A": {Permanent, "feature not supported"},
+	"21": {Validation, "cardinality violation"},
+	"22": {Validation, "data exception"},
+	"23": {Validation, "integrity constraint violation"},
+	// 25006, a write sent to a read-only server, is what a fail-over looks like.
+	"25": {Transient, "invalid transaction state"},
+	// A prepared statement that a connection pooler lost.
+	"26": {Transient, "invalid statement name"},
+	"28": {Authentication, "invalid authorization"},
+	"3D": {Permanent, "invalid catalog name"},
+	"3F": {Permanent, "invalid schema name"},
+	"40": {Transient, "transaction rollback"},
+	"42": {Permanent, "syntax error or access rule violation"},
+	"44": {Validation, "check option violation"},
+	"53": {System, "insufficient resources"},
+	"54": {Permanent, "program limit exceeded"},
+	"55": {Transient, "object not in prerequisite state"},
+	"57": {Transient, "operator intervention"},
+	"58": {System, "system error"},
+	"XX": {System, "internal error"},
+}
+
+func bySQLState(err error) (Class, string, bool) {
+	x, ok := err.(interface{ SQLState() string })
+	if !ok {
+		return None, "", false
+	}
+	state := x.SQLState()
+	if len(state) != 5 {
+		return None, "", false
+	}
+	group, ok := sqlGroups[state[:2]]
+	if !ok {
+		return None, "", false
+	}
+	class := group.class
+	if single, ok := sqlStates[state]; ok {
+		class = single
+	}
+	return class, "SQLSTATE " + state + " (" + group.name + ")", true
+}
