@@ -1,0 +1,225 @@
+package telemetry
+
+import (
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/redeliver/redeliver/breaker"
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+const (
+	// maxTopics bounds the topics of one pipeline that have series of their own.
+	maxTopics = 1000
+	// otherTopic stands for the topics beyond that. No topic of Kafka's can be mixed up with it as long as it is not
+	// itself called so; its counts are then added to it.
+	otherTopic = "other"
+	// sourceTier is the tier of what waits in source topics.
+	sourceTier = "source"
+)
+
+// Source gives a pipeline's counts; a consumer.Pipeline is one. Stats may be called concurrently.
+type Source interface{ Stats() consumer.Stats }
+
+// Collector is a [prometheus.Collector] over the pipelines of a process. It may be used concurrently.
+type Collector struct {
+	sources func() []Source
+}
+
+// NewCollector returns a collector over the pipelines that sources returns, which is asked at each scrape.
+func NewCollector(sources func() []Source) *Collector { return &Collector{sources: sources} }
+
+// NewRegistry returns a registry with the collector, and the metrics of the Go runtime, the process and the build.
+func NewRegistry(sources func() []Source) *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		NewCollector(sources),
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		collectors.NewBuildInfoCollector(),
+	)
+	return registry
+}
+
+// Describe sends the descriptions of all metrics.
+func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range descriptions {
+		ch <- d
+	}
+}
+
+// Collect reads the counts of every pipeline.
+func (c *Collector) Collect(ch chan<- prometheus.Metric) {
+	breakers := make(map[string]bool)
+	for _, source := range c.sources() {
+		s := source.Stats()
+		w := writer{ch: ch, pipeline: s.Pipeline}
+		w.attempts(s)
+		w.topics(s)
+		w.tiers(s)
+		w.deadLetters(s)
+		w.paused(s)
+		w.gauge(inFlight, float64(s.InFlight))
+		w.counter(routeFailures, float64(s.RouteFailures))
+		w.histogram(handlerSeconds, s.Handler)
+		w.histogram(commitSeconds, s.Commit)
+		w.gauge(healthScore, s.Score)
+		// Pipelines may share a breaker, and a series may be sent only once.
+		if name := s.Breaker.Dependency; name != "" && !breakers[name] {
+			breakers[name] = true
+			w.breaker(s.Breaker)
+		}
+	}
+}
+
+// writer sends the metrics of one pipeline, whose name is the first label of all but the breaker's.
+type writer struct {
+	ch       chan<- prometheus.Metric
+	pipeline string
+}
+
+func (w writer) counter(d *prometheus.Desc, v float64, labels ...string) {
+	w.ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, slices.Insert(labels, 0, w.pipeline)...)
+}
+
+func (w writer) gauge(d *prometheus.Desc, v float64, labels ...string) {
+	w.ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, slices.Insert(labels, 0, w.pipeline)...)
+}
+
+func (w writer) histogram(d *prometheus.Desc, h consumer.Histogram, labels ...string) {
+	buckets := make(map[float64]uint64, len(h.Bounds))
+	var sum uint64
+	for i, bound := range h.Bounds {
+		if i < len(h.Counts) {
+			sum += h.Counts[i]
+		}
+		buckets[bound] = sum
+	}
+	w.ch <- prometheus.MustNewConstHistogram(d, h.Total, h.Sum, buckets, slices.Insert(labels, 0, w.pipeline)...)
+}
+
+func (w writer) attempts(s consumer.Stats) {
+	for _, class := range append([]classify.Class{classify.None}, classify.Classes()...) {
+		w.counter(attempts, float64(s.Attempts[class]), class.String())
+	}
+}
+
+// topics sends the outcomes and the retention of each topic.
+func (w writer) topics(s consumer.Stats) {
+	var sums = make(map[string]*consumer.TopicStats)
+	var names []string
+	for _, t := range s.Topics {
+		name := t.Topic
+		if sums[name] == nil && len(names) >= maxTopics {
+			name = otherTopic
+		}
+		sum := sums[name]
+		if sum == nil {
+			sum = new(consumer.TopicStats)
+			sums[name] = sum
+			names = append(names, name)
+		}
+		for o, n := range t.Outcomes {
+			sum.Outcomes[o] += n
+		}
+		sum.RetentionLeft = earlier(sum.RetentionLeft, t.RetentionLeft)
+	}
+	for _, name := range names {
+		for o, n := range sums[name].Outcomes {
+			w.counter(records, float64(n), name, consumer.Outcome(o).String())
+		}
+		if left := sums[name].RetentionLeft; left != 0 {
+			w.gauge(retentionLeft, left.Seconds(), name)
+		}
+	}
+}
+
+// earlier returns the smaller of two times that are left, of which 0 says for ever.
+func earlier(a, b time.Duration) time.Duration {
+	if a == 0 || (b != 0 && b < a) {
+		return b
+	}
+	return a
+}
+
+// tiers sends what waits in each tier, over all topics of the tier.
+func (w writer) tiers(s consumer.Stats) {
+	sums := make(map[time.Duration]*consumer.TopicStats)
+	for _, t := range s.Topics {
+		sum := sums[t.Tier]
+		if sum == nil {
+			sum = new(consumer.TopicStats)
+			sums[t.Tier] = sum
+		}
+		sum.Backlog += t.Backlog
+		if !t.OldestDue.IsZero() && (sum.OldestDue.IsZero() || t.OldestDue.Before(sum.OldestDue)) {
+			sum.OldestDue = t.OldestDue
+		}
+		sum.Lateness = merged(sum.Lateness, t.Lateness)
+	}
+	for tier, sum := range sums {
+		if tier == 0 {
+			w.gauge(backlog, float64(sum.Backlog), sourceTier)
+			continue
+		}
+		name := retrytopics.Canonical(tier)
+		w.gauge(backlog, float64(sum.Backlog), name)
+		w.histogram(lateness, sum.Lateness, name)
+		if !sum.OldestDue.IsZero() {
+			w.gauge(oldestDue, s.At.Sub(sum.OldestDue).Seconds(), name)
+		}
+	}
+}
+
+// merged adds two histograms with the same bounds; one without bounds is empty.
+func merged(a, b consumer.Histogram) consumer.Histogram {
+	if len(a.Bounds) == 0 {
+		return b
+	}
+	if len(b.Bounds) == 0 {
+		return a
+	}
+	a.Counts = slices.Clone(a.Counts)
+	for i, n := range b.Counts {
+		a.Counts[i] += n
+	}
+	a.Sum += b.Sum
+	a.Total += b.Total
+	return a
+}
+
+func (w writer) deadLetters(s consumer.Stats) {
+	for _, d := range s.DeadLetters {
+		w.counter(deadLetters, float64(d.Count), d.Class.String(), string(d.Reason))
+	}
+}
+
+func (w writer) paused(s consumer.Stats) {
+	for _, reason := range pauseReasons {
+		w.gauge(paused, float64(s.Paused[reason]), reason.String())
+	}
+}
+
+// pauseReasons are the reasons that have a series, even when no partition is paused for them.
+var pauseReasons = []consumer.PauseReason{
+	consumer.PauseWindow, consumer.PauseDue, consumer.PauseBreaker, consumer.PauseOperator,
+	consumer.PauseOutage, consumer.PauseRoute, consumer.PauseTopic, consumer.PauseDataLoss,
+}
+
+// breaker sends 1 for the state that the breaker is in, and 0 for the others.
+func (w writer) breaker(s breaker.Snapshot) {
+	for _, state := range breakerStates {
+		var v float64
+		if s.State == state {
+			v = 1
+		}
+		w.ch <- prometheus.MustNewConstMetric(breakerState, prometheus.GaugeValue, v, s.Dependency, state.String())
+	}
+}
+
+var breakerStates = []breaker.State{breaker.Closed, breaker.Open, breaker.HalfOpen, breaker.ForcedOpen, breaker.Disabled}

@@ -1,0 +1,43 @@
+package telemetry
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// descriptions are all metrics of ours, in the contract's order.
+var descriptions []*prometheus.Desc
+
+var (
+	records = describe("redeliver_records_total",
+		"Records that were settled, by the topic they were read from and by outcome.", "pipeline", "topic", "outcome")
+	attempts = describe("redeliver_attempts_total",
+		"Attempts that ended, by class of failure; none is success.", "pipeline", "class")
+	handlerSeconds = describe("redeliver_handler_seconds",
+		"Duration of handler calls, in seconds.", "pipeline")
+	lateness = describe("redeliver_lateness_seconds",
+		"Time from when an attempt out of a tier was due to when it started, in seconds.", "pipeline", "tier")
+	inFlight = describe("redeliver_in_flight",
+		"Handler calls that are running.", "pipeline")
+	backlog = describe("redeliver_backlog",
+		"Records that wait in the assigned partitions of a tier's topics and are not settled; the tier source is the source topics.", "pipeline", "tier")
+	oldestDue = describe("redeliver_oldest_due_seconds",
+		"Time since the record that is due first in a tier became due, in seconds; below 0 when it becomes due only then. Absent when nothing waits.", "pipeline", "tier")
+	deadLetters = describe("redeliver_dead_letters_total",
+		"Records that were written to the dead-letter topic, by class of the last failure and by reason.", "pipeline", "class", "reason")
+	breakerState = describe("redeliver_breaker_state",
+		"1 for the state that the dependency's breaker is in, 0 for the other states.", "dependency", "state")
+	paused = describe("redeliver_paused",
+		"Assigned partitions that are paused, by reason; one that is paused for several reasons counts under each.", "pipeline", "reason")
+	routeFailures = describe("redeliver_route_failures_total",
+		"Writes of copies to retry and dead-letter topics that failed; the records are held and tried again.", "pipeline")
+	commitSeconds = describe("redeliver_commit_seconds",
+		"Duration of offset commits, in seconds.", "pipeline")
+	retentionLeft = describe("redeliver_retention_left_seconds",
+		"Time until the topic's retention deletes the oldest record that is not settled, in seconds. Absent when it never does.", "pipeline", "topic")
+	healthScore = describe("redeliver_health_score",
+		"Health of the pipeline, from 0 to 1.", "pipeline")
+)
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	d := prometheus.NewDesc(name, help, labels, nil)
+	descriptions = append(descriptions, d)
+	return d
+}
