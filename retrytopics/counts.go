@@ -27,7 +27,7 @@ const (
 	countInPlace = "in_place"
 
 	maxCounts     = 16
-	maxCountsText = 512
+	maxCountsText = 384
 	maxCountName  = 300
 )
 
@@ -117,7 +117,7 @@ func ParseCounts(text string) (Counts, error) {
 		counts = counts.Add(name, int(n))
 	}
 	if len(bad) > 0 {
-		return counts, fmt.Errorf("want entries like rate_limited=3, got %s", strings.Join(bad, ", "))
+		return counts, fmt.Errorf("want entries like rate_limited=3, got %s", cutText(strings.Join(bad, ", "), 128))
 	}
 	return counts, nil
 }

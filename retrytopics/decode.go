@@ -174,7 +174,7 @@ func (d *decoder) complete(r *kgo.Record) {
 		{HeaderAttempt, s.Attempt < 0},
 	} {
 		if missing.yes && !d.told(missing.key) {
-			d.wrong(missing.key, nil, "is missing")
+			d.wrong(missing.key, nil, "is missing or empty")
 		}
 	}
 	s.Attempt = max(s.Attempt, 0)

@@ -59,8 +59,20 @@ func (t *Try) append(dst []byte) []byte {
 
 // size bounds what append writes.
 func (t *Try) size() int {
-	const numbers = len("-9223372036854775808") * 3
-	return len(`{"n":,"at":,"ms":,"class":"","error":""}`) + numbers + jsonSize(t.Class) + jsonSize(cutText(t.Error, maxTryError))
+	return len(`{"n":,"at":,"ms":,"class":"","error":""}`) +
+		digits(int64(t.N)) + digits(t.At) + digits(t.Ms) + jsonSize(t.Class) + jsonSize(cutText(t.Error, maxTryError))
+}
+
+// digits is the number of bytes that n takes in decimal.
+func digits(n int64) int {
+	size := 1
+	if n < 0 {
+		size = 2
+	}
+	for n /= 10; n != 0; n /= 10 {
+		size++
+	}
+	return size
 }
 
 // appendJSONString quotes as JSON wants it and keeps everything readable that

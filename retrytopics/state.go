@@ -114,7 +114,8 @@ func (s State) Replayed(now time.Time) State {
 // or "namespace:topic/partition/offset". Topic names contain neither ':' nor
 // '/', so that no two records share an id.
 func FormatID(namespace, topic string, partition int32, offset int64) string {
-	buf := make([]byte, 0, len(namespace)+len(topic)+len(":/2147483647/9223372036854775807"))
+	var onStack [384]byte // enough for every legal name
+	buf := onStack[:0]
 	if namespace != "" {
 		buf = append(append(buf, namespace...), ':')
 	}

@@ -6,29 +6,33 @@ import (
 	"github.com/redeliver/redeliver/classify"
 )
 
-// Step is one attempt of a [Schedule.Timetable].
+// Step is one attempt of a [Schedule.Timetable]. Delays are without jitter
+// except Latest.
 type Step struct {
 	// Attempt counts from 1.
 	Attempt int `json:"attempt"`
-	// Delay before this attempt, without jitter.
+	// Delay before this attempt.
 	Delay time.Duration `json:"delay"`
 	// Latest is Delay with the most jitter.
 	Latest time.Duration `json:"latest"`
 	// InPlace says that the attempt is made on the spot.
 	InPlace bool `json:"in_place,omitempty"`
-	// Hops are the tiers travelled before this attempt, without jitter.
-	Hops []time.Duration `json:"hops"`
+	// Hops are the tiers travelled before this attempt, a copy for each.
+	Hops []time.Duration `json:"hops,omitempty"`
 	// Rest is what is waited out in the lane after the last hop.
 	Rest time.Duration `json:"rest"`
-	// Copies of the record made before this attempt, one for each hop.
+	// Copies is the number of hops up to and including those of this attempt.
 	Copies int `json:"copies"`
-	// Sum of all delays up to this attempt, without jitter.
+	// Sum of the delays up to this attempt.
 	Sum time.Duration `json:"sum"`
+	// End, on the last step, says why the record is a dead letter when this
+	// attempt fails too.
+	End Reason `json:"end,omitempty"`
 }
 
-// Timetable lists the attempts that a record gets which always fails with the
-// class: one step for a class that is not retried. Overrides that ask for a
-// status or a topic do not match; [Schedule.TimetableFor] knows those.
+// Timetable lists the attempts that a record gets which always fails at once
+// with the class: one step for a class that is not retried. Overrides that ask
+// for a status or a topic do not match; [Schedule.TimetableFor] knows those.
 func (s *Schedule) Timetable(class classify.Class) []Step {
 	return s.TimetableFor(Failed{Class: class}, "")
 }
@@ -36,30 +40,33 @@ func (s *Schedule) Timetable(class classify.Class) []Step {
 // TimetableFor is Timetable for a failure with a status or a Retry-After and a
 // record of the topic.
 func (s *Schedule) TimetableFor(f Failed, topic string) []Step {
+	start := time.Unix(1, 0) // any time will do, but the zero time means none
 	steps := []Step{{Attempt: 1}}
-	q := Question{Failed: f, Topic: topic}
+	q := Question{Failed: f, Topic: topic, FirstFailed: start}
 	for {
-		q.Attempts = len(steps)
-		q.U = 0
+		last := &steps[len(steps)-1]
+		q.Attempts, q.Now, q.U = last.Attempt, start.Add(last.Sum), 0
 		next := s.Next(q)
 		if next.Verdict != Retry && next.Verdict != TryInPlace {
+			last.End = next.Verdict.Reason()
 			return steps
 		}
 		q.U = 1
 		step := Step{
-			Attempt: q.Attempts + 1,
+			Attempt: last.Attempt + 1,
 			Delay:   next.Delay,
 			Latest:  s.Next(q).Delay,
 			InPlace: next.Verdict == TryInPlace,
 			Rest:    next.Delay,
-			Sum:     steps[len(steps)-1].Sum + next.Delay,
+			Copies:  last.Copies,
+			Sum:     last.Sum + next.Delay,
 		}
 		if step.InPlace {
 			q.InPlaceTries++
 		} else {
 			q.InPlaceTries = 0
 			step.Hops, step.Rest = s.Route(next.Delay)
-			step.Copies = len(step.Hops)
+			step.Copies += len(step.Hops)
 		}
 		q.Counts = next.Counts
 		steps = append(steps, step)

@@ -1,0 +1,70 @@
+package retrytopics_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+func TestTimetable(t *testing.T) {
+	s := schedule(t, retrytopics.Policy{Strategy: retrytopics.Exponential{}, MaxRetries: 3, InPlace: retrytopics.InPlace{Max: 1}})
+	ms := time.Millisecond
+	equal(t, s.Timetable(classify.Network), []retrytopics.Step{
+		{Attempt: 1},
+		{Attempt: 2, Delay: 50 * ms, Latest: 63 * ms, InPlace: true, Rest: 50 * ms, Sum: 50 * ms},
+		{Attempt: 3, Delay: time.Second, Latest: 1250 * ms, Hops: durations(t, "1s"), Copies: 1, Sum: 1050 * ms},
+		{Attempt: 4, Delay: 3 * time.Second, Latest: 3750 * ms, Hops: durations(t, "1s 1s"), Rest: time.Second, Copies: 3, Sum: 4050 * ms, End: "exhausted"},
+	})
+	equal(t, s.Timetable(classify.Validation), []retrytopics.Step{{Attempt: 1, End: "not_retriable"}})
+	s = schedule(t, retrytopics.Policy{TotalTimeout: time.Second})
+	equal(t, s.Timetable(classify.System), []retrytopics.Step{
+		{Attempt: 1},
+		{Attempt: 2, Delay: time.Second, Latest: 1250 * ms, Hops: durations(t, "1s"), Copies: 1, Sum: time.Second},
+		{Attempt: 3, Delay: 10 * time.Second, Latest: 12500 * ms, Hops: durations(t, "10s"), Copies: 2, Sum: 11 * time.Second, End: "timeout"},
+	})
+}
+
+func ExampleSchedule_Timetable() {
+	s, err := retrytopics.Policy{Strategy: retrytopics.Linear{}, Tiers: []time.Duration{time.Second, 4 * time.Second}}.Compile()
+	if err != nil {
+		panic(err)
+	}
+	for _, step := range s.Timetable(classify.Network) {
+		var hops []string
+		for _, hop := range step.Hops {
+			hops = append(hops, retrytopics.Canonical(hop))
+		}
+		fmt.Printf("attempt %d after %v over %q\n", step.Attempt, step.Sum, strings.Join(hops, "+"))
+	}
+	// Output:
+	// attempt 1 after 0s over ""
+	// attempt 2 after 1s over "1s"
+	// attempt 3 after 3.5s over "1s+1s"
+	// attempt 4 after 7.5s over "4s"
+	// attempt 5 after 13s over "4s+1s"
+	// attempt 6 after 20s over "4s+1s+1s"
+}
+
+func ExampleSchedule_Next() {
+	s, err := retrytopics.Policy{Overrides: []retrytopics.Override{
+		{Class: classify.RateLimited, Strategy: retrytopics.Fixed{Wait: 10 * time.Second}, MaxRetries: 20},
+	}}.Compile()
+	if err != nil {
+		panic(err)
+	}
+	state := retrytopics.State{ID: "orders/3/1042", Topic: "orders"}
+	state.Attempt++ // it failed
+	answer := s.Next(retrytopics.Question{
+		Failed:   retrytopics.Failed{Class: classify.RateLimited, Status: 429},
+		Topic:    state.Topic,
+		Attempts: state.Attempt,
+		Counts:   state.Counts,
+	})
+	state.Counts = answer.Counts
+	fmt.Println(answer.Verdict, answer.Delay, state.Counts)
+	// Output: retry 10s rate_limited=1
+}
