@@ -1,0 +1,219 @@
+package dlq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// Destination is where a replay writes the entries to: [OwnTier], [Source] or a [ToTopic].
+type Destination string
+
+const (
+	// OwnTier is the first retry topic of the entry's own consumer group: nobody else sees the record again. It is due at
+	// once, its attempts, counts, first failure and held time begin afresh, and its history is kept.
+	OwnTier Destination = "retry"
+	// Source is the topic that the record first stood in, in the same partition. Every consumer group that reads the topic
+	// gets the record again. Its id, its number of replays and its job headers are kept.
+	Source Destination = "source"
+)
+
+// ToTopic is any topic; the record's key says which partition. Headers are as for [Source].
+func ToTopic(topic string) Destination { return Destination(topicPrefix + topic) }
+
+const topicPrefix = "topic:"
+
+// ParseDestination reads "retry", "source" or "topic:NAME".
+func ParseDestination(text string) (Destination, error) {
+	d := Destination(text)
+	return d, d.check()
+}
+
+func (d Destination) check() error {
+	name, isTopic := strings.CutPrefix(string(d), topicPrefix)
+	switch {
+	case d == "", d == OwnTier, d == Source, isTopic && retrytopics.Legal(name) == name:
+		return nil
+	case isTopic:
+		return fmt.Errorf("destination %q: %q is no name of a topic", string(d), name)
+	}
+	return fmt.Errorf("destination %q: want retry, source or topic:NAME", string(d))
+}
+
+// keyed is the topic whose partitions are chosen by key, "" for none.
+func (d Destination) keyed() string {
+	name, _ := strings.CutPrefix(string(d), topicPrefix)
+	if name == string(d) {
+		return ""
+	}
+	return name
+}
+
+// router makes the record that puts an entry back to work.
+type router struct {
+	queue *Queue
+	to    Destination
+	set   []kgo.RecordHeader
+
+	partitions map[string]int              // by topic; 0: there is no such topic
+	tiers      map[[2]string]string        // by group and origin topic; "": none
+	topics     map[string]kadm.TopicDetail // all of the cluster, when tiers had to be looked for
+}
+
+func newRouter(q *Queue, to Destination, set []kgo.RecordHeader) (*router, error) {
+	if err := to.check(); err != nil {
+		return nil, err
+	}
+	for _, h := range set {
+		if retrytopics.IsOwnHeader(h.Key) {
+			return nil, fmt.Errorf("header %s is Redeliver's own and cannot be set", h.Key)
+		}
+		if h.Key == "" {
+			return nil, errors.New("a header to set has no name")
+		}
+	}
+	if to == "" {
+		to = OwnTier
+	}
+	return &router{queue: q, to: to, set: set, partitions: make(map[string]int), tiers: make(map[[2]string]string)}, nil
+}
+
+// unroutable says why an entry has to be left out, in words that are the same for all entries with the same trouble.
+type unroutable string
+
+func (u unroutable) Error() string { return string(u) }
+
+// copy makes the record. An unroutable error leaves the entry out, any other ends the replay.
+func (r *router) copy(ctx context.Context, e *Entry, now time.Time) (*kgo.Record, error) {
+	record := &kgo.Record{Key: e.Record.Key, Value: e.Record.Value, Timestamp: now, Partition: e.State.Partition}
+	headers := r.headers(e.Record.Headers)
+	switch {
+	case r.to.keyed() != "":
+		record.Topic = r.to.keyed()
+		record.Headers = sourceHeaders(headers, e)
+	case !e.OriginKnown():
+		return nil, unroutable("the headers do not say where the record came from: replay it with --to topic:NAME")
+	case r.to == Source:
+		record.Topic = e.State.Topic
+		record.Headers = sourceHeaders(headers, e)
+	default:
+		state := e.State.Replayed(now)
+		if state.Group == "" {
+			state.Group = r.queue.group
+		}
+		tier, err := r.tier(ctx, state.Group, state.Topic)
+		if err != nil {
+			return nil, err
+		}
+		record.Topic = tier
+		record.Headers = state.AppendHeaders(nil, headers, r.queue.headerLimit)
+	}
+	return record, r.check(ctx, record)
+}
+
+// check makes sure that the record's topic and partition are there, before a transaction fails on them.
+func (r *router) check(ctx context.Context, record *kgo.Record) error {
+	n, known := r.partitions[record.Topic]
+	if !known {
+		topic, err := describe(ctx, r.queue.admin, record.Topic)
+		if err != nil && !errors.Is(err, ErrNoTopic) {
+			return err
+		}
+		n = len(topic.Partitions)
+		r.partitions[record.Topic] = n
+	}
+	switch {
+	case n == 0:
+		return unroutable("topic " + record.Topic + " does not exist" + r.remedy())
+	case r.to.keyed() == "" && int(record.Partition) >= n:
+		return unroutable(fmt.Sprintf("topic %s has %d partitions, and the records come from partition %d%s", record.Topic, n, record.Partition, r.remedy()))
+	}
+	return nil
+}
+
+func (r *router) remedy() string {
+	if r.to == OwnTier {
+		return ": see `redeliver topics plan`"
+	}
+	return ""
+}
+
+// tier finds the group's first retry topic for records of a topic.
+func (r *router) tier(ctx context.Context, group, origin string) (string, error) {
+	if r.queue.tier != nil {
+		return r.queue.tier(origin), nil
+	}
+	if group == "" {
+		return "", unroutable("the headers do not say which consumer group the record is retried for")
+	}
+	key := [2]string{group, origin}
+	tier, known := r.tiers[key]
+	if !known {
+		if r.topics == nil {
+			topics, err := r.queue.admin.ListTopics(ctx)
+			if err != nil {
+				return "", fmt.Errorf("look for the retry topics of group %s: %w", group, err)
+			}
+			r.topics = topics
+		}
+		tier = shortestTier(r.topics, group, origin)
+		r.tiers[key] = tier
+	}
+	if tier == "" {
+		return "", unroutable(fmt.Sprintf("group %s has no retry topic for %s: see `redeliver topics plan`", group, origin))
+	}
+	return tier, nil
+}
+
+func shortestTier(topics kadm.TopicDetails, group, origin string) (tier string) {
+	names := retrytopics.Names{Group: group}
+	var shortest time.Duration
+	for name := range topics {
+		if source, delay, ok := names.Match(name); ok && source == origin && (tier == "" || delay < shortest) {
+			tier, shortest = name, delay
+		}
+	}
+	return tier
+}
+
+// headers are the entry's with those to set in them: in the place of the first of their name, without the others.
+func (r *router) headers(from []kgo.RecordHeader) []kgo.RecordHeader {
+	if len(r.set) == 0 {
+		return from
+	}
+	headers := make([]kgo.RecordHeader, 0, len(from)+len(r.set))
+	done := make([]bool, len(r.set))
+	for _, h := range from {
+		i := slices.IndexFunc(r.set, func(set kgo.RecordHeader) bool { return set.Key == h.Key })
+		switch {
+		case i < 0:
+			headers = append(headers, h)
+		case !done[i]:
+			headers, done[i] = append(headers, r.set[i]), true
+		}
+	}
+	for i, h := range r.set {
+		if !done[i] {
+			headers = append(headers, h)
+		}
+	}
+	return headers
+}
+
+// sourceHeaders are the user's, job headers among them, with what a source topic is believed.
+func sourceHeaders(headers []kgo.RecordHeader, e *Entry) []kgo.RecordHeader {
+	headers = slices.Clone(retrytopics.UserHeaders(headers))
+	if e.OriginKnown() {
+		headers = append(headers, kgo.RecordHeader{Key: retrytopics.HeaderID, Value: []byte(e.State.ID)})
+	}
+	return append(headers, kgo.RecordHeader{Key: retrytopics.HeaderReplays, Value: strconv.AppendInt(nil, int64(e.State.Replays)+1, 10)})
+}

@@ -1,0 +1,113 @@
+package dlq
+
+import (
+	"context"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Discard says what [Queue.Discard] does.
+type Discard struct {
+	// Filter selects the entries. The zero Filter selects all that are still to be dealt with. Entries that were replayed
+	// or discarded before are left as they are, whatever it says.
+	Filter Filter
+	// Reason is why, for the ledger.
+	Reason string
+	// By is who the ledger says it was. Defaults to user@host.
+	By string
+	// DryRun does everything but write.
+	DryRun bool
+	// Progress is called now and then, and at the end, by one goroutine at a time. It must not block.
+	Progress func(Progress)
+	// Entry is called with every entry that is discarded, or would be on a dry run, before that is written. It must not
+	// block.
+	Entry func(e Entry)
+}
+
+// Discard gives entries up: list, stats and replay leave them out from then on. The records stay in the topic. As
+// [Queue.Replay] does, it ends another replay or discard that is under way, and ends cleanly with ctx.
+func (q *Queue) Discard(ctx context.Context, d Discard) (Summary, error) {
+	summary := Summary{Run: newRun(time.Now()), DryRun: d.DryRun}
+	t, err := q.begin(ctx, order{
+		filter: d.Filter, doing: doingDiscard, counts: StatusDiscarded, by: d.By, run: summary.Run,
+		dryRun: d.DryRun, progress: d.Progress,
+	})
+	if err != nil {
+		return summary, err
+	}
+	defer t.end()
+	t.decide = func(_ context.Context, e *Entry, s *Summary) (*item, error) {
+		switch {
+		case e.Status == StatusReplayed:
+			s.Replayed++
+		case e.Status == StatusDiscarded:
+			s.Discarded++
+		case t.survey.wanted(e.Status):
+			if d.Entry != nil {
+				d.Entry(*e)
+			}
+			return t.item(e, nil, StatusDiscarded, d.Reason, true), nil
+		}
+		return nil, nil
+	}
+	return summary, t.run(ctx, &summary)
+}
+
+// order is what a call wants of a task.
+type order struct {
+	filter   Filter
+	doing    string
+	counts   Status
+	by       string
+	run      string
+	dryRun   bool
+	keyed    string
+	progress func(Progress)
+}
+
+// begin takes the queue over, unless it is a dry run, and fixes the range to go through.
+func (q *Queue) begin(ctx context.Context, o order) (*task, error) {
+	topic, err := q.describe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := o.filter.compile(topic.ID); err != nil {
+		return nil, err // before anybody is fenced for it
+	}
+	t := &task{limit: o.filter.Limit, progress: o.progress}
+	var l *ledger
+	if !o.dryRun {
+		self := Writer{Run: o.run, By: o.by, Doing: o.doing, At: time.Now()}
+		if self.By == "" {
+			self.By = whoami()
+		}
+		if t.writer, l, err = q.takeOver(ctx, topic, self, o.counts, o.keyed); err != nil {
+			return nil, err
+		}
+	}
+	if t.survey, err = q.survey(ctx, topic, o.filter, l); err != nil {
+		t.end()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *task) end() {
+	if t.writer != nil {
+		t.writer.close()
+	}
+}
+
+// item makes what an entry becomes.
+func (t *task) item(e *Entry, record *kgo.Record, status Status, reason string, work bool) *item {
+	i := &item{entry: e, copy: record, work: work}
+	if t.writer != nil {
+		to := ""
+		if record != nil {
+			to = record.Topic
+		}
+		i.mark = t.writer.mark(e, status, t.survey.ledger.now(), to, reason)
+	}
+	return i
+}

@@ -1,0 +1,33 @@
+// Package dlq works with dead letters: it makes them ([Letter]), and lists, counts, discards and replays them ([Queue]).
+//
+// A dead-letter topic is never changed. What became of its entries stands in its ledger, a compacted topic beside it
+// named [retrytopics.LedgerTopic], so that a second or an interrupted replay with any filter replays no entry twice.
+//
+// # Entries
+//
+// Records with one id, consumer group and number of replays are copies of one dead letter, which a crash between writing
+// and committing makes. They are one entry: it has the position and the time of its first copy, and what is said of it
+// in the ledger holds for all copies. A record that was replayed and died again is another entry.
+//
+// # The ledger
+//
+// Keys and values are text. A mark has the key
+//
+//	<topic id>/<partition>/<offset>
+//
+// with the dead-letter topic's id (base64url without padding, as Kafka's own tools print it) and the entry's position.
+// A topic that is deleted and made again has another id and starts clean. The value is JSON:
+//
+//	{"v":1,"status":"replayed","at":1763900000000,"by":"ann@host","run":"20251123-121320-5f1c",
+//	 "to":"orders.orders.retry-1s","id":"orders/3/1042","group":"orders","replays":0}
+//
+// status is open, replayed, discarded or replay_limit, at is in Unix ms, run names the call that wrote it, to the topic
+// that the entry was written to, reason why it was discarded; id, group and replays say whose copies the mark covers.
+// A tombstone takes back no mark; a mark with status open does.
+//
+// The key <topic id>/writer holds who writes to the ledger: {"v":1,"run":...,"by":...,"at":...,"doing":"replay"}.
+//
+// Readers read both topics with read_committed. Writers exclude each other by the transactional id
+// "redeliver.<dead-letter topic>": who begins fences the one before, reads the ledger to its end after that, and then
+// writes, copies and marks together in transactions.
+package dlq

@@ -1,0 +1,9 @@
+package dlq
+
+import "time"
+
+// SmallBatches makes transactions of n entries, so that few entries are many transactions.
+func SmallBatches(n int) Option { return func(q *Queue) { q.batch = n } }
+
+// Patience bounds how long a run that has to end waits for the brokers.
+func Patience(d time.Duration) Option { return func(q *Queue) { q.patience = d } }

@@ -1,0 +1,140 @@
+package dlq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+)
+
+// ErrFenced is what an error is ([errors.Is]) that ended a replay or a discard since another call, of this process or
+// another, began to write to the same queue. What was done until then is done and marked, the rest is not; the other
+// call has seen that. The error is a [*FencedError].
+var ErrFenced = errors.New("another call writes to the queue")
+
+// FencedError says who took the queue over.
+type FencedError struct {
+	Topic string // of the dead letters
+	By    Writer // the zero Writer when it is not known
+	Doing string // what was ended, replay or discard
+}
+
+func (e *FencedError) Error() string {
+	text := fmt.Sprintf("another %s of %s took over", orWord(e.By.Doing, "writer"), e.Topic)
+	if e.By.Run != "" {
+		text += fmt.Sprintf(", started %s by %s (run %s)", e.By.At.Format(time.DateTime), orWord(e.By.By, "somebody"), e.By.Run)
+	}
+	if e.Doing == doingReplay {
+		return text + "; nothing was replayed twice, and what this one did not get to is left to the other"
+	}
+	return text + "; what was not discarded is still open"
+}
+
+// Is reports whether target is ErrFenced.
+func (e *FencedError) Is(target error) bool { return target == ErrFenced }
+
+func orWord(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// fencing says whether the brokers refuse the writer and not only what it wrote.
+func fencing(err error) bool {
+	for _, code := range []error{kerr.ProducerFenced, kerr.InvalidProducerEpoch, kerr.InvalidTxnState, kerr.InvalidProducerIDMapping, kerr.OperationNotAttempted} {
+		if errors.Is(err, code) {
+			return true
+		}
+	}
+	return errors.Is(err, errEpochMoved)
+}
+
+// errEpochMoved: the client was given another producer epoch in the middle of a transaction, which ended it.
+var errEpochMoved = errors.New("the transaction was ended by the brokers")
+
+// findings are what a writer left behind that had to stop, read back from the ledger.
+type findings struct {
+	writer Writer // who writes now
+	marked int64  // entries that this run replayed or discarded
+	exact  bool   // marked is all of them
+}
+
+const (
+	announceTries   = 10 // until who fenced us has said who it is
+	announceBackoff = 100 * time.Millisecond
+)
+
+// aftermath finds out what became of a run that failed: a commit whose answer was lost may have happened, and who fenced
+// it has ended its transaction before it said so in the ledger.
+func (w *writer) aftermath(ctx context.Context, sent result) findings {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.queue.patience)
+	defer cancel()
+	var f findings
+	for range announceTries {
+		f = w.lookBack(ctx, sent.inDoubt)
+		if !fencing(sent.err) || f.writer.Run != w.self.Run || pause(ctx, announceBackoff) != nil {
+			break
+		}
+	}
+	return f
+}
+
+// lookBack reads what was written to the ledger since this run took over: all of it, or only who writes.
+func (w *writer) lookBack(ctx context.Context, all bool) findings {
+	found := findings{writer: w.self}
+	spans, err := spansOf(ctx, w.queue.admin, w.queue.Ledger(), time.Time{}, written)
+	if err != nil {
+		return found
+	}
+	if !all {
+		spans = slices.DeleteFunc(spans, func(s span) bool { return s.partition != writerPartition })
+	}
+	for i := range spans {
+		spans[i].from = max(spans[i].from, w.began[spans[i].partition])
+	}
+	reader, err := w.queue.ledgerReader(ctx, w.topicID)
+	if err != nil {
+		return found
+	}
+	l := newLedger()
+	l.writer = w.self
+	err = reader.read(ctx, l, spans)
+	found.writer, found.exact = l.writer, all && err == nil
+	for _, m := range l.marks {
+		if l.origin[m.from].run == w.self.Run && m.status == w.counts {
+			found.marked++
+		}
+	}
+	return found
+}
+
+// failure makes of an error of the brokers one that says what happened.
+func (w *writer) failure(cause error, f findings) error {
+	switch {
+	case f.writer.Run != w.self.Run:
+		return &FencedError{Topic: w.queue.topic, By: f.writer, Doing: w.self.Doing}
+	case errors.Is(cause, kerr.ProducerFenced):
+		return &FencedError{Topic: w.queue.topic, Doing: w.self.Doing}
+	case fencing(cause):
+		return fmt.Errorf("the brokers ended the transaction of this %s, as they do after %v: what it had done before is marked, run it again for the rest: %w", w.self.Doing, transactionTimeout, cause)
+	}
+	return fmt.Errorf("write to the brokers: %w; what was done before is marked, run it again for the rest", cause)
+}
+
+// whoami is who the ledger says did something, when the caller does not say: user@host.
+func whoami() string {
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if host, err := os.Hostname(); err == nil {
+		name += "@" + host
+	}
+	return name
+}

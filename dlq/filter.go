@@ -1,0 +1,150 @@
+package dlq
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// Filter selects entries: those that everything set in it holds for. The zero Filter selects all that are still to be
+// dealt with.
+type Filter struct {
+	// IDs selects by id: an entry's own, with or without its tag, or that of its origin. Empty: any.
+	IDs []string
+	// Class of the last failure. None: any.
+	Class classify.Class
+	// Reason of death. "": any.
+	Reason retrytopics.Reason
+	// Topic is the topic that the record first stood in. "": any.
+	Topic string
+	// Since and Until bound the time of death: not before Since, before Until. Zero: no bound.
+	Since, Until time.Time
+	// Key is the record's key, exactly. nil: any.
+	Key []byte
+	// Error matches the text of the last failure, "<type>: <message>". nil: any.
+	Error *regexp.Regexp
+	// Status selects by what became of the entries. Empty: [StatusOpen] and [StatusLimited], unless All.
+	Status []Status
+	// All selects by any status.
+	All bool
+	// Limit is the most entries. 0: no limit.
+	Limit int
+}
+
+// selector is a Filter made ready for one topic.
+type selector struct {
+	Filter
+	status    [statuses]bool
+	positions map[position]string // to the id as it was given
+	origins   map[string]bool
+	found     map[string]bool
+}
+
+// position is where a record stands in the dead-letter topic.
+type position struct {
+	partition int32
+	offset    int64
+}
+
+func (f Filter) compile(topicID kadm.TopicID) (*selector, error) {
+	if f.Limit < 0 {
+		return nil, fmt.Errorf("limit %d: want 0 for none, or more", f.Limit)
+	}
+	if !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until) {
+		return nil, fmt.Errorf("since %v is not before until %v: no entry can match", f.Since, f.Until)
+	}
+	s := &selector{Filter: f, found: make(map[string]bool)}
+	wanted := f.Status
+	switch {
+	case f.All:
+		wanted = Statuses()
+	case len(wanted) == 0:
+		wanted = []Status{StatusOpen, StatusLimited}
+	}
+	for _, status := range wanted {
+		if status >= statuses {
+			return nil, fmt.Errorf("unknown status %v", status)
+		}
+		s.status[status] = true
+	}
+	if len(f.IDs) > 0 {
+		s.positions, s.origins = make(map[position]string), make(map[string]bool)
+	}
+	for _, text := range f.IDs {
+		ref, err := parseReference(text)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case ref.origin != "":
+			s.origins[ref.origin] = true
+		case ref.tag == "" || ref.tag == topicTag(topicID):
+			s.positions[position{ref.partition, ref.offset}] = text
+		}
+	}
+	return s, nil
+}
+
+// match says whether an entry is selected, whatever its status.
+func (s *selector) match(e *Entry) bool {
+	switch {
+	case s.Class != classify.None && e.State.Class != s.Class,
+		s.Reason != "" && e.State.Reason != s.Reason,
+		s.Topic != "" && e.State.Topic != s.Topic,
+		!s.Since.IsZero() && e.At.Before(s.Since),
+		!s.Until.IsZero() && !e.At.Before(s.Until),
+		s.Key != nil && (e.Record.Key == nil || !bytes.Equal(e.Record.Key, s.Key)),
+		s.Error != nil && !s.Error.MatchString(e.State.Error):
+		return false
+	}
+	return s.positions == nil || s.named(e)
+}
+
+func (s *selector) named(e *Entry) bool {
+	if text, ok := s.positions[position{e.Partition, e.Offset}]; ok {
+		s.found[text] = true
+		return true
+	}
+	if s.origins[e.State.ID] {
+		s.found[e.State.ID] = true
+		return true
+	}
+	return false
+}
+
+// missing are the ids that no entry had.
+func (s *selector) missing() []string {
+	var ids []string
+	for _, text := range s.IDs {
+		if !s.found[text] {
+			ids = append(ids, text)
+		}
+	}
+	return ids
+}
+
+// narrow leaves of the spans what can hold an entry that matches, where ids say so.
+func (s *selector) narrow(spans []span) []span {
+	if s.positions == nil || len(s.origins) > 0 {
+		return spans
+	}
+	var narrowed []span
+	for _, whole := range spans {
+		part := span{partition: whole.partition, from: whole.to, to: whole.from}
+		for at := range s.positions {
+			if at.partition == whole.partition && at.offset >= whole.from && at.offset < whole.to {
+				part.from, part.to = min(part.from, at.offset), max(part.to, at.offset+1)
+			}
+		}
+		if part.from < part.to {
+			narrowed = append(narrowed, part)
+		}
+	}
+	return narrowed
+}

@@ -1,0 +1,210 @@
+package dlq
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/maphash"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// LedgerTopic names the compacted topic beside a dead-letter topic that holds what became of its entries.
+func LedgerTopic(dlq string) string { return retrytopics.LedgerTopic(dlq) }
+
+const ledgerVersion = 1
+
+// writerPartition of the ledger holds the key that says who writes, so that it can be looked up alone.
+const writerPartition = 0
+
+// identity is what the copies of one dead letter have in common: id, group and number of replays. It is a hash of them,
+// 128 bits with seeds of this process, for a ledger of millions is held in memory.
+type identity [2]uint64
+
+var identitySeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+
+func identify(id, group string, replays int) identity {
+	var room [256]byte
+	buf := append(room[:0], id...)
+	buf = append(append(append(buf, 0), group...), 0)
+	buf = binary.AppendVarint(buf, int64(replays))
+	return identity{maphash.Bytes(identitySeeds[0], buf), maphash.Bytes(identitySeeds[1], buf)}
+}
+
+func (e *Entry) identity() identity { return identify(e.State.ID, e.State.Group, e.State.Replays) }
+
+// ledger is what became of the entries of one dead-letter topic. It takes some 50 bytes an entry. It is not safe for
+// concurrent use.
+type ledger struct {
+	marks  map[identity]mark
+	origin []provenance // of the marks
+	index  map[provenance]uint32
+	writer Writer // who began to write last
+	latest int64  // Unix ms of the latest mark
+}
+
+// mark is a [Mark] in few bytes.
+type mark struct {
+	at     int64 // Unix ms
+	from   uint32
+	status Status
+	seen   bool // in the scan under way
+}
+
+// provenance is what the marks of one call have in common.
+type provenance struct{ by, run, to, reason string }
+
+// Writer is a call that writes to a ledger, or did.
+type Writer struct {
+	Run   string    // names the call
+	By    string    // who called
+	Doing string    // replay or discard
+	At    time.Time // when it began
+}
+
+func newLedger() *ledger {
+	return &ledger{marks: make(map[identity]mark), index: make(map[provenance]uint32)}
+}
+
+// meet notes that the scan came upon a copy of an entry, and says what the ledger knows about it and whether this is the
+// first copy of it.
+func (l *ledger) meet(id identity) (m mark, first bool) {
+	m = l.marks[id]
+	first = !m.seen
+	m.seen = true
+	l.marks[id] = m
+	return m, first
+}
+
+// now is the time for the next marks: not before the latest one, whatever the clocks of the machines say that wrote
+// before. That makes the time tell which of two marks counts, and not only the order within a partition of the ledger.
+func (l *ledger) now() int64 { return max(time.Now().UnixMilli(), l.latest) }
+
+// set notes what became of an entry, unless something later is known.
+func (l *ledger) set(id identity, status Status, at int64, from provenance) {
+	was := l.marks[id]
+	if was.at > at {
+		return
+	}
+	l.latest = max(l.latest, at)
+	n, ok := l.index[from]
+	if !ok {
+		n = uint32(len(l.origin))
+		l.origin, l.index[from] = append(l.origin, from), n
+	}
+	l.marks[id] = mark{at: at, from: n, status: status, seen: was.seen}
+}
+
+func (l *ledger) describe(m mark) Mark {
+	if m.at == 0 {
+		return Mark{}
+	}
+	from := l.origin[m.from]
+	return Mark{Status: m.status, At: time.UnixMilli(m.at), By: from.by, Run: from.run, To: from.to, Reason: from.reason}
+}
+
+// ledgerValue is the value of a ledger record: of a mark, or of the writer.
+type ledgerValue struct {
+	V       int    `json:"v"`
+	Status  string `json:"status,omitempty"`
+	At      int64  `json:"at"`
+	By      string `json:"by,omitempty"`
+	Run     string `json:"run,omitempty"`
+	To      string `json:"to,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+	ID      string `json:"id,omitempty"`
+	Group   string `json:"group,omitempty"`
+	Replays int    `json:"replays,omitempty"`
+	Doing   string `json:"doing,omitempty"`
+}
+
+// ledgerKeys are the keys of one dead-letter topic.
+type ledgerKeys struct{ prefix string }
+
+func keysOf(topicID kadm.TopicID) ledgerKeys {
+	return ledgerKeys{base64.RawURLEncoding.EncodeToString(topicID[:]) + "/"}
+}
+
+func (k ledgerKeys) writer() []byte { return []byte(k.prefix + "writer") }
+
+func (k ledgerKeys) mark(partition int32, offset int64) []byte {
+	key := append(make([]byte, 0, len(k.prefix)+24), k.prefix...)
+	key = append(strconv.AppendInt(key, int64(partition), 10), '/')
+	return strconv.AppendInt(key, offset, 10)
+}
+
+// ledgerReader reads a ledger topic for one dead-letter topic.
+type ledgerReader struct {
+	fetcher *fetcher
+	keys    ledgerKeys
+}
+
+// read adds to the ledger what stands in the spans.
+func (r *ledgerReader) read(ctx context.Context, l *ledger, spans []span) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var readers sync.WaitGroup
+	var mu sync.Mutex // of l
+	for _, s := range spans {
+		readers.Go(func() {
+			err := r.fetcher.read(ctx, s, func(records []*kgo.Record, _ int64) error {
+				values, err := r.decode(records)
+				if err != nil {
+					return err
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				l.add(values)
+				return nil
+			})
+			if err != nil {
+				cancel(err)
+			}
+		})
+	}
+	readers.Wait()
+	return context.Cause(ctx)
+}
+
+// decode reads the records that are about this dead-letter topic.
+func (r *ledgerReader) decode(records []*kgo.Record) ([]ledgerValue, error) {
+	values := make([]ledgerValue, 0, len(records))
+	for _, record := range records {
+		if record.Value == nil || !strings.HasPrefix(string(record.Key), r.keys.prefix) {
+			continue
+		}
+		var v ledgerValue
+		err := json.Unmarshal(record.Value, &v)
+		if err == nil && v.V > ledgerVersion {
+			err = fmt.Errorf("version %d was written by a newer release: use that one", v.V)
+		}
+		if err == nil && v.Doing == "" {
+			_, err = ParseStatus(v.Status)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("ledger record %s/%d/%d: %w", record.Topic, record.Partition, record.Offset, err)
+		}
+		values = append(values, v)
+	}
+	return values, nil
+}
+
+func (l *ledger) add(values []ledgerValue) {
+	for _, v := range values {
+		if v.Doing != "" {
+			l.writer = Writer{Run: v.Run, By: v.By, Doing: v.Doing, At: time.UnixMilli(v.At)} // all in one partition: the last one counts
+			continue
+		}
+		status, _ := ParseStatus(v.Status)
+		l.set(identify(v.ID, v.Group, v.Replays), status, v.At, provenance{v.By, v.Run, v.To, v.Reason})
+	}
+}

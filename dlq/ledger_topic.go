@@ -1,0 +1,85 @@
+package dlq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+)
+
+const minInsyncReplicas = "min.insync.replicas"
+
+// ensureLedger makes sure that there is a ledger topic which keeps its marks, and describes it.
+func (q *Queue) ensureLedger(ctx context.Context, dlq kadm.TopicDetail) (kadm.TopicDetail, error) {
+	topic, err := describe(ctx, q.admin, q.Ledger())
+	if errors.Is(err, ErrNoTopic) {
+		if q.noCreate {
+			return topic, fmt.Errorf("%w, and without it nothing can be marked as done: make it with `redeliver topics apply`", err)
+		}
+		if err := q.createLedger(ctx, dlq); err != nil {
+			return topic, err
+		}
+		topic, err = q.awaitLedger(ctx)
+	}
+	if err != nil {
+		return topic, err
+	}
+	return topic, q.checkLedger(ctx)
+}
+
+// createLedger makes the topic beside the dead letters: as many partitions and replicas, compacted.
+func (q *Queue) createLedger(ctx context.Context, dlq kadm.TopicDetail) error {
+	replicas := dlq.Partitions.NumReplicas()
+	configs := map[string]*string{"cleanup.policy": kadm.StringPtr("compact")}
+	if replicas >= 3 {
+		configs[minInsyncReplicas] = kadm.StringPtr("2")
+	}
+	_, err := q.admin.CreateTopic(ctx, int32(len(dlq.Partitions)), int16(replicas), configs, q.Ledger())
+	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+		return fmt.Errorf("create the ledger topic %s: %w", q.Ledger(), err)
+	}
+	return nil
+}
+
+// awaitLedger waits until the brokers know the new topic and its leaders.
+func (q *Queue) awaitLedger(ctx context.Context) (kadm.TopicDetail, error) {
+	for tries := 0; ; tries++ {
+		topic, err := describe(ctx, q.admin, q.Ledger())
+		switch {
+		case err == nil && led(topic):
+			return topic, nil
+		case err != nil && !errors.Is(err, ErrNoTopic), tries == 100:
+			return topic, fmt.Errorf("the new ledger topic is not ready: %w", errors.Join(err, errors.New("its partitions have no leaders yet")))
+		}
+		if err := pause(ctx, fetchBackoff); err != nil {
+			return topic, err
+		}
+	}
+}
+
+func led(topic kadm.TopicDetail) bool {
+	for _, p := range topic.Partitions {
+		if p.Leader < 0 || p.Err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// checkLedger refuses a ledger that forgets: what it forgets would be replayed again. Where the configuration may not be
+// read it is believed.
+func (q *Queue) checkLedger(ctx context.Context) error {
+	configs, err := q.admin.DescribeTopicConfigs(ctx, q.Ledger())
+	if err != nil || len(configs) != 1 || configs[0].Err != nil {
+		return nil
+	}
+	for _, c := range configs[0].Configs {
+		if c.Key == "cleanup.policy" && c.Value != nil && strings.TrimSpace(*c.Value) != "compact" {
+			return fmt.Errorf("the ledger topic %s has cleanup.policy=%s and would forget what was replayed: set it to compact", q.Ledger(), *c.Value)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+package dlq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+)
+
+// Entries goes through the entries that the filter selects, in the order of their time of death as far as each
+// partition keeps it, as the queue was when the iteration began. An error ends it. It reads the whole ledger and, from
+// Filter.Since on, the whole topic; memory is bounded but for some 50 bytes an entry of the topic.
+//
+// An entry may be kept; it keeps the bytes of the batch alive that it was read in.
+func (q *Queue) Entries(ctx context.Context, f Filter) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		topic, err := q.describe(ctx)
+		if err != nil {
+			yield(Entry{}, err)
+			return
+		}
+		s, err := q.survey(ctx, topic, f, nil)
+		if err != nil {
+			yield(Entry{}, err)
+			return
+		}
+		left := f.Limit
+		stopped := false
+		err = s.each(ctx, func(e *Entry) bool {
+			if !s.wanted(e.Status) {
+				return true
+			}
+			left--
+			stopped = !yield(*e, nil)
+			return !stopped && left != 0
+		})
+		if err != nil && !stopped {
+			yield(Entry{}, err)
+		}
+	}
+}
+
+// ErrNoEntry is the error of an id that no entry has.
+var ErrNoEntry = errors.New("there is no such entry")
+
+// Entry returns the entry with the id, whatever its status: the latest one where the id is that of an origin which died
+// more than once. Where there is none the error is ErrNoEntry: it was never there, or the topic's retention took it, or
+// the topic was deleted and made again since.
+func (q *Queue) Entry(ctx context.Context, id string) (Entry, error) {
+	var last Entry
+	for e, err := range q.Entries(ctx, Filter{IDs: []string{id}, All: true}) {
+		if err != nil {
+			return Entry{}, err
+		}
+		last = e
+	}
+	if last.Record == nil {
+		return Entry{}, fmt.Errorf("%s in %s: %w", id, q.topic, ErrNoEntry)
+	}
+	return last, nil
+}

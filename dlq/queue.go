@@ -1,0 +1,171 @@
+package dlq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Queue is a dead-letter topic and its ledger. Its methods may be called concurrently; those that write exclude each
+// other, in this process and in others: see [ErrFenced].
+type Queue struct {
+	client *kgo.Client
+	admin  *kadm.Client
+	topic  string
+
+	group       string
+	tier        func(origin string) string
+	headerLimit int
+	noCreate    bool
+
+	batch    int           // entries in a transaction
+	patience time.Duration // with the brokers, when a run has to end
+}
+
+// Option changes how a [Queue] works.
+type Option func(*Queue)
+
+// ForGroup says which consumer group the queue belongs to. Entries that carry another group are then told and not
+// replayed. Without it an entry goes back to the group that it carries.
+func ForGroup(group string) Option { return func(q *Queue) { q.group = group } }
+
+// FirstTier says which topic is the first retry topic for records of an origin topic, the one that [OwnTier] replays to.
+// Defaults to the one with the shortest delay that the entry's group has by the default names.
+func FirstTier(topic func(origin string) string) Option { return func(q *Queue) { q.tier = topic } }
+
+// HeaderLimit bounds the bytes of Redeliver's headers on the records that [OwnTier] writes. Defaults to 4096.
+func HeaderLimit(bytes int) Option { return func(q *Queue) { q.headerLimit = bytes } }
+
+// LedgerExists says that a ledger topic that is missing is not made, but an error.
+func LedgerExists() Option { return func(q *Queue) { q.noCreate = true } }
+
+// Open returns the queue of a dead-letter topic. It does not ask the cluster anything.
+//
+// The client is used for requests, and its options for the transactional clients of [Queue.Replay] and
+// [Queue.Discard]; it stays the caller's to close, after everything that was begun with the queue has ended. It must not
+// be the member of a consumer group, and not be made with DisableIdempotentWrite.
+func Open(client *kgo.Client, topic string, options ...Option) (*Queue, error) {
+	if topic == "" {
+		return nil, errors.New("open a dead-letter queue: the topic is not named")
+	}
+	if group, _ := client.OptValue(kgo.ConsumerGroup).(string); group != "" {
+		return nil, fmt.Errorf("open %s: its client is a member of group %s: give it one that consumes nothing", topic, group)
+	}
+	q := &Queue{client: client, admin: kadm.NewClient(client), topic: topic, batch: batchRecords, patience: endPatience}
+	for _, option := range options {
+		option(q)
+	}
+	return q, nil
+}
+
+// Topic returns the dead-letter topic.
+func (q *Queue) Topic() string { return q.topic }
+
+// Ledger returns the ledger topic.
+func (q *Queue) Ledger() string { return LedgerTopic(q.topic) }
+
+// Tag returns what the ids of the queue's entries begin with. The error is ErrNoTopic when the topic does not exist.
+func (q *Queue) Tag(ctx context.Context) (string, error) {
+	topic, err := q.describe(ctx)
+	if err != nil {
+		return "", err
+	}
+	return topicTag(topic.ID), nil
+}
+
+var errNoTopicID = errors.New("the brokers give topics no ids, as they do from Apache Kafka 2.8 on: a ledger cannot be kept")
+
+func (q *Queue) describe(ctx context.Context) (kadm.TopicDetail, error) {
+	topic, err := describe(ctx, q.admin, q.topic)
+	if err == nil && topic.ID == (kadm.TopicID{}) {
+		err = errNoTopicID
+	}
+	return topic, err
+}
+
+// readLedger reads what became of the entries, up to the bound. A ledger that does not exist is empty. The spans are
+// what was read.
+func (q *Queue) readLedger(ctx context.Context, topicID kadm.TopicID, until bound) (*ledger, []span, error) {
+	l := newLedger()
+	reader, err := q.ledgerReader(ctx, topicID)
+	if errors.Is(err, ErrNoTopic) {
+		return l, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	spans, err := spansOf(ctx, q.admin, q.Ledger(), time.Time{}, until)
+	if err != nil {
+		return nil, nil, err
+	}
+	return l, spans, reader.read(ctx, l, spans)
+}
+
+func (q *Queue) ledgerReader(ctx context.Context, topicID kadm.TopicID) (*ledgerReader, error) {
+	topic, err := describe(ctx, q.admin, q.Ledger())
+	if err != nil {
+		return nil, err
+	}
+	return &ledgerReader{fetcher: newFetcher(q.client, q.admin, topic), keys: keysOf(topicID)}, nil
+}
+
+// survey is what a call goes through: the entries of the queue as they were when it began, each with what the ledger
+// says about it.
+type survey struct {
+	queue  *Queue
+	topic  kadm.TopicDetail
+	sel    *selector
+	ledger *ledger
+	scan   *scan
+
+	duplicates int64
+	foreign    int64 // entries of another group, not selected
+}
+
+// survey fixes the range to go through and takes the ledger that was read, or reads it.
+func (q *Queue) survey(ctx context.Context, topic kadm.TopicDetail, f Filter, l *ledger) (*survey, error) {
+	sel, err := f.compile(topic.ID)
+	if err != nil {
+		return nil, err
+	}
+	spans, err := spansOf(ctx, q.admin, q.topic, f.Since, stable)
+	if err != nil {
+		return nil, err
+	}
+	if l == nil {
+		if l, _, err = q.readLedger(ctx, topic.ID, stable); err != nil {
+			return nil, err
+		}
+	}
+	return &survey{
+		queue:  q,
+		topic:  topic,
+		sel:    sel,
+		ledger: l,
+		scan:   newScan(newFetcher(q.client, q.admin, topic), sel.narrow(spans)),
+	}, nil
+}
+
+// each calls f with the first copy of every entry that matches the filter, whatever its status, until f returns false.
+// The entry is f's to keep.
+func (s *survey) each(ctx context.Context, f func(*Entry) bool) error {
+	return s.scan.each(ctx, func(e *Entry) bool {
+		m, first := s.ledger.meet(e.identity())
+		if !first {
+			s.duplicates++
+			return true
+		}
+		if !s.sel.match(e) {
+			return true
+		}
+		e.Status, e.Mark = m.status, s.ledger.describe(m)
+		return f(e)
+	})
+}
+
+// wanted says whether the filter asks for entries of this status.
+func (s *survey) wanted(status Status) bool { return s.sel.status[status] }

@@ -1,0 +1,124 @@
+package dlq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/time/rate"
+)
+
+// DefaultMaxReplays is the cap of a [Replay] that names none.
+const DefaultMaxReplays = 3
+
+// Replay says what [Queue.Replay] does. The zero Replay puts all entries that are still to be dealt with back to work.
+type Replay struct {
+	// Filter selects the entries. Entries that were replayed are left out whatever it says, unless Again; those that
+	// were discarded unless its Status or All asks for them. Limit bounds the entries that are replayed.
+	Filter Filter
+	// To is where they go. Defaults to OwnTier.
+	To Destination
+	// Rate is the most entries a second. 0: no limit.
+	Rate float64
+	// MaxReplays is the cap against going round for ever: entries that were replayed so often are left out and marked
+	// [StatusLimited]. Defaults to 3; negative: none.
+	MaxReplays int
+	// SetHeaders are set on the records, in the place of the user's headers with their names. Redeliver's own are refused.
+	SetHeaders []kgo.RecordHeader
+	// Again replays also what was replayed before.
+	Again bool
+	// DryRun does everything but write, and does not end another replay that is under way.
+	DryRun bool
+	// By is who the ledger says it was. Defaults to user@host.
+	By string
+	// Progress is called now and then, and at the end, by one goroutine at a time. It must not block.
+	Progress func(Progress)
+	// Entry is called with every entry that is replayed, or would be on a dry run, and the topic it goes to, before it is
+	// written. It must not block.
+	Entry func(e Entry, topic string)
+}
+
+// Replay puts entries back to work. It covers what was in the queue when it began and returns when all of it is
+// acknowledged. Each entry is written together with its mark in one transaction, so that however it ends, of itself or
+// by a crash, another call with any filter does not replay again what this one did. When ctx ends, it ends the
+// transaction that it is in, 10 seconds at most, and returns what was done with the context's error.
+//
+// One replay or discard writes at a time: beginning another one ends this one with [ErrFenced].
+func (q *Queue) Replay(ctx context.Context, r Replay) (Summary, error) {
+	summary := Summary{Run: newRun(time.Now()), DryRun: r.DryRun}
+	if r.Rate < 0 || math.IsNaN(r.Rate) || math.IsInf(r.Rate, 0) {
+		return summary, fmt.Errorf("rate %v: want entries a second, or 0 for no limit", r.Rate)
+	}
+	router, err := newRouter(q, r.To, r.SetHeaders)
+	if err != nil {
+		return summary, err
+	}
+	if router.to.keyed() == q.topic || router.to.keyed() == q.Ledger() {
+		return summary, errors.New("a queue is not replayed into itself")
+	}
+	if r.MaxReplays == 0 {
+		r.MaxReplays = DefaultMaxReplays
+	}
+	t, err := q.begin(ctx, order{
+		filter: r.Filter, doing: doingReplay, counts: StatusReplayed, by: r.By, run: summary.Run,
+		dryRun: r.DryRun, keyed: router.to.keyed(), progress: r.Progress,
+	})
+	if err != nil {
+		return summary, err
+	}
+	defer t.end()
+	if r.Rate > 0 {
+		t.pace = rate.NewLimiter(rate.Limit(r.Rate), 1)
+	}
+	decision := &replayDecision{Replay: r, router: router, task: t}
+	t.decide = decision.decide
+	return summary, t.run(ctx, &summary)
+}
+
+// replayDecision decides which entries are replayed.
+type replayDecision struct {
+	Replay
+	router *router
+	task   *task
+}
+
+func (d *replayDecision) decide(ctx context.Context, e *Entry, s *Summary) (*item, error) {
+	switch {
+	case e.Status == StatusReplayed && !d.Again:
+		s.Replayed++
+		return nil, nil
+	case e.Status == StatusReplayed: // again
+	case !d.task.survey.wanted(e.Status):
+		if e.Status == StatusDiscarded {
+			s.Discarded++
+		}
+		return nil, nil
+	}
+	if d.task.survey.queue.foreign(e) {
+		s.OtherGroup++
+		return nil, nil
+	}
+	if d.MaxReplays >= 0 && e.State.Replays >= d.MaxReplays {
+		s.Limited++
+		if e.Status == StatusLimited {
+			return nil, nil
+		}
+		return d.task.item(e, nil, StatusLimited, "", false), nil
+	}
+	record, err := d.router.copy(ctx, e, time.Now())
+	var why unroutable
+	switch {
+	case errors.As(err, &why):
+		s.leaveOut(e, string(why))
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	if d.Entry != nil {
+		d.Entry(*e, record.Topic)
+	}
+	return d.task.item(e, record, StatusReplayed, "", true), nil
+}

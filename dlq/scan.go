@@ -1,0 +1,158 @@
+package dlq
+
+import (
+	"container/heap"
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// scan reads the entries of all partitions side by side and puts them in one order: by the time of death, as far as
+// each partition keeps it, so that the same queue is listed the same way every time. Of each partition at most three
+// pages of what a fetch brought are held.
+type scan struct {
+	fetcher *fetcher
+	spans   []span
+	total   int64        // offsets to pass
+	passed  atomic.Int64 // may be read by others
+}
+
+func newScan(f *fetcher, spans []span) *scan {
+	return &scan{fetcher: f, spans: spans, total: length(spans)}
+}
+
+// page is what one fetch brought.
+type page struct {
+	entries []Entry
+	next    int64 // the partition was read up to here
+}
+
+// lane is one partition on its way into the common order.
+type lane struct {
+	pages  chan page
+	page   page
+	at     int   // of the next entry in the page
+	passed int64 // offset
+}
+
+// each calls f with every record, until f returns false.
+func (s *scan) each(ctx context.Context, f func(*Entry) bool) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	defer cancel(nil)
+
+	lanes := make(lanes, 0, len(s.spans))
+	for _, span := range s.spans {
+		l := &lane{pages: make(chan page, 1), passed: span.from}
+		lanes = append(lanes, l)
+		readers.Go(func() {
+			defer close(l.pages)
+			if err := s.readPages(ctx, span, l.pages); err != nil {
+				cancel(err) // the first one tells why all of them end
+			}
+		})
+	}
+	waiting := lanes
+	lanes = lanes[:0]
+	for _, l := range waiting {
+		if s.turn(l) {
+			lanes = append(lanes, l)
+		}
+	}
+	heap.Init(&lanes)
+	for len(lanes) > 0 && ctx.Err() == nil {
+		l := lanes[0]
+		e := &l.page.entries[l.at]
+		l.at++
+		if !f(e) {
+			return nil
+		}
+		s.pass(l, e.Offset+1)
+		if l.at == len(l.page.entries) && !s.turn(l) {
+			heap.Pop(&lanes)
+		} else {
+			heap.Fix(&lanes, 0)
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// turn takes the lane to its next page that holds an entry, and says whether there is one.
+func (s *scan) turn(l *lane) bool {
+	for {
+		s.pass(l, l.page.next)
+		next, ok := <-l.pages
+		if !ok {
+			return false
+		}
+		l.page, l.at = next, 0
+		if len(next.entries) > 0 {
+			return true
+		}
+	}
+}
+
+func (s *scan) pass(l *lane, next int64) {
+	if next > l.passed {
+		s.passed.Add(next - l.passed)
+		l.passed = next
+	}
+}
+
+// readPages reads one partition and decodes the headers, beside those of the other partitions.
+func (s *scan) readPages(ctx context.Context, part span, pages chan<- page) error {
+	return s.fetcher.read(ctx, part, func(records []*kgo.Record, next int64) error {
+		p := page{entries: make([]Entry, len(records)), next: next}
+		for i, r := range records {
+			p.entries[i] = s.entry(r)
+		}
+		select {
+		case pages <- p:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	})
+}
+
+func (s *scan) entry(r *kgo.Record) Entry {
+	state, err := retrytopics.Decode(r)
+	return Entry{
+		Topic:     r.Topic,
+		TopicID:   s.fetcher.id,
+		Partition: r.Partition,
+		Offset:    r.Offset,
+		At:        r.Timestamp,
+		State:     state,
+		Err:       err,
+		Record:    r,
+	}
+}
+
+// lanes is a heap: the earliest death first.
+type lanes []*lane
+
+func (h lanes) Len() int { return len(h) }
+
+func (h lanes) Less(i, j int) bool {
+	a, b := &h[i].page.entries[h[i].at], &h[j].page.entries[h[j].at]
+	if !a.At.Equal(b.At) {
+		return a.At.Before(b.At)
+	}
+	return a.Partition < b.Partition
+}
+
+func (h lanes) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *lanes) Push(x any)   { *h = append(*h, x.(*lane)) }
+
+func (h *lanes) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return last
+}

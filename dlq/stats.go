@@ -1,0 +1,87 @@
+package dlq
+
+import (
+	"context"
+	"time"
+
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// Stats are counts of a queue's entries. All but ByStatus are of the entries whose status the filter selects, which are
+// those that are still to be dealt with unless it says otherwise.
+type Stats struct {
+	// ByStatus counts what the rest of the filter selects, by any status.
+	ByStatus map[Status]int64
+	Entries  int64
+	ByClass  map[classify.Class]int64
+	ByReason map[retrytopics.Reason]int64
+	// ByTopic counts by the topic that the records first stood in.
+	ByTopic map[string]int64
+	// ByHour counts by the hour of death, in UTC.
+	ByHour map[time.Time]int64
+	// Oldest and Newest are times of death; zero without an entry.
+	Oldest, Newest time.Time
+	// Bytes of keys and values.
+	Bytes int64
+	// Damaged entries have headers that cannot be read in full.
+	Damaged int64
+	// OtherGroup counts entries that carry another consumer group than the queue's.
+	OtherGroup int64
+	// Duplicates are further copies of entries, in the range that was read.
+	Duplicates int64
+}
+
+// Stats counts the entries that the filter selects. Filter.Limit is ignored.
+func (q *Queue) Stats(ctx context.Context, f Filter) (Stats, error) {
+	stats := Stats{
+		ByStatus: make(map[Status]int64),
+		ByClass:  make(map[classify.Class]int64),
+		ByReason: make(map[retrytopics.Reason]int64),
+		ByTopic:  make(map[string]int64),
+		ByHour:   make(map[time.Time]int64),
+	}
+	topic, err := q.describe(ctx)
+	if err != nil {
+		return stats, err
+	}
+	s, err := q.survey(ctx, topic, f, nil)
+	if err != nil {
+		return stats, err
+	}
+	err = s.each(ctx, func(e *Entry) bool {
+		stats.ByStatus[e.Status]++
+		if s.wanted(e.Status) {
+			stats.count(e, q.foreign(e))
+		}
+		return true
+	})
+	stats.Duplicates = s.duplicates
+	return stats, err
+}
+
+func (s *Stats) count(e *Entry, otherGroup bool) {
+	s.Entries++
+	s.ByClass[e.State.Class]++
+	s.ByReason[e.State.Reason]++
+	s.ByTopic[e.State.Topic]++
+	s.ByHour[e.At.UTC().Truncate(time.Hour)]++
+	s.Bytes += int64(len(e.Record.Key) + len(e.Record.Value))
+	if s.Oldest.IsZero() || e.At.Before(s.Oldest) {
+		s.Oldest = e.At
+	}
+	if e.At.After(s.Newest) {
+		s.Newest = e.At
+	}
+	if e.Err != nil {
+		s.Damaged++
+	}
+	if otherGroup {
+		s.OtherGroup++
+	}
+}
+
+// foreign says whether the entry is another group's.
+func (q *Queue) foreign(e *Entry) bool {
+	return q.group != "" && e.State.Group != "" && e.State.Group != q.group
+}

@@ -1,0 +1,308 @@
+package dlq
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/time/rate"
+)
+
+const (
+	batchRecords = 5000                   // entries in a transaction
+	batchBytes   = 16 << 20               // of them
+	batchTime    = 250 * time.Millisecond // that a transaction waits for more
+	progressTime = 100 * time.Millisecond // between two reports
+)
+
+// Progress says how far a replay or discard is.
+type Progress struct {
+	Scanned int64 // offsets of the queue that were passed, gaps included
+	Total   int64 // offsets to pass
+	Matched int64 // entries that the filter selects so far, whatever their status
+	Done    int64 // replayed or discarded, that is committed; on a dry run those that would be
+	Took    time.Duration
+}
+
+// Summary says what a replay or discard did.
+type Summary struct {
+	Run     string // names the call, in the ledger too
+	DryRun  bool   // nothing was done, and Done would have been
+	Scanned int64  // offsets of the queue that were passed, gaps included
+	Total   int64  // offsets in the range when it began
+	Matched int64  // entries that the filter selects, whatever their status
+	Done    int64  // entries replayed or discarded
+	// To counts replayed entries by the topic they were written to.
+	To map[string]int64
+	// Replayed and Discarded entries matched and had been dealt with before.
+	Replayed, Discarded int64
+	// Limited entries were left out by a replay since they had been replayed too often; the ledger says so.
+	Limited int64
+	// LeftOut are further entries that matched and could not be done, by the reason.
+	LeftOut []LeftOut
+	// OtherGroup entries matched and carry another consumer group than the queue's: they are not ours to do.
+	OtherGroup int64
+	// Duplicates are copies of entries, in the range that was read. Each was dealt with as part of its entry.
+	Duplicates int64
+	// Missing are ids of the filter that no entry has.
+	Missing []string
+	// InDoubt entries were in a transaction whose end was not acknowledged: they were done, or not. Another run knows.
+	InDoubt int64
+	// Complete: the whole range was gone through. It was not when Filter.Limit was reached or an error ended the call.
+	Complete bool
+	Took     time.Duration
+}
+
+// LeftOut counts entries that could not be done.
+type LeftOut struct {
+	Why   string
+	Count int64
+	ID    string // of one of them
+}
+
+// Partly says whether entries that the filter selects are left that somebody should look at.
+func (s Summary) Partly() bool {
+	return s.Limited > 0 || len(s.LeftOut) > 0 || len(s.Missing) > 0 || s.InDoubt > 0
+}
+
+func (s *Summary) leaveOut(e *Entry, why string) {
+	i := slices.IndexFunc(s.LeftOut, func(l LeftOut) bool { return l.Why == why })
+	if i < 0 {
+		i = len(s.LeftOut)
+		s.LeftOut = append(s.LeftOut, LeftOut{Why: why, ID: e.ID()})
+	}
+	s.LeftOut[i].Count++
+}
+
+// task goes through a queue, decides what becomes of each entry, and writes that, while the next ones are decided.
+type task struct {
+	survey   *survey
+	writer   *writer // nil: a dry run
+	decide   func(ctx context.Context, e *Entry, s *Summary) (*item, error)
+	limit    int
+	pace     *rate.Limiter // nil: none
+	progress func(Progress)
+}
+
+// item is what an entry becomes.
+type item struct {
+	entry *Entry
+	copy  *kgo.Record // nil: none
+	mark  *kgo.Record // nil on a dry run
+	work  bool        // the entry is done with it
+}
+
+func (i *item) records(dst []*kgo.Record) []*kgo.Record {
+	if i.copy != nil {
+		dst = append(dst, i.copy)
+	}
+	return append(dst, i.mark)
+}
+
+// batch is what one transaction writes, and how far the task had come when it was full.
+type batch struct {
+	items  []*item
+	bytes  int
+	began  time.Time
+	so     Summary // what was counted up to here, without the batch
+	ending bool    // the last one
+}
+
+// run does the task. The summary holds what was done even when an error ended it.
+func (t *task) run(ctx context.Context, summary *Summary) error {
+	began := time.Now()
+	defer func() { summary.Took = time.Since(began) }()
+	summary.Total = t.survey.scan.total
+
+	collecting, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	batches := make(chan *batch, 1)
+	var collected error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer close(batches)
+		collected = t.collect(collecting, batches, began)
+	}()
+	err := t.writeAll(ctx, batches, summary, began)
+	stop(err)
+	for range batches { // let it end
+	}
+	<-ended
+	if err == nil {
+		err = collected
+	}
+	summary.Complete = summary.Complete && err == nil
+	return err
+}
+
+// collect gathers batches. It alone counts what is not written, in a summary that travels with the batches.
+func (t *task) collect(ctx context.Context, batches chan<- *batch, began time.Time) error {
+	var so Summary
+	b := &batch{began: time.Now()}
+	send := func(ending bool) error {
+		so.Scanned, so.Duplicates = t.survey.scan.passed.Load(), t.survey.duplicates
+		b.so, b.ending = so, ending
+		b.so.LeftOut = slices.Clone(so.LeftOut)
+		select {
+		case batches <- b:
+			b = &batch{began: time.Now()}
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	var failed error
+	taken := 0
+	err := t.survey.each(ctx, func(e *Entry) bool {
+		so.Matched++
+		var i *item
+		if i, failed = t.decide(ctx, e, &so); failed != nil {
+			return false
+		}
+		if i != nil {
+			if failed = t.wait(ctx, i, b, send); failed != nil {
+				return false
+			}
+			b.items = append(b.items, i)
+			b.bytes += sizeOf(e.Record)
+			if i.work {
+				taken++
+			}
+		}
+		if len(b.items) >= t.survey.queue.batch || b.bytes >= batchBytes || time.Since(b.began) >= batchTime {
+			failed = send(false)
+		}
+		return failed == nil && (t.limit == 0 || taken < t.limit)
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return err
+	}
+	so.Complete = t.limit == 0 || taken < t.limit
+	so.Missing = t.survey.sel.missing()
+	return send(true)
+}
+
+// wait keeps the pace. A batch that would have to wait with it for long goes first.
+func (t *task) wait(ctx context.Context, i *item, b *batch, send func(bool) error) error {
+	if t.pace == nil || !i.work {
+		return nil
+	}
+	delay := t.pace.Reserve().Delay()
+	if len(b.items) > 0 && time.Since(b.began)+delay > batchTime {
+		if err := send(false); err != nil {
+			return err
+		}
+	}
+	if delay == 0 {
+		return nil
+	}
+	return pause(ctx, delay)
+}
+
+// writeAll writes the batches as they come. A context that ends stops it between two of them.
+func (t *task) writeAll(ctx context.Context, batches <-chan *batch, summary *Summary, began time.Time) error {
+	ticks := time.NewTicker(progressTime)
+	defer ticks.Stop()
+	tell := func() {
+		if t.progress != nil {
+			t.progress(Progress{
+				Scanned: t.survey.scan.passed.Load(), Total: summary.Total,
+				Matched: summary.Matched, Done: summary.Done, Took: time.Since(began),
+			})
+		}
+	}
+	defer tell()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-ticks.C:
+			tell()
+		case b, ok := <-batches:
+			if !ok {
+				return nil // the collector says why
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			summary.take(b.so)
+			if err := t.write(ctx, b.items, summary); err != nil {
+				return err
+			}
+			summary.Complete = b.ending && b.so.Complete
+		}
+	}
+}
+
+// take adopts what the collector counted.
+func (s *Summary) take(so Summary) {
+	s.Scanned, s.Matched, s.Duplicates = so.Scanned, so.Matched, so.Duplicates
+	s.Replayed, s.Discarded, s.Limited, s.OtherGroup = so.Replayed, so.Discarded, so.Limited, so.OtherGroup
+	refused := slices.DeleteFunc(s.LeftOut, func(l LeftOut) bool { return l.Why != whyTooLarge })
+	s.LeftOut = slices.Concat(so.LeftOut, refused)
+	s.Missing = so.Missing
+}
+
+const whyTooLarge = "the brokers refuse the record as too large: raise max.message.bytes of the topic it goes to"
+
+// write writes one batch, without those entries that the brokers find too large.
+func (t *task) write(ctx context.Context, items []*item, summary *Summary) error {
+	for len(items) > 0 {
+		if t.writer == nil {
+			break
+		}
+		records := make([]*kgo.Record, 0, 2*len(items))
+		for _, i := range items {
+			records = i.records(records)
+		}
+		sent := t.writer.transact(ctx, records)
+		if sent.err != nil {
+			return t.fail(ctx, sent, items, summary)
+		}
+		if sent.committed() {
+			break
+		}
+		items = slices.DeleteFunc(items, func(i *item) bool {
+			refused := slices.Contains(sent.refused, i.copy) || slices.Contains(sent.refused, i.mark)
+			if refused {
+				summary.leaveOut(i.entry, whyTooLarge)
+			}
+			return refused
+		})
+	}
+	for _, i := range items {
+		summary.done(i)
+	}
+	return nil
+}
+
+func (s *Summary) done(i *item) {
+	if !i.work {
+		return
+	}
+	s.Done++
+	if i.copy != nil {
+		if s.To == nil {
+			s.To = make(map[string]int64)
+		}
+		s.To[i.copy.Topic]++
+	}
+}
+
+// fail finds out what was done of a batch whose transaction failed.
+func (t *task) fail(ctx context.Context, sent result, items []*item, summary *Summary) error {
+	found := t.writer.aftermath(ctx, sent)
+	work := slices.DeleteFunc(items, func(i *item) bool { return !i.work })
+	switch {
+	case sent.inDoubt && !found.exact:
+		summary.InDoubt = int64(len(work))
+	case found.exact && found.marked > summary.Done: // the commit had happened, only its answer was lost
+		for _, i := range work {
+			summary.done(i)
+		}
+	}
+	return t.writer.failure(sent.err, found)
+}

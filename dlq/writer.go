@@ -1,0 +1,322 @@
+package dlq
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const (
+	doingReplay  = "replay"
+	doingDiscard = "discard"
+
+	// transactionTimeout bounds for how long a run that was killed holds up those who read the retry topics, where nobody
+	// takes its place.
+	transactionTimeout = 30 * time.Second
+	// endPatience is how long a run that is interrupted goes on with the transaction it is in, and for how long one that
+	// failed tries to find out what became of its last transaction.
+	endPatience = 10 * time.Second
+
+	// flushBytes may be under way to a partition, uncompressed, before the next record waits: below what a topic takes in
+	// one record batch unless told otherwise (1048588). kgo does not split a batch that a broker finds too large.
+	flushBytes = 1_000_000
+	// recordBytes is the largest record that is tried, before compression.
+	recordBytes = 64 << 20
+)
+
+// writer is the one that writes about a queue. It took over from whoever did before, and is told when somebody takes
+// over from it.
+type writer struct {
+	queue   *Queue
+	client  *kgo.Client // transactional
+	topicID kadm.TopicID
+	keys    ledgerKeys
+	self    Writer
+	counts  Status          // of the marks that are this run's work
+	parts   int32           // of the ledger
+	began   map[int32]int64 // where the ledger's partitions ended when this run began
+
+	keyed  string                  // the topic whose partitions are chosen by key
+	limits map[string]int          // by topic, the bytes that may be under way to a partition
+	flying map[topicPartition]load // what is under way
+}
+
+type topicPartition struct {
+	topic     string
+	partition int32
+}
+
+// load is records and their bytes.
+type load struct{ records, bytes int }
+
+// takeOver makes this process the queue's writer. Whoever wrote before has no open transaction and cannot write any more
+// when it returns, and the ledger was read after that, to the end.
+func (q *Queue) takeOver(ctx context.Context, topic kadm.TopicDetail, self Writer, counts Status, keyed string) (*writer, *ledger, error) {
+	ledgerTopic, err := q.ensureLedger(ctx, topic)
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := q.transactional(keyed)
+	if err != nil {
+		return nil, nil, err
+	}
+	w := &writer{
+		queue:   q,
+		client:  client,
+		topicID: topic.ID,
+		keys:    keysOf(topic.ID),
+		self:    self,
+		counts:  counts,
+		parts:   int32(len(ledgerTopic.Partitions)),
+		keyed:   keyed,
+		limits:  make(map[string]int),
+		flying:  make(map[topicPartition]load),
+	}
+	l, err := w.begin(ctx)
+	if err != nil {
+		w.close()
+		return nil, nil, err
+	}
+	return w, l, nil
+}
+
+// transactional makes the client that writes: the queue's own, with the transactional id of the queue.
+func (q *Queue) transactional(keyed string) (*kgo.Client, error) {
+	largest := int32(recordBytes)
+	if bound, ok := q.client.OptValue(kgo.BrokerMaxWriteBytes).(int32); ok {
+		largest = min(largest, bound)
+	}
+	client, err := kgo.NewClient(append(slices.Clone(q.client.Opts()),
+		kgo.ConsumeTopics(), kgo.ConsumePartitions(nil),
+		kgo.TransactionalID(q.transactionalID()),
+		kgo.TransactionTimeout(transactionTimeout),
+		kgo.RecordPartitioner(partitioner(keyed)),
+		kgo.ProducerLinger(0), // a transaction is as large as it gets when it begins
+		kgo.ProducerBatchMaxBytes(largest),
+		kgo.MaxBufferedRecords(4*batchRecords),
+		kgo.MaxBufferedBytes(0),
+		kgo.DefaultProduceTopic(""),
+	)...)
+	if err != nil {
+		return nil, fmt.Errorf("make a transactional client for %s: %w", q.topic, err)
+	}
+	return client, nil
+}
+
+func (q *Queue) transactionalID() string { return "redeliver." + q.topic }
+
+// partitioner takes the partition that a record names, but for one topic, where the key decides.
+type partitioner string
+
+// ForTopic implements kgo.Partitioner.
+func (keyed partitioner) ForTopic(topic string) kgo.TopicPartitioner {
+	if topic == string(keyed) {
+		return kgo.StickyKeyPartitioner(nil).ForTopic(topic)
+	}
+	return kgo.ManualPartitioner().ForTopic(topic)
+}
+
+// begin fences the writer before, says in the ledger who writes now, and reads the ledger.
+func (w *writer) begin(ctx context.Context) (*ledger, error) {
+	if _, _, err := w.client.ProducerID(ctx); err != nil {
+		return nil, fmt.Errorf("take over as the writer of %s (transactional id %s): %w", w.queue.topic, w.queue.transactionalID(), err)
+	}
+	var err error
+	if w.began, err = listed(ctx, w.queue.Ledger(), w.queue.admin.ListEndOffsets); err != nil {
+		return nil, err
+	}
+	hello, _ := json.Marshal(ledgerValue{V: ledgerVersion, At: w.self.At.UnixMilli(), By: w.self.By, Run: w.self.Run, Doing: w.self.Doing})
+	record := &kgo.Record{Topic: w.queue.Ledger(), Partition: writerPartition, Key: w.keys.writer(), Value: hello}
+	if sent := w.transact(ctx, []*kgo.Record{record}); !sent.committed() {
+		return nil, w.failure(sent.err, w.aftermath(ctx, sent))
+	}
+	l, _, err := w.queue.readLedger(ctx, w.topicID, written)
+	if err != nil {
+		return nil, err
+	}
+	if l.writer.Run != w.self.Run {
+		return nil, &FencedError{Topic: w.queue.topic, By: l.writer, Doing: w.self.Doing}
+	}
+	return l, nil
+}
+
+func (w *writer) close() { w.client.Close() }
+
+// mark makes the ledger record that says what became of an entry.
+func (w *writer) mark(e *Entry, status Status, at int64, to, reason string) *kgo.Record {
+	value, _ := json.Marshal(ledgerValue{ // strings and numbers: it cannot fail
+		V: ledgerVersion, Status: status.String(), At: at, By: w.self.By, Run: w.self.Run, To: to, Reason: reason,
+		ID: e.State.ID, Group: e.State.Group, Replays: e.State.Replays,
+	})
+	return &kgo.Record{
+		Topic:     w.queue.Ledger(),
+		Partition: e.Partition % w.parts,
+		Key:       w.keys.mark(e.Partition, e.Offset),
+		Value:     value,
+	}
+}
+
+// result is what became of a transaction. It was committed when all is zero.
+type result struct {
+	refused []*kgo.Record // too large for the brokers, each by itself; nothing was written
+	again   bool          // nothing was written; the same records in smaller batches may go through
+	err     error         // the transaction failed, and this writer with it
+	inDoubt bool          // whether it was committed is not known
+}
+
+func (r result) committed() bool { return r.err == nil && !r.again && len(r.refused) == 0 }
+
+// transact writes the records in one transaction. When ctx ends on the way it still ends the transaction, in endPatience
+// at most.
+func (w *writer) transact(ctx context.Context, records []*kgo.Record) result {
+	ctx, cancel := outlast(ctx, w.queue.patience)
+	defer cancel()
+	if err := w.client.BeginTransaction(); err != nil {
+		return result{err: err}
+	}
+	id, epoch, err := w.client.ProducerID(ctx)
+	if err != nil {
+		return result{err: err}
+	}
+	if sent := w.produceAll(ctx, records); !sent.committed() {
+		return w.abort(ctx, sent)
+	}
+	// kgo may take a new epoch by itself in the middle of a transaction and go on, where the topic was trimmed behind the
+	// last record it had acknowledged. The transaction that it would commit lacks what was written before that.
+	if id2, epoch2, err := w.client.ProducerID(ctx); err != nil || id2 != id || epoch2 != epoch {
+		return w.abort(ctx, result{err: errors.Join(errEpochMoved, err)})
+	}
+	if err := w.client.EndTransaction(ctx, kgo.TryCommit); err != nil {
+		return result{err: err, inDoubt: true}
+	}
+	return result{}
+}
+
+// abort ends a transaction that cannot be committed. A writer that was fenced leaves that to its successor: kgo's own
+// recovery would ask for the transactional id again.
+func (w *writer) abort(ctx context.Context, sent result) result {
+	if fencing(sent.err) {
+		return sent
+	}
+	err := w.client.AbortBufferedRecords(ctx)
+	if err == nil {
+		err = w.client.EndTransaction(ctx, kgo.TryAbort)
+	}
+	if sent.err == nil && err != nil {
+		sent.err = err
+	}
+	return sent
+}
+
+// produceAll writes the records and waits until all are acknowledged, or some are not.
+func (w *writer) produceAll(ctx context.Context, records []*kgo.Record) result {
+	d := &delivery{}
+	clear(w.flying)
+	for _, r := range records {
+		at, size := w.place(r), sizeOf(r)
+		under := w.flying[at]
+		if under.records > 0 && under.bytes+size > w.limit(r.Topic) {
+			if sent := w.flush(ctx, d); !sent.committed() {
+				return sent
+			}
+			under = load{}
+		}
+		w.client.Produce(ctx, r, d.promise)
+		w.flying[at] = load{under.records + 1, under.bytes + size}
+	}
+	return w.flush(ctx, d)
+}
+
+// flush waits for what is under way. What does not fit into one batch of a topic waits for that, since kgo does not
+// split a batch that a broker refuses; a record that is too large by itself goes alone, for compression may save it.
+func (w *writer) flush(ctx context.Context, d *delivery) result {
+	err := w.client.Flush(ctx)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	sent := result{err: errors.Join(d.err, err)}
+	for _, r := range d.tooLarge {
+		if under := w.flying[w.place(r)]; under.records > 1 {
+			// Together they were too much: the topic takes less than thought.
+			w.limits[r.Topic] = min(w.limit(r.Topic), under.bytes/2)
+			sent.again = true
+		} else {
+			sent.refused = append(sent.refused, r)
+		}
+	}
+	clear(w.flying)
+	return sent
+}
+
+// delivery gathers what the brokers said of the records of a transaction.
+type delivery struct {
+	mu       sync.Mutex
+	tooLarge []*kgo.Record
+	err      error // the first one
+}
+
+func (d *delivery) promise(r *kgo.Record, err error) {
+	if err == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if errors.Is(err, kerr.MessageTooLarge) {
+		d.tooLarge = append(d.tooLarge, r)
+	} else if d.err == nil {
+		d.err = fmt.Errorf("topic %s, partition %d: %w", r.Topic, r.Partition, err)
+	}
+}
+
+// place is where a record goes as far as is known: where its key decides, all partitions count as one.
+func (w *writer) place(r *kgo.Record) topicPartition {
+	if r.Topic == w.keyed {
+		return topicPartition{r.Topic, -1}
+	}
+	return topicPartition{r.Topic, r.Partition}
+}
+
+func (w *writer) limit(topic string) int {
+	if limit, ok := w.limits[topic]; ok {
+		return limit
+	}
+	return flushBytes
+}
+
+// sizeOf is what a record takes in a batch, or a little more.
+func sizeOf(r *kgo.Record) int {
+	size := 32 + len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		size += 10 + len(h.Key) + len(h.Value)
+	}
+	return size
+}
+
+// outlast returns a context that ends d after ctx.
+func outlast(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		_ = pause(longer, d)
+		cancel()
+	})
+	return longer, func() {
+		stop()
+		cancel()
+	}
+}
+
+// newRun names a call: when it began, and four digits that tell it from others of that second.
+func newRun(now time.Time) string {
+	var b [2]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return now.UTC().Format("20060102-150405") + "-" + hex.EncodeToString(b[:])
+}
