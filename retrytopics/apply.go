@@ -126,7 +126,7 @@ func (a *applier) recheck(raced []Action) []Action {
 		names = append(names, action.Topic)
 	}
 	a.until(func() bool { ok, _ := a.visible(raced, 1); return ok })
-	details, err := a.adm.ListTopics(a.ctx, names...)
+	details, err := ListTopics(a.ctx, a.adm, names...)
 	c := &cluster{topics: details, configs: map[string]map[string]string{}}
 	if err == nil {
 		err = c.describe(a.ctx, a.adm, names)
@@ -249,7 +249,7 @@ func (a *applier) visible(actions []Action, partitions int32) (bool, error) {
 	for _, action := range actions {
 		names = append(names, action.Topic)
 	}
-	details, err := a.adm.ListTopics(a.ctx, names...)
+	details, err := ListTopics(a.ctx, a.adm, names...)
 	if err != nil {
 		return false, err
 	}

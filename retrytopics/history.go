@@ -213,9 +213,11 @@ func (p *historyReader) number(key string) (int64, bool) {
 	for end < len(p.rest) && (p.rest[end] == '-' || p.rest[end]-'0' <= 9) {
 		end++
 	}
-	n, err := strconv.ParseInt(p.rest[:end], 10, 64)
+	text := p.rest[:end]
+	n, err := strconv.ParseInt(text, 10, 64)
 	p.rest = p.rest[end:]
-	return n, err == nil
+	// JSON has no leading zeros, and none are written.
+	return n, err == nil && (text[0] != '0' || end == 1) && !strings.HasPrefix(text, "-0")
 }
 
 // text reads up to the closing quote. A backslash or a control character

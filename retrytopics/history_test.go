@@ -91,6 +91,7 @@ func TestHistoryKeepsTheNewestThatFit(t *testing.T) {
 func FuzzHistory(f *testing.F) {
 	f.Add(`[{"n":1,"at":2,"ms":3,"class":"network","error":"x"}]`)
 	f.Add(`[{"n":-1,"at":2,"ms":3,"class":"","error":""},{"n":1,"at":2,"ms":3,"class":"network","error":"\u00e9"}]`)
+	f.Add(`[{"n":00,"at":-0,"ms":-01,"class":"","error":""}]`)
 	f.Add(`[]`)
 	f.Add(`null`)
 	f.Add(`[{"n":01,"at":+2,"ms":--3,"class":"network","error":"x"}] `)

@@ -54,8 +54,16 @@ func (c *cluster) warn(format string, args ...any) {
 	c.warnings = append(c.warnings, fmt.Sprintf(format, args...))
 }
 
+// ListTopics lists topics as they are now; without names, all of them. kadm
+// answers from the client's cache, which may be seconds old and, just after
+// topics were made or have grown, without them; a request that also asks for
+// permissions goes to the broker.
+func ListTopics(ctx context.Context, adm *kadm.Client, topics ...string) (kadm.TopicDetails, error) {
+	return adm.ListTopics(kadm.WithAuthorizedOps(ctx), topics...)
+}
+
 func inspect(ctx context.Context, adm *kadm.Client) (*cluster, error) {
-	meta, err := adm.Metadata(ctx)
+	meta, err := adm.Metadata(kadm.WithAuthorizedOps(ctx)) // past the cache, see ListTopics
 	if err != nil {
 		return nil, fmt.Errorf("list the topics of the cluster: %w", err)
 	}
