@@ -1,0 +1,298 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/redeliver/redeliver/internal/config"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// result of a check.
+const (
+	checkOK      = "ok"
+	checkWarning = "warning" // works, and is worth a look
+	checkFailed  = "failed"
+)
+
+// check is one thing that was looked at in the cluster.
+type check struct {
+	Result string `json:"result"`
+	What   string `json:"what"`
+	Found  string `json:"found"`
+	Remedy string `json:"remedy,omitempty"`
+}
+
+func failures(checks []check) int {
+	n := 0
+	for _, c := range checks {
+		if c.Result == checkFailed {
+			n++
+		}
+	}
+	return n
+}
+
+func printChecks(w io.Writer, checks []check) error {
+	if len(checks) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w)
+	for _, c := range checks {
+		fmt.Fprintf(w, "%-7s  %s: %s\n", c.Result, c.What, printable(c.Found))
+		if c.Remedy != "" {
+			fmt.Fprintf(w, "         %s\n", c.Remedy)
+		}
+	}
+	return nil
+}
+
+// checkCluster looks at everything that the configuration needs of the cluster. It takes at most a few seconds when
+// nothing answers.
+func (p *program) checkCluster(ctx context.Context, c *config.Config) []check {
+	checks := p.checkBrokers(ctx, c)
+	client, err := p.connect(ctx, c)
+	if err != nil {
+		return checks
+	}
+	defer client.Close()
+	adm := kadm.NewClient(client)
+	adm.SetTimeoutMillis(10_000)
+	bounded, cancel := context.WithTimeout(ctx, 4*connectTimeout)
+	defer cancel()
+
+	checks = append(checks, checkMetadata(bounded, adm))
+	allowed := allowedIn(bounded, client)
+	for i := range c.Pipelines {
+		checks = append(checks, checkPipeline(bounded, client, adm, c, &c.Pipelines[i], allowed)...)
+	}
+	return checks
+}
+
+// checkBrokers asks every seed broker by itself, side by side: a client is content with one.
+func (p *program) checkBrokers(ctx context.Context, c *config.Config) []check {
+	checks := make([]check, len(c.Kafka.Brokers))
+	var all sync.WaitGroup
+	for i, broker := range c.Kafka.Brokers {
+		all.Go(func() {
+			one := *c
+			one.Kafka.Brokers = []string{broker}
+			checks[i] = check{Result: checkOK, What: "broker " + broker, Found: "answers"}
+			client, err := p.connect(ctx, &one)
+			if err != nil {
+				cause := err
+				if inner := errors.Unwrap(err); inner != nil {
+					cause = inner
+				}
+				checks[i].Result, checks[i].Found, checks[i].Remedy = checkFailed, cause.Error(), connectRemedy(c, err)
+				return
+			}
+			client.Close()
+		})
+	}
+	all.Wait()
+	// A wrong one among right ones is worth a look and stops nothing.
+	if slices.ContainsFunc(checks, func(c check) bool { return c.Result == checkOK }) {
+		for i := range checks {
+			if checks[i].Result == checkFailed {
+				checks[i].Result = checkWarning
+			}
+		}
+	}
+	return checks
+}
+
+func checkMetadata(ctx context.Context, adm *kadm.Client) check {
+	c := check{Result: checkOK, What: "cluster"}
+	brokers, err := adm.ListBrokers(ctx)
+	if err != nil {
+		c.Result, c.Found = checkFailed, err.Error()
+		return c
+	}
+	c.Found = fmt.Sprintf("%d %s", len(brokers), plural(len(brokers), "broker"))
+	if versions, err := adm.ApiVersions(ctx); err == nil {
+		for _, v := range versions.Sorted() {
+			c.Found += ", Kafka " + strings.TrimPrefix(v.VersionGuess(), "v")
+			break
+		}
+	}
+	if len(brokers) < 3 {
+		c.Found += fmt.Sprintf(": topics can have at most %d %s", len(brokers), plural(len(brokers), "replica"))
+	}
+	return c
+}
+
+// checkPipeline looks at what one pipeline needs.
+func checkPipeline(ctx context.Context, client *kgo.Client, adm *kadm.Client, c *config.Config, p *config.Pipeline, allowed *permissions) []check {
+	what := func(of string) string { return "pipeline " + p.Name + ", " + of }
+	topics, err := adm.ListTopics(ctx)
+	if err != nil {
+		return []check{{checkFailed, what("topics"), err.Error(), "does the user have DESCRIBE on the topics?"}}
+	}
+	sources := p.Sources(topics.Names())
+	checks := checkSources(what, c, p, sources, topics)
+	checks = append(checks, checkGroup(ctx, what("group "+p.Group), client, p.Group))
+	if failures(checks) > 0 {
+		return checks
+	}
+	want, err := p.Wanted(c.Topics, sources)
+	if err != nil {
+		return append(checks, check{checkFailed, what("policy"), err.Error(), ""})
+	}
+	plan, err := retrytopics.MakePlan(ctx, adm, want)
+	if err != nil {
+		return append(checks, check{checkFailed, what("topics"), err.Error(), ""})
+	}
+	checks = append(checks, checkPlan(ctx, what, adm, plan)...)
+	return append(checks, allowed.check(what("permissions"), p, want, plan)...)
+}
+
+func checkSources(what func(string) string, c *config.Config, p *config.Pipeline, sources []string, topics kadm.TopicDetails) []check {
+	var checks []check
+	for _, source := range sources {
+		detail, there := topics[source]
+		result := check{Result: checkOK, What: what("source " + source)}
+		switch {
+		case !there || errors.Is(detail.Err, kerr.UnknownTopicOrPartition):
+			result.Result, result.Found = checkFailed, "there is no such topic"
+			result.Remedy = "create it, or correct " + c.At(fmt.Sprintf("pipelines[%d].topics", slices.IndexFunc(c.Pipelines, func(q config.Pipeline) bool { return q.Name == p.Name })))
+			if near := nearTopics(source, topics.Names()); near != "" {
+				result.Remedy += "; there is " + near
+			}
+		case errors.Is(detail.Err, kerr.TopicAuthorizationFailed):
+			result.Result, result.Found, result.Remedy = checkFailed, "not allowed to describe it", "give the user READ on it"
+		case detail.Err != nil:
+			result.Result, result.Found = checkFailed, detail.Err.Error()
+		default:
+			result.Found = fmt.Sprintf("%d %s", len(detail.Partitions), plural(len(detail.Partitions), "partition"))
+		}
+		checks = append(checks, result)
+	}
+	for _, topic := range p.Topics {
+		re, is := config.Pattern(topic)
+		if is && !slices.ContainsFunc(sources, re.MatchString) {
+			checks = append(checks, check{checkWarning, what("sources " + topic), "no topic matches yet", "the pipeline waits until one does"})
+		}
+	}
+	return checks
+}
+
+// nearTopics names an existing topic that differs only in case or in what separates its words.
+func nearTopics(name string, all []string) string {
+	plain := strings.NewReplacer("-", "", "_", "", ".", "")
+	for _, other := range all {
+		if other != name && strings.EqualFold(plain.Replace(other), plain.Replace(name)) {
+			return other
+		}
+	}
+	return ""
+}
+
+func checkGroup(ctx context.Context, what string, client *kgo.Client, group string) check {
+	result := check{Result: checkOK, What: what}
+	request := kmsg.NewPtrDescribeGroupsRequest()
+	request.Groups = []string{group}
+	response, err := request.RequestWith(ctx, client)
+	if err == nil && len(response.Groups) == 1 {
+		err = kerr.ErrorForCode(response.Groups[0].ErrorCode)
+	}
+	switch {
+	case errors.Is(err, kerr.GroupIDNotFound):
+		result.Found = "is new"
+	case errors.Is(err, kerr.GroupAuthorizationFailed):
+		result.Result, result.Found, result.Remedy = checkFailed, "not allowed to read it", "give the user READ on the group "+group
+	case err != nil:
+		result.Result, result.Found = checkFailed, err.Error()
+	default:
+		g := response.Groups[0]
+		switch {
+		case g.State == "Dead":
+			result.Found = "is new"
+		case g.ProtocolType != "" && g.ProtocolType != "consumer":
+			result.Result = checkFailed
+			result.Found = "is used as a group of type " + g.ProtocolType
+			result.Remedy = "choose another group for the pipeline"
+		case len(g.Members) == 0:
+			result.Found = "has no members"
+		default:
+			result.Found = fmt.Sprintf("%d %s, %s", len(g.Members), plural(len(g.Members), "member"), strings.ToLower(g.State))
+			if g.Protocol != "" && !strings.Contains(g.Protocol, "redeliver") && g.State == "Stable" {
+				result.Result = checkWarning
+				result.Found += ", balanced by " + g.Protocol
+				result.Remedy = "its members seem to be other programs; they cannot share a group with Redeliver: choose another group, or stop them first"
+			}
+		}
+	}
+	return result
+}
+
+// checkPlan tells what is to be done to the topics, and asks the broker whether it would let us.
+func checkPlan(ctx context.Context, what func(string) string, adm *kadm.Client, plan retrytopics.Plan) []check {
+	result := check{Result: checkOK, What: what("retry and dead-letter topics"), Found: "are as they should be"}
+	if !plan.Empty() {
+		result.Found = strings.ToLower(summary([]pipelinePlan{{Plan: plan}})) + " to be done"
+		result.Remedy = "`redeliver run` does it at the start; `redeliver topics plan` shows it"
+		if plan.ReadOnly {
+			result.Remedy = "do it with `redeliver topics apply`, as topics.create is false"
+			if len(plan.Missing()) > 0 {
+				result.Result = checkFailed
+			} else {
+				result.Result = checkWarning
+			}
+		}
+	}
+	checks := []check{result}
+	for _, warning := range plan.Warnings {
+		checks = append(checks, check{Result: checkWarning, What: what("topics"), Found: warning})
+	}
+	if !plan.ReadOnly {
+		checks = append(checks, checkCreation(ctx, what("making topics"), adm, plan)...)
+	}
+	return checks
+}
+
+// checkCreation has the broker judge the topics to be made without making them: it knows permissions, policies and how
+// many replicas there can be.
+func checkCreation(ctx context.Context, what string, adm *kadm.Client, plan retrytopics.Plan) []check {
+	for _, action := range plan.Actions {
+		if action.Kind != retrytopics.Create {
+			continue
+		}
+		configs := make(map[string]*string, len(action.Configs))
+		for name, value := range action.Configs {
+			configs[name] = kadm.StringPtr(value)
+		}
+		answer, err := adm.ValidateCreateTopics(ctx, action.Partitions, action.Replication, configs, action.Topic)
+		message := ""
+		if err == nil {
+			err, message = answer[action.Topic].Err, answer[action.Topic].ErrMessage
+		}
+		if err == nil || errors.Is(err, kerr.TopicAlreadyExists) {
+			continue
+		}
+		result := check{Result: checkFailed, What: what, Found: fmt.Sprintf("the broker refuses %s: %v", action.Topic, err)}
+		if message != "" {
+			result.Found += ": " + message
+		}
+		switch {
+		case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.ClusterAuthorizationFailed):
+			result.Remedy = "give the user CREATE on the cluster or on these topics, or have an operator make them with `redeliver topics apply` and set topics.create: false"
+		case errors.Is(err, kerr.InvalidReplicationFactor):
+			result.Remedy = "set topics.replication_factor to at most the number of brokers"
+		case errors.Is(err, kerr.PolicyViolation):
+			result.Remedy = "the cluster's policy for new topics forbids it; have an operator make the topics, and set topics.create: false"
+		}
+		return []check{result} // the others would be refused for the same reason
+	}
+	return nil
+}

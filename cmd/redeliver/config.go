@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/redeliver/redeliver/internal/config"
+)
+
+func newConfigCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Print the configuration, its JSON Schema or an example",
+		Args:  noSuchCommand,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newConfigShowCommand(p), newConfigSchemaCommand(p), newConfigExampleCommand(p))
+	return cmd
+}
+
+func newConfigShowCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "show",
+		Short: "Print the configuration as it is in force",
+		Long: `Print the configuration as it is in force: defaults written out, 'defaults:' merged into every pipeline, environment
+variables replaced, secrets masked. As YAML, or with -o json as JSON.`,
+		Args: noArguments,
+	}
+	format := addOutput(cmd)
+	cmd.RunE = func(*cobra.Command, []string) error {
+		c, err := p.loadEmbedded() // what is in force can be shown without brokers
+		if err != nil {
+			return err
+		}
+		if *format == asTable {
+			text, err := c.YAML()
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprint(p.out, text)
+			return err
+		}
+		values, err := c.Values()
+		if err != nil {
+			return err
+		}
+		r := newRows[map[string]any](p.out, asJSONL)
+		if *format == asJSON {
+			return printJSON(p.out, values)
+		}
+		return r.add(values)
+	}
+	return cmd
+}
+
+func newConfigSchemaCommand(p *program) *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON Schema of config.yaml, for editors",
+		Long: `Print the JSON Schema of config.yaml. With the YAML language server (VS Code, Neovim, IntelliJ):
+
+  redeliver config schema > redeliver.schema.json
+
+and, in the first line of config.yaml:
+
+  # yaml-language-server: $schema=redeliver.schema.json`,
+		Args: noArguments,
+		RunE: func(*cobra.Command, []string) error { return printJSON(p.out, config.Schema()) },
+	}
+}
+
+func newConfigExampleCommand(p *program) *cobra.Command {
+	return &cobra.Command{
+		Use:   "example",
+		Short: "Print a commented config.yaml to begin with",
+		Long: `Print a commented config.yaml to begin with:
+
+  redeliver config example > config.yaml`,
+		Args: noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprint(p.out, config.Example)
+			return err
+		},
+	}
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// changeFlags are the flags of every command that changes something.
+type changeFlags struct {
+	yes    bool
+	dryRun bool
+}
+
+func addChangeFlags(cmd *cobra.Command) *changeFlags {
+	f := new(changeFlags)
+	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do it without asking")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "show what would be done and do nothing; never asks")
+	return f
+}
+
+// confirm says whether to go on with a change. With --dry-run it says no, and the command has said what it would do.
+// With --yes it says yes. Otherwise it asks on the terminal; without one the command fails with exitUsage, and so it
+// does, with exitFailed, when the answer is no. The question is a sentence without a question mark: "Create 4 topics".
+func (p *program) confirm(f *changeFlags, question string) (bool, error) {
+	switch {
+	case f.dryRun:
+		return false, nil
+	case f.yes:
+		return true, nil
+	case !p.interactive:
+		return false, usagef("%s? There is no terminal to ask on: say --yes, or --dry-run to see what would be done", question)
+	}
+	fmt.Fprintf(p.err, "%s? [y/N] ", question)
+	answer, _ := bufio.NewReader(p.in).ReadString('\n') // the end of input is a no
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return true, nil
+	}
+	return false, &exitError{status: exitFailed, err: fmt.Errorf("not confirmed; nothing was changed")}
+}

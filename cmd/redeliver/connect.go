@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/internal/config"
+)
+
+const (
+	defaultConfigFile = "config.yaml"
+
+	// connectTimeout bounds the wait for the first broker that answers, so that a wrong address ends in seconds.
+	connectTimeout = 6 * time.Second
+	dialTimeout    = 4 * time.Second
+)
+
+// load reads the configuration that -c names and tells its warnings.
+func (p *program) load() (*config.Config, error) { return p.loadWith(config.Options{}) }
+
+// loadEmbedded reads it for a process that brings its own broker.
+func (p *program) loadEmbedded() (*config.Config, error) {
+	return p.loadWith(config.Options{Embedded: true})
+}
+
+func (p *program) loadWith(o config.Options) (*config.Config, error) {
+	o.Lookup = p.getenv
+	c, err := config.Load(p.configFile, o)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range c.Warnings {
+		fmt.Fprintf(p.err, "%s:%d:%d: warning: %s\n", w.File, w.Line, w.Column, w.Message)
+	}
+	return c, nil
+}
+
+// addPipelineFlag gives a command --pipeline, which completes to the names in the configuration.
+func (p *program) addPipelineFlag(cmd *cobra.Command) *string {
+	name := cmd.Flags().String("pipeline", "", "the pipeline's `name`; may be left out when there is one")
+	_ = cmd.RegisterFlagCompletionFunc("pipeline", p.completePipelines)
+	return name
+}
+
+func (p *program) completePipelines(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	c, err := config.Load(p.configFile, config.Options{Lookup: p.getenv, Embedded: true})
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	return pipelineNames(c), cobra.ShellCompDirectiveNoFileComp
+}
+
+// pipeline returns the pipeline of that name, or the only one when the name is "".
+func pipeline(c *config.Config, name string) (*config.Pipeline, error) {
+	if name == "" && len(c.Pipelines) == 1 {
+		return &c.Pipelines[0], nil
+	}
+	for i := range c.Pipelines {
+		if c.Pipelines[i].Name == name {
+			return &c.Pipelines[i], nil
+		}
+	}
+	all := strings.Join(pipelineNames(c), ", ")
+	if name == "" {
+		return nil, usagef("%s has several pipelines: say --pipeline with one of %s", c.File, all)
+	}
+	return nil, usagef("%s has no pipeline %q; its pipelines are %s", c.File, name, all)
+}
+
+// pipelines returns the pipeline of that name, or all of them when the name is "".
+func pipelines(c *config.Config, name string) ([]*config.Pipeline, error) {
+	if name != "" {
+		one, err := pipeline(c, name)
+		return []*config.Pipeline{one}, err
+	}
+	var all []*config.Pipeline
+	for i := range c.Pipelines {
+		all = append(all, &c.Pipelines[i])
+	}
+	return all, nil
+}
+
+func pipelineNames(c *config.Config) []string {
+	var names []string
+	for _, p := range c.Pipelines {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+// connect makes a Kafka client from the configuration and waits until a broker answers. Its error, at most seconds
+// later, says what was tried and what to do. The caller closes the client.
+func (p *program) connect(ctx context.Context, c *config.Config, more ...kgo.Opt) (*kgo.Client, error) {
+	opts, err := c.Kafka.ClientOptions()
+	if err != nil {
+		return nil, &exitError{status: exitUsage, err: err}
+	}
+	opts = append(opts, kgo.DialTimeout(dialTimeout))
+	client, err := kgo.NewClient(append(opts, more...)...)
+	if err != nil {
+		return nil, fmt.Errorf("make the Kafka client: %w", err)
+	}
+	answered, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	if err := client.Ping(answered); err != nil {
+		client.Close()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, fmt.Errorf("no broker of kafka.brokers (%s) answers: %w; %s", strings.Join(c.Kafka.Brokers, ", "), err, connectRemedy(c, err))
+	}
+	return client, nil
+}
+
+// connectRemedy says what to look at after a connection failed.
+func connectRemedy(c *config.Config, err error) string {
+	var (
+		dns       *net.DNSError
+		record    tls.RecordHeaderError
+		authority x509.UnknownAuthorityError
+		hostname  x509.HostnameError
+		invalid   x509.CertificateInvalidError
+	)
+	at := func(path string) string { return "see " + c.At(path) }
+	switch {
+	case errors.As(err, &dns):
+		return "the host name is unknown, " + at("kafka.brokers")
+	case errors.As(err, &record):
+		return "the broker does not speak TLS at this port: set kafka.tls.enabled to false or use its TLS port, " + at("kafka.tls.enabled")
+	case errors.As(err, &authority):
+		return "name the authority that signed the broker's certificate in kafka.tls.ca_file, " + at("kafka.tls.ca_file")
+	case errors.As(err, &hostname):
+		return "set kafka.tls.server_name to a name of the broker's certificate, " + at("kafka.tls.server_name")
+	case errors.As(err, &invalid):
+		return "the broker's certificate is not valid (expired, or not yet), " + at("kafka.tls")
+	case errors.Is(err, kerr.SaslAuthenticationFailed):
+		return "the broker refuses user or password, " + at("kafka.sasl")
+	case errors.Is(err, kerr.UnsupportedSaslMechanism), errors.Is(err, kerr.IllegalSaslState):
+		return "the broker wants another kafka.sasl.mechanism, " + at("kafka.sasl.mechanism")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing listens there: start the broker (redeliver run --embedded brings one along), or correct " + c.At("kafka.brokers")
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		if c.Kafka.TLS.Enabled || c.Kafka.SASL.Mechanism != "" {
+			return "the broker closed the connection: is this its port for TLS and SASL as they are configured? " + c.At("kafka")
+		}
+		return "the broker closed the connection: it may want kafka.tls or kafka.sasl, " + at("kafka")
+	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
+		return "nothing answers: is the address right and is there a firewall between? " + c.At("kafka.brokers")
+	}
+	return at("kafka")
+}
+
+func isTimeout(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.As(err, &timeout) && timeout.Timeout()
+}

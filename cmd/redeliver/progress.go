@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	progressPaint = 100 * time.Millisecond // between two paintings on a terminal
+	progressLine  = 5 * time.Second        // between two lines elsewhere
+	progressWidth = 24                     // of the bar
+)
+
+// progress tells how far a long work is, on standard error: one line painted over and over on a terminal, and a plain
+// line every five seconds elsewhere. Its methods may be called concurrently.
+type progress struct {
+	w        io.Writer
+	terminal bool
+	label    string
+
+	mu      sync.Mutex
+	total   int64 // 0: not known
+	done    int64
+	note    string
+	started time.Time
+	painted time.Time
+	width   int // of what stands on the terminal's line
+}
+
+// newProgress begins. total is what done will reach, 0 when that is not known.
+func (p *program) newProgress(label string, total int64) *progress {
+	now := time.Now()
+	return &progress{w: p.err, terminal: p.terminal, label: label, total: total, started: now, painted: now}
+}
+
+// set says how much is done; note is shown behind it.
+func (g *progress) set(done int64, note string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.done, g.note = done, note
+	every := progressLine
+	if g.terminal {
+		every = progressPaint
+	}
+	if now := time.Now(); now.Sub(g.painted) >= every {
+		g.painted = now
+		g.paint(now)
+	}
+}
+
+// grow sets the total, when it becomes known or changes on the way.
+func (g *progress) grow(total int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.total = total
+}
+
+// end clears the line on a terminal, so that the summary begins on an empty one.
+func (g *progress) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.terminal && g.width > 0 {
+		fmt.Fprintf(g.w, "\r%s\r", strings.Repeat(" ", g.width))
+		g.width = 0
+	}
+}
+
+func (g *progress) paint(now time.Time) {
+	text := g.text(now)
+	if !g.terminal {
+		fmt.Fprintln(g.w, text)
+		return
+	}
+	fmt.Fprintf(g.w, "\r%-*s", g.width, text)
+	g.width = len([]rune(text))
+}
+
+func (g *progress) text(now time.Time) string {
+	var b strings.Builder
+	b.WriteString(g.label)
+	if g.total > 0 {
+		share := min(float64(g.done)/float64(g.total), 1)
+		if g.terminal {
+			full := int(share * progressWidth)
+			b.WriteString(" [" + strings.Repeat("=", full) + strings.Repeat(" ", progressWidth-full) + "]")
+		}
+		fmt.Fprintf(&b, " %d of %d (%.0f %%)", g.done, g.total, share*100)
+	} else {
+		fmt.Fprintf(&b, " %d", g.done)
+	}
+	if seconds := now.Sub(g.started).Seconds(); seconds >= 1 {
+		rate := float64(g.done) / seconds
+		fmt.Fprintf(&b, ", %.0f/s", rate)
+		if left := g.total - g.done; left > 0 && rate > 0 {
+			fmt.Fprintf(&b, ", %s left", (time.Duration(float64(left)/rate) * time.Second).String())
+		}
+	}
+	if g.note != "" {
+		b.WriteString(", " + g.note)
+	}
+	return b.String()
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// program is what every command is made with: the streams, the environment and the flags that all commands share.
+type program struct {
+	in  io.Reader
+	out io.Writer // data only
+	err io.Writer // everything else: questions, progress, remarks, errors
+
+	getenv      func(string) (string, bool)
+	interactive bool // somebody can answer a question on in
+	terminal    bool // err is a terminal: progress may be painted over
+
+	configFile string // -c
+	began      bool   // a command's own code was reached: what fails from here on is no wrong usage
+}
+
+// commands are the constructors of all commands, one file each.
+var commands = []func(*program) *cobra.Command{
+	newValidateCommand,
+	newTopicsCommand,
+	newConfigCommand,
+	newVersionCommand,
+}
+
+// root puts the command tree together.
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "redeliver",
+		Short: "Delayed retries, circuit breakers, dead letters and replay for Kafka consumer groups",
+		Long: `Redeliver gives a Kafka consumer group retries with delay, circuit breakers, dead letters and replay.
+
+Start with:  redeliver demo                 see it work, with nothing to install
+             redeliver config example       print a commented config.yaml
+             redeliver validate             check config.yaml
+             redeliver run                  run its pipelines
+
+Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 done in part.`,
+		Args:          noSuchCommand,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.PersistentFlags().StringVarP(&p.configFile, "config", "c", defaultConfigFile, "configuration `file`")
+	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml")
+	root.SetIn(p.in)
+	root.SetOut(p.out)
+	root.SetErr(p.err)
+	root.SuggestionsMinimumDistance = 2
+	for _, newCommand := range commands {
+		root.AddCommand(newCommand(p))
+	}
+	p.watchBegin(root)
+	return root
+}
+
+// main runs the command line and returns the exit status.
+func (p *program) main(ctx context.Context, args []string) int {
+	root := p.root()
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitDone
+	}
+	if !p.began {
+		err = &exitError{status: exitUsage, err: fmt.Errorf("%w\nSee '%s --help'", err, cmd.CommandPath())}
+	}
+	return p.report(err)
+}
+
+// watchBegin notes in every command of the tree when its own code is reached. Cobra reports unknown flags, wrong
+// arguments and missing required flags before that.
+func (p *program) watchBegin(cmd *cobra.Command) {
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			p.began = true
+			return run(cmd, args)
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		p.watchBegin(sub)
+	}
+}
+
+// noSuchCommand is the Args of commands that only hold others.
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	message := fmt.Sprintf("there is no command %q", cmd.CommandPath()+" "+args[0])
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		message += fmt.Sprintf("; did you mean %q?", cmd.CommandPath()+" "+near[0])
+	}
+	return fmt.Errorf("%s", message)
+}
+
+// noArguments is the Args of commands that take flags only.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s takes no argument, got %q", cmd.CommandPath(), args[0])
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// release is the version of a release build: -ldflags "-X main.release=v1.2.3". A build by `go install` knows its own.
+var release string
+
+type versionInfo struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"` // of the source, with + when it was changed since
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+func newVersionCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  noArguments,
+	}
+	format := addOutput(cmd)
+	cmd.RunE = func(*cobra.Command, []string) error {
+		v := version()
+		if *format != asTable {
+			r := newRows[versionInfo](p.out, asJSONL)
+			return r.add(v)
+		}
+		_, err := fmt.Fprintf(p.out, "redeliver %s%s (%s, %s)\n", v.Version, revisionText(v.Revision), v.Go, v.Platform)
+		return err
+	}
+	return cmd
+}
+
+func revisionText(revision string) string {
+	if revision == "" {
+		return ""
+	}
+	return " " + revision
+}
+
+// version reads what the Go tool wrote into the binary.
+func version() versionInfo {
+	v := versionInfo{Version: release, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		v.Version = cmp.Or(v.Version, "unknown")
+		return v
+	}
+	v.Version = cmp.Or(v.Version, info.Main.Version, "(devel)")
+	changed := ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			v.Revision = s.Value[:min(12, len(s.Value))]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			changed = "+"
+		}
+	}
+	if v.Revision != "" {
+		v.Revision += changed
+	}
+	return v
+}

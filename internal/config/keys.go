@@ -1,0 +1,285 @@
+package config
+
+import (
+	"time"
+
+	"github.com/redeliver/redeliver/classify"
+)
+
+// fileKeys are the keys of the whole file, bound to c.
+func fileKeys(c *Config) []key {
+	return []key{
+		section("kafka", kafkaKeys(&c.Kafka)...).
+			means("How the brokers are reached."),
+		section("embedded", embeddedKeys(&c.Embedded)...).
+			means("The broker of `run --embedded`, for development only: one node, in this process, kept on disk."),
+		section("topics",
+			toggle("create", &c.Topics.Create).byDefault("true").
+				means("Make and change retry and dead-letter topics as needed. With false they are only checked: make them with `redeliver topics apply`."),
+			number("replication_factor", &c.Topics.ReplicationFactor, -1, 100).byDefault("-1").accepting("-1, for the broker's default, or a number of replicas from 1").like("3").
+				means("Replicas of new retry and dead-letter topics; -1 is the broker's default. From 3 on they are made with min.insync.replicas=2."),
+		).means("How retry and dead-letter topics are made."),
+		section("admin",
+			text("listen", &c.Admin.Listen).byDefault("127.0.0.1:8080").accepting("host:port").like("127.0.0.1:8080").
+				means("Address of metrics, health and control, host:port; \"\" is none."),
+			toggle("insecure", &c.Admin.Insecure).byDefault("false").
+				means("Allow an address that other machines can reach. Nobody is asked who they are there: whoever reaches it can pause pipelines and skip records."),
+		).means("The listener of /metrics, /healthz, /readyz and of the commands that act on a running process."),
+		section("log",
+			choice("level", &c.Log.Level, "debug", "info", "warn", "error").byDefault("info").
+				means("The least level that is logged."),
+			choice("format", &c.Log.Format, "text", "json").byDefault("text").
+				means("How a line of the log is written."),
+		).means("What is logged, on standard error."),
+		section("defaults", defaultsKeys()...).
+			means("Merged under every pipeline, key by key at every depth; a list is taken as a whole. Everything that a pipeline has but its name and group."),
+		sections("pipelines", &c.Pipelines, Pipeline{}, pipelineKeys).required().like("\n  - name: orders\n    topics: [orders]\n    handler: {http: {url: \"http://127.0.0.1:9000/orders\"}}").
+			means("The pipelines: each a consumer group with its topics, handler and policy."),
+	}
+}
+
+func kafkaKeys(k *Kafka) []key {
+	return []key{
+		wordsOrCommas("brokers", &k.Brokers).required().orElsewhere().accepting("a list of brokers, each host:port").like("[localhost:9092]").
+			means("Seed brokers, each host:port: a list, or one text with commas. Not needed with `run --embedded` and `demo`."),
+		text("client_id", &k.ClientID).byDefault("redeliver").like("redeliver").
+			means("What the brokers know this client by, in their logs and quotas."),
+		section("tls",
+			toggle("enabled", &k.TLS.Enabled).byDefault("false").means("Speak TLS with the brokers."),
+			text("ca_file", &k.TLS.CAFile).like("/etc/redeliver/ca.pem").means("PEM file of the authorities that brokers' certificates are checked by; \"\" is the system's."),
+			text("cert_file", &k.TLS.CertFile).like("/etc/redeliver/client.pem").means("PEM file of the client's certificate, for mutual TLS; goes with key_file."),
+			text("key_file", &k.TLS.KeyFile).like("/etc/redeliver/client.key").means("PEM file of the key of cert_file."),
+			text("server_name", &k.TLS.ServerName).like("kafka.example.com").means("The name that brokers' certificates are checked for; \"\" is the host that is dialled."),
+		).means("Encryption of the connections to the brokers."),
+		section("sasl",
+			choice("mechanism", &k.SASL.Mechanism, "scram-sha-512", "scram-sha-256", "plain").byDefault("scram-sha-512").
+				notYet("oauthbearer", "scram-sha-512, scram-sha-256 or plain").notYet("gssapi", "scram-sha-512, scram-sha-256 or plain").
+				notYet("aws_msk_iam", "scram-sha-512, scram-sha-256 or plain").
+				means("How the client proves who it is."),
+			text("username", &k.SASL.Username).required().like("redeliver").means("The user."),
+			text("password", &k.SASL.Password).hidden().like(`"${KAFKA_PASSWORD}"`).means("The user's password; take it from the environment rather than writing it here."),
+			text("password_file", &k.SASL.PasswordFile).like("/run/secrets/kafka-password").
+				means("File that holds the password, instead of password; read at every new connection, so that it may change."),
+		).onlyIfPresent().means("Authentication with the brokers. Without this section there is none."),
+	}
+}
+
+func embeddedKeys(e *Embedded) []key {
+	return []key{
+		text("listen", &e.Listen).byDefault("127.0.0.1:9092").accepting("host:port on the loopback").like("127.0.0.1:9092").
+			means("Address that the embedded broker listens on: on the loopback only, as it asks nobody who they are."),
+		text("data_dir", &e.DataDir).byDefault(".redeliver").like(".redeliver").
+			means("Directory that the embedded broker keeps its records in."),
+	}
+}
+
+// defaultsKeys are the keys of a pipeline but those that belong to one pipeline only. Nothing is required of them.
+func defaultsKeys() []key {
+	var keys []key
+	for _, k := range pipelineKeys(new(Pipeline)) {
+		if k.name != "name" && k.name != "group" {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+func pipelineKeys(p *Pipeline) []key {
+	return []key{
+		text("name", &p.Name).required().accepting("letters, digits and '-'").like("orders").matching(namePattern).
+			means("Names the pipeline in logs, metrics and commands: letters, digits, '-'. Unique."),
+		text("group", &p.Group).computed("the name").like("orders").
+			means("The consumer group. No two pipelines have the same."),
+		choice("group_protocol", &p.GroupProtocol, "classic").byDefault("classic").
+			notYet("consumer", "classic").
+			means("The protocol between the group and its coordinator."),
+		text("instance_id", &p.InstanceID).like("orders-1").
+			means("Makes the member static: a restart within session_timeout causes no rebalance. Every process of the group needs an id of its own."),
+		text("id_namespace", &p.IDNamespace).like("v2").
+			means("Put before the ids of this pipeline's records, to set them apart from those of topics that had the same names before."),
+		words("topics", &p.Topics).required().orElsewhere().accepting("a list of topic names, or of /regular expressions/ between slashes").like("[orders]").
+			means("Source topics: names, and regular expressions between slashes, which match whole names and never a retry or dead-letter topic."),
+		text("start", &p.Start).byDefault("earliest").accepting("earliest, latest, or a time like 2026-01-31T00:00:00Z").like("earliest").
+			means("Where the group begins to read its source topics the first time: earliest, latest, or the first record from an RFC 3339 time on."),
+		choice("ordering", &p.Ordering, "key", "partition", "none").byDefault("key").
+			means("What is handled one at a time: the records of a key, of a partition, or none."),
+		number("concurrency", &p.Concurrency, 1, 100_000).byDefault("64").like("64").
+			means("The most handler calls in flight in this process."),
+		section("shares",
+			fraction("fresh", &p.Shares.Fresh, 0, 1).byDefault("0.5").means("The fresh records' share of the handler slots."),
+			fraction("retries", &p.Shares.Retries, 0, 1).byDefault("0.5").means("The retries' share of the handler slots."),
+		).means("The guaranteed shares of the handler slots when fresh records and retries both want them. They are weighed against each other; what one does not use is lent to the other."),
+		section("window",
+			number("records", &p.Window.Records, 1, 10_000_000).byDefault("10000").like("10000").
+				means("The most records that are fetched and not yet settled."),
+			size("bytes", &p.Window.Bytes, 1<<20, 1<<40).byDefault("64MiB").
+				means("The most bytes of their keys, values and headers; one poll may go beyond."),
+		).means("Bounds what the pipeline holds in memory, and what is handled again after a crash."),
+		choice("delivery", &p.Delivery, "at_least_once").byDefault("at_least_once").
+			notYet("exactly_once_routing", "at_least_once").
+			means("What holds when a process dies between writing a copy and committing."),
+		duration("drain", &p.Drain, time.Millisecond, day).byDefault("30s").
+			means("How long running handlers have to end when a partition is given up or the pipeline stops. handler.timeout < drain < rebalance_timeout."),
+		duration("session_timeout", &p.SessionTimeout, 6*time.Second, 30*time.Minute).byDefault("45s").
+			means("How long the group waits for a silent member. Brokers allow 6s to 30m unless they are configured otherwise."),
+		duration("rebalance_timeout", &p.RebalanceTimeout, time.Second, day).byDefault("60s").
+			means("How long a member may take to give up partitions."),
+		choice("on_data_loss", &p.OnDataLoss, "hold", "skip").byDefault("hold").
+			means("When records of a source are gone before they were read: hold the partition and say so, or skip to what is left and say so."),
+		size("header_limit", &p.HeaderLimit, 1<<10, 1<<20).byDefault("4KiB").like("4KiB").
+			means("The most bytes of Redeliver's own headers on a copy; the oldest history gives way first."),
+		section("handler", handlerKeys(&p.Handler)...).
+			means("What the records are handed to."),
+		section("retry", retryKeys(&p.Retry)...).
+			means("How often a failed record is tried again, when, and over which tiers."),
+		section("classify",
+			sections("rules", &p.Classify.Rules, ClassRule{}, ruleKeys).like("[{match: \"connection reset\", class: network}]").
+				means("First match wins, then the built-in rules."),
+		).means("Rules that say what kind of failure an error is."),
+		section("breaker", breakerKeys(&p.Breaker)...).
+			means("The circuit breaker of the dependency that the handler calls."),
+		section("dlq", dlqKeys(&p.DLQ)...).
+			means("What becomes of records that are not retried any more."),
+	}
+}
+
+func handlerKeys(h *Handler) []key {
+	return []key{
+		duration("timeout", &h.Timeout, time.Millisecond, day).byDefault("25s").like("25s").
+			means("The longest that one call may take; shorter than drain."),
+		section("http",
+			text("url", &h.HTTP.URL).required().orElsewhere().accepting("an http or https URL").like(`"http://127.0.0.1:9000/orders"`).
+				means("Where each record is posted to."),
+			textMap("headers", &h.HTTP.Headers).hidden().
+				means("Request headers that are sent with every call."),
+			section("batch",
+				number("max", &h.HTTP.Batch.Max, 1, 10_000).byDefault("1").like("1").
+					means("The most records of one request. 1 posts a record's value as it is; above 1 the body is a JSON array."),
+			).means("Several records in one request."),
+		).means("A webhook."),
+	}
+}
+
+func retryKeys(r *Retry) []key {
+	keys := []key{tiers("tiers", &r.Tiers, &r.AutoTiers).byDefault("[1s, 10s, 60s]").
+		means("The delays that have a retry topic, ascending; the delays of every strategy travel over them. auto makes one of each delay of the timetable.")}
+	keys = append(keys, delayKeys(&r.Strategy, &r.MaxRetries, &r.InitialDelay, &r.Multiplier, &r.BackoffFactor, &r.MinDelay, &r.MaxDelay, &r.Jitter)...)
+	return append(keys,
+		duration("total_timeout", &r.TotalTimeout, 0, 3650*day).byDefault("0").like("1h").
+			means("No retry later than this after the first failure; time that the record was held by pauses is left out. 0 is no limit."),
+		section("in_place",
+			number("max", &r.InPlace.Max, 0, 10).byDefault("0").means("Quick tries on the spot before the first hop; each is an attempt."),
+			duration("delay", &r.InPlace.Delay, time.Millisecond, time.Minute).byDefault("50ms").like("50ms").means("The wait between them."),
+		).means("Tries on the spot."),
+		toggle("hold_key", &r.HoldKey).byDefault("false").notYet("true", "false").
+			means("Make later records of a key wait behind one that is being retried."),
+		choice("on_dead_letter", &r.OnDeadLetter, "release").byDefault("release").notYet("hold", "release").
+			means("What becomes of the records that wait behind a dead record of their key."),
+		text("topic", &r.Topic).byDefault(`"{group}.{topic}.retry-{delay}"`).like(`"{group}.{topic}.retry-{delay}"`).
+			means("Template of the retry topics' names, with {group}, {delay}, and {topic}, which only a pipeline of one source topic may leave out."),
+		sections("overrides", &r.Overrides, Override{MaxRetries: -1, Jitter: true}, overrideKeys).like("[{class: rate_limited, strategy: fixed, initial_delay: 10s, max_retries: 20}]").
+			means("Other policies for some failures; the first match wins. What an override does not say is the pipeline's."),
+	)
+}
+
+// delayKeys are what a policy and an override both have.
+func delayKeys(strategy *string, maxRetries *int, initial *time.Duration, multiplier, backoff *float64, lo, hi *time.Duration, jitter *bool) []key {
+	return []key{
+		choice("strategy", strategy, "tiered", "exponential", "linear", "fixed", "immediate").byDefault("tiered").
+			notYet("custom", "tiered, exponential, linear, fixed or immediate, or write the strategy in Go with the library").
+			means("How the delay grows: tiered waits one tier after the other; exponential, linear, fixed and immediate compute it."),
+		number("max_retries", maxRetries, 0, 1000).computed("the number of tiers for tiered, otherwise 5").like("3").
+			means("Attempts after the first one; 0 is none. Beyond the tiers the last one repeats."),
+		duration("initial_delay", initial, time.Millisecond, 30*day).byDefault("1s").like("1s").
+			means("The delay before the first retry; for exponential, linear and fixed."),
+		factor("multiplier", multiplier, 1, 1000).byDefault("3").like("3").
+			means("What each delay of exponential is multiplied by: 1s, 3s, 9s, 27s."),
+		fraction("backoff_factor", backoff, 0, 1000).byDefault("1.5").like("1.5").
+			means("What linear adds, in initial delays: 1s, 2.5s, 4s, 5.5s."),
+		duration("min_delay", lo, time.Millisecond, 30*day).byDefault("100ms").like("100ms").
+			computed("or the shortest tier, where that is shorter").means("No delay is shorter; not for immediate."),
+		duration("max_delay", hi, time.Millisecond, 30*day).byDefault("60s").computed("or the longest tier for tiered, where that is longer").like("60s").
+			means("No delay is longer, but one that the failure itself asked for."),
+		toggle("jitter", jitter).byDefault("true").
+			means("Lengthen each delay by a random part of it, up to 25 %; never shorten it."),
+	}
+}
+
+// thePipelines is what an override's keys are where it does not give them.
+const thePipelines = "the pipeline's"
+
+// overrideKeys have no defaults: what is not said is the pipeline's.
+func overrideKeys(o *Override) []key {
+	keys := []key{
+		choice("class", &o.Class, classNames()...).like("rate_limited").means("For failures of this class."),
+		number("status", &o.Status, 100, 599).like("429").means("For answers with this HTTP status."),
+		text("topic", &o.Topic).like("orders").means("For records of this source topic."),
+	}
+	for _, k := range delayKeys(&o.Strategy, &o.MaxRetries, &o.InitialDelay, &o.Multiplier, &o.BackoffFactor, &o.MinDelay, &o.MaxDelay, &o.Jitter) {
+		k.def, k.otherwise = "", thePipelines
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+func ruleKeys(r *ClassRule) []key {
+	return []key{
+		text("match", &r.Match).accepting("a regular expression").like(`"connection reset"`).means("A regular expression over the error's text."),
+		number("status", &r.Status, 100, 599).like("409").means("An HTTP status."),
+		choice("class", &r.Class, classNames()...).required().like("network").means("The class that such failures have."),
+	}
+}
+
+func breakerKeys(b *Breaker) []key {
+	return []key{
+		toggle("enabled", &b.Enabled).byDefault("true").means("Watch the dependency."),
+		text("dependency", &b.Dependency).computed("the pipeline's name").like("payments-api").
+			means("What the handler calls. Breakers with one name are one, shared by all pipelines of the process, and configured alike."),
+		choice("scope", &b.Scope, "process").byDefault("process").notYet("fleet", "process").
+			means("Who shares the breaker's state."),
+		windowOf("window", &b.Window, &b.WindowCalls, time.Second, day, 1_000_000).byDefault("30s").like("30s").
+			means("What the rates are taken over: a duration, or a number of calls."),
+		number("minimum_calls", &b.MinimumCalls, 1, 1_000_000).byDefault("20").like("20").
+			means("The rates open the breaker only from so many calls in the window on."),
+		number("failures", &b.Failures, 0, 1_000_000).byDefault("0").like("10").
+			means("So many failures in a row open it too; 0 is off."),
+		fraction("failure_rate", &b.FailureRate, 0, 1).byDefault("0.5").means("The share of failed calls that opens it."),
+		duration("slow_call", &b.SlowCall, time.Millisecond, day).byDefault("5s").like("5s").means("A call that takes longer is slow."),
+		fraction("slow_rate", &b.SlowRate, 0, 1).byDefault("1.0").like("1.0").means("The share of slow calls that opens it."),
+		duration("open_for", &b.OpenFor, 10*time.Millisecond, day).byDefault("30s").means("How long it stays open before it lets probes through."),
+		number("half_open_calls", &b.HalfOpenCalls, 1, 10_000).byDefault("3").like("3").
+			means("So many successful probes close it; one failed probe opens it again."),
+		words("classes", &b.Classes).byDefault("[transient, network, rate_limited, system, authentication]").
+			accepting("a list of failure classes").like("[transient, network]").
+			means("The classes of failures that count against the dependency."),
+	}
+}
+
+func dlqKeys(d *DLQ) []key {
+	return []key{
+		toggle("enabled", &d.Enabled).byDefault("true").
+			means("Keep a dead-letter topic. With false exhausted says what becomes of such records."),
+		choice("exhausted", &d.Exhausted, "hold", "drop").byDefault("hold").
+			means("With enabled: false: hold exhausted records in place until they are skipped, or drop them."),
+		text("topic", &d.Topic).byDefault(`"{group}.{topic}.dlq"`).like(`"{group}.{topic}.dlq"`).
+			means("Template of the dead-letter topics' names, with {group}, and {topic}, which only a pipeline of one source topic may leave out."),
+		durationOrForever("retention", &d.Retention, time.Second, 36500*day).byDefault("-1").like("7d").
+			means("How long entries are kept; -1 is until they are replayed or discarded. With a duration they expire."),
+		section("admission",
+			toggle("enabled", &d.Admission.Enabled).byDefault("true").means("Hold the pipeline rather than flooding the dead letters."),
+			number("burst", &d.Admission.Burst, 1, 1_000_000_000).byDefault("1000").like("1000").
+				means("So many dead letters without one success in between are taken for an outage."),
+		).means("Protects the dead letters from an outage."),
+	}
+}
+
+// classNames are the names of the failure classes.
+func classNames() []string {
+	var names []string
+	for _, c := range classify.Classes() {
+		names = append(names, c.String())
+	}
+	return names
+}
+
+const namePattern = `^[A-Za-z0-9-]+$`

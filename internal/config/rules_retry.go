@@ -1,0 +1,198 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// notOf are the keys that say nothing to a strategy, and why.
+var notOf = map[string]map[string]string{
+	"tiered": {
+		"initial_delay":  "its delays are the tiers",
+		"multiplier":     "its delays are the tiers",
+		"backoff_factor": "its delays are the tiers",
+	},
+	"exponential": {"backoff_factor": "it grows by multiplier"},
+	"linear":      {"multiplier": "it grows by backoff_factor"},
+	"fixed": {
+		"multiplier":     "its delay does not grow",
+		"backoff_factor": "its delay does not grow",
+	},
+	"immediate": {
+		"initial_delay":  "it has no delay",
+		"multiplier":     "it has no delay",
+		"backoff_factor": "it has no delay",
+		"min_delay":      "it has no delay",
+		"max_delay":      "it has no delay",
+	},
+}
+
+// retryRules judge the policy: what does not go together in the file, and then what the policy itself says.
+func (r *reader) retryRules(p *Pipeline, at string) {
+	retry := at + ".retry"
+	ok := r.strategyRules(p.Retry.Strategy, retry)
+	if p.Retry.AutoTiers && p.Retry.Strategy == "tiered" && r.sound(retry+".tiers", retry+".strategy") {
+		r.wrong(retry+".tiers", "retry.tiers: auto makes tiers of a strategy's delays, and the delays of tiered are the tiers; name them: [1s, 10s, 60s], or choose strategy: exponential")
+		ok = false
+	}
+	for i, o := range p.Retry.Overrides {
+		ok = r.overrideRules(p, o, fmt.Sprintf("%s.overrides[%d]", retry, i)) && ok
+	}
+	if r.anyBad(retry) {
+		return // the policy would be judged by defaults that nobody wrote
+	}
+	schedule, err := p.Policy().Compile()
+	for _, wrong := range fieldErrors(err) {
+		r.wrong(retry+"."+wrong.Field, "retry.%s: %s", wrong.Field, wrong.Problem)
+		ok = false
+	}
+	if ok {
+		r.effective(&p.Retry, retry, schedule.Tiers())
+	}
+	r.templateRules(p, at)
+}
+
+// effective writes down what the policy makes of keys that are not in the file and depend on others.
+func (r *reader) effective(p *Retry, at string, tiers []time.Duration) {
+	tiered := p.Strategy == "tiered"
+	if !r.given(at + ".max_retries") {
+		p.MaxRetries = retrytopics.DefaultMaxRetries
+		if tiered {
+			p.MaxRetries = len(tiers)
+		}
+		p.MaxRetries += p.InPlace.Max
+	}
+	if !r.given(at + ".min_delay") {
+		p.MinDelay = min(p.MinDelay, tiers[0])
+	}
+	if !r.given(at+".max_delay") && tiered {
+		p.MaxDelay = max(p.MaxDelay, tiers[len(tiers)-1])
+	}
+}
+
+// strategyRules report keys that a strategy does not have. One that comes from defaults: is for the pipelines whose
+// strategy has it, unless the strategy comes from there too.
+func (r *reader) strategyRules(strategy, at string) bool {
+	if !r.sound(at + ".strategy") {
+		return true
+	}
+	ok := true
+	here := r.values[at+".strategy"]
+	for _, name := range slices.Sorted(maps.Keys(notOf[strategy])) {
+		v := r.values[at+"."+name]
+		if v == nil || v.inherited && (here == nil || !here.inherited) {
+			continue
+		}
+		ok = false
+		r.wrong(at+"."+name, "%s does not apply to the strategy %s: %s; remove it, or choose %s", short(at+"."+name), r.shown(at+".strategy", strategy), notOf[strategy][name], withKey(name))
+	}
+	return ok
+}
+
+// withKey names the strategies that a key applies to.
+func withKey(name string) string {
+	var all []string
+	for _, strategy := range []string{"tiered", "exponential", "linear", "fixed", "immediate"} {
+		if _, not := notOf[strategy][name]; !not {
+			all = append(all, strategy)
+		}
+	}
+	return "strategy: " + strings.Join(all, " or ")
+}
+
+func (r *reader) overrideRules(p *Pipeline, o Override, at string) bool {
+	ok := true
+	if strategy := or(o.Strategy, p.Retry.Strategy); r.sound(at + ".strategy") {
+		for _, name := range slices.Sorted(maps.Keys(notOf[strategy])) {
+			if path := at + "." + name; r.given(path) {
+				ok = false
+				whose := ""
+				if o.Strategy == "" {
+					whose = " (the pipeline's)"
+				}
+				r.wrong(path, "%s does not apply to the strategy %s%s: %s; remove it, or choose %s", short(path), strategy, whose, notOf[strategy][name], withKey(name))
+			}
+		}
+	}
+	if path := at + ".jitter"; r.given(path) && o.Jitter && !p.Retry.Jitter && r.sound(path, strings.TrimSuffix(at, at[strings.LastIndex(at, ".overrides"):])+".jitter") {
+		ok = false
+		r.wrong(path, "%s cannot turn on what retry.jitter turns off for the whole pipeline; remove jitter: false there, and write it in the overrides that want none", short(path))
+	}
+	if path := at + ".topic"; o.Topic != "" && r.given(path) && !slices.Contains(p.Topics, o.Topic) {
+		isPattern := slices.ContainsFunc(p.Topics, func(t string) bool { _, is := patternOf(t); return is })
+		if !isPattern && len(p.Topics) > 0 {
+			ok = false
+			remedy := "its topics are " + strings.Join(p.Topics, ", ")
+			if near := nearest(o.Topic, p.Topics); near != "" {
+				remedy = "did you mean " + near + "?"
+			}
+			r.wrong(path, "%s: the pipeline does not read the topic %s; %s", short(path), quote(o.Topic), remedy)
+		}
+	}
+	return ok
+}
+
+// templateRules judge the names of the topics.
+func (r *reader) templateRules(p *Pipeline, at string) {
+	retry, dlq := at+".retry.topic", at+".dlq.topic"
+	if !r.sound(at+".topics", at+".name", at+".group", retry, dlq) || len(p.Topics) == 0 || p.Group == "" {
+		return
+	}
+	sources := len(p.Topics)
+	for _, topic := range p.Topics {
+		if _, is := patternOf(topic); is {
+			sources = max(sources, 2)
+		}
+	}
+	for path, template := range map[string]string{retry: p.Retry.Topic, dlq: p.DLQ.Topic} {
+		if template == "" {
+			r.wrong(path, "%s is empty; write a template like {group}.{topic}.dlq, or remove the key", short(path))
+			return
+		}
+	}
+	for _, wrong := range fieldErrors(p.Names().Validate(sources)) {
+		path := dlq
+		switch wrong.Field {
+		case "topic":
+			path = retry
+		case "group":
+			path = at + ".group"
+		}
+		r.wrong(path, "%s: %s", short(path), wrong.Problem)
+	}
+}
+
+// anyBad says whether anything at or below a path could not be read.
+func (r *reader) anyBad(path string) bool {
+	for bad := range r.bad {
+		if bad == path || strings.HasPrefix(bad, path+".") || strings.HasPrefix(bad, path+"[") {
+			return true
+		}
+	}
+	return false
+}
+
+// fieldErrors takes joined errors apart.
+func fieldErrors(err error) []*retrytopics.FieldError {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []*retrytopics.FieldError
+		for _, e := range joined.Unwrap() {
+			all = append(all, fieldErrors(e)...)
+		}
+		return all
+	}
+	var field *retrytopics.FieldError
+	if errors.As(err, &field) {
+		return []*retrytopics.FieldError{field}
+	}
+	return []*retrytopics.FieldError{{Problem: err.Error()}}
+}

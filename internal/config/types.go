@@ -1,0 +1,212 @@
+package config
+
+import "time"
+
+// Config is a configuration file that was read without a mistake: what stands in it, and the defaults for the rest.
+type Config struct {
+	File string // the name it was read from
+
+	Kafka     Kafka
+	Embedded  Embedded
+	Topics    Topics
+	Admin     Admin
+	Log       Log
+	Pipelines []Pipeline
+
+	// Warnings are what is allowed and may still be a mistake.
+	Warnings []Problem
+
+	places map[string]Place
+}
+
+// Kafka says how the brokers are reached.
+type Kafka struct {
+	Brokers  []string // host:port
+	ClientID string
+	TLS      TLS
+	SASL     SASL
+}
+
+// TLS says how connections to the brokers are encrypted.
+type TLS struct {
+	Enabled    bool
+	CAFile     string // PEM; "": the system's certificates
+	CertFile   string // PEM, the client's certificate; "": none
+	KeyFile    string // PEM, its key
+	ServerName string // "": the host that is dialled
+}
+
+// SASL says who the client is.
+type SASL struct {
+	Mechanism    string // plain, scram-sha-256, scram-sha-512; "" when there is no sasl section
+	Username     string
+	Password     string
+	PasswordFile string // read when the client is made, and again at every new connection
+}
+
+// Embedded is the development broker of `run --embedded`.
+type Embedded struct {
+	Listen  string // host:port on the loopback
+	DataDir string
+}
+
+// Topics says how retry and dead-letter topics are made.
+type Topics struct {
+	Create            bool
+	ReplicationFactor int // -1: the broker's default
+}
+
+// Admin is the listener of metrics, health and control.
+type Admin struct {
+	Listen   string // host:port; "": none
+	Insecure bool   // allow an address that others can reach, without authentication
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  string // debug, info, warn, error
+	Format string // text, json
+}
+
+// Pipeline is one pipeline with the defaults merged in.
+type Pipeline struct {
+	Name             string
+	Group            string
+	GroupProtocol    string // classic
+	InstanceID       string
+	IDNamespace      string
+	Topics           []string // names, and /regex/ between slashes
+	Start            string   // earliest, latest, or an RFC 3339 time
+	Ordering         string   // partition, key, none
+	Concurrency      int
+	Shares           Shares
+	Window           Window
+	Delivery         string // at_least_once
+	Drain            time.Duration
+	SessionTimeout   time.Duration
+	RebalanceTimeout time.Duration
+	OnDataLoss       string // hold, skip
+	HeaderLimit      int64  // bytes
+	Handler          Handler
+	Retry            Retry
+	Classify         Classify
+	Breaker          Breaker
+	DLQ              DLQ
+
+	origin
+}
+
+// Shares are the guaranteed shares of the handler slots.
+type Shares struct {
+	Fresh   float64
+	Retries float64
+}
+
+// Window bounds what a pipeline holds in memory.
+type Window struct {
+	Records int
+	Bytes   int64
+}
+
+// Handler is what a pipeline's records are handed to.
+type Handler struct {
+	Timeout time.Duration
+	HTTP    HandlerHTTP
+}
+
+// HandlerHTTP is a webhook.
+type HandlerHTTP struct {
+	URL     string
+	Headers map[string]string // sent with every request
+	Batch   Batch
+}
+
+// Batch is how many records one request carries.
+type Batch struct {
+	Max int // 1: one record a request, its value as the body
+}
+
+// Retry is a pipeline's retry policy.
+type Retry struct {
+	Strategy      string // tiered, exponential, linear, fixed, immediate
+	Tiers         []time.Duration
+	AutoTiers     bool // tiers: auto
+	MaxRetries    int
+	InitialDelay  time.Duration
+	Multiplier    float64
+	BackoffFactor float64
+	MinDelay      time.Duration
+	MaxDelay      time.Duration
+	Jitter        bool
+	TotalTimeout  time.Duration // 0: none
+	InPlace       InPlace
+	HoldKey       bool
+	OnDeadLetter  string // release
+	Topic         string // template
+	Overrides     []Override
+}
+
+// InPlace are quick tries on the spot before the first hop.
+type InPlace struct {
+	Max   int
+	Delay time.Duration
+}
+
+// Override is another policy for some failures. What it does not say is the pipeline's.
+type Override struct {
+	Class         string // "": any
+	Status        int    // 0: any
+	Topic         string // source topic, "": any
+	Strategy      string
+	MaxRetries    int
+	InitialDelay  time.Duration
+	Multiplier    float64
+	BackoffFactor float64
+	MinDelay      time.Duration
+	MaxDelay      time.Duration
+	Jitter        bool
+}
+
+// Classify are a pipeline's own rules for what kind of failure an error is.
+type Classify struct {
+	Rules []ClassRule
+}
+
+// ClassRule gives a class to errors whose text matches, or to an HTTP status.
+type ClassRule struct {
+	Match  string // a regular expression, "": not by text
+	Status int    // 0: not by status
+	Class  string
+}
+
+// Breaker watches the dependency that the handler calls.
+type Breaker struct {
+	Enabled       bool
+	Dependency    string
+	Scope         string // process
+	Window        time.Duration
+	WindowCalls   int // instead of Window when the window is a number of calls
+	MinimumCalls  int
+	Failures      int // 0: off
+	FailureRate   float64
+	SlowCall      time.Duration
+	SlowRate      float64
+	OpenFor       time.Duration
+	HalfOpenCalls int
+	Classes       []string // that count against the dependency
+}
+
+// DLQ says what becomes of records that are not retried any more.
+type DLQ struct {
+	Enabled   bool
+	Exhausted string // hold, drop: with enabled: false
+	Topic     string // template
+	Retention time.Duration
+	Admission Admission
+}
+
+// Admission bounds the dead letters without one success in between.
+type Admission struct {
+	Enabled bool
+	Burst   int
+}
