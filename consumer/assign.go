@@ -1,0 +1,370 @@
+package consumer
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// strandKey names a strand.
+type strandKey struct {
+	source    string
+	partition int32
+}
+
+// strands are the strands of the open lanes.
+type strands struct {
+	mu  sync.Mutex
+	all map[strandKey]*strand
+	// turn rotates where waking begins, so that the first probe is not always of the same partition.
+	turn int
+}
+
+// assigned opens lanes for new partitions. Their positions come a moment later, see position.
+func (p *Pipeline) assigned(ctx context.Context, _ *kgo.Client, parts map[string][]int32) {
+	for topic, ps := range parts {
+		note := p.topics.note(topic)
+		source, tier := topic, time.Duration(0)
+		if note.retry {
+			source = note.source
+			tier, _ = time.ParseDuration(note.delay)
+			tier = max(tier, 1)
+		}
+		for _, part := range ps {
+			st := p.strand(strandKey{source, part})
+			l := &lane{topic: topic, partition: part, source: source, tier: tier, strand: st, committed: -1, epoch: -1}
+			l.end.Store(-1)
+			l.meter = p.meter.topic(topic, source, tier)
+			l.ctx, l.cancel = context.WithCancel(context.Background())
+			st.mu.Lock()
+			st.lanes = append(st.lanes, l)
+			st.mu.Unlock()
+			p.intake.open(l)
+		}
+	}
+	p.topics.check(parts)
+	if len(parts) > 0 {
+		p.log.Info("partitions assigned", "pipeline", p.cfg.Name, "partitions", printable(parts))
+	}
+}
+
+// strand returns the strand of the key, a new one if there is none.
+func (p *Pipeline) strand(key strandKey) *strand {
+	p.strands.mu.Lock()
+	defer p.strands.mu.Unlock()
+	st := p.strands.all[key]
+	if st == nil {
+		st = newStrand(p, key.source, key.partition)
+		p.strands.all[key] = st
+	}
+	return st
+}
+
+// wakeAll wakes every strand, beginning with another one each time.
+func (p *Pipeline) wakeAll() {
+	p.strands.mu.Lock()
+	all := make([]*strand, 0, len(p.strands.all))
+	for _, st := range p.strands.all {
+		all = append(all, st)
+	}
+	p.strands.turn++
+	turn := p.strands.turn
+	p.strands.mu.Unlock()
+	sortStrands(all)
+	for i := range all {
+		all[(i+turn)%len(all)].wake()
+	}
+}
+
+// position says where each new partition begins: at its commit, else by the rules for the group's first start. The
+// positions of partitions without a commit are committed at once, so that a start at the end stays where it was.
+func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	var committed kadm.OffsetResponses
+	for {
+		var err error
+		committed, err = p.admin.FetchOffsets(ctx, p.cfg.Group)
+		if err == nil || errors.Is(err, kerr.GroupIDNotFound) {
+			break
+		}
+		p.faults.note("positions", "", -1, err)
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+	p.topics.learn(committed)
+	unknown := make(map[string]map[int32]kgo.Offset)
+	for topic, ps := range offsets {
+		for part, off := range ps {
+			if c, ok := committed.Lookup(topic, part); ok && c.At >= 0 {
+				ps[part] = off.WithEpoch(-1)
+				p.place(topic, part, c.At, c.At)
+				continue
+			}
+			if unknown[topic] == nil {
+				unknown[topic] = make(map[int32]kgo.Offset)
+			}
+			unknown[topic][part] = off
+		}
+	}
+	if len(unknown) == 0 {
+		return offsets, nil
+	}
+	for topic, ps := range unknown {
+		first := p.topics.firstStart(topic, committed)
+		starts := make(map[bool]kadm.ListedOffsets)
+		for part := range ps {
+			at, err := p.startOffset(ctx, starts, topic, part, first(part))
+			if err != nil {
+				return nil, fmt.Errorf("find where %s/%d starts: %w", topic, part, err)
+			}
+			offsets[topic][part] = kgo.NewOffset().At(at)
+			p.place(topic, part, at, -1)
+		}
+	}
+	p.committer.moved()
+	return offsets, nil
+}
+
+// startOffset resolves the configured start, or the beginning of the partition. starts keeps what was listed.
+func (p *Pipeline) startOffset(ctx context.Context, starts map[bool]kadm.ListedOffsets, topic string, part int32, first bool) (int64, error) {
+	for {
+		if o, ok := starts[first].Lookup(topic, part); ok && o.Err == nil {
+			return o.Offset, nil
+		}
+		var err error
+		switch s := p.cfg.Start; {
+		case first && s.latest:
+			starts[first], err = p.admin.ListCommittedOffsets(ctx, topic)
+		case first && !s.at.IsZero():
+			starts[first], err = p.admin.ListOffsetsAfterMilli(ctx, s.at.UnixMilli(), topic)
+		default:
+			starts[first], err = p.admin.ListStartOffsets(ctx, topic)
+		}
+		if o, ok := starts[first].Lookup(topic, part); err == nil && ok && o.Err == nil {
+			continue
+		}
+		p.faults.note("start", topic, part, errors.Join(err, starts[first].Error()))
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// place tells a lane where it begins.
+func (p *Pipeline) place(topic string, part int32, at, committed int64) {
+	l := p.intake.lane(topic, part)
+	if l == nil {
+		return
+	}
+	l.strand.mu.Lock()
+	l.next, l.placed, l.committed = at, true, committed
+	l.strand.mu.Unlock()
+}
+
+// received takes fetched records into their lane.
+func (p *Pipeline) received(l *lane, records []*kgo.Record, now time.Time) {
+	st := l.strand
+	st.mu.Lock()
+	if l.closed || l.draining {
+		st.mu.Unlock()
+		return
+	}
+	if first := records[0].Offset; l.placed && first < l.next { // read again after a pause or a reset: seen already
+		for len(records) > 0 && records[0].Offset < l.next {
+			records = records[1:]
+		}
+		if len(records) == 0 {
+			st.mu.Unlock()
+			return
+		}
+	}
+	b := l.add(records, now)
+	if l.tier > 0 {
+		for i, r := range records {
+			if b.state[i] == recordOpen {
+				p.enter(l, b, i, r, now)
+			}
+		}
+	} else {
+		p.meter.received.Add(uint64(len(records)))
+	}
+	st.mu.Unlock()
+	st.wake()
+	p.committer.moved()
+}
+
+// enter makes the entry of a retry topic's record and lets it wait for its time. The strand's lock is held.
+func (p *Pipeline) enter(l *lane, b *batch, i int, r *kgo.Record, now time.Time) {
+	state, err := retrytopics.Decode(r)
+	e := &entry{lane: l, batch: b, index: i, record: r, state: &state, attempts: state.Attempt, due: state.Due, hopDue: state.HopDue, counted: r.Timestamp}
+	b.state[i] = recordEntry
+	if state.Group != "" && state.Group != p.cfg.Group {
+		p.log.Warn("copy of another group left alone: is a topic shared?", "pipeline", p.cfg.Name, "topic", l.topic, "offset", r.Offset, "group", state.Group)
+		p.meter.settled(l, Skipped)
+		e.status = entrySettled
+		l.settle(b, i)
+		return
+	}
+	if err != nil {
+		p.log.Warn("copy with damaged headers", "pipeline", p.cfg.Name, "topic", l.topic, "partition", l.partition, "offset", r.Offset, "error", err)
+	}
+	l.strand.key(e)
+	if e.due.IsZero() {
+		e.due = now
+	}
+	if !e.hopDue.IsZero() && p.schedule.Hop(e.due.Sub(e.hopDue), l.tier) == retrytopics.Lane {
+		e.hopDue = time.Time{} // the rest is waited out here
+	}
+	if !e.due.After(now) {
+		e.status = entryReady
+		l.ready.push(e)
+		return
+	}
+	e.status = entryWaiting
+	heap.Push(&l.waiting, e)
+}
+
+// revoked drains the lanes of partitions that go to another member, commits what is settled, and closes them.
+func (p *Pipeline) revoked(ctx context.Context, _ *kgo.Client, parts map[string][]int32) {
+	lanes := p.lanesOf(parts)
+	if len(lanes) == 0 {
+		return
+	}
+	p.drain(ctx, lanes)
+	<-p.committer.turn
+	for range commitTries {
+		if err := p.committer.commitHeld(ctx, lanes); err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	p.closeLanes(lanes)
+	p.committer.turn <- struct{}{}
+	p.log.Info("partitions revoked", "pipeline", p.cfg.Name, "partitions", printable(parts))
+	for _, h := range p.hooks.revoked {
+		h.OnRevoked(p.cfg.Name, parts, false)
+	}
+}
+
+// commitTries is how often the last commit of a lane is tried.
+const commitTries = 3
+
+// lost closes the lanes of partitions that this member has lost: nothing may be committed for them any more.
+func (p *Pipeline) lost(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
+	lanes := p.lanesOf(parts)
+	if len(lanes) == 0 {
+		return
+	}
+	p.closeLanes(lanes)
+	p.log.Warn("partitions lost", "pipeline", p.cfg.Name, "partitions", printable(parts))
+	for _, h := range p.hooks.revoked {
+		h.OnRevoked(p.cfg.Name, parts, true)
+	}
+}
+
+func (p *Pipeline) lanesOf(parts map[string][]int32) (lanes []*lane) {
+	for topic, ps := range parts {
+		for _, part := range ps {
+			if l := p.intake.lane(topic, part); l != nil {
+				lanes = append(lanes, l)
+			}
+		}
+	}
+	return lanes
+}
+
+// drain starts nothing more on the lanes and waits until what is under way has ended, for the drain time at most.
+func (p *Pipeline) drain(ctx context.Context, lanes []*lane) {
+	timeout := time.NewTimer(p.cfg.Drain)
+	defer timeout.Stop()
+	for _, l := range lanes {
+		l.stopping.Store(true)
+		st := l.strand
+		st.mu.Lock()
+		l.draining = true
+		if c := st.chunk; c != nil && c.lane == l {
+			st.cut(c)
+		}
+		idle := make(chan struct{})
+		l.idle = idle
+		l.signalQuiet()
+		st.mu.Unlock()
+		select {
+		case <-idle:
+		case <-timeout.C:
+			timeout.Reset(0)
+		case <-ctx.Done():
+		}
+	}
+}
+
+// closeLanes ends lanes: what is still under way counts for nothing, and its handlers' contexts end.
+func (p *Pipeline) closeLanes(lanes []*lane) {
+	for _, l := range lanes {
+		st := l.strand
+		st.mu.Lock()
+		l.closed, l.draining = true, true
+		l.stopping.Store(true)
+		if c := st.chunk; c != nil && c.lane == l {
+			st.chunk = nil
+		}
+		p.intake.released(l.windowed, l.bytes)
+		l.windowed, l.bytes, l.batches = 0, 0, nil
+		l.held.Store(0)
+		for _, e := range st.keys {
+			if e.lane == l {
+				st.free(e)
+			}
+		}
+		l.ready, l.waiting = queue{}, nil
+		st.lanes = without(st.lanes, l)
+		empty := len(st.lanes) == 0
+		st.mu.Unlock()
+		l.cancel()
+		p.intake.closed(l)
+		p.held.forgetLane(l)
+		if empty {
+			p.strands.mu.Lock()
+			if key := (strandKey{st.source, st.partition}); p.strands.all[key] == st {
+				delete(p.strands.all, key)
+			}
+			p.strands.mu.Unlock()
+		}
+	}
+}
+
+func without(lanes []*lane, gone *lane) []*lane {
+	return slices.DeleteFunc(lanes, func(l *lane) bool { return l == gone })
+}
+
+func sortStrands(all []*strand) {
+	slices.SortFunc(all, func(a, b *strand) int {
+		return cmp.Or(cmp.Compare(a.source, b.source), cmp.Compare(a.partition, b.partition))
+	})
+}
+
+// printable writes partitions in an order that does not change.
+func printable(parts map[string][]int32) string {
+	var text []string
+	for _, topic := range slices.Sorted(maps.Keys(parts)) {
+		ps := slices.Sorted(slices.Values(parts[topic]))
+		text = append(text, fmt.Sprintf("%s%v", topic, ps))
+	}
+	return strings.Join(text, " ")
+}

@@ -1,0 +1,79 @@
+package consumer
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// callContext is the context of one handler call: its deadline is the handler's time-out, and it ends with the lane.
+// A handler that never waits on it, as quick ones do not, costs no timer, channel or allocation: the channel is made
+// when it is first asked for, and only then the worker takes a new callContext for its next call.
+type callContext struct {
+	parent   context.Context // the lane's
+	deadline atomic.Int64    // Unix nanoseconds
+
+	mu      sync.Mutex
+	touched bool
+	inner   context.Context
+	cancel  context.CancelFunc
+}
+
+// begin readies the context for a call.
+func (c *callContext) begin(parent context.Context, deadline time.Time) {
+	c.parent = parent
+	c.deadline.Store(deadline.UnixNano())
+}
+
+// end says that the call is over and reports whether the context must not be used for another one.
+func (c *callContext) end() (used bool) {
+	c.mu.Lock()
+	used = c.touched
+	cancel := c.cancel
+	c.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
+	return used
+}
+
+// real returns a context of the standard library that ends with the call.
+func (c *callContext) real() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inner == nil {
+		c.touched = true
+		c.inner, c.cancel = context.WithDeadline(c.parent, time.Unix(0, c.deadline.Load()))
+	}
+	return c.inner
+}
+
+// Deadline implements context.Context.
+func (c *callContext) Deadline() (time.Time, bool) {
+	return time.Unix(0, c.deadline.Load()), true
+}
+
+// Done implements context.Context.
+func (c *callContext) Done() <-chan struct{} { return c.real().Done() }
+
+// Err implements context.Context.
+func (c *callContext) Err() error {
+	c.mu.Lock()
+	inner := c.inner
+	c.mu.Unlock()
+	if inner != nil {
+		return inner.Err()
+	}
+	if err := c.parent.Err(); err != nil {
+		return err
+	}
+	if time.Now().UnixNano() >= c.deadline.Load() {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// Value implements context.Context. The standard library asks for a key of its own when a child is made; that goes to
+// the real context, so that children are cancelled with it and cost no goroutine.
+func (c *callContext) Value(key any) any { return c.real().Value(key) }

@@ -1,0 +1,187 @@
+package consumer
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/breaker"
+	"github.com/redeliver/redeliver/classify"
+)
+
+// Defaults of Config.
+const (
+	DefaultClientID         = "redeliver"
+	DefaultConcurrency      = 64
+	DefaultDrain            = 30 * time.Second
+	DefaultHandlerTimeout   = 25 * time.Second
+	DefaultHeaderLimit      = 4096
+	DefaultRebalanceTimeout = 60 * time.Second
+	DefaultSessionTimeout   = 45 * time.Second
+	DefaultWindowRecords    = 10000
+	DefaultWindowBytes      = 64 << 20
+	DefaultBurst            = 1000
+)
+
+var nameSyntax = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*$`)
+
+// defaultCounts are the classes that count against a dependency.
+var defaultCounts = []classify.Class{classify.Transient, classify.Network, classify.RateLimited, classify.System, classify.Authentication}
+
+// complete fills in the defaults and reports everything that is wrong.
+func (c *Config) complete() error {
+	c.defaults()
+	var errs []error
+	wrong := func(field, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("consumer: %s: %s", field, fmt.Sprintf(format, args...)))
+	}
+	if len(c.Brokers) == 0 {
+		wrong("Brokers", "name at least one broker, host:port")
+	}
+	if c.Group == "" {
+		wrong("Group", "name the consumer group")
+	}
+	switch {
+	case c.Handler == nil && c.Mux == nil:
+		wrong("Handler", "set Handler, or Mux for several topics")
+	case c.Handler != nil && c.Mux != nil:
+		wrong("Handler", "set Handler or Mux, not both")
+	}
+	if len(c.Topics) == 0 && len(c.TopicPatterns) == 0 {
+		wrong("Topics", "name at least one source topic or pattern")
+	}
+	for i, t := range c.Topics {
+		if t == "" || slices.Contains(c.Topics[:i], t) {
+			wrong("Topics", "%q is empty or there twice", t)
+		}
+	}
+	if !nameSyntax.MatchString(c.Name) {
+		wrong("Name", "%q: use letters, digits and '-'", c.Name)
+	}
+	if c.Concurrency < 1 {
+		wrong("Concurrency", "is %d, at least 1", c.Concurrency)
+	}
+	if c.Window.Records < 1 || c.Window.Bytes < 1 {
+		wrong("Window", "%d records and %d bytes: both at least 1", c.Window.Records, c.Window.Bytes)
+	}
+	if c.Shares.Fresh <= 0 || c.Shares.Retries <= 0 {
+		wrong("Shares", "both must be above 0")
+	}
+	if c.HeaderLimit < 2048 {
+		wrong("HeaderLimit", "is %d, at least 2048 bytes", c.HeaderLimit)
+	}
+	if c.HandlerTimeout >= c.Drain {
+		wrong("HandlerTimeout", "%v must be below Drain, %v, so that a call can end while a partition is given up", c.HandlerTimeout, c.Drain)
+	}
+	if c.Drain >= c.RebalanceTimeout {
+		wrong("Drain", "%v must be below RebalanceTimeout, %v, or the group goes on without this member", c.Drain, c.RebalanceTimeout)
+	}
+	if c.Group != "" {
+		if err := c.Names.Validate(len(c.Topics) + 2*len(c.TopicPatterns)); err != nil {
+			wrong("Names", "%v", err)
+		}
+	}
+	if err := refused(c.ClientOptions); err != nil {
+		wrong("ClientOptions", "%v", err)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) defaults() {
+	c.ClientID = or(c.ClientID, DefaultClientID)
+	c.Concurrency = or(c.Concurrency, DefaultConcurrency)
+	c.Drain = or(c.Drain, DefaultDrain)
+	c.HandlerTimeout = or(c.HandlerTimeout, DefaultHandlerTimeout)
+	c.HeaderLimit = or(c.HeaderLimit, DefaultHeaderLimit)
+	c.Name = or(c.Name, c.Group)
+	c.RebalanceTimeout = or(c.RebalanceTimeout, DefaultRebalanceTimeout)
+	c.SessionTimeout = or(c.SessionTimeout, DefaultSessionTimeout)
+	c.Shares = or(c.Shares, Shares{Fresh: 0.5, Retries: 0.5})
+	c.Window.Records = or(c.Window.Records, DefaultWindowRecords)
+	c.Window.Bytes = or(c.Window.Bytes, DefaultWindowBytes)
+	c.DeadLetters.Burst = or(c.DeadLetters.Burst, DefaultBurst)
+	c.Names.Group = or(c.Names.Group, c.Group)
+	c.Breaker.Dependency = or(c.Breaker.Dependency, c.Name)
+	if c.CountsAgainst == nil {
+		c.CountsAgainst = defaultCounts
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	c.Topics = slices.Clone(c.Topics)
+	if len(c.Topics) == 0 && c.Mux != nil {
+		c.Topics = c.Mux.Topics()
+	}
+	if c.Breakers == nil {
+		c.Breaker = withName(c.Breaker, c.Name)
+	}
+}
+
+func withName(b breaker.Config, name string) breaker.Config {
+	b.Dependency = or(b.Dependency, name)
+	return b
+}
+
+func or[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+// anchored makes patterns match whole names only.
+func anchored(patterns []*regexp.Regexp) (out []*regexp.Regexp, err error) {
+	for _, re := range patterns {
+		a, err := regexp.Compile(`\A(?:` + re.String() + `)\z`)
+		if err != nil {
+			return nil, fmt.Errorf("consumer: TopicPatterns: %w", err)
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+// refused names an option of the client that would break a promise. What an option does is seen on a client that is
+// made with the user's options only; making one does not connect.
+func refused(opts []kgo.Opt) error {
+	if len(opts) == 0 {
+		return nil
+	}
+	cl, err := kgo.NewClient(opts...)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	bare, err := kgo.NewClient()
+	if err != nil {
+		return err
+	}
+	defer bare.Close()
+	for _, o := range []struct {
+		name string
+		opt  any
+		why  string
+	}{
+		{"ConsumerGroup", kgo.ConsumerGroup, "set Config.Group"},
+		{"ConsumeTopics", kgo.ConsumeTopics, "set Config.Topics"},
+		{"InstanceID", kgo.InstanceID, "set Config.InstanceID"},
+		{"TransactionalID", kgo.TransactionalID, "the engine's own"},
+		{"AutoCommitInterval", kgo.AutoCommitInterval, "offsets are committed when records are settled, not when they are polled"},
+		{"AutoCommitMarks", kgo.AutoCommitMarks, "offsets are committed when records are settled, not when they are marked"},
+		{"FetchIsolationLevel", kgo.FetchIsolationLevel, "reading is always read_committed"},
+		{"DisableIdempotentWrite", kgo.DisableIdempotentWrite, "copies are written by an idempotent producer"},
+		{"RecordDeliveryTimeout", kgo.RecordDeliveryTimeout, "a copy in doubt would be written twice"},
+		{"RecordRetries", kgo.RecordRetries, "a copy in doubt would be written twice"},
+	} {
+		if fmt.Sprint(cl.OptValues(o.opt)...) != fmt.Sprint(bare.OptValues(o.opt)...) {
+			return fmt.Errorf("kgo.%s is not for the user of this engine: %s", o.name, o.why)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,176 @@
+package consumer
+
+import (
+	"log/slog"
+	"regexp"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/breaker"
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// Ordering says which records of a source partition may be handled at the same time.
+type Ordering uint8
+
+const (
+	// ByKey handles records with one key one at a time, in offset order, and different keys side by side. Records
+	// without a key are unordered. A retry leaves the order but never runs beside another record of its key.
+	ByKey Ordering = iota
+	// ByPartition handles one record of a source partition, its retries included, at a time.
+	ByPartition
+	// Unordered handles any records side by side.
+	Unordered
+)
+
+// GroupProtocol is the protocol that the consumer group speaks with its coordinator.
+type GroupProtocol uint8
+
+const (
+	// Classic is the protocol of all brokers, with Redeliver's own cooperative balancer that keeps a source
+	// partition and its retry partitions together.
+	Classic GroupProtocol = iota
+)
+
+// DataLossPolicy says what happens when records of a source partition are gone before they were read.
+type DataLossPolicy uint8
+
+const (
+	// HoldOnDataLoss stops the partition and says so, until an operator decides.
+	HoldOnDataLoss DataLossPolicy = iota
+	// SkipDataLoss goes on with the oldest record that is left, and says so.
+	SkipDataLoss
+)
+
+// Start is where a group begins to read its source topics the first time. Retry topics, and partitions that appear
+// later, are always read from their beginning.
+type Start struct {
+	latest bool
+	at     time.Time
+}
+
+// Earliest starts at the oldest record; it is the default.
+func Earliest() Start { return Start{} }
+
+// Latest starts with the records that are produced from now on.
+func Latest() Start { return Start{latest: true} }
+
+// At starts with the first record whose timestamp is not before t.
+func At(t time.Time) Start { return Start{at: t} }
+
+// Shares are the guaranteed shares of the handler calls in flight when fresh records and retries both want them; what
+// one does not use is lent to the other. They are fractions and are weighed against each other.
+type Shares struct {
+	Fresh   float64 // defaults to 0.5
+	Retries float64 // defaults to 0.5
+}
+
+// Window bounds what a pipeline holds in memory.
+type Window struct {
+	Records int   // fetched and not yet settled; defaults to 10000
+	Bytes   int64 // of their keys, values and headers; may be exceeded by one poll; defaults to 64 MiB
+}
+
+// DeadLetters says what becomes of records that are not retried any more.
+type DeadLetters struct {
+	// Disabled keeps no dead-letter topic: exhausted records are held in place and say so, until an operator skips
+	// them, or Drop is set.
+	Disabled bool
+	// Drop, with Disabled, drops exhausted records.
+	Drop bool
+	// Retention of the dead-letter topic. Defaults to none: entries are kept until they are replayed or discarded.
+	Retention time.Duration
+	// Burst is how many dead letters the pipeline writes without one success in between before it takes them for an
+	// outage and holds. Defaults to 1000; negative: no bound. What a handler itself sent there does not count.
+	Burst int
+}
+
+// Config says what a [Pipeline] does. The zero value of every optional field is a good production setting. A Config may
+// be used for several pipelines of different groups.
+type Config struct {
+	// Breaker watches the dependency that the handler calls. Defaults to a breaker named after the pipeline, see
+	// [breaker.Config].
+	Breaker breaker.Config
+	// Breakers shares breakers by dependency name between the pipelines of a process. Defaults to a registry of the
+	// pipeline's own.
+	Breakers *breaker.Registry
+	// Brokers are the seed brokers, host:port. Required.
+	Brokers []string
+	// Classify are rules that say what kind of failure an error is, before the built-in ones. Defaults to none.
+	Classify classify.Rules
+	// ClientID is what the brokers know this client by. Defaults to "redeliver".
+	ClientID string
+	// ClientOptions are passed to the Kafka client: TLS, SASL, dialers, hooks. Options that would break a promise
+	// (offset commits, balancers, isolation, producer acks) are refused by [New], named.
+	ClientOptions []kgo.Opt
+	// Concurrency is the most handler calls in flight in this process. Defaults to 64.
+	Concurrency int
+	// CountsAgainst are the classes that count as failures of the dependency. Defaults to transient, network,
+	// rate_limited, system and authentication.
+	CountsAgainst []classify.Class
+	// DeadLetters says what becomes of exhausted records. Defaults to a dead-letter topic without retention.
+	DeadLetters DeadLetters
+	// Drain is how long running handlers have to end when a partition is revoked or the pipeline stops, before their
+	// contexts are cancelled. It lies between HandlerTimeout and RebalanceTimeout. Defaults to 30s.
+	Drain time.Duration
+	// Group is the consumer group. Required.
+	Group string
+	// GroupProtocol is how the group is managed. Defaults to Classic.
+	GroupProtocol GroupProtocol
+	// Handler handles the records. Required, unless Mux is set.
+	Handler Handler
+	// HandlerTimeout bounds one handler call, by its context. Defaults to 25s.
+	HandlerTimeout time.Duration
+	// HeaderLimit bounds the bytes of Redeliver's own headers on a copy; the oldest history gives way first.
+	// Defaults to 4096; at least 2048.
+	HeaderLimit int
+	// Hooks are told what happens, see [Hook]. Defaults to none.
+	Hooks []Hook
+	// IDNamespace sets the ids of this pipeline's records apart from those of topics that once had the same name.
+	// Defaults to none.
+	IDNamespace string
+	// InstanceID makes the member static: a restart within the session time-out causes no rebalance. Defaults to none.
+	InstanceID string
+	// Logger gets the pipeline's log. Defaults to slog.Default().
+	Logger *slog.Logger
+	// Mux routes several topics to their handlers, instead of Handler.
+	Mux *Mux
+	// Name names the pipeline in logs and metrics: letters, digits, '-'. Defaults to the group.
+	Name string
+	// Names are the templates of the retry and dead-letter topics' names. Defaults to {group}.{topic}.retry-{delay} and
+	// {group}.{topic}.dlq.
+	Names retrytopics.Names
+	// OnDataLoss says what happens when unread records of a source are gone. Defaults to HoldOnDataLoss.
+	OnDataLoss DataLossPolicy
+	// Ordering says what may be handled side by side. Defaults to ByKey.
+	Ordering Ordering
+	// RebalanceTimeout is how long a member may take to give up partitions. Defaults to 60s.
+	RebalanceTimeout time.Duration
+	// Retry is the policy: how often, when, and over which tiers. Defaults to tiers of 1s, 10s and 60s, one retry each.
+	Retry retrytopics.Policy
+	// SessionTimeout is how long the group waits for a member that is silent. Defaults to 45s.
+	SessionTimeout time.Duration
+	// Shares divide the slots between fresh records and retries. Defaults to halves.
+	Shares Shares
+	// Start is where the group begins its first time. Defaults to Earliest.
+	Start Start
+	// TopicPatterns select source topics by name, each anchored at both ends. They never match a retry or dead-letter
+	// topic. New topics that match are found within a minute.
+	TopicPatterns []*regexp.Regexp
+	// Topics are the source topics. Required, unless TopicPatterns or Mux is set; defaults to the Mux's topics.
+	Topics []string
+	// TopicSettings say how retry and dead-letter topics are made.
+	TopicSettings TopicSettings
+	// Window bounds what is held in memory. Defaults to 10000 records and 64 MiB.
+	Window Window
+}
+
+// TopicSettings say how retry and dead-letter topics are made.
+type TopicSettings struct {
+	// Manual leaves the topics to the operator: the pipeline checks them and waits for what is missing.
+	Manual bool
+	// ReplicationFactor of new topics. Defaults to the broker's default.
+	ReplicationFactor int
+}

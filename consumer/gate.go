@@ -1,0 +1,223 @@
+package consumer
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redeliver/redeliver/breaker"
+)
+
+// gate says whether handler calls of the pipeline may start: all of them, a few probes, or none. It has a set of
+// reasons to hold; when the last one is gone everything goes on.
+type gate struct {
+	breaker *breaker.Breaker
+	changed func(reason PauseReason, begun bool) // told outside the lock
+	wake    func()                               // probes may start
+
+	held atomic.Uint32 // the reasons, a bit each
+
+	mu       sync.Mutex
+	since    time.Time  // when the holding began
+	holds    []interval // that are over, newest last
+	admitted int        // dead letters that an operator lets through without a success
+	burst    int        // dead letters that may be written without a success; negative: no bound
+	dead     int        // written without a success
+	outProbe bool       // the probe of an outage is under way
+}
+
+type interval struct{ from, to time.Time }
+
+// keptHolds bounds the memory of past holds; older ones are merged into one that spans them.
+const keptHolds = 64
+
+// callPermit allows one call, or the calls of one chunk.
+type callPermit struct {
+	breaker breaker.Permit
+	outage  bool // it is the probe of an outage
+}
+
+func newGate(b *breaker.Breaker, burst int, changed func(PauseReason, bool), wake func()) *gate {
+	return &gate{breaker: b, burst: burst, changed: changed, wake: wake}
+}
+
+// open reports whether anything at all may start: nothing holds, or probes are let through.
+func (g *gate) open() bool {
+	h := g.held.Load()
+	if h == 0 {
+		return true
+	}
+	if h&bit(PauseOperator) != 0 {
+		return false
+	}
+	return h&bit(PauseBreaker) == 0 || g.breaker.State() == breaker.HalfOpen
+}
+
+// free reports whether calls need no permit of their own.
+func (g *gate) free() bool { return g.held.Load() == 0 }
+
+// frozen reports whether time stands still for waiting records.
+func (g *gate) frozen() bool { return g.held.Load() != 0 && !g.open() }
+
+// enter asks for permission to start. probe says that it is for a single call, whose outcome decides how to go on.
+func (g *gate) enter() (p callPermit, probe, ok bool) {
+	h := g.held.Load()
+	if h&bit(PauseOperator) != 0 {
+		return p, false, false
+	}
+	if p.breaker, ok = g.breaker.Acquire(); !ok {
+		return p, false, false
+	}
+	if h&bit(PauseOutage) != 0 {
+		g.mu.Lock()
+		busy := g.outProbe
+		g.outProbe = true
+		g.mu.Unlock()
+		if busy {
+			g.breaker.Cancel(p.breaker)
+			return p, false, false
+		}
+		p.outage = true
+	}
+	return p, h != 0, true
+}
+
+// leave gives a permit back that no call was made with.
+func (g *gate) leave(p callPermit) {
+	g.breaker.Cancel(p.breaker)
+	g.probed(p)
+}
+
+// probed ends the probe of an outage, so that another record may be the next.
+func (g *gate) probed(p callPermit) {
+	if !p.outage {
+		return
+	}
+	g.mu.Lock()
+	g.outProbe = false
+	g.mu.Unlock()
+	if g.held.Load()&bit(PauseOutage) != 0 {
+		g.wake()
+	}
+}
+
+// onBreaker follows the breaker's state: whatever is not closed holds the pipeline.
+func (g *gate) onBreaker(e breaker.Event) {
+	switch e.To {
+	case breaker.Closed, breaker.Disabled:
+		g.set(PauseBreaker, false)
+	case breaker.HalfOpen:
+		g.set(PauseBreaker, true)
+		g.wake()
+	default:
+		g.set(PauseBreaker, true)
+	}
+}
+
+// set adds a reason to hold or takes it away.
+func (g *gate) set(reason PauseReason, on bool) {
+	g.mu.Lock()
+	before := g.held.Load()
+	after := before &^ bit(reason)
+	if on {
+		after = before | bit(reason)
+	}
+	g.held.Store(after)
+	now := time.Now()
+	switch {
+	case before == 0 && after != 0:
+		g.since = now
+	case before != 0 && after == 0:
+		g.remember(interval{g.since, now})
+	}
+	g.mu.Unlock()
+	if before != after {
+		g.changed(reason, on)
+		g.wake()
+	}
+}
+
+func (g *gate) remember(i interval) {
+	g.holds = append(g.holds, i)
+	if len(g.holds) > keptHolds {
+		g.holds[1].from = g.holds[0].from
+		g.holds = g.holds[1:]
+	}
+}
+
+// heldBetween returns for how long of the time between from and to the pipeline was held.
+func (g *gate) heldBetween(from, to time.Time) (sum time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, h := range g.holds {
+		sum += overlap(h, from, to)
+	}
+	if g.held.Load() != 0 {
+		sum += overlap(interval{g.since, to}, from, to)
+	}
+	return sum
+}
+
+func overlap(h interval, from, to time.Time) time.Duration {
+	if h.from.After(from) {
+		from = h.from
+	}
+	if h.to.Before(to) {
+		to = h.to
+	}
+	return max(to.Sub(from), 0)
+}
+
+// success ends an outage: the dependency has done something right.
+func (g *gate) success() {
+	g.mu.Lock()
+	g.dead = 0
+	g.mu.Unlock()
+	if g.held.Load()&bit(PauseOutage) != 0 {
+		g.set(PauseOutage, false)
+	}
+}
+
+// admit asks whether one more dead letter may be written. When more than burst were written without a success in
+// between, the pipeline holds instead.
+func (g *gate) admit() bool {
+	g.mu.Lock()
+	if g.burst < 0 || g.dead < g.burst {
+		g.dead++
+		g.mu.Unlock()
+		return true
+	}
+	if g.admitted > 0 {
+		g.admitted--
+		g.mu.Unlock()
+		return true
+	}
+	g.mu.Unlock()
+	g.set(PauseOutage, true)
+	return false
+}
+
+// resume ends the operator's pause and an outage's hold, and lets so many dead letters through without a success.
+func (g *gate) resume(admit int) {
+	g.mu.Lock()
+	g.admitted += admit
+	if admit == 0 {
+		g.dead = 0
+	}
+	g.mu.Unlock()
+	g.set(PauseOutage, false)
+	g.set(PauseOperator, false)
+}
+
+// reasons returns why the pipeline is held, if it is.
+func (g *gate) reasons() (rs []PauseReason) {
+	h := g.held.Load()
+	for r := range pauseReasons {
+		if h&bit(r) != 0 {
+			rs = append(rs, r)
+		}
+	}
+	return rs
+}
+
+func bit(r PauseReason) uint32 { return 1 << r }

@@ -1,0 +1,165 @@
+package consumer
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/redeliver/redeliver/breaker"
+)
+
+// Stats returns the pipeline's counts and state now.
+func (p *Pipeline) Stats() Stats {
+	now := time.Now()
+	s := Stats{Pipeline: p.cfg.Name, Group: p.cfg.Group, Phase: Phase(p.phase.Load()), At: now, Concurrency: p.cfg.Concurrency}
+	if at := p.started.Load(); at != 0 {
+		s.Started = time.Unix(0, at)
+	}
+	p.meter.fill(&s)
+	s.InFlight = p.slots.inFlight()
+	s.Windowed, s.WindowBytes = int(p.intake.records.Load()), p.intake.bytes.Load()
+	s.Breaker = p.breaker.Snapshot()
+	s.Held, s.HeldByPolicy = p.held.list()
+	p.partitions(&s, now)
+	p.judgeHealth(&s, now)
+	return s
+}
+
+// partitions fills in what the lanes say.
+func (p *Pipeline) partitions(s *Stats, now time.Time) {
+	s.Paused = make(map[PauseReason]int)
+	backlog := make(map[string]int64)
+	oldest := make(map[string]time.Time)
+	lanes := p.intake.all()
+	for _, l := range lanes {
+		ps := PartitionStats{Topic: l.topic, Partition: l.partition, End: l.end.Load(), Windowed: int(l.held.Load())}
+		set := pauseSet(l.pauses.Load())
+		for r := range pauseReasons {
+			if set.has(r) {
+				ps.Paused = append(ps.Paused, r)
+				s.Paused[r]++
+			}
+		}
+		if len(ps.Paused) > 0 {
+			ps.PausedFor = now.Sub(time.Unix(0, l.pausedAt.Load()))
+		}
+		l.strand.mu.Lock()
+		ps.Watermark, ps.Running = l.watermark(), l.running
+		open := int64(0)
+		for _, b := range l.batches {
+			for i := b.low; i < len(b.records); i++ {
+				if b.state[i] != recordSettled {
+					open++
+				}
+			}
+		}
+		if ps.End > l.next {
+			open += ps.End - l.next
+		}
+		due := l.oldestDue()
+		l.strand.mu.Unlock()
+		backlog[l.topic] += open
+		if !due.IsZero() && (oldest[l.topic].IsZero() || due.Before(oldest[l.topic])) {
+			oldest[l.topic] = due
+		}
+		s.Partitions = append(s.Partitions, ps)
+	}
+	for i := range s.Topics {
+		s.Topics[i].Backlog = backlog[s.Topics[i].Topic]
+		s.Topics[i].OldestDue = oldest[s.Topics[i].Topic]
+	}
+	slices.SortFunc(s.Partitions, func(a, b PartitionStats) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
+}
+
+// oldestDue returns the earliest due time of what a retry lane holds, zero when it holds nothing.
+func (l *lane) oldestDue() (t time.Time) {
+	if l.tier == 0 {
+		return t
+	}
+	if len(l.waiting) > 0 {
+		t = l.waiting[0].due
+	}
+	l.ready.each(func(e *entry) {
+		if t.IsZero() || e.due.Before(t) {
+			t = e.due
+		}
+	})
+	return t
+}
+
+// The health score starts at the success rate of the last minute and is cut by what stands in the way. Below
+// unhealthyBelow a pipeline is unhealthy, below healthyFrom degraded.
+const (
+	healthyFrom    = 0.9
+	unhealthyBelow = 0.5
+	cutHeld        = 0.4 // the breaker is open, or dead letters look like an outage
+	cutRouting     = 0.5 // copies cannot be written
+	cutFault       = 0.7 // the cluster does not do something that the engine needs
+)
+
+// judgeHealth fills in score, health, reasons and readiness.
+func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
+	s.Score = s.SuccessRate
+	cut := func(by float64, format string, args ...any) {
+		s.Score *= by
+		s.Reasons = append(s.Reasons, fmt.Sprintf(format, args...))
+	}
+	if s.SuccessRate < healthyFrom {
+		s.Reasons = append(s.Reasons, fmt.Sprintf("%.0f %% of the attempts in the last minute failed", 100*s.ErrorRate))
+	}
+	if st := s.Breaker.State; st == breaker.Open || st == breaker.ForcedOpen || st == breaker.HalfOpen {
+		cut(cutHeld, "the breaker of %s is %s", s.Breaker.Dependency, st)
+	}
+	for _, r := range p.gate.reasons() {
+		switch r {
+		case PauseOutage:
+			cut(cutHeld, "too many dead letters without one success: the pipeline holds")
+		case PauseOperator:
+			s.Reasons = append(s.Reasons, "an operator has paused the pipeline")
+		}
+	}
+	if len(s.Held) > 0 {
+		h := s.Held[0]
+		cut(cutRouting, "%d copies cannot be written, the oldest for %v, to %s: %s", len(s.Held), now.Sub(h.Since).Round(time.Second), h.To, h.Err)
+	}
+	if s.HeldByPolicy > 0 {
+		cut(cutRouting, "%d exhausted records are held, as dead letters are disabled", s.HeldByPolicy)
+	}
+	faults := p.faults.list(now)
+	if len(faults) > 0 {
+		cut(cutFault, "%s", faults[0])
+	}
+	if n := s.Paused[PauseDataLoss]; n > 0 {
+		cut(cutFault, "%d partitions stand still, for unread records are gone", n)
+	}
+	switch {
+	case s.Score < unhealthyBelow:
+		s.Health = Unhealthy
+	case s.Score < healthyFrom || len(s.Held) > 0 || len(faults) > 0:
+		s.Health = Degraded
+	}
+	p.judgeReady(s, faults)
+}
+
+// judgeReady says whether any partition can make progress, as far as this process knows.
+func (p *Pipeline) judgeReady(s *Stats, faults []string) {
+	switch {
+	case s.Phase != Running:
+		s.NotReady = "the pipeline is " + s.Phase.String()
+	case len(faults) > 0 && len(s.Partitions) == 0:
+		s.NotReady = faults[0]
+	case len(s.Held) > 0:
+		s.NotReady = "copies cannot be written to " + s.Held[0].To + ": " + s.Held[0].Err
+	case s.Paused[PauseTopic] > 0 && s.Paused[PauseTopic] == len(s.Partitions):
+		s.NotReady = "topics are missing that retries go to"
+	case s.Paused[PauseDataLoss] > 0 && s.Paused[PauseDataLoss] == len(s.Partitions):
+		s.NotReady = "unread records are gone in every partition"
+	}
+	s.Ready = s.NotReady == ""
+	if s.Phase == Starting && len(faults) > 0 {
+		s.NotReady += ": " + faults[0]
+	}
+}

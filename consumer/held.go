@@ -1,0 +1,95 @@
+package consumer
+
+import (
+	"maps"
+	"slices"
+	"sync"
+)
+
+// heldRecords knows the records that are kept unsettled: those whose copy cannot be written for now, and those that
+// are exhausted while no dead letters are kept.
+type heldRecords struct {
+	mu       sync.Mutex
+	routes   map[*entry]*HeldRecord
+	byPolicy map[*entry]struct{}
+}
+
+func newHeldRecords() *heldRecords {
+	return &heldRecords{routes: make(map[*entry]*HeldRecord), byPolicy: make(map[*entry]struct{})}
+}
+
+// shownHeld bounds how many held records Stats lists.
+const shownHeld = 100
+
+func (h *heldRecords) failed(r *route) {
+	h.mu.Lock()
+	h.routes[r.entry] = &HeldRecord{ID: r.entry.state.ID, To: r.record.Topic, Since: r.since, Tries: r.tries, Err: r.err.Error()}
+	h.mu.Unlock()
+}
+
+func (h *heldRecords) written(r *route) { h.forget(r.entry) }
+
+func (h *heldRecords) policy(e *entry) {
+	h.mu.Lock()
+	h.byPolicy[e] = struct{}{}
+	h.mu.Unlock()
+}
+
+// forget says that an entry is held no more.
+func (h *heldRecords) forget(e *entry) {
+	h.mu.Lock()
+	delete(h.routes, e)
+	delete(h.byPolicy, e)
+	h.mu.Unlock()
+}
+
+// forgetLane says that a lane was closed: whoever has the partition next starts afresh with its records.
+func (h *heldRecords) forgetLane(l *lane) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for e := range h.routes {
+		if e.lane == l {
+			delete(h.routes, e)
+		}
+	}
+	for e := range h.byPolicy {
+		if e.lane == l {
+			delete(h.byPolicy, e)
+		}
+	}
+}
+
+// onLane reports whether a record of the lane waits for its copy to be written.
+func (h *heldRecords) onLane(l *lane) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for e := range h.routes {
+		if e.lane == l {
+			return true
+		}
+	}
+	return false
+}
+
+// list returns the oldest held records, and how many are held since no dead letters are kept.
+func (h *heldRecords) list() (routes []HeldRecord, policy int) {
+	h.mu.Lock()
+	for _, r := range h.routes {
+		routes = append(routes, *r)
+	}
+	policy = len(h.byPolicy)
+	h.mu.Unlock()
+	slices.SortFunc(routes, func(a, b HeldRecord) int { return a.Since.Compare(b.Since) })
+	return routes[:min(len(routes), shownHeld)], policy
+}
+
+// all returns every held entry.
+func (h *heldRecords) all() map[*entry]struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := maps.Clone(h.byPolicy)
+	for e := range h.routes {
+		all[e] = struct{}{}
+	}
+	return all
+}

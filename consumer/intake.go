@@ -1,0 +1,297 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// pauseSet is the set of reasons why a partition is not fetched.
+type pauseSet uint32
+
+func (s pauseSet) has(r PauseReason) bool { return s&pauseSet(bit(r)) != 0 }
+
+// intake is the only one that polls, pauses and resumes. A partition is paused while its set of reasons is not empty;
+// the set dies with the assignment, and so does the client's own memory of the pause, which would outlive it.
+type intake struct {
+	p *Pipeline
+
+	mu    sync.Mutex // guards the lanes' pauses; taken before a strand's lock, never after
+	lanes map[string]map[int32]*lane
+	count atomic.Int64 // open lanes
+
+	room    chan struct{} // there is room in the window again
+	waiting atomic.Bool   // the poll loop waits for room
+	records atomic.Int64  // in the window
+	bytes   atomic.Int64
+}
+
+const (
+	// maxPoll is the most records taken from the client at once.
+	maxPoll = 2000
+	// grace is how long the poll loop waits for a lane over its share of the window to drain, before it pauses the
+	// partition: pausing throws away what the client has fetched of it already.
+	grace = 5 * time.Millisecond
+	// maxWaiting is how many records that are not due a retry lane keeps, and farDue from when on they are far off.
+	maxWaiting = 1000
+	farDue     = time.Second
+)
+
+func newIntake(p *Pipeline) *intake {
+	return &intake{p: p, lanes: make(map[string]map[int32]*lane), room: make(chan struct{}, 1)}
+}
+
+// run polls until ctx ends.
+func (in *intake) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		n := in.waitForRoom(ctx)
+		if n == 0 {
+			return
+		}
+		in.pauseFull(ctx)
+		fetches := in.p.client.PollRecords(ctx, n)
+		if fetches.IsClientClosed() {
+			return
+		}
+		in.deliver(fetches)
+		in.p.client.AllowRebalance()
+	}
+}
+
+// waitForRoom returns how many records may be polled: half of what is left of the window, so that what is left is
+// never used up by one partition. It returns 0 when ctx ends.
+func (in *intake) waitForRoom(ctx context.Context) int {
+	for {
+		in.waiting.Store(true)
+		left := int64(in.p.cfg.Window.Records) - in.records.Load()
+		bytesLeft := in.p.cfg.Window.Bytes - in.bytes.Load()
+		if left > 0 && bytesLeft > 0 {
+			in.waiting.Store(false)
+			n := max(left/2, 1)
+			if records := in.records.Load(); records > 0 { // by the mean size of what is there
+				n = min(n, max(bytesLeft/(in.bytes.Load()/records+1), 1))
+			}
+			return int(min(n, maxPoll))
+		}
+		select {
+		case <-ctx.Done():
+			return 0
+		case <-in.room:
+		}
+	}
+}
+
+// released gives room back to the window.
+func (in *intake) released(records int, bytes int64) {
+	in.records.Add(-int64(records))
+	in.bytes.Add(-bytes)
+	if in.waiting.Load() {
+		select {
+		case in.room <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// limit is how many records a lane may hold: a guaranteed part of half the window, and half of what nobody uses, so
+// that lanes which do not drain leave room for the others however many they are.
+func (in *intake) limit() int {
+	window := in.p.cfg.Window.Records
+	lanes := max(int(in.count.Load()), 1)
+	return max(window/(2*lanes), 1) + max(window-int(in.records.Load()), 0)/2
+}
+
+// pauseFull pauses lanes that hold more than their share. In a pipeline that keeps up, a lane is over its share for a
+// moment only: it gets that moment.
+func (in *intake) pauseFull(ctx context.Context) {
+	full := in.full()
+	if len(full) == 0 {
+		return
+	}
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	in.waiting.Store(true)
+	for len(full) > 0 {
+		select {
+		case <-in.room:
+			full = in.full()
+			continue
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		break
+	}
+	in.waiting.Store(false)
+	for _, l := range full {
+		in.review(l)
+	}
+}
+
+// full returns the lanes over their share that are not paused.
+func (in *intake) full() (full []*lane) {
+	limit := in.limit()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, ps := range in.lanes {
+		for _, l := range ps {
+			if l.pauses.Load() == 0 && int(l.held.Load()) > limit {
+				full = append(full, l)
+			}
+		}
+	}
+	return full
+}
+
+// deliver hands what was polled to the lanes.
+func (in *intake) deliver(fetches kgo.Fetches) {
+	now := time.Now()
+	fetches.EachError(func(topic string, partition int32, err error) { in.fetchFailed(topic, partition, err) })
+	fetches.EachPartition(func(ftp kgo.FetchTopicPartition) {
+		l := in.lane(ftp.Topic, ftp.Partition)
+		if l == nil {
+			return
+		}
+		if end := ftp.LastStableOffset; end >= 0 {
+			l.end.Store(end)
+		} else if ftp.HighWatermark > 0 {
+			l.end.Store(ftp.HighWatermark)
+		}
+		if len(ftp.Records) > 0 {
+			in.p.received(l, ftp.Records, now)
+			in.review(l)
+		}
+	})
+}
+
+// lane returns the open lane of a partition, or nil.
+func (in *intake) lane(topic string, partition int32) *lane {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.lanes[topic][partition]
+}
+
+// all returns the open lanes.
+func (in *intake) all() (lanes []*lane) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, ps := range in.lanes {
+		for _, l := range ps {
+			lanes = append(lanes, l)
+		}
+	}
+	return lanes
+}
+
+// open takes up a new lane.
+func (in *intake) open(l *lane) {
+	in.mu.Lock()
+	if in.lanes[l.topic] == nil {
+		in.lanes[l.topic] = make(map[int32]*lane)
+	}
+	in.lanes[l.topic][l.partition] = l
+	in.mu.Unlock()
+	in.count.Add(1)
+	in.review(l)
+}
+
+// closed forgets a lane and takes its pause out of the client.
+func (in *intake) closed(l *lane) {
+	in.mu.Lock()
+	if in.lanes[l.topic][l.partition] == l {
+		delete(in.lanes[l.topic], l.partition)
+		in.count.Add(-1)
+	}
+	if l.pauses.Swap(0) != 0 {
+		in.p.client.ResumeFetchPartitions(map[string][]int32{l.topic: {l.partition}})
+	}
+	in.mu.Unlock()
+}
+
+// reviewAll reviews every lane, after something has changed for all of them.
+func (in *intake) reviewAll() {
+	for _, l := range in.all() {
+		in.review(l)
+	}
+}
+
+// review works out a lane's reasons to pause and tells the client when the set becomes empty or is empty no more.
+func (in *intake) review(l *lane) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.lanes[l.topic][l.partition] != l {
+		return
+	}
+	before := pauseSet(l.pauses.Load())
+	after := in.reasons(l, before)
+	if before == after {
+		return
+	}
+	l.pauses.Store(uint32(after))
+	part := map[string][]int32{l.topic: {l.partition}}
+	switch {
+	case before == 0:
+		l.pausedAt.Store(time.Now().UnixNano())
+		in.p.client.PauseFetchPartitions(part)
+	case after == 0:
+		in.p.client.ResumeFetchPartitions(part)
+	}
+}
+
+// reasons returns why a lane is to be paused now, given why it was.
+func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet) {
+	l.strand.mu.Lock()
+	windowed, waiting := l.windowed, len(l.waiting)
+	far := waiting > 0 && time.Until(l.waiting[0].wakeAt()) > farDue
+	l.strand.mu.Unlock()
+
+	for _, r := range in.p.gate.reasons() {
+		if windowed == 0 && in.p.gate.open() {
+			continue // the next probe may have to come from here
+		}
+		after |= pauseSet(bit(r))
+	}
+	limit := in.limit()
+	if full := before.has(PauseWindow) || before.has(PauseRoute); windowed > limit || (full && windowed > limit/2) {
+		if in.p.held.onLane(l) {
+			after |= pauseSet(bit(PauseRoute))
+		} else {
+			after |= pauseSet(bit(PauseWindow))
+		}
+	}
+	if waiting >= maxWaiting && far || before.has(PauseDue) && waiting > maxWaiting/2 {
+		after |= pauseSet(bit(PauseDue))
+	}
+	if l.missing.Load() {
+		after |= pauseSet(bit(PauseTopic))
+	}
+	if l.lost.Load() {
+		after |= pauseSet(bit(PauseDataLoss))
+	}
+	return after
+}
+
+// relieve resumes a lane that has drained enough.
+func (in *intake) relieve(l *lane) {
+	if l.pauses.Load() != 0 {
+		in.review(l)
+	}
+}
+
+// fetchFailed says what is wrong with a partition. The client goes on by itself after most errors.
+func (in *intake) fetchFailed(topic string, partition int32, err error) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed) {
+		return
+	}
+	var loss *kgo.ErrDataLoss
+	switch {
+	case errors.As(err, &loss), errors.Is(err, kerr.OffsetOutOfRange):
+		in.p.dataLost(topic, partition, err)
+	default:
+		in.p.faults.note("fetch", topic, partition, err)
+	}
+}

@@ -1,0 +1,113 @@
+package consumer
+
+import (
+	"errors"
+	"time"
+
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// verb is what becomes of a record after a call.
+type verb uint8
+
+const (
+	verbRetry    verb = iota // a copy to a tier, or a wait in the lane
+	verbInPlace              // another try on the spot, holding its key
+	verbSnooze               // like retry, without an attempt
+	verbDead                 // a copy to the dead letters
+	verbDrop                 // settled without a copy
+	verbHoldHere             // kept unsettled: exhausted, and no dead letters are kept
+)
+
+// situation is everything that a decision depends on: judge is a pure function of it.
+type situation struct {
+	err      error
+	failure  classify.Failure
+	state    *retrytopics.State // with the failed attempt in it, but for its counts
+	inPlace  int                // tries on the spot so far
+	now      time.Time
+	u        float64 // jitter, in [0,1)
+	schedule *retrytopics.Schedule
+	dead     DeadLetters
+}
+
+// decision is what judge decided.
+type decision struct {
+	verb     verb
+	due      time.Time
+	tier     int // index into the schedule's tiers, or retrytopics.Lane: waits where it is
+	hopDue   time.Time
+	reason   retrytopics.Reason
+	counts   retrytopics.Counts
+	admitted bool // needs no admission: the handler itself asked for it
+	drop     string
+}
+
+// judge decides what becomes of a record whose call ended with an error.
+func judge(s situation) decision {
+	var undecodable *UndecodableError
+	if errors.As(s.err, &undecodable) {
+		return s.bury(retrytopics.ReasonUndecodable, s.state.Counts, false)
+	}
+	var st *steer
+	if errors.As(s.err, &st) {
+		switch st.verb {
+		case steerSnooze:
+			return s.wait(verbSnooze, st.delay, s.state.Counts)
+		case steerDead:
+			return s.bury(retrytopics.ReasonRequested, s.state.Counts, true)
+		case steerDrop:
+			return decision{verb: verbDrop, drop: st.reason}
+		}
+	}
+	q := retrytopics.Question{
+		Failed:       retrytopics.Failed{Class: s.failure.Class, Status: s.failure.Status, Attempt: s.state.Attempt, RetryAfter: s.failure.RetryAfter},
+		Topic:        s.state.Topic,
+		Counts:       s.state.Counts,
+		FirstFailed:  s.state.FirstFailed,
+		Now:          s.now,
+		Held:         s.state.Held,
+		U:            s.u,
+		InPlaceTries: s.inPlace,
+	}
+	if st != nil { // the handler asks for a retry, whatever the class says
+		if !q.Class.Retriable() {
+			q.Class = classify.Transient
+		}
+		if !st.policy {
+			q.Asked = max(st.delay, 1)
+		}
+	}
+	a := s.schedule.Next(q)
+	switch a.Verdict {
+	case retrytopics.Retry:
+		return s.wait(verbRetry, a.Delay, a.Counts)
+	case retrytopics.TryInPlace:
+		return decision{verb: verbInPlace, due: s.now.Add(a.Delay), tier: retrytopics.Lane, counts: a.Counts}
+	default:
+		return s.bury(a.Verdict.Reason(), a.Counts, false)
+	}
+}
+
+// wait sends a record to the tier where its delay begins, or keeps it in its lane when no tier is short enough.
+func (s situation) wait(v verb, delay time.Duration, counts retrytopics.Counts) decision {
+	d := decision{verb: v, due: s.now.Add(delay), counts: counts}
+	d.tier = s.schedule.Hop(delay, 0)
+	if d.tier != retrytopics.Lane {
+		d.hopDue = s.now.Add(s.schedule.Tiers()[d.tier])
+	}
+	return d
+}
+
+// bury ends the retries of a record, as far as the configuration keeps dead letters.
+func (s situation) bury(reason retrytopics.Reason, counts retrytopics.Counts, asked bool) decision {
+	d := decision{verb: verbDead, reason: reason, counts: counts, admitted: asked}
+	if s.dead.Disabled {
+		d.verb = verbHoldHere
+		if s.dead.Drop {
+			d.verb, d.drop = verbDrop, string(reason)
+		}
+	}
+	return d
+}

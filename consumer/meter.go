@@ -1,0 +1,249 @@
+package consumer
+
+import (
+	"math/bits"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// durations collects the durations of calls in a worker's own memory, until they are counted at once.
+type durations struct {
+	counts [len(bounds) + 1]uint32
+	sum    time.Duration
+	n      uint64
+}
+
+// bounds are the upper bounds of the histograms' buckets. They double from 16 microseconds, so that finding a bucket
+// is counting bits.
+var bounds = [...]time.Duration{
+	16 * time.Microsecond, 32 * time.Microsecond, 64 * time.Microsecond, 128 * time.Microsecond, 256 * time.Microsecond,
+	512 * time.Microsecond, 1024 * time.Microsecond, 2048 * time.Microsecond, 4096 * time.Microsecond, 8192 * time.Microsecond,
+	16384 * time.Microsecond, 32768 * time.Microsecond, 65536 * time.Microsecond, 131072 * time.Microsecond, 262144 * time.Microsecond,
+	524288 * time.Microsecond, 1048576 * time.Microsecond, 2097152 * time.Microsecond, 4194304 * time.Microsecond,
+	8388608 * time.Microsecond, 16777216 * time.Microsecond, 33554432 * time.Microsecond, 67108864 * time.Microsecond,
+}
+
+// bucket returns the index of the first bound that is not below d; len(bounds) when there is none.
+func bucket(d time.Duration) int {
+	if d <= bounds[0] {
+		return 0
+	}
+	us := uint64((d + time.Microsecond - 1) / time.Microsecond)
+	return min(bits.Len64((us-1)>>4), len(bounds))
+}
+
+func (d *durations) add(took time.Duration) {
+	d.counts[bucket(took)]++
+	d.sum += took
+	d.n++
+}
+
+// histogram is a histogram of durations that many goroutines count into.
+type histogram struct {
+	counts [len(bounds) + 1]atomic.Uint64
+	sum    atomic.Int64
+}
+
+func (h *histogram) observe(d time.Duration) {
+	h.counts[bucket(d)].Add(1)
+	h.sum.Add(int64(d))
+}
+
+// merge counts what a worker has collected, and empties it.
+func (h *histogram) merge(d *durations) {
+	if d.n == 0 {
+		return
+	}
+	for i, n := range d.counts {
+		if n > 0 {
+			h.counts[i].Add(uint64(n))
+		}
+	}
+	h.sum.Add(int64(d.sum))
+	*d = durations{}
+}
+
+func (h *histogram) snapshot() Histogram {
+	s := Histogram{Bounds: make([]float64, len(bounds)), Counts: make([]uint64, len(bounds)+1), Sum: time.Duration(h.sum.Load()).Seconds()}
+	for i := range h.counts {
+		s.Counts[i] = h.counts[i].Load()
+		s.Total += s.Counts[i]
+		if i < len(bounds) {
+			s.Bounds[i] = bounds[i].Seconds()
+		}
+	}
+	return s
+}
+
+// topicMeter counts for one topic.
+type topicMeter struct {
+	topic    string
+	source   string
+	tier     time.Duration
+	outcomes [outcomes]atomic.Uint64
+	lateness histogram
+}
+
+// meter counts what the pipeline does. Counting takes no lock but for dead letters.
+type meter struct {
+	received      atomic.Uint64
+	snoozes       atomic.Uint64
+	freeFailures  atomic.Uint64
+	routeFailures atomic.Uint64
+	attempts      [int(classify.Authentication) + 1]atomic.Uint64
+	handler       histogram
+	commit        histogram
+
+	mu     sync.Mutex
+	topics map[string]*topicMeter
+	dead   map[deadKey]uint64
+
+	recent recentRate
+}
+
+type deadKey struct {
+	class  classify.Class
+	reason retrytopics.Reason
+}
+
+func newMeter() *meter {
+	return &meter{topics: make(map[string]*topicMeter), dead: make(map[deadKey]uint64)}
+}
+
+// topic returns the counters of a topic; they live as long as the meter.
+func (m *meter) topic(name, source string, tier time.Duration) *topicMeter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.topics[name]
+	if t == nil {
+		t = &topicMeter{topic: name, source: source, tier: tier}
+		m.topics[name] = t
+	}
+	return t
+}
+
+// done counts n calls that succeeded and took what d says, and their records as handled.
+func (m *meter) done(l *lane, n int, d *durations) {
+	m.settledDone(l, n)
+	m.handler.merge(d)
+}
+
+// called counts calls whose records' outcomes are counted elsewhere.
+func (m *meter) called(d *durations) { m.handler.merge(d) }
+
+func (m *meter) settledDone(l *lane, n int) {
+	l.meter.outcomes[Done].Add(uint64(n))
+	m.attempts[classify.None].Add(uint64(n))
+	m.recent.add(uint64(n), 0)
+}
+
+// failed counts an attempt that ended with a failure of the class.
+func (m *meter) failed(c classify.Class) {
+	m.attempts[c].Add(1)
+	m.recent.add(0, 1)
+}
+
+// free counts a call that failed without using an attempt.
+func (m *meter) free() {
+	m.freeFailures.Add(1)
+	m.recent.add(0, 1)
+}
+
+func (m *meter) late(l *lane, d time.Duration) { l.meter.lateness.observe(max(d, 0)) }
+func (m *meter) settled(l *lane, o Outcome)    { l.meter.outcomes[o].Add(1) }
+func (m *meter) snoozed()                      { m.snoozes.Add(1) }
+func (m *meter) routeFailed()                  { m.routeFailures.Add(1) }
+func (m *meter) deadLettered(c classify.Class, r retrytopics.Reason) {
+	m.mu.Lock()
+	m.dead[deadKey{c, r}]++
+	m.mu.Unlock()
+}
+
+// fill copies the counts into s.
+func (m *meter) fill(s *Stats) {
+	s.Received = m.received.Load()
+	s.Snoozed = m.snoozes.Load()
+	s.FreeFailures = m.freeFailures.Load()
+	s.RouteFailures = m.routeFailures.Load()
+	s.Attempts = make(map[classify.Class]uint64, len(m.attempts))
+	for c := range m.attempts {
+		s.Attempts[classify.Class(c)] = m.attempts[c].Load()
+	}
+	s.Handler, s.Commit = m.handler.snapshot(), m.commit.snapshot()
+	s.SuccessRate = m.recent.rate(time.Now())
+	s.ErrorRate = 1 - s.SuccessRate
+
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for k, n := range m.dead {
+		s.DeadLetters = append(s.DeadLetters, DeadLetterCount{Class: k.class, Reason: k.reason, Count: n})
+	}
+	slices.SortFunc(s.DeadLetters, func(a, b DeadLetterCount) int {
+		if a.Class != b.Class {
+			return int(a.Class) - int(b.Class)
+		}
+		return strings.Compare(string(a.Reason), string(b.Reason))
+	})
+	for _, t := range m.topics {
+		ts := TopicStats{Topic: t.topic, Source: t.source, Tier: t.tier, Lateness: t.lateness.snapshot()}
+		for o := range t.outcomes {
+			ts.Outcomes[o] = t.outcomes[o].Load()
+		}
+		s.Completed += ts.Outcomes[Done]
+		s.Retried += ts.Outcomes[Retried]
+		s.DeadLettered += ts.Outcomes[Dead]
+		s.Dropped += ts.Outcomes[Dropped]
+		s.Skipped += ts.Outcomes[Skipped]
+		s.Topics = append(s.Topics, ts)
+	}
+	slices.SortFunc(s.Topics, func(a, b TopicStats) int {
+		if a.Source != b.Source {
+			return strings.Compare(a.Source, b.Source)
+		}
+		return int((a.Tier - b.Tier) / time.Millisecond)
+	})
+}
+
+// recentRate is the success rate of the last minute, in steps of five seconds.
+type recentRate struct {
+	mu    sync.Mutex
+	slots [12]struct{ step, good, bad uint64 }
+}
+
+const rateStep = 5 * time.Second
+
+func (r *recentRate) add(good, bad uint64) {
+	step := uint64(time.Now().UnixNano() / int64(rateStep))
+	r.mu.Lock()
+	s := &r.slots[step%uint64(len(r.slots))]
+	if s.step != step {
+		s.step, s.good, s.bad = step, 0, 0
+	}
+	s.good += good
+	s.bad += bad
+	r.mu.Unlock()
+}
+
+// rate returns the share of good among all; 1 when there were none.
+func (r *recentRate) rate(now time.Time) float64 {
+	step := uint64(now.UnixNano() / int64(rateStep))
+	var good, bad uint64
+	r.mu.Lock()
+	for _, s := range r.slots {
+		if step-s.step < uint64(len(r.slots)) {
+			good += s.good
+			bad += s.bad
+		}
+	}
+	r.mu.Unlock()
+	if good+bad == 0 {
+		return 1
+	}
+	return float64(good) / float64(good+bad)
+}

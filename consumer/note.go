@@ -1,0 +1,73 @@
+package consumer
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// note is the metadata of a commit: what the partition's topic is to this group. It lets any member know which topics
+// are the group's retry topics, even those that no configuration names any more, and which partitions of a source were
+// there when the group first started. Later versions carry the map of what is done above the watermark behind it.
+//
+//	redeliver/1 source clicks:6 orders:12    the sources and their partitions at the group's first start
+//	redeliver/1 retry 10s orders             a retry topic of source orders with that delay
+type note struct {
+	retry  bool
+	delay  string           // of a retry topic
+	source string           // of a retry topic
+	first  map[string]int32 // partitions of the sources, at the group's first start
+}
+
+const (
+	noteVersion = "redeliver/1"
+	// noteLimit bounds the text in bytes. Brokers take 4096; half of that is kept for what comes behind.
+	noteLimit = 2048
+)
+
+// String returns the text that is committed; "" for the zero note. Sources that have no room are left out: their
+// partitions without a commit then start at their beginning.
+func (n note) String() string {
+	if n.retry {
+		return fmt.Sprintf("%s retry %s %s", noteVersion, n.delay, n.source)
+	}
+	if len(n.first) == 0 {
+		return ""
+	}
+	text := noteVersion + " source"
+	for _, s := range slices.Sorted(maps.Keys(n.first)) {
+		if part := fmt.Sprintf(" %s:%d", s, n.first[s]); len(text)+len(part) <= noteLimit {
+			text += part
+		}
+	}
+	return text
+}
+
+// parseNote reads the metadata of a commit. Metadata of other programs is no note.
+func parseNote(text string) (n note, ok bool) {
+	f := strings.Fields(text)
+	if len(f) < 3 || f[0] != noteVersion {
+		return n, false
+	}
+	switch f[1] {
+	case "source":
+		n.first = make(map[string]int32)
+		for _, part := range f[2:] {
+			source, digits, found := strings.Cut(part, ":")
+			count, err := strconv.ParseInt(digits, 10, 32)
+			if !found || err != nil || count < 1 {
+				return note{}, false
+			}
+			n.first[source] = int32(count)
+		}
+		return n, true
+	case "retry":
+		if len(f) < 4 {
+			return n, false
+		}
+		return note{retry: true, delay: f[2], source: f[3]}, true
+	}
+	return n, false
+}

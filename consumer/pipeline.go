@@ -1,0 +1,321 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/breaker"
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// Pipeline reads the source and retry topics of one consumer group, calls handlers, and sends what fails to retry and
+// dead-letter topics. Make one with [New] and [Pipeline.Run] it once. All methods may be called concurrently.
+type Pipeline struct {
+	cfg        Config
+	patterns   []*regexp.Regexp
+	schedule   *retrytopics.Schedule
+	classifier *classify.Classifier
+	counts     [int(classify.Authentication) + 1]bool // the classes that count against the dependency
+	breaker    *breaker.Breaker
+	slowCall   time.Duration
+	log        *slog.Logger
+	hooks      hooks
+
+	gate      *gate
+	slots     *slots
+	meter     *meter
+	held      *heldRecords
+	faults    *faults
+	intake    *intake
+	committer *committer
+	topics    *topics
+	strands   strands
+	workers   sync.Pool
+
+	client *kgo.Client
+	admin  *kadm.Client
+
+	phase   atomic.Uint32
+	started atomic.Int64 // Unix nanoseconds; 0: not yet
+	ran     atomic.Bool
+	own     *breaker.Registry // to be closed with the pipeline
+}
+
+// New checks the configuration and makes a pipeline. It does not connect.
+func New(c Config) (*Pipeline, error) {
+	if err := c.complete(); err != nil {
+		return nil, err
+	}
+	p := &Pipeline{cfg: c, log: c.Logger, classifier: classify.New(c.Classify)}
+	var err error
+	if p.schedule, err = c.Retry.Compile(); err != nil {
+		return nil, fmt.Errorf("consumer: Retry: %w", err)
+	}
+	if p.patterns, err = anchored(c.TopicPatterns); err != nil {
+		return nil, err
+	}
+	if p.hooks, err = sortHooks(c.Hooks); err != nil {
+		return nil, err
+	}
+	registry := c.Breakers
+	if registry == nil {
+		p.own = breaker.NewRegistry()
+		registry = p.own
+	}
+	if p.breaker, err = registry.Get(c.Breaker); err != nil {
+		return nil, fmt.Errorf("consumer: Breaker: %w", err)
+	}
+	p.slowCall = p.breaker.Config().SlowCall
+	for _, class := range c.CountsAgainst {
+		p.counts[class] = true
+	}
+	p.meter = newMeter()
+	p.held = newHeldRecords()
+	p.faults = newFaults(p)
+	p.gate = newGate(p.breaker, c.DeadLetters.Burst, p.holdChanged, p.wakeAll)
+	p.slots = newSlots(c.Concurrency, c.Shares, p.work)
+	p.intake = newIntake(p)
+	p.committer = newCommitter(p)
+	p.topics = newTopics(p)
+	p.strands.all = make(map[strandKey]*strand)
+	p.workers.New = func() any {
+		return &worker{record: Record{pipeline: c.Name, group: c.Group, namespace: c.IDNamespace}}
+	}
+	return p, nil
+}
+
+// Name returns the pipeline's name.
+func (p *Pipeline) Name() string { return p.cfg.Name }
+
+// Group returns the pipeline's consumer group.
+func (p *Pipeline) Group() string { return p.cfg.Group }
+
+// Breaker returns the breaker of the pipeline's dependency.
+func (p *Pipeline) Breaker() *breaker.Breaker { return p.breaker }
+
+// Schedule returns the compiled retry policy.
+func (p *Pipeline) Schedule() *retrytopics.Schedule { return p.schedule }
+
+// Run handles records until ctx ends. Then it starts nothing more, waits at most the drain time for what is under way,
+// commits, and leaves the group; waiting retries stay in their topics and delay nothing. It returns nil after such an
+// end, also when handlers did not end in time: their records are handled again by whoever has the partition next.
+//
+// While brokers cannot be reached Run keeps trying: see [Stats.Ready]. It returns an error for what trying again does
+// not mend, such as options that the client refuses.
+func (p *Pipeline) Run(ctx context.Context) error {
+	if p.ran.Swap(true) {
+		return errors.New("consumer: a Pipeline runs once: make another one with New")
+	}
+	p.started.Store(time.Now().UnixNano())
+	defer p.phase.Store(uint32(Stopped))
+	if p.own != nil {
+		defer p.own.Close()
+	}
+	client, err := kgo.NewClient(p.clientOptions()...)
+	if err != nil {
+		return fmt.Errorf("consumer: the Kafka client refuses its options: %w", err)
+	}
+	p.client, p.admin = client, kadm.NewClient(client)
+	defer client.Close()
+
+	unsubscribe := p.breaker.Subscribe(p.onBreaker)
+	defer unsubscribe()
+	p.onBreaker(breaker.Event{Dependency: p.cfg.Breaker.Dependency, From: breaker.Closed, To: p.breaker.State(), At: time.Now()})
+
+	if !p.prepare(ctx) {
+		return nil
+	}
+	p.topics.subscribe()
+	p.phase.Store(uint32(Running))
+	p.live(ctx)
+	return nil
+}
+
+// prepare makes the topics that the pipeline needs, for as long as it takes. It returns false when ctx ended first.
+func (p *Pipeline) prepare(ctx context.Context) bool {
+	for {
+		err := p.topics.ensure(ctx)
+		if ctx.Err() != nil {
+			return false
+		}
+		if err == nil {
+			p.faults.clear("topics")
+			return true
+		}
+		p.faults.note("topics", "", -1, err)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(topicsSoon):
+		}
+	}
+}
+
+// live runs the engine until ctx ends, and drains it.
+func (p *Pipeline) live(ctx context.Context) {
+	working, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var wg sync.WaitGroup
+	polling, stopPolling := context.WithCancel(working)
+	wg.Go(func() { p.intake.run(polling) })
+	wg.Go(func() { p.committer.run(working) })
+	wg.Go(func() { p.topics.run(working) })
+	if len(p.hooks.stats) > 0 {
+		wg.Go(func() { p.report(working) })
+	}
+	<-ctx.Done()
+	p.phase.Store(uint32(Draining))
+	stopPolling()
+	lanes := p.intake.all()
+	p.log.Info("draining", "pipeline", p.cfg.Name, "in_flight", p.slots.inFlight(), "at_most", p.cfg.Drain)
+	p.drain(working, lanes)
+	if err := p.committer.commit(working, lanes); err != nil {
+		p.log.Warn("last commit failed: what was handled since the one before is handled again", "pipeline", p.cfg.Name, "error", err)
+	}
+	stop()
+	wg.Wait()
+	p.client.CloseAllowingRebalance() // leaves the group: revoked drains what is left in no time
+	p.closeLanes(p.intake.all())
+	p.log.Info("stopped", "pipeline", p.cfg.Name)
+}
+
+// report hands the counts to the hooks once a second.
+func (p *Pipeline) report(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s := p.Stats()
+			for _, h := range p.hooks.stats {
+				h.OnStats(s)
+			}
+		}
+	}
+}
+
+// clientOptions are the client's options: the user's, and what the promises need.
+func (p *Pipeline) clientOptions() []kgo.Opt {
+	c := &p.cfg
+	opts := []kgo.Opt{
+		kgo.SeedBrokers(c.Brokers...),
+		kgo.ClientID(c.ClientID),
+		// Fetch less at a time than the client would: what a paused partition has buffered is thrown away.
+		kgo.FetchMaxPartitionBytes(1 << 20),
+		kgo.FetchMaxBytes(16 << 20),
+		kgo.MetadataMaxAge(time.Minute),
+		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
+		kgo.ProducerLinger(2 * time.Millisecond),
+	}
+	opts = append(opts, c.ClientOptions...)
+	opts = append(opts,
+		kgo.ConsumerGroup(c.Group),
+		kgo.SessionTimeout(c.SessionTimeout),
+		kgo.RebalanceTimeout(c.RebalanceTimeout),
+		kgo.Balancers(newBalancer(p.topics.family)),
+		kgo.DisableAutoCommit(),
+		kgo.BlockRebalanceOnPoll(),
+		kgo.OnPartitionsAssigned(p.assigned),
+		kgo.OnPartitionsRevoked(p.revoked),
+		kgo.OnPartitionsLost(p.lost),
+		kgo.AdjustFetchOffsetsFn(p.position),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		// Every copy under way belongs to a record of the window, so that producing never blocks: one leader that is
+		// away cannot stop the copies for the others.
+		kgo.MaxBufferedRecords(max(2*c.Window.Records, 10000)),
+		// The client counts before compression, and a copy is larger than its record by our headers.
+		kgo.ProducerBatchMaxBytes(64<<20),
+		kgo.BrokerMaxWriteBytes(128<<20),
+	)
+	if c.InstanceID != "" {
+		opts = append(opts, kgo.InstanceID(c.InstanceID))
+	}
+	return opts
+}
+
+// onBreaker follows the breaker of the dependency.
+func (p *Pipeline) onBreaker(e breaker.Event) {
+	p.gate.onBreaker(e)
+	if e.From == e.To {
+		return
+	}
+	p.log.Warn("breaker", "pipeline", p.cfg.Name, "dependency", e.Dependency, "from", e.From, "to", e.To, "why", e.Why)
+	for _, h := range p.hooks.breaker {
+		h.OnBreaker(p.cfg.Name, e)
+	}
+}
+
+// holdChanged follows the pipeline's reasons to hold.
+func (p *Pipeline) holdChanged(r PauseReason, begun bool) {
+	if r == PauseOutage {
+		if begun {
+			p.log.Error("pipeline holds: too many dead letters without one success between them look like an outage",
+				"pipeline", p.cfg.Name, "burst", p.cfg.DeadLetters.Burst, "remedy", "mend the cause: one record at a time is tried and the first success goes on; or resume the pipeline")
+		} else {
+			p.log.Info("pipeline goes on after an outage", "pipeline", p.cfg.Name)
+		}
+	}
+	p.intake.reviewAll()
+	for _, h := range p.hooks.paused {
+		h.OnPaused(Paused{Pipeline: p.cfg.Name, Partition: -1, Reason: r, Begun: begun})
+	}
+}
+
+// Pause holds the pipeline until [Pipeline.Resume]: nothing more is started, and calls in flight end as they do.
+func (p *Pipeline) Pause() { p.gate.set(PauseOperator, true) }
+
+// Resume ends a Pause, and the hold after too many dead letters. With admit above 0 so many dead letters more may be
+// written before the pipeline holds again; else as many as at its start.
+func (p *Pipeline) Resume(admit int) { p.gate.resume(max(admit, 0)) }
+
+// relieve is called after records of a lane were settled.
+func (p *Pipeline) relieve(l *lane) {
+	p.intake.relieve(l)
+	p.committer.moved()
+}
+
+// handlerFor returns the handler of a source topic.
+func (p *Pipeline) handlerFor(source string) Handler {
+	if p.cfg.Mux != nil {
+		return p.cfg.Mux.handler(source)
+	}
+	return p.cfg.Handler
+}
+
+// sourceState begins the state of a record of a source topic.
+func (p *Pipeline) sourceState(r *kgo.Record) *retrytopics.State {
+	s := retrytopics.Fresh(r, p.cfg.IDNamespace)
+	s.Group = p.cfg.Group
+	return &s
+}
+
+// stateOf reads the state that a record of any of the group's topics carries.
+func (p *Pipeline) stateOf(r *kgo.Record) *retrytopics.State {
+	if p.topics.note(r.Topic).retry {
+		s, _ := retrytopics.Decode(r)
+		return &s
+	}
+	return p.sourceState(r)
+}
+
+func (p *Pipeline) retryTopic(source string, tier time.Duration) string {
+	return p.topics.retry(source, tier)
+}
+func (p *Pipeline) dlqTopic(source string) string { return p.topics.letter(source) }

@@ -1,0 +1,180 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/redeliver/redeliver/breaker"
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// RetrierConfig says how a [Retrier] retries. The zero value is a good setting.
+type RetrierConfig struct {
+	// Breaker watches the dependency that the function calls. Defaults to a breaker named after the retrier.
+	Breaker breaker.Config
+	// Breakers shares breakers by dependency name, with pipelines too. Defaults to a registry of the retrier's own.
+	Breakers *breaker.Registry
+	// Classify are rules before the built-in ones. Defaults to none.
+	Classify classify.Rules
+	// Policy says how often and when. Its delays are waited out in memory. Defaults to that of a pipeline.
+	Policy retrytopics.Policy
+	// Timeout bounds one call, by its context. Defaults to 25s.
+	Timeout time.Duration
+}
+
+// Retrier gives any Go function what a handler has: the strategies, the classes, the breaker and the time-out, without
+// Kafka. It waits in memory: what must outlive the process belongs in a topic. A Retrier may be used concurrently.
+type Retrier struct {
+	name       string
+	timeout    time.Duration
+	schedule   *retrytopics.Schedule
+	classifier *classify.Classifier
+	breaker    *breaker.Breaker
+	counts     map[classify.Class]bool
+}
+
+// NewRetrier makes a retrier; the name is its breaker's, unless that has one.
+func NewRetrier(name string, c RetrierConfig) (*Retrier, error) {
+	schedule, err := c.Policy.Compile()
+	if err != nil {
+		return nil, fmt.Errorf("consumer: Policy: %w", err)
+	}
+	if c.Breakers == nil {
+		c.Breakers = breaker.NewRegistry()
+	}
+	b, err := c.Breakers.Get(withName(c.Breaker, name))
+	if err != nil {
+		return nil, fmt.Errorf("consumer: Breaker: %w", err)
+	}
+	r := &Retrier{name: name, timeout: or(c.Timeout, DefaultHandlerTimeout), schedule: schedule, classifier: classify.New(c.Classify), breaker: b, counts: make(map[classify.Class]bool)}
+	for _, class := range defaultCounts {
+		r.counts[class] = true
+	}
+	return r, nil
+}
+
+// Breaker returns the breaker of the retrier's dependency.
+func (r *Retrier) Breaker() *breaker.Breaker { return r.breaker }
+
+// GaveUpError is the error of a call that is not retried any more.
+type GaveUpError struct {
+	Name     string             // of the retrier
+	Attempts int                // made
+	Reason   retrytopics.Reason // why there is no other
+	History  []retrytopics.Try
+	Err      error // of the last attempt
+}
+
+func (e *GaveUpError) Error() string {
+	return fmt.Sprintf("%s: gave up after %d attempts (%s): %v", e.Name, e.Attempts, e.Reason, e.Err)
+}
+
+// Unwrap returns the error of the last attempt.
+func (e *GaveUpError) Unwrap() error { return e.Err }
+
+// Do calls f until it succeeds or the policy has no other attempt for it. It returns nil, a *GaveUpError, or ctx's error
+// when that ended first. While the breaker is open Do waits, which uses no attempt. The steering errors of handlers
+// work here too; [Drop] ends the call with nil.
+func (r *Retrier) Do(ctx context.Context, f func(ctx context.Context) error) error {
+	state := retrytopics.State{ID: r.name, Topic: r.name}
+	for inPlace := 0; ; inPlace++ {
+		permit, err := r.permit(ctx)
+		if err != nil {
+			return err
+		}
+		began := time.Now()
+		err = r.call(ctx, f)
+		now := time.Now()
+		if err == nil {
+			r.breaker.Record(permit, breaker.Success, now.Sub(began))
+			return nil
+		}
+		if ctx.Err() != nil {
+			r.breaker.Cancel(permit)
+			return err
+		}
+		failure := r.classifier.Classify(err)
+		outcome := breaker.Ignored
+		if r.counts[failure.Class] && !isSnooze(err) {
+			outcome = breaker.Failure
+		}
+		after := r.breaker.Record(permit, outcome, now.Sub(began))
+		if outcome == breaker.Failure && after != breaker.Closed && after != breaker.Disabled {
+			continue // the dependency is away: this failure uses no attempt
+		}
+		if !isSnooze(err) {
+			state.Attempt++
+			if state.FirstFailed.IsZero() {
+				state.FirstFailed = now
+			}
+			state.History = append(state.History, retrytopics.Try{N: state.Attempt, At: began.UnixMilli(), Ms: now.Sub(began).Milliseconds(), Class: failure.Class.String(), Error: failure.Text(historyError)})
+		}
+		d := judge(situation{err: err, failure: failure, state: &state, inPlace: inPlace, now: now, u: rand.Float64(), schedule: r.schedule})
+		state.Counts = d.counts
+		switch d.verb {
+		case verbDrop:
+			return nil
+		case verbDead, verbHoldHere:
+			return &GaveUpError{Name: r.name, Attempts: state.Attempt, Reason: d.reason, History: state.History, Err: err}
+		}
+		if err := sleepUntil(ctx, d.due); err != nil {
+			return err
+		}
+	}
+}
+
+// call makes one call, bounded by the time-out, with panics as errors.
+func (r *Retrier) call(ctx context.Context, f func(ctx context.Context) error) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = classify.Mark(&PanicError{Value: cause}, classify.System)
+		}
+	}()
+	return f(ctx)
+}
+
+// permit waits until the breaker lets a call through.
+func (r *Retrier) permit(ctx context.Context) (breaker.Permit, error) {
+	changed := make(chan struct{}, 1)
+	var unsubscribe func()
+	for {
+		if permit, ok := r.breaker.Acquire(); ok {
+			if unsubscribe != nil {
+				unsubscribe()
+			}
+			return permit, nil
+		}
+		if unsubscribe == nil {
+			unsubscribe = r.breaker.Subscribe(func(breaker.Event) {
+				select {
+				case changed <- struct{}{}:
+				default:
+				}
+			})
+			continue // it may have changed before we listened
+		}
+		select {
+		case <-ctx.Done():
+			unsubscribe()
+			return breaker.Permit{}, errors.Join(ctx.Err(), fmt.Errorf("%s: the breaker of %s is %s", r.name, r.breaker.Snapshot().Dependency, r.breaker.State()))
+		case <-changed:
+		}
+	}
+}
+
+func sleepUntil(ctx context.Context, due time.Time) error {
+	t := time.NewTimer(time.Until(due))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

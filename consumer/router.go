@@ -1,0 +1,220 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// route is a copy of an entry's record on its way to a retry or dead-letter topic.
+type route struct {
+	entry   *entry
+	outcome Outcome
+	record  *kgo.Record
+	snooze  bool
+	tries   int
+	since   time.Time
+	err     error
+	slim    bool // the history was left out, for the copy was too large
+}
+
+// Back-off between the tries to write a copy that failed.
+const (
+	routeBackoff    = 100 * time.Millisecond
+	routeBackoffMax = 30 * time.Second
+)
+
+// carryOut does what was decided about an entry whose call failed. It reports whether the entry stays in its lane and
+// holds its key.
+func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays bool) {
+	e.state.Due, e.state.HopDue = d.due, d.hopDue
+	switch d.verb {
+	case verbInPlace:
+		st.waitHere(e, d.due, true)
+		return true
+	case verbDrop:
+		p.log.Info("record dropped", "pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.drop)
+		p.meter.settled(e.lane, Dropped)
+		st.drop(e)
+		return false
+	case verbHoldHere:
+		p.log.Error("record is exhausted and held, since dead letters are disabled: skip it, or turn them on",
+			"pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.reason, "error", err)
+		p.held.policy(e)
+		st.park(e)
+		return false
+	case verbDead:
+		if !d.admitted && !p.gate.admit() {
+			st.again(e, p.cfg.Ordering == ByPartition)
+			return true
+		}
+		e.state.Reason = d.reason
+		p.send(st, &route{entry: e, outcome: Dead, record: p.letter(e)})
+		return false
+	}
+	if d.tier == retrytopics.Lane {
+		st.waitHere(e, d.due, false)
+		return false
+	}
+	out := Retried
+	if d.verb == verbSnooze {
+		out = Hopped
+	}
+	p.send(st, &route{entry: e, outcome: out, snooze: d.verb == verbSnooze, record: p.copyTo(e, p.schedule.Tiers()[d.tier])})
+	return false
+}
+
+// hop sends an entry that its tier lets go to the next one, or lets it wait the rest out where it is. The entry is
+// counted as routing already.
+func (p *Pipeline) hop(e *entry) {
+	now := time.Now()
+	st := e.lane.strand
+	tier := p.schedule.Hop(e.due.Sub(now), e.lane.tier)
+	if tier == retrytopics.Lane {
+		st.mu.Lock()
+		e.hopDue = time.Time{}
+		e.lane.routing--
+		e.lane.waiting.add(e)
+		st.arm(e.due, now)
+		st.mu.Unlock()
+		return
+	}
+	delay := p.schedule.Tiers()[tier]
+	e.state.Due, e.state.HopDue = e.due, now.Add(delay)
+	r := &route{entry: e, outcome: Hopped, record: p.copyTo(e, delay)}
+	p.produce(r)
+}
+
+// copyTo makes the copy of an entry's record for the retry topic of a tier. It keeps its partition number.
+func (p *Pipeline) copyTo(e *entry, tier time.Duration) *kgo.Record {
+	return &kgo.Record{
+		Topic:     p.retryTopic(e.lane.source, tier),
+		Partition: e.state.Partition,
+		Key:       e.record.Key,
+		Value:     e.record.Value,
+		Headers:   e.state.AppendHeaders(nil, e.record.Headers, p.cfg.HeaderLimit),
+		Timestamp: time.Now(),
+	}
+}
+
+// letter makes the dead letter of an entry's record.
+func (p *Pipeline) letter(e *entry) *kgo.Record {
+	r := dlq.Letter(e.record, *e.state, p.dlqTopic(e.lane.source), p.cfg.HeaderLimit)
+	return r
+}
+
+// send frees the entry's key, as a retry leaves the order, and writes its copy.
+func (p *Pipeline) send(st *strand, r *route) {
+	st.mu.Lock()
+	r.entry.status = entryRouting
+	r.entry.lane.routing++
+	st.free(r.entry)
+	st.mu.Unlock()
+	p.produce(r)
+}
+
+// produce writes a copy. The client's own retries have no end, so that a copy in doubt is never written twice by us;
+// what comes back as an error was not written, or is in the client's hands no more.
+func (p *Pipeline) produce(r *route) {
+	r.entry.route = r
+	p.client.Produce(context.Background(), r.record, func(_ *kgo.Record, err error) { p.acknowledged(r, err) })
+}
+
+// acknowledged settles an entry whose copy is written for good, and holds one whose copy is not.
+func (p *Pipeline) acknowledged(r *route, err error) {
+	e := r.entry
+	st := e.lane.strand
+	if err != nil {
+		p.routeFailed(r, err)
+		return
+	}
+	if r.tries > 0 {
+		p.held.written(r)
+	}
+	st.mu.Lock()
+	closed := e.lane.closed
+	e.lane.routing--
+	e.route = nil
+	st.settle(e)
+	e.lane.signalQuiet()
+	st.mu.Unlock()
+	if closed {
+		return
+	}
+	if r.snooze {
+		p.meter.snoozed()
+	}
+	if r.outcome == Dead {
+		p.meter.deadLettered(e.state.Class, e.state.Reason)
+	}
+	p.meter.settled(e.lane, r.outcome)
+	p.toldRouted(r)
+	p.relieve(e.lane)
+}
+
+// routeFailed holds the record, not its lane, and tries again with growing pauses for as long as it takes.
+func (p *Pipeline) routeFailed(r *route, err error) {
+	st := r.entry.lane.strand
+	st.mu.Lock()
+	r.entry.lane.routing--
+	r.entry.lane.signalQuiet()
+	r.entry.status = entryHeld
+	gone := r.entry.lane.closed
+	st.mu.Unlock()
+	if gone || errors.Is(err, kgo.ErrClientClosed) {
+		return
+	}
+
+	r.tries++
+	r.err = err
+	if r.since.IsZero() {
+		r.since = time.Now()
+	}
+	wait := min(routeBackoff<<min(r.tries-1, 16), routeBackoffMax)
+	p.meter.routeFailed()
+	p.held.failed(r)
+	if errors.Is(err, kerr.MessageTooLarge) && !r.slim {
+		r.slim = true
+		slim := *r.entry.state
+		slim.History, slim.Error = nil, slim.Error[:min(len(slim.Error), 64)]
+		r.record.Headers = slim.AppendHeaders(nil, r.entry.record.Headers, p.cfg.HeaderLimit)
+	}
+	if errors.Is(err, kerr.UnknownTopicOrPartition) {
+		p.topics.missing(r.record.Topic)
+	}
+	if r.tries&(r.tries-1) == 0 { // the first, second, fourth, ...: a standing fault does not fill the log
+		p.log.Error("copy cannot be written: the record is held and tried again", "pipeline", p.cfg.Name,
+			"id", r.entry.state.ID, "to", r.record.Topic, "tries", r.tries, "next_in", wait, "error", err)
+	}
+	for _, h := range p.hooks.routeFailed {
+		h.OnRouteFailed(RouteFailed{Pipeline: p.cfg.Name, ID: r.entry.state.ID, To: r.record.Topic, Tries: r.tries, Next: time.Now().Add(wait), Err: err})
+	}
+	time.AfterFunc(wait, func() {
+		st.mu.Lock()
+		gone := r.entry.lane.closed || r.entry.lane.draining || r.entry.status != entryHeld
+		if !gone {
+			r.entry.status = entryRouting
+			r.entry.lane.routing++
+		}
+		st.mu.Unlock()
+		if gone {
+			p.held.forget(r.entry)
+			return
+		}
+		r.record.Timestamp = time.Now()
+		p.produce(r)
+	})
+}
+
+func (p *Pipeline) toldRouted(r *route) {
+	s := r.entry.state
+	for _, h := range p.hooks.routed {
+		h.OnRouted(Routed{Pipeline: p.cfg.Name, ID: s.ID, To: r.record.Topic, Outcome: r.outcome, Due: s.Due, Class: s.Class, Reason: s.Reason, Attempt: s.Attempt})
+	}
+}

@@ -1,0 +1,166 @@
+package consumer
+
+import (
+	"time"
+
+	"github.com/redeliver/redeliver/breaker"
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// Outcome is what became of a record of one topic.
+type Outcome uint8
+
+const (
+	Done    Outcome = iota // handled
+	Retried                // a copy waits in a retry topic
+	Dead                   // a copy stands in the dead-letter topic
+	Dropped                // as the handler or the configuration said
+	Hopped                 // from one retry topic to the next, or snoozed: no attempt
+	Skipped                // by an operator
+	outcomes
+)
+
+// String returns the outcome's name in metrics: done, retried, dead, dropped, hopped, skipped.
+func (o Outcome) String() string {
+	return [...]string{"done", "retried", "dead", "dropped", "hopped", "skipped"}[o]
+}
+
+// PauseReason is why a partition is not fetched or its records are not started. A partition goes on when it has none.
+type PauseReason uint8
+
+const (
+	PauseWindow   PauseReason = iota // its share of the window is full
+	PauseDue                         // its records are not due
+	PauseBreaker                     // the dependency's breaker is not closed
+	PauseOperator                    // an operator said pause
+	PauseOutage                      // dead letters without a success, see DeadLetters.Burst
+	PauseRoute                       // its window is full of records whose copies cannot be written
+	PauseTopic                       // a retry or dead-letter topic that it needs is missing
+	PauseDataLoss                    // records are gone that were not read
+	pauseReasons
+)
+
+// String returns the reason's name in metrics and status.
+func (r PauseReason) String() string {
+	return [...]string{"window", "due", "breaker", "operator", "outage", "route", "topic", "data_loss"}[r]
+}
+
+// Health says how a pipeline is, in a word.
+type Health uint8
+
+const (
+	Healthy Health = iota
+	Degraded
+	Unhealthy
+)
+
+// String returns healthy, degraded or unhealthy.
+func (h Health) String() string { return [...]string{"healthy", "degraded", "unhealthy"}[h] }
+
+// Phase is where a pipeline is in its life.
+type Phase uint8
+
+const (
+	Starting Phase = iota
+	Running
+	Draining
+	Stopped
+)
+
+// String returns starting, running, draining or stopped.
+func (p Phase) String() string { return [...]string{"starting", "running", "draining", "stopped"}[p] }
+
+// Stats are a pipeline's counts since it started and its state now. Counts are of this process. Reading them takes no
+// lock that a record waits for longer than it takes to copy them.
+type Stats struct {
+	Pipeline string
+	Group    string
+	Phase    Phase
+	At       time.Time
+	Started  time.Time
+
+	Received     uint64 // records of source topics that were taken up
+	Completed    uint64 // records whose handler succeeded, on whichever attempt
+	Retried      uint64 // copies written to a retry topic after a failure
+	DeadLettered uint64
+	Dropped      uint64
+	Skipped      uint64
+	Snoozed      uint64
+	Attempts     map[classify.Class]uint64 // that ended, by class; None: success
+	FreeFailures uint64                    // calls that failed without using an attempt
+
+	SuccessRate float64 // of the attempts in the last minute, 0 to 1; 1 when there were none
+	ErrorRate   float64 // 1 - SuccessRate
+	Score       float64 // health from 0 to 1
+	Health      Health
+	Reasons     []string // why it is not healthy, for people
+	Ready       bool     // false while no partition can make progress
+	NotReady    string   // why not
+
+	InFlight    int // handler calls
+	Concurrency int
+	Windowed    int   // records in the window
+	WindowBytes int64 // their bytes
+
+	Topics        []TopicStats
+	DeadLetters   []DeadLetterCount
+	Paused        map[PauseReason]int // partitions
+	Partitions    []PartitionStats
+	Breaker       breaker.Snapshot
+	Handler       Histogram // seconds per handler call
+	Commit        Histogram // seconds per commit
+	RouteFailures uint64
+	Held          []HeldRecord // records whose copy cannot be written, at most 100
+	HeldByPolicy  int          // exhausted records that are held since dead letters are disabled
+}
+
+// TopicStats are the counts of one topic, source or retry.
+type TopicStats struct {
+	Topic     string
+	Source    string        // the source topic it belongs to, itself for a source
+	Tier      time.Duration // 0 for a source
+	Outcomes  [outcomes]uint64
+	Backlog   int64     // records that are in the assigned partitions and not settled, as far as known
+	OldestDue time.Time // of a retry topic: due time of the oldest waiting record seen, zero when none
+	Lateness  Histogram // of attempts out of a retry topic: seconds from due to start
+	// RetentionLeft is the time until the oldest unread record falls to the topic's retention; 0: it never does.
+	RetentionLeft time.Duration
+}
+
+// DeadLetterCount counts the dead letters of one class and reason.
+type DeadLetterCount struct {
+	Class  classify.Class
+	Reason retrytopics.Reason
+	Count  uint64
+}
+
+// PartitionStats is the state of one assigned partition.
+type PartitionStats struct {
+	Topic     string
+	Partition int32
+	Watermark int64 // the offset that is committed next: everything below is settled
+	End       int64 // the last known end of the partition, -1 when not known
+	Windowed  int   // records held
+	Running   int   // handler calls in flight
+	Paused    []PauseReason
+	PausedFor time.Duration
+}
+
+// HeldRecord is a record that is kept unsettled since its copy cannot be written.
+type HeldRecord struct {
+	ID    string
+	To    string // topic
+	Since time.Time
+	Tries int
+	Err   string
+}
+
+// Histogram counts durations in seconds. Counts[i] are the observations of at most Bounds[i] and more than Bounds[i-1];
+// the last of Counts, one longer than Bounds, those beyond.
+type Histogram struct {
+	Bounds []float64
+	Counts []uint64
+	Sum    float64
+	Total  uint64
+}

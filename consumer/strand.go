@@ -1,0 +1,664 @@
+package consumer
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A strand is a source partition and its retry topics' partitions of the same number: everything that may touch one of
+// its keys, in one place. The balancer gives all of it to one member.
+//
+// While handler calls are quick, a strand hands out chunks of consecutive records that one worker runs through; nothing
+// else of the strand runs beside a chunk, so that order needs no bookkeeping. When calls turn out slow the chunk is
+// cut short and the strand spreads: records become entries that run side by side, each holding its key.
+type strand struct {
+	p         *Pipeline
+	source    string
+	partition int32
+	handler   Handler
+	batching  *batchHandler // the handler, when it takes batches
+
+	mu      sync.Mutex
+	lanes   []*lane
+	running int               // workers at work on it
+	chunk   *chunk            // the chunk under way
+	keys    map[uint64]*entry // who holds a key; the last of the line is keys[h]'s chain
+	tails   map[uint64]*entry // the last in line behind a key
+	spread  bool
+	calm    int // quick calls in a row while spread
+
+	timer   *time.Timer
+	timerAt time.Time
+}
+
+var keySeed = maphash.MakeSeed()
+
+// chunk is a run of consecutive records of a batch. Its worker claims them one by one, so that what is not claimed can
+// be taken back at any time.
+type chunk struct {
+	lane    *lane
+	batch   *batch
+	from    int
+	to      int
+	cursor  atomic.Int64
+	running *entry // the record that was under way when the rest was taken back
+	began   time.Time
+}
+
+// unit is what a worker is given to do: a chunk, one entry, or the entries of a batch call.
+type unit struct {
+	chunk   *chunk
+	end     int // of the chunk, as it was handed out
+	entry   *entry
+	entries []*entry
+	permit  callPermit
+}
+
+func (u *unit) empty() bool { return u.chunk == nil && u.entry == nil && u.entries == nil }
+
+const (
+	// maxChunk bounds how long a chunk keeps others of its strand waiting, and how often its locks are taken.
+	maxChunk = 512
+	// patience is after what time a chunk is looked at, and quick how many records it should have done by then not to
+	// be cut short: 20 microseconds a record is where running side by side begins to pay for its bookkeeping.
+	patience = time.Millisecond
+	quick    = 50
+	// calmCalls is how many calls in a row below quickCall end the spread.
+	calmCalls = 256
+	quickCall = 10 * time.Microsecond
+)
+
+func newStrand(p *Pipeline, source string, partition int32) *strand {
+	st := &strand{p: p, source: source, partition: partition, keys: make(map[uint64]*entry), tails: make(map[uint64]*entry)}
+	st.handler = p.handlerFor(source)
+	st.batching, _ = st.handler.(*batchHandler)
+	return st
+}
+
+// wake offers what may start now to the slots, and sees to what has come due. It takes the strand's lock.
+func (st *strand) wake() {
+	st.mu.Lock()
+	hops := st.ripen(time.Now())
+	want := st.startable()
+	st.mu.Unlock()
+	for _, e := range hops {
+		st.p.hop(e)
+	}
+	for k := range want {
+		if want[k] {
+			st.p.slots.want(st, kind(k))
+		}
+	}
+}
+
+// ripen moves entries that have come due to their lane's ready line and returns those that their tier lets go to the
+// next one. While the pipeline is held, time stands still for what waits.
+func (st *strand) ripen(now time.Time) (hops []*entry) {
+	if st.p.gate.frozen() {
+		return nil
+	}
+	var next time.Time
+	for _, l := range st.lanes {
+		if l.draining || l.closed {
+			continue
+		}
+		for len(l.waiting) > 0 {
+			e := l.waiting[0]
+			if at := e.wakeAt(); at.After(now) {
+				if next.IsZero() || at.Before(next) {
+					next = at
+				}
+				break
+			}
+			l.waiting.remove(e)
+			if now.Before(e.due) {
+				e.status = entryRouting
+				l.routing++
+				hops = append(hops, e)
+				continue
+			}
+			e.status = entryReady
+			l.ready.push(e)
+		}
+		if b := st.batching; b != nil && b.size.Wait > 0 {
+			if f := l.fresh(); f != nil {
+				if at := f.arrived.Add(b.size.Wait); at.After(now) && (next.IsZero() || at.Before(next)) {
+					next = at
+				}
+			}
+		}
+	}
+	st.arm(next, now)
+	return hops
+}
+
+// arm sets the strand's timer to wake it at the time, if it is not set to an earlier one.
+func (st *strand) arm(at, now time.Time) {
+	if at.IsZero() {
+		return
+	}
+	if !st.timerAt.IsZero() && st.timerAt.After(now) && !at.Before(st.timerAt) {
+		return
+	}
+	st.timerAt = at
+	if st.timer == nil {
+		st.timer = time.AfterFunc(at.Sub(now), st.wake)
+		return
+	}
+	st.timer.Reset(at.Sub(now))
+}
+
+// startable says which kinds of work the strand could start now.
+func (st *strand) startable() (want [kinds]bool) {
+	if !st.p.gate.open() || st.chunk != nil || (st.running > 0 && !st.sideBySide()) {
+		return want
+	}
+	for _, l := range st.lanes {
+		if l.draining || l.closed {
+			continue
+		}
+		if l.ready.len() > 0 || (l.tier == 0 && l.fresh() != nil) {
+			want[l.kind()] = true
+		}
+	}
+	return want
+}
+
+// sideBySide reports whether the strand may start something while something of it runs.
+func (st *strand) sideBySide() bool {
+	if st.p.cfg.Ordering == ByPartition {
+		return false
+	}
+	if st.batching != nil {
+		return st.p.cfg.Ordering == Unordered
+	}
+	return st.spread
+}
+
+// kind says which share of the slots the lane's records use.
+func (l *lane) kind() kind {
+	if l.tier == 0 {
+		return fresh
+	}
+	return retry
+}
+
+// take gives a worker something to do, or nothing when what there was is gone. more says that there is something
+// for another worker too.
+func (st *strand) take(k kind) (u unit, more bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.chunk != nil || (st.running > 0 && !st.sideBySide()) {
+		return unit{}, false
+	}
+	permit, probe, ok := st.p.gate.enter()
+	if !ok {
+		return unit{}, false
+	}
+	u.permit = permit
+	switch {
+	case st.batching != nil:
+		u.entries = st.takeBatch(k, probe)
+	case !probe && k == fresh && st.mayChunk():
+		if u.chunk = st.takeChunk(); u.chunk != nil {
+			u.end = u.chunk.to
+		}
+	}
+	if u.empty() && st.batching == nil {
+		u.entry = st.takeEntry(k, probe)
+	}
+	if u.empty() {
+		st.p.gate.leave(permit)
+		return u, false
+	}
+	st.running++
+	want := st.startable()
+	return u, want[fresh] || want[retry]
+}
+
+// mayChunk reports whether nothing of the strand needs its key looked after.
+func (st *strand) mayChunk() bool {
+	if st.running > 0 || (st.spread && st.p.cfg.Ordering != ByPartition) || len(st.keys) > 0 {
+		return false
+	}
+	for _, l := range st.lanes {
+		if l.tier == 0 && l.ready.len() > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// takeChunk hands out the next records of the source lane.
+func (st *strand) takeChunk() *chunk {
+	for _, l := range st.lanes {
+		if l.tier != 0 || l.draining || l.closed {
+			continue
+		}
+		b := l.fresh()
+		if b == nil {
+			continue
+		}
+		c := &chunk{lane: l, batch: b, from: b.taken, to: min(b.taken+maxChunk, len(b.records)), began: time.Now()}
+		c.cursor.Store(int64(c.from))
+		b.taken = c.to
+		st.chunk = c
+		l.running++
+		if st.p.cfg.Ordering != ByPartition {
+			time.AfterFunc(patience, func() { st.look(c) })
+		}
+		return c
+	}
+	return nil
+}
+
+// look cuts a chunk short whose records take long, so that they run side by side.
+func (st *strand) look(c *chunk) {
+	st.mu.Lock()
+	slow := st.chunk == c && c.running == nil && c.cursor.Load()-int64(c.from) < quick
+	if slow {
+		st.spread, st.calm = true, 0
+		st.cut(c)
+	}
+	st.mu.Unlock()
+	if slow {
+		st.wake()
+	}
+}
+
+// cut takes back the records of a chunk that its worker has not claimed. The one it may be at holds its key from now on.
+func (st *strand) cut(c *chunk) {
+	claimed := int(c.cursor.Swap(int64(c.to)))
+	if claimed >= c.to {
+		if claimed > c.to {
+			return // its worker is through
+		}
+		claimed = c.to
+	}
+	c.batch.taken = claimed
+	c.to = claimed
+	st.chunk = nil
+	if claimed == c.from {
+		return
+	}
+	e := st.entryOf(c.lane, c.batch, claimed-1)
+	e.status = entryRunning
+	c.running = e
+	if e.keyed {
+		st.hold(e)
+	}
+}
+
+// entryOf makes the entry of one record of a source lane's batch.
+func (st *strand) entryOf(l *lane, b *batch, i int) *entry {
+	r := b.records[i]
+	e := &entry{lane: l, batch: b, index: i, record: r, counted: b.arrived}
+	b.state[i] = recordEntry
+	st.key(e)
+	if hasOurs(r.Headers) {
+		e.state = st.p.sourceState(r)
+	}
+	return e
+}
+
+// key says which key an entry is ordered by: its own, or one for all where a partition is handled one by one.
+func (st *strand) key(e *entry) {
+	switch {
+	case st.p.cfg.Ordering == ByPartition:
+		e.keyed = true
+	case st.p.cfg.Ordering == ByKey && e.record.Key != nil:
+		e.keyed, e.keyHash = true, maphash.Bytes(keySeed, e.record.Key)
+	}
+}
+
+// hold makes an entry the holder of its key.
+func (st *strand) hold(e *entry) {
+	e.owns = true
+	st.keys[e.keyHash] = e
+}
+
+// mayRun reports whether an entry's key is free or its own; otherwise the entry stands in line behind the holder.
+func (st *strand) mayRun(e *entry) bool {
+	if !e.keyed || e.owns {
+		return true
+	}
+	holder, busy := st.keys[e.keyHash]
+	if !busy {
+		st.hold(e)
+		return true
+	}
+	last := st.tails[e.keyHash]
+	if last == nil {
+		last = holder
+	}
+	last.behind = e
+	st.tails[e.keyHash] = e
+	e.status = entryBehind
+	return false
+}
+
+// free gives an entry's key to the next in line, which may then start.
+func (st *strand) free(e *entry) {
+	if !e.owns {
+		return
+	}
+	e.owns = false
+	next := e.behind
+	e.behind = nil
+	for next != nil && (next.lane.closed || next.lane.draining || next.status == entrySettled) {
+		next, next.behind = next.behind, nil
+	}
+	if next == nil {
+		delete(st.keys, e.keyHash)
+		delete(st.tails, e.keyHash)
+		return
+	}
+	if st.tails[e.keyHash] == next {
+		delete(st.tails, e.keyHash)
+	}
+	st.hold(next)
+	next.status = entryReady
+	next.lane.ready.pushFront(next)
+}
+
+// takeEntry hands out the next entry of the kind whose key is free. A probe takes a fresh record first, so that one
+// that fails whatever the dependency's state does not become the eternal probe.
+func (st *strand) takeEntry(k kind, probe bool) *entry {
+	for _, l := range st.lanes {
+		if l.kind() != k || l.draining || l.closed {
+			continue
+		}
+		if probe && st.p.cfg.Ordering != ByPartition && st.freeFailed(l) < maxProbed {
+			if e := st.nextFresh(l); e != nil {
+				return e
+			}
+		}
+		for l.ready.len() > 0 {
+			e := l.ready.pop()
+			if e.status == entrySettled {
+				continue
+			}
+			if st.mayRun(e) {
+				return st.begin(e)
+			}
+		}
+		if e := st.nextFresh(l); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// maxProbed bounds how many records of a lane fail as probes before the same ones are tried again.
+const maxProbed = 8
+
+// freeFailed counts the lane's ready entries that have failed without using an attempt.
+func (st *strand) freeFailed(l *lane) (n int) {
+	l.ready.each(func(e *entry) {
+		if e.free > 0 {
+			n++
+		}
+	})
+	return n
+}
+
+// nextFresh makes an entry of the source lane's next record whose key is free.
+func (st *strand) nextFresh(l *lane) *entry {
+	if l.tier != 0 {
+		return nil
+	}
+	for b := l.fresh(); b != nil; b = l.fresh() {
+		e := st.entryOf(l, b, b.taken)
+		b.taken++
+		if st.mayRun(e) {
+			return st.begin(e)
+		}
+	}
+	return nil
+}
+
+func (st *strand) begin(e *entry) *entry {
+	e.status = entryRunning
+	e.lane.running++
+	return e
+}
+
+// takeBatch hands out the records of one batch call: of one lane, no record whose key another entry holds.
+func (st *strand) takeBatch(k kind, probe bool) []*entry {
+	size := st.batching.size.Records
+	if probe {
+		size = 1
+	}
+	now := time.Now()
+	for _, l := range st.lanes {
+		if l.kind() != k || l.draining || l.closed || !st.batchReady(l, size, now) {
+			continue
+		}
+		var batch []*entry
+		take := func(e *entry) {
+			holder, busy := st.keys[e.keyHash]
+			if e.keyed && busy && !e.owns && sameBatch(batch, holder) {
+				batch = append(batch, st.begin(e)) // in offset order within one call
+				return
+			}
+			if st.mayRun(e) {
+				batch = append(batch, st.begin(e))
+			}
+		}
+		for len(batch) < size && l.ready.len() > 0 {
+			if e := l.ready.pop(); e.status != entrySettled {
+				take(e)
+			}
+		}
+		for len(batch) < size && l.tier == 0 {
+			b := l.fresh()
+			if b == nil {
+				break
+			}
+			e := st.entryOf(l, b, b.taken)
+			b.taken++
+			take(e)
+		}
+		if len(batch) > 0 {
+			return batch
+		}
+	}
+	return nil
+}
+
+func sameBatch(batch []*entry, holder *entry) bool {
+	for _, e := range batch {
+		if e == holder {
+			return true
+		}
+	}
+	return false
+}
+
+// batchReady reports whether a lane has a full batch or its first record has waited long enough.
+func (st *strand) batchReady(l *lane, size int, now time.Time) bool {
+	have := l.ready.len()
+	if have > 0 || st.batching.size.Wait <= 0 || size == 1 {
+		return true
+	}
+	for _, b := range l.batches {
+		have += len(b.records) - max(b.taken, b.low)
+	}
+	if have >= size {
+		return true
+	}
+	f := l.fresh()
+	if f == nil {
+		return false
+	}
+	at := f.arrived.Add(st.batching.size.Wait)
+	if at.After(now) {
+		st.arm(at, now)
+		return false
+	}
+	return true
+}
+
+// failedInChunk makes an entry of a chunk's record that failed.
+func (st *strand) failedInChunk(c *chunk, i int) *entry {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if e := c.running; e != nil && e.index == i {
+		return e
+	}
+	e := st.entryOf(c.lane, c.batch, i)
+	e.status = entryRunning
+	return e
+}
+
+// endChunk settles what a chunk's worker went through, up to stopped.
+func (st *strand) endChunk(c *chunk, stopped int) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	l := c.lane
+	if st.chunk == c {
+		st.chunk = nil
+		c.batch.taken = stopped
+	}
+	if !l.closed {
+		l.settleRange(c.batch, c.from, stopped)
+	}
+	if e := c.running; e != nil && e.status == entryRunning {
+		if e.index >= stopped { // it was claimed, but not begun
+			e.status = entryReady
+			l.ready.pushFront(e)
+		} else {
+			st.settle(e)
+		}
+	}
+	st.left(l)
+}
+
+// succeeded settles an entry whose call succeeded.
+func (st *strand) succeeded(e *entry, took time.Duration) {
+	st.mu.Lock()
+	st.settle(e)
+	st.calmed(took)
+	st.left(e.lane)
+	st.mu.Unlock()
+}
+
+// ended says that an entry's call is over; what becomes of the record was decided before.
+func (st *strand) ended(e *entry) {
+	st.mu.Lock()
+	st.left(e.lane)
+	st.mu.Unlock()
+}
+
+// left says that a worker has left a lane of the strand.
+func (st *strand) left(l *lane) {
+	l.running--
+	st.running--
+	l.signalQuiet()
+}
+
+// settle ends an entry for good: its record is done, routed or dropped.
+func (st *strand) settle(e *entry) {
+	e.status = entrySettled
+	e.lane.settle(e.batch, e.index)
+	st.free(e)
+}
+
+// again puts an entry back that is to be called again as soon as it may, and keeps its key for it: nothing of its key
+// overtakes it. A record that comes first also comes before records of other keys.
+func (st *strand) again(e *entry, first bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	e.status = entryReady
+	if e.lane.draining || e.lane.closed {
+		st.free(e)
+		return
+	}
+	st.claim(e)
+	if first {
+		e.lane.ready.pushFront(e)
+		return
+	}
+	e.lane.ready.push(e)
+}
+
+// drop settles an entry whose call decided that no copy of it is needed.
+func (st *strand) drop(e *entry) {
+	st.mu.Lock()
+	st.settle(e)
+	st.mu.Unlock()
+}
+
+// park keeps an entry unsettled that nothing more is done with, until an operator skips it. Its key goes on.
+func (st *strand) park(e *entry) {
+	st.mu.Lock()
+	e.status = entryHeld
+	st.free(e)
+	st.mu.Unlock()
+}
+
+// claim makes an entry that has run the holder of its key, if it is not already.
+func (st *strand) claim(e *entry) {
+	if !e.keyed || e.owns {
+		return
+	}
+	if _, busy := st.keys[e.keyHash]; !busy {
+		st.hold(e)
+	}
+}
+
+// waitHere puts an entry into its lane's due order, with its key or without.
+func (st *strand) waitHere(e *entry, due time.Time, keepKey bool) {
+	st.mu.Lock()
+	e.due, e.hopDue = due, time.Time{}
+	if keepKey {
+		st.claim(e)
+	} else {
+		st.free(e)
+	}
+	e.lane.waiting.add(e)
+	st.arm(due, time.Now())
+	st.mu.Unlock()
+}
+
+// watch spreads a strand whose entry takes long, so that others run beside it.
+func (st *strand) watch(e *entry) *time.Timer {
+	st.mu.Lock()
+	spread := st.spread || st.batching != nil
+	st.mu.Unlock()
+	if spread || st.p.cfg.Ordering == ByPartition {
+		return nil
+	}
+	return time.AfterFunc(patience, func() {
+		st.mu.Lock()
+		st.spread, st.calm = true, 0
+		st.mu.Unlock()
+		st.wake()
+	})
+}
+
+// lane returns the strand's open lane of a topic, or nil.
+func (st *strand) lane(topic string) *lane {
+	for _, l := range st.lanes {
+		if l.topic == topic && !l.closed {
+			return l
+		}
+	}
+	return nil
+}
+
+// calmed counts quick calls while the strand is spread and ends the spread after enough of them.
+func (st *strand) calmed(took time.Duration) {
+	if !st.spread {
+		return
+	}
+	if took > quickCall {
+		st.calm = 0
+		return
+	}
+	if st.calm++; st.calm >= calmCalls {
+		st.spread, st.calm = false, 0
+	}
+}

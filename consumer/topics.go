@@ -1,0 +1,401 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// topics knows the topics of a pipeline: its sources, their retry and dead-letter topics, and what earlier
+// configurations have left behind. It makes what is missing and follows sources that grow.
+type topics struct {
+	p *Pipeline
+
+	mu         sync.RWMutex
+	partitions map[string]int32 // of the sources
+	first      map[string]int32 // of the sources, at the group's first start
+	retries    map[string]note  // retry topics, left over ones included
+	names      map[tierOf]string
+	letters    map[string]string
+	all        map[string]int32 // partitions of every topic of ours, as last seen
+	ensured    bool
+
+	again chan struct{} // something is missing
+}
+
+type tierOf struct {
+	source string
+	delay  time.Duration
+}
+
+const (
+	// topicsEvery is how often sources are looked at for growth, patterns for new topics, and retry topics are trimmed.
+	topicsEvery = 30 * time.Second
+	// topicsSoon is the pause between tries to make what is missing.
+	topicsSoon = time.Second
+)
+
+func newTopics(p *Pipeline) *topics {
+	return &topics{p: p, partitions: map[string]int32{}, first: map[string]int32{}, retries: map[string]note{},
+		names: map[tierOf]string{}, letters: map[string]string{}, all: map[string]int32{}, again: make(chan struct{}, 1)}
+}
+
+// run keeps the topics in order until ctx ends.
+func (t *topics) run(ctx context.Context) {
+	next := time.NewTimer(topicsEvery)
+	defer next.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-next.C:
+		case <-t.again:
+		}
+		wait := topicsEvery
+		if err := t.ensure(ctx); err != nil {
+			t.p.faults.note("topics", "", -1, err)
+			wait = topicsSoon
+		} else {
+			t.subscribe()
+			t.recheck()
+			t.trim(ctx)
+			t.measure(ctx)
+		}
+		next.Reset(wait)
+	}
+}
+
+// ensure learns which topics there are and makes those that are missing.
+func (t *topics) ensure(ctx context.Context) error {
+	committed, err := t.p.admin.FetchOffsets(ctx, t.p.cfg.Group)
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+		return fmt.Errorf("read the group's offsets: %w", err)
+	}
+	t.learn(committed)
+	found, err := t.p.admin.ListTopics(ctx)
+	if err != nil {
+		return fmt.Errorf("list topics: %w", err)
+	}
+	sources := t.sources(found)
+	if len(sources) == 0 {
+		return fmt.Errorf("no topic matches the patterns yet")
+	}
+	want := retrytopics.Want{
+		Group: t.p.cfg.Group, Sources: sources, Names: t.p.cfg.Names, Tiers: t.p.schedule.Tiers(),
+		DLQ: !t.p.cfg.DeadLetters.Disabled, DLQRetention: t.p.cfg.DeadLetters.Retention,
+		ReplicationFactor: t.p.cfg.TopicSettings.ReplicationFactor, AllowCreate: !t.p.cfg.TopicSettings.Manual,
+	}
+	plan, err := retrytopics.MakePlan(ctx, t.p.admin, want)
+	if err != nil {
+		return err
+	}
+	for _, w := range plan.Warnings {
+		t.p.faults.warn(w)
+	}
+	if want.AllowCreate && len(plan.Actions) > 0 {
+		if err := plan.Apply(ctx, t.p.admin); err != nil {
+			return err
+		}
+		t.p.log.Info("topics made", "pipeline", t.p.cfg.Name, "actions", len(plan.Actions))
+		if found, err = t.p.admin.ListTopics(ctx); err != nil {
+			return fmt.Errorf("list topics: %w", err)
+		}
+	}
+	t.know(sources, found)
+	return nil
+}
+
+// sources resolves the configured topics and patterns.
+func (t *topics) sources(found kadm.TopicDetails) []string {
+	sources := slices.Clone(t.p.cfg.Topics)
+	for name := range found {
+		if retrytopics.IsOurs(name) || t.isOwn(name) || slices.Contains(sources, name) {
+			continue
+		}
+		for _, re := range t.p.patterns {
+			if re.MatchString(name) {
+				sources = append(sources, name)
+				break
+			}
+		}
+	}
+	slices.Sort(sources)
+	return sources
+}
+
+// isOwn reports whether a topic is a retry topic of this group, by its name or by what its commits say.
+func (t *topics) isOwn(name string) bool {
+	t.mu.RLock()
+	_, ok := t.retries[name]
+	t.mu.RUnlock()
+	if !ok {
+		_, _, ok = t.p.cfg.Names.Match(name)
+	}
+	return ok
+}
+
+// know remembers the topics that there are: the configured tiers, and what matches the group's names beside them.
+func (t *topics) know(sources []string, found kadm.TopicDetails) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range sources {
+		t.partitions[s] = int32(len(found[s].Partitions))
+		t.letters[s] = t.p.cfg.Names.DLQTopic(s)
+		for _, d := range t.p.schedule.Tiers() {
+			name := t.p.cfg.Names.RetryTopic(s, d)
+			t.names[tierOf{s, d}] = name
+			t.retries[name] = note{retry: true, delay: d.String(), source: s}
+		}
+	}
+	for name := range found {
+		if _, known := t.retries[name]; known {
+			continue
+		}
+		if source, delay, ok := t.p.cfg.Names.Match(name); ok {
+			if source == "" {
+				source = name
+			}
+			t.retries[name] = note{retry: true, delay: delay.String(), source: source}
+		}
+	}
+	if len(t.first) == 0 {
+		maps.Copy(t.first, t.partitions)
+	}
+	clear(t.all)
+	for name, d := range found {
+		t.all[name] = int32(len(d.Partitions))
+	}
+	t.ensured = true
+}
+
+// learn takes what the group's commits say: which topics are its retry topics, whatever they are called, and how many
+// partitions its sources had at its first start.
+func (t *topics) learn(committed kadm.OffsetResponses) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	first := make(map[string]int32)
+	for topic, ps := range committed {
+		for _, c := range ps {
+			n, ok := parseNote(c.Metadata)
+			if !ok {
+				continue
+			}
+			if n.retry {
+				if _, known := t.retries[topic]; !known {
+					t.retries[topic] = n
+				}
+				continue
+			}
+			maps.Copy(first, n.first)
+		}
+	}
+	if len(first) > 0 {
+		t.first = first
+	}
+}
+
+// firstStart returns a function that tells whether a partition without a commit is part of the group's first start.
+func (t *topics) firstStart(topic string, committed kadm.OffsetResponses) func(part int32) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if _, isRetry := t.retries[topic]; isRetry {
+		return func(int32) bool { return false }
+	}
+	foreign := false // commits of another program: the group has started before us
+	noted := false
+	for _, ps := range committed {
+		for _, c := range ps {
+			if _, ok := parseNote(c.Metadata); ok {
+				noted = true
+			} else if c.At >= 0 {
+				foreign = true
+			}
+		}
+	}
+	count := t.first[topic]
+	return func(part int32) bool { return part < count && (noted || !foreign) }
+}
+
+// note returns what a topic is to the group.
+func (t *topics) note(topic string) note {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if n, ok := t.retries[topic]; ok {
+		return n
+	}
+	return note{first: t.first}
+}
+
+// family returns the source that a topic belongs to, itself for a source.
+func (t *topics) family(topic string) string {
+	if n := t.note(topic); n.retry {
+		return n.source
+	}
+	return topic
+}
+
+// retry returns the name of a tier's retry topic.
+func (t *topics) retry(source string, delay time.Duration) string {
+	t.mu.RLock()
+	name, ok := t.names[tierOf{source, delay}]
+	t.mu.RUnlock()
+	if !ok { // of a source that the configuration does not name any more
+		name = t.p.cfg.Names.RetryTopic(source, delay)
+		t.mu.Lock()
+		t.names[tierOf{source, delay}] = name
+		t.mu.Unlock()
+	}
+	return name
+}
+
+// letter returns the name of a source's dead-letter topic.
+func (t *topics) letter(source string) string {
+	t.mu.RLock()
+	name, ok := t.letters[source]
+	t.mu.RUnlock()
+	if !ok {
+		name = t.p.cfg.Names.DLQTopic(source)
+	}
+	return name
+}
+
+// subscriptions lists the topics that the group reads.
+func (t *topics) subscriptions() []string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	var names []string
+	for s := range t.partitions {
+		names = append(names, s)
+	}
+	for r := range t.retries {
+		if t.all[r] > 0 {
+			names = append(names, r)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// subscribe reads topics that are new.
+func (t *topics) subscribe() { t.p.client.AddConsumeTopics(t.subscriptions()...) }
+
+// missing says that a topic is not there that a copy was sent to.
+func (t *topics) missing(string) {
+	select {
+	case t.again <- struct{}{}:
+	default:
+	}
+}
+
+// check holds the lanes of new partitions whose copies have nowhere to go yet.
+func (t *topics) check(parts map[string][]int32) {
+	short := false
+	for topic, ps := range parts {
+		for _, part := range ps {
+			if !t.complete(topic, part) {
+				short = true
+				if l := t.p.intake.lane(topic, part); l != nil {
+					l.missing.Store(true)
+					t.p.intake.review(l)
+				}
+			}
+		}
+	}
+	if short {
+		t.missing("")
+	}
+}
+
+// recheck lets lanes go on whose topics are there now.
+func (t *topics) recheck() {
+	for _, l := range t.p.intake.all() {
+		if missing := !t.complete(l.topic, l.partition); missing != l.missing.Load() {
+			l.missing.Store(missing)
+			t.p.intake.review(l)
+			l.strand.wake()
+		}
+	}
+}
+
+// complete reports whether the partition's copies have a partition of the same number to go to.
+func (t *topics) complete(topic string, part int32) bool {
+	source := t.family(topic)
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if _, current := t.partitions[source]; !current {
+		return true // left over: its copies are few, and an unknown topic holds them one by one
+	}
+	for _, d := range t.p.schedule.Tiers() {
+		if t.all[t.names[tierOf{source, d}]] <= part {
+			return false
+		}
+	}
+	return t.p.cfg.DeadLetters.Disabled || t.all[t.letters[source]] > part
+}
+
+// trim deletes what the group has committed from its retry topics, which have no retention of their own.
+func (t *topics) trim(ctx context.Context) {
+	offsets := make(kadm.Offsets)
+	for _, l := range t.p.intake.all() {
+		if l.tier == 0 {
+			continue
+		}
+		l.strand.mu.Lock()
+		committed, trimmed := l.committed, l.trimmed
+		l.strand.mu.Unlock()
+		if committed > trimmed {
+			offsets.AddOffset(l.topic, l.partition, committed, -1)
+		}
+	}
+	if len(offsets) == 0 {
+		return
+	}
+	responses, err := t.p.admin.DeleteRecords(ctx, offsets)
+	if err != nil && len(responses) == 0 {
+		t.p.faults.note("trim", "", -1, err)
+		return
+	}
+	responses.Each(func(r kadm.DeleteRecordsResponse) {
+		if r.Err != nil {
+			t.p.faults.note("trim", r.Topic, r.Partition, r.Err)
+			return
+		}
+		if l := t.p.intake.lane(r.Topic, r.Partition); l != nil {
+			l.strand.mu.Lock()
+			l.trimmed = offsets[r.Topic][r.Partition].At
+			l.strand.mu.Unlock()
+		}
+	})
+}
+
+// measure asks for the ends of the assigned partitions, which a paused partition does not learn by itself.
+func (t *topics) measure(ctx context.Context) {
+	var names []string
+	for _, l := range t.p.intake.all() {
+		if !slices.Contains(names, l.topic) {
+			names = append(names, l.topic)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	ends, err := t.p.admin.ListCommittedOffsets(ctx, names...)
+	if err != nil {
+		t.p.faults.note("ends", "", -1, err)
+		return
+	}
+	ends.Each(func(o kadm.ListedOffset) {
+		if l := t.p.intake.lane(o.Topic, o.Partition); l != nil && o.Err == nil && o.Offset > l.end.Load() {
+			l.end.Store(o.Offset)
+		}
+	})
+}

@@ -1,0 +1,373 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"github.com/redeliver/redeliver/breaker"
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// worker is what one slot's goroutine uses for its calls, again and again.
+type worker struct {
+	record Record
+	ctx    *callContext
+	took   durations // of the calls of a chunk, to be counted at once
+}
+
+// work is the life of a slot: it does what its strand has to do, and hands the slot on when others stand in line.
+func (p *Pipeline) work(st *strand, k kind) {
+	w := p.workers.Get().(*worker)
+	defer p.workers.Put(w)
+	for {
+		u, more := st.take(k)
+		if more {
+			st.wake()
+		}
+		if !u.empty() {
+			p.do(w, st, u)
+			if !p.slots.contended() {
+				continue
+			}
+			st.wake()
+		}
+		var ok bool
+		if st, k, ok = p.slots.done(k); !ok {
+			return
+		}
+	}
+}
+
+// do runs a unit to its end.
+func (p *Pipeline) do(w *worker, st *strand, u unit) {
+	switch {
+	case u.chunk != nil:
+		p.runChunk(w, st, u.chunk, u.end, u.permit)
+		p.relieve(u.chunk.lane)
+	case u.entry != nil:
+		p.runEntry(w, st, u.entry, u.permit)
+		p.relieve(u.entry.lane)
+	default:
+		p.runBatch(w, st, u.entries, u.permit)
+		p.relieve(u.entries[0].lane)
+	}
+}
+
+// runChunk calls the handler for one record after the other, until the chunk is at its end, or cut short, or the
+// pipeline is held.
+func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit callPermit) {
+	l := c.lane
+	stopped, good, slow := c.from, 0, 0
+	now := c.began
+	count := func() {
+		if good > 0 {
+			p.breaker.Successes(good, slow)
+			p.gate.success()
+			p.meter.done(l, good, &w.took)
+			good, slow = 0, 0
+		}
+	}
+	for {
+		i := int(c.cursor.Add(1)) - 1
+		if i >= end || !p.gate.free() || l.stopping.Load() {
+			break
+		}
+		stopped = i + 1
+		r := c.batch.records[i]
+		if r.Attrs.IsControl() {
+			continue
+		}
+		var state *retrytopics.State
+		if hasOurs(r.Headers) {
+			state = p.sourceState(r)
+		}
+		w.record.fill(r, state, 1)
+		err := p.call(w, l, st.handler, now)
+		after := time.Now()
+		took := after.Sub(now)
+		began := now
+		now = after
+		if err == nil {
+			w.took.add(took)
+			good++
+			if p.slowCall > 0 && took >= p.slowCall {
+				slow++
+			}
+			continue
+		}
+		count()
+		e := st.failedInChunk(c, i)
+		if p.finish(st, e, err, began, after, permit) {
+			break // it stays and holds its key, which what follows in the chunk does not look at
+		}
+		now = time.Now()
+	}
+	count()
+	st.endChunk(c, stopped)
+	p.gate.leave(permit)
+}
+
+// runEntry calls the handler for one entry.
+func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) {
+	began := time.Now()
+	if e.lane.tier > 0 {
+		p.meter.late(e.lane, began.Sub(e.due))
+	}
+	watch := st.watch(e)
+	w.record.fill(e.record, e.state, e.attempts+1)
+	err := p.call(w, e.lane, st.handler, began)
+	now := time.Now()
+	if watch != nil {
+		watch.Stop()
+	}
+	if err == nil {
+		w.took.add(now.Sub(began))
+		p.meter.done(e.lane, 1, &w.took)
+		p.breaker.Record(permit.breaker, breaker.Success, now.Sub(began))
+		p.gate.success()
+		p.gate.probed(permit)
+		st.succeeded(e, now.Sub(began))
+		return
+	}
+	p.finish(st, e, err, began, now, permit)
+	p.gate.probed(permit)
+	st.ended(e)
+}
+
+// runBatch calls a batch handler. For the breaker it is one call, which failed when a record of it failed in a way that
+// speaks against the dependency.
+func (p *Pipeline) runBatch(w *worker, st *strand, entries []*entry, permit callPermit) {
+	began := time.Now()
+	b := &Batch{Records: make([]*Record, len(entries)), errs: make([]error, len(entries))}
+	records := make([]Record, len(entries))
+	for i, e := range entries {
+		if e.lane.tier > 0 {
+			p.meter.late(e.lane, began.Sub(e.due))
+		}
+		records[i] = Record{pipeline: p.cfg.Name, group: p.cfg.Group, namespace: p.cfg.IDNamespace}
+		records[i].fill(e.record, e.state, e.attempts+1)
+		b.Records[i] = &records[i]
+	}
+	l := entries[0].lane
+	p.callBatch(w, l, st.batching, b, began)
+	now := time.Now()
+	took := now.Sub(began)
+	w.took.add(took)
+	p.finishBatch(st, entries, b.errs, began, now, permit)
+	p.meter.called(&w.took)
+	p.gate.probed(permit)
+}
+
+// finishBatch carries out the outcomes of a batch call's records.
+func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began, now time.Time, permit callPermit) {
+	worst := -1
+	for i, err := range errs {
+		if err != nil && p.speaksAgainst(err) {
+			worst = i
+			break
+		}
+	}
+	took := now.Sub(began)
+	state := breaker.Closed
+	switch {
+	case p.interrupted(entries[0].lane, errs[0]):
+		p.breaker.Cancel(permit.breaker)
+	case worst >= 0:
+		state = p.breaker.Record(permit.breaker, breaker.Failure, took)
+	default:
+		p.breaker.Record(permit.breaker, breaker.Success, took)
+	}
+	good := 0
+	for i, e := range entries {
+		if errs[i] == nil {
+			good++
+			st.succeeded(e, took)
+			continue
+		}
+		p.judged(st, e, errs[i], began, now, state)
+		st.ended(e)
+	}
+	if good > 0 {
+		p.gate.success()
+		p.meter.settledDone(entries[0].lane, good)
+	}
+}
+
+// call makes one handler call for the worker's record, with its deadline, and turns a panic into an error of class
+// system.
+func (p *Pipeline) call(w *worker, l *lane, h Handler, now time.Time) (err error) {
+	ctx := w.begin(l.ctx, now.Add(p.cfg.HandlerTimeout))
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = p.panicked(cause)
+		}
+		w.end(ctx)
+	}()
+	return h.Handle(ctx, &w.record)
+}
+
+// callBatch is call for a batch handler.
+func (p *Pipeline) callBatch(w *worker, l *lane, h *batchHandler, b *Batch, now time.Time) {
+	ctx := w.begin(l.ctx, now.Add(p.cfg.HandlerTimeout))
+	defer func() {
+		if cause := recover(); cause != nil {
+			err := p.panicked(cause)
+			for i := range b.errs {
+				b.errs[i] = err
+			}
+		}
+		w.end(ctx)
+	}()
+	h.call(ctx, b)
+}
+
+func (w *worker) begin(parent context.Context, deadline time.Time) *callContext {
+	if w.ctx == nil {
+		w.ctx = new(callContext)
+	}
+	w.ctx.begin(parent, deadline)
+	return w.ctx
+}
+
+func (w *worker) end(ctx *callContext) {
+	if ctx.end() {
+		w.ctx = nil
+	}
+}
+
+func (p *Pipeline) panicked(cause any) error {
+	p.log.Error("handler panicked", "pipeline", p.cfg.Name, "panic", cause, "stack", string(debug.Stack()))
+	return classify.Mark(&PanicError{Value: cause}, classify.System)
+}
+
+// PanicError is the error of an attempt whose handler panicked.
+type PanicError struct {
+	Value any // what it panicked with
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// finish carries out the outcome of a failed call. It reports whether the record stays in its lane and holds its key.
+func (p *Pipeline) finish(st *strand, e *entry, err error, began, now time.Time, permit callPermit) (stays bool) {
+	state, took := breaker.Closed, now.Sub(began)
+	p.meter.handler.observe(took)
+	switch {
+	case p.interrupted(e.lane, err):
+		p.breaker.Cancel(permit.breaker)
+	case p.speaksAgainst(err):
+		state = p.breaker.Record(permit.breaker, breaker.Failure, took)
+	default:
+		p.breaker.Record(permit.breaker, breaker.Ignored, took)
+	}
+	return p.judged(st, e, err, began, now, state)
+}
+
+// interrupted reports whether a call ended because the lane did: that is no outcome at all.
+func (p *Pipeline) interrupted(l *lane, err error) bool {
+	return l.ctx.Err() != nil && errors.Is(err, context.Canceled)
+}
+
+// speaksAgainst reports whether a failure counts against the dependency.
+func (p *Pipeline) speaksAgainst(err error) bool {
+	var s *steer
+	if errors.As(err, &s) && (s.err == nil || s.verb == steerDrop || s.verb == steerSnooze) {
+		return false
+	}
+	var u *UndecodableError
+	if errors.As(err, &u) {
+		return false
+	}
+	return p.counts[p.classifier.Classify(err).Class]
+}
+
+// judged decides and carries out what becomes of an entry whose call failed, given the breaker's state after it.
+func (p *Pipeline) judged(st *strand, e *entry, err error, began, now time.Time, after breaker.State) (stays bool) {
+	if p.interrupted(e.lane, err) {
+		st.again(e, true)
+		return true
+	}
+	failure := p.classifier.Classify(err)
+	notClosed := after != breaker.Closed && after != breaker.Disabled
+	if notClosed && p.counts[failure.Class] && p.speaksAgainst(err) && p.isFree(e) {
+		p.meter.free()
+		p.told(e, failure, true, now.Sub(began))
+		st.again(e, p.cfg.Ordering == ByPartition)
+		return true
+	}
+	snoozed := isSnooze(err)
+	if !snoozed {
+		p.count(e, failure, began, now)
+		p.meter.failed(failure.Class)
+		p.told(e, failure, false, now.Sub(began))
+	} else {
+		p.ensureState(e)
+	}
+	d := judge(situation{err: err, failure: failure, state: e.state, inPlace: e.inPlace - 1, now: now, u: rand.Float64(), schedule: p.schedule, dead: p.cfg.DeadLetters})
+	e.state.Counts = d.counts
+	return p.carryOut(st, e, d, err)
+}
+
+// isFree decides whether a failure while the breaker is not closed uses an attempt. The first three of a record do not;
+// after them it does once another record's call to the dependency has succeeded meanwhile, so that a poison record is
+// not the eternal probe, and a lone record is not exhausted by an outage.
+func (p *Pipeline) isFree(e *entry) bool {
+	if e.free == 0 {
+		e.freeMark = p.breaker.Succeeded()
+	}
+	if e.free >= 3 && p.breaker.Succeeded() > e.freeMark {
+		return false
+	}
+	e.free++
+	return true
+}
+
+func isSnooze(err error) bool {
+	var s *steer
+	return errors.As(err, &s) && s.verb == steerSnooze
+}
+
+// ensureState gives an entry the state that travels with it.
+func (p *Pipeline) ensureState(e *entry) {
+	if e.state == nil {
+		e.state = p.sourceState(e.record)
+	}
+}
+
+// count enters a failed attempt into the entry's state.
+func (p *Pipeline) count(e *entry, f classify.Failure, began, now time.Time) {
+	p.ensureState(e)
+	s := e.state
+	e.attempts++
+	e.inPlace++
+	s.Attempt = e.attempts
+	if s.FirstFailed.IsZero() {
+		s.FirstFailed = now
+	} else {
+		s.Held += p.gate.heldBetween(e.counted, now)
+	}
+	e.counted = now
+	s.Class, s.Error = f.Class, f.Text(retrytopics.MaxErrorSize)
+	s.History = append(s.History[:len(s.History):len(s.History)], retrytopics.Try{
+		N: e.attempts, At: began.UnixMilli(), Ms: now.Sub(began).Milliseconds(), Class: f.Class.String(), Error: f.Text(historyError),
+	})
+}
+
+// historyError bounds an error in the history, in bytes: what is left of 4 KiB for some ten attempts.
+const historyError = 160
+
+// told tells the hooks about a failed attempt.
+func (p *Pipeline) told(e *entry, f classify.Failure, free bool, took time.Duration) {
+	if len(p.hooks.failed) == 0 {
+		return
+	}
+	r := Record{namespace: p.cfg.IDNamespace}
+	r.fill(e.record, e.state, e.attempts)
+	for _, h := range p.hooks.failed {
+		h.OnFailed(Failed{Pipeline: p.cfg.Name, ID: r.ID(), Topic: r.Topic, Attempt: e.attempts, Free: free, Took: took, Failure: f})
+	}
+}
