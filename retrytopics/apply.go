@@ -58,7 +58,7 @@ func (p Plan) Apply(ctx context.Context, adm *kadm.Client) error {
 	if err := errors.Join(a.problems...); err != nil {
 		return err
 	}
-	return a.ready(p.Actions)
+	return a.ready(actions)
 }
 
 type applier struct {
@@ -121,10 +121,7 @@ func (a *applier) recheck(raced []Action) []Action {
 	if len(raced) == 0 {
 		return nil
 	}
-	var names []string
-	for _, action := range raced {
-		names = append(names, action.Topic)
-	}
+	names := topicsOf(raced)
 	a.until(func() bool { ok, _ := a.visible(raced, 1); return ok })
 	details, err := ListTopics(a.ctx, a.adm, names...)
 	c := &cluster{topics: details, configs: map[string]map[string]string{}}
@@ -194,11 +191,7 @@ func (a *applier) each(actions []Action, send func(topics []string) (map[string]
 	left := actions
 	last := map[string]answer{}
 	a.until(func() bool {
-		var topics []string
-		for _, action := range left {
-			topics = append(topics, action.Topic)
-		}
-		answers, err := send(topics)
+		answers, err := send(topicsOf(left))
 		var again []Action
 		for _, action := range left {
 			got, ok := answers[action.Topic]
@@ -223,33 +216,59 @@ func (a *applier) each(actions []Action, send func(topics []string) (map[string]
 	}
 }
 
-// ready waits until all topics of the actions can be used.
+// ready waits until the actions have taken effect: on every broker asked, the
+// partitions have leaders and the settings are what they should be.
 func (a *applier) ready(actions []Action) error {
 	var problem error
 	if a.until(func() (ok bool) {
-		ok, problem = a.visible(actions, 0)
+		if ok, problem = a.visible(actions, 0); ok {
+			ok, problem = a.configured(actions)
+		}
 		return ok
 	}) {
 		return nil
 	}
-	var names []string
-	for _, action := range actions {
-		names = append(names, action.Topic)
-	}
 	if problem == nil {
-		problem = errors.New("their partitions have no leader yet")
+		problem = errors.New("not all partitions have a leader and their settings yet")
 	}
-	return fmt.Errorf("topics %s are made but cannot be used: %w; see the state of the brokers, and run it again", strings.Join(names, ", "), errors.Join(a.ctx.Err(), problem))
+	return fmt.Errorf("topics %s are made but cannot be used: %w; see the state of the brokers, and run it again",
+		strings.Join(topicsOf(actions), ", "), errors.Join(a.ctx.Err(), problem))
+}
+
+// configured says whether the settings that actions change have changed.
+func (a *applier) configured(actions []Action) (bool, error) {
+	c := &cluster{configs: map[string]map[string]string{}}
+	var changed []Action
+	for _, action := range actions {
+		if action.Kind == Configure {
+			changed = append(changed, action)
+		}
+	}
+	if err := c.describe(a.ctx, a.adm, topicsOf(changed)); err != nil {
+		return false, err
+	}
+	for _, action := range changed {
+		for key, want := range action.Configs {
+			if !satisfies(key, c.configs[action.Topic][key], want) {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}
+
+func topicsOf(actions []Action) []string {
+	topics := make([]string, 0, len(actions))
+	for _, action := range actions {
+		topics = append(topics, action.Topic)
+	}
+	return topics
 }
 
 // visible says whether the topics have so many partitions, 0 meaning those of
 // their actions, each with a leader.
 func (a *applier) visible(actions []Action, partitions int32) (bool, error) {
-	var names []string
-	for _, action := range actions {
-		names = append(names, action.Topic)
-	}
-	details, err := ListTopics(a.ctx, a.adm, names...)
+	details, err := ListTopics(a.ctx, a.adm, topicsOf(actions)...)
 	if err != nil {
 		return false, err
 	}
@@ -270,20 +289,23 @@ func (a *applier) visible(actions []Action, partitions int32) (bool, error) {
 	return true, nil
 }
 
-// until repeats f, with growing pauses, until it is done or the patience is
-// over.
-func (a *applier) until(f func() (done bool)) bool {
+// until repeats f with the patience of one Apply.
+func (a *applier) until(f func() (done bool)) bool { return until(a.ctx, a.deadline, f) }
+
+// until repeats f, with growing pauses, until it is done, the deadline has
+// passed or the context has ended.
+func until(ctx context.Context, deadline time.Time, f func() (done bool)) bool {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		if f() {
 			return true
 		}
-		if a.ctx.Err() != nil || !time.Now().Before(a.deadline) {
+		if ctx.Err() != nil || !time.Now().Before(deadline) {
 			return false
 		}
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
-		case <-a.ctx.Done():
+		case <-ctx.Done():
 			timer.Stop()
 			return false
 		}

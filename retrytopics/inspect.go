@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -30,6 +31,10 @@ const (
 	headerRoom = 64 << 10
 	// defaultMaxMessage is Kafka's own, for where it may not be read.
 	defaultMaxMessage = 1048588
+
+	// inspectPatience bounds how long a plan waits for a broker that has not
+	// yet heard of a topic, or a group's first coordinator.
+	inspectPatience = 5 * time.Second
 )
 
 // cluster is what a plan knows of the cluster.
@@ -98,7 +103,12 @@ func (c *cluster) sources(sources []string) error {
 // describe reads the settings of topics. Where that is not permitted there is
 // a warning instead.
 func (c *cluster) describe(ctx context.Context, adm *kadm.Client, topics []string) error {
-	described, err := adm.DescribeTopicConfigs(ctx, topics...)
+	var described kadm.ResourceConfigs
+	var err error
+	until(ctx, time.Now().Add(inspectPatience), func() bool {
+		described, err = adm.DescribeTopicConfigs(ctx, topics...)
+		return err != nil || !slices.ContainsFunc(described, func(d kadm.ResourceConfig) bool { return errors.Is(d.Err, kerr.UnknownTopicOrPartition) })
+	})
 	var denied *kadm.AuthError
 	if errors.As(err, &denied) && len(topics) > 1 {
 		// One topic that may not be read fails the request for all.
@@ -301,7 +311,12 @@ func (c *cluster) leftover(ctx context.Context, adm *kadm.Client, w Want, specs 
 	if len(candidates) == 0 {
 		return nil
 	}
-	committed, err := adm.FetchOffsets(ctx, w.Group)
+	var committed kadm.OffsetResponses
+	var err error
+	until(ctx, time.Now().Add(inspectPatience), func() bool {
+		committed, err = adm.FetchOffsets(ctx, w.Group)
+		return !kerr.IsRetriable(err)
+	})
 	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
 		c.warn("the positions of group %s may not be read (%v): which topics are left over is told by their names alone", w.Group, err)
 	}
