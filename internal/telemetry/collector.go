@@ -213,7 +213,7 @@ var pauseReasons = []consumer.PauseReason{
 
 // breaker sends 1 for the state that the breaker is in, and 0 for the others.
 func (w writer) breaker(s breaker.Snapshot) {
-	for _, state := range breakerStates {
+	for _, state := range breaker.States() {
 		var v float64
 		if s.State == state {
 			v = 1
@@ -221,5 +221,3 @@ func (w writer) breaker(s breaker.Snapshot) {
 		w.ch <- prometheus.MustNewConstMetric(breakerState, prometheus.GaugeValue, v, s.Dependency, state.String())
 	}
 }
-
-var breakerStates = []breaker.State{breaker.Closed, breaker.Open, breaker.HalfOpen, breaker.ForcedOpen, breaker.Disabled}
