@@ -1,20 +1,416 @@
 package dlq_test
 
 import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 func TestReplayPutsEveryEntryInTheFirstTierOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.letters(100)
-	q := b.open()
-	s := b.replay(q, dlq.Replay{})
+	s := b.replay(b.open(), dlq.Replay{})
 	equal(t, "replayed", s.Done, 100)
+	equal(t, "by topic", s.To, map[string]int64{tier1: 100})
+	equal(t, "complete, and nothing left", s.Complete && !s.Partly(), true)
 	equal(t, "ids in the tier", b.ids(tier1), originIDs(100))
 	s = b.replay(b.open(), dlq.Replay{})
-	equal(t, "replayed again", s.Done, 0)
+	equal(t, "replayed by the second one", s.Done, 0)
 	equal(t, "told as replayed", s.Replayed, 100)
+}
+
+// Promises intact, stable-id: what stands in the retry topic is the record as it was, due at once, with its counts
+// afresh and its history kept, in the partition of its origin.
+func TestReplayToTheOwnTier(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	state := death(2, 7)
+	state.Counts = retrytopics.Counts{{Name: "rate_limited", N: 3}}
+	state.FirstFailed, state.Held, state.Replays = time.UnixMilli(1_700_000_000_000), time.Minute, 1
+	dying := letter(state)
+	dying.Key, dying.Value = nil, nil
+	dying.Headers = append([]kgo.RecordHeader{{Key: "x", Value: nil}, {Key: "x", Value: []byte{0xff}}}, dying.Headers...)
+	b.produce(dying)
+	before := time.Now()
+	b.replay(b.open(), dlq.Replay{})
+
+	r := b.records(tier1)[0]
+	got, err := retrytopics.Decode(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "partition", r.Partition, 2)
+	sameBytes(t, "key", r.Key, nil)
+	sameBytes(t, "value", r.Value, nil)
+	user := retrytopics.UserHeaders(r.Headers)
+	equal(t, "user headers", len(user), 3)
+	sameBytes(t, "first header", user[0].Value, nil)
+	sameBytes(t, "second header", user[1].Value, []byte{0xff})
+	equal(t, "id", got.ID, state.ID)
+	equal(t, "origin timestamp", got.Timestamp.UnixMilli(), state.Timestamp.UnixMilli())
+	equal(t, "group", got.Group, group)
+	equal(t, "attempt", got.Attempt, 0)
+	equal(t, "counts", len(got.Counts), 0)
+	equal(t, "held", got.Held, time.Duration(0))
+	equal(t, "first failed", got.FirstFailed.IsZero(), true)
+	equal(t, "history", got.History, state.History)
+	equal(t, "replays", got.Replays, 2)
+	equal(t, "reason", got.Reason, retrytopics.Reason(""))
+	if got.Due.After(time.Now()) || got.Due.Before(before.Add(-time.Second)) {
+		t.Errorf("due %v: want at once", got.Due)
+	}
+	if r.Timestamp.Before(before.Truncate(time.Millisecond)) {
+		t.Errorf("timestamp %v: want that of the copy", r.Timestamp)
+	}
+}
+
+func TestDestinations(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		to    dlq.Destination
+		topic string
+	}{
+		{dlq.Source, origin},
+		{dlq.ToTopic("elsewhere"), "elsewhere"},
+	} {
+		t.Run(string(c.to), func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			if err := b.cluster.CreateTopic("elsewhere", 2, nil); err != nil {
+				t.Fatal(err)
+			}
+			s := death(2, 7)
+			record := letter(s)
+			record.Headers = append([]kgo.RecordHeader{{Key: retrytopics.HeaderJobTenant, Value: []byte("acme")}}, record.Headers...)
+			b.produce(record)
+			b.replay(b.open(), dlq.Replay{To: c.to})
+			records := b.records(c.topic)
+			equal(t, "records", len(records), 1)
+			r := records[0]
+			if c.to == dlq.Source {
+				equal(t, "partition", r.Partition, 2)
+			}
+			equal(t, "value", string(r.Value), "payload of "+s.ID)
+			var names []string
+			for _, h := range r.Headers {
+				names = append(names, h.Key)
+			}
+			equal(t, "headers", names, []string{retrytopics.HeaderJobTenant, "trace", retrytopics.HeaderID, retrytopics.HeaderReplays})
+			fresh := retrytopics.Fresh(r, "")
+			equal(t, "id that a consumer gets", fresh.ID, s.ID)
+			equal(t, "replays that a consumer gets", fresh.Replays, 1)
+			equal(t, "in the own tier", len(b.records(tier1)), 0)
+			equal(t, "left open", len(b.entries(b.open(), dlq.Filter{})), 0)
+			marked := b.entries(b.open(), dlq.Filter{All: true})[0].Mark
+			equal(t, "where to, in the ledger", marked.To, c.topic)
+		})
+	}
+}
+
+func TestParseDestination(t *testing.T) {
+	t.Parallel()
+	for text, ok := range map[string]bool{
+		"retry": true, "source": true, "topic:orders": true, "topic:": false, "topic:a b": false, "orders": false, "topic": false,
+	} {
+		if _, err := dlq.ParseDestination(text); (err == nil) != ok {
+			t.Errorf("ParseDestination(%q) = %v, want ok: %v", text, err, ok)
+		}
+	}
+}
+
+// An entry that was replayed too often is left out, marked, and told, by every run until the cap is raised.
+func TestReplayCap(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for i, replays := range []int{0, 2, 3, 9} {
+		s := death(0, int64(i))
+		s.Replays = replays
+		b.produce(letter(s))
+	}
+	for _, run := range []struct {
+		what          string
+		replay        dlq.Replay
+		done, limited int64
+		marks         int // limited in the ledger afterwards
+	}{
+		{"a dry run tells them", dlq.Replay{DryRun: true}, 2, 2, 0},
+		{"a run marks them", dlq.Replay{}, 2, 2, 2},
+		{"the next one tells them again", dlq.Replay{}, 0, 2, 2},
+		{"a higher cap replays those below it", dlq.Replay{MaxReplays: 4}, 1, 1, 1},
+		{"no cap replays the rest", dlq.Replay{MaxReplays: -1}, 1, 0, 0},
+	} {
+		s := b.replay(b.open(), run.replay)
+		equal(t, run.what+": done", s.Done, run.done)
+		equal(t, run.what+": limited", s.Limited, run.limited)
+		equal(t, run.what+": partly", s.Partly(), run.limited > 0)
+		equal(t, run.what+": marks", len(b.entries(b.open(), dlq.Filter{Status: []dlq.Status{dlq.StatusLimited}})), run.marks)
+	}
+	equal(t, "in the tier", b.ids(tier1), []string{"orders/0/0", "orders/0/1", "orders/0/2", "orders/0/3"})
+}
+
+func TestReplayAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(6)
+	b.replay(b.open(), dlq.Replay{})
+	s := b.replay(b.open(), dlq.Replay{Again: true, Filter: dlq.Filter{IDs: []string{"orders/0/0"}}})
+	equal(t, "replayed again", s.Done, 1)
+	equal(t, "in the tier", len(b.records(tier1)), 7)
+}
+
+// What died again after a replay is another entry and is replayed again.
+func TestWhatDiedAgainIsReplayed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(3)
+	b.replay(b.open(), dlq.Replay{})
+	s := death(0, 0)
+	s.Replays = 1
+	b.produce(letter(s))
+	summary := b.replay(b.open(), dlq.Replay{})
+	equal(t, "replayed", summary.Done, 1)
+	equal(t, "replayed before", summary.Replayed, 3)
+}
+
+// Entries that cannot be put back are left out and told, each with what to do, and the others are replayed.
+func TestWhatIsLeftOut(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	foreign, lost, far := death(0, 1), death(0, 2), death(7, 3)
+	foreign.Group = "other"
+	lost.Topic, lost.ID = "returns", "returns/0/2"
+	b.produce(letter(foreign), letter(lost), letter(death(0, 9)))
+	farLetter := letter(far)
+	farLetter.Partition = 0
+	b.produce(farLetter, &kgo.Record{Topic: dead, Value: []byte("who wrote this?")})
+
+	s := b.replay(b.open(), dlq.Replay{})
+	equal(t, "replayed", s.Done, 1)
+	equal(t, "of another group", s.OtherGroup, 1)
+	equal(t, "partly", s.Partly(), true)
+	var whys []string
+	for _, l := range s.LeftOut {
+		whys = append(whys, l.Why)
+		equal(t, "count of "+l.Why, l.Count, 1)
+		if _, err := b.open().Entry(b.ctx(), l.ID); err != nil {
+			t.Errorf("the example of %q: %v", l.Why, err)
+		}
+	}
+	slices.Sort(whys)
+	for i, want := range []string{
+		"group shop has no retry topic for returns: see `redeliver topics plan`",
+		"the headers do not say where the record came from: replay it with --to topic:NAME",
+		"topic shop.orders.retry-1s has 3 partitions, and the records come from partition 7: see `redeliver topics plan`",
+	} {
+		if len(whys) != 3 || whys[i] != want {
+			t.Errorf("left out: got %q, want %q", whys, want)
+			break
+		}
+	}
+	equal(t, "in the tier", b.ids(tier1), []string{"orders/0/9"})
+	equal(t, "still open", len(b.entries(b.open(), dlq.Filter{})), 4)
+}
+
+func TestFirstTierSaysWhereTo(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(3)
+	q := b.open(dlq.FirstTier(func(topic string) string { return "shop." + topic + ".retry-10s" }))
+	b.replay(q, dlq.Replay{})
+	equal(t, "in the tier", b.ids("shop.orders.retry-10s"), originIDs(3))
+}
+
+func TestSetHeaders(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	record := letter(death(0, 1))
+	record.Headers = append([]kgo.RecordHeader{{Key: "fix", Value: []byte("old")}, {Key: "a"}, {Key: "fix", Value: []byte("older")}}, record.Headers...)
+	b.produce(record)
+	b.replay(b.open(), dlq.Replay{SetHeaders: []kgo.RecordHeader{{Key: "fix", Value: []byte("new")}, {Key: "why", Value: []byte("ticket 7")}}})
+	var got []string
+	for _, h := range retrytopics.UserHeaders(b.records(tier1)[0].Headers) {
+		got = append(got, h.Key+"="+string(h.Value))
+	}
+	equal(t, "headers", got, []string{"fix=new", "a=", "trace=orders/0/1", "why=ticket 7"})
+
+	_, err := b.open().Replay(b.ctx(), dlq.Replay{SetHeaders: []kgo.RecordHeader{{Key: retrytopics.HeaderAttempt}}})
+	if err == nil || !strings.Contains(err.Error(), "Redeliver's own") {
+		t.Errorf("setting one of our headers: %v, want it refused", err)
+	}
+}
+
+// A dry run tells what a run would do, writes nothing, makes no ledger, and does not end a replay under way.
+func TestDryRunWritesNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(20)
+	b.cluster.Control(func(req kmsg.Request) (kmsg.Response, error, bool) {
+		b.cluster.KeepControl()
+		if slices.Contains(writes, kmsg.Key(req.Key())) {
+			t.Errorf("a dry run asked the cluster for %s", kmsg.NameForKey(req.Key()))
+		}
+		return nil, nil, false
+	})
+	var would []string
+	s := b.replay(b.open(), dlq.Replay{DryRun: true, Filter: dlq.Filter{Limit: 5}, Entry: func(e dlq.Entry, topic string) {
+		would = append(would, e.State.ID+" to "+topic)
+	}})
+	equal(t, "would be replayed", s.Done, 5)
+	equal(t, "by topic", s.To, map[string]int64{tier1: 5})
+	equal(t, "told one by one", len(would), 5)
+	if s.Complete {
+		t.Error("the run says that it went through all, in spite of the limit")
+	}
+	if s, err := b.open().Discard(b.ctx(), dlq.Discard{DryRun: true}); err != nil || s.Done != 20 {
+		t.Errorf("a dry discard: %+v, %v", s, err)
+	}
+}
+
+// A record that the retry topic does not take is left out and told, and costs the others nothing. Records that are too
+// large only together are written in smaller batches.
+func TestRecordsThatAreTooLarge(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	limit := "300000"
+	if err := b.cluster.CreateTopic("small", 1, map[string]string{"max.message.bytes": limit}); err != nil {
+		t.Fatal(err)
+	}
+	noise := rand.New(rand.NewPCG(3, 4))
+	for i := range 60 {
+		size := 20_000
+		if i == 30 {
+			size = 400_000
+		}
+		r := letter(death(0, int64(i)))
+		r.Value = make([]byte, size)
+		for j := range r.Value {
+			r.Value[j] = byte(noise.Uint32())
+		}
+		b.produce(r)
+	}
+	compressible := letter(death(0, 60))
+	compressible.Value = make([]byte, 5_000_000) // more than a batch takes before compression
+	b.produceLarge(compressible)
+	s := b.replay(b.open(dlq.FirstTier(func(string) string { return "small" })), dlq.Replay{})
+	equal(t, "replayed", s.Done, 60)
+	equal(t, "left out", len(s.LeftOut), 1)
+	equal(t, "partly", s.Partly(), true)
+	ids := b.ids("small")
+	equal(t, "in the topic", len(ids), int(s.Done))
+	equal(t, "each once", len(slices.Compact(ids)), len(ids))
+	if slices.Contains(ids, "orders/0/30") {
+		t.Error("the record that is too large was written")
+	}
+	open := b.entries(b.open(), dlq.Filter{})
+	equal(t, "still open", len(open), 1)
+	equal(t, "the example", s.LeftOut[0].ID, open[0].ID())
+}
+
+func (b *bundle) produceLarge(r *kgo.Record) {
+	b.t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.cluster.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(50<<20))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer client.Close()
+	if err := client.ProduceSync(b.ctx(), r).FirstErr(); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(50)
+	var last dlq.Progress
+	b.replay(b.open(dlq.SmallBatches(10)), dlq.Replay{Progress: func(p dlq.Progress) {
+		if p.Done < last.Done || p.Scanned < last.Scanned || p.Scanned > p.Total {
+			t.Errorf("progress went from %+v to %+v", last, p)
+		}
+		last = p
+	}})
+	last.Took = 0
+	equal(t, "at the end", last, dlq.Progress{Scanned: 50, Total: 50, Matched: 50, Done: 50})
+}
+
+// An interrupted replay ends the transaction it is in, says what it did, and what it says is so.
+func TestInterruptedReplaySaysWhatItDid(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(60)
+	ctx, cancel := context.WithCancel(b.ctx())
+	defer cancel()
+	seen := 0
+	s, err := b.open(dlq.SmallBatches(10)).Replay(ctx, dlq.Replay{Entry: func(dlq.Entry, string) {
+		if seen++; seen == 45 {
+			cancel()
+		}
+	}})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v, want that it was interrupted", err)
+	}
+	equal(t, "complete", s.Complete, false)
+	equal(t, "in doubt", s.InDoubt, 0)
+	equal(t, "in the tier", int64(len(b.records(tier1))), s.Done)
+	rest := b.replay(b.open(), dlq.Replay{})
+	equal(t, "together", s.Done+rest.Done, 60)
+	equal(t, "ids in the tier", b.ids(tier1), originIDs(60))
+}
+
+func TestRefusedReplays(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(3)
+	for what, r := range map[string]dlq.Replay{
+		"a destination that is none": {To: "somewhere"},
+		"a queue into itself":        {To: dlq.ToTopic(dead)},
+		"a queue into its ledger":    {To: dlq.ToTopic(dead + ".ledger")},
+		"a rate below zero":          {Rate: -1},
+		"a header without a name":    {SetHeaders: []kgo.RecordHeader{{}}},
+	} {
+		if _, err := b.open().Replay(b.ctx(), r); err == nil {
+			t.Errorf("%s: no error", what)
+		}
+	}
+	equal(t, "still open", len(b.entries(b.open(), dlq.Filter{})), 3)
+}
+
+func TestDiscard(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.cast()
+	q := b.open()
+	b.replay(q, dlq.Replay{Filter: dlq.Filter{IDs: []string{"orders/0/0"}}, To: dlq.Source})
+	s, err := q.Discard(b.ctx(), dlq.Discard{
+		Filter: dlq.Filter{IDs: []string{"orders/0/0", "orders/1/1", "2-0", "orders/9/9"}},
+		Reason: "wrong customer", By: "ann",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "discarded", s.Done, 2)
+	equal(t, "replayed before", s.Replayed, 1)
+	equal(t, "missing", s.Missing, []string{"orders/9/9"})
+	discarded := b.entries(q, dlq.Filter{Status: []dlq.Status{dlq.StatusDiscarded}})
+	equal(t, "listed", len(discarded), 2)
+	equal(t, "reason", discarded[0].Mark.Reason, "wrong customer")
+	equal(t, "by", discarded[0].Mark.By, "ann")
+	equal(t, "run", discarded[0].Mark.Run, s.Run)
+
+	r := b.replay(b.open(), dlq.Replay{To: dlq.ToTopic(origin)})
+	equal(t, "replayed", r.Done, 3)
+	r = b.replay(b.open(), dlq.Replay{To: dlq.ToTopic(origin), Filter: dlq.Filter{Class: classify.Validation, All: true}})
+	equal(t, "discarded ones that were asked for", r.Done, 1)
 }

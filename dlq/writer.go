@@ -231,6 +231,7 @@ func (w *writer) produceAll(ctx context.Context, records []*kgo.Record) result {
 			}
 			under = load{}
 		}
+		r.Context = ctx // not that of a try before
 		w.client.Produce(ctx, r, d.promise)
 		w.flying[at] = load{under.records + 1, under.bytes + size}
 	}

@@ -1,0 +1,84 @@
+package dlq_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/redeliver/redeliver/dlq"
+)
+
+func TestIDs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		text string
+		ok   bool
+		tag  string
+	}{
+		{"k7qp-3-1042", true, "k7qp"},
+		{"K7QP-3-1042", true, "k7qp"},
+		{"3-1042", true, ""},
+		{"0-0", true, ""},
+		{"orders/3/1042", true, ""},
+		{"blue:orders/3/1042", true, ""},
+		{"1042", false, ""},
+		{"", false, ""},
+		{"k7-3-1042", false, ""},
+		{"3-", false, ""},
+		{"3--1", false, ""},
+		{"99999999999-1", false, ""},
+		{"orders/3", false, ""},
+		{"orders/x/1", false, ""},
+	} {
+		err := dlq.CheckID(c.text)
+		if (err == nil) != c.ok {
+			t.Errorf("CheckID(%q) = %v, want ok: %v", c.text, err, c.ok)
+		}
+		if err != nil && !strings.Contains(err.Error(), "want") {
+			t.Errorf("CheckID(%q) = %v: it does not say what would be right", c.text, err)
+		}
+		equal(t, "tag of "+c.text, dlq.IDTag(c.text), c.tag)
+	}
+}
+
+// Every form of an id finds the entry, and only that.
+func TestEntryByID(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(30)
+	q := b.open()
+	for _, want := range b.entries(q, dlq.Filter{})[10:13] {
+		short := strings.SplitN(want.ID(), "-", 2)[1]
+		for _, id := range []string{want.ID(), strings.ToUpper(want.ID()), short, want.State.ID} {
+			got, err := q.Entry(b.ctx(), id)
+			if err != nil {
+				t.Errorf("Entry(%q): %v", id, err)
+				continue
+			}
+			equal(t, "entry "+id, got.ID(), want.ID())
+		}
+		tag, err := q.Tag(b.ctx())
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "tag", dlq.IDTag(want.ID()), tag)
+	}
+	for _, id := range []string{"zzzz-0-1", "0-9999", "7-0", "orders/0/9999"} {
+		if _, err := q.Entry(b.ctx(), id); !errors.Is(err, dlq.ErrNoEntry) {
+			t.Errorf("Entry(%q) = %v, want ErrNoEntry", id, err)
+		}
+	}
+}
+
+func TestStatusNames(t *testing.T) {
+	t.Parallel()
+	for _, s := range dlq.Statuses() {
+		parsed, err := dlq.ParseStatus(s.String())
+		if err != nil || parsed != s {
+			t.Errorf("ParseStatus(%q) = %v, %v", s, parsed, err)
+		}
+	}
+	if _, err := dlq.ParseStatus("gone"); err == nil || !strings.Contains(err.Error(), "open, replayed, discarded, replay_limit") {
+		t.Errorf("ParseStatus of a name that is none = %v, want the names", err)
+	}
+}
