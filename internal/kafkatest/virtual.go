@@ -1,0 +1,56 @@
+//go:build synctests
+
+package kafkatest
+
+import (
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Virtual is a cluster of a test's own, on virtual time: it lives in the bubble of a [testing/synctest] test, connected to
+// its clients by pipes. It needs the build tag synctests, with which kgo uses locks that a bubble can wait for.
+type Virtual struct {
+	*kfake.Cluster
+	network *kfake.VirtualNetwork
+	brokers []string
+}
+
+// NewVirtual starts a cluster in the bubble of the caller, which closes it after the test: one broker, unless several
+// [kfake.Ports] say otherwise.
+func NewVirtual(t testing.TB, opts ...kfake.Opt) *Virtual {
+	t.Helper()
+	network := new(kfake.VirtualNetwork)
+	// The network has no free port to give: they are named.
+	ours := []kfake.Opt{
+		kfake.Ports(9092), kfake.ListenFn(network.Listen), kfake.ClusterID(embeddedClusterID), kfake.DefaultNumPartitions(1),
+	}
+	cluster, err := kfake.NewCluster(append(ours, opts...)...)
+	if err != nil {
+		t.Fatalf("kafkatest: %v", err)
+	}
+	t.Cleanup(cluster.Close)
+	return &Virtual{cluster, network, cluster.ListenAddrs()}
+}
+
+// Brokers returns the addresses that clients connect to, by the [Virtual.Options] only.
+func (v *Virtual) Brokers() []string { return v.brokers }
+
+// Options returns what a client needs to connect.
+func (v *Virtual) Options() []kgo.Opt {
+	return []kgo.Opt{kgo.SeedBrokers(v.brokers...), kgo.Dialer(v.network.DialContext)}
+}
+
+// Client returns a client of the cluster that is closed after the test. Options come after ours, which are the
+// connection and no linger.
+func (v *Virtual) Client(t testing.TB, opts ...kgo.Opt) *kgo.Client {
+	t.Helper()
+	ours := append(v.Options(), kgo.ProducerLinger(0))
+	client, err := kgo.NewClient(append(ours, opts...)...)
+	if err != nil {
+		t.Fatalf("kafkatest: %v", err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
