@@ -48,6 +48,27 @@ func TestApplyChecksWhatAnotherMade(t *testing.T) {
 	equal(t, actions(c.plan(billing("orders"))), []string{})
 }
 
+// Apache Kafka refuses to grow a topic to the size that it has.
+func TestApplyGrowsWhatAnotherHasGrown(t *testing.T) {
+	c := newCluster(t)
+	c.topic("orders", 5, 3)
+	c.topic("billing.orders.retry-1s", 2, 3)
+	w := billing("orders")
+	w.Tiers, w.DLQ = w.Tiers[:1], false
+	p := c.plan(w)
+	c.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.CreatePartitions}, Topic: "billing.orders.retry-1s", Err: kerr.InvalidPartitions, Count: -1})
+	fails(t, p.Apply(c.ctx, c.admin), "grow topic billing.orders.retry-1s to 5 partitions", "INVALID_PARTITIONS")
+
+	c = newCluster(t)
+	c.topic("orders", 5, 3)
+	c.topic("billing.orders.retry-1s", 2, 3)
+	p = c.plan(w)
+	_, err := c.admin.UpdatePartitions(c.ctx, 6, "billing.orders.retry-1s")
+	noError(t, err)
+	noError(t, p.Apply(c.ctx, c.admin))
+	equal(t, c.shape("billing.orders.retry-1s"), "6 partitions, replication 3")
+}
+
 func TestApplyWaitsForABusyController(t *testing.T) {
 	c := newCluster(t)
 	c.topic("orders", 1, 3)

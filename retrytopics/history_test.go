@@ -92,6 +92,7 @@ func FuzzHistory(f *testing.F) {
 	f.Add(`[{"n":1,"at":2,"ms":3,"class":"network","error":"x"}]`)
 	f.Add(`[{"n":-1,"at":2,"ms":3,"class":"","error":""},{"n":1,"at":2,"ms":3,"class":"network","error":"\u00e9"}]`)
 	f.Add(`[{"n":00,"at":-0,"ms":-01,"class":"","error":""}]`)
+	f.Add("[{\"n\":1,\"at\":2,\"ms\":3,\"class\":\"network\",\"error\":\"a\nb\"}]")
 	f.Add(`[]`)
 	f.Add(`null`)
 	f.Add(`[{"n":01,"at":+2,"ms":--3,"class":"network","error":"x"}] `)

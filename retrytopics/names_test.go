@@ -120,7 +120,8 @@ func TestMatch(t *testing.T) {
 		{"billing.orders.retry-10s", "orders", 10 * time.Second},
 		{"billing.orders.retry-1s.retry-10s", "orders.retry-1s", 10 * time.Second},
 		{"billing.orders.retry-60s", "orders", time.Minute},
-		{"billing.orders.retry-1m", "", 0}, // not as this package writes it
+		{"billing.orders-deadbeef.retry-10s", "orders-deadbeef", 10 * time.Second}, // no hash, for nothing was cut
+		{"billing.orders.retry-1m", "", 0},                                         // not as this package writes it
 		{"billing.orders.retry-ten", "", 0},
 		{"billing.orders.retry-", "", 0},
 		{"billing..retry-10s", "", 0},

@@ -200,7 +200,7 @@ func (c *cluster) conflicts(w Want, specs []spec) error {
 		others[metricName(name)] = name
 	}
 	for _, s := range specs {
-		if other, ok := others[metricName(s.topic)]; ok && other != s.topic && !c.has(s.topic) {
+		if other, ok := others[metricName(s.topic)]; ok && other != s.topic {
 			problems = append(problems, fmt.Errorf("topic %s cannot be made: %s exists, and Kafka does not allow names that differ only in '.' and '_'; give it another template (retry.topic, dlq.topic)", s.topic, other))
 		}
 	}

@@ -115,6 +115,21 @@ func TestPlanConfigures(t *testing.T) {
 	equal(t, c.setting("billing.orders.dlq", "retention.ms"), "604800000")
 }
 
+// A client that remembers its last answer would not see what is new.
+func TestListTopicsSeesWhatIsNew(t *testing.T) {
+	c := newCluster(t)
+	c.topic("orders", 1, 3)
+	for n := range int32(5) {
+		found, err := retrytopics.ListTopics(c.ctx, c.admin)
+		noError(t, err)
+		equal(t, len(found["orders"].Partitions), int(n)+1)
+		equal(t, len(found), int(n)+1)
+		c.topic("clicks-"+string('a'+n), 1, 3)
+		_, err = c.admin.UpdatePartitions(c.ctx, int(n)+2, "orders")
+		noError(t, err)
+	}
+}
+
 func TestPlanReplication(t *testing.T) {
 	c := newCluster(t)
 	c.topic("orders", 1, 1)

@@ -1,0 +1,5 @@
+//go:build !race
+
+package retrytopics_test
+
+const underRace = false
