@@ -34,8 +34,7 @@ type intake struct {
 const (
 	// maxPoll is the most records taken from the client at once.
 	maxPoll = 2000
-	// grace is how long the poll loop waits for a lane over its share of the window to drain, before it pauses the
-	// partition: pausing throws away what the client has fetched of it already.
+	// grace is how long the poll loop waits for the window to drain before it pauses the lanes that do not.
 	grace = 5 * time.Millisecond
 	// maxWaiting is how many records that are not due a retry lane keeps, and farDue from when on they are far off.
 	maxWaiting = 1000
@@ -53,7 +52,6 @@ func (in *intake) run(ctx context.Context) {
 		if n == 0 {
 			return
 		}
-		in.pauseFull(ctx)
 		fetches := in.p.client.PollRecords(ctx, n)
 		if fetches.IsClientClosed() {
 			return
@@ -63,27 +61,60 @@ func (in *intake) run(ctx context.Context) {
 	}
 }
 
-// waitForRoom returns how many records may be polled: half of what is left of the window, so that what is left is
-// never used up by one partition. It returns 0 when ctx ends.
+// waitForRoom returns how many records may be polled: never all that is left of the window, so that it is not used up
+// by one partition. While more than half of the window is taken it gives the lanes a moment to drain; lanes that hold
+// more than their share and hardly drain are then paused, so that the others go on. It returns 0 when ctx ends.
 func (in *intake) waitForRoom(ctx context.Context) int {
+	in.waiting.Store(true)
+	defer in.waiting.Store(false)
+	var timer *time.Timer
 	for {
-		in.waiting.Store(true)
-		left := int64(in.p.cfg.Window.Records) - in.records.Load()
-		bytesLeft := in.p.cfg.Window.Bytes - in.bytes.Load()
-		if left > 0 && bytesLeft > 0 {
-			in.waiting.Store(false)
-			n := max(left/2, 1)
-			if records := in.records.Load(); records > 0 { // by the mean size of what is there
-				n = min(n, max(bytesLeft/(in.bytes.Load()/records+1), 1))
-			}
-			return int(min(n, maxPoll))
+		if in.roomy() {
+			return in.pollSize()
+		}
+		if timer == nil {
+			timer = time.NewTimer(grace)
+			defer timer.Stop()
+			in.mark()
 		}
 		select {
 		case <-ctx.Done():
 			return 0
 		case <-in.room:
+		case <-timer.C:
+			in.pauseCrowded()
+			if n := in.pollSize(); n > 0 {
+				return n
+			}
+			in.mark()
+			timer.Reset(grace)
+			select { // full: nothing can be polled before something drains
+			case <-ctx.Done():
+				return 0
+			case <-in.room:
+			}
 		}
 	}
+}
+
+// roomy reports whether less than half of the window is taken.
+func (in *intake) roomy() bool {
+	return in.records.Load() < int64(in.p.cfg.Window.Records+1)/2 && in.bytes.Load() < in.p.cfg.Window.Bytes/2
+}
+
+// pollSize is how many records may be polled now, 0 when the window is full.
+func (in *intake) pollSize() int {
+	records, bytes := in.records.Load(), in.bytes.Load()
+	left := int64(in.p.cfg.Window.Records) - records
+	bytesLeft := in.p.cfg.Window.Bytes - bytes
+	if left <= 0 || bytesLeft <= 0 {
+		return 0
+	}
+	n := max(left/2, 1)
+	if records > 0 { // by the mean size of what is there
+		n = min(n, max(bytesLeft/(bytes/records+1), 1))
+	}
+	return int(min(n, maxPoll))
 }
 
 // released gives room back to the window.
@@ -98,53 +129,32 @@ func (in *intake) released(records int, bytes int64) {
 	}
 }
 
-// limit is how many records a lane may hold: a guaranteed part of half the window, and half of what nobody uses, so
-// that lanes which do not drain leave room for the others however many they are.
+// limit is how many records a lane may hold while the window is short: a guaranteed part of half the window, and half
+// of what nobody uses, so that lanes which do not drain leave room for the others however many they are.
 func (in *intake) limit() int {
 	window := in.p.cfg.Window.Records
 	lanes := max(int(in.count.Load()), 1)
 	return max(window/(2*lanes), 1) + max(window-int(in.records.Load()), 0)/2
 }
 
-// pauseFull pauses lanes that hold more than their share. In a pipeline that keeps up, a lane is over its share for a
-// moment only: it gets that moment.
-func (in *intake) pauseFull(ctx context.Context) {
-	full := in.full()
-	if len(full) == 0 {
-		return
-	}
-	timer := time.NewTimer(grace)
-	defer timer.Stop()
-	in.waiting.Store(true)
-	for len(full) > 0 {
-		select {
-		case <-in.room:
-			full = in.full()
-			continue
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		break
-	}
-	in.waiting.Store(false)
-	for _, l := range full {
-		in.review(l)
+// mark notes how far each lane has settled.
+func (in *intake) mark() {
+	for _, l := range in.all() {
+		l.marked.Store(l.settledRecords.Load())
 	}
 }
 
-// full returns the lanes over their share that are not paused.
-func (in *intake) full() (full []*lane) {
+// pauseCrowded pauses the lanes over their share that have settled less than an eighth of what they hold since the
+// mark. A lane that drains is left alone: pausing throws away what the client has fetched of it already.
+func (in *intake) pauseCrowded() {
 	limit := in.limit()
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	for _, ps := range in.lanes {
-		for _, l := range ps {
-			if l.pauses.Load() == 0 && int(l.held.Load()) > limit {
-				full = append(full, l)
-			}
+	for _, l := range in.all() {
+		held := l.held.Load()
+		if int(held) > limit && l.settledRecords.Load()-l.marked.Load() < held/8 {
+			l.crowded.Store(true)
+			in.review(l)
 		}
 	}
-	return full
 }
 
 // deliver hands what was polled to the lanes.
@@ -226,19 +236,22 @@ func (in *intake) review(l *lane) {
 	if in.lanes[l.topic][l.partition] != l {
 		return
 	}
-	before := pauseSet(l.pauses.Load())
-	after := in.reasons(l, before)
-	if before == after {
-		return
-	}
-	l.pauses.Store(uint32(after))
-	part := map[string][]int32{l.topic: {l.partition}}
-	switch {
-	case before == 0:
-		l.pausedAt.Store(time.Now().UnixNano())
-		in.p.client.PauseFetchPartitions(part)
-	case after == 0:
-		in.p.client.ResumeFetchPartitions(part)
+	for {
+		before := pauseSet(l.pauses.Load())
+		after := in.reasons(l, before)
+		if before == after {
+			return
+		}
+		l.pauses.Store(uint32(after))
+		part := map[string][]int32{l.topic: {l.partition}}
+		switch {
+		case before == 0:
+			l.pausedAt.Store(time.Now().UnixNano())
+			in.p.client.PauseFetchPartitions(part)
+		case after == 0:
+			in.p.client.ResumeFetchPartitions(part)
+		}
+		// Once more: who settled records in between saw no pause to relieve.
 	}
 }
 
@@ -255,8 +268,10 @@ func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet) {
 		}
 		after |= pauseSet(bit(r))
 	}
-	limit := in.limit()
-	if full := before.has(PauseWindow) || before.has(PauseRoute); windowed > limit || (full && windowed > limit/2) {
+	if l.crowded.Load() && windowed <= in.limit()/2 {
+		l.crowded.Store(false)
+	}
+	if l.crowded.Load() {
 		if in.p.held.onLane(l) {
 			after |= pauseSet(bit(PauseRoute))
 		} else {

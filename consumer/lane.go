@@ -46,13 +46,16 @@ type lane struct {
 	idle      chan struct{}
 
 	// What follows is not guarded by the strand's mutex.
-	held     atomic.Int64  // windowed, for who must not take the lock
-	end      atomic.Int64  // the last known end for readers of committed records, -1 unknown
-	missing  atomic.Bool   // a topic is missing that its copies go to
-	lost     atomic.Bool   // unread records are gone, and the configuration says hold
-	stopping atomic.Bool   // tells a chunk's worker to stop
-	pauses   atomic.Uint32 // a pauseSet; written under the intake's mutex
-	pausedAt atomic.Int64  // Unix nanoseconds
+	held           atomic.Int64  // windowed, for who must not take the lock
+	settledRecords atomic.Int64  // that the watermark has passed
+	marked         atomic.Int64  // settledRecords a moment ago
+	crowded        atomic.Bool   // holds more than its share and hardly drains
+	end            atomic.Int64  // the last known end for readers of committed records, -1 unknown
+	missing        atomic.Bool   // a topic is missing that its copies go to
+	lost           atomic.Bool   // unread records are gone, and the configuration says hold
+	stopping       atomic.Bool   // tells a chunk's worker to stop
+	pauses         atomic.Uint32 // a pauseSet; written under the intake's mutex
+	pausedAt       atomic.Int64  // Unix nanoseconds
 }
 
 // batch is what one poll brought for a lane, in offset order.
@@ -136,6 +139,7 @@ func (l *lane) advance() {
 		l.windowed -= records
 		l.bytes -= bytes
 		l.held.Store(int64(l.windowed))
+		l.settledRecords.Add(int64(records))
 		l.strand.p.intake.released(records, bytes)
 	}
 }
