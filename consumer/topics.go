@@ -81,7 +81,7 @@ func (t *topics) ensure(ctx context.Context) error {
 		return fmt.Errorf("read the group's offsets: %w", err)
 	}
 	t.learn(committed)
-	found, err := t.p.admin.ListTopics(ctx)
+	found, err := retrytopics.ListTopics(ctx, t.p.admin)
 	if err != nil {
 		return fmt.Errorf("list topics: %w", err)
 	}
@@ -106,11 +106,11 @@ func (t *topics) ensure(ctx context.Context) error {
 			return err
 		}
 		t.p.log.Info("topics made", "pipeline", t.p.cfg.Name, "actions", len(plan.Actions))
-		if found, err = t.p.admin.ListTopics(ctx); err != nil {
+		if found, err = retrytopics.ListTopics(ctx, t.p.admin); err != nil {
 			return fmt.Errorf("list topics: %w", err)
 		}
 	}
-	t.know(sources, found)
+	t.know(sources, plan.Leftover, found)
 	return nil
 }
 
@@ -132,7 +132,7 @@ func (t *topics) sources(found kadm.TopicDetails) []string {
 	return sources
 }
 
-// isOwn reports whether a topic is a retry topic of this group, by its name or by what its commits say.
+// isOwn reports whether a topic is a retry topic of this group, by its commits or by its name.
 func (t *topics) isOwn(name string) bool {
 	t.mu.RLock()
 	_, ok := t.retries[name]
@@ -143,8 +143,8 @@ func (t *topics) isOwn(name string) bool {
 	return ok
 }
 
-// know remembers the topics that there are: the configured tiers, and what matches the group's names beside them.
-func (t *topics) know(sources []string, found kadm.TopicDetails) {
+// know remembers the topics that there are: those of the configured tiers, and those that earlier configurations left.
+func (t *topics) know(sources, leftover []string, found kadm.TopicDetails) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range sources {
@@ -156,16 +156,12 @@ func (t *topics) know(sources []string, found kadm.TopicDetails) {
 			t.retries[name] = note{retry: true, delay: d.String(), source: s}
 		}
 	}
-	for name := range found {
+	for _, name := range leftover {
 		if _, known := t.retries[name]; known {
 			continue
 		}
-		if source, delay, ok := t.p.cfg.Names.Match(name); ok {
-			if source == "" {
-				source = name
-			}
-			t.retries[name] = note{retry: true, delay: delay.String(), source: source}
-		}
+		source, delay, _ := t.p.cfg.Names.Match(name)
+		t.retries[name] = note{retry: true, delay: delay.String(), source: or(source, name)}
 	}
 	if len(t.first) == 0 {
 		maps.Copy(t.first, t.partitions)

@@ -32,10 +32,10 @@ const (
 // the user's headers, in their place.
 const (
 	HeaderJobType     = "redeliver-job-type"
-	HeaderJobUser     = "redeliver-job-user"
-	HeaderJobProject  = "redeliver-job-project"
-	HeaderJobTenant   = "redeliver-job-tenant"
-	HeaderJobPriority = "redeliver-job-priority" // 0 to 9
+	HeaderJobUser     = "redeliver-user"
+	HeaderJobProject  = "redeliver-project"
+	HeaderJobTenant   = "redeliver-tenant"
+	HeaderJobPriority = "redeliver-priority" // 0 to 9
 )
 
 const (

@@ -109,7 +109,7 @@ func TestHeadersOfLittle(t *testing.T) {
 // intact: user headers keep order, duplicates and null values on every hop;
 // ours are overwritten, never appended.
 func TestUserHeadersTravelUnchanged(t *testing.T) {
-	user := headers("b=1", "a", "redeliver-job-tenant=acme", "b=2", "empty=", "redeliver-courier=dhl", "a", "b=1")
+	user := headers("b=1", "a", "redeliver-tenant=acme", "b=2", "empty=", "redeliver-courier=dhl", "a", "b=1")
 	state := sample()
 	hop := state.AppendHeaders(nil, user, 0)
 	size := len(hop)
