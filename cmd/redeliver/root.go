@@ -24,6 +24,12 @@ type program struct {
 
 // commands are the constructors of all commands, one file each.
 var commands = []func(*program) *cobra.Command{
+	newRunCommand,
+	newStatusCommand,
+	newBreakerCommand,
+	newPauseCommand,
+	newResumeCommand,
+	newSkipCommand,
 	newValidateCommand,
 	newTopicsCommand,
 	newConfigCommand,

@@ -39,7 +39,7 @@ type attemptStep struct {
 	Latest  string   `json:"latest"`
 	InPlace bool     `json:"in_place,omitempty"`
 	Tiers   []string `json:"tiers"`
-	Rest    string   `json:"rest"` // waited out in the lane after the last tier
+	Rest    string   `json:"rest"`   // waited out in the lane after the last tier
 	Copies  int      `json:"copies"` // made up to the last of them
 	Sum     string   `json:"sum"`    // of the delays up to the last of them
 }

@@ -25,8 +25,15 @@ type document struct {
 type span struct{ line, from, end int }
 
 func newDocument(file string, text []byte) *document {
-	return &document{file: file, lines: strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n"), seen: map[Problem]bool{}}
+	return &document{file: file, lines: splitLines(string(text)), seen: map[Problem]bool{}}
 }
+
+// splitLines splits a text where YAML does, so that a parser's line numbers fit: at all line breaks of Unicode.
+func splitLines(text string) []string {
+	return strings.Split(lineBreaks.Replace(text), "\n")
+}
+
+var lineBreaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n")
 
 // problem notes a mistake at a place; the same one twice, as a mistake under defaults is met in every pipeline, is one.
 func (d *document) problem(at Place, message string) { d.note(&d.problems, at, message) }
@@ -35,6 +42,9 @@ func (d *document) warning(at Place, message string) { d.note(&d.warnings, at, m
 
 func (d *document) note(list *Problems, at Place, message string) {
 	p := Problem{File: d.file, Line: max(at.Line, 1), Column: max(at.Column, 1), Message: message}
+	if p.Line > len(d.lines) { // behind the end, where a parser misses something
+		p.Line = max(len(d.lines), 1)
+	}
 	if !d.seen[p] {
 		d.seen[p] = true
 		*list = append(*list, p)
@@ -129,7 +139,8 @@ func (d *document) isText(text []byte) bool {
 		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == 0x7f:
 			d.problem(Place{line, column}, "a control character stands here; is this a YAML file?")
 			return false
-		case r == '\n':
+		case r == '\r' && bytes.HasPrefix(text[i+1:], []byte("\n")): // one break with what follows
+		case strings.ContainsRune("\n\r\u0085\u2028\u2029", r):
 			line, column = line+1, 0
 		}
 		i, column = i+size, column+1

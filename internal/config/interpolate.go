@@ -55,13 +55,17 @@ func (r *resolver) variable(n *yaml.Node, inside string) string {
 	return text
 }
 
-// inside finds the place of a part of a scalar in the file. A folded or escaped scalar may not show it as it is; then
-// the place of the scalar has to do.
+// inside finds the place of a part of a scalar in the file: on its first line or on the deeper ones below. An escaped
+// scalar may not show it as it is; then the place of the scalar has to do.
 func (r *resolver) inside(n *yaml.Node, part string) Place {
-	column := n.Column
-	for line := n.Line; line <= len(r.lines) && line <= n.Line+strings.Count(n.Value, "\n")+1; line++ {
-		runes := []rune(r.lines[line-1])
-		if column-1 <= len(runes) {
+	part, _, _ = strings.Cut(part, "\n")
+	column, indent := n.Column, indentation(r.line(n.Line))
+	for line := n.Line; line <= len(r.lines); line++ {
+		text := r.lines[line-1]
+		if line > n.Line && strings.TrimSpace(text) != "" && indentation(text) <= indent {
+			break
+		}
+		if runes := []rune(text); column-1 <= len(runes) {
 			if before, _, found := strings.Cut(string(runes[column-1:]), part); found {
 				return Place{line, column + len([]rune(before))}
 			}

@@ -126,7 +126,7 @@ func pipelineKeys(p *Pipeline) []key {
 			means("How long a member may take to give up partitions."),
 		choice("on_data_loss", &p.OnDataLoss, "hold", "skip").byDefault("hold").
 			means("When records of a source are gone before they were read: hold the partition and say so, or skip to what is left and say so."),
-		size("header_limit", &p.HeaderLimit, 1<<10, 1<<20).byDefault("4KiB").like("4KiB").
+		size("header_limit", &p.HeaderLimit, 2<<10, 1<<20).byDefault("4KiB").like("4KiB").
 			means("The most bytes of Redeliver's own headers on a copy; the oldest history gives way first."),
 		section("handler", handlerKeys(&p.Handler)...).
 			means("What the records are handed to."),
@@ -237,14 +237,14 @@ func breakerKeys(b *Breaker) []key {
 			means("What the handler calls. Breakers with one name are one, shared by all pipelines of the process, and configured alike."),
 		choice("scope", &b.Scope, "process").byDefault("process").notYet("fleet", "process").
 			means("Who shares the breaker's state."),
-		windowOf("window", &b.Window, &b.WindowCalls, time.Second, day, 1_000_000).byDefault("30s").like("30s").
+		windowOf("window", &b.Window, &b.WindowCalls, 100*time.Millisecond, day, 1_000_000).byDefault("30s").like("30s").
 			means("What the rates are taken over: a duration, or a number of calls."),
-		number("minimum_calls", &b.MinimumCalls, 1, 1_000_000).byDefault("20").like("20").
+		number("minimum_calls", &b.MinimumCalls, 1, 1_000_000).byDefault("20").computed("or the calls that window holds, where those are fewer").like("20").
 			means("The rates open the breaker only from so many calls in the window on."),
 		number("failures", &b.Failures, 0, 1_000_000).byDefault("0").like("10").
 			means("So many failures in a row open it too; 0 is off."),
 		fraction("failure_rate", &b.FailureRate, 0, 1).byDefault("0.5").means("The share of failed calls that opens it."),
-		duration("slow_call", &b.SlowCall, time.Millisecond, day).byDefault("5s").like("5s").means("A call that takes longer is slow."),
+		duration("slow_call", &b.SlowCall, 0, day).byDefault("5s").like("5s").means("A call that takes longer is slow; 0 is off."),
 		fraction("slow_rate", &b.SlowRate, 0, 1).byDefault("1.0").like("1.0").means("The share of slow calls that opens it."),
 		duration("open_for", &b.OpenFor, 10*time.Millisecond, day).byDefault("30s").means("How long it stays open before it lets probes through."),
 		number("half_open_calls", &b.HalfOpenCalls, 1, 10_000).byDefault("3").like("3").
@@ -282,4 +282,4 @@ func classNames() []string {
 	return names
 }
 
-const namePattern = `^[A-Za-z0-9-]+$`
+const namePattern = `^[A-Za-z0-9][A-Za-z0-9-]*$`

@@ -131,7 +131,7 @@ func toggle(name string, p *bool) key {
 	return k
 }
 
-const durationPattern = `^-?([0-9]+(\.[0-9]+)?(d|h|m|s|ms|us|µs|ns))+$|^-?[01]$`
+const durationPattern = `^([0-9]+(\.[0-9]+)?(d|h|m|s|ms|us|µs|ns))+$|^0$|^-1$`
 
 // duration is a time from lo to hi.
 func duration(name string, p *time.Duration, lo, hi time.Duration) key {
@@ -148,8 +148,13 @@ func duration(name string, p *time.Duration, lo, hi time.Duration) key {
 		return ""
 	})
 	k.write = func() any { return formatDuration(*p) }
-	k.shape = jsonschema.Schema{Types: []string{"string", "integer"}, Pattern: durationPattern}
+	k.shape = durationShape(0)
 	return k
+}
+
+// durationShape is a duration with its unit, or one of some numbers that need none.
+func durationShape(numbers ...int) jsonschema.Schema {
+	return jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string", Pattern: durationPattern}, {Enum: anys(numbers)}}}
 }
 
 // durationOrForever is a duration from lo to hi, or -1.
@@ -157,6 +162,7 @@ func durationOrForever(name string, p *time.Duration, lo, hi time.Duration) key 
 	k := duration(name, p, lo, hi)
 	read := k.read
 	k.want = "-1, for ever, or " + k.want
+	k.shape = durationShape(-1)
 	k.read = func(v *value) *mistake {
 		if v.kind == scalar && v.text == "-1" {
 			*p = -1
@@ -355,7 +361,8 @@ func windowOf(name string, d *time.Duration, calls *int, lo, hi time.Duration, m
 		}
 		return formatDuration(*d)
 	}
-	k.shape = jsonschema.Schema{Types: []string{"string", "integer"}, Pattern: durationPattern, Minimum: jsonschema.Ptr(1.0)}
+	number := &jsonschema.Schema{Type: "integer", Minimum: jsonschema.Ptr(1.0), Maximum: jsonschema.Ptr(float64(most))}
+	k.shape = jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string", Pattern: durationPattern}, number}}
 	return k
 }
 

@@ -57,7 +57,9 @@ func Parse(name string, text []byte, o Options) (*Config, error) {
 	}
 	c := &Config{File: name}
 	if root := d.compose(text); root != nil {
-		d.read(c, d.resolve(root, o.Lookup), o)
+		if v := d.resolve(root, o.Lookup); v != nil {
+			d.read(c, v, o)
+		}
 	}
 	if err := d.result(); err != nil {
 		return nil, err

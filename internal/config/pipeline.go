@@ -19,7 +19,7 @@ func Pattern(topic string) (*regexp.Regexp, bool) {
 }
 
 // Sources returns the pipeline's source topics, sorted: those it names, and of the existing ones those that its patterns
-// match. A pattern never matches a retry or dead-letter topic, nor one of Kafka's own.
+// match. A pattern never matches a retry or dead-letter topic.
 func (p *Pipeline) Sources(existing []string) []string {
 	var sources []string
 	for _, topic := range p.Topics {
@@ -29,7 +29,8 @@ func (p *Pipeline) Sources(existing []string) []string {
 			continue
 		}
 		for _, name := range existing {
-			if re.MatchString(name) && !retrytopics.IsOurs(name) && name[0] != '_' {
+			_, _, own := p.Names().Match(name)
+			if re.MatchString(name) && !retrytopics.IsOurs(name) && !own {
 				sources = append(sources, name)
 			}
 		}

@@ -25,7 +25,7 @@ func (r *reader) section(keys []key, v *value, path string) {
 	if v != nil && v.kind == mapping {
 		for _, e := range v.entries {
 			if !slices.ContainsFunc(keys, func(k key) bool { return k.name == e.name }) && !(path == "" && strings.HasPrefix(e.name, "x-")) {
-				r.problem(e.at, r.unknown(e.name, path, keys))
+				r.tell(e.value, e.at, r.unknown(e.name, path, keys))
 			}
 		}
 	}
@@ -56,45 +56,60 @@ func (r *reader) key(k key, section *value, path string) {
 		r.setDefault(k)
 	case v.kind == null:
 		r.spoil(k, path)
-		r.problem(r.keyPlaces[path], fmt.Sprintf("%s has no value; write %s, or remove the key", short(path), r.write(k)))
+		r.tell(v, r.keyPlaces[path], fmt.Sprintf("%s has no value; write %s, or remove the key", short(path), r.write(k)))
 	default:
 		r.set(k, v, path)
 	}
 }
 
 func (r *reader) subsection(k key, v *value, path string) {
-	switch {
-	case v == nil && k.optional:
-	case v != nil && v.kind != mapping && v.kind != null:
-		r.problem(v.at, fmt.Sprintf("%s is %s; it holds the keys %s", short(path), v.kind, names(k.keys)))
-	default:
-		r.section(k.keys, v, path)
+	if v == nil && k.optional {
+		return
 	}
+	if v != nil && v.kind != mapping && v.kind != null {
+		r.bad[path] = true
+		r.tell(v, v.at, fmt.Sprintf("%s is %s; it holds the keys %s", short(path), v.kind, names(k.keys)))
+		v = nil
+	}
+	r.section(k.keys, v, path)
 }
 
 func (r *reader) list(k key, v *value, path string) {
+	k.elements.resize(0)
 	switch {
-	case v == nil || v.kind == null:
-		k.elements.resize(0)
+	case v == nil:
 		if k.need && !r.optional(path) {
 			r.missing(k, path)
 		}
 		return
-	case v.kind != list:
-		r.problem(v.at, fmt.Sprintf("%s is %s, not a list; begin each element with a dash: %s", short(path), v.kind, r.write(k)))
+	case v.kind == null || v.kind == list && len(v.items) == 0:
+		if k.need && !r.optional(path) {
+			r.bad[path] = true
+			r.tell(v, r.keyPlaces[path], fmt.Sprintf("%s is empty; add %s", short(path), r.write(k)))
+		}
 		return
-	case len(v.items) == 0 && k.need:
-		r.missing(k, path)
+	case v.kind != list:
+		r.bad[path] = true
+		r.tell(v, v.at, fmt.Sprintf("%s is %s, not a list; begin each element with a dash: %s", short(path), v.kind, r.write(k)))
+		return
 	}
 	k.elements.resize(len(v.items))
 	for i, item := range v.items {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		r.places[at], r.keyPlaces[at] = item.at, item.at
 		if item.kind != mapping {
-			r.problem(item.at, fmt.Sprintf("%s is %s; an element of %s holds the keys %s", short(at), item.kind, k.name, names(k.elements.any)))
-			continue
+			r.bad[at] = true
+			r.tell(item, item.at, fmt.Sprintf("an element of %s is %s; it holds the keys %s", k.name, item.kind, names(k.elements.any)))
+			item = nil
 		}
 		r.section(k.elements.keys(i), item, at)
+	}
+}
+
+// tell reports a mistake in a value, once: one that a pipeline got from defaults: is reported there.
+func (r *reader) tell(v *value, at Place, message string) {
+	if !v.inherited {
+		r.problem(at, message)
 	}
 }
 
@@ -103,9 +118,13 @@ func (r *reader) set(k key, v *value, path string) {
 	if k.secret {
 		r.hide(v)
 	}
+	if v.isBroken() {
+		r.spoil(k, path) // told already
+		return
+	}
 	if instead, later := k.later[v.text]; later && v.kind == scalar {
 		r.spoil(k, path)
-		r.problem(v.at, fmt.Sprintf("%s: %s is not in this version of Redeliver yet; write %s: %s", short(path), v.text, k.name, instead))
+		r.tell(v, v.at, fmt.Sprintf("%s: %s is not in this version of Redeliver yet; write %s: %s", short(path), v.text, k.name, instead))
 		return
 	}
 	wrong := k.read(v)
@@ -117,13 +136,10 @@ func (r *reader) set(k key, v *value, path string) {
 	}
 	r.spoil(k, path)
 	text := wrong.text
-	if k.secret {
-		text = "the value is wrong"
-	}
 	if !strings.Contains(text, "did you mean") {
 		text += fmt.Sprintf("; want %s: %s", k.want, r.write(k))
 	}
-	r.problem(wrong.at.at, short(path)+": "+text)
+	r.tell(v, wrong.at.at, short(path)+": "+text)
 }
 
 // spoil gives a key that could not be read its default, and keeps the rules from judging it.
@@ -154,9 +170,9 @@ func parsed(text string) *value {
 
 // missing reports a key that has to be there at the section that lacks it.
 func (r *reader) missing(k key, path string) {
-	r.bad[path] = true
-	if r.meant[path] {
-		return
+	above := path[:max(0, strings.LastIndexByte(path, '.'))]
+	if r.bad[path] = true; r.meant[path] || !r.sound(above) {
+		return // what is wrong is told already
 	}
 	// The section that lacks it is the nearest one that is in the file; what is between is shown around the example.
 	parent, inner := path[:max(0, strings.LastIndexByte(path, '.'))], r.write(k)
@@ -226,12 +242,12 @@ func (r *reader) unknown(name, path string, keys []key) string {
 	for i, k := range keys {
 		all[i] = k.name
 	}
+	if path == "defaults" && (name == "name" || name == "group") {
+		return text + ": each pipeline has its own"
+	}
 	if near := nearest(name, all); near != "" {
 		r.meant[join(path, near)] = true
 		return text + "; did you mean " + near + "?"
-	}
-	if path == "defaults" && (name == "name" || name == "group") {
-		return text + ": each pipeline has its own"
 	}
 	if homes := r.homes(name, path); len(homes) > 0 {
 		return text + "; it belongs under " + strings.Join(homes, " or ")
@@ -254,7 +270,7 @@ func (r *reader) homes(name, path string) []string {
 			home = "the top of the file"
 		case isLocal && inPipeline && local != "":
 			home = local[1:]
-		case isLocal && local == "":
+		case isLocal && inPipeline:
 			home = "the pipeline"
 		}
 		if !slices.Contains(homes, home) {

@@ -20,12 +20,13 @@ type resolver struct {
 	open   map[*yaml.Node]bool
 }
 
+// resolve returns the values of a document, nil after noting that there are too many.
 func (d *document) resolve(root *yaml.Node, lookup func(string) (string, bool)) *value {
 	r := &resolver{document: d, lookup: lookup, done: map[*yaml.Node]*value{}, sizes: map[*value]int{}, open: map[*yaml.Node]bool{}}
 	v := r.value(root)
 	if r.sizes[v] > most {
 		d.problem(v.at, fmt.Sprintf("the aliases (*name) of this file unfold to more than %d values", most))
-		return &value{kind: null, at: v.at}
+		return nil
 	}
 	return v
 }
@@ -83,7 +84,9 @@ func (r *resolver) node(n *yaml.Node, at Place) *value {
 	if n.Tag == "!!null" {
 		return &value{kind: null, at: at}
 	}
-	return &value{kind: scalar, text: r.interpolate(n), at: at}
+	before := len(r.problems)
+	text := r.interpolate(n)
+	return &value{kind: scalar, text: text, at: at, broken: len(r.problems) > before}
 }
 
 // mapping resolves a mapping and what it merges with <<. A key of its own is stronger than a merged one, an earlier

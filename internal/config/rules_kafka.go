@@ -28,7 +28,7 @@ func (r *reader) kafkaRules(k Kafka) {
 		r.wrong(path, "%s is empty; name this client, like redeliver", path)
 	}
 	r.tlsRules(k.TLS)
-	if r.given("kafka.sasl") {
+	if r.given("kafka.sasl") && r.sound("kafka.sasl") {
 		r.saslRules(k)
 	}
 }
@@ -98,7 +98,7 @@ func (r *reader) saslRules(k Kafka) {
 	case s.Password != "" && s.PasswordFile != "":
 		r.wrong("kafka.sasl.password_file", "kafka.sasl.password and password_file are both set; keep one of them")
 	case s.Password == "" && s.PasswordFile == "":
-		r.wrong("kafka.sasl", "kafka.sasl lacks a password; add password: \"${KAFKA_PASSWORD}\", or password_file: the file that holds it")
+		r.problem(r.keyPlace("kafka.sasl"), "kafka.sasl lacks a password; add password: \"${KAFKA_PASSWORD}\", or password_file: the file that holds it")
 	case s.PasswordFile != "":
 		if _, err := s.password(); err != nil {
 			r.wrong("kafka.sasl.password_file", "kafka.sasl.password_file: %v; name a readable file that holds the password", err)

@@ -189,10 +189,14 @@ func (r *reader) classifyRules(p *Pipeline, at string) {
 }
 
 func (r *reader) breakerRules(p *Pipeline, at string) {
-	b := p.Breaker
+	b := &p.Breaker
 	calls, minimum, classes := at+".breaker.window", at+".breaker.minimum_calls", at+".breaker.classes"
-	if r.sound(calls, minimum) && b.WindowCalls > 0 && b.MinimumCalls > b.WindowCalls {
-		r.wrong(calls, "breaker.window holds %d calls, fewer than minimum_calls, %s: the breaker would never open; raise window or lower minimum_calls", b.WindowCalls, r.shown(minimum, fmt.Sprint(b.MinimumCalls)))
+	switch {
+	case b.WindowCalls == 0 || b.MinimumCalls <= b.WindowCalls || !r.sound(calls, minimum):
+	case !r.given(minimum):
+		b.MinimumCalls = b.WindowCalls
+	default:
+		r.wrong(minimum, "breaker.minimum_calls, %d, is more than the %d calls that breaker.window holds: the breaker would never open; lower it or raise window", b.MinimumCalls, b.WindowCalls)
 	}
 	if !r.sound(classes) {
 		return

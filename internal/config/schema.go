@@ -70,6 +70,10 @@ func withVariables(s *jsonschema.Schema) *jsonschema.Schema {
 		return s
 	}
 	variable := &jsonschema.Schema{Type: "string", Pattern: `\$\{`}
+	if s.AnyOf != nil {
+		s.AnyOf = append(s.AnyOf, variable)
+		return s
+	}
 	return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{s, variable}}
 }
 

@@ -1,5 +1,7 @@
 package config
 
+import "slices"
+
 // kind is what a value of the file is.
 type kind uint8
 
@@ -24,6 +26,13 @@ type value struct {
 	entries   []entry // of a mapping, in the order of the file
 	at        Place
 	inherited bool // stands under defaults:
+	broken    bool // of a scalar: a variable in it could not be replaced, which is told
+}
+
+// isBroken says whether the value, or an element of it, is broken.
+func (v *value) isBroken() bool {
+	return v.broken || slices.ContainsFunc(v.items, (*value).isBroken) ||
+		slices.ContainsFunc(v.entries, func(e entry) bool { return e.value.isBroken() })
 }
 
 // entry is a key of a mapping and its value.

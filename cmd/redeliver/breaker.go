@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/redeliver/redeliver/internal/admin"
+)
+
+func newBreakerCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "breaker",
+		Short: "Show and force the circuit breakers of a running process",
+		Args:  noSuchCommand,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(
+		newBreakerListCommand(p),
+		newBreakerChangeCommand(p, "open", "Keep a breaker open, until close or auto",
+			"Keep a breaker open until `close` or `auto`: what depends on it pauses, and no record loses an attempt."),
+		newBreakerChangeCommand(p, "close", "Keep a breaker closed, until open or auto",
+			"Keep a breaker closed, whatever is measured, until `open` or `auto`: records that fail use up their attempts."),
+		newBreakerChangeCommand(p, "auto", "Let a breaker measure again",
+			"Let a breaker that was forced open or closed measure again. It begins closed."),
+	)
+	return cmd
+}
+
+func newBreakerListCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: "Show the breakers", Args: noArguments}
+	format, address := addOutput(cmd), addAdminFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		client, _, err := p.adminClient(*address)
+		if err != nil {
+			return err
+		}
+		breakers, err := client.Breakers(cmd.Context())
+		if err != nil {
+			return err
+		}
+		now := time.Now()
+		rows := newRows(p.out, *format,
+			column[admin.BreakerStatus]{title: "DEPENDENCY", cell: func(b admin.BreakerStatus) string { return b.Dependency }},
+			column[admin.BreakerStatus]{title: "STATE", cell: func(b admin.BreakerStatus) string { return b.State }},
+			column[admin.BreakerStatus]{title: "SINCE", cell: func(b admin.BreakerStatus) string { return span(now.Sub(b.Since)) }},
+			column[admin.BreakerStatus]{title: "CALLS", right: true, cell: func(b admin.BreakerStatus) string { return strconv.FormatUint(b.Calls, 10) }},
+			column[admin.BreakerStatus]{title: "FAILED", right: true, cell: func(b admin.BreakerStatus) string { return percent(b.FailureRate) }},
+			column[admin.BreakerStatus]{title: "SLOW", right: true, cell: func(b admin.BreakerStatus) string { return strconv.FormatUint(b.Slow, 10) }},
+			column[admin.BreakerStatus]{title: "PROBES", cell: func(b admin.BreakerStatus) string { return until(b.OpenUntil, now) }},
+			column[admin.BreakerStatus]{title: "OPENED", right: true, cell: func(b admin.BreakerStatus) string { return strconv.FormatUint(b.Opened, 10) }},
+		)
+		for _, b := range breakers {
+			if err := rows.add(b); err != nil {
+				return err
+			}
+		}
+		return rows.close()
+	}
+	return cmd
+}
+
+func newBreakerChangeCommand(p *program, action, short, long string) *cobra.Command {
+	cmd := &cobra.Command{Use: action + " NAME", Short: short, Long: long, Args: cobra.ExactArgs(1)}
+	format, address, change := addOutput(cmd), addAdminFlag(cmd), addChangeFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		client, _, err := p.adminClient(*address)
+		if err != nil {
+			return err
+		}
+		name := args[0]
+		check := func(ctx context.Context) (string, error) {
+			breakers, err := client.Breakers(ctx)
+			if err != nil {
+				return "", err
+			}
+			i := slices.IndexFunc(breakers, func(b admin.BreakerStatus) bool { return b.Dependency == name })
+			if i < 0 {
+				return "", fmt.Errorf("there is no breaker %q; the breakers are %s", name, strings.Join(dependencies(breakers), ", "))
+			}
+			return fmt.Sprintf("dry run: would %s breaker %s, which is %s", action, name, breakers[i].State), nil
+		}
+		do := func(ctx context.Context) (string, error) { return client.Breaker(ctx, name, action) }
+		return p.changeProcess(cmd.Context(), change, *format, "breaker "+action, name, "", check, do)
+	}
+	return cmd
+}
+
+func dependencies(breakers []admin.BreakerStatus) (names []string) {
+	for _, b := range breakers {
+		names = append(names, b.Dependency)
+	}
+	return names
+}
+
+// span is a duration as people read it: rounded to what matters.
+func span(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "-" + span(-d)
+	case d < 10*time.Second:
+		return d.Round(100 * time.Millisecond).String()
+	case d < time.Hour:
+		return d.Round(time.Second).String()
+	case d < 48*time.Hour:
+		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	}
+	return strconv.Itoa(int(d/(24*time.Hour))) + "d"
+}
+
+// until says when something is to be: "in 3s", "3s ago", or "-" for never.
+func until(at *time.Time, now time.Time) string {
+	switch {
+	case at == nil:
+		return "-"
+	case at.After(now):
+		return "in " + span(at.Sub(now))
+	}
+	return span(now.Sub(*at)) + " ago"
+}
+
+func percent(fraction float64) string { return strconv.FormatFloat(100*fraction, 'f', 0, 64) + "%" }

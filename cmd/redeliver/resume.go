@@ -1,0 +1,34 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+)
+
+func newResumeCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "resume [PIPELINE]",
+		Short: "Let a pipeline that is held go on",
+		Long: `Let a pipeline go on that an operator has paused, or that holds since too many records went to the dead letters without
+one success in between (see dlq.admission in the configuration). --admit N lets N more dead letters through before it may
+hold again; without it as many as at the start.`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: p.completePipelines,
+	}
+	format, address, change := addOutput(cmd), addAdminFlag(cmd), addChangeFlags(cmd)
+	admit := cmd.Flags().Int("admit", 0, "let so many dead letters, `N`, through before it may hold again")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if cmd.Flags().Changed("admit") && *admit < 1 {
+			return usagef("--admit is %d: give 1 or more", *admit)
+		}
+		client, name, err := p.adminPipeline(cmd.Context(), *address, args)
+		if err != nil {
+			return err
+		}
+		check := func(ctx context.Context) (string, error) { return checkPipelineThere(ctx, client, name, "resume") }
+		do := func(ctx context.Context) (string, error) { return client.Resume(ctx, name, *admit) }
+		return p.changeProcess(cmd.Context(), change, *format, "resume", name, "", check, do)
+	}
+	return cmd
+}

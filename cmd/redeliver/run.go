@@ -1,0 +1,312 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/spf13/cobra"
+
+	"github.com/redeliver/redeliver/breaker"
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/internal/admin"
+	"github.com/redeliver/redeliver/internal/config"
+	"github.com/redeliver/redeliver/internal/embedded"
+	"github.com/redeliver/redeliver/internal/telemetry"
+	"github.com/redeliver/redeliver/internal/webhook"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+func newRunCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run the pipelines of the configuration",
+		Long: `Run the pipelines of the configuration until SIGTERM or SIGINT. Then nothing more is started, calls in flight have the
+drain time to end, what is done is committed, and the consumer groups are left. A second signal leaves at once: what was
+not committed is handled again.
+
+A broker that cannot be reached is tried again for as long as it takes; /readyz says so meanwhile.
+
+--embedded brings a broker along, for development: one node, in this process, kept on disk (see embedded in the
+configuration). Source topics that are missing are made there.
+
+Exit status: 0 after a drain, 1 when it could not start, 2 for a wrong configuration.`,
+		Example: "  redeliver run\n  redeliver run -c other.yaml\n  redeliver run --embedded",
+		Args:    noArguments,
+	}
+	own := cmd.Flags().Bool("embedded", false, "bring a broker along, for development")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		load := p.load
+		if *own {
+			load = p.loadEmbedded
+		}
+		c, err := load()
+		if err != nil {
+			return err
+		}
+		s := &service{program: p, config: c, embedded: *own, log: newLogger(c.Log, p.err)}
+		return s.run(cmd.Context())
+	}
+	return cmd
+}
+
+// service is what `run` runs: the pipelines, their webhooks and breakers, and the admin server.
+type service struct {
+	program  *program
+	config   *config.Config
+	embedded bool
+	log      *slog.Logger
+
+	breakers  *breaker.Registry
+	webhooks  []*webhook.Webhook
+	pipelines []*supervised
+
+	waiting atomic.Pointer[string] // why no pipeline has started yet
+}
+
+const (
+	// embeddedPartitions is the number of partitions of source topics that the embedded broker makes.
+	embeddedPartitions = 6
+	// adminGrace is how long the admin server has to end its answers.
+	adminGrace = 2 * time.Second
+	// drainTold is how often a drain says what it still waits for.
+	drainTold = 5 * time.Second
+	// brokerSoon and brokerLate are the first and the longest pause between tries to reach a broker.
+	brokerSoon = time.Second
+	brokerLate = 15 * time.Second
+)
+
+// run starts everything, in an order in which what fails for good fails first, and ends it in the opposite order.
+func (s *service) run(ctx context.Context) (err error) {
+	if s.embedded {
+		stop, err := s.startBroker(ctx)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
+	s.breakers = breaker.NewRegistry()
+	defer s.breakers.Close()
+	if err := s.make(); err != nil {
+		return &exitError{status: exitUsage, err: err}
+	}
+	defer func() {
+		for _, w := range s.webhooks {
+			w.Close()
+		}
+	}()
+	if s.config.Admin.Listen != "" {
+		stop, err := s.startAdmin()
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
+	s.log.Info("redeliver runs", "config", s.config.File, "pipelines", strings.Join(pipelineNames(s.config), ","), "brokers", strings.Join(s.config.Kafka.Brokers, ","))
+	if s.awaitBroker(ctx) {
+		s.runPipelines(ctx)
+	}
+	s.log.Info("redeliver has stopped")
+	return nil
+}
+
+// startBroker starts the embedded broker and points the configuration at it.
+func (s *service) startBroker(ctx context.Context) (stop func(), err error) {
+	topics := make(map[string]int32)
+	for _, pipeline := range s.config.Pipelines {
+		for _, topic := range pipeline.Topics {
+			if _, pattern := config.Pattern(topic); !pattern {
+				topics[topic] = embeddedPartitions
+			}
+		}
+	}
+	broker, err := embedded.Start(ctx, embedded.Config{
+		Listen: s.config.Embedded.Listen, DataDir: s.config.Embedded.DataDir, Topics: topics, Log: s.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.config.Kafka = config.Kafka{Brokers: []string{broker.Addr()}, ClientID: s.config.Kafka.ClientID}
+	s.log.Info("the embedded broker listens: for development only, one node, in this process", "address", broker.Addr(), "data_dir", s.config.Embedded.DataDir)
+	return func() {
+		if err := broker.Close(); err != nil {
+			s.log.Error("the embedded broker could not write everything to disk", "error", err)
+		}
+	}, nil
+}
+
+// make makes the pipelines out of the configuration. Its errors are mistakes in the configuration.
+func (s *service) make() error {
+	configs, err := s.config.Consumers(s.handler)
+	if err != nil {
+		return err
+	}
+	for _, c := range configs {
+		c.Breakers, c.Logger = s.breakers, s.log
+		pipeline, err := supervise(c)
+		if err != nil {
+			return fmt.Errorf("%s: pipeline %s: %w", s.config.File, c.Name, err)
+		}
+		s.pipelines = append(s.pipelines, pipeline)
+	}
+	return nil
+}
+
+// handler makes the webhook of a pipeline.
+func (s *service) handler(p *config.Pipeline) (consumer.Handler, error) {
+	schedule, err := p.Policy().Compile()
+	if err != nil {
+		return nil, err
+	}
+	// What a step waits for comes after the attempt of the step before it; tries on the spot are no wait.
+	steps := slices.DeleteFunc(schedule.Timetable(classify.Transient), func(s retrytopics.Step) bool { return s.InPlace })
+	w, err := webhook.New(webhook.Config{
+		URL:         p.Handler.HTTP.URL,
+		Headers:     p.Handler.HTTP.Headers,
+		BatchMax:    p.Handler.HTTP.Batch.Max,
+		Concurrency: p.Concurrency,
+		PolicyDelay: func(attempt int) time.Duration {
+			if len(steps) < 2 {
+				return time.Second
+			}
+			return steps[min(max(attempt, 1), len(steps)-1)].Delay
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.webhooks = append(s.webhooks, w)
+	return w.Handler(), nil
+}
+
+// startAdmin starts metrics, health and control.
+func (s *service) startAdmin() (stop func(), err error) {
+	metrics := telemetry.NewRegistry(func() (all []telemetry.Source) {
+		for _, p := range s.pipelines {
+			all = append(all, p)
+		}
+		return all
+	})
+	server, err := admin.Start(admin.Config{
+		Listen:   s.config.Admin.Listen,
+		Insecure: s.config.Admin.Insecure,
+		Logger:   s.log,
+		Metrics: promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
+			MaxRequestsInFlight: 4, Timeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		}),
+		NotReady: func() string {
+			if why := s.waiting.Load(); why != nil {
+				return *why
+			}
+			return ""
+		},
+		Pipelines: func() (all []admin.Pipeline) {
+			for _, p := range s.pipelines {
+				all = append(all, p)
+			}
+			return all
+		},
+		Breakers: func() (all []admin.Breaker) {
+			for _, b := range s.breakers.All() {
+				all = append(all, b)
+			}
+			return all
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.log.Info("metrics, health and control listen", "address", "http://"+server.Addr())
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), adminGrace)
+		defer cancel()
+		if err := server.Close(ctx); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			s.log.Debug("the admin server was ended with answers under way", "error", err)
+		}
+	}, nil
+}
+
+// awaitBroker waits until a broker answers, for as long as it takes, and says what it waits for. It returns false when
+// ctx ended first. From then on the engine itself rides out a broker that goes away.
+func (s *service) awaitBroker(ctx context.Context) bool {
+	defer s.waiting.Store(nil)
+	for pause := brokerSoon; ; pause = min(2*pause, brokerLate) {
+		client, err := s.program.connect(ctx, s.config)
+		if err == nil {
+			client.Close()
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		why := err.Error()
+		s.waiting.Store(&why)
+		s.log.Warn("waiting for Kafka: "+why, "next_try_in", pause)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(pause):
+		}
+	}
+}
+
+// runPipelines runs the pipelines until ctx ends and they are drained.
+func (s *service) runPipelines(ctx context.Context) {
+	var running sync.WaitGroup
+	for _, p := range s.pipelines {
+		running.Go(func() { p.run(ctx) })
+	}
+	drained := make(chan struct{})
+	go func() {
+		running.Wait()
+		close(drained)
+	}()
+	<-ctx.Done()
+	s.tellDrain(drained)
+}
+
+// tellDrain says what the drain waits for until it is over.
+func (s *service) tellDrain(drained <-chan struct{}) {
+	began := time.Now()
+	var longest time.Duration
+	for _, p := range s.config.Pipelines {
+		longest = max(longest, p.Drain)
+	}
+	s.log.Info("draining: nothing more is started; a second signal leaves at once", "waiting_for", s.inFlight(), "at_most", longest)
+	tick := time.NewTicker(drainTold)
+	defer tick.Stop()
+	for {
+		select {
+		case <-drained:
+			s.log.Info("drained", "took", time.Since(began).Round(time.Millisecond))
+			return
+		case <-tick.C:
+			s.log.Info("still draining", "waiting_for", s.inFlight(), "since", time.Since(began).Round(time.Second))
+		}
+	}
+}
+
+// inFlight says for people what is under way: "3 handler calls (orders 2, clicks 1)".
+func (s *service) inFlight() string {
+	total := 0
+	var parts []string
+	for _, p := range s.pipelines {
+		if n := p.Stats().InFlight; n > 0 {
+			total += n
+			parts = append(parts, fmt.Sprintf("%s %d", p.Name(), n))
+		}
+	}
+	if total == 0 {
+		return "the last commits"
+	}
+	return fmt.Sprintf("%d handler %s (%s)", total, plural(total, "call"), strings.Join(parts, ", "))
+}

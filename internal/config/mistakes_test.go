@@ -1,0 +1,489 @@
+package config
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"math/big"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// mark stands in the text of a mistake where its message has to point; it is taken out before the text is read.
+const mark = "‸"
+
+// mistakeRow is one mistake that somebody can make.
+type mistakeRow struct {
+	key  string // of the table in keys.go, that it is about; "": of the file as a whole
+	text string // a file with one mistake, at the mark
+	want string // a part of the message: what would be right
+}
+
+// inPipeline is a good file but for the lines given, which stand in its one pipeline.
+func inPipeline(lines string) string {
+	return `kafka: {brokers: [localhost:9092]}
+pipelines:
+  - name: orders
+    topics: [orders]
+    handler: {http: {url: "http://127.0.0.1:9000/orders"}}
+    ` + strings.ReplaceAll(strings.TrimSpace(lines), "\n", "\n    ") + "\n"
+}
+
+// atTop is a good file but for the lines given, which stand beside its pipelines.
+func atTop(lines string) string {
+	if !strings.Contains(lines, "kafka") {
+		lines = "kafka: {brokers: [localhost:9092]}\n" + lines
+	}
+	return lines + `
+pipelines:
+  - name: orders
+    topics: [orders]
+    handler: {http: {url: "http://127.0.0.1:9000/orders"}}
+`
+}
+
+// mistakes has a row for every key and for every rule. They are in the order of the contract.
+var mistakes = []mistakeRow{
+	// the text itself
+	{"", mark + "", "the file is empty: it needs at least one pipeline; print an example with: redeliver config example"},
+	{"", mark + "# only a comment\n", "print an example with: redeliver config example"},
+	{"", mark + "---\n", "the file is empty"},
+	{"", mark + "just text\n", "the file is a plain value, not a section of keys; it holds the keys kafka, embedded"},
+	{"", mark + "- kafka\n- pipelines\n", "the file is a list, not a section"},
+	{"", mark + "\xff\xfek\x00", "the file is UTF-16; save it as UTF-8"},
+	{"", "kafka:\n  client_id: gr" + mark + "\xfcn\n", "no UTF-8 text from here on; save it as UTF-8"},
+	{"", "kafka: x" + mark + "\x00y\n", "a control character stands here; is this a YAML file?"},
+	{"", "kafka:\n" + mark + "\tbrokers: [a:1]\n", "indented with a tab: YAML wants spaces"},
+	{"", "kafka:\n  tls: " + mark + "{enabled: true\n", "the file ends before what begins here is complete"},
+	{"", "kafka: {brokers: [$" + mark + "{BROKER}]}\n", `inside [...] and {...} a variable needs quotes: "${NAME}"`},
+	{"", "kafka:\n  client_id: " + mark + "@home\n", "put a value that begins with @ in quotes"},
+	{"", "kafka:\n  client_id: " + mark + "`home`\n", "put a value that begins with ` in quotes"},
+	{"", "kafka:\n  client_id: a\n    tls" + mark + ": {}\n", `is the line indented too far, or does a value with ": " in it lack quotes?`},
+	{"", "kafka:\n  client_id: a\n " + mark + "tls: {}\n", "are the lines of one section indented alike?"},
+	{"", "kafka: " + mark + "*nothing\n", "define it with & before"},
+	{"", atTop("") + mark + "---\nkafka: {}\n", "a second YAML document begins here; write everything in one document"},
+	{"", atTop("") + "---\nkafka: " + mark + "@\n", "put a value that begins with @ in quotes"},
+	{"", atTop("log: {level: info}\n" + mark + "log: {format: text}"), `the key "log" stands here a second time, first in line 2; remove one`},
+	{"", atTop("x-a: 1\n? " + mark + "[x]\n: b"), "a key is a plain name, no list or section"},
+	{"", atTop("log: " + mark + "!env {level: info}"), "the tag !env means nothing here; remove it"},
+	{"", atTop("x-loop: " + mark + "&a [*a]"), "an anchor (&name) contains its own alias"},
+	{"", atTop("log:\n  <<: " + mark + "info"), "<< merges a section or a list of sections, like <<: *base"},
+	{"", atTop("log: {level: \"" + mark + "${NOT_SET}\"}"), "the environment variable NOT_SET is not set; set it, or give a default: ${NOT_SET:-default}"},
+	{"", atTop("kafka:\n  brokers: [localhost:9092]\n  client_id: a-" + mark + "${a b}"), `"a b" is no name of an environment variable; write ${NAME} or ${NAME:-default}, or $${ for a plain ${`},
+	{"", atTop("kafka:\n  brokers: [localhost:9092]\n  client_id: a-" + mark + "${ab"), "${ is not closed with }; for a plain ${ write $${"},
+	{"", mark + strings.Repeat("#", largest+1), "larger than 4 MiB; is it a configuration?"},
+	{"", bomb, "unfold to more than 100000 values"},
+	{"", atTop(mark + "kafak: {brokers: [a:1]}"), `the file has no key "kafak"; did you mean kafka?`},
+	{"", atTop(mark + "brokers: [a:1]"), `the file has no key "brokers"; it belongs under kafka`},
+	{"", atTop("kafka: {brokers: [a:1]}\n" + mark + "retry: {tiers: auto}"), `the file has no key "retry"; it belongs under pipelines[]`},
+	{"", inPipeline("kafka: {}")[:0] + inPipeline(mark+"kafka: {}"), `a pipeline has no key "kafka"; it belongs under the top of the file`},
+	{"", inPipeline(mark + "tiers: [1s]"), `a pipeline has no key "tiers"; it belongs under retry`},
+	{"", inPipeline("retry: {" + mark + "zzz: 1}"), `retry has no key "zzz"; its keys are tiers, strategy, max_retries`},
+	{"", inPipeline(mark + "drain:"), "drain has no value; write drain: 30s, or remove the key"},
+
+	// kafka
+	{"kafka", atTop("kafka: " + mark + "localhost:9092"), "kafka is a plain value; it holds the keys brokers, client_id, tls, sasl"},
+	{"kafka.brokers", mark + "log: {level: info}\npipelines: [{name: a, topics: [a], handler: {http: {url: \"http://h\"}}}]", "the file lacks kafka.brokers, a list of brokers, each host:port; add kafka: {brokers: [localhost:9092]}"},
+	{"kafka.brokers", atTop(mark + "kafka: {client_id: x}"), "kafka lacks brokers, a list of brokers, each host:port; add brokers: [localhost:9092]"},
+	{"kafka.brokers", atTop("kafka: {brokers: " + mark + "[]}"), "kafka.brokers is empty; name at least one broker: brokers: [localhost:9092]"},
+	{"kafka.brokers", atTop("kafka: {brokers: [" + mark + "localhost]}"), `"localhost" has no port; write localhost:9092`},
+	{"kafka.brokers", atTop("kafka: {brokers: [a:9092, " + mark + "'kafka://b:9092/']}"), `is a URL; write only host:port: b:9092`},
+	{"kafka.brokers", atTop("kafka: {brokers: [" + mark + "'a:http']}"), `has no port from 1 to 65535; write for example a:9092`},
+	{"kafka.brokers", atTop("kafka: {brokers: [" + mark + "'a:b:c']}"), `is no host:port; write for example localhost:9092`},
+	{"kafka.brokers", atTop("kafka: {brokers: [" + mark + "':9092']}"), `names no host; write for example localhost:9092`},
+	{"kafka.brokers", atTop("kafka: {brokers: " + mark + "{a: 1}}"), "a section of keys is no list; want a list of brokers, each host:port: brokers: [localhost:9092]"},
+	{"kafka.brokers", atTop("kafka: {brokers: [" + mark + "[a]]}"), "a list is no text in a list of texts"},
+	{"kafka.client_id", atTop("kafka: {brokers: [a:1], client_id: " + mark + "[x]}"), "a list is not text; want text: client_id: redeliver"},
+	{"kafka.client_id", atTop("kafka: {brokers: [a:1], client_id: " + mark + "''}"), "kafka.client_id is empty; name this client, like redeliver"},
+	{"kafka.tls", atTop("kafka: {brokers: [a:1], tls: " + mark + "true}"), "kafka.tls is a plain value; it holds the keys enabled, ca_file"},
+	{"kafka.tls.enabled", atTop("kafka: {brokers: [a:1], tls: {enabled: " + mark + "yes}}"), `"yes" is not true or false; did you mean true?`},
+	{"kafka.tls.ca_file", atTop("kafka: {brokers: [a:1], tls: {ca_file: " + mark + "ca.pem}}"), "kafka.tls.ca_file is set, but TLS is off; write enabled: true beside it, or remove it"},
+	{"kafka.tls.ca_file", atTop("kafka: {brokers: [a:1], tls: {enabled: true, ca_file: " + mark + "/does/not/exist.pem}}"), "/does/not/exist.pem: no such file or directory; name a readable PEM file of certificates"},
+	{"kafka.tls.ca_file", atTop("kafka: {brokers: [a:1], tls: {enabled: true, ca_file: " + mark + "'${DIR}/empty'}}"), "holds no PEM certificate; name a readable PEM file"},
+	{"kafka.tls.cert_file", atTop("kafka: {brokers: [a:1], tls: {enabled: true, cert_file: " + mark + "cert.pem}}"), "kafka.tls.cert_file goes with key_file; add key_file"},
+	{"kafka.tls.cert_file", atTop("kafka: {brokers: [a:1], tls: {enabled: true, cert_file: " + mark + "/no/cert.pem, key_file: /no/key.pem}}"), "/no/cert.pem: no such file or directory; name readable PEM files of a certificate and its own key"},
+	{"kafka.tls.key_file", atTop("kafka: {brokers: [a:1], tls: {enabled: true, key_file: " + mark + "key.pem}}"), "kafka.tls.key_file goes with cert_file; add cert_file"},
+	{"kafka.tls.key_file", atTop("kafka: {brokers: [a:1], tls: {enabled: true, cert_file: '${DIR}/cert.pem', key_file: " + mark + "'${DIR}/other.pem'}}"), "private key does not match public key; name readable PEM files of a certificate and its own key"},
+	{"kafka.tls.server_name", atTop("kafka: {brokers: [a:1], tls: {server_name: " + mark + "kafka.example}}"), "kafka.tls.server_name is set, but TLS is off"},
+	{"kafka.sasl", atTop("kafka: {brokers: [a:1], " + mark + "sasl: {username: u}}"), `kafka.sasl lacks a password; add password: "${KAFKA_PASSWORD}", or password_file`},
+	{"kafka.sasl.mechanism", atTop("kafka: {brokers: [a:1], sasl: {mechanism: " + mark + "SCRAM-SHA-511, username: u, password: p}}"), `"SCRAM-SHA-511" is unknown; did you mean scram-sha-512?`},
+	{"kafka.sasl.mechanism", atTop("kafka: {brokers: [a:1], sasl: {mechanism: " + mark + "oauthbearer, username: u, password: p}}"), "oauthbearer is not in this version of Redeliver yet; write mechanism: scram-sha-512, scram-sha-256 or plain"},
+	{"kafka.sasl.username", atTop("kafka: {brokers: [a:1], " + mark + "sasl: {password: p}}"), "kafka.sasl lacks username, text; add username: redeliver"},
+	{"kafka.sasl.username", atTop("kafka: {brokers: [a:1], sasl: {username: " + mark + "'', password: p}}"), "kafka.sasl.username is empty; name the user"},
+	{"kafka.sasl.password", atTop("kafka: {brokers: [a:1], sasl: {username: u, password: " + mark + "[p]}}"), `kafka.sasl.password: a list is not text; want text: password: "${KAFKA_PASSWORD}"`},
+	{"kafka.sasl.password_file", atTop("kafka: {brokers: [a:1], sasl: {username: u, password: p, password_file: " + mark + "f}}"), "kafka.sasl.password and password_file are both set; keep one of them"},
+	{"kafka.sasl.password_file", atTop("kafka: {brokers: [a:1], sasl: {username: u, password_file: " + mark + "/does/not/exist}}"), "/does/not/exist: no such file or directory; name a readable file that holds the password"},
+	{"kafka.sasl.password_file", atTop("kafka: {brokers: [a:1], sasl: {username: u, password_file: " + mark + "'${DIR}/empty'}}"), "is empty; name a readable file"},
+
+	// embedded, topics, admin, log
+	{"embedded", atTop("embedded: " + mark + "true"), "embedded is a plain value; it holds the keys listen, data_dir"},
+	{"embedded.listen", atTop("embedded: {listen: " + mark + "'0.0.0.0:9092'}"), "can be reached from other machines, and the embedded broker asks nobody who they are; listen on the loopback: 127.0.0.1:9092"},
+	{"embedded.listen", atTop("embedded: {listen: " + mark + "'9092'}"), "is no host:port; write host:port, like 127.0.0.1:9092"},
+	{"embedded.data_dir", atTop("embedded: {data_dir: " + mark + "''}"), "embedded.data_dir is empty; name a directory, like .redeliver"},
+	{"topics", atTop("topics: " + mark + "[orders]"), "topics is a list; it holds the keys create, replication_factor"},
+	{"topics.create", atTop("topics: {create: " + mark + "maybe}"), `"maybe" is not true or false; want true or false: create: true`},
+	{"topics.create", atTop("topics: {create: " + mark + "off}"), "did you mean false?"},
+	{"topics.replication_factor", atTop("topics: {replication_factor: " + mark + "0}"), "0 replicas cannot be; write -1, for the broker's default, or a number from 1"},
+	{"topics.replication_factor", atTop("topics: {replication_factor: " + mark + "three}"), `"three" is no whole number; want -1, for the broker's default, or a number of replicas from 1: replication_factor: 3`},
+	{"admin", atTop("admin: " + mark + "127.0.0.1:8080"), "admin is a plain value; it holds the keys listen, insecure"},
+	{"admin.listen", atTop("admin: {listen: " + mark + "':8080'}"), "whoever reaches it can pause pipelines and skip records; listen on 127.0.0.1, or write insecure: true beside it"},
+	{"admin.listen", atTop("admin: {listen: " + mark + "'localhost:99999'}"), "has no port from 0 to 65535; write host:port, like 127.0.0.1:8080"},
+	{"admin.listen", atTop("embedded: {listen: 127.0.0.1:9000}\nadmin: {listen: " + mark + "'127.0.0.1:9000'}"), "admin.listen and embedded.listen are both 127.0.0.1:9000; choose another port for one"},
+	{"embedded.listen", atTop("embedded: {listen: " + mark + "''}"), "the address is empty; write host:port"},
+	{"admin.insecure", atTop("admin: {insecure: " + mark + "1}"), `"1" is not true or false; did you mean true?`},
+	{"log", atTop("log: " + mark + "debug"), "log is a plain value; it holds the keys level, format"},
+	{"log.level", atTop("log: {level: " + mark + "warning}"), `"warning" is unknown; did you mean warn?`},
+	{"log.format", atTop("log: {format: " + mark + "xml}"), `"xml" is unknown; want one of text, json: format: text`},
+
+	// defaults and pipelines
+	{"defaults", atTop("defaults: " + mark + "[]"), "defaults is a list; it holds the keys group_protocol, instance_id"},
+	{"defaults", atTop("defaults: {" + mark + "group: x}"), `defaults has no key "group": each pipeline has its own`},
+	{"defaults", atTop("defaults: {retry: {" + mark + "teirs: [1s]}}"), `defaults.retry has no key "teirs"; did you mean tiers?`},
+	{"defaults", atTop("defaults: {drain: " + mark + "5m}"), "drain, 5m, is not shorter than rebalance_timeout"},
+	{"pipelines", mark + "kafka: {brokers: [a:1]}\n", "the file lacks pipelines, a list of sections; add pipelines:"},
+	{"pipelines", "kafka: {brokers: [a:1]}\n" + mark + "pipelines: []\n", "pipelines is empty; add pipelines:"},
+	{"pipelines", "kafka: {brokers: [a:1]}\npipelines:\n  " + mark + "orders: {topics: [orders]}\n", "pipelines is a section of keys, not a list; begin each element with a dash"},
+	{"pipelines", "kafka: {brokers: [a:1]}\npipelines:\n  - " + mark + "orders\n", "an element of pipelines is a plain value; it holds the keys name, group"},
+	{"pipelines[].name", "kafka: {brokers: [a:1]}\npipelines:\n  - " + mark + "topics: [orders]\n    handler: {http: {url: \"http://h\"}}\n", "this pipeline lacks name, letters, digits and '-'; add name: orders"},
+	{"pipelines[].name", inPipeline("drain: 30s\n")[:0] + strings.Replace(inPipeline("drain: 30s"), "name: orders", "name: "+mark+"my orders", 1), `"my orders" has other characters than letters, digits and '-'; write for example my-orders`},
+	{"pipelines[].name", inPipeline("drain: 30s\n") + "  - name: " + mark + "orders\n    group: other\n    topics: [other]\n    handler: {http: {url: \"http://h\"}}\n", "orders is the name of the pipeline in line 3 too; names are unique"},
+	{"pipelines[].group", inPipeline("group: " + mark + "''"), "group is empty; name the consumer group, or remove the key: then it is the pipeline's name"},
+	{"pipelines[].group", inPipeline("group: " + mark + strings.Repeat("g", 250)), "group is longer than 249 characters"},
+	{"pipelines[].group", inPipeline("group: one") + "  - name: other\n    group: " + mark + "one\n    topics: [other]\n    handler: {http: {url: \"http://h\"}}\n", "one is the group of pipeline orders too; two pipelines of one group would take each other's partitions: give one another group"},
+	{"pipelines[].group_protocol", inPipeline("group_protocol: " + mark + "consumer"), "consumer is not in this version of Redeliver yet; write group_protocol: classic"},
+	{"pipelines[].instance_id", inPipeline("instance_id: " + mark + "{a: b}"), "a section of keys is not text; want text: instance_id: orders-1"},
+	{"pipelines[].id_namespace", inPipeline("id_namespace: " + mark + "'a/b'"), "id_namespace:"},
+	{"pipelines[].topics", strings.Replace(strings.Replace(inPipeline("drain: 30s"), "    topics: [orders]\n", "", 1), "name: orders", mark+"name: orders", 1), "this pipeline lacks topics, a list of topic names, or of /regular expressions/ between slashes; add topics: [orders]"},
+	{"pipelines[].topics", strings.Replace(inPipeline("drain: 30s"), "[orders]", mark+"[]", 1), "topics is empty; name at least one: topics: [orders]"},
+	{"pipelines[].topics", strings.Replace(inPipeline("drain: 30s"), "[orders]", mark+"orders", 1), "a plain value is no list; want a list of topic names"},
+	{"pipelines[].topics", strings.Replace(inPipeline("drain: 30s"), "[orders]", "[orders, "+mark+"'a*']", 1), `"a*" is no legal topic name`},
+	{"pipelines[].topics", strings.Replace(inPipeline("drain: 30s"), "[orders]", "[orders, "+mark+"orders]", 1), "orders stands here a second time; remove one"},
+	{"pipelines[].topics", strings.Replace(inPipeline("drain: 30s"), "[orders]", "["+mark+"orders.orders.retry-10s]", 1), "looks like a retry or dead-letter topic, which no pipeline reads as a source"},
+	{"pipelines[].topics", strings.Replace(inPipeline("drain: 30s"), "[orders]", "["+mark+"'/or(ders/']", 1), "/or(ders/ is no regular expression: missing closing )"},
+	{"pipelines[].topics", strings.Replace(inPipeline("drain: 30s"), "[orders]", "["+mark+"'//']", 1), "// matches no topic; write a regular expression between the slashes"},
+	{"pipelines[].start", inPipeline("start: " + mark + "lastest"), `"lastest" is unknown; did you mean latest?; want earliest, latest, or a time like 2026-01-31T00:00:00Z`},
+	{"pipelines[].start", inPipeline("start: " + mark + "2026-01-31"), "has no time of day and zone; did you mean 2026-01-31T00:00:00Z?"},
+	{"pipelines[].start", inPipeline("start: " + mark + "now-1h"), "is no place to start; want earliest, latest, or a time"},
+	{"pipelines[].ordering", inPipeline("ordering: " + mark + "keys"), `"keys" is unknown; did you mean key?`},
+	{"pipelines[].concurrency", inPipeline("concurrency: " + mark + "0"), "0 is out of range; want a whole number from 1 to 100000: concurrency: 64"},
+	{"pipelines[].concurrency", inPipeline("concurrency: " + mark + "many"), `"many" is no whole number; want a whole number from 1 to 100000: concurrency: 64`},
+	{"pipelines[].shares", inPipeline("shares: " + mark + "0.5"), "shares is a plain value; it holds the keys fresh, retries"},
+	{"pipelines[].shares.fresh", inPipeline("shares: {fresh: " + mark + "0, retries: 1}"), "0 is out of range; want a number above 0, up to 1: fresh: 0.5"},
+	{"pipelines[].shares.retries", inPipeline("shares: {retries: " + mark + "50%}"), `"50%" is no number; did you mean 0.5?`},
+	{"pipelines[].window", inPipeline("window: " + mark + "10000"), "window is a plain value; it holds the keys records, bytes"},
+	{"pipelines[].window.records", inPipeline("window: {records: " + mark + "10}"), "window.records, 10, is less than concurrency, 64 (the default): not all handler slots could be used; raise window.records or lower concurrency"},
+	{"pipelines[].window.records", inPipeline("window: {records: " + mark + "10k}"), `"10k" is no whole number`},
+	{"pipelines[].window.bytes", inPipeline("window: {bytes: " + mark + "64MB}"), `"64MB" is no size; did you mean 64MiB?`},
+	{"pipelines[].window.bytes", inPipeline("window: {bytes: " + mark + "lots}"), `"lots" is no size; its units are B, KiB, MiB, GiB; want a size from 1MiB`},
+	{"pipelines[].window.bytes", inPipeline("window: {bytes: " + mark + "1KiB}"), "1KiB is out of range; want a size from 1MiB"},
+	{"pipelines[].delivery", inPipeline("delivery: " + mark + "exactly_once_routing"), "exactly_once_routing is not in this version of Redeliver yet; write delivery: at_least_once"},
+	{"pipelines[].drain", inPipeline("drain: " + mark + "20s"), "handler.timeout, 25s (the default), is not shorter than drain, 20s: a call could outlive the drain and be repeated elsewhere; want handler.timeout < drain < rebalance_timeout"},
+	{"pipelines[].drain", inPipeline("drain: " + mark + "30"), `"30" has no unit; did you mean 30s?`},
+	{"pipelines[].session_timeout", inPipeline("session_timeout: " + mark + "1s"), "1s is out of range; want a duration from 6s to 30m"},
+	{"pipelines[].rebalance_timeout", inPipeline("rebalance_timeout: " + mark + "29s"), "drain, 30s (the default), is not shorter than rebalance_timeout, 29s: the group would go on without this member while it drains"},
+	{"pipelines[].on_data_loss", inPipeline("on_data_loss: " + mark + "ignore"), `"ignore" is unknown; want one of hold, skip: on_data_loss: hold`},
+	{"pipelines[].header_limit", inPipeline("header_limit: " + mark + "1KiB"), "1KiB is out of range; want a size from 2KiB"},
+
+	// handler
+	{"pipelines[].handler", strings.Replace(inPipeline("drain: 30s"), `{http: {url: "http://127.0.0.1:9000/orders"}}`, mark+"http", 1), "handler is a plain value; it holds the keys timeout, http"},
+	{"pipelines[].handler.timeout", strings.Replace(inPipeline("drain: 31s"), "{http:", "{timeout: "+mark+"31s, http:", 1), "handler.timeout, 31s, is not shorter than drain, 31s"},
+	{"pipelines[].handler.timeout", strings.Replace(inPipeline("drain: 31s"), "{http:", "{timeout: "+mark+"soon, http:", 1), `"soon" is no duration; its units are d, h, m, s, ms; want a duration from 1ms to 1d: timeout: 25s`},
+	{"pipelines[].handler.timeout", strings.Replace(inPipeline("drain: 31s"), "{http:", "{timeout: "+mark+"10 s, http:", 1), `"10 s" is no duration; did you mean 10s?`},
+	{"pipelines[].handler.http", strings.Replace(inPipeline("drain: 30s"), `{url: "http://127.0.0.1:9000/orders"}`, mark+"\"http://h\"", 1), "handler.http is a plain value; it holds the keys url, headers, batch"},
+	{"pipelines[].handler.http.url", strings.Replace(inPipeline("drain: 30s"), `{url: "http://127.0.0.1:9000/orders"}`, "{url: "+mark+"127.0.0.1:9000}", 1), "handler.http.url"},
+	{"pipelines[].handler.http.url", strings.Replace(inPipeline("drain: 30s"), `"http://127.0.0.1:9000/orders"`, mark+"ftp://h/x", 1), "it must begin with http:// or https:// and name a host"},
+	{"pipelines[].handler.http.url", "kafka: {brokers: [a:1]}\npipelines:\n  - " + mark + "name: orders\n    topics: [orders]\n", `this pipeline lacks handler.http.url, an http or https URL; add handler: {http: {url: "http://127.0.0.1:9000/orders"}}`},
+	{"pipelines[].handler.http.headers", strings.Replace(inPipeline("drain: 30s"), "{url:", "{headers: {a: b, "+mark+"Content-Length: 5}, url:", 1), "Content-Length is set by HTTP itself: leave it out"},
+	{"pipelines[].handler.http.headers", strings.Replace(inPipeline("drain: 30s"), "{url:", "{headers: {"+mark+"Redeliver-Id: x}, url:", 1), "Redeliver-Id is set by Redeliver from the record: choose another name"},
+	{"pipelines[].handler.http.headers", strings.Replace(inPipeline("drain: 30s"), "{url:", "{headers: {"+mark+"'a b': x}, url:", 1), "no legal name of an HTTP header"},
+	{"pipelines[].handler.http.headers", strings.Replace(inPipeline("drain: 30s"), "{url:", "{headers: "+mark+"[a], url:", 1), "want a section of names and texts: headers: {Authorization"},
+	{"pipelines[].handler.http.headers", strings.Replace(inPipeline("drain: 30s"), "{url:", "{headers: {a: "+mark+"[b]}, url:", 1), "want a section of names and texts"},
+	{"pipelines[].handler.http.batch", strings.Replace(inPipeline("drain: 30s"), "{url:", "{batch: "+mark+"100, url:", 1), "handler.http.batch is a plain value; it holds the keys max"},
+	{"pipelines[].handler.http.batch.max", strings.Replace(inPipeline("drain: 30s"), "{url:", "{batch: {max: "+mark+"0}, url:", 1), "0 is out of range; want a whole number from 1 to 10000: max: 1"},
+	{"pipelines[].handler.http.batch.max", strings.Replace(inPipeline("window: {records: 100}"), "{url:", "{batch: {max: "+mark+"200}, url:", 1), "handler.http.batch.max, 200, is more than window.records, 100: such a batch could never be full"},
+
+	// retry
+	{"pipelines[].retry", inPipeline("retry: " + mark + "5"), "retry is a plain value; it holds the keys tiers, strategy"},
+	{"pipelines[].retry.strategy", inPipeline("retry: {strategy: " + mark + "exponental}"), `"exponental" is unknown; did you mean exponential?`},
+	{"pipelines[].retry.strategy", inPipeline("retry: {strategy: " + mark + "custom}"), "custom is not in this version of Redeliver yet; write strategy: tiered, exponential, linear, fixed or immediate, or write the strategy in Go with the library"},
+	{"pipelines[].retry.tiers", inPipeline("retry: {tiers: [10s, " + mark + "1s]}"), "tiers ascend: 1s comes after 10s"},
+	{"pipelines[].retry.tiers", inPipeline("retry: {tiers: [1s, " + mark + "1s]}"), "tiers ascend: 1s comes after 1s"},
+	{"pipelines[].retry.tiers", inPipeline("retry: {tiers: [" + mark + "-1s, 1s]}"), "is no tier: want a whole number of milliseconds, at least 1ms"},
+	{"pipelines[].retry.tiers", inPipeline("retry: {tiers: [1s, " + mark + "10]}"), `"10" has no unit; did you mean 10s?`},
+	{"pipelines[].retry.tiers", inPipeline("retry: {tiers: [1s, " + mark + "[10s]]}"), "a list is no duration; want a list of ascending durations, or auto: tiers: [1s, 10s, 60s]"},
+	{"pipelines[].retry.tiers", inPipeline("retry: {tiers: " + mark + "[]}"), "the list is empty; want a list of ascending durations, or auto"},
+	{"pipelines[].retry.tiers", inPipeline("retry: {tiers: " + mark + "1s}"), `"1s" is neither a list nor auto; want`},
+	{"pipelines[].retry.tiers", inPipeline("retry: {tiers: " + mark + "{a: 1s}}"), "a section of keys is no list of durations"},
+	{"pipelines[].retry.tiers", inPipeline("retry: {tiers: " + mark + "auto}"), "auto makes tiers of a strategy's delays, and the delays of tiered are the tiers; name them: [1s, 10s, 60s], or choose strategy: exponential"},
+	{"pipelines[].retry.tiers", inPipeline("retry: {strategy: linear, tiers: " + mark + "auto, max_retries: 50, max_delay: 1h}"), "auto would make 50 tiers, at most 32"},
+	{"pipelines[].retry.max_retries", inPipeline("retry: {max_retries: " + mark + "-1}"), "-1 is out of range; want a whole number from 0 to 1000: max_retries: 3"},
+	{"pipelines[].retry.initial_delay", inPipeline("retry: {initial_delay: " + mark + "2s}"), "retry.initial_delay does not apply to the strategy tiered (the default): its delays are the tiers; remove it, or choose strategy: exponential or linear or fixed"},
+	{"pipelines[].retry.initial_delay", inPipeline("retry: {strategy: fixed, initial_delay: " + mark + "5m}"), "above max_delay"},
+	{"pipelines[].retry.multiplier", inPipeline("retry: {strategy: fixed, multiplier: " + mark + "2}"), "retry.multiplier does not apply to the strategy fixed: its delay does not grow; remove it, or choose strategy: exponential"},
+	{"pipelines[].retry.multiplier", inPipeline("retry: {strategy: exponential, multiplier: " + mark + "0.5}"), "0.5 is out of range; want a number from 1 to 1000: multiplier: 3"},
+	{"pipelines[].retry.backoff_factor", inPipeline("retry: {strategy: exponential, backoff_factor: " + mark + "2}"), "retry.backoff_factor does not apply to the strategy exponential: it grows by multiplier; remove it, or choose strategy: linear"},
+	{"pipelines[].retry.backoff_factor", inPipeline("retry: {strategy: linear, backoff_factor: " + mark + "lots}"), `"lots" is no number; want a number above 0, up to 1000: backoff_factor: 1.5`},
+	{"pipelines[].retry.min_delay", inPipeline("retry: {strategy: immediate, min_delay: " + mark + "1s}"), "retry.min_delay does not apply to the strategy immediate: it has no delay"},
+	{"pipelines[].retry.min_delay", inPipeline("retry: {strategy: linear, min_delay: " + mark + "10s, max_delay: 5s}"), "10s is above max_delay, 5s"},
+	{"pipelines[].retry.max_delay", inPipeline("retry: {max_delay: " + mark + "5s}"), "5s is below the longest tier, 60s"},
+	{"pipelines[].retry.max_delay", inPipeline("retry: {strategy: fixed, max_delay: " + mark + "60d}"), "60d is out of range; want a duration from 1ms to 30d: max_delay: 60s"},
+	{"pipelines[].retry.jitter", inPipeline("retry: {jitter: " + mark + "25%}"), "want true or false: jitter: true"},
+	{"pipelines[].retry.total_timeout", inPipeline("retry: {total_timeout: " + mark + "never}"), `"never" is no duration; its units are d, h, m, s, ms; want a duration from 0s to 3650d: total_timeout: 1h`},
+	{"pipelines[].retry.in_place", inPipeline("retry: {in_place: " + mark + "3}"), "retry.in_place is a plain value; it holds the keys max, delay"},
+	{"pipelines[].retry.in_place.max", inPipeline("retry: {in_place: {max: " + mark + "11}}"), "11 is out of range; want a whole number from 0 to 10"},
+	{"pipelines[].retry.in_place.max", inPipeline("retry: {max_retries: 0, in_place: {max: " + mark + "2}}"), "tries on the spot are retries, and max_retries allows none"},
+	{"pipelines[].retry.in_place.delay", inPipeline("retry: {in_place: {max: 2, delay: " + mark + "2m}}"), "2m is out of range; want a duration from 1ms to 60s: delay: 50ms"},
+	{"pipelines[].retry.hold_key", inPipeline("retry: {hold_key: " + mark + "true}"), "true is not in this version of Redeliver yet; write hold_key: false"},
+	{"pipelines[].retry.on_dead_letter", inPipeline("retry: {on_dead_letter: " + mark + "hold}"), "hold is not in this version of Redeliver yet; write on_dead_letter: release"},
+	{"pipelines[].retry.topic", inPipeline("retry: {topic: " + mark + "'{group}.retry'}"), "{delay}"},
+	{"pipelines[].retry.topic", inPipeline("retry: {topic: " + mark + "''}"), "retry.topic is empty; write a template like {group}.{topic}.dlq, or remove the key"},
+	{"pipelines[].retry.topic", strings.Replace(inPipeline("retry: {topic: "+mark+"'{group}.retry-{delay}'}"), "[orders]", "[orders, clicks]", 1), "{topic}"},
+	{"pipelines[].retry.overrides", inPipeline("retry: {overrides: " + mark + "{class: network}}"), "retry.overrides is a section of keys, not a list; begin each element with a dash"},
+	{"pipelines[].retry.overrides", inPipeline("retry: {overrides: [" + mark + "{max_retries: 2}]}"), "matches nothing by itself: set class, status or topic"},
+	{"pipelines[].retry.overrides", inPipeline("retry: {overrides: [{class: network}, " + mark + "{class: network}]}"), "never applies: overrides[0] matches the same (network) and comes first"},
+	{"pipelines[].retry.overrides[].class", inPipeline("retry: {overrides: [{class: " + mark + "rate-limit}]}"), `"rate-limit" is unknown; did you mean rate_limited?`},
+	{"pipelines[].retry.overrides[].status", inPipeline("retry: {overrides: [{status: " + mark + "42}]}"), "42 is out of range; want a whole number from 100 to 599: status: 429"},
+	{"pipelines[].retry.overrides[].topic", inPipeline("retry: {overrides: [{topic: " + mark + "order}]}"), `the pipeline does not read the topic "order"; did you mean orders?`},
+	{"pipelines[].retry.overrides[].topic", inPipeline("retry: {overrides: [{topic: " + mark + "payments}]}"), `its topics are orders`},
+	{"pipelines[].retry.overrides[].strategy", inPipeline("retry: {overrides: [{class: network, strategy: " + mark + "random}]}"), `"random" is unknown; want one of tiered, exponential, linear, fixed, immediate`},
+	{"pipelines[].retry.overrides[].max_retries", inPipeline("retry: {overrides: [{class: network, max_retries: " + mark + "5000}]}"), "5000 is out of range; want a whole number from 0 to 1000"},
+	{"pipelines[].retry.overrides[].initial_delay", inPipeline("retry: {overrides: [{class: network, initial_delay: " + mark + "1s}]}"), "retry.overrides[0].initial_delay does not apply to the strategy tiered (the pipeline's): its delays are the tiers; remove it, or choose strategy: exponential or linear or fixed"},
+	{"pipelines[].retry.overrides[].initial_delay", inPipeline("retry: {overrides: [{class: network, strategy: fixed, initial_delay: " + mark + "2m}]}"), "2m is above max_delay, 60s"},
+	{"pipelines[].retry.overrides[].multiplier", inPipeline("retry: {overrides: [{class: network, strategy: linear, multiplier: " + mark + "3}]}"), "does not apply to the strategy linear: it grows by backoff_factor"},
+	{"pipelines[].retry.overrides[].backoff_factor", inPipeline("retry: {overrides: [{class: network, strategy: immediate, backoff_factor: " + mark + "3}]}"), "does not apply to the strategy immediate: it has no delay"},
+	{"pipelines[].retry.overrides[].min_delay", inPipeline("retry: {overrides: [{class: network, strategy: linear, min_delay: " + mark + "2m}]}"), "2m is above max_delay, 60s"},
+	{"pipelines[].retry.overrides[].max_delay", inPipeline("retry: {overrides: [{class: network, max_delay: " + mark + "1}]}"), `"1" has no unit; did you mean 1s?`},
+	{"pipelines[].retry.overrides[].jitter", inPipeline("retry: {jitter: false, overrides: [{class: network, jitter: " + mark + "true}]}"), "cannot turn on what retry.jitter turns off for the whole pipeline; remove jitter: false there, and write it in the overrides that want none"},
+
+	// classify
+	{"pipelines[].classify", inPipeline("classify: " + mark + "[]"), "classify is a list; it holds the keys rules"},
+	{"pipelines[].classify.rules", inPipeline("classify: {rules: " + mark + "network}"), "classify.rules is a plain value, not a list; begin each element with a dash"},
+	{"pipelines[].classify.rules", inPipeline("classify: {rules: [" + mark + "{class: network}]}"), "classify.rules[0] matches nothing; add match: a regular expression over the error's text, or status: an HTTP status"},
+	{"pipelines[].classify.rules[].match", inPipeline("classify: {rules: [{match: " + mark + "'a(b', class: network}]}"), "classify.rules[0].match is no regular expression: missing closing )"},
+	{"pipelines[].classify.rules[].match", inPipeline("classify: {rules: [{match: " + mark + "x, status: 409, class: network}]}"), "classify.rules[0] has both match and status; write two rules"},
+	{"pipelines[].classify.rules[].status", inPipeline("classify: {rules: [{status: " + mark + "5xx, class: network}]}"), `"5xx" is no whole number; want a whole number from 100 to 599: status: 409`},
+	{"pipelines[].classify.rules[].class", inPipeline("classify: {rules: [{match: x, class: " + mark + "netwrok}]}"), `"netwrok" is unknown; did you mean network?`},
+	{"pipelines[].classify.rules[].class", inPipeline("classify: {rules: [" + mark + "{match: x}]}"), "classify.rules[0] lacks class, one of transient, rate_limited, network"},
+
+	// breaker
+	{"pipelines[].breaker", inPipeline("breaker: " + mark + "false"), "breaker is a plain value; it holds the keys enabled, dependency"},
+	{"pipelines[].breaker.enabled", inPipeline("breaker: {enabled: " + mark + "on}"), "did you mean true?"},
+	{"pipelines[].breaker.dependency", inPipeline("breaker: {dependency: " + mark + "''}"), "breaker.dependency is empty; name what the handler calls, or remove the key"},
+	{"pipelines[].breaker.dependency", inPipeline("breaker: {dependency: api}") + "  - name: other\n    topics: [other]\n    handler: {http: {url: \"http://h\"}}\n    breaker: {dependency: api, open_for: " + mark + "5s}\n", "breaker.open_for is 5s here and 30s in pipeline orders, and both share the breaker of api; write the same in both, or in defaults:"},
+	{"pipelines[].breaker.scope", inPipeline("breaker: {scope: " + mark + "fleet}"), "fleet is not in this version of Redeliver yet; write scope: process"},
+	{"pipelines[].breaker.window", inPipeline("breaker: {window: " + mark + "1ms}"), "1ms is out of range; want a duration from 100ms to 1d, or a number of calls from 1 to 1000000: window: 30s"},
+	{"pipelines[].breaker.window", inPipeline("breaker: {window: " + mark + "0}"), "0 calls are out of range"},
+	{"pipelines[].breaker.window", inPipeline("breaker: {window: " + mark + "long}"), `"long" is no duration`},
+	{"pipelines[].breaker.minimum_calls", inPipeline("breaker: {window: 10, minimum_calls: " + mark + "20}"), "breaker.minimum_calls, 20, is more than the 10 calls that breaker.window holds: the breaker would never open; lower it or raise window"},
+	{"pipelines[].breaker.failures", inPipeline("breaker: {failures: " + mark + "-1}"), "-1 is out of range; want a whole number from 0"},
+	{"pipelines[].breaker.failure_rate", inPipeline("breaker: {failure_rate: " + mark + "1.5}"), "1.5 is out of range; want a number above 0, up to 1: failure_rate: 0.5"},
+	{"pipelines[].breaker.slow_call", inPipeline("breaker: {slow_call: " + mark + "5}"), `"5" has no unit; did you mean 5s?`},
+	{"pipelines[].breaker.slow_rate", inPipeline("breaker: {slow_rate: " + mark + "100%}"), "did you mean 1?"},
+	{"pipelines[].breaker.open_for", inPipeline("breaker: {open_for: " + mark + "0s}"), "0s is out of range; want a duration from 10ms to 1d: open_for: 30s"},
+	{"pipelines[].breaker.half_open_calls", inPipeline("breaker: {half_open_calls: " + mark + "0}"), "0 is out of range; want a whole number from 1 to 10000: half_open_calls: 3"},
+	{"pipelines[].breaker.classes", inPipeline("breaker: {classes: [network, " + mark + "timeouts]}"), `there is no class "timeouts"; the classes are transient, rate_limited, network`},
+	{"pipelines[].breaker.classes", inPipeline("breaker: {classes: [" + mark + "sytem]}"), `there is no class "sytem"; did you mean system?`},
+	{"pipelines[].breaker.classes", inPipeline("breaker: {classes: " + mark + "[]}"), "breaker.classes is empty: the breaker would never open; name the classes that count, or write enabled: false beside it"},
+
+	// dlq
+	{"pipelines[].dlq", inPipeline("dlq: " + mark + "dead"), "dlq is a plain value; it holds the keys enabled, exhausted, topic"},
+	{"pipelines[].dlq.enabled", inPipeline("dlq: {enabled: " + mark + "no}"), "did you mean false?"},
+	{"pipelines[].dlq.exhausted", inPipeline("dlq: {exhausted: " + mark + "drop}"), "drop has no effect while there is a dead-letter topic; write enabled: false beside it, or remove it"},
+	{"pipelines[].dlq.topic", inPipeline("dlq: {topic: " + mark + "'dead'}"), "{group}"},
+	{"pipelines[].dlq.topic", inPipeline("dlq: {topic: " + mark + "''}"), "dlq.topic is empty; write a template like {group}.{topic}.dlq, or remove the key"},
+	{"pipelines[].dlq.retention", inPipeline("dlq: {retention: " + mark + "0s}"), "0s is out of range; want -1, for ever, or a duration from 1s to 36500d: retention: 7d"},
+	{"pipelines[].dlq.admission", inPipeline("dlq: {admission: " + mark + "1000}"), "dlq.admission is a plain value; it holds the keys enabled, burst"},
+	{"pipelines[].dlq.admission.enabled", inPipeline("dlq: {admission: {enabled: " + mark + "'n'}}"), "did you mean false?"},
+	{"pipelines[].dlq.admission.burst", inPipeline("dlq: {admission: {burst: " + mark + "0}}"), "0 is out of range; want a whole number from 1"},
+
+	// names of topics, across pipelines
+	{"pipelines[].retry.topic", strings.Replace(inPipeline("group: a"), "[orders]", "[b.c]", 1) + "  - " + mark + "name: other\n    group: a.b\n    topics: [c]\n    handler: {http: {url: \"http://h\"}}\n", "this pipeline makes the topic a.b.c.retry-1s, and pipeline orders makes the topic too; give one of them another group, or another template"},
+	{"pipelines[].retry.topic", strings.Replace(inPipeline("group: a_b"), "[orders]", "[c]", 1) + "  - " + mark + "name: other\n    group: a.b\n    topics: [c]\n    handler: {http: {url: \"http://h\"}}\n", "Kafka does not allow both, which differ only in '.' and '_'"},
+}
+
+// bomb unfolds to a hundred million values.
+var bomb = func() string {
+	var b strings.Builder
+	b.WriteString("x-0: &a0 [x, x, x, x, x, x, x, x, x, x]\n")
+	for i := 1; i < 8; i++ {
+		n, below := strconv.Itoa(i), "*a"+strconv.Itoa(i-1)
+		b.WriteString("x-" + n + ": &a" + n + " [" + strings.Repeat(below+", ", 9) + below + "]\n")
+	}
+	return mark + b.String()
+}()
+
+func TestEveryMistakeIsToldWithItsPlaceAndItsRemedy(t *testing.T) {
+	env := map[string]string{"DIR": certificates(t)}
+	for _, row := range mistakes {
+		t.Run(row.key+"/"+row.want, func(t *testing.T) {
+			before, after, found := strings.Cut(row.text, mark)
+			if !found {
+				t.Fatal("the text has no mark where the mistake is")
+			}
+			wantLine := strings.Count(before, "\n") + 1
+			wantColumn := len([]rune(before[strings.LastIndexByte(before, '\n')+1:])) + 1
+
+			_, err := Parse("config.yaml", []byte(before+after), options(env))
+			var problems Problems
+			if !errors.As(err, &problems) {
+				t.Fatalf("the mistake is not noticed: %v", err)
+			}
+			if len(problems) != 1 {
+				t.Errorf("%d problems, want one:\n%v", len(problems), err)
+			}
+			p := problems[0]
+			if p.Line != wantLine || p.Column != wantColumn {
+				t.Errorf("at %d:%d, want %d:%d", p.Line, p.Column, wantLine, wantColumn)
+			}
+			if !strings.Contains(p.Message, row.want) {
+				t.Errorf("message %q\nlacks   %q", p.Message, row.want)
+			}
+		})
+	}
+}
+
+func TestEveryKeyHasAMistake(t *testing.T) {
+	have := map[string]bool{}
+	for _, row := range mistakes {
+		have[row.key] = true
+	}
+	known := map[string]bool{"": true}
+	walk(fileKeys(new(Config)), "", func(path string, _ key) {
+		if known[path] = true; !have[path] && !strings.HasPrefix(path, "defaults.") { // the same as in a pipeline
+			t.Errorf("no row of mistakes is about %s", path)
+		}
+	})
+	for key := range have {
+		if !known[key] {
+			t.Errorf("mistakes has rows about %s, which is no key", key)
+		}
+	}
+}
+
+// Every message that the code can give, found in its source, must be the message of some row.
+func TestEveryMessageHasAMistake(t *testing.T) {
+	var told []string
+	env := map[string]string{"DIR": certificates(t)}
+	for _, row := range mistakes {
+		_, err := Parse("config.yaml", []byte(strings.Replace(row.text, mark, "", 1)), options(env))
+		var problems Problems
+		if errors.As(err, &problems) {
+			for _, p := range problems {
+				told = append(told, p.Message)
+			}
+		}
+	}
+	all := strings.Join(told, "\n")
+	for place, message := range messagesInSource(t) {
+		verbs := regexp.MustCompile(`%[+#]?[a-z]`)
+		var parts []string
+		for _, part := range verbs.Split(message, -1) {
+			parts = append(parts, regexp.QuoteMeta(part))
+		}
+		if !regexp.MustCompile(strings.Join(parts, ".*")).MatchString(all) {
+			t.Errorf("%s: no row of mistakes is told %q", place, message)
+		}
+	}
+}
+
+// messagesInSource finds the string literals that are given to the functions which report mistakes.
+func messagesInSource(t *testing.T) map[string]string {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages := map[string]string{}
+	set := token.NewFileSet()
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(set, name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || !reports(call) {
+				return true
+			}
+			for _, arg := range call.Args {
+				if inner, ok := arg.(*ast.CallExpr); ok && len(inner.Args) > 0 {
+					arg = inner.Args[0] // fmt.Sprintf
+				}
+				if text, ok := arg.(*ast.BasicLit); ok && text.Kind == token.STRING {
+					message, _ := strconv.Unquote(text.Value)
+					if strings.Contains(message, " ") {
+						messages[set.Position(text.Pos()).String()] = message
+						break
+					}
+				}
+			}
+			return true
+		})
+	}
+	if len(messages) < 40 {
+		t.Fatalf("only %d messages found in the source; are the functions that report still called so?", len(messages))
+	}
+	return messages
+}
+
+func reports(call *ast.CallExpr) bool {
+	switch f := call.Fun.(type) {
+	case *ast.SelectorExpr:
+		return f.Sel.Name == "wrong" || f.Sel.Name == "problem"
+	case *ast.Ident:
+		return f.Name == "wrongf"
+	}
+	return false
+}
+
+func options(env map[string]string) Options {
+	return Options{Lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok }}
+}
+
+// certificates makes a directory with cert.pem and its key.pem, another key other.pem, and empty.
+func certificates(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	write := func(name, kind string, der []byte) {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"key.pem", "other.pem"} {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(name, "PRIVATE KEY", der)
+		if name == "key.pem" {
+			template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotAfter: time.Now().Add(time.Hour)}
+			cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			write("cert.pem", "CERTIFICATE", cert)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "empty"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
