@@ -124,6 +124,7 @@ func builtInRows(t *testing.T) []row {
 
 		// Files and features.
 		{"a permission", &fs.PathError{Op: "open", Path: "key.pem", Err: syscall.EACCES}, Authentication, "fs.ErrPermission", ""},
+		{"a permission behind a request", get(&fs.PathError{Op: "open", Path: "key.pem", Err: syscall.EACCES}), Authentication, "fs.ErrPermission", ""},
 		{"a file that is not there", failing(os.ReadFile("/does/not/exist")), Permanent, "fs.ErrNotExist", "syscall.Errno"},
 		{"a feature that is not there", fmt.Errorf("link: %w", syscall.ENOSYS), Permanent, "errors.ErrUnsupported", ""},
 	}...)

@@ -1,0 +1,241 @@
+package breaker
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Breaker guards one dependency. Make one with [New], or share it by name
+// through a [Registry].
+type Breaker struct {
+	config Config
+	epoch  time.Time // the window's time counts from here
+
+	// word is the generation and the state in one, see pack. It is written under
+	// mu and read by anyone.
+	word      atomic.Uint64
+	begun     atomic.Uint64 // permits given so far; a permit's serial number
+	succeeded atomic.Uint64
+	untold    atomic.Bool // there are events that nobody was told of yet
+
+	mu          sync.Mutex
+	window      window
+	run         run
+	consecutive int // failures in a row
+	probes      probes
+	since       time.Time
+	openUntil   time.Time
+	opened      uint64
+	why         string
+	timer       *time.Timer
+	closed      bool
+	events      events
+}
+
+// New returns a breaker that measures: closed, or disabled if the configuration
+// says so. The error is that of [Config.Validate].
+func New(c Config) (*Breaker, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	return build(c.WithDefaults()), nil
+}
+
+// build makes a breaker of a valid configuration without zero fields.
+func build(c Config) *Breaker {
+	b := &Breaker{
+		config: c,
+		epoch:  time.Now(),
+		probes: newProbes(c.HalfOpenCalls),
+		why:    "new",
+	}
+	if c.WindowCalls > 0 {
+		b.window = newCallWindow(c.WindowCalls)
+	} else {
+		b.window = newTimeWindow(c.Window)
+	}
+	b.since = b.epoch
+	b.word.Store(pack(1, b.measuring()))
+	return b
+}
+
+// A Permit is one admitted call. Permits are small comparable values; the zero
+// Permit is none, and to record or cancel it does nothing.
+type Permit struct {
+	generation uint64 // of the state in which it was given
+	serial     uint64 // from 1
+}
+
+// Acquire asks whether a call may begin. If so, the call must end with exactly
+// one [Breaker.Record] or [Breaker.Cancel] of the permit. It never waits, and
+// takes no lock unless the breaker is half-open.
+//
+// Closed and disabled breakers admit every call, open and forced-open ones none.
+// A half-open breaker admits as many as may still be probed.
+func (b *Breaker) Acquire() (Permit, bool) {
+	generation, state := unpack(b.word.Load())
+	switch state {
+	case Closed, Disabled:
+		return Permit{generation, b.begun.Add(1)}, true
+	case HalfOpen:
+		return b.acquireProbe()
+	}
+	return Permit{}, false
+}
+
+func (b *Breaker) acquireProbe() (Permit, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	generation, state := unpack(b.word.Load())
+	switch state {
+	case Closed, Disabled: // since Acquire looked
+		return Permit{generation, b.begun.Add(1)}, true
+	case HalfOpen:
+		if b.probes.free() {
+			serial := b.begun.Add(1)
+			b.probes.take(serial)
+			return Permit{generation, serial}, true
+		}
+	}
+	return Permit{}, false
+}
+
+// Record ends a call: how it ended, and how long it took. It returns the state
+// after that: a caller for whose failure it returns anything but [Closed] knows
+// that the failure opened the breaker or ended while it was not closed.
+//
+// The result of a call that began in an earlier state is stale and changes
+// nothing but [Breaker.Succeeded]. A second result for one permit of a half-open
+// breaker is not counted; in the closed state a permit recorded twice counts as
+// two calls.
+func (b *Breaker) Record(p Permit, o Outcome, took time.Duration) State {
+	b.mu.Lock()
+	b.record(p, o, took)
+	state := b.State()
+	b.mu.Unlock()
+	b.tell()
+	return state
+}
+
+// Cancel ends a call that did not take place, or whose result says nothing of
+// the dependency: it gives the permit back.
+func (b *Breaker) Cancel(p Permit) {
+	b.Record(p, Ignored, 0)
+}
+
+// Successes records n calls that succeeded in the closed state without a permit
+// of their own, slow of them slower than [Config.SlowCall]: many cheap calls under
+// one lock. In other states they count for [Breaker.Succeeded] only. Of calls
+// that follow each other, record the successes before the failure that came
+// after them.
+func (b *Breaker) Successes(n, slow int) {
+	if n <= 0 {
+		return
+	}
+	if b.config.SlowCall < 0 {
+		slow = 0
+	}
+	slow = min(max(slow, 0), n)
+
+	b.mu.Lock()
+	b.succeeded.Add(uint64(n))
+	if state := b.State(); (state == Closed || state == Disabled) && !b.closed {
+		b.window.add(b.now(), counts{calls: n, slow: slow})
+		b.consecutive = 0
+		b.run.reset()
+		if slow > 0 {
+			b.judge()
+		}
+	}
+	b.mu.Unlock()
+	b.tell()
+}
+
+// State returns where the breaker stands now. It takes no lock.
+func (b *Breaker) State() State {
+	_, state := unpack(b.word.Load())
+	return state
+}
+
+// Succeeded returns how many calls ever succeeded, those included that ended in
+// a later state than they began in. Who waits for any sign of life compares two
+// readings. It takes no lock.
+func (b *Breaker) Succeeded() uint64 {
+	return b.succeeded.Load()
+}
+
+// Config returns the configuration, with the defaults in place of zero fields.
+func (b *Breaker) Config() Config {
+	return b.config
+}
+
+// Close stops the breaker's timer. From then on the breaker stays in its state
+// whatever is recorded or forced, and goes on admitting or refusing calls as that state
+// does. Closing it again does nothing.
+func (b *Breaker) Close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	b.stopTimer()
+}
+
+// record is Record under the lock.
+func (b *Breaker) record(p Permit, o Outcome, took time.Duration) {
+	generation, state := unpack(b.word.Load())
+	switch {
+	case p == Permit{}:
+	case p.generation != generation || b.closed:
+		if o == Success {
+			b.succeeded.Add(1)
+		}
+	case state == HalfOpen:
+		b.recordProbe(p, o, b.isSlow(took))
+	default: // closed or disabled: no other state gives permits
+		b.measure(p, o, b.isSlow(took))
+	}
+}
+
+// measure counts a call of the closed state and judges it.
+func (b *Breaker) measure(p Permit, o Outcome, isSlow bool) {
+	c := counts{calls: 1}
+	if isSlow {
+		c.slow = 1
+	}
+	switch o {
+	case Success:
+		b.succeeded.Add(1)
+		b.consecutive = 0
+		b.run.succeeded(p.serial)
+	case Failure:
+		c.failures = 1
+		b.consecutive++
+		b.run.failed(p.serial, b.begun.Load())
+	default:
+		b.run.over(p.serial)
+		return
+	}
+	b.window.add(b.now(), c)
+	if c.failures+c.slow > 0 {
+		b.judge()
+	}
+}
+
+func (b *Breaker) isSlow(took time.Duration) bool {
+	return b.config.SlowCall >= 0 && took >= b.config.SlowCall
+}
+
+func (b *Breaker) now() time.Duration {
+	return time.Since(b.epoch)
+}
+
+// pack puts the generation, which every change of state increments, and the
+// state into one word, so that a permit's generation and the state that admitted
+// it are read at once.
+func pack(generation uint64, s State) uint64 {
+	return generation<<8 | uint64(s)
+}
+
+func unpack(word uint64) (generation uint64, s State) {
+	return word >> 8, State(word)
+}

@@ -1,0 +1,88 @@
+package breaker
+
+import (
+	"slices"
+	"sync/atomic"
+)
+
+// Subscribe calls f for each change of state from now on, in their order, one at
+// a time. The function it returns ends that; a call of f that is under way then
+// may still be.
+//
+// f is called outside of locks and may call any method of the breaker, also one
+// that changes its state: the event of that change follows when f has returned.
+// f runs in whichever goroutine changed the state, or is telling of an earlier
+// change, so it should be quick. By the time it is called the breaker may already
+// have moved on.
+func (b *Breaker) Subscribe(f func(Event)) (cancel func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	generation, _ := unpack(b.word.Load())
+	s := &subscriber{tell: f, after: generation}
+	b.events.subscribers = append(slices.Clone(b.events.subscribers), s)
+	return func() {
+		s.cancelled.Store(true)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.events.subscribers = slices.DeleteFunc(slices.Clone(b.events.subscribers), func(other *subscriber) bool { return other == s })
+	}
+}
+
+// events are the changes of state that nobody was told of yet, and who is to be
+// told. All of it is guarded by the breaker's lock.
+type events struct {
+	queue       []queued
+	subscribers []*subscriber // replaced, never changed: tell reads it unlocked
+	telling     bool          // some goroutine is in tell's loop
+}
+
+type queued struct {
+	Event
+	generation uint64
+}
+
+type subscriber struct {
+	tell      func(Event)
+	after     uint64 // the generation at Subscribe: earlier events are not its business
+	cancelled atomic.Bool
+}
+
+func (e *events) append(event Event, generation uint64) {
+	e.queue = append(e.queue, queued{event, generation})
+}
+
+// tell gives the queued events to the subscribers, without the lock. One
+// goroutine does it at a time, which keeps the order and lets a subscriber call
+// back into the breaker; the others leave their events to it.
+func (b *Breaker) tell() {
+	if !b.untold.Load() {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.events.telling {
+		return
+	}
+	b.events.telling = true
+	defer func() {
+		// Also when a subscriber panicked: the next call tells the rest.
+		b.events.telling = false
+		b.untold.Store(len(b.events.queue) > 0)
+	}()
+	for len(b.events.queue) > 0 {
+		event, subscribers := b.events.queue[0], b.events.subscribers
+		b.events.queue = b.events.queue[1:]
+		b.tellOne(event, subscribers)
+	}
+}
+
+// tellOne lets go of the lock while the subscribers run.
+func (b *Breaker) tellOne(event queued, subscribers []*subscriber) {
+	b.mu.Unlock()
+	defer b.mu.Lock()
+	for _, s := range subscribers {
+		if event.generation > s.after && !s.cancelled.Load() {
+			s.tell(event.Event)
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package breaker
+
+import (
+	"fmt"
+	"time"
+)
+
+// A State is where a breaker stands.
+type State uint8
+
+// The states. The first three follow from measuring; an operator sets the last
+// two with [Breaker.Force].
+const (
+	Closed     State = iota // the dependency is well: every call is admitted
+	Open                    // it is not: no call is admitted until OpenFor is over
+	HalfOpen                // a few calls are admitted to find out
+	ForcedOpen              // no call is admitted, whatever is measured
+	Disabled                // every call is admitted, whatever is measured
+)
+
+var stateNames = [...]string{
+	Closed:     "closed",
+	Open:       "open",
+	HalfOpen:   "half_open",
+	ForcedOpen: "forced_open",
+	Disabled:   "disabled",
+}
+
+// States returns all states, in the order of their values.
+func States() []State {
+	return []State{Closed, Open, HalfOpen, ForcedOpen, Disabled}
+}
+
+// String returns the name as it stands in metrics: "closed", "open",
+// "half_open", "forced_open", "disabled".
+func (s State) String() string {
+	if int(s) < len(stateNames) {
+		return stateNames[s]
+	}
+	return fmt.Sprintf("state(%d)", uint8(s))
+}
+
+// MarshalText writes the state's name.
+func (s State) MarshalText() ([]byte, error) {
+	if int(s) >= len(stateNames) {
+		return nil, fmt.Errorf("cannot write %v: it is no state of a breaker", s)
+	}
+	return []byte(stateNames[s]), nil
+}
+
+// UnmarshalText reads what MarshalText wrote. On an error the state is left as
+// it was.
+func (s *State) UnmarshalText(text []byte) error {
+	for _, known := range States() {
+		if stateNames[known] == string(text) {
+			*s = known
+			return nil
+		}
+	}
+	return fmt.Errorf("unknown breaker state %q: the states are %v", text, States())
+}
+
+// An Outcome is how a call ended, as far as it says something of the dependency.
+type Outcome uint8
+
+// The outcomes. A value that is none of them is taken for Ignored.
+const (
+	Success Outcome = iota // the dependency did its work
+	Failure                // it did not
+	Ignored                // the call says nothing of the dependency; it gives its permit back
+)
+
+// An Event is a change of state.
+type Event struct {
+	Dependency string
+	From, To   State
+	At         time.Time
+	Why        string // for people: "failure rate 55% of 40 calls, the limit is 50%"
+}
+
+// String tells the event in one line.
+func (e Event) String() string {
+	return fmt.Sprintf("breaker %q: %v to %v: %s", e.Dependency, e.From, e.To, e.Why)
+}

@@ -1,0 +1,162 @@
+package breaker
+
+import (
+	"fmt"
+	"time"
+)
+
+// Force sets the state by hand.
+//
+// [ForcedOpen] and [Disabled] (which is: forced closed) hold until Auto or another
+// Force. [Closed], [Open] and [HalfOpen] are set once, and the breaker goes on
+// measuring from there: closed with an empty window, open for [Config.OpenFor],
+// half-open with all its probes. To force the state that the breaker is in, or a
+// value that is no state, does nothing.
+func (b *Breaker) Force(s State) {
+	why := ""
+	switch s {
+	case Closed:
+		why = "closed by an operator"
+	case Open:
+		why = fmt.Sprintf("opened for %v by an operator", b.config.OpenFor)
+	case HalfOpen:
+		why = "set to probe by an operator"
+	case ForcedOpen:
+		why = "forced open by an operator"
+	case Disabled:
+		why = "disabled by an operator: every call is admitted"
+	default:
+		return
+	}
+	b.mu.Lock()
+	b.become(s, why)
+	b.mu.Unlock()
+	b.tell()
+}
+
+// Auto ends what Force began: a breaker that is forced open or disabled goes back
+// to measuring, closed and with an empty window; or to disabled, where
+// [Config.Disabled] says so. One that measures stays as it is.
+func (b *Breaker) Auto() {
+	b.mu.Lock()
+	if state := b.State(); state == ForcedOpen || state == Disabled {
+		b.become(b.measuring(), "given back to measuring by an operator")
+	}
+	b.mu.Unlock()
+	b.tell()
+}
+
+// measuring is the state of a breaker that knows nothing yet.
+func (b *Breaker) measuring() State {
+	if b.config.Disabled {
+		return Disabled
+	}
+	return Closed
+}
+
+// judge opens a closed breaker if too many calls failed or were slow. It is
+// called when one did.
+func (b *Breaker) judge() {
+	if b.State() != Closed {
+		return
+	}
+	if why := b.tooMany(); why != "" {
+		b.become(Open, why)
+	}
+}
+
+// tooMany says why the breaker has to open, "" if it has not.
+func (b *Breaker) tooMany() string {
+	c := b.config
+	if c.Failures > 0 && b.consecutive >= c.Failures {
+		return fmt.Sprintf("%d failures in a row", b.consecutive)
+	}
+	seen := b.window.totals(b.now())
+	enough := seen.calls >= c.MinimumCalls
+	switch {
+	case enough && rate(seen.failures, seen.calls) >= c.FailureRate:
+		return fmt.Sprintf("failure rate %s of %d calls, the limit is %s",
+			percent(rate(seen.failures, seen.calls)), seen.calls, percent(c.FailureRate))
+	case b.consecutive >= c.MinimumCalls:
+		return fmt.Sprintf("%d failures in a row: as many as the minimum of calls", b.consecutive)
+	case b.run.dead(b.begun.Load(), c.MinimumCalls, c.FailureRate):
+		return fmt.Sprintf("%d failures and no success of a call that began after the first of them", b.run.failures)
+	case enough && rate(seen.slow, seen.calls) >= c.SlowRate:
+		return fmt.Sprintf("%s of %d calls took %v or longer, the limit is %s",
+			percent(rate(seen.slow, seen.calls)), seen.calls, c.SlowCall, percent(c.SlowRate))
+	}
+	return ""
+}
+
+// recordProbe ends a call of the half-open state.
+func (b *Breaker) recordProbe(p Permit, o Outcome, isSlow bool) {
+	if !b.probes.end(p.serial) {
+		return // recorded before
+	}
+	allowed := b.probes.allowed
+	switch o {
+	case Failure:
+		b.become(Open, "a probe failed")
+	case Success:
+		b.succeeded.Add(1)
+		b.probes.succeeded++
+		if isSlow {
+			b.probes.slow++
+		}
+		switch {
+		case b.probes.slow > 0 && rate(b.probes.slow, allowed) >= b.config.SlowRate:
+			b.become(Open, fmt.Sprintf("%d of %d probes took %v or longer", b.probes.slow, allowed, b.config.SlowCall))
+		case b.probes.succeeded == allowed:
+			b.become(Closed, fmt.Sprintf("%d of %d probes succeeded", allowed, allowed))
+		}
+	}
+}
+
+// become changes the state, under the lock. Whoever unlocks calls tell after
+// that.
+func (b *Breaker) become(to State, why string) {
+	generation, from := unpack(b.word.Load())
+	if from == to || b.closed {
+		return
+	}
+	now := time.Now()
+	b.stopTimer()
+	b.since, b.openUntil, b.why = now, time.Time{}, why
+	switch to {
+	case Closed, Disabled:
+		b.window.reset()
+		b.run.reset()
+		b.consecutive = 0
+	case HalfOpen:
+		b.probes.reset()
+	case Open:
+		b.opened++
+		b.openUntil = now.Add(b.config.OpenFor)
+		b.timer = time.AfterFunc(b.config.OpenFor, func() { b.probe(generation + 1) })
+	}
+	b.word.Store(pack(generation+1, to))
+	b.events.append(Event{Dependency: b.config.Dependency, From: from, To: to, At: now, Why: why}, generation+1)
+	b.untold.Store(true)
+}
+
+// probe ends the open state of that generation: its time is over.
+func (b *Breaker) probe(generation uint64) {
+	b.mu.Lock()
+	if now, _ := unpack(b.word.Load()); now == generation {
+		b.become(HalfOpen, fmt.Sprintf("was open for %v", b.config.OpenFor))
+	}
+	b.mu.Unlock()
+	b.tell()
+}
+
+func (b *Breaker) stopTimer() {
+	if b.timer != nil {
+		b.timer.Stop()
+		b.timer = nil
+	}
+}
+
+// percent writes a rate as people read it: "55%", "33.3%".
+func percent(rate float64) string {
+	return fmt.Sprintf("%.3g%%", 100*rate)
+}
