@@ -1,0 +1,156 @@
+package sim
+
+import (
+	"slices"
+	"time"
+)
+
+// checkHonestAttempts follows every record from place to place. The number of a call is one more than the attempts that
+// its copy carries and those that were made with that copy since; a copy carries no more attempts than failed; and a
+// dead letter died of what it says.
+func (x *index) checkHonestAttempts() {
+	for at, calls := range x.from {
+		x.checkCallsAt(at, calls)
+	}
+	for line, calls := range x.lineages {
+		for _, c := range calls {
+			if c.Attempt < 2 {
+				continue
+			}
+			if _, ok := x.chain(calls, c.Attempt-1, c.Start); !ok {
+				x.report.broken(HonestAttempts, "%s was called with attempt %d at %s, but fewer of its calls had failed", line.id, c.Attempt, clock(c.Start))
+			}
+		}
+	}
+	for line, copies := range x.byLine {
+		for _, k := range copies {
+			if line.replays == 0 || k.attempt > 0 {
+				x.checkCopyAttempts(line, k)
+			}
+		}
+	}
+}
+
+// checkCallsAt follows the calls with one copy of a record.
+func (x *index) checkCallsAt(at Place, calls []*Call) {
+	base := x.base(at)
+	last := make(map[string]*Call)
+	for _, c := range calls {
+		before := last[c.Member]
+		last[c.Member] = c
+		want := []int{base + 1}
+		if before != nil && x.sameTenure(at.Partition, before, c) {
+			want = x.numbersAfter(before)
+		}
+		if !slices.Contains(want, c.Attempt) {
+			x.report.broken(HonestAttempts, "the call with %s at %s is attempt %d, not %v: %s", at, clock(c.Start), c.Attempt, want, x.story(at, c))
+		}
+		x.report.count(HonestAttempts, "calls numbered", 1)
+		if c.Result != Succeeded {
+			x.report.count(HonestAttempts, "calls "+c.Result.String(), 1)
+		}
+	}
+}
+
+// numbersAfter returns the numbers that the next call with the same copy may have.
+func (x *index) numbersAfter(c *Call) []int {
+	if c.Result != Failed {
+		return []int{c.Attempt}
+	}
+	if x.mayBeFree(c) {
+		x.report.count(HonestAttempts, "failures that may be free", 1)
+		return []int{c.Attempt, c.Attempt + 1}
+	}
+	return []int{c.Attempt + 1}
+}
+
+func (x *index) story(at Place, c *Call) string {
+	text := "before it"
+	for _, b := range x.from[at] {
+		if b == c {
+			break
+		}
+		text += " " + b.Result.String()
+	}
+	return text
+}
+
+func (x *index) sameTenure(p Partition, a, b *Call) bool {
+	_, ta := x.owner(p, a.Start)
+	_, tb := x.owner(p, b.Start)
+	return a.Member == b.Member && ta == tb
+}
+
+// checkCopyAttempts holds what a copy says to the calls that were made.
+func (x *index) checkCopyAttempts(line lineage, k *copied) {
+	calls := x.lineages[line]
+	end := Moment{Tick: 1 << 62}
+	chain, ok := x.chain(calls, k.attempt, end)
+	if !ok {
+		x.report.broken(HonestAttempts, "copy %s of %s says %d attempts, but fewer of its calls had failed", k.Place, k.id, k.attempt)
+		return
+	}
+	if !slices.ContainsFunc(calls, func(c *Call) bool {
+		return !c.End.IsZero() && !c.End.At.Truncate(time.Millisecond).After(k.Timestamp) &&
+			((c.Result == Failed || c.Result == Buried) && c.Attempt == k.attempt || c.Result == Snoozed && c.Attempt == k.attempt+1)
+	}) {
+		x.report.broken(HonestAttempts, "copy %s of %s with %d attempts stood there before the call ended that it tells of", k.Place, k.id, k.attempt)
+	}
+	if x.t.Policy.Loose || len(chain) == 0 {
+		return
+	}
+	_, owed := x.t.Policy.Owed(chain)
+	switch {
+	case !x.t.IsDLQ(k.Place.Topic):
+		if owed != "" && !snoozedAt(calls, k.attempt+1) {
+			x.report.broken(HonestAttempts, "copy %s of %s goes on retrying after %d attempts, though it is %s", k.Place, k.id, k.attempt, owed)
+		}
+	case k.reason == "requested":
+		if !slices.ContainsFunc(calls, func(c *Call) bool { return c.Result == Buried }) {
+			x.report.broken(HonestAttempts, "dead letter %s of %s says that its handler asked for it, which it did not", k.Place, k.id)
+		}
+	case k.reason != owed && !x.anyUpset():
+		x.report.broken(HonestAttempts, "dead letter %s of %s says %q after %d attempts, but its policy says %q", k.Place, k.id, k.reason, k.attempt, owed)
+	}
+	if x.t.IsDLQ(k.Place.Topic) {
+		x.report.count(HonestAttempts, "dead letters accounted for", 1)
+	}
+}
+
+// counted are the classes whose failures count against a dependency.
+var counted = map[string]bool{"transient": true, "network": true, "rate_limited": true, "system": true, "authentication": true}
+
+// mayBeFree reports whether a failure may have used no attempt, since the breaker may not have been closed after it.
+func (x *index) mayBeFree(c *Call) bool {
+	opened, may := x.opened[c.Member]
+	return may && counted[c.Class] && !c.End.Before(opened)
+}
+
+// breakerMemory is for longer than a breaker remembers calls by default.
+const breakerMemory = time.Minute
+
+// mayOpen returns for each member from when on its breaker may not have been closed: the first time that it had seen
+// enough failures. It is a bound from above: after it a failure may or may not be free, before it none is.
+func (x *index) mayOpen() map[string]Moment {
+	opened := make(map[string]Moment)
+	if x.t.BreakerCalls == 0 {
+		return opened
+	}
+	enough := max(int(float64(x.t.BreakerCalls)*x.t.BreakerRate), 1)
+	failures := make(map[string][]Moment)
+	for i := range x.h.Calls {
+		if c := &x.h.Calls[i]; c.Result == Failed && counted[c.Class] {
+			failures[c.Member] = append(failures[c.Member], c.End)
+		}
+	}
+	for member, ends := range failures {
+		slices.SortFunc(ends, func(a, b Moment) int { return int(a.Tick - b.Tick) })
+		for i := range ends {
+			if i+1 >= enough && ends[i].At.Sub(ends[i+1-enough].At) <= breakerMemory {
+				opened[member] = ends[i]
+				break
+			}
+		}
+	}
+	return opened
+}

@@ -1,0 +1,197 @@
+package sim
+
+import (
+	"cmp"
+	"slices"
+)
+
+// checkBounded holds members to their slots, and repeats to what an upset can explain.
+func (x *index) checkBounded() {
+	for member, changes := range x.inFlight() {
+		most := 0
+		for _, ch := range changes {
+			most = max(most, ch.flying)
+		}
+		if most > x.t.Concurrency {
+			x.report.broken(Bounded, "%s had %d calls in flight, allowed are %d", member, most, x.t.Concurrency)
+		}
+		x.report.count(Bounded, "members", 1)
+	}
+	x.checkRepeats()
+	x.checkTwins()
+}
+
+// flight is how many calls are in flight from a moment on.
+type flight struct {
+	at     Moment
+	flying int
+}
+
+// inFlight follows the calls in flight of each member. The calls of a batch are one.
+func (x *index) inFlight() map[string][]flight {
+	type change struct {
+		at Moment
+		by int
+	}
+	changes := make(map[string][]change)
+	seen := make(map[int64]bool)
+	for i := range x.h.Calls {
+		c := &x.h.Calls[i]
+		if c.Batch != 0 {
+			if seen[c.Batch] {
+				continue
+			}
+			seen[c.Batch] = true
+		}
+		changes[c.Member] = append(changes[c.Member], change{c.Start, 1})
+		if !c.End.IsZero() {
+			changes[c.Member] = append(changes[c.Member], change{c.End, -1})
+		}
+	}
+	out := make(map[string][]flight)
+	for member, list := range changes {
+		slices.SortFunc(list, func(a, b change) int { return cmp.Compare(a.at.Tick, b.at.Tick) })
+		flying := 0
+		for _, ch := range list {
+			flying += ch.by
+			out[member] = append(out[member], flight{ch.at, flying})
+		}
+	}
+	return out
+}
+
+// settles reports whether a call ended what was to be done with the copy that it was made with.
+func (x *index) settles(c *Call) bool {
+	switch c.Result {
+	case Succeeded, Dropped, Buried:
+		return true
+	case Failed: // its copy tells: without one it waited in its lane, or was free
+		return slices.ContainsFunc(x.byLine[lineage{c.ID, c.Replays}], func(k *copied) bool {
+			return k.Place != c.From && k.attempt == c.Attempt && unixMilli(k.Timestamp) >= unixMilli(c.End.At) && !x.calledAgain(c, k)
+		})
+	}
+	return false
+}
+
+// calledAgain reports whether the attempt of a call was made again, with the same copy, before k was written.
+func (x *index) calledAgain(c *Call, k *copied) bool {
+	return slices.ContainsFunc(x.from[c.From], func(o *Call) bool {
+		return o.Attempt == c.Attempt && c.End.Before(o.Start) && unixMilli(o.Start.At) <= unixMilli(k.Timestamp)
+	})
+}
+
+// checkRepeats looks for records that were handled again after they had been settled.
+func (x *index) checkRepeats() {
+	repeats := make(map[*Upset]int)
+	for at, calls := range x.from {
+		for i, c := range calls {
+			for _, before := range calls[:i] {
+				if before.End.IsZero() || !before.End.Before(c.Start) || !x.settles(before) {
+					continue
+				}
+				if x.settles(before) && before.Result == Failed && c.Attempt > before.Attempt {
+					continue // it was tried on where it stood
+				}
+				u, ok := x.explains(at, before, c)
+				if !ok {
+					x.report.broken(Bounded, "%s was handled again by %s at %s, after %s had settled it at %s (attempt %d %s), and no upset explains it",
+						at, c.Member, clock(c.Start), before.Member, clock(before.End), before.Attempt, before.Result)
+				}
+				if u != nil {
+					repeats[u]++
+				}
+				x.report.count(Bounded, "repeats", 1)
+				break
+			}
+		}
+	}
+	for _, u := range x.h.Upsets {
+		x.report.count(Bounded, "upsets: "+u.Kind.String(), 1)
+	}
+	for u, n := range repeats {
+		if n > x.t.Window {
+			x.report.broken(Bounded, "%d records were repeated after %s (%s), the window is %d", n, u.Member, u.Kind, x.t.Window)
+		}
+	}
+}
+
+// explains returns the upset for which a record may be repeated.
+func (x *index) explains(at Place, before, again *Call) (*Upset, bool) {
+	for _, u := range x.upsets[before.Member] {
+		if u.Begun.Before(again.Start) && (u.Ended.IsZero() || !u.Ended.Before(before.Start.At)) {
+			return u, true
+		}
+	}
+	if x.sameTenure(at.Partition, before, again) {
+		return nil, false
+	}
+	return nil, x.t.GapsRepeat && x.behindGap(at, before, again)
+}
+
+// behindGap reports whether a record stood above another one of its partition that was not settled when the partition
+// changed hands: the commit could not pass that one.
+func (x *index) behindGap(at Place, before, again *Call) bool {
+	_, tenure := x.owner(at.Partition, again.Start)
+	var handover Moment
+	for i := range x.h.Assignments {
+		if _, n := x.owner(at.Partition, x.h.Assignments[i].When); n == tenure {
+			handover = x.h.Assignments[i].When
+			break
+		}
+	}
+	committed := max(x.committed(at.Partition, handover), 0)
+	for _, r := range x.h.Log[at.Partition] {
+		if r.Place.Offset < committed || r.Control || r.Planted || x.aborted[r.Place] {
+			continue
+		}
+		return r.Place.Offset < at.Offset && !x.settledBefore(r.Place, handover)
+	}
+	return false
+}
+
+func (x *index) settledBefore(at Place, when Moment) bool {
+	return slices.ContainsFunc(x.from[at], func(c *Call) bool {
+		return !c.End.IsZero() && c.End.Before(when) && x.settles(c)
+	})
+}
+
+// checkTwins looks for copies that were written twice.
+func (x *index) checkTwins() {
+	if x.anyUpset() {
+		return
+	}
+	type face struct {
+		topic       string
+		attempt     int
+		due, hopDue int64
+		at          int64
+		reason      string
+	}
+	for line, copies := range x.byLine {
+		seen := make(map[face]Place)
+		for _, k := range copies {
+			f := face{k.Place.Topic, k.attempt, k.due, k.hopDue, 0, k.reason}
+			if other, dup := seen[f]; dup && !x.repeated(line) {
+				x.report.broken(Bounded, "copies %s and %s of %s are one copy written twice", other, k.Place, k.id)
+			}
+			seen[f] = k.Place
+		}
+		x.report.count(Bounded, "copies written once", len(copies))
+	}
+}
+
+// repeated reports whether any record of a lineage was handled more than once from one place, with a settling end.
+func (x *index) repeated(line lineage) bool {
+	settled := make(map[Place]int)
+	for _, c := range x.lineages[line] {
+		if x.settles(c) {
+			settled[c.From]++
+		}
+	}
+	for _, n := range settled {
+		if n > 1 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,146 @@
+package sim
+
+import (
+	"time"
+)
+
+// checkNeverEarly holds the start of every attempt to the due time that its copy carries, and to the delay that the
+// policy owes after the failure before it, whatever the headers say.
+func (x *index) checkNeverEarly() {
+	for i := range x.h.Calls {
+		c := &x.h.Calls[i]
+		if k := x.copies[c.From]; k != nil {
+			if at := unixMilli(c.Start.At); at < k.due {
+				x.report.broken(NeverEarly, "attempt %d of %s from %s started at %s, %d ms before its due time", c.Attempt, c.ID, c.From, clock(c.Start), k.due-at)
+			}
+			x.report.count(NeverEarly, "attempts from a tier", 1)
+		}
+	}
+	for _, calls := range x.lineages {
+		for _, c := range calls {
+			x.checkDelay(calls, c)
+			x.checkSnooze(calls, c)
+		}
+	}
+	for line, copies := range x.byLine {
+		x.checkHops(line, copies)
+	}
+}
+
+// checkDelay holds one retry to the delay after the failure that it repeats. After an upset a record can have failed
+// twice at one attempt: then the earlier failure counts.
+func (x *index) checkDelay(calls []*Call, c *Call) {
+	if c.Attempt < 2 || x.t.Policy.Loose {
+		return
+	}
+	chain, ok := x.chain(calls, c.Attempt-1, c.Start)
+	if !ok {
+		return // honest-attempts tells
+	}
+	delay, reason := x.t.Policy.Owed(chain)
+	if reason != "" {
+		return
+	}
+	earliest := time.Time{}
+	for _, f := range lastOfEachPlace(calls, c.Attempt-1, c.Start) {
+		if at := f.End.At.Add(delay); earliest.IsZero() || at.Before(earliest) {
+			earliest = at
+		}
+	}
+	if c.Start.At.Before(earliest) {
+		x.report.broken(NeverEarly, "attempt %d of %s started at %s, %v before the %v that its policy owes after attempt %d",
+			c.Attempt, c.ID, clock(c.Start), earliest.Sub(c.Start.At), delay, c.Attempt-1)
+	}
+	x.report.count(NeverEarly, "delays by policy", 1)
+}
+
+// checkSnooze holds the call after a snooze to the time that was asked for.
+func (x *index) checkSnooze(calls []*Call, c *Call) {
+	var before *Call
+	for _, s := range calls {
+		if s.Attempt == c.Attempt && !s.End.IsZero() && s.End.Before(c.Start) && (before == nil || before.End.Before(s.End)) {
+			before = s
+		}
+	}
+	if before == nil || before.Result != Snoozed || x.anyUpset() {
+		return
+	}
+	if early := before.End.At.Add(before.Delay).Sub(c.Start.At); early > 0 {
+		x.report.broken(NeverEarly, "%s was called again at %s, %v before its snooze was over", c.ID, clock(c.Start), early)
+	}
+	x.report.count(NeverEarly, "snoozes", 1)
+}
+
+// checkHops holds the copies of one wait to one due time.
+func (x *index) checkHops(line lineage, copies []*copied) {
+	if x.anyUpset() {
+		return // a failure may have happened twice, and then has two waits
+	}
+	for i, k := range copies {
+		if i == 0 || k.attempt != copies[i-1].attempt || x.t.IsDLQ(k.Place.Topic) || !hopOf(copies[i-1], k) {
+			continue
+		}
+		if snoozedAt(x.lineages[line], k.attempt+1) {
+			continue
+		}
+		if before := copies[i-1]; k.due < before.due {
+			x.report.broken(NeverEarly, "the hop of %s from %s to %s brought its due time forward by %d ms", k.id, before.Place, k.Place, before.due-k.due)
+		}
+		x.report.count(NeverEarly, "hops", 1)
+	}
+}
+
+func snoozedAt(calls []*Call, attempt int) bool {
+	for _, c := range calls {
+		if c.Result == Snoozed && c.Attempt == attempt {
+			return true
+		}
+	}
+	return false
+}
+
+// lastOfEachPlace returns the failures of an attempt that ended before a moment, the last one of each place that the
+// record stood at: those before it used no attempt.
+func lastOfEachPlace(calls []*Call, attempt int, before Moment) map[Place]*Call {
+	last := make(map[Place]*Call)
+	for _, f := range calls {
+		if f.Attempt != attempt || f.Result != Failed || !f.End.Before(before) {
+			continue
+		}
+		if l := last[f.From]; l == nil || l.End.Before(f.End) {
+			last[f.From] = f
+		}
+	}
+	return last
+}
+
+// chain returns the failures of attempts 1 to n of a record, as they stood before a moment. ok is false when one of
+// them is missing.
+func (x *index) chain(calls []*Call, n int, before Moment) (faults []Fault, ok bool) {
+	for attempt := 1; attempt <= n; attempt++ {
+		var last *Call
+		for _, f := range calls {
+			if f.Attempt == attempt && (f.Result == Failed || f.Result == Buried) && f.End.Before(before) && (last == nil || last.End.Before(f.End)) {
+				last = f
+			}
+		}
+		if last == nil {
+			return nil, false
+		}
+		faults = append(faults, Fault{Class: last.Class, Asked: last.Delay, Steer: last.Delay > 0})
+	}
+	return faults, true
+}
+
+// owedReason returns why a record is dead after a failed call, or "".
+func (x *index) owedReason(c *Call) string {
+	chain, ok := x.chain(x.lineages[lineage{c.ID, c.Replays}], c.Attempt, Moment{Tick: c.End.Tick + 1})
+	if !ok {
+		return ""
+	}
+	_, reason := x.t.Policy.Owed(chain)
+	return reason
+}
+
+// clock writes a moment for people: the time of the run, and the tick.
+func clock(m Moment) string { return m.At.Format("15:04:05.000") }

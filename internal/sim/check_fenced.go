@@ -1,0 +1,97 @@
+package sim
+
+// checkFenced holds members to the group's assignments: commits only by who has the partition and never backwards,
+// calls only with what is assigned and not committed, and none that outlives its partition uncancelled.
+func (x *index) checkFenced() {
+	for p, commits := range x.commits {
+		x.checkCommitters(p, commits)
+	}
+	x.checkHandovers()
+	for i := range x.h.Calls {
+		c := &x.h.Calls[i]
+		if x.upset(c.Member, c.Start, c.Start) {
+			continue
+		}
+		if at := x.committed(c.From.Partition, c.Start); c.From.Offset < at {
+			x.report.broken(Fenced, "%s began a call with %s at %s, when offset %d was committed", c.Member, c.From, clock(c.Start), at)
+		}
+		x.report.count(Fenced, "calls from the commit on", 1)
+	}
+}
+
+func (x *index) checkCommitters(p Partition, commits []*Commit) {
+	high := int64(-1)
+	for _, c := range commits {
+		if c.Offset < high {
+			x.report.broken(Fenced, "%s put the commit of %s back from %d to %d at %s", c.Member, p, high, c.Offset, clock(c.When))
+		}
+		high = max(high, c.Offset)
+		x.report.count(Fenced, "commits", 1)
+		if c.Generation < 0 {
+			continue // not by a member
+		}
+		if owner := x.ownerIn(p, c.Generation); owner != "" && owner != c.Member {
+			x.report.broken(Fenced, "%s committed %d for %s at %s, which generation %d had given to %s", c.Member, c.Offset, p, clock(c.When), c.Generation, owner)
+		}
+	}
+}
+
+// ownerIn returns who has a partition in a generation of the group. A partition on its way between two members is
+// nobody's: then the one that had it before may commit.
+func (x *index) ownerIn(p Partition, generation int32) string {
+	last := ""
+	for i := range x.h.Assignments {
+		a := &x.h.Assignments[i]
+		if a.Generation > generation {
+			break
+		}
+		if o := a.Owners[p]; o.Member != "" {
+			last = o.Member
+		}
+	}
+	return last
+}
+
+// checkHandovers looks at every partition that went from one member to another: from then on the old one begins no
+// call with its records, and those that still run have had their contexts cancelled.
+func (x *index) checkHandovers() {
+	for i := 1; i < len(x.h.Assignments); i++ {
+		a := &x.h.Assignments[i]
+		for p, o := range a.Owners {
+			before := x.ownerIn(p, a.Generation-1)
+			if before == "" || before == o.Member {
+				continue
+			}
+			x.report.count(Fenced, "handovers", 1)
+			x.checkAfter(p, before, a.When, x.nextOwned(p, before, i))
+		}
+	}
+}
+
+// nextOwned returns when a member gets a partition again after assignment i, the end of the run if never.
+func (x *index) nextOwned(p Partition, member string, i int) Moment {
+	for j := i + 1; j < len(x.h.Assignments); j++ {
+		if x.h.Assignments[j].Owners[p].Member == member {
+			return x.h.Assignments[j].When
+		}
+	}
+	return Moment{Tick: 1 << 62, At: x.h.Ended.At}
+}
+
+func (x *index) checkAfter(p Partition, old string, when, until Moment) {
+	for i := range x.h.Calls {
+		c := &x.h.Calls[i]
+		if c.Member != old || c.From.Partition != p || !c.Start.Before(until) || x.upset(old, c.Start, when) {
+			continue
+		}
+		switch {
+		case !c.Start.Before(when):
+			x.report.broken(Fenced, "%s began a call with %s at %s, after %s had gone to another member", old, c.From, clock(c.Start), p)
+		case !c.End.IsZero() && c.End.Before(when):
+		case !c.Cancelled.IsZero() && !when.Before(c.Cancelled):
+			x.report.count(Fenced, "calls cancelled at a handover", 1)
+		default:
+			x.report.broken(Fenced, "%s still ran a call with %s when %s went to another member at %s, and its context was not cancelled", old, c.From, p, clock(when))
+		}
+	}
+}

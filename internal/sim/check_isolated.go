@@ -1,0 +1,110 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"github.com/redeliver/redeliver/consumer"
+)
+
+// checkIsolated holds attempts to a prompt start while nothing is disturbed, whatever else fails, hangs or waits: an
+// attempt that may start does, within Terms.Prompt, unless a record of its own key or partition is in its way or every
+// slot of its member is taken.
+func (x *index) checkIsolated() {
+	if x.t.Prompt == 0 {
+		return
+	}
+	busy := x.saturated()
+	trains := make(map[train][]*Call)
+	for i := range x.h.Calls {
+		c := &x.h.Calls[i]
+		if tr, ok := x.trainOf(c); ok {
+			trains[tr] = append(trains[tr], c)
+		}
+	}
+	for i := range x.h.Calls {
+		c := &x.h.Calls[i]
+		since, ok := x.available(c)
+		if !ok || x.inTheWay(c, since, trains, busy) {
+			continue
+		}
+		x.report.count(Isolated, "prompt attempts", 1)
+		if x.besideTrouble(c) {
+			x.report.count(Isolated, "prompt beside a long call", 1)
+		}
+		if late := c.Start.At.Sub(since); late > x.t.Prompt {
+			x.report.broken(Isolated, "attempt %d of %s from %s started %v after it could, at %s, and nothing of its own was in its way", c.Attempt, c.ID, c.From, late, clock(c.Start))
+		}
+	}
+}
+
+// available returns since when an attempt could start: the first call with a record of a source or a retry topic.
+func (x *index) available(c *Call) (time.Time, bool) {
+	if x.from[c.From][0] != c {
+		return time.Time{}, false
+	}
+	if k := x.copies[c.From]; k != nil {
+		due := time.UnixMilli(k.due)
+		if due.Before(k.Timestamp) {
+			due = k.Timestamp
+		}
+		return due, true
+	}
+	if p := x.produced[c.From]; p != nil {
+		return p.At.At, true
+	}
+	return time.Time{}, false
+}
+
+func (x *index) inTheWay(c *Call, since time.Time, trains map[train][]*Call, busy map[string][]Span) bool {
+	meets := func(s Span) bool { return s.meets(since, c.Start.At) }
+	if slices.ContainsFunc(x.h.Disturbed, meets) || slices.ContainsFunc(busy[c.Member], meets) {
+		return true
+	}
+	if opened, ok := x.opened[c.Member]; ok && !c.Start.Before(opened) {
+		return true
+	}
+	tr, ordered := x.trainOf(c)
+	if !ordered {
+		return false
+	}
+	for _, o := range trains[tr] {
+		if o != c && o.Start.Before(c.Start) && (o.End.IsZero() || !o.End.At.Before(since)) {
+			return true
+		}
+	}
+	// A train that is a whole partition waits also for what failed on the spot.
+	return x.t.Ordering == consumer.ByPartition && x.t.Policy.InPlace > 0
+}
+
+// longCall is when a call counts as trouble for the others.
+const longCall = 5 * time.Second
+
+// besideTrouble reports whether a call began while another one of its member took long.
+func (x *index) besideTrouble(c *Call) bool {
+	return slices.ContainsFunc(x.h.Calls, func(o Call) bool {
+		return o.Member == c.Member && o.Start.Before(c.Start) && !o.End.IsZero() && c.Start.Before(o.End) && o.End.At.Sub(o.Start.At) >= longCall
+	})
+}
+
+// saturated returns the spans in which all slots of a member were taken, or all but the one that each kind has to itself.
+func (x *index) saturated() map[string][]Span {
+	busy := make(map[string][]Span)
+	for member, changes := range x.inFlight() {
+		var since time.Time
+		for _, ch := range changes {
+			full := ch.flying >= max(x.t.Concurrency-1, 1)
+			switch {
+			case full && since.IsZero():
+				since = ch.at.At
+			case !full && !since.IsZero():
+				busy[member] = append(busy[member], Span{since, ch.at.At})
+				since = time.Time{}
+			}
+		}
+		if !since.IsZero() {
+			busy[member] = append(busy[member], Span{since, x.h.Ended.At})
+		}
+	}
+	return busy
+}

@@ -1,0 +1,159 @@
+package sim
+
+import "slices"
+
+// checkNoLoss holds every commit to what lies below it: a record that was committed was handled, dropped or skipped, or
+// its copy was durable, before the broker got the commit. And at the end every record has an outcome.
+func (x *index) checkNoLoss() {
+	for p, commits := range x.commits {
+		if x.t.IsDLQ(p.Topic) || x.t.SourceOf(p.Topic) == "" {
+			continue
+		}
+		x.checkCommits(p, commits)
+	}
+	if !x.h.Settled {
+		x.report.broken(NoLoss, "the run did not settle: %s", x.h.Unsettled)
+	}
+	for i := range x.h.Produced {
+		p := &x.h.Produced[i]
+		if p.Aborted || p.Place.Offset < x.h.Started[p.Place.Partition] {
+			continue
+		}
+		how, ok := x.outcome(p)
+		if !ok && x.h.Settled {
+			x.report.broken(NoLoss, "record %s has no outcome: it was neither handled nor dropped nor skipped, and no dead letter has its id", p.Place)
+		}
+		x.report.count(NoLoss, "records "+how, 1)
+	}
+}
+
+// checkCommits walks over a partition's commits and the records that each passes.
+func (x *index) checkCommits(p Partition, commits []*Commit) {
+	next := x.h.Started[p]
+	records := x.h.Log[p]
+	for _, c := range commits {
+		if c.Offset <= next {
+			continue
+		}
+		i, _ := slices.BinarySearchFunc(records, next, func(l Logged, at int64) int { return int(l.Place.Offset - at) })
+		for ; i < len(records) && records[i].Place.Offset < c.Offset; i++ {
+			r := &records[i]
+			if r.Control || r.Planted || x.aborted[r.Place] {
+				continue
+			}
+			if why := x.settledBy(r.Place, c); why != "" {
+				x.report.broken(NoLoss, "offset %d of %s was committed by %s at %s while record %s %s", c.Offset, p, c.Member, clock(c.When), r.Place, why)
+			}
+			x.report.count(NoLoss, "commits passing a record", 1)
+		}
+		next = c.Offset
+	}
+}
+
+// settledBy returns why a record was not settled when a commit passed it, or "".
+func (x *index) settledBy(at Place, c *Commit) string {
+	for _, call := range x.from[at] {
+		if call.End.IsZero() || !call.End.Before(c.When) {
+			continue
+		}
+		switch call.Result {
+		case Succeeded, Dropped:
+			return ""
+		case Failed:
+			if x.t.Drops && x.owedReason(call) != "" {
+				return ""
+			}
+		}
+	}
+	line, known := x.line(at)
+	if !known {
+		return "is not known"
+	}
+	if x.wasSkipped(at, line, c.When) {
+		return ""
+	}
+	here := x.copies[at]
+	for _, k := range x.byLine[line] {
+		if k.Place == at || k.Place.Offset >= c.Ends[k.Place.Partition] {
+			continue
+		}
+		if x.sentFrom(at, k, c.When) || here != nil && hopOf(here, k) {
+			x.report.count(NoLoss, "copies durable before the commit", 1)
+			return ""
+		}
+	}
+	if len(x.from[at]) == 0 && here == nil {
+		return "had never been handled"
+	}
+	return "was not settled: no call had succeeded and no copy of it was durable"
+}
+
+// sentFrom reports whether a copy can have come from a call that was made with the record at a place.
+func (x *index) sentFrom(at Place, k *copied, before Moment) bool {
+	for _, call := range x.from[at] {
+		if call.End.IsZero() || !call.End.Before(before) {
+			continue
+		}
+		switch {
+		case (call.Result == Failed || call.Result == Buried) && call.Attempt == k.attempt:
+			return true
+		case call.Result == Snoozed && call.Attempt == k.attempt+1:
+			return true
+		}
+	}
+	return false
+}
+
+// hopOf reports whether k can be the copy that the copy at let go on its way.
+func hopOf(at, k *copied) bool {
+	return k.attempt == at.attempt && k.hopDue > 0 && at.hopDue > 0 && at.hopDue < at.due && unixMilli(k.Timestamp) >= at.hopDue
+}
+
+func (x *index) wasSkipped(at Place, line lineage, before Moment) bool {
+	if when, ok := x.skipped[at]; ok && when.Before(before) {
+		return true
+	}
+	if p := x.byID[line.id]; p != nil {
+		if when, ok := x.skipped[p.Place]; ok && when.Before(before) {
+			return true
+		}
+	}
+	return false
+}
+
+// outcome returns what became of a produced record in the end.
+func (x *index) outcome(p *Produced) (how string, ok bool) {
+	for _, line := range x.lives(p) {
+		for _, c := range x.lineages[line] {
+			switch {
+			case c.Result == Succeeded:
+				return "handled", true
+			case c.Result == Dropped, c.Result == Failed && x.t.Drops && x.owedReason(c) != "":
+				return "dropped", true
+			}
+		}
+		for _, k := range x.byLine[line] {
+			if x.t.IsDLQ(k.Place.Topic) {
+				return "dead", true
+			}
+			if x.wasSkipped(k.Place, line, x.h.Ended) {
+				return "skipped", true
+			}
+		}
+	}
+	if x.wasSkipped(p.Place, lineage{id: p.ID}, x.h.Ended) {
+		return "skipped", true
+	}
+	return "open", false
+}
+
+// lives returns the lineages of a record.
+func (x *index) lives(p *Produced) (lines []lineage) {
+	for n := p.replays(); ; n++ {
+		l := lineage{p.ID, n}
+		if n > p.replays() && len(x.lineages[l]) == 0 && len(x.byLine[l]) == 0 {
+			return lines
+		}
+		lines = append(lines, l)
+	}
+}

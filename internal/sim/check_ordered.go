@@ -1,0 +1,94 @@
+package sim
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/redeliver/redeliver/consumer"
+)
+
+// train is what is handled one at a time: a key of a source partition, or the partition.
+type train struct {
+	partition Partition
+	key       string
+}
+
+// trainOf returns the train that a call belongs to; ok is false when it is unordered.
+func (x *index) trainOf(c *Call) (tr train, ok bool) {
+	source := Partition{x.t.SourceOf(c.From.Topic), c.From.Number}
+	switch x.t.Ordering {
+	case consumer.ByPartition:
+		return train{partition: source}, true
+	case consumer.ByKey:
+		return train{source, string(c.Key)}, c.Key != nil
+	}
+	return tr, false
+}
+
+// checkOrdered holds each train to one call at a time, and the first calls of its fresh records to offset order.
+func (x *index) checkOrdered() {
+	trains := make(map[train][]*Call)
+	for i := range x.h.Calls {
+		c := &x.h.Calls[i]
+		if tr, ok := x.trainOf(c); ok {
+			trains[tr] = append(trains[tr], c)
+		}
+	}
+	for tr, calls := range trains {
+		slices.SortFunc(calls, func(a, b *Call) int { return cmp.Compare(a.Start.Tick, b.Start.Tick) })
+		x.checkOneAtATime(tr, calls)
+		x.checkOffsetOrder(tr, calls)
+	}
+}
+
+func (x *index) checkOneAtATime(tr train, calls []*Call) {
+	var running *Call // of those before, the one that ends last
+	for _, c := range calls {
+		if r := running; r != nil && !x.over(r, c.Start) && !(r.Batch != 0 && r.Batch == c.Batch) && !x.excused(r, c) {
+			x.report.broken(Ordered, "%s called attempt %d of %s at %s while %s ran attempt %d of %s, of the same key %q",
+				c.Member, c.Attempt, c.ID, clock(c.Start), r.Member, r.Attempt, r.ID, tr.key)
+		}
+		if running == nil || x.over(running, c.Start) || running.End.Before(c.End) {
+			running = c
+		}
+	}
+	x.report.count(Ordered, "calls one after the other", max(len(calls)-1, 0))
+}
+
+// over reports whether a call had ended by a moment: when it returned, or when its member died.
+func (x *index) over(c *Call, at Moment) bool {
+	if c.Result != Unfinished {
+		return c.End.Before(at)
+	}
+	for _, u := range x.upsets[c.Member] {
+		if u.Kind == Crash {
+			return u.Begun.Before(at)
+		}
+	}
+	return false
+}
+
+// excused reports whether two calls on different members may overlap: when the first member was off the straight path,
+// or was told to give up and its handler did not.
+func (x *index) excused(r, c *Call) bool {
+	if r.Member == c.Member {
+		return false
+	}
+	return x.upset(r.Member, r.Start, c.Start) || !r.Cancelled.IsZero() && r.Cancelled.Before(c.Start)
+}
+
+func (x *index) checkOffsetOrder(tr train, calls []*Call) {
+	called := make(map[Place]bool)
+	var last *Call
+	for _, c := range calls {
+		if !x.t.IsSource(c.From.Topic) || called[c.From] {
+			continue
+		}
+		called[c.From] = true
+		if last != nil && c.From.Offset < last.From.Offset {
+			x.report.broken(Ordered, "%s was first called at %s, after %s of the same key %q", c.From, clock(c.Start), last.From, tr.key)
+		}
+		last = c
+		x.report.count(Ordered, "fresh records in offset order", 1)
+	}
+}

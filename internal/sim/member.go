@@ -1,0 +1,130 @@
+package sim
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/consumer"
+)
+
+// Member is one pipeline of the group, with a network of its own.
+type Member struct {
+	Name     string
+	Pipeline *consumer.Pipeline
+
+	w      *World
+	link   *link
+	cancel context.CancelFunc
+	done   chan struct{}
+	died   chan struct{}
+	dead   atomic.Bool
+	err    error
+	gone   bool // stopped or crashed
+}
+
+// start makes a member of a configuration and runs it.
+func (w *World) start(name string, cfg consumer.Config) *Member {
+	m := &Member{Name: name, w: w, link: newLink(w.net, w.latency), done: make(chan struct{}), died: make(chan struct{})}
+	cfg.Brokers = w.addrs
+	cfg.ClientID = name
+	cfg.Logger = slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: w.setup.LogLevel})).With("member", name)
+	cfg.ClientOptions = append([]kgo.Opt{kgo.Dialer(m.link.DialContext)}, cfg.ClientOptions...)
+	if size := w.setup.Batch; size.Records > 0 {
+		cfg.Handler = consumer.BatchFunc(m.handleBatch, size)
+	} else {
+		cfg.Handler = consumer.HandlerFunc(m.handle)
+	}
+	p, err := consumer.New(cfg)
+	if err != nil {
+		w.fail("make pipeline %s: %v", name, err)
+		return nil
+	}
+	m.Pipeline = p
+	ctx, cancel := context.WithCancel(context.Background())
+	m.cancel = cancel
+	go func() {
+		m.err = p.Run(ctx)
+		close(m.done)
+	}()
+	return m
+}
+
+// handle is the handler: it looks up the record's fate, lives it, and takes the call down.
+func (m *Member) handle(ctx context.Context, r *consumer.Record) error {
+	if m.dead.Load() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	call := m.w.begin(m, r, 0)
+	v, work, deaf := m.w.verdict(m, r)
+	defer func() { m.w.end(m, call, &v) }()
+	return v.carryOut(ctx, work, deaf, m.died, func() { m.w.cancelled(call) })
+}
+
+// handleBatch is the handler of batches: each record's fate is lived, in one call as long as the longest.
+func (m *Member) handleBatch(ctx context.Context, b *consumer.Batch) error {
+	if m.dead.Load() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	number := m.w.batches.Add(1)
+	calls := make([]int, len(b.Records))
+	verdicts := make([]verdict, len(b.Records))
+	var whole verdict
+	longest, deaf := 0, false
+	works := make([]time.Duration, len(b.Records))
+	for i, r := range b.Records {
+		calls[i] = m.w.begin(m, r, number)
+		v, work, d := m.w.verdict(m, r)
+		verdicts[i], works[i] = v, work
+		if works[i] > works[longest] {
+			longest = i
+		}
+		deaf = deaf || d
+	}
+	err := whole.carryOut(ctx, works[longest], deaf, m.died, func() {
+		for _, c := range calls {
+			m.w.cancelled(c)
+		}
+	})
+	for i := range verdicts {
+		v := &verdicts[i]
+		if err != nil { // the batch was given up as a whole
+			v.result, v.class, v.delay = whole.result, whole.class, 0
+		} else if v.panics || v.hangs { // one record's panic or hang would be the whole batch's: here it fails
+			v.panics, v.hangs, v.err = false, false, errDown
+			v.class = classOfDown
+		}
+		if v.err != nil && err == nil {
+			b.Fail(i, v.err)
+		}
+		m.w.end(m, calls[i], v)
+	}
+	return err
+}
+
+// Stop ends the member as SIGTERM would, and waits for it.
+func (m *Member) Stop() {
+	m.w.disturb(0, m.w.setup.rebalanceTime())
+	m.gone = true
+	m.cancel()
+	<-m.done
+}
+
+// Crash kills the member: its connections are cut for good, and nothing that it does afterwards counts.
+func (m *Member) Crash() {
+	w := m.w
+	w.upset(m.Name, Crash, 0)
+	w.disturb(0, m.session()+w.setup.rebalanceTime())
+	w.mu.Lock() // no call of the member begins or ends meanwhile
+	m.dead.Store(true)
+	w.mu.Unlock()
+	m.link.sever()
+	close(m.died)
+	m.gone = true
+	m.cancel()
+}

@@ -1,0 +1,153 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// link is a member's way to the cluster. Its connections can be dropped, be kept from hearing answers, or be cut for
+// good, which is how a member dies.
+type link struct {
+	net *kfake.VirtualNetwork
+
+	mu      sync.Mutex
+	conns   map[*linkConn]struct{}
+	away    bool
+	severed bool
+	hearing chan struct{} // closed while answers come through
+	latency func() time.Duration
+}
+
+var errUnplugged = errors.New("sim: the network is away")
+
+func newLink(n *kfake.VirtualNetwork, latency func() time.Duration) *link {
+	hearing := make(chan struct{})
+	close(hearing)
+	return &link{net: n, conns: make(map[*linkConn]struct{}), hearing: hearing, latency: latency}
+}
+
+// DialContext opens a connection, if the link is up.
+func (l *link) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if l.down() {
+		return nil, errUnplugged
+	}
+	inner, err := l.net.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	c := &linkConn{Conn: inner, link: l, closed: make(chan struct{})}
+	l.mu.Lock()
+	refused := l.away || l.severed
+	if !refused {
+		l.conns[c] = struct{}{}
+	}
+	l.mu.Unlock()
+	if refused {
+		inner.Close()
+		return nil, errUnplugged
+	}
+	return c, nil
+}
+
+func (l *link) down() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.away || l.severed
+}
+
+// drop closes every connection; new ones may be opened.
+func (l *link) drop() {
+	l.mu.Lock()
+	conns := l.conns
+	l.conns = make(map[*linkConn]struct{})
+	l.mu.Unlock()
+	for c := range conns {
+		c.Close()
+	}
+}
+
+// setAway takes the network away or brings it back.
+func (l *link) setAway(away bool) {
+	l.mu.Lock()
+	l.away = away
+	l.mu.Unlock()
+	if away {
+		l.drop()
+	}
+}
+
+// sever cuts the link for good.
+func (l *link) sever() {
+	l.mu.Lock()
+	l.severed = true
+	l.mu.Unlock()
+	l.drop()
+}
+
+// setDeaf lets requests through and keeps the answers back: whoever asks stays in doubt.
+func (l *link) setDeaf(deaf bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-l.hearing:
+		if deaf {
+			l.hearing = make(chan struct{})
+		}
+	default:
+		if !deaf {
+			close(l.hearing)
+		}
+	}
+}
+
+func (l *link) listening() chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.hearing
+}
+
+// linkConn is one connection of a link.
+type linkConn struct {
+	net.Conn
+	link   *link
+	once   sync.Once
+	closed chan struct{}
+}
+
+// Read implements net.Conn: what arrives is kept back while the link is deaf.
+func (c *linkConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err != nil {
+		return n, err
+	}
+	select {
+	case <-c.link.listening():
+		return n, nil
+	case <-c.closed:
+		return 0, net.ErrClosed
+	}
+}
+
+// Write implements net.Conn: it takes the link's latency.
+func (c *linkConn) Write(b []byte) (int, error) {
+	if c.link.latency != nil {
+		if d := c.link.latency(); d > 0 {
+			time.Sleep(d)
+		}
+	}
+	return c.Conn.Write(b)
+}
+
+// Close implements net.Conn.
+func (c *linkConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	c.link.mu.Lock()
+	delete(c.link.conns, c)
+	c.link.mu.Unlock()
+	return c.Conn.Close()
+}

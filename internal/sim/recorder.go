@@ -1,0 +1,176 @@
+package sim
+
+import (
+	"maps"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// recorder watches the broker's side of a run: commits as they take effect, and the group's assignments. The broker
+// shows it every request before it is handled, one at a time.
+type recorder struct {
+	fake  *kfake.Cluster
+	terms *Terms
+	ticks atomic.Int64
+
+	mu          sync.Mutex
+	h           *History
+	names       map[string]string // of members, by id
+	known       map[Partition]kfake.GroupCommit
+	pending     *pendingCommit
+	assignments map[int32]bool
+	topics      map[string]bool // retry and dead-letter topics that were seen
+	beforeTrim  func()          // called, with the request held up, before records are deleted
+	faulted     map[string]int
+}
+
+// pendingCommit is a commit request that was seen and not yet looked for.
+type pendingCommit struct {
+	when       Moment
+	member     string
+	generation int32
+	ends       map[Partition]int64
+}
+
+func newRecorder(fake *kfake.Cluster, h *History) *recorder {
+	r := &recorder{
+		fake: fake, terms: &h.Terms, h: h, names: make(map[string]string), known: make(map[Partition]kfake.GroupCommit),
+		assignments: make(map[int32]bool), topics: make(map[string]bool), faulted: make(map[string]int),
+	}
+	fake.Control(r.watch)
+	return r
+}
+
+// now is a moment of the run.
+func (r *recorder) now() Moment { return Moment{r.ticks.Add(1), time.Now()} }
+
+// watch is shown every request before the broker handles it.
+func (r *recorder) watch(req kmsg.Request) (kmsg.Response, error, bool) {
+	r.flush()
+	switch req := req.(type) {
+	case *kmsg.OffsetCommitRequest:
+		if req.Group == r.terms.Group {
+			r.commitSeen(req)
+		}
+	case *kmsg.SyncGroupRequest:
+		if req.Group == r.terms.Group && len(req.GroupAssignment) > 0 {
+			r.assignmentSeen(req)
+		}
+	case *kmsg.DeleteRecordsRequest:
+		if r.beforeTrim != nil {
+			r.fake.SleepControl(r.beforeTrim)
+		}
+	}
+	return nil, nil, false
+}
+
+func (r *recorder) commitSeen(req *kmsg.OffsetCommitRequest) {
+	p := &pendingCommit{when: r.now(), member: r.member(req.MemberID), generation: req.Generation, ends: r.ends()}
+	r.mu.Lock()
+	r.pending = p
+	r.mu.Unlock()
+}
+
+// ends returns the ends of the group's retry and dead-letter partitions.
+func (r *recorder) ends() map[Partition]int64 {
+	r.mu.Lock()
+	topics := maps.Clone(r.topics)
+	r.mu.Unlock()
+	ends := make(map[Partition]int64)
+	for t := range topics {
+		for _, info := range r.fake.PartitionInfos(t) {
+			ends[Partition{t, info.Partition}] = info.HighWatermark
+		}
+	}
+	return ends
+}
+
+// member names the member with an id, by the client id that it joined with.
+func (r *recorder) member(id string) string {
+	r.mu.Lock()
+	name := r.names[id]
+	r.mu.Unlock()
+	if name != "" || id == "" {
+		return name
+	}
+	info := r.fake.GroupInfo(r.terms.Group)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if info != nil {
+		for _, m := range info.Members {
+			r.names[m.MemberID] = m.ClientID
+		}
+	}
+	if r.names[id] == "" {
+		return "unknown member " + id
+	}
+	return r.names[id]
+}
+
+// flush takes down what the last commit request has changed.
+func (r *recorder) flush() {
+	r.mu.Lock()
+	p := r.pending
+	r.pending = nil
+	r.mu.Unlock()
+	if p == nil {
+		return
+	}
+	info := r.fake.GroupInfo(r.terms.Group)
+	if info == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for topic, parts := range info.Commits {
+		for part, c := range parts {
+			at := Partition{topic, part}
+			if old, ok := r.known[at]; ok && old.Offset == c.Offset && old.At.Equal(c.At) {
+				continue
+			}
+			r.known[at] = c
+			r.h.Commits = append(r.h.Commits, Commit{
+				When: p.when, Partition: at, Offset: c.Offset, Member: p.member, Generation: p.generation, Ends: p.ends,
+			})
+		}
+	}
+}
+
+// assignmentSeen takes down how the group's leader has divided the partitions.
+func (r *recorder) assignmentSeen(req *kmsg.SyncGroupRequest) {
+	a := Assignment{When: r.now(), Generation: req.Generation, Owners: make(map[Partition]Owner)}
+	for _, g := range req.GroupAssignment {
+		var given kmsg.ConsumerMemberAssignment
+		if err := given.ReadFrom(g.MemberAssignment); err != nil {
+			continue
+		}
+		name := r.member(g.MemberID)
+		for _, t := range given.Topics {
+			for _, part := range t.Partitions {
+				a.Owners[Partition{t.Topic, part}] = Owner{name, g.MemberID}
+			}
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.assignments[a.Generation] {
+		r.assignments[a.Generation] = true
+		r.h.Assignments = append(r.h.Assignments, a)
+	}
+}
+
+// saw takes topics down whose ends matter.
+func (r *recorder) saw(topics ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range topics {
+		if r.terms.SourceOf(t) != "" && !r.terms.IsSource(t) && !strings.HasSuffix(t, ".ledger") {
+			r.topics[t] = true
+		}
+	}
+}

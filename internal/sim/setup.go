@@ -1,0 +1,111 @@
+package sim
+
+import (
+	"cmp"
+	"math"
+	"time"
+
+	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// termsOf reads from a setup what the promises speak of. The defaults are the contract's, written down once more.
+func termsOf(s Setup) Terms {
+	c := s.Config
+	t := Terms{
+		Group: c.Group, Sources: c.Topics, Ordering: c.Ordering,
+		Concurrency: cmp.Or(c.Concurrency, 64), Window: cmp.Or(c.Window.Records, 10000), HeaderLimit: cmp.Or(c.HeaderLimit, 4096),
+		Policy: policyOf(c.Retry), Drain: cmp.Or(c.Drain, 30*time.Second),
+		NoDeadLetters: c.DeadLetters.Disabled, Drops: c.DeadLetters.Drop, Prompt: max(s.Prompt, 0), GapsRepeat: true,
+	}
+	if !c.Breaker.Disabled {
+		t.BreakerCalls, t.BreakerRate = cmp.Or(c.Breaker.MinimumCalls, 20), cmp.Or(c.Breaker.FailureRate, 0.5)
+		if c.Breaker.Failures > 0 {
+			t.BreakerCalls, t.BreakerRate = min(t.BreakerCalls, c.Breaker.Failures), min(t.BreakerRate, 1)
+		}
+	}
+	return t
+}
+
+// policyOf makes the model of a policy.
+func policyOf(p retrytopics.Policy) Policy {
+	tiers := p.Tiers
+	if tiers == nil {
+		tiers = []time.Duration{time.Second, 10 * time.Second, time.Minute}
+	}
+	out := Policy{InPlace: p.InPlace.Max, InPlaceDelay: cmp.Or(p.InPlace.Delay, 50*time.Millisecond)}
+	out.Rule = ruleOf(p.Strategy, p, p.MaxRetries, tiers)
+	for _, o := range p.Overrides {
+		rule := ruleOf(p.Strategy, p, cmp.Or(o.MaxRetries, p.MaxRetries), tiers)
+		if o.Strategy != nil {
+			rule = ruleOf(o.Strategy, p, o.MaxRetries, tiers)
+		}
+		out.Overrides = append(out.Overrides, Override{Class: o.Class.String(), Rule: rule})
+	}
+	return out
+}
+
+// ruleOf works out a strategy's delays, without jitter: the least that is owed.
+func ruleOf(s retrytopics.Strategy, p retrytopics.Policy, maxRetries int, tiers []time.Duration) (r Rule) {
+	switch {
+	case maxRetries > 0:
+		r.MaxRetries = maxRetries
+	case maxRetries < 0:
+	case isTiered(s):
+		r.MaxRetries = len(tiers) + p.InPlace.Max
+	default:
+		r.MaxRetries = 5 + p.InPlace.Max
+	}
+	longest := cmp.Or(p.MaxDelay, time.Minute)
+	if isTiered(s) && p.MaxDelay == 0 {
+		longest = max(longest, tiers[len(tiers)-1])
+	}
+	shortest := cmp.Or(p.MinDelay, min(100*time.Millisecond, tiers[0]))
+	for n := range max(r.MaxRetries, 1) {
+		var d time.Duration
+		switch s := s.(type) {
+		case nil, retrytopics.Tiered:
+			d = tiers[min(n, len(tiers)-1)]
+		case retrytopics.Fixed:
+			d = cmp.Or(s.Wait, time.Second)
+		case retrytopics.Exponential:
+			initial, by := cmp.Or(s.Initial, time.Second), cmp.Or(s.Multiplier, 3)
+			d = time.Duration(min(float64(initial)*math.Pow(by, float64(n)), float64(longest)))
+		case retrytopics.Linear:
+			initial, by := cmp.Or(s.Initial, time.Second), cmp.Or(s.Factor, 1.5)
+			d = time.Duration(float64(initial) * (1 + by*float64(n)))
+		case retrytopics.Immediate:
+			shortest = 0
+		}
+		r.Delays = append(r.Delays, max(min(d, longest), shortest))
+	}
+	return r
+}
+
+func isTiered(s retrytopics.Strategy) bool {
+	if s == nil {
+		return true
+	}
+	_, ok := s.(retrytopics.Tiered)
+	return ok
+}
+
+// tiers lists the delays of the world's retry topics as their names have them.
+func (w *World) tiers() (names []string) {
+	tiers := w.setup.Config.Retry.Tiers
+	if tiers == nil {
+		tiers = []time.Duration{time.Second, 10 * time.Second, time.Minute}
+	}
+	for _, d := range tiers {
+		names = append(names, nameOf(d))
+	}
+	return names
+}
+
+// nameOf writes a delay as the contract does: 60s is 60s, and not 1m0s.
+func nameOf(d time.Duration) string { return retrytopics.Canonical(d) }
+
+// session is after what time the group gives a silent member up.
+func (m *Member) session() time.Duration {
+	return cmp.Or(m.w.setup.Config.SessionTimeout, consumer.DefaultSessionTimeout)
+}

@@ -1,0 +1,82 @@
+package sim
+
+import (
+	"strings"
+	"time"
+
+	"github.com/redeliver/redeliver/consumer"
+)
+
+// Terms are the parts of the members' configuration that the promises speak of.
+type Terms struct {
+	Group       string
+	Sources     []string
+	Ordering    consumer.Ordering
+	Concurrency int
+	Window      int // records
+	HeaderLimit int // bytes
+	Policy      Policy
+	Drain       time.Duration
+
+	// BreakerCalls is how many calls the breaker wants to have seen, and BreakerRate the rate of failures that opens it.
+	// BreakerCalls 0: there is no breaker.
+	BreakerCalls int
+	BreakerRate  float64
+	// NoDeadLetters says that exhausted records are held, and Drops that they are dropped.
+	NoDeadLetters bool
+	Drops         bool
+	// Prompt is within what time an attempt starts that may start, while nothing is disturbed. 0: it is not checked.
+	Prompt time.Duration
+	// GapsRepeat says that after a clean handover records may repeat that were done behind one that was not.
+	GapsRepeat bool
+}
+
+// retryPart and dlqSuffix are how the default names of the group's topics end.
+const (
+	retryPart = ".retry-"
+	dlqSuffix = ".dlq"
+)
+
+// RetryTopic names the retry topic of a source for a delay as the contract writes it.
+func (t *Terms) RetryTopic(source, delay string) string {
+	return t.Group + "." + source + retryPart + delay
+}
+
+// DLQTopic names the dead-letter topic of a source.
+func (t *Terms) DLQTopic(source string) string { return t.Group + "." + source + dlqSuffix }
+
+// IsSource reports whether a topic is one of the sources.
+func (t *Terms) IsSource(topic string) bool {
+	for _, s := range t.Sources {
+		if s == topic {
+			return true
+		}
+	}
+	return false
+}
+
+// IsDLQ reports whether a topic is a dead-letter topic of the group.
+func (t *Terms) IsDLQ(topic string) bool {
+	for _, s := range t.Sources {
+		if topic == t.DLQTopic(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// SourceOf returns the source that a topic of the group belongs to: itself, or the one whose retries or dead letters it
+// holds. It returns "" for other topics.
+func (t *Terms) SourceOf(topic string) string {
+	for _, s := range t.Sources {
+		if topic == s || topic == t.DLQTopic(s) || strings.HasPrefix(topic, t.Group+"."+s+retryPart) {
+			return s
+		}
+	}
+	return ""
+}
+
+// IsRetry reports whether a topic is a retry topic of the group.
+func (t *Terms) IsRetry(topic string) bool {
+	return !t.IsSource(topic) && !t.IsDLQ(topic) && t.SourceOf(topic) != ""
+}
