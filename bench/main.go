@@ -138,11 +138,15 @@ func run(o options) error {
 	var raw, pipe []sample
 	var ratios []float64
 	for i := range o.rounds + 1 { // the first warms up
-		r, err := measure(o, func() error { return rawRound(ctx, brokers, topic, fmt.Sprintf("raw-%d-%d", os.Getpid(), i), o.records) })
+		r, err := measure(o, func(w *watch) error {
+			return rawRound(ctx, brokers, topic, fmt.Sprintf("raw-%d-%d", os.Getpid(), i), o.records, w)
+		})
 		if err != nil {
 			return fmt.Errorf("raw: %w", err)
 		}
-		p, err := measure(o, func() error { return pipelineRound(ctx, brokers, topic, fmt.Sprintf("pipe-%d-%d", os.Getpid(), i), o.records) })
+		p, err := measure(o, func(w *watch) error {
+			return pipelineRound(ctx, brokers, topic, fmt.Sprintf("pipe-%d-%d", os.Getpid(), i), o.records, w)
+		})
 		if err != nil {
 			return fmt.Errorf("pipeline: %w", err)
 		}
@@ -185,15 +189,24 @@ func median(s []sample) (m sample) {
 	return m
 }
 
-// measure times one round, from joining the group to the last record.
-func measure(o options, f func() error) (sample, error) {
+// watch times a round from its first record to its last, without joining and leaving the group.
+type watch struct {
+	first atomic.Int64
+	last  time.Time
+}
+
+func (w *watch) begin() { w.first.CompareAndSwap(0, time.Now().UnixNano()) }
+func (w *watch) end()   { w.last = time.Now() }
+
+// measure runs one round.
+func measure(o options, f func(w *watch) error) (sample, error) {
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	cpu := cpuTime()
-	began := time.Now()
-	err := f()
-	took := time.Since(began)
+	w := new(watch)
+	err := f(w)
+	took := w.last.Sub(time.Unix(0, w.first.Load()))
 	used := cpuTime() - cpu
 	runtime.ReadMemStats(&after)
 	n := float64(o.records)
@@ -250,7 +263,7 @@ func fetchOptions() []kgo.Opt {
 }
 
 // rawRound is the limit: a plain poll loop that commits each second.
-func rawRound(ctx context.Context, brokers []string, topic, group string, records int) error {
+func rawRound(ctx context.Context, brokers []string, topic, group string, records int, w *watch) error {
 	cl, err := kgo.NewClient(append(fetchOptions(), kgo.SeedBrokers(brokers...), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic),
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit())...)
 	if err != nil {
@@ -265,6 +278,7 @@ func rawRound(ctx context.Context, brokers []string, topic, group string, record
 			return err
 		}
 		fetches.EachRecord(func(r *kgo.Record) { sum += int(r.Value[0]) })
+		w.begin()
 		n += fetches.NumRecords()
 		if now := time.Now(); now.After(next) {
 			next = now.Add(time.Second)
@@ -273,6 +287,7 @@ func rawRound(ctx context.Context, brokers []string, topic, group string, record
 			}
 		}
 	}
+	w.end()
 	if sum != records {
 		return fmt.Errorf("summed %d of %d", sum, records)
 	}
@@ -286,7 +301,7 @@ type counter struct {
 }
 
 // pipelineRound is the pipeline with its defaults.
-func pipelineRound(ctx context.Context, brokers []string, topic, group string, records int) error {
+func pipelineRound(ctx context.Context, brokers []string, topic, group string, records int, w *watch) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var sums [256]counter
@@ -294,7 +309,9 @@ func pipelineRound(ctx context.Context, brokers []string, topic, group string, r
 		Brokers: brokers, Group: group, Topics: []string{topic},
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Handler: consumer.HandlerFunc(func(_ context.Context, r *consumer.Record) error {
-			sums[r.Partition&255].n.Add(int64(r.Value[0]))
+			if sums[r.Partition&255].n.Add(int64(r.Value[0])) == 1 {
+				w.begin()
+			}
 			return nil
 		}),
 	})
@@ -316,6 +333,7 @@ func pipelineRound(ctx context.Context, brokers []string, topic, group string, r
 			total += sums[i].n.Load()
 		}
 		if total >= int64(records) {
+			w.end()
 			cancel()
 			return <-done
 		}

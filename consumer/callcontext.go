@@ -14,36 +14,39 @@ type callContext struct {
 	parent   context.Context // the lane's
 	deadline atomic.Int64    // Unix nanoseconds
 
-	mu      sync.Mutex
-	touched bool
-	inner   context.Context
-	cancel  context.CancelFunc
+	touched atomic.Bool // somebody waits on it, or may
+
+	mu     sync.Mutex
+	inner  context.Context
+	cancel context.CancelFunc
 }
 
 // begin readies the context for a call.
-func (c *callContext) begin(parent context.Context, deadline time.Time) {
-	c.parent = parent
-	c.deadline.Store(deadline.UnixNano())
+func (c *callContext) begin(parent context.Context, deadline int64) {
+	if c.parent != parent {
+		c.parent = parent
+	}
+	c.deadline.Store(deadline)
 }
 
 // end says that the call is over and reports whether the context must not be used for another one.
 func (c *callContext) end() (used bool) {
+	if !c.touched.Load() {
+		return false
+	}
 	c.mu.Lock()
-	used = c.touched
 	cancel := c.cancel
 	c.mu.Unlock()
-	if cancel != nil {
-		cancel()
-	}
-	return used
+	cancel()
+	return true
 }
 
 // real returns a context of the standard library that ends with the call.
 func (c *callContext) real() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer c.touched.Store(true)
 	if c.inner == nil {
-		c.touched = true
 		c.inner, c.cancel = context.WithDeadline(c.parent, time.Unix(0, c.deadline.Load()))
 	}
 	return c.inner

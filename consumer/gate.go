@@ -96,9 +96,6 @@ func (g *gate) probed(p callPermit) {
 	g.mu.Lock()
 	g.outProbe = false
 	g.mu.Unlock()
-	if g.held.Load()&bit(PauseOutage) != 0 {
-		g.wake()
-	}
 }
 
 // onBreaker follows the breaker's state: whatever is not closed holds the pipeline.

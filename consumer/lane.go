@@ -64,6 +64,7 @@ type batch struct {
 	state   []recordState
 	low     int // the first that is not settled
 	taken   int // the first that is not taken up; source lanes only
+	bytes   int64
 	arrived time.Time
 }
 
@@ -79,16 +80,15 @@ const (
 // the end of a transaction, so that lag falls to zero.
 func (l *lane) add(records []*kgo.Record, now time.Time) *batch {
 	b := &batch{records: records, state: make([]recordState, len(records)), arrived: now}
-	var bytes int64
 	for i, r := range records {
 		if r.Attrs.IsControl() {
 			b.state[i] = recordSettled
 		}
-		bytes += recordSize(r)
+		b.bytes += recordSize(r)
 	}
-	l.bytes += bytes
+	l.bytes += b.bytes
 	l.strand.p.intake.records.Add(int64(len(records)))
-	l.strand.p.intake.bytes.Add(bytes)
+	l.strand.p.intake.bytes.Add(b.bytes)
 	last := records[len(records)-1]
 	l.next, l.epoch = last.Offset+1, last.LeaderEpoch
 	l.windowed += len(records)
@@ -124,14 +124,13 @@ func (l *lane) advance() {
 	for len(l.batches) > 0 {
 		b := l.batches[0]
 		for b.low < len(b.records) && b.state[b.low] == recordSettled {
-			bytes += recordSize(b.records[b.low])
-			b.records[b.low] = nil
 			b.low++
 			records++
 		}
 		if b.low < len(b.records) {
 			break
 		}
+		bytes += b.bytes // all at once: the client's memory of a batch is let go as one
 		l.batches[0] = nil
 		l.batches = l.batches[1:]
 	}

@@ -20,14 +20,16 @@ type strand struct {
 	handler   Handler
 	batching  *batchHandler // the handler, when it takes batches
 
-	mu      sync.Mutex
-	lanes   []*lane
-	running int               // workers at work on it
-	chunk   *chunk            // the chunk under way
-	keys    map[uint64]*entry // who holds a key; the last of the line is keys[h]'s chain
-	tails   map[uint64]*entry // the last in line behind a key
-	spread  bool
-	calm    int // quick calls in a row while spread
+	mu       sync.Mutex
+	lanes    []*lane
+	running  int               // workers at work on it
+	turn     kind              // whose turn it is while one thing runs at a time
+	turnLeft int               // how much of the turn is left
+	chunk    *chunk            // the chunk under way
+	keys     map[uint64]*entry // who holds a key; the last of the line is keys[h]'s chain
+	tails    map[uint64]*entry // the last in line behind a key
+	spread   bool
+	calm     int // quick calls in a row while spread
 
 	timer   *time.Timer
 	timerAt time.Time
@@ -45,6 +47,8 @@ type chunk struct {
 	cursor  atomic.Int64
 	running *entry // the record that was under way when the rest was taken back
 	began   time.Time
+	watch   *time.Timer
+	seen    int64 // the cursor when it was last looked at
 }
 
 // unit is what a worker is given to do: a chunk, one entry, or the entries of a batch call.
@@ -150,7 +154,8 @@ func (st *strand) arm(at, now time.Time) {
 	st.timer.Reset(at.Sub(now))
 }
 
-// startable says which kinds of work the strand could start now.
+// startable says which kinds of work the strand could start now. Where one thing runs at a time, fresh records and
+// retries take turns: a chunk against as many retries as turnLength.
 func (st *strand) startable() (want [kinds]bool) {
 	if !st.p.gate.open() || st.chunk != nil || (st.running > 0 && !st.sideBySide()) {
 		return want
@@ -163,8 +168,17 @@ func (st *strand) startable() (want [kinds]bool) {
 			want[l.kind()] = true
 		}
 	}
+	if want[fresh] && want[retry] && !st.sideBySide() {
+		if st.turnLeft <= 0 {
+			st.turn, st.turnLeft = retry-st.turn, turnLength
+		}
+		want[retry-st.turn] = false
+	}
 	return want
 }
+
+// turnLength is how many retries a strand runs before fresh records have their turn.
+const turnLength = 32
 
 // sideBySide reports whether the strand may start something while something of it runs.
 func (st *strand) sideBySide() bool {
@@ -188,29 +202,39 @@ func (l *lane) kind() kind {
 // take gives a worker something to do, or nothing when what there was is gone. more says that there is something
 // for another worker too.
 func (st *strand) take(k kind) (u unit, more bool) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if st.chunk != nil || (st.running > 0 && !st.sideBySide()) {
-		return unit{}, false
-	}
+	// Outside the lock: a permit that is given back may have to tell of the breaker's state.
 	permit, probe, ok := st.p.gate.enter()
 	if !ok {
 		return unit{}, false
 	}
-	u.permit = permit
+	u, more = st.takeWith(k, probe)
+	if u.permit = permit; u.empty() {
+		st.p.gate.leave(permit)
+	}
+	return u, more
+}
+
+func (st *strand) takeWith(k kind, probe bool) (u unit, more bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if want := st.startable(); !want[k] {
+		return u, want[retry-k]
+	}
 	switch {
 	case st.batching != nil:
 		u.entries = st.takeBatch(k, probe)
+		st.turnLeft -= len(u.entries)
 	case !probe && k == fresh && st.mayChunk():
 		if u.chunk = st.takeChunk(); u.chunk != nil {
 			u.end = u.chunk.to
+			st.turnLeft -= turnLength
 		}
 	}
 	if u.empty() && st.batching == nil {
 		u.entry = st.takeEntry(k, probe)
+		st.turnLeft--
 	}
 	if u.empty() {
-		st.p.gate.leave(permit)
 		return u, false
 	}
 	st.running++
@@ -247,7 +271,8 @@ func (st *strand) takeChunk() *chunk {
 		st.chunk = c
 		l.running++
 		if st.p.cfg.Ordering != ByPartition {
-			time.AfterFunc(patience, func() { st.look(c) })
+			c.seen = int64(c.from)
+			c.watch = time.AfterFunc(patience, func() { st.look(c) })
 		}
 		return c
 	}
@@ -257,10 +282,16 @@ func (st *strand) takeChunk() *chunk {
 // look cuts a chunk short whose records take long, so that they run side by side.
 func (st *strand) look(c *chunk) {
 	st.mu.Lock()
-	slow := st.chunk == c && c.running == nil && c.cursor.Load()-int64(c.from) < quick
-	if slow {
-		st.spread, st.calm = true, 0
-		st.cut(c)
+	at := c.cursor.Load()
+	slow := false
+	if st.chunk == c {
+		if slow = at-c.seen < quick; slow {
+			st.spread, st.calm = true, 0
+			st.cut(c)
+		} else {
+			c.seen = at
+			c.watch.Reset(patience)
+		}
 	}
 	st.mu.Unlock()
 	if slow {
@@ -518,6 +549,9 @@ func (st *strand) endChunk(c *chunk, stopped int) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	l := c.lane
+	if c.watch != nil {
+		c.watch.Stop()
+	}
 	if st.chunk == c {
 		st.chunk = nil
 		c.batch.taken = stopped

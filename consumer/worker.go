@@ -31,6 +31,9 @@ func (p *Pipeline) work(st *strand, k kind) {
 		}
 		if !u.empty() {
 			p.do(w, st, u)
+			if !p.gate.free() {
+				p.wakeAll() // the next probe may be another strand's
+			}
 			if !p.slots.contended() {
 				continue
 			}
@@ -62,8 +65,9 @@ func (p *Pipeline) do(w *worker, st *strand, u unit) {
 // pipeline is held.
 func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit callPermit) {
 	l := c.lane
+	deadline := c.began.Add(p.cfg.HandlerTimeout).UnixNano()
 	stopped, good, slow := c.from, 0, 0
-	now := c.began
+	now := time.Duration(0) // since the chunk began: half a clock reading is cheaper than a whole one
 	count := func() {
 		if good > 0 {
 			p.breaker.Successes(good, slow)
@@ -87,10 +91,9 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 			state = p.sourceState(r)
 		}
 		w.record.fill(r, state, 1)
-		err := p.call(w, l, st.handler, now)
-		after := time.Now()
-		took := after.Sub(now)
-		began := now
+		err := p.call(w, l, st.handler, deadline+int64(now))
+		after := time.Since(c.began)
+		took, began := after-now, now
 		now = after
 		if err == nil {
 			w.took.add(took)
@@ -102,10 +105,10 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 		}
 		count()
 		e := st.failedInChunk(c, i)
-		if p.finish(st, e, err, began, after, permit) {
+		if p.finish(st, e, err, c.began.Add(began), c.began.Add(after), permit) {
 			break // it stays and holds its key, which what follows in the chunk does not look at
 		}
-		now = time.Now()
+		now = time.Since(c.began)
 	}
 	count()
 	st.endChunk(c, stopped)
@@ -120,7 +123,7 @@ func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) 
 	}
 	watch := st.watch(e)
 	w.record.fill(e.record, e.state, e.attempts+1)
-	err := p.call(w, e.lane, st.handler, began)
+	err := p.call(w, e.lane, st.handler, began.Add(p.cfg.HandlerTimeout).UnixNano())
 	now := time.Now()
 	if watch != nil {
 		watch.Stop()
@@ -154,7 +157,7 @@ func (p *Pipeline) runBatch(w *worker, st *strand, entries []*entry, permit call
 		b.Records[i] = &records[i]
 	}
 	l := entries[0].lane
-	p.callBatch(w, l, st.batching, b, began)
+	p.callBatch(w, l, st.batching, b, began.Add(p.cfg.HandlerTimeout).UnixNano())
 	now := time.Now()
 	took := now.Sub(began)
 	w.took.add(took)
@@ -198,10 +201,10 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 	}
 }
 
-// call makes one handler call for the worker's record, with its deadline, and turns a panic into an error of class
+// call makes one handler call for the worker's record, with its deadline in Unix nanoseconds, and turns a panic into an error of class
 // system.
-func (p *Pipeline) call(w *worker, l *lane, h Handler, now time.Time) (err error) {
-	ctx := w.begin(l.ctx, now.Add(p.cfg.HandlerTimeout))
+func (p *Pipeline) call(w *worker, l *lane, h Handler, deadline int64) (err error) {
+	ctx := w.begin(l.ctx, deadline)
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = p.panicked(cause)
@@ -212,8 +215,8 @@ func (p *Pipeline) call(w *worker, l *lane, h Handler, now time.Time) (err error
 }
 
 // callBatch is call for a batch handler.
-func (p *Pipeline) callBatch(w *worker, l *lane, h *batchHandler, b *Batch, now time.Time) {
-	ctx := w.begin(l.ctx, now.Add(p.cfg.HandlerTimeout))
+func (p *Pipeline) callBatch(w *worker, l *lane, h *batchHandler, b *Batch, deadline int64) {
+	ctx := w.begin(l.ctx, deadline)
 	defer func() {
 		if cause := recover(); cause != nil {
 			err := p.panicked(cause)
@@ -226,7 +229,7 @@ func (p *Pipeline) callBatch(w *worker, l *lane, h *batchHandler, b *Batch, now 
 	h.call(ctx, b)
 }
 
-func (w *worker) begin(parent context.Context, deadline time.Time) *callContext {
+func (w *worker) begin(parent context.Context, deadline int64) *callContext {
 	if w.ctx == nil {
 		w.ctx = new(callContext)
 	}
