@@ -1,0 +1,74 @@
+# What there is to do here. `make` lists it.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+COUNTS := .cache/counts
+RUN := go run ./tools/runtests
+
+# The packages that have tests on virtual time: files for the build tag synctests, with which kgo can wait in a bubble.
+VIRTUAL = $(shell grep -rl --include='*_test.go' '^//go:build synctests' . | xargs -rn1 dirname | sort -u)
+
+# The packages whose tests need a broker, which is a real one with `make integration`.
+BROKER = $(shell grep -rl --include='*_test.go' 'kafkatest\.Main\b' . | xargs -rn1 dirname | sort -u)
+
+# Where the race detector pays: what shares memory between goroutines. It costs two to ten times the time.
+RACE ?= ./breaker/... ./consumer/... ./dlq/... ./internal/embedded/... ./internal/webhook/... ./internal/admin/...
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: test
+test: unit simulation race ## everything that needs nothing but Go: unit, simulation, integration on the embedded broker, races
+	@$(RUN) -sum $(COUNTS)/unit.json $(COUNTS)/simulation.json $$(ls $(COUNTS)/race.json 2>/dev/null)
+
+.PHONY: unit
+unit: $(COUNTS) ## unit tests, and the integration suite on the embedded broker (a container, where Docker answers)
+	@env -u REDELIVER_TEST_BROKERS $(RUN) -label unit -o $(COUNTS)/unit.json -timeout 10m ./...
+
+.PHONY: simulation
+simulation: $(COUNTS) ## the engine on virtual time, with faults
+	@$(RUN) -label simulation -o $(COUNTS)/simulation.json -timeout 10m -tags synctests $(VIRTUAL)
+
+.PHONY: race
+race: $(COUNTS) ## the race detector, where it pays; RACE names the packages
+	@rm -f $(COUNTS)/race.json
+	@if command -v "$$(go env CC)" >/dev/null; then \
+		env -u REDELIVER_TEST_BROKERS $(RUN) -label race -o $(COUNTS)/race.json -race -short -timeout 15m $(RACE); \
+	else \
+		echo "race: left out, the race detector needs a C compiler and there is no $$(go env CC) (Debian: apt-get install gcc)"; \
+	fi
+
+.PHONY: integration
+integration: $(COUNTS) ## the integration suite on the broker that REDELIVER_TEST_BROKERS names, or that make kafka-start started
+	@brokers=$${REDELIVER_TEST_BROKERS:-$$(scripts/kafka brokers)}; \
+	REDELIVER_TEST_BROKERS=$$brokers REDELIVER_REQUIRE_REAL=1 \
+		$(RUN) -label integration -o $(COUNTS)/integration.json -count=1 -timeout 15m $(BROKER)
+
+.PHONY: kafka-start
+kafka-start: ## start Apache Kafka on 127.0.0.1:19092 (needs Java 17 and Maven); scripts/kafka has more, such as three nodes
+	@scripts/kafka start
+
+.PHONY: kafka-stop
+kafka-stop: ## stop it
+	@scripts/kafka stop
+
+.PHONY: lint
+lint: ## gofmt, go vet, staticcheck and our own analyzers, in every module
+	@scripts/lint
+
+.PHONY: bench
+bench: ## the pipeline beside raw franz-go
+	@cd bench && go run .
+
+.PHONY: demo
+demo: ## a flaky service, its retries, its breaker and its dead letters, live
+	@go run ./cmd/redeliver demo
+
+.PHONY: ci
+ci: ## all that decides whether a change is good: lint, test, and the integration suite on Apache Kafka
+	@.ci/run
+
+$(COUNTS):
+	@mkdir -p $@

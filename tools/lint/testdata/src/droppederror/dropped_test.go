@@ -1,0 +1,5 @@
+package droppederror
+
+import "os"
+
+func inATest() { os.Remove("x") }

@@ -1,0 +1,8 @@
+package sleepintest
+
+import (
+	_ "testing/synctest"
+	"time"
+)
+
+func sleepingInABubble() { time.Sleep(1) }

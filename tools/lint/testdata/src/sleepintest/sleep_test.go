@@ -1,0 +1,9 @@
+package sleepintest
+
+import (
+	"time"
+)
+
+func sleeping() {
+	time.Sleep(1) // want `time.Sleep in a test`
+}
