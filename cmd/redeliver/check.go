@@ -122,7 +122,10 @@ func checkMetadata(ctx context.Context, adm *kadm.Client) check {
 	c.Found = fmt.Sprintf("%d %s", len(brokers), plural(len(brokers), "broker"))
 	if versions, err := adm.ApiVersions(ctx); err == nil {
 		for _, v := range versions.Sorted() {
-			c.Found += ", Kafka " + strings.TrimPrefix(v.VersionGuess(), "v")
+			// What is no release of Apache Kafka is guessed as "between …" or "at least …", which says little.
+			if guess := v.VersionGuess(); v.Err == nil && !strings.Contains(guess, " ") {
+				c.Found += ", Kafka " + strings.TrimPrefix(guess, "v")
+			}
 			break
 		}
 	}
@@ -154,7 +157,7 @@ func checkPipeline(ctx context.Context, client *kgo.Client, adm *kadm.Client, c 
 		return append(checks, check{checkFailed, what("topics"), err.Error(), ""})
 	}
 	checks = append(checks, checkPlan(ctx, what, adm, plan)...)
-	return append(checks, allowed.check(what("permissions"), p, want, plan)...)
+	return append(checks, allowed.check(what("permissions"), p, want)...)
 }
 
 func checkSources(what func(string) string, c *config.Config, p *config.Pipeline, sources []string, topics kadm.TopicDetails) []check {
@@ -165,8 +168,8 @@ func checkSources(what func(string) string, c *config.Config, p *config.Pipeline
 		switch {
 		case !there || errors.Is(detail.Err, kerr.UnknownTopicOrPartition):
 			result.Result, result.Found = checkFailed, "there is no such topic"
-			result.Remedy = "create it, or correct " + c.At(fmt.Sprintf("pipelines[%d].topics", slices.IndexFunc(c.Pipelines, func(q config.Pipeline) bool { return q.Name == p.Name })))
-			if near := nearTopics(source, topics.Names()); near != "" {
+			result.Remedy = "create it, or correct " + c.At(p.Path(fmt.Sprintf("topics[%d]", slices.Index(p.Topics, source))))
+			if near := config.Nearest(source, topics.Names()); near != "" {
 				result.Remedy += "; there is " + near
 			}
 		case errors.Is(detail.Err, kerr.TopicAuthorizationFailed):
@@ -185,17 +188,6 @@ func checkSources(what func(string) string, c *config.Config, p *config.Pipeline
 		}
 	}
 	return checks
-}
-
-// nearTopics names an existing topic that differs only in case or in what separates its words.
-func nearTopics(name string, all []string) string {
-	plain := strings.NewReplacer("-", "", "_", "", ".", "")
-	for _, other := range all {
-		if other != name && strings.EqualFold(plain.Replace(other), plain.Replace(name)) {
-			return other
-		}
-	}
-	return ""
 }
 
 func checkGroup(ctx context.Context, what string, client *kgo.Client, group string) check {
@@ -240,7 +232,7 @@ func checkGroup(ctx context.Context, what string, client *kgo.Client, group stri
 func checkPlan(ctx context.Context, what func(string) string, adm *kadm.Client, plan retrytopics.Plan) []check {
 	result := check{Result: checkOK, What: what("retry and dead-letter topics"), Found: "are as they should be"}
 	if !plan.Empty() {
-		result.Found = strings.ToLower(summary([]pipelinePlan{{Plan: plan}})) + " to be done"
+		result.Found = "to do: " + strings.ToLower(summary([]pipelinePlan{{Plan: plan}}))
 		result.Remedy = "`redeliver run` does it at the start; `redeliver topics plan` shows it"
 		if plan.ReadOnly {
 			result.Remedy = "do it with `redeliver topics apply`, as topics.create is false"

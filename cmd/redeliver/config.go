@@ -45,11 +45,7 @@ variables replaced, secrets masked. As YAML, or with -o json as JSON.`,
 		if err != nil {
 			return err
 		}
-		r := newRows[map[string]any](p.out, asJSONL)
-		if *format == asJSON {
-			return printJSON(p.out, values)
-		}
-		return r.add(values)
+		return printOne(p.out, *format, values)
 	}
 	return cmd
 }

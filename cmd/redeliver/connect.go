@@ -35,9 +35,17 @@ func (p *program) loadEmbedded() (*config.Config, error) {
 	return p.loadWith(config.Options{Embedded: true})
 }
 
-func (p *program) loadWith(o config.Options) (*config.Config, error) {
+// read reads the configuration that -c names; "-" is standard input.
+func (p *program) read(o config.Options) (*config.Config, error) {
 	o.Lookup = p.getenv
-	c, err := config.Load(p.configFile, o)
+	if p.configFile == "-" {
+		return config.Read("standard input", p.in, o)
+	}
+	return config.Load(p.configFile, o)
+}
+
+func (p *program) loadWith(o config.Options) (*config.Config, error) {
+	c, err := p.read(o)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +63,7 @@ func (p *program) addPipelineFlag(cmd *cobra.Command) *string {
 }
 
 func (p *program) completePipelines(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	c, err := config.Load(p.configFile, config.Options{Lookup: p.getenv, Embedded: true})
+	c, err := p.read(config.Options{Embedded: true})
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
@@ -100,28 +108,37 @@ func pipelineNames(c *config.Config) []string {
 	return names
 }
 
-// connect makes a Kafka client from the configuration and waits until a broker answers. Its error, at most seconds
-// later, says what was tried and what to do. The caller closes the client.
+// connect makes a Kafka client from the configuration once a broker has answered. Its error, at most seconds later, says
+// what was tried and what to do. The caller closes the client.
 func (p *program) connect(ctx context.Context, c *config.Config, more ...kgo.Opt) (*kgo.Client, error) {
 	opts, err := c.Kafka.ClientOptions()
 	if err != nil {
 		return nil, &exitError{status: exitUsage, err: err}
 	}
-	opts = append(opts, kgo.DialTimeout(dialTimeout))
-	client, err := kgo.NewClient(append(opts, more...)...)
-	if err != nil {
-		return nil, fmt.Errorf("make the Kafka client: %w", err)
-	}
-	answered, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	if err := client.Ping(answered); err != nil {
-		client.Close()
+	if err := probe(ctx, opts); err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		return nil, fmt.Errorf("no broker of kafka.brokers (%s) answers: %w; %s", strings.Join(c.Kafka.Brokers, ", "), err, connectRemedy(c, err))
 	}
+	client, err := kgo.NewClient(append(opts, more...)...)
+	if err != nil {
+		return nil, fmt.Errorf("make the Kafka client: %w", err)
+	}
 	return client, nil
+}
+
+// probe asks for an answer with a client of its own, which is less patient than one that is to work: a request whose
+// connection never answers is not given up by a context, only by its own time-out.
+func probe(ctx context.Context, opts []kgo.Opt) error {
+	client, err := kgo.NewClient(append(opts[:len(opts):len(opts)], kgo.DialTimeout(dialTimeout), kgo.RequestTimeoutOverhead(dialTimeout))...)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	bounded, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	return client.Ping(bounded)
 }
 
 // connectRemedy says what to look at after a connection failed.
@@ -153,9 +170,11 @@ func connectRemedy(c *config.Config, err error) string {
 		return "nothing listens there: start the broker (redeliver run --embedded brings one along), or correct " + c.At("kafka.brokers")
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
 		if c.Kafka.TLS.Enabled || c.Kafka.SASL.Mechanism != "" {
-			return "the broker closed the connection: is this its port for TLS and SASL as they are configured? " + c.At("kafka")
+			return "the broker closed the connection: is this its port for kafka.tls and kafka.sasl as they are, and are user and password right? " + c.At("kafka")
 		}
 		return "the broker closed the connection: it may want kafka.tls or kafka.sasl, " + at("kafka")
+	case (errors.Is(err, context.DeadlineExceeded) || isTimeout(err)) && c.Kafka.TLS.Enabled:
+		return "nothing answers: is the address right, does the broker speak TLS at this port (kafka.tls.enabled), and is there a firewall between? " + c.At("kafka.brokers")
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
 		return "nothing answers: is the address right and is there a firewall between? " + c.At("kafka.brokers")
 	}

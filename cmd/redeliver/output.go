@@ -88,7 +88,7 @@ func (r *rows[T]) close() error {
 	case asJSONL:
 		return nil
 	case asJSON:
-		return printJSON(r.w, slices.Concat([]T{}, r.values)) // [] rather than null
+		return printJSON(r.w, append([]T{}, r.values...)) // [] rather than null
 	}
 	if len(r.cells) == 0 {
 		return nil

@@ -49,7 +49,7 @@ func operations(bits int32) []kmsg.ACLOperation {
 }
 
 // check compares what is allowed with what a pipeline does to its topics.
-func (p *permissions) check(what string, pipeline *config.Pipeline, want retrytopics.Want, plan retrytopics.Plan) []check {
+func (p *permissions) check(what string, pipeline *config.Pipeline, want retrytopics.Want) []check {
 	if p == nil || len(p.topics) == 0 {
 		return []check{{checkWarning, what, "the broker does not tell what this user may do", ""}}
 	}

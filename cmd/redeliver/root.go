@@ -2,10 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/redeliver/redeliver/internal/config"
 )
 
 // program is what every command is made with: the streams, the environment and the flags that all commands share.
@@ -54,12 +59,14 @@ Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 done in part.`,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.PersistentFlags().StringVarP(&p.configFile, "config", "c", defaultConfigFile, "configuration `file`")
+	root.PersistentFlags().StringVarP(&p.configFile, "config", "c", defaultConfigFile, "configuration `file`, - for standard input")
 	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml")
 	root.SetIn(p.in)
 	root.SetOut(p.out)
 	root.SetErr(p.err)
-	root.SuggestionsMinimumDistance = 2
+	root.SetFlagErrorFunc(nearFlag)
+	root.Version = versionLine()
+	root.SetVersionTemplate("{{.Version}}\n")
 	for _, newCommand := range commands {
 		root.AddCommand(newCommand(p))
 	}
@@ -100,11 +107,31 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	message := fmt.Sprintf("there is no command %q", cmd.CommandPath()+" "+args[0])
+	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		message += fmt.Sprintf("; did you mean %q?", cmd.CommandPath()+" "+near[0])
+		return fmt.Errorf("there is no command %q; did you mean %q?", cmd.CommandPath()+" "+args[0], cmd.CommandPath()+" "+near[0])
 	}
-	return fmt.Errorf("%s", message)
+	var all []string
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() {
+			all = append(all, sub.Name())
+		}
+	}
+	return fmt.Errorf("there is no command %q; there are %s", cmd.CommandPath()+" "+args[0], strings.Join(all, ", "))
+}
+
+// nearFlag adds to the error of an unknown flag which one may have been meant.
+func nearFlag(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) || unknown.GetSpecifiedShortnames() != "" {
+		return err
+	}
+	var all []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { all = append(all, f.Name) })
+	if near := config.Nearest(unknown.GetSpecifiedName(), all); near != "" {
+		return fmt.Errorf("%w; did you mean --%s?", err, near)
+	}
+	return err
 }
 
 // noArguments is the Args of commands that take flags only.

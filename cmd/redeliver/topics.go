@@ -111,6 +111,10 @@ func (p *program) planTopics(ctx context.Context, name string) (plans []pipeline
 			client.Close()
 			return nil, nil, nil, fmt.Errorf("pipeline %s: %w", pipeline.Name, err)
 		}
+		// An empty list is [] in JSON, never null.
+		plan.Actions = append([]retrytopics.Action{}, plan.Actions...)
+		plan.Warnings = append([]string{}, plan.Warnings...)
+		plan.Leftover = append([]string{}, plan.Leftover...)
 		plans = append(plans, pipelinePlan{pipeline.Name, plan})
 	}
 	return plans, adm, client.Close, nil
@@ -174,8 +178,8 @@ func printPlans(w io.Writer, plans []pipelinePlan) error {
 		column[planRow]{title: "TOPIC", cell: func(r planRow) string { return r.action.Topic }},
 		column[planRow]{title: "PARTITIONS", right: true, cell: func(r planRow) string { return partitionsText(r.action) }},
 		column[planRow]{title: "REPLICAS", right: true, cell: func(r planRow) string { return replicasText(r.action) }},
-		column[planRow]{title: "SETTINGS", cell: func(r planRow) string { return settingsText(r.action) }},
 		column[planRow]{title: "WHY", cell: func(r planRow) string { return r.action.Why }},
+		column[planRow]{title: "SETTINGS", cell: func(r planRow) string { return settingsText(r.action) }},
 	)
 	for _, plan := range plans {
 		for _, action := range plan.Actions {
@@ -260,7 +264,7 @@ func (p *program) applyPlans(ctx context.Context, adm *kadm.Client, plans []pipe
 			first = err
 			continue
 		}
-		fmt.Fprintf(p.err, "pipeline %s: %s done\n", plan.Pipeline, strings.ToLower(summary([]pipelinePlan{plan})))
+		fmt.Fprintf(p.err, "pipeline %s: %s: done\n", plan.Pipeline, strings.ToLower(summary([]pipelinePlan{plan})))
 	}
 	switch {
 	case len(failed) == 0:

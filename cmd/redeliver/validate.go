@@ -32,7 +32,7 @@ be right. Exit status 0 when there is none, 2 otherwise.
 			return usagef("--connect and --embedded exclude each other: the embedded broker is there only while it runs")
 		}
 		report := validation{File: p.configFile, Problems: []config.Problem{}, Warnings: []config.Problem{}}
-		c, err := config.Load(p.configFile, config.Options{Lookup: p.getenv, Embedded: *embedded})
+		c, err := p.read(config.Options{Embedded: *embedded})
 		if err != nil {
 			return p.invalid(*format, report, err)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -27,22 +28,18 @@ func newVersionCommand(p *program) *cobra.Command {
 	}
 	format := addOutput(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {
-		v := version()
 		if *format != asTable {
-			r := newRows[versionInfo](p.out, asJSONL)
-			return r.add(v)
+			return printOne(p.out, *format, version())
 		}
-		_, err := fmt.Fprintf(p.out, "redeliver %s%s (%s, %s)\n", v.Version, revisionText(v.Revision), v.Go, v.Platform)
+		_, err := fmt.Fprintln(p.out, versionLine())
 		return err
 	}
 	return cmd
 }
 
-func revisionText(revision string) string {
-	if revision == "" {
-		return ""
-	}
-	return " " + revision
+func versionLine() string {
+	v := version()
+	return strings.Join(strings.Fields(fmt.Sprintf("redeliver %s %s (%s, %s)", v.Version, v.Revision, v.Go, v.Platform)), " ")
 }
 
 // version reads what the Go tool wrote into the binary.

@@ -42,7 +42,7 @@ func text(name string, p *string) key {
 func choice(name string, p *string, words ...string) key {
 	k := oneScalar(name, "one of "+strings.Join(words, ", "), words[0], func(s string) string {
 		if !slices.Contains(words, s) {
-			if near := nearest(s, words); near != "" {
+			if near := Nearest(s, words); near != "" {
 				return fmt.Sprintf("%s is unknown; did you mean %s?", quote(s), near)
 			}
 			return quote(s) + " is unknown"

@@ -15,34 +15,28 @@ type Options struct {
 	Embedded bool
 }
 
-// Load reads a configuration file; "-" is standard input. Its error is [Problems] with every mistake, or a [*FileError]
-// when there is no such file.
+// Load reads a configuration file. Its error is [Problems] with every mistake, or a [*FileError] when the file cannot be
+// read.
 func Load(path string, o Options) (*Config, error) {
-	var text []byte
-	var err error
-	if path == "-" {
-		path = "standard input"
-		text, err = io.ReadAll(io.LimitReader(os.Stdin, largest+1))
-	} else {
-		text, err = readFile(path)
-	}
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, &FileError{Path: path, Err: err}
 	}
-	return Parse(path, text, o)
+	defer f.Close()
+	return Read(path, f, o)
+}
+
+// Read reads a configuration from r; name is what its problems call it. Its error is as that of Load.
+func Read(name string, r io.Reader, o Options) (*Config, error) {
+	text, err := io.ReadAll(io.LimitReader(r, largest+1))
+	if err != nil {
+		return nil, &FileError{Path: name, Err: err}
+	}
+	return Parse(name, text, o)
 }
 
 // largest is the most bytes of a configuration file. No real one comes near it.
 const largest = 4 << 20
-
-func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, largest+1))
-}
 
 // Parse reads the text of a configuration file; name is what its problems call it. Its error is [Problems].
 func Parse(name string, text []byte, o Options) (*Config, error) {

@@ -2,9 +2,9 @@ package config
 
 import "strings"
 
-// nearest returns the word that a misspelt one most likely means, or "": at most a third of its letters, and at most
+// Nearest returns the word that a misspelt one most likely means, or "": at most a third of its letters, and at most
 // three, may be wrong, or one is the beginning of the other. Upper and lower case, '-' and '_' count as the same.
-func nearest(misspelt string, words []string) string {
+func Nearest(misspelt string, words []string) string {
 	plain := strings.NewReplacer("-", "_", " ", "_").Replace(strings.ToLower(misspelt))
 	best, least := "", min(3, max(1, len([]rune(plain))/3))+1
 	for _, word := range words {

@@ -17,8 +17,8 @@ func TestNearestFindsWhatWasMeant(t *testing.T) {
 		"x":           "",
 		"":            "",
 	} {
-		if got := nearest(misspelt, keys); got != want {
-			t.Errorf("nearest(%q) = %q, want %q", misspelt, got, want)
+		if got := Nearest(misspelt, keys); got != want {
+			t.Errorf("Nearest(%q) = %q, want %q", misspelt, got, want)
 		}
 	}
 }

@@ -18,6 +18,9 @@ func (o origin) given(path string) bool {
 	return ok
 }
 
+// Path returns the path of a key of this pipeline in the file, for [Config.At].
+func (p *Pipeline) Path(key string) string { return join(p.path, key) }
+
 // Names returns the templates of the pipeline's retry and dead-letter topics.
 func (p *Pipeline) Names() retrytopics.Names {
 	return retrytopics.Names{Group: p.Group, Retry: p.Retry.Topic, DLQ: p.DLQ.Topic}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"strings"
 	"unicode/utf8"
 )
@@ -97,7 +98,11 @@ type FileError struct {
 
 func (e *FileError) Error() string {
 	if errors.Is(e.Err, fs.ErrNotExist) {
-		return fmt.Sprintf("there is no configuration file %s; name one with -c FILE, or begin one with: redeliver config example > config.yaml", e.Path)
+		where := ""
+		if whole, err := filepath.Abs(e.Path); err == nil && whole != e.Path {
+			where = fmt.Sprintf(" (looked for %s)", whole)
+		}
+		return fmt.Sprintf("there is no configuration file %s%s; name one with -c FILE, or begin one with: redeliver config example > config.yaml", e.Path, where)
 	}
 	return fmt.Sprintf("the configuration file %s cannot be read: %v", e.Path, cause(e.Err))
 }

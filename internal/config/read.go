@@ -245,7 +245,7 @@ func (r *reader) unknown(name, path string, keys []key) string {
 	if path == "defaults" && (name == "name" || name == "group") {
 		return text + ": each pipeline has its own"
 	}
-	if near := nearest(name, all); near != "" {
+	if near := Nearest(name, all); near != "" {
 		r.meant[join(path, near)] = true
 		return text + "; did you mean " + near + "?"
 	}

@@ -114,7 +114,7 @@ func startOf(s string) (wrong string) {
 	if _, err := time.Parse(time.RFC3339, s); err == nil {
 		return ""
 	}
-	if near := nearest(s, []string{"earliest", "latest"}); near != "" {
+	if near := Nearest(s, []string{"earliest", "latest"}); near != "" {
 		return fmt.Sprintf("%s is unknown; did you mean %s?", quote(s), near)
 	}
 	if t, err := time.Parse(time.DateOnly, s); err == nil {
@@ -210,7 +210,7 @@ func (r *reader) breakerRules(p *Pipeline, at string) {
 			continue
 		}
 		remedy := "the classes are " + strings.Join(all, ", ")
-		if near := nearest(class, all); near != "" {
+		if near := Nearest(class, all); near != "" {
 			remedy = "did you mean " + near + "?"
 		}
 		r.wrong(fmt.Sprintf("%s[%d]", classes, i), "breaker.classes: there is no class %s; %s", quote(class), remedy)

@@ -129,7 +129,7 @@ func (r *reader) overrideRules(p *Pipeline, o Override, at string) bool {
 		if !isPattern && len(p.Topics) > 0 {
 			ok = false
 			remedy := "its topics are " + strings.Join(p.Topics, ", ")
-			if near := nearest(o.Topic, p.Topics); near != "" {
+			if near := Nearest(o.Topic, p.Topics); near != "" {
 				remedy = "did you mean " + near + "?"
 			}
 			r.wrong(path, "%s: the pipeline does not read the topic %s; %s", short(path), quote(o.Topic), remedy)

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/redeliver/redeliver/internal/config"
+)
+
+type fruit struct {
+	Name  string `json:"name"`
+	Count int    `json:"count"`
+}
+
+func fruits(t *testing.T, format outputFormat, values ...fruit) string {
+	t.Helper()
+	var b bytes.Buffer
+	r := newRows(&b, format,
+		column[fruit]{title: "NAME", cell: func(f fruit) string { return f.Name }},
+		column[fruit]{title: "COUNT", right: true, cell: func(f fruit) string { return fmt.Sprint(f.Count) }},
+		column[fruit]{title: "NOTE", cell: func(fruit) string { return "" }},
+	)
+	for _, v := range values {
+		if err := r.add(v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestRowsAreATableAnArrayOrLines(t *testing.T) {
+	some := []fruit{{"plum", 7}, {"äpfel", 1200}}
+	for format, want := range map[outputFormat]string{
+		asTable: "NAME   COUNT  NOTE\nplum       7\näpfel   1200\n",
+		asJSON:  "[\n  {\n    \"name\": \"plum\",\n    \"count\": 7\n  },\n  {\n    \"name\": \"äpfel\",\n    \"count\": 1200\n  }\n]\n",
+		asJSONL: "{\"name\":\"plum\",\"count\":7}\n{\"name\":\"äpfel\",\"count\":1200}\n",
+	} {
+		if got := fruits(t, format, some...); got != want {
+			t.Errorf("%s:\n%s\nwant:\n%s", format, got, want)
+		}
+	}
+	if got := fruits(t, asJSON); got != "[]\n" {
+		t.Errorf("no rows as JSON: %q", got)
+	}
+	if got := fruits(t, asTable); got != "" {
+		t.Errorf("no rows as a table: %q", got)
+	}
+}
+
+// What stands in a record must not move the cursor of whoever looks at it.
+func TestTextOfRecordsCannotControlTheTerminal(t *testing.T) {
+	for text, want := range map[string]string{
+		"plain ä 日本":     "plain ä 日本",
+		"a\nb\tc":        `a\nb\tc`,
+		"\x1b[2Jx":       `\u001b[2Jx`,
+		"bad \xff utf-8": `bad \xff utf-8`,
+		"\u202eright":    `\u202eright`,
+	} {
+		if got := printable(text); got != want {
+			t.Errorf("%q is printed %q, want %q", text, got, want)
+		}
+	}
+	if got := clip("äöüß", 3); got != "äö…" {
+		t.Errorf("clipped to %q", got)
+	}
+}
+
+func TestAChangeIsAskedForUnlessItIsSaid(t *testing.T) {
+	for _, test := range []struct {
+		name        string
+		flags       changeFlags
+		interactive bool
+		answer      string
+		ok          bool
+		status      int
+	}{
+		{"yes typed", changeFlags{}, true, "y\n", true, exitDone},
+		{"yes in full", changeFlags{}, true, " YES \n", true, exitDone},
+		{"only return", changeFlags{}, true, "\n", false, exitFailed},
+		{"end of input", changeFlags{}, true, "", false, exitFailed},
+		{"no", changeFlags{}, true, "n\n", false, exitFailed},
+		{"no terminal", changeFlags{}, false, "y\n", false, exitUsage},
+		{"--yes", changeFlags{yes: true}, false, "", true, exitDone},
+		{"--dry-run never asks", changeFlags{dryRun: true}, true, "y\n", false, exitDone},
+		{"--dry-run wins over --yes", changeFlags{dryRun: true, yes: true}, false, "", false, exitDone},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var errs bytes.Buffer
+			p := &program{in: strings.NewReader(test.answer), err: &errs, interactive: test.interactive}
+			ok, err := p.confirm(&test.flags, "Eat 3 plums")
+			if ok != test.ok || exitStatus(err) != test.status {
+				t.Errorf("got %v with status %d (%v), want %v with %d", ok, exitStatus(err), err, test.ok, test.status)
+			}
+			if asked := strings.Contains(errs.String(), "Eat 3 plums? [y/N]"); asked != (test.interactive && !test.flags.dryRun && !test.flags.yes) {
+				t.Errorf("asked: %v", asked)
+			}
+		})
+	}
+}
+
+func TestErrorsHaveTheStatusOfTheContract(t *testing.T) {
+	for want, err := range map[int]error{
+		exitDone:   nil,
+		exitFailed: errors.New("broken"),
+		exitUsage:  fmt.Errorf("load: %w", config.Problems{{File: "f", Line: 1, Column: 1}}),
+		exitPart:   fmt.Errorf("replay: %w", partlyf("3 entries were left out")),
+	} {
+		if got := exitStatus(err); got != want {
+			t.Errorf("%v ends with %d, want %d", err, got, want)
+		}
+	}
+	if got := exitStatus(&config.FileError{Path: "x", Err: errors.New("y")}); got != exitUsage {
+		t.Errorf("an unreadable configuration ends with %d", got)
+	}
+	var errs bytes.Buffer
+	p := &program{err: &errs}
+	if status := p.report(&exitError{status: exitPart}); status != exitPart || errs.Len() > 0 {
+		t.Errorf("an error without text ends with %d and prints %q", status, errs.String())
+	}
+}
+
+func TestProgressIsOneLineOnATerminal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var errs bytes.Buffer
+		g := (&program{err: &errs, terminal: true}).newProgress("replaying", 200)
+		for n := range int64(200) {
+			g.set(n+1, "")
+			time.Sleep(10 * time.Millisecond)
+		}
+		g.end()
+		if n := strings.Count(errs.String(), "\r"); n < 15 || n > 25 {
+			t.Errorf("painted %d times in two seconds, want about ten a second", n)
+		}
+		if strings.Contains(errs.String(), "\n") {
+			t.Error("it is not one line")
+		}
+		if !strings.Contains(errs.String(), "replaying [============            ] 101 of 200 (50 %), 100/s, 1s left") &&
+			!strings.Contains(errs.String(), "[============") {
+			t.Errorf("no bar half way:\n%q", errs.String())
+		}
+		if !strings.HasSuffix(errs.String(), "\r") {
+			t.Error("the line is not cleared at the end")
+		}
+	})
+}
+
+func TestProgressIsPlainLinesElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var errs bytes.Buffer
+		g := (&program{err: &errs}).newProgress("replaying", 0)
+		for n := range int64(120) {
+			g.set(n+1, "2 left out")
+			time.Sleep(100 * time.Millisecond)
+		}
+		g.grow(1000)
+		time.Sleep(5 * time.Second)
+		g.set(500, "")
+		g.end()
+		lines := strings.Split(strings.TrimSpace(errs.String()), "\n")
+		if len(lines) != 3 {
+			t.Fatalf("%d lines in 17 seconds, want one each five:\n%s", len(lines), errs.String())
+		}
+		if lines[0] != "replaying 51, 10/s, 2 left out" || lines[2] != "replaying 500 of 1000 (50 %), 29/s, 17s left" {
+			t.Errorf("lines:\n%s", errs.String())
+		}
+	})
+}

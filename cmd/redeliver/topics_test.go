@@ -1,0 +1,121 @@
+package main
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// topicsOf lists the topics of a cluster.
+func topicsOf(t *testing.T, c *kfake.Cluster) []string {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	topics, err := kadm.NewClient(client).ListTopics(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return topics.Names()
+}
+
+var tierTopics = []string{"orders.orders.retry-1s", "orders.orders.retry-10s", "orders.orders.retry-60s", "orders.orders.dlq", "orders.orders.dlq.ledger"}
+
+func TestTopicsPlanShowsAndApplyMakes(t *testing.T) {
+	c := cluster(t)
+	path := configFile(t, pipelineOn(c.ListenAddrs()))
+
+	plan := run(t, "topics", "plan", "-c", path)
+	plan.want(t, exitDone, "PIPELINE  ACTION  TOPIC", "replication factor 1")
+	for _, topic := range tierTopics {
+		if !strings.Contains(plan.out, topic) {
+			t.Errorf("the plan lacks %s", topic)
+		}
+	}
+	dry := run(t, "topics", "apply", "--dry-run", "-c", path)
+	dry.want(t, exitDone, "dry run: nothing was changed")
+	run(t, "topics", "apply", "-c", path).want(t, exitUsage, "Create 5 topics? There is no terminal to ask on: say --yes, or --dry-run")
+	session{terminal: true, answer: "n\n"}.run(t, "topics", "apply", "-c", path).want(t, exitFailed, "not confirmed; nothing was changed")
+	if got := topicsOf(t, c); len(got) != 1 {
+		t.Fatalf("topics were made before somebody agreed: %v", got)
+	}
+
+	session{terminal: true, answer: "y\n"}.run(t, "topics", "apply", "-c", path).want(t, exitDone, "pipeline orders: create 5 topics: done")
+	got := topicsOf(t, c)
+	for _, topic := range tierTopics {
+		if !slices.Contains(got, topic) {
+			t.Errorf("%s was not made", topic)
+		}
+	}
+	// Again there is nothing to do, and so nothing to ask.
+	again := run(t, "topics", "apply", "-c", path)
+	again.want(t, exitDone, "pipeline orders: all topics are as they should be")
+	if again.out != "" {
+		t.Errorf("an empty plan prints %q", again.out)
+	}
+}
+
+func TestTopicsPlanNamesWhatIsLeftOver(t *testing.T) {
+	c := cluster(t)
+	run(t, "topics", "apply", "--yes", "-c", configFile(t, pipelineOn(c.ListenAddrs()))).want(t, exitDone)
+	run(t, "topics", "plan", "-c", configFile(t, pipelineOn(c.ListenAddrs(), "retry: {tiers: [1s, 60s]}"))).want(t, exitDone,
+		"left over: pipeline orders no longer needs orders.orders.retry-10s")
+}
+
+func TestTopicsPlanAsData(t *testing.T) {
+	c := cluster(t)
+	e := run(t, "topics", "plan", "-o", "json", "-c", configFile(t, pipelineOn(c.ListenAddrs(), "retry: {tiers: [5s]}", "dlq: {enabled: false}")))
+	var plans []struct {
+		Pipeline string
+		Actions  []struct {
+			Kind, Topic string
+			Partitions  int
+		}
+		Warnings, Leftover []string
+	}
+	if err := json.Unmarshal([]byte(e.out), &plans); err != nil {
+		t.Fatalf("%v in %s", err, e.out)
+	}
+	if len(plans) != 1 || len(plans[0].Actions) != 1 || plans[0].Actions[0].Topic != "orders.orders.retry-5s" || plans[0].Actions[0].Partitions != 3 {
+		t.Errorf("plans %+v", plans)
+	}
+	if strings.Contains(e.out, "null") {
+		t.Errorf("an empty list is null in\n%s", e.out)
+	}
+}
+
+func TestTopicsOfAMissingSource(t *testing.T) {
+	c := cluster(t)
+	run(t, "topics", "plan", "-c", configFile(t, strings.Replace(pipelineOn(c.ListenAddrs()), "[orders]", "[oders]", 1))).want(t, exitFailed,
+		`pipeline orders: topic "oders" does not exist`, "did you mean orders?")
+	run(t, "topics", "plan", "-c", configFile(t, strings.Replace(pipelineOn(c.ListenAddrs()), "[orders]", "[/x.*/]", 1))).want(t, exitFailed,
+		"pipeline orders: no topic of the cluster matches /x.*/")
+}
+
+func TestConfigShowMasksSecretsAndNeedsNoBrokers(t *testing.T) {
+	text := strings.Replace(pipelineOn([]string{"a:1"}), "kafka: {brokers: ['a:1']}", "kafka: {sasl: {username: u, password: '${PW}'}}", 1)
+	path := configFile(t, text)
+	for _, format := range []string{"table", "json", "jsonl"} {
+		e := session{env: map[string]string{"PW": "hunter2"}}.run(t, "config", "show", "-c", path, "-o", format)
+		e.want(t, exitDone, "******", "at_least_once")
+		if strings.Contains(e.out+e.err, "hunter2") {
+			t.Errorf("the password is shown as %s", format)
+		}
+	}
+}
+
+func TestConfigSchemaIsJSON(t *testing.T) {
+	e := run(t, "config", "schema")
+	e.want(t, exitDone)
+	var schema map[string]any
+	if err := json.Unmarshal([]byte(e.out), &schema); err != nil || schema["$schema"] == nil {
+		t.Errorf("%v: %.100s", err, e.out)
+	}
+}
