@@ -448,6 +448,7 @@ func (w *World) Settle(limit time.Duration) bool {
 		}
 		if time.Now().After(until) {
 			w.h.Settled, w.h.Unsettled = false, lag
+			w.log.Write([]byte(w.Diagnose()))
 			return false
 		}
 		time.Sleep(500 * time.Millisecond)
