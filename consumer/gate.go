@@ -15,7 +15,8 @@ type gate struct {
 	changed func(reason PauseReason, begun bool) // told outside the lock
 	wake    func()                               // probes may start
 
-	held atomic.Uint32 // the reasons, a bit each
+	held    atomic.Uint32 // the reasons, a bit each
+	refused atomic.Bool   // somebody wanted a permit while all were out
 
 	mu       sync.Mutex
 	since    time.Time  // when the holding began
@@ -66,6 +67,7 @@ func (g *gate) enter() (p callPermit, probe, ok bool) {
 		return p, false, false
 	}
 	if p.breaker, ok = g.breaker.Acquire(); !ok {
+		g.refused.Store(true)
 		return p, false, false
 	}
 	if h&bit(PauseOutage) != 0 {
@@ -75,6 +77,7 @@ func (g *gate) enter() (p callPermit, probe, ok bool) {
 		g.mu.Unlock()
 		if busy {
 			g.breaker.Cancel(p.breaker)
+			g.refused.Store(true)
 			return p, false, false
 		}
 		p.outage = true
@@ -82,10 +85,13 @@ func (g *gate) enter() (p callPermit, probe, ok bool) {
 	return p, h != 0, true
 }
 
-// leave gives a permit back that no call was made with.
+// leave gives a permit back that no call was made with. Whoever was refused meanwhile may have it.
 func (g *gate) leave(p callPermit) {
 	g.breaker.Cancel(p.breaker)
 	g.probed(p)
+	if g.refused.Swap(false) && g.open() {
+		g.wake()
+	}
 }
 
 // probed ends the probe of an outage, so that another record may be the next.
