@@ -17,17 +17,18 @@ func addAdminFlag(cmd *cobra.Command) *string {
 	return cmd.Flags().String("admin", "", "address of the process, a `URL`; default: admin.listen of the configuration")
 }
 
-// adminClient returns a client of the process that --admin names, else of the configuration's. The configuration is
-// nil when --admin made it unnecessary.
+// adminClient returns a client of the process that --admin names, else of the configuration's, which is returned too. The
+// configuration is nil when --admin made it unnecessary.
 func (p *program) adminClient(address string) (*admin.Client, *config.Config, error) {
 	var c *config.Config
 	if address == "" {
 		var err error
-		if c, err = p.loadEmbedded(); err != nil { // the brokers do not matter
+		// Neither the brokers nor warnings matter to a change in a process.
+		if c, err = config.Load(p.configFile, config.Options{Lookup: p.getenv, Embedded: true}); err != nil {
 			return nil, nil, err
 		}
 		if address, err = adminAddress(c); err != nil {
-			return nil, nil, err
+			return nil, c, err
 		}
 	}
 	client, err := admin.NewClient(address, operator())

@@ -22,8 +22,8 @@ const oldestTime = 5 * time.Second
 
 // readBacklog reads from the cluster what waits for a pipeline: in its source topics, in the retry topics that its
 // configuration names, and in those that earlier configurations have left.
-func readBacklog(ctx context.Context, client *kgo.Client, pipeline *config.Pipeline) (admin.PipelineStatus, error) {
-	s := admin.PipelineStatus{Pipeline: pipeline.Name, Group: pipeline.Group}
+func readBacklog(ctx context.Context, client *kgo.Client, pipeline *config.Pipeline) (pipelineStatus, error) {
+	s := pipelineStatus{Source: fromCluster, Pipeline: pipeline.Name, Group: pipeline.Group}
 	adm := kadm.NewClient(client)
 	found, err := adm.ListTopics(ctx)
 	if err != nil {
@@ -37,8 +37,7 @@ func readBacklog(ctx context.Context, client *kgo.Client, pipeline *config.Pipel
 	if err != nil {
 		return s, err
 	}
-	var first map[string]time.Time
-	first, err = firstDue(ctx, client, unread, s.Topics)
+	first, err := firstDue(ctx, client, unread, s.Topics)
 	if err != nil {
 		return s, err
 	}
@@ -50,8 +49,14 @@ func readBacklog(ctx context.Context, client *kgo.Client, pipeline *config.Pipel
 		if due, ok := first[t.Topic]; ok {
 			t.OldestDue = &due
 		}
+		if t.Tier == admin.SourceTier {
+			s.Lag += t.Backlog
+		} else {
+			s.Retries += t.Backlog
+		}
 	}
-	s.Phase = groupState(ctx, adm, pipeline.Group)
+	s.OldestDue = oldestDue(s.Topics)
+	s.GroupState = groupState(ctx, adm, pipeline.Group)
 	return s, nil
 }
 

@@ -30,7 +30,7 @@ type Status struct {
 	Pipelines []PipelineStatus `json:"pipelines"`
 }
 
-// PipelineStatus is how one pipeline is, in one process or, where the commands read it from there, in the cluster.
+// PipelineStatus is how one pipeline is in one process. What waits is that of its own partitions.
 type PipelineStatus struct {
 	Pipeline    string   `json:"pipeline"`
 	Group       string   `json:"group"`
@@ -55,6 +55,8 @@ type PipelineStatus struct {
 	Windowed    int   `json:"windowed"`
 	WindowBytes int64 `json:"window_bytes"`
 
+	Lag          int64              `json:"lag"`     // records that wait in the source topics
+	Retries      int64              `json:"retries"` // records that wait in the retry topics
 	Topics       []TopicStatus      `json:"topics"`
 	Paused       map[string]int     `json:"paused"` // partitions by reason
 	Partitions   []PartitionStatus  `json:"partitions,omitempty"`
@@ -146,6 +148,11 @@ func statusOf(s consumer.Stats) PipelineStatus {
 	}
 	for _, t := range s.Topics {
 		p.Topics = append(p.Topics, topicStatus(t))
+		if t.Tier == 0 {
+			p.Lag += t.Backlog
+		} else {
+			p.Retries += t.Backlog
+		}
 	}
 	for reason, n := range s.Paused {
 		if n > 0 {

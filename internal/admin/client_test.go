@@ -21,7 +21,7 @@ func TestStatusTravelsWhole(t *testing.T) {
 	equal(t, "pipelines", len(got.Pipelines), 2)
 	want := PipelineStatus{
 		Pipeline: "orders", Group: "g-orders", Phase: "running", Ready: true, Health: "healthy", Score: 1, SuccessRate: 1,
-		Received: 10, Completed: 8, InFlight: 1, Concurrency: 64,
+		Received: 10, Completed: 8, InFlight: 1, Concurrency: 64, Lag: 3, Retries: 1,
 		Topics: []TopicStatus{
 			{Topic: "orders", Source: "orders", Tier: "source", Backlog: 3},
 			{Topic: "orders.retry-60s", Source: "orders", Tier: "60s", Backlog: 1, OldestDue: &noon, RetentionLeft: 3600},

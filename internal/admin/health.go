@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/redeliver/redeliver/consumer"
@@ -52,7 +53,7 @@ func (s *Server) health() Health {
 		for _, reason := range one.Reasons {
 			h.Reasons = append(h.Reasons, one.Pipeline+": "+reason)
 		}
-		if !one.Ready {
+		if !one.Ready && !slices.Contains(one.Reasons, one.NotReady) {
 			h.Reasons = append(h.Reasons, one.Pipeline+": not ready: "+one.NotReady)
 		}
 	}
