@@ -223,35 +223,42 @@ func (in *intake) closed(l *lane) {
 }
 
 // reviewAll reviews every lane, after something has changed for all of them.
-func (in *intake) reviewAll() {
-	for _, l := range in.all() {
-		in.review(l)
-	}
-}
+func (in *intake) reviewAll() { in.review(in.all()...) }
 
-// review works out a lane's reasons to pause and tells the client when the set becomes empty or is empty no more.
-func (in *intake) review(l *lane) {
+// review works out the lanes' reasons to pause and tells the client, in one call for all of them, where a set becomes
+// empty or is empty no more: a fetch that is under way does not take up partitions that are resumed after it began.
+func (in *intake) review(lanes ...*lane) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.lanes[l.topic][l.partition] != l {
-		return
-	}
-	for {
-		before := pauseSet(l.pauses.Load())
-		after := in.reasons(l, before)
-		if before == after {
-			return
+	// More than once: who settled records while we looked saw no pause to relieve.
+	for changed := true; changed; {
+		changed = false
+		pause, resume := make(map[string][]int32), make(map[string][]int32)
+		for _, l := range lanes {
+			if in.lanes[l.topic][l.partition] != l {
+				continue
+			}
+			before := pauseSet(l.pauses.Load())
+			after := in.reasons(l, before)
+			if before == after {
+				continue
+			}
+			changed = true
+			l.pauses.Store(uint32(after))
+			switch {
+			case before == 0:
+				l.pausedAt.Store(time.Now().UnixNano())
+				pause[l.topic] = append(pause[l.topic], l.partition)
+			case after == 0:
+				resume[l.topic] = append(resume[l.topic], l.partition)
+			}
 		}
-		l.pauses.Store(uint32(after))
-		part := map[string][]int32{l.topic: {l.partition}}
-		switch {
-		case before == 0:
-			l.pausedAt.Store(time.Now().UnixNano())
-			in.p.client.PauseFetchPartitions(part)
-		case after == 0:
-			in.p.client.ResumeFetchPartitions(part)
+		if len(pause) > 0 {
+			in.p.client.PauseFetchPartitions(pause)
 		}
-		// Once more: who settled records in between saw no pause to relieve.
+		if len(resume) > 0 {
+			in.p.client.ResumeFetchPartitions(resume)
+		}
 	}
 }
 

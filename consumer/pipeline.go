@@ -216,6 +216,8 @@ func (p *Pipeline) clientOptions() []kgo.Opt {
 		kgo.FetchMaxPartitionBytes(1 << 20),
 		kgo.FetchMaxBytes(16 << 20),
 		kgo.MetadataMaxAge(time.Minute),
+		// A partition that is resumed waits for the fetch that is under way without it.
+		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
 		kgo.ProducerLinger(2 * time.Millisecond),
 	}
