@@ -105,10 +105,13 @@ func (b *Breaker) acquireProbe() (Permit, bool) {
 // after that: a caller for whose failure it returns anything but [Closed] knows
 // that the failure opened the breaker or ended while it was not closed.
 //
-// The result of a call that began in an earlier state is stale and changes
-// nothing but [Breaker.Succeeded]. A second result for one permit of a half-open
-// breaker is not counted; in the closed state a permit recorded twice counts as
-// two calls.
+// The state is new at once; subscribers may hear of it a little later, from
+// another goroutine. The result of a call that began in an earlier state is stale
+// and changes nothing but [Breaker.Succeeded].
+//
+// A second result for one permit of a half-open breaker is not counted. A permit
+// of the closed state may stand for several calls made one after the other: each
+// that is recorded counts.
 func (b *Breaker) Record(p Permit, o Outcome, took time.Duration) State {
 	b.mu.Lock()
 	b.record(p, o, took)

@@ -34,6 +34,20 @@ func TestAcquireTakesNoLock(t *testing.T) {
 	}
 }
 
+// The state may change between Acquire's look at it and its lock.
+func TestAcquireSeesTheStateUnderTheLock(t *testing.T) {
+	b := newBreaker(t, Config{Failures: 1})
+	p, ok := b.acquireProbe()
+	q, _ := b.acquireProbe()
+	if !ok || p == q || b.Record(p, Success, 0) != Closed || b.Snapshot().Calls != 1 {
+		t.Errorf("closed meanwhile: admitted %v, %+v", ok, b.Snapshot())
+	}
+	b.Force(ForcedOpen)
+	if p, ok := b.acquireProbe(); ok || p != (Permit{}) {
+		t.Errorf("open meanwhile: admitted with %v", p)
+	}
+}
+
 func TestHotPathAllocatesNothing(t *testing.T) {
 	for name, c := range map[string]Config{
 		"window of time":  {},
@@ -153,6 +167,9 @@ func TestLateTimer(t *testing.T) {
 		b.Force(Open)
 		generation, _ := unpack(b.word.Load())
 		b.Force(Closed)
+		if b.timer != nil {
+			t.Error("the timer is still set")
+		}
 		b.Force(Open)
 		b.probe(generation)
 		if got := b.State(); got != Open {

@@ -104,7 +104,7 @@ func (b *Breaker) recordProbe(p Permit, o Outcome, isSlow bool) {
 			b.probes.slow++
 		}
 		switch {
-		case b.probes.slow > 0 && rate(b.probes.slow, allowed) >= b.config.SlowRate:
+		case rate(b.probes.slow, allowed) >= b.config.SlowRate:
 			b.become(Open, fmt.Sprintf("%d of %d probes took %v or longer", b.probes.slow, allowed, b.config.SlowCall))
 		case b.probes.succeeded == allowed:
 			b.become(Closed, fmt.Sprintf("%d of %d probes succeeded", allowed, allowed))

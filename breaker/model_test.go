@@ -1,0 +1,285 @@
+package breaker
+
+import (
+	"slices"
+	"time"
+)
+
+// A model is a breaker as one would explain it: a list of the calls that ended in
+// the present state, read from the start at each question.
+type model struct {
+	config    Config
+	state     State
+	epoch     int // counts the states
+	now       time.Duration
+	openUntil time.Duration
+	begun     int     // permits given
+	ended     []ended // since it was last closed, in order
+	out       []permit
+	succeeded int // ever
+	opened    int
+	inARow    int // kept when it opens
+	events    []string
+}
+
+type permit struct {
+	epoch, number int
+}
+
+type ended struct {
+	at      time.Duration
+	number  int // of the permit; calls counted together are later than any
+	outcome Outcome
+	slow    bool
+	begun   int // how many permits were given when it ended
+}
+
+const later = 1 << 60
+
+func newModel(c Config) *model {
+	m := &model{config: c.WithDefaults(), epoch: 1}
+	m.state = m.measuring()
+	return m
+}
+
+func (m *model) measuring() State {
+	if m.config.Disabled {
+		return Disabled
+	}
+	return Closed
+}
+
+func (m *model) become(s State) {
+	if s == m.state {
+		return
+	}
+	m.events = append(m.events, m.state.String()+">"+s.String())
+	m.state = s
+	m.epoch++
+	switch s {
+	case Open:
+		m.opened++
+		m.openUntil = m.now + m.config.OpenFor
+	case HalfOpen:
+		m.out = nil
+	case Closed, Disabled:
+		// With nothing to judge by. An open breaker keeps its window, which
+		// runs out.
+		m.inARow = 0
+		m.ended = nil
+	}
+}
+
+func (m *model) wait(d time.Duration) {
+	due := m.now + d
+	if m.state == Open && m.openUntil <= due {
+		m.now = m.openUntil
+		m.become(HalfOpen)
+	}
+	m.now = due
+}
+
+func (m *model) acquire() (permit, bool) {
+	switch m.state {
+	case Closed, Disabled:
+	case HalfOpen:
+		if len(m.out)+m.probed(false) >= m.config.HalfOpenCalls {
+			return permit{}, false
+		}
+		m.out = append(m.out, permit{m.epoch, m.begun + 1})
+	default:
+		return permit{}, false
+	}
+	m.begun++
+	return permit{m.epoch, m.begun}, true
+}
+
+// probed counts the probes that succeeded, or those of them that were slow.
+func (m *model) probed(slow bool) int {
+	n := 0
+	for _, e := range m.ended {
+		if m.state == HalfOpen && e.begun == -m.epoch && (e.slow || !slow) {
+			n++
+		}
+	}
+	return n
+}
+
+func (m *model) record(p permit, o Outcome, took time.Duration) {
+	if p == (permit{}) {
+		return
+	}
+	slow := m.config.SlowCall >= 0 && took >= m.config.SlowCall
+	if p.epoch == m.epoch && m.state == HalfOpen {
+		i := slices.Index(m.out, p)
+		if i < 0 {
+			return
+		}
+		m.out = slices.Delete(m.out, i, i+1)
+		m.probe(o, slow)
+		return
+	}
+	if o == Success {
+		m.succeeded++
+	}
+	if p.epoch != m.epoch {
+		return
+	}
+	m.ended = append(m.ended, ended{m.now, p.number, o, slow, m.begun})
+	m.count(o)
+	if o == Failure || o == Success && slow {
+		m.judge()
+	}
+}
+
+func (m *model) probe(o Outcome, slow bool) {
+	switch o {
+	case Failure:
+		m.become(Open)
+	case Success:
+		m.succeeded++
+		// Marked as a probe of this state: it is in no window.
+		m.ended = append(m.ended, ended{m.now, 0, Ignored, slow, -m.epoch})
+		switch {
+		case m.probed(true) > 0 && float64(m.probed(true))/float64(m.config.HalfOpenCalls) >= m.config.SlowRate:
+			m.become(Open)
+		case m.probed(false) == m.config.HalfOpenCalls:
+			m.become(Closed)
+		}
+	}
+}
+
+func (m *model) count(o Outcome) {
+	switch o {
+	case Success:
+		m.inARow = 0
+	case Failure:
+		m.inARow++
+	}
+}
+
+func (m *model) successes(n, slow int) {
+	if n <= 0 {
+		return
+	}
+	m.succeeded += n
+	if m.state != Closed && m.state != Disabled {
+		return
+	}
+	slow = min(max(slow, 0), n)
+	if m.config.SlowCall < 0 {
+		slow = 0
+	}
+	for i := range n {
+		m.ended = append(m.ended, ended{m.now, later, Success, i >= n-slow, m.begun})
+	}
+	m.inARow = 0
+	if slow > 0 {
+		m.judge()
+	}
+}
+
+func (m *model) force(s State) {
+	if s <= Disabled {
+		m.become(s)
+	}
+}
+
+func (m *model) auto() {
+	if m.state == ForcedOpen || m.state == Disabled {
+		m.force(m.measuring())
+	}
+}
+
+// judged are the calls that the window holds now.
+func (m *model) judged() []ended {
+	var in []ended
+	width := (m.config.Window + 29) / 30
+	for _, e := range m.ended {
+		if e.outcome != Ignored && (m.config.WindowCalls > 0 || m.now/width-e.at/width < 30) {
+			in = append(in, e)
+		}
+	}
+	if n := m.config.WindowCalls; n > 0 && len(in) > n {
+		in = in[len(in)-n:]
+	}
+	return in
+}
+
+func (m *model) judge() {
+	if m.state != Closed {
+		return
+	}
+	s := m.snapshot()
+	enough := s.Calls >= m.config.MinimumCalls
+	if m.config.Failures > 0 && m.inARow >= m.config.Failures ||
+		enough && s.FailureRate >= m.config.FailureRate ||
+		m.inARow >= m.config.MinimumCalls ||
+		m.dead() ||
+		enough && s.SlowRate >= m.config.SlowRate {
+		m.become(Open)
+	}
+}
+
+// dead looks for the run that is still on: from its first failure no call that
+// began after that has succeeded.
+func (m *model) dead() bool {
+	from := -1
+	for i, e := range m.ended {
+		switch {
+		case from < 0 && e.outcome == Failure:
+			from = i
+		case from >= 0 && e.outcome == Success && e.number > m.ended[from].begun:
+			from = -1
+		}
+	}
+	if from < 0 {
+		return false
+	}
+	first := m.ended[from].begun
+	failures, stragglers, over := 0, 0, 0
+	for _, e := range m.ended[from:] {
+		switch e.outcome {
+		case Failure:
+			failures++
+		case Success:
+			stragglers++
+		}
+		if e.number > first {
+			over++
+		}
+	}
+	inFlight := max(0, m.begun-first-over)
+	// Three standard deviations above the limit, squared to do without a root.
+	n, p := float64(failures+stragglers+inFlight), m.config.FailureRate
+	above := float64(failures) - n*p
+	return failures >= m.config.MinimumCalls && above >= 0 && above*above >= 9*n*p*(1-p)
+}
+
+func (m *model) snapshot() Snapshot {
+	s := Snapshot{
+		Dependency:          m.config.Dependency,
+		State:               m.state,
+		ConsecutiveFailures: m.inARow,
+		Opened:              uint64(m.opened),
+		Succeeded:           uint64(m.succeeded),
+	}
+	for _, e := range m.judged() {
+		s.Calls++
+		if e.outcome == Failure {
+			s.Failures++
+		}
+		if e.slow {
+			s.Slow++
+		}
+	}
+	if s.Calls > 0 {
+		s.FailureRate = float64(s.Failures) / float64(s.Calls)
+		s.SlowRate = float64(s.Slow) / float64(s.Calls)
+	}
+	if m.state == HalfOpen {
+		s.ProbesInFlight = len(m.out)
+		s.ProbesSucceeded = m.probed(false)
+	}
+	return s
+}
