@@ -1,0 +1,208 @@
+package integration_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/redeliver/redeliver/internal/kafkatest"
+)
+
+// What the cluster itself says about a group and its topics. Nothing here asks the pipelines.
+
+// lag sums up, over the topics, what the group has not committed of what a reader of committed records can read up to.
+func lag(ctx context.Context, admin *kadm.Client, group string, topics ...string) (sum int64, err error) {
+	ends, err := admin.ListCommittedOffsets(ctx, topics...)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return 0, err
+	}
+	starts, err := admin.ListStartOffsets(ctx, topics...)
+	if err == nil {
+		err = starts.Error()
+	}
+	if err != nil {
+		return 0, err
+	}
+	committed, err := admin.FetchOffsets(ctx, group)
+	if err != nil {
+		return 0, err
+	}
+	ends.Each(func(end kadm.ListedOffset) {
+		start, _ := starts.Lookup(end.Topic, end.Partition)
+		at := start.Offset
+		if c, ok := committed.Lookup(end.Topic, end.Partition); ok && c.At >= 0 {
+			at = c.At
+		}
+		sum += end.Offset - at
+	})
+	return sum, nil
+}
+
+// settled waits until the group has committed everything in its source and retry topics: nothing waits, nothing is lost.
+func (b *bundle) settled(retries ...string) {
+	b.t.Helper()
+	if retries == nil {
+		retries = b.tiers()
+	}
+	b.settledIn(append([]string{b.source}, retries...)...)
+}
+
+func (b *bundle) settledIn(topics ...string) {
+	b.t.Helper()
+	admin := kafkatest.Admin(b.t)
+	kafkatest.Eventually(b.t, patience, func() error {
+		left, err := lag(b.t.Context(), admin, b.group, topics...)
+		if err == nil && left != 0 {
+			err = fmt.Errorf("group %s has a lag of %d in %s", b.group, left, strings.Join(topics, ", "))
+		}
+		return err
+	})
+}
+
+// ownership says which member has a partition, by what the group's coordinator says.
+type ownership map[string]map[int32]string
+
+// owners asks the coordinator. It is an error while the group is not stable.
+func owners(ctx context.Context, admin *kadm.Client, group string) (ownership, int, error) {
+	described, err := admin.DescribeGroups(ctx, group)
+	if err != nil {
+		return nil, 0, err
+	}
+	g := described[group]
+	if g.Err != nil {
+		return nil, 0, g.Err
+	}
+	if g.State != "Stable" {
+		return nil, 0, fmt.Errorf("group %s is %s", group, g.State)
+	}
+	o := make(ownership)
+	for _, m := range g.Members {
+		assigned, ok := m.Assigned.AsConsumer()
+		if !ok {
+			return nil, 0, fmt.Errorf("the assignment of %s cannot be read", m.MemberID)
+		}
+		for _, topic := range assigned.Topics {
+			if o[topic.Topic] == nil {
+				o[topic.Topic] = make(map[int32]string)
+			}
+			for _, p := range topic.Partitions {
+				if other, twice := o[topic.Topic][p]; twice {
+					return nil, 0, fmt.Errorf("%s/%d belongs to %s and %s", topic.Topic, p, other, m.MemberID)
+				}
+				o[topic.Topic][p] = m.MemberID
+			}
+		}
+	}
+	return o, len(g.Members), nil
+}
+
+// balanced waits until the group has so many members which own all partitions of the topics between them, none of them
+// nothing, and returns who has what.
+func (b *bundle) balanced(members int, partitions int32, topics ...string) ownership {
+	b.t.Helper()
+	admin := kafkatest.Admin(b.t)
+	var o ownership
+	kafkatest.Eventually(b.t, patience, func() error {
+		var n int
+		var err error
+		if o, n, err = owners(b.t.Context(), admin, b.group); err != nil {
+			return err
+		}
+		if n != members {
+			return fmt.Errorf("group %s has %d members, want %d", b.group, n, members)
+		}
+		busy := make(map[string]bool)
+		for _, topic := range topics {
+			if len(o[topic]) != int(partitions) {
+				return fmt.Errorf("%d partitions of %s are assigned, want %d", len(o[topic]), topic, partitions)
+			}
+			for _, m := range o[topic] {
+				busy[m] = true
+			}
+		}
+		if len(busy) != members {
+			return fmt.Errorf("%d of %d members have partitions", len(busy), members)
+		}
+		return nil
+	})
+	return o
+}
+
+// coAssigned expects that a partition of the source and those of the same number of its retry topics are one member's.
+func coAssigned(t testing.TB, o ownership, source string, retries ...string) {
+	t.Helper()
+	for p, member := range o[source] {
+		for _, retry := range retries {
+			if got := o[retry][p]; got != member {
+				t.Errorf("co-assignment: %s/%d belongs to %s, but %s/%d to %s", source, p, member, retry, p, got)
+			}
+		}
+	}
+}
+
+// perMember counts the partitions of a topic by their owners, in ascending order.
+func (o ownership) perMember(topic string) []int {
+	count := make(map[string]int)
+	for _, m := range o[topic] {
+		count[m]++
+	}
+	var counts []int
+	for _, n := range count {
+		counts = append(counts, n)
+	}
+	slices.Sort(counts)
+	return counts
+}
+
+// awaitTopics waits until the topics are there with so many partitions.
+func awaitTopics(t testing.TB, partitions int, topics ...string) {
+	t.Helper()
+	admin := kafkatest.Admin(t)
+	kafkatest.Eventually(t, patience, func() error {
+		// What the client remembers may be old: with the permissions it has to ask.
+		details, err := admin.ListTopics(kadm.WithAuthorizedOps(t.Context()), topics...)
+		if err != nil {
+			return err
+		}
+		for _, topic := range topics {
+			d := details[topic]
+			if d.Err != nil {
+				return fmt.Errorf("%s: %w", topic, d.Err)
+			}
+			if len(d.Partitions) != partitions {
+				return fmt.Errorf("%s has %d partitions, want %d", topic, len(d.Partitions), partitions)
+			}
+			for _, p := range d.Partitions {
+				if p.Err != nil || p.Leader < 0 {
+					return fmt.Errorf("%s/%d has leader %d, %w", topic, p.Partition, p.Leader, p.Err)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// within waits for a signal that a test has arranged.
+func within[T any](t testing.TB, what string, signal <-chan T) (v T) {
+	t.Helper()
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	select {
+	case v = <-signal:
+		return v
+	case <-timeout.C:
+		t.Fatalf("no %s after %s", what, patience)
+		return v
+	}
+}
+
+var errBroken = errors.New("broken")
