@@ -85,9 +85,9 @@ func (l *ledger) meet(id identity) (m mark, first bool) {
 	return m, first
 }
 
-// now is the time for the next marks: not before the latest one, whatever the clocks of the machines say that wrote
-// before. That makes the time tell which of two marks counts, and not only the order within a partition of the ledger.
-func (l *ledger) now() int64 { return max(time.Now().UnixMilli(), l.latest) }
+// now is the time for the next marks: after the latest one that was read, whatever the clocks of the machines say that
+// wrote before. That makes the time tell which of two marks counts, and not only the order within a partition.
+func (l *ledger) now() int64 { return max(time.Now().UnixMilli(), l.latest+1) }
 
 // set notes what became of an entry, unless something later is known.
 func (l *ledger) set(id identity, status Status, at int64, from provenance) {

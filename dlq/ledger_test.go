@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/redeliver/redeliver/dlq"
 )
@@ -177,6 +179,40 @@ func TestCopiesOutliveTheMarkedOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "after retention", b.replay(b.open(), dlq.Replay{}).Done, 0)
+}
+
+// A transaction that somebody has open in the ledger is waited for: what it marks counts.
+func TestReplayWaitsForTheEndOfTheLedger(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.create(ledger, map[string]string{"cleanup.policy": "compact"})
+	b.letters(6)
+	other := b.transactional("somebody")
+	if err := other.BeginTransaction(); err != nil {
+		t.Fatal(err)
+	}
+	mark := b.ledgerRecord(`{"v":1,"status":"replayed","at":1,"id":"orders/0/0","group":"shop"}`)
+	if err := other.ProduceSync(b.ctx(), mark).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	reading := b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: ledger, Observe: true, Count: -1})
+	done := make(chan dlq.Summary)
+	go func() {
+		s, err := b.open().Replay(b.ctx(), dlq.Replay{})
+		if err != nil {
+			t.Error(err)
+		}
+		done <- s
+	}()
+	if err := reading.Wait(b.ctx(), 2); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.EndTransaction(b.ctx(), kgo.TryCommit); err != nil {
+		t.Fatal(err)
+	}
+	s := <-done
+	equal(t, "replayed", s.Done, 5)
+	equal(t, "replayed before", s.Replayed, 1)
 }
 
 func (b *bundle) create(topic string, configs map[string]string) {
