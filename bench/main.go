@@ -42,6 +42,7 @@ type options struct {
 	brokers    string
 	profile    string
 	json       bool
+	work       time.Duration
 }
 
 func main() {
@@ -56,6 +57,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds")
 	flag.StringVar(&o.brokers, "brokers", "", "brokers to use; default: an embedded one in its own process")
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the pipeline's rounds to this file")
+	flag.DurationVar(&o.work, "work", 0, "how long a handler call takes; then only the pipeline is measured")
 	flag.BoolVar(&o.json, "json", false, "print one JSON object")
 	flag.Parse()
 	if err := run(o); err != nil {
@@ -135,6 +137,9 @@ func run(o options) error {
 			return err
 		}
 	}
+	if o.work > 0 {
+		return slowHandlers(ctx, brokers, topic, o)
+	}
 	var raw, pipe []sample
 	var ratios []float64
 	for i := range o.rounds + 1 { // the first warms up
@@ -145,7 +150,7 @@ func run(o options) error {
 			return fmt.Errorf("raw: %w", err)
 		}
 		p, err := measure(o, func(w *watch) error {
-			return pipelineRound(ctx, brokers, topic, fmt.Sprintf("pipe-%d-%d", os.Getpid(), i), o.records, w)
+			return pipelineRound(ctx, brokers, topic, fmt.Sprintf("pipe-%d-%d", os.Getpid(), i), o.records, 0, w)
 		})
 		if err != nil {
 			return fmt.Errorf("pipeline: %w", err)
@@ -171,6 +176,20 @@ func run(o options) error {
 		fmt.Printf("%-10s %14.0f %12.0f %14.3f\n", c.name, c.s.RecordsPerSecond, c.s.CPUPerRecord, c.s.AllocsPerRecord)
 	}
 	fmt.Printf("ratio %.2f (%.2f to %.2f)\n", ratios[len(ratios)/2], ratios[0], ratios[len(ratios)-1])
+	return nil
+}
+
+// slowHandlers measures handlers that take their time beside the ideal: concurrency divided by that time.
+func slowHandlers(ctx context.Context, brokers []string, topic string, o options) error {
+	s, err := measure(o, func(w *watch) error {
+		return pipelineRound(ctx, brokers, topic, fmt.Sprintf("slow-%d", os.Getpid()), o.records, o.work, w)
+	})
+	if err != nil {
+		return err
+	}
+	ideal := consumer.DefaultConcurrency / o.work.Seconds()
+	fmt.Printf("%d records, %d partitions, calls of %v: %.0f records/s, %.2f of the ideal %.0f, CPU %.0f ns/record\n",
+		o.records, o.partitions, o.work, s.RecordsPerSecond, s.RecordsPerSecond/ideal, ideal, s.CPUPerRecord)
 	return nil
 }
 
@@ -301,7 +320,7 @@ type counter struct {
 }
 
 // pipelineRound is the pipeline with its defaults.
-func pipelineRound(ctx context.Context, brokers []string, topic, group string, records int, w *watch) error {
+func pipelineRound(ctx context.Context, brokers []string, topic, group string, records int, work time.Duration, w *watch) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var sums [256]counter
@@ -311,6 +330,9 @@ func pipelineRound(ctx context.Context, brokers []string, topic, group string, r
 		Handler: consumer.HandlerFunc(func(_ context.Context, r *consumer.Record) error {
 			if sums[r.Partition&255].n.Add(int64(r.Value[0])) == 1 {
 				w.begin()
+			}
+			if work > 0 {
+				time.Sleep(work)
 			}
 			return nil
 		}),

@@ -25,6 +25,7 @@ type intake struct {
 	lanes map[string]map[int32]*lane
 	count atomic.Int64 // open lanes
 
+	marked  time.Time     // when mark was called last; the poll loop's own
 	room    chan struct{} // there is room in the window again
 	waiting atomic.Bool   // the poll loop waits for room
 	records atomic.Int64  // in the window
@@ -34,8 +35,14 @@ type intake struct {
 const (
 	// maxPoll is the most records taken from the client at once.
 	maxPoll = 2000
-	// grace is how long the poll loop waits for the window to drain before it pauses the lanes that do not.
+	// grace is how long the poll loop waits for the window to drain before it looks which lanes do, and soon within
+	// what time a lane has to be through with what it holds beyond its share not to be paused.
 	grace = 5 * time.Millisecond
+	soon  = 100 * time.Millisecond
+	// fetchWait is how long a fetch waits for records, and with it a partition that is resumed for a fetch that it is
+	// part of. ahead is how much work a lane still has when it is resumed, so that it does not run dry meanwhile.
+	fetchWait = 250 * time.Millisecond
+	ahead     = 2 * fetchWait
 	// maxWaiting is how many records that are not due a retry lane keeps, and farDue from when on they are far off.
 	maxWaiting = 1000
 	farDue     = time.Second
@@ -62,8 +69,8 @@ func (in *intake) run(ctx context.Context) {
 }
 
 // waitForRoom returns how many records may be polled: never all that is left of the window, so that it is not used up
-// by one partition. While more than half of the window is taken it gives the lanes a moment to drain; lanes that hold
-// more than their share and hardly drain are then paused, so that the others go on. It returns 0 when ctx ends.
+// by one partition. While more than half of the window is taken it lets the lanes drain; lanes that hold more than
+// their share and will not have drained soon are paused, so that the others go on. It returns 0 when ctx ends.
 func (in *intake) waitForRoom(ctx context.Context) int {
 	in.waiting.Store(true)
 	defer in.waiting.Store(false)
@@ -81,19 +88,14 @@ func (in *intake) waitForRoom(ctx context.Context) int {
 		case <-ctx.Done():
 			return 0
 		case <-in.room:
+			continue
 		case <-timer.C:
-			in.pauseCrowded()
-			if n := in.pollSize(); n > 0 {
-				return n
-			}
-			in.mark()
-			timer.Reset(grace)
-			select { // full: nothing can be polled before something drains
-			case <-ctx.Done():
-				return 0
-			case <-in.room:
-			}
 		}
+		draining := in.pauseCrowded()
+		if n := in.pollSize(); n > 0 && !draining {
+			return n
+		}
+		timer.Reset(grace)
 	}
 }
 
@@ -139,22 +141,33 @@ func (in *intake) limit() int {
 
 // mark notes how far each lane has settled.
 func (in *intake) mark() {
+	in.marked = time.Now()
 	for _, l := range in.all() {
 		l.marked.Store(l.settledRecords.Load())
 	}
 }
 
-// pauseCrowded pauses the lanes over their share that have settled less than an eighth of what they hold since the
-// mark. A lane that drains is left alone: pausing throws away what the client has fetched of it already.
-func (in *intake) pauseCrowded() {
-	limit := in.limit()
+// pauseCrowded pauses the lanes that hold more than their share and, at the rate since the mark, will hold it for
+// longer than soon. It reports whether there are others over their share, that will not: they are worth the wait, for
+// pausing throws away what the client has fetched of a partition already.
+func (in *intake) pauseCrowded() (draining bool) {
+	limit := int64(in.limit())
+	took := time.Since(in.marked).Seconds()
 	for _, l := range in.all() {
 		held := l.held.Load()
-		if int(held) > limit && l.settledRecords.Load()-l.marked.Load() < held/8 {
-			l.crowded.Store(true)
-			in.review(l)
+		if held <= limit || l.crowded.Load() {
+			continue
 		}
+		rate := float64(l.settledRecords.Load()-l.marked.Load()) / took
+		if rate*soon.Seconds() >= float64(held-limit) {
+			draining = true
+			continue
+		}
+		l.resumeBelow.Store(min(max(int64(rate*ahead.Seconds()), limit/2), limit))
+		l.crowded.Store(true)
+		in.review(l)
 	}
+	return draining
 }
 
 // deliver hands what was polled to the lanes.
@@ -275,7 +288,7 @@ func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet) {
 		}
 		after |= pauseSet(bit(r))
 	}
-	if l.crowded.Load() && windowed <= in.limit()/2 {
+	if l.crowded.Load() && windowed <= int(l.resumeBelow.Load()) {
 		l.crowded.Store(false)
 	}
 	if l.crowded.Load() {

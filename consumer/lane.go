@@ -49,6 +49,7 @@ type lane struct {
 	held           atomic.Int64  // windowed, for who must not take the lock
 	settledRecords atomic.Int64  // that the watermark has passed
 	marked         atomic.Int64  // settledRecords a moment ago
+	resumeBelow    atomic.Int64  // held, for a crowded lane to be resumed
 	crowded        atomic.Bool   // holds more than its share and hardly drains
 	end            atomic.Int64  // the last known end for readers of committed records, -1 unknown
 	missing        atomic.Bool   // a topic is missing that its copies go to

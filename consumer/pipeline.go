@@ -217,7 +217,7 @@ func (p *Pipeline) clientOptions() []kgo.Opt {
 		kgo.FetchMaxBytes(16 << 20),
 		kgo.MetadataMaxAge(time.Minute),
 		// A partition that is resumed waits for the fetch that is under way without it.
-		kgo.FetchMaxWait(500*time.Millisecond),
+		kgo.FetchMaxWait(fetchWait),
 		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
 		kgo.ProducerLinger(2 * time.Millisecond),
 	}
