@@ -4,12 +4,14 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/consumer"
 	"github.com/redeliver/redeliver/dlq"
 	"github.com/redeliver/redeliver/internal/kafkatest"
@@ -107,6 +109,9 @@ func named(name string) func(*consumer.Config) {
 	}
 }
 
+// withoutBreaker is for tests in which so much fails at a time that it looks like an outage of what the handler calls.
+func withoutBreaker(c *consumer.Config) { c.Breaker = breaker.Config{Disabled: true} }
+
 // run runs a pipeline until it is stopped or the test ends. A clean end is part of every test.
 func run(t *testing.T, c consumer.Config) *member {
 	t.Helper()
@@ -199,4 +204,10 @@ func ids(records []*kgo.Record) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// cutSetting takes "key=value" apart.
+func cutSetting(setting string) (key, value string) {
+	key, value, _ = strings.Cut(setting, "=")
+	return key, value
 }
