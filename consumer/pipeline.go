@@ -35,6 +35,7 @@ type Pipeline struct {
 	slots     *slots
 	meter     *meter
 	held      *heldRecords
+	outlets   *outlets
 	faults    *faults
 	intake    *intake
 	committer *committer
@@ -81,6 +82,7 @@ func New(c Config) (*Pipeline, error) {
 	}
 	p.meter = newMeter()
 	p.held = newHeldRecords()
+	p.outlets = newOutlets()
 	p.faults = newFaults(p)
 	p.gate = newGate(p.breaker, c.DeadLetters.Burst, p.holdChanged, p.wakeAll)
 	p.slots = newSlots(c.Concurrency, c.Shares, p.work)

@@ -18,6 +18,7 @@ type route struct {
 	outcome Outcome
 	record  *kgo.Record
 	snooze  bool
+	size    int64 // bytes on the way
 	tries   int
 	since   time.Time
 	err     error
@@ -119,11 +120,35 @@ func (p *Pipeline) send(st *strand, r *route) {
 	p.produce(r)
 }
 
-// produce writes a copy. The client's own retries have no end, so that a copy in doubt is never written twice by us;
-// what comes back as an error was not written, or is in the client's hands no more.
+// produce writes a copy, or lets it wait until there is room on its way. The client's own retries have no end, so that
+// a copy in doubt is never written twice by us; what comes back as an error was not written, or is in the client's
+// hands no more.
 func (p *Pipeline) produce(r *route) {
 	r.entry.route = r
-	p.client.Produce(context.Background(), r.record, func(_ *kgo.Record, err error) { p.acknowledged(r, err) })
+	r.size = recordSize(r.record) + copyOverhead
+	if p.outlets.enter(r) {
+		p.write(r)
+	}
+}
+
+// write hands a copy to the client, unless its lane is closed: then the record is the next owner's.
+func (p *Pipeline) write(r *route) {
+	st := r.entry.lane.strand
+	st.mu.Lock()
+	closed := r.entry.lane.closed
+	st.mu.Unlock()
+	if closed {
+		for _, next := range p.outlets.leave(r) {
+			p.write(next)
+		}
+		return
+	}
+	p.client.Produce(context.Background(), r.record, func(_ *kgo.Record, err error) {
+		p.acknowledged(r, err)
+		for _, next := range p.outlets.leave(r) {
+			p.write(next)
+		}
+	})
 }
 
 // acknowledged settles an entry whose copy is written for good, and holds one whose copy is not.
@@ -161,6 +186,10 @@ func (p *Pipeline) acknowledged(r *route, err error) {
 // routeFailed holds the record, not its lane, and tries again with growing pauses for as long as it takes.
 func (p *Pipeline) routeFailed(r *route, err error) {
 	st := r.entry.lane.strand
+	if errors.Is(err, kerr.MessageTooLarge) && p.outlets.tighten(r) {
+		go p.produce(r) // its batch was too large, not the copy; not from here, where it still counts as under way
+		return
+	}
 	st.mu.Lock()
 	r.entry.lane.routing--
 	r.entry.lane.signalQuiet()
