@@ -121,6 +121,7 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 			unknown[topic][part] = off
 		}
 	}
+	defer p.toldAssigned(offsets)
 	if len(unknown) == 0 {
 		return offsets, nil
 	}
@@ -138,6 +139,19 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 	}
 	p.committer.moved()
 	return offsets, nil
+}
+
+func (p *Pipeline) toldAssigned(offsets map[string]map[int32]kgo.Offset) {
+	if len(p.hooks.assigned) == 0 || len(offsets) == 0 {
+		return
+	}
+	parts := make(map[string][]int32)
+	for topic, ps := range offsets {
+		parts[topic] = slices.Sorted(maps.Keys(ps))
+	}
+	for _, h := range p.hooks.assigned {
+		h.OnAssigned(p.cfg.Name, parts)
+	}
 }
 
 // startOffset resolves the configured start, or the beginning of the partition. starts keeps what was listed.
@@ -203,7 +217,7 @@ func (p *Pipeline) received(l *lane, records []*kgo.Record, now time.Time) {
 			}
 		}
 	} else {
-		p.meter.received.Add(uint64(len(records)))
+		p.meter.received.Add(uint64(b.data()))
 	}
 	st.mu.Unlock()
 	st.wake()
@@ -225,6 +239,7 @@ func (p *Pipeline) enter(l *lane, b *batch, i int, r *kgo.Record, now time.Time)
 	if err != nil {
 		p.log.Warn("copy with damaged headers", "pipeline", p.cfg.Name, "topic", l.topic, "partition", l.partition, "offset", r.Offset, "error", err)
 	}
+	p.meter.skewed(r.Timestamp.Sub(now))
 	l.strand.key(e)
 	if e.due.IsZero() {
 		e.due = now

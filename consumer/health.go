@@ -31,6 +31,7 @@ func (p *Pipeline) partitions(s *Stats, now time.Time) {
 	s.Paused = make(map[PauseReason]int)
 	backlog := make(map[string]int64)
 	oldest := make(map[string]time.Time)
+	leftOf := make(map[string]time.Duration)
 	lanes := p.intake.all()
 	for _, l := range lanes {
 		ps := PartitionStats{Topic: l.topic, Partition: l.partition, End: l.end.Load(), Windowed: int(l.held.Load())}
@@ -58,7 +59,13 @@ func (p *Pipeline) partitions(s *Stats, now time.Time) {
 			open += ps.End - l.next
 		}
 		due := l.oldestDue()
+		unread := l.oldestUnread()
 		l.strand.mu.Unlock()
+		if keep := p.topics.retention(l.topic); keep > 0 && !unread.IsZero() {
+			if left := unread.Add(keep).Sub(now); leftOf[l.topic] == 0 || left < leftOf[l.topic] {
+				leftOf[l.topic] = left
+			}
+		}
 		backlog[l.topic] += open
 		if !due.IsZero() && (oldest[l.topic].IsZero() || due.Before(oldest[l.topic])) {
 			oldest[l.topic] = due
@@ -68,6 +75,7 @@ func (p *Pipeline) partitions(s *Stats, now time.Time) {
 	for i := range s.Topics {
 		s.Topics[i].Backlog = backlog[s.Topics[i].Topic]
 		s.Topics[i].OldestDue = oldest[s.Topics[i].Topic]
+		s.Topics[i].RetentionLeft = leftOf[s.Topics[i].Topic]
 	}
 	slices.SortFunc(s.Partitions, func(a, b PartitionStats) int {
 		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
@@ -90,6 +98,15 @@ func (l *lane) oldestDue() (t time.Time) {
 	return t
 }
 
+// oldestUnread returns the timestamp of the first record that is not settled, zero when none is held.
+func (l *lane) oldestUnread() time.Time {
+	if len(l.batches) == 0 {
+		return time.Time{}
+	}
+	b := l.batches[0]
+	return b.records[b.low].Timestamp
+}
+
 // The health score starts at the success rate of the last minute and is cut by what stands in the way. Below
 // unhealthyBelow a pipeline is unhealthy, below healthyFrom degraded.
 const (
@@ -98,6 +115,9 @@ const (
 	cutHeld        = 0.4 // the breaker is open, or dead letters look like an outage
 	cutRouting     = 0.5 // copies cannot be written
 	cutFault       = 0.7 // the cluster does not do something that the engine needs
+
+	retentionNear = time.Hour              // less is left of an unread record's time
+	skewTold      = 100 * time.Millisecond // a difference between clocks that is told
 )
 
 // judgeHealth fills in score, health, reasons and readiness.
@@ -134,6 +154,14 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 	}
 	if n := s.Paused[PauseDataLoss]; n > 0 {
 		cut(cutFault, "%d partitions stand still, for unread records are gone", n)
+	}
+	for _, t := range s.Topics {
+		if t.RetentionLeft != 0 && t.RetentionLeft < retentionNear {
+			cut(cutFault, "the oldest unread record of %s falls to the topic's retention in %v", t.Topic, t.RetentionLeft.Round(time.Second))
+		}
+	}
+	if s.ClockSkew > skewTold {
+		s.Reasons = append(s.Reasons, fmt.Sprintf("another member's clock is %v ahead of this one's", s.ClockSkew))
 	}
 	switch {
 	case s.Score < unhealthyBelow:

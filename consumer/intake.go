@@ -241,6 +241,18 @@ func (in *intake) reviewAll() { in.review(in.all()...) }
 // review works out the lanes' reasons to pause and tells the client, in one call for all of them, where a set becomes
 // empty or is empty no more: a fetch that is under way does not take up partitions that are resumed after it began.
 func (in *intake) review(lanes ...*lane) {
+	for _, c := range in.decide(lanes) {
+		in.p.toldPaused(c.lane, c.before, c.after)
+	}
+}
+
+// pauseChange is a change of a lane's reasons.
+type pauseChange struct {
+	lane          *lane
+	before, after pauseSet
+}
+
+func (in *intake) decide(lanes []*lane) (told []pauseChange) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	// More than once: who settled records while we looked saw no pause to relieve.
@@ -257,6 +269,9 @@ func (in *intake) review(lanes ...*lane) {
 				continue
 			}
 			changed = true
+			if len(in.p.hooks.paused) > 0 {
+				told = append(told, pauseChange{l, before, after})
+			}
 			l.pauses.Store(uint32(after))
 			switch {
 			case before == 0:
@@ -273,6 +288,7 @@ func (in *intake) review(lanes ...*lane) {
 			in.p.client.ResumeFetchPartitions(resume)
 		}
 	}
+	return told
 }
 
 // reasons returns why a lane is to be paused now, given why it was.

@@ -99,6 +99,16 @@ func (l *lane) add(records []*kgo.Record, now time.Time) *batch {
 	return b
 }
 
+// data counts the records that are no control records.
+func (b *batch) data() (n int) {
+	for _, r := range b.records {
+		if !r.Attrs.IsControl() {
+			n++
+		}
+	}
+	return n
+}
+
 // settleRange settles the records of a chunk, except those that entries carry.
 func (l *lane) settleRange(b *batch, from, to int) {
 	for i := from; i < to; i++ {

@@ -105,6 +105,7 @@ type meter struct {
 	dead   map[deadKey]uint64
 
 	recent recentRate
+	skew   recentMax
 }
 
 type deadKey struct {
@@ -178,6 +179,7 @@ func (m *meter) fill(s *Stats) {
 	s.Handler, s.Commit = m.handler.snapshot(), m.commit.snapshot()
 	s.SuccessRate = m.recent.rate(time.Now())
 	s.ErrorRate = 1 - s.SuccessRate
+	s.ClockSkew = m.skew.value()
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -208,6 +210,44 @@ func (m *meter) fill(s *Stats) {
 		}
 		return int((a.Tier - b.Tier) / time.Millisecond)
 	})
+}
+
+// skewed notes how far the clock of the member that wrote a copy is ahead of ours. That it is behind cannot be told
+// from a copy that was long on its way.
+func (m *meter) skewed(ahead time.Duration) { m.skew.add(ahead) }
+
+// recentMax is the largest of the durations of the last one to two minutes.
+type recentMax struct {
+	mu        sync.Mutex
+	minute    int64
+	now, last time.Duration
+}
+
+func (r *recentMax) add(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.turn()
+	r.now = max(r.now, d)
+}
+
+func (r *recentMax) value() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.turn()
+	return max(r.now, r.last)
+}
+
+func (r *recentMax) turn() {
+	minute := time.Now().Unix() / 60
+	switch minute - r.minute {
+	case 0:
+		return
+	case 1:
+		r.now, r.last = 0, r.now
+	default:
+		r.now, r.last = 0, 0
+	}
+	r.minute = minute
 }
 
 // recentRate is the success rate of the last minute, in steps of five seconds.

@@ -283,6 +283,18 @@ func (p *Pipeline) holdChanged(r PauseReason, begun bool) {
 	}
 }
 
+// toldPaused tells the hooks about a lane's reasons that began or ended.
+func (p *Pipeline) toldPaused(l *lane, before, after pauseSet) {
+	for r := range pauseReasons {
+		if before.has(r) == after.has(r) {
+			continue
+		}
+		for _, h := range p.hooks.paused {
+			h.OnPaused(Paused{Pipeline: p.cfg.Name, Topic: l.topic, Partition: l.partition, Reason: r, Begun: after.has(r)})
+		}
+	}
+}
+
 // Pause holds the pipeline until [Pipeline.Resume]: nothing more is started, and calls in flight end as they do.
 func (p *Pipeline) Pause() { p.gate.set(PauseOperator, true) }
 

@@ -103,6 +103,10 @@ type Stats struct {
 	Windowed    int   // records in the window
 	WindowBytes int64 // their bytes
 
+	// ClockSkew is how far, in the last minute or two, the clock of a member that wrote a copy was ahead of this
+	// member's; attempts are started by the clock of the member that starts them.
+	ClockSkew time.Duration
+
 	Topics        []TopicStats
 	DeadLetters   []DeadLetterCount
 	Paused        map[PauseReason]int // partitions

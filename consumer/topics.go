@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -26,7 +28,8 @@ type topics struct {
 	retries    map[string]note  // retry topics, left over ones included
 	names      map[tierOf]string
 	letters    map[string]string
-	all        map[string]int32 // partitions of every topic of ours, as last seen
+	keep       map[string]time.Duration // finite retention of topics that the group reads
+	all        map[string]int32         // partitions of every topic of ours, as last seen
 	ensured    bool
 
 	again chan struct{} // something is missing
@@ -111,7 +114,37 @@ func (t *topics) ensure(ctx context.Context) error {
 		}
 	}
 	t.know(sources, plan.Leftover, found)
+	t.learnRetention(ctx)
 	return nil
+}
+
+// learnRetention asks for how long the topics keep records. Not being allowed to ask is no fault: nothing depends on it.
+func (t *topics) learnRetention(ctx context.Context) {
+	configs, err := t.p.admin.DescribeTopicConfigs(ctx, t.subscriptions()...)
+	if err != nil {
+		return
+	}
+	keep := make(map[string]time.Duration)
+	for _, c := range configs {
+		for _, kv := range c.Configs {
+			if kv.Key != "retention.ms" || kv.Value == nil {
+				continue
+			}
+			if ms, err := strconv.ParseInt(*kv.Value, 10, 64); err == nil && ms > 0 && ms < int64(time.Duration(math.MaxInt64)/time.Millisecond) {
+				keep[c.Name] = time.Duration(ms) * time.Millisecond
+			}
+		}
+	}
+	t.mu.Lock()
+	t.keep = keep
+	t.mu.Unlock()
+}
+
+// retention returns for how long a topic keeps its records, 0 for ever or unknown.
+func (t *topics) retention(topic string) time.Duration {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.keep[topic]
 }
 
 // sources resolves the configured topics and patterns.
