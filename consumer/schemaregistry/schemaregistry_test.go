@@ -245,12 +245,16 @@ func TestAnUnknownIDIsAskedForAgainAfterAWhile(t *testing.T) {
 func TestALookupOutlivesTheOneWhoBeganIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		registry := schemaregistry.New(source(func(ctx context.Context, id int) (sr.Schema, error) {
-			if id == 1 {
-				<-time.After(5 * time.Second)
-				return sr.Schema{Schema: "{}"}, nil
+			answer := time.After(5 * time.Second)
+			if id == 2 {
+				answer = nil
 			}
-			<-ctx.Done()
-			return sr.Schema{}, ctx.Err()
+			select {
+			case <-answer:
+				return sr.Schema{Schema: "{}"}, nil
+			case <-ctx.Done():
+				return sr.Schema{}, ctx.Err()
+			}
 		}))
 		first, giveUp := context.WithTimeout(t.Context(), time.Second)
 		defer giveUp()
