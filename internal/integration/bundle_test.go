@@ -196,11 +196,14 @@ func header(headers []kgo.RecordHeader, key string) (values []string) {
 	return values
 }
 
-// ids are the ids of records by where they stand, sorted.
+// id is the id of a record by where it stands.
+func id(r *kgo.Record) string { return retrytopics.FormatID("", r.Topic, r.Partition, r.Offset) }
+
+// ids are the ids of records, sorted.
 func ids(records []*kgo.Record) []string {
 	out := make([]string, len(records))
 	for i, r := range records {
-		out[i] = retrytopics.FormatID("", r.Topic, r.Partition, r.Offset)
+		out[i] = id(r)
 	}
 	slices.Sort(out)
 	return out
@@ -211,3 +214,8 @@ func cutSetting(setting string) (key, value string) {
 	key, value, _ = strings.Cut(setting, "=")
 	return key, value
 }
+
+// routes is a hook that passes on which copies were written. Make it large enough.
+type routes chan consumer.Routed
+
+func (r routes) OnRouted(routed consumer.Routed) { r <- routed }

@@ -77,7 +77,7 @@ func (c *crash) load(n int) {
 	c.produce(records...)
 	for _, r := range records {
 		fate, _, _ := strings.Cut(string(r.Value), "-")
-		c.fates[retrytopics.FormatID("", r.Topic, r.Partition, r.Offset)] = fate
+		c.fates[id(r)] = fate
 	}
 }
 

@@ -144,13 +144,13 @@ func TestCompactedSource(t *testing.T) {
 		newest[string(r.Key)] = r
 	}
 	for key, r := range newest {
-		if id := ids([]*kgo.Record{r})[0]; done[id] != 1 {
-			t.Errorf("no-loss: the newest record of key %s was handled %d times, want once", key, done[id])
+		if n := done[id(r)]; n != 1 {
+			t.Errorf("no-loss: the newest record of key %s was handled %d times, want once", key, n)
 		}
 	}
-	for id, n := range done {
+	for origin, n := range done {
 		if n != 1 {
-			t.Errorf("bounded: %s was handled %d times, want once", id, n)
+			t.Errorf("bounded: %s was handled %d times, want once", origin, n)
 		}
 	}
 	neverEarly(t, all)
