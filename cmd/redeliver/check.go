@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -61,9 +63,12 @@ func printChecks(w io.Writer, checks []check) error {
 // nothing answers.
 func (p *program) checkCluster(ctx context.Context, c *config.Config) []check {
 	checks := p.checkBrokers(ctx, c)
+	if failures(checks) > 0 {
+		return checks
+	}
 	client, err := p.connect(ctx, c)
 	if err != nil {
-		return checks
+		return append(checks, check{Result: checkFailed, What: "cluster", Found: err.Error()})
 	}
 	defer client.Close()
 	adm := kadm.NewClient(client)
@@ -88,16 +93,13 @@ func (p *program) checkBrokers(ctx context.Context, c *config.Config) []check {
 			one := *c
 			one.Kafka.Brokers = []string{broker}
 			checks[i] = check{Result: checkOK, What: "broker " + broker, Found: "answers"}
-			client, err := p.connect(ctx, &one)
-			if err != nil {
-				cause := err
-				if inner := errors.Unwrap(err); inner != nil {
-					cause = inner
-				}
-				checks[i].Result, checks[i].Found, checks[i].Remedy = checkFailed, cause.Error(), connectRemedy(c, err)
-				return
+			opts, err := one.Kafka.ClientOptions()
+			if err == nil {
+				err = probe(ctx, opts, cmp.Or(p.patience, connectTimeout))
 			}
-			client.Close()
+			if err != nil {
+				checks[i].Result, checks[i].Found, checks[i].Remedy = checkFailed, err.Error(), connectRemedy(c, err)
+			}
 		})
 	}
 	all.Wait()
@@ -192,12 +194,7 @@ func checkSources(what func(string) string, c *config.Config, p *config.Pipeline
 
 func checkGroup(ctx context.Context, what string, client *kgo.Client, group string) check {
 	result := check{Result: checkOK, What: what}
-	request := kmsg.NewPtrDescribeGroupsRequest()
-	request.Groups = []string{group}
-	response, err := request.RequestWith(ctx, client)
-	if err == nil && len(response.Groups) == 1 {
-		err = kerr.ErrorForCode(response.Groups[0].ErrorCode)
-	}
+	described, err := describeGroup(ctx, client, group)
 	switch {
 	case errors.Is(err, kerr.GroupIDNotFound):
 		result.Found = "is new"
@@ -206,8 +203,7 @@ func checkGroup(ctx context.Context, what string, client *kgo.Client, group stri
 	case err != nil:
 		result.Result, result.Found = checkFailed, err.Error()
 	default:
-		g := response.Groups[0]
-		switch {
+		switch g := described; {
 		case g.State == "Dead":
 			result.Found = "is new"
 		case g.ProtocolType != "" && g.ProtocolType != "consumer":
@@ -226,6 +222,31 @@ func checkGroup(ctx context.Context, what string, client *kgo.Client, group stri
 		}
 	}
 	return result
+}
+
+// describeGroup waits a little for a cluster that is only just making its offsets topic.
+func describeGroup(ctx context.Context, client *kgo.Client, group string) (kmsg.DescribeGroupsResponseGroup, error) {
+	request := kmsg.NewPtrDescribeGroupsRequest()
+	request.Groups = []string{group}
+	bounded, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	for {
+		response, err := request.RequestWith(bounded, client)
+		if err == nil && len(response.Groups) == 1 {
+			err = kerr.ErrorForCode(response.Groups[0].ErrorCode)
+		}
+		if err == nil && len(response.Groups) == 1 {
+			return response.Groups[0], nil
+		}
+		if !kerr.IsRetriable(err) {
+			return kmsg.DescribeGroupsResponseGroup{}, err
+		}
+		select {
+		case <-bounded.Done():
+			return kmsg.DescribeGroupsResponseGroup{}, err
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
 }
 
 // checkPlan tells what is to be done to the topics, and asks the broker whether it would let us.

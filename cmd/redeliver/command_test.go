@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 )
@@ -31,6 +32,7 @@ func (s session) run(t *testing.T, args ...string) ended {
 		in: strings.NewReader(s.answer), out: &out, err: &errs,
 		getenv:      func(name string) (string, bool) { v, ok := s.env[name]; return v, ok },
 		interactive: s.terminal,
+		patience:    2 * time.Second,
 	}
 	status := p.main(t.Context(), args)
 	return ended{status, out.String(), errs.String()}

@@ -11,11 +11,11 @@ import (
 func newConfigCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
-		Short: "Print the configuration, its JSON Schema or an example",
+		Short: "Print the configuration, its keys, its JSON Schema or an example",
 		Args:  noSuchCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newConfigShowCommand(p), newConfigSchemaCommand(p), newConfigExampleCommand(p))
+	cmd.AddCommand(newConfigShowCommand(p), newConfigSchemaCommand(p), newConfigExampleCommand(p), newConfigKeysCommand(p))
 	return cmd
 }
 
@@ -79,4 +79,32 @@ func newConfigExampleCommand(p *program) *cobra.Command {
 			return err
 		},
 	}
+}
+
+func newConfigKeysCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "keys",
+		Short: "List every key of config.yaml with its default and meaning",
+		Args:  noArguments,
+	}
+	format := addOutput(cmd)
+	cmd.RunE = func(*cobra.Command, []string) error {
+		r := newRows(p.out, *format,
+			column[config.KeyInfo]{title: "KEY", cell: func(k config.KeyInfo) string { return k.Path }},
+			column[config.KeyInfo]{title: "DEFAULT", cell: func(k config.KeyInfo) string {
+				if k.Required {
+					return "(required)"
+				}
+				return k.Default
+			}},
+			column[config.KeyInfo]{title: "MEANING", cell: func(k config.KeyInfo) string { return k.Meaning }},
+		)
+		for _, k := range config.Keys() {
+			if err := r.add(k); err != nil {
+				return err
+			}
+		}
+		return r.close()
+	}
+	return cmd
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -24,7 +25,6 @@ const (
 
 	// connectTimeout bounds the wait for the first broker that answers, so that a wrong address ends in seconds.
 	connectTimeout = 6 * time.Second
-	dialTimeout    = 4 * time.Second
 )
 
 // load reads the configuration that -c names and tells its warnings.
@@ -115,7 +115,7 @@ func (p *program) connect(ctx context.Context, c *config.Config, more ...kgo.Opt
 	if err != nil {
 		return nil, &exitError{status: exitUsage, err: err}
 	}
-	if err := probe(ctx, opts); err != nil {
+	if err := probe(ctx, opts, cmp.Or(p.patience, connectTimeout)); err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -129,14 +129,14 @@ func (p *program) connect(ctx context.Context, c *config.Config, more ...kgo.Opt
 }
 
 // probe asks for an answer with a client of its own, which is less patient than one that is to work: a request whose
-// connection never answers is not given up by a context, only by its own time-out.
-func probe(ctx context.Context, opts []kgo.Opt) error {
-	client, err := kgo.NewClient(append(opts[:len(opts):len(opts)], kgo.DialTimeout(dialTimeout), kgo.RequestTimeoutOverhead(dialTimeout))...)
+// connection never answers is not given up by a context, only by its own time-out, twice.
+func probe(ctx context.Context, opts []kgo.Opt, patience time.Duration) error {
+	client, err := kgo.NewClient(append(opts[:len(opts):len(opts)], kgo.DialTimeout(patience/2), kgo.RequestTimeoutOverhead(patience/2))...)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	bounded, cancel := context.WithTimeout(ctx, connectTimeout)
+	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return client.Ping(bounded)
 }
@@ -164,7 +164,9 @@ func connectRemedy(c *config.Config, err error) string {
 		return "the broker's certificate is not valid (expired, or not yet), " + at("kafka.tls")
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
 		return "the broker refuses user or password, " + at("kafka.sasl")
-	case errors.Is(err, kerr.UnsupportedSaslMechanism), errors.Is(err, kerr.IllegalSaslState):
+	case errors.Is(err, kerr.IllegalSaslState):
+		return "the broker wants no SASL at this port: remove kafka.sasl, or use the port that does, " + at("kafka.sasl")
+	case errors.Is(err, kerr.UnsupportedSaslMechanism):
 		return "the broker wants another kafka.sasl.mechanism, " + at("kafka.sasl.mechanism")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nothing listens there: start the broker (redeliver run --embedded brings one along), or correct " + c.At("kafka.brokers")

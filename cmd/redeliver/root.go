@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -22,6 +23,8 @@ type program struct {
 	getenv      func(string) (string, bool)
 	interactive bool // somebody can answer a question on in
 	terminal    bool // err is a terminal: progress may be painted over
+
+	patience time.Duration // with brokers that do not answer; 0: connectTimeout
 
 	configFile string // -c
 	began      bool   // a command's own code was reached: what fails from here on is no wrong usage

@@ -119,3 +119,8 @@ func TestConfigSchemaIsJSON(t *testing.T) {
 		t.Errorf("%v: %.100s", err, e.out)
 	}
 }
+
+func TestConfigKeysListsEveryKey(t *testing.T) {
+	run(t, "config", "keys").want(t, exitDone, "pipelines[].retry.tiers", "[1s, 10s, 60s]", "The delays that have a retry topic, ascending")
+	run(t, "config", "keys", "-o", "jsonl").want(t, exitDone, `{"key":"kafka.brokers"`)
+}

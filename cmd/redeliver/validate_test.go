@@ -193,7 +193,7 @@ func TestAWrongAddressEndsInSeconds(t *testing.T) {
 			began := time.Now()
 			e := run(t, "topics", "plan", "-c", configFile(t, pipelineOn([]string{test.broker})))
 			e.want(t, exitFailed, "no broker of kafka.brokers ("+test.broker+") answers", test.want)
-			if took := time.Since(began); took > connectTimeout+dialTimeout {
+			if took := time.Since(began); took > 4*time.Second { // with the patience of a test, two seconds
 				t.Errorf("it took %v", took)
 			}
 		})

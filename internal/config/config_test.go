@@ -19,7 +19,7 @@ func TestDefaultsAreMergedUnderEveryPipeline(t *testing.T) {
 kafka: {brokers: [a:9092]}
 defaults:
   concurrency: 8
-  handler: {timeout: 5s, http: {headers: {Authorization: x}}}
+  handler: {timeout: 5s, http: {headers: {Authorization: x, Accept: z}}}
   retry: {tiers: [2s, 20s], overrides: [{class: network, max_retries: 7}]}
   breaker:
 pipelines:
@@ -117,7 +117,7 @@ kafka: {brokers: &brokers [a:1]}
 pipelines:
   - name: one
     topics: [one]
-    handler: &handler {http: {url: "http://one"}}
+    handler: &handler {http: {url: "http://one", headers: {<<: &h {A: merged, B: merged}, A: own}}}
     retry: {<<: [*patient, {strategy: linear, tiers: [3s]}], initial_delay: 40s}
   - name: two
     topics: [two]
@@ -128,6 +128,7 @@ pipelines:
 	check(t, "then the first that is merged", r.Strategy, "fixed")
 	check(t, "then the next", r.Tiers, []time.Duration{3 * time.Second})
 	check(t, "merged through a merge", r.MaxRetries, 50)
+	check(t, "in a section of one's own names, too", c.Pipelines[0].Handler.HTTP.Headers, map[string]string{"A": "own", "B": "merged"})
 	check(t, "an alias", c.Pipelines[1].Handler.HTTP.URL, "http://one")
 
 	_, err := Parse("config.yaml", []byte(`x-base: &base
@@ -188,6 +189,8 @@ func TestSecretsAreNeverShown(t *testing.T) {
 		"kafka:\n  brokers: [a:1]\n  sasl:\n    username: u\n    password: |\n      hunter2\n      tr0ub4dor\n    zzz: x\npipelines: []",
 		inPipeline("zzz: 1")[:0] + strings.Replace(inPipeline("zzz: 1"), "{url:", "{headers: {Authorization: Bearer hunter2, X-Thing: tr0ub4dor, Host: c0rrect}, url:", 1),
 		strings.Replace(inPipeline("zzz: 1"), "http://127.0.0.1:9000/orders", "ftp://me:hunter2@h/x", 1),
+		"kafka:\n  brokers: [a:1]\n  sasl:\n    username: u\n    password: |\n      hunter2 ${NOT_SET}\n      tr0ub4dor\n",
+		"kafka:\n  brokers: [a:1]\n  sasl:\n    username: u\n    password: 'hunter2\n      ${NOT_SET} tr0ub4dor'\n",
 		"x: &p {password: hunter2}\nkafka: {sasl: {<<: *p, mechanism: z}}\n",
 		"kafka: {brokers: [a:1], sasl: {username: u, password: hunter2, password_file: x}}\npipelines: [{}]",
 	} {

@@ -16,8 +16,8 @@ func fileKeys(c *Config) []key {
 		section("topics",
 			toggle("create", &c.Topics.Create).byDefault("true").
 				means("Make and change retry and dead-letter topics as needed. With false they are only checked: make them with `redeliver topics apply`."),
-			number("replication_factor", &c.Topics.ReplicationFactor, -1, 100).byDefault("-1").accepting("-1, for the broker's default, or a number of replicas from 1").like("3").
-				means("Replicas of new retry and dead-letter topics; -1 is the broker's default. From 3 on they are made with min.insync.replicas=2."),
+			number("replication_factor", &c.Topics.ReplicationFactor, -1, 100).byDefault("-1").accepting("-1, for that of the source, or a number of replicas from 1").like("3").
+				means("Replicas of new retry and dead-letter topics; -1 is that of the source. From 3 on they are made with min.insync.replicas=2."),
 		).means("How retry and dead-letter topics are made."),
 		section("admin",
 			text("listen", &c.Admin.Listen).byDefault("127.0.0.1:8080").accepting("host:port").like("127.0.0.1:8080").

@@ -14,7 +14,7 @@ func (r *reader) rules(c *Config, o Options) {
 	r.kafkaRules(c.Kafka)
 	r.listenRules(c)
 	if c.Topics.ReplicationFactor == 0 {
-		r.wrong("topics.replication_factor", "topics.replication_factor: 0 replicas cannot be; write -1, for the broker's default, or a number from 1")
+		r.wrong("topics.replication_factor", "topics.replication_factor: 0 replicas cannot be; write -1, for that of the source, or a number from 1")
 	}
 	for i := range c.Pipelines {
 		c.Pipelines[i].origin = origin{path: fmt.Sprintf("pipelines[%d]", i), places: r.places}

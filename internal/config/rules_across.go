@@ -38,7 +38,23 @@ func (r *reader) rulesAcrossPipelines(c *Config) {
 			r.sharedBreakerRules(&c.Pipelines[j], p, j, at)
 		}
 	}
+	for i := range c.Pipelines {
+		r.sourceRules(&c.Pipelines[i], fmt.Sprintf("pipelines[%d]", i), owners)
+	}
 }
+
+// sourceRules refuse a source that a pipeline makes for its retries or dead letters, by whatever template.
+func (r *reader) sourceRules(p *Pipeline, at string, owners topicOwners) {
+	for i, source := range p.Topics {
+		owner, made := owners[metricName(source)]
+		if made && owner.topic == source && !retrytopics.IsOurs(source) && r.sound(at+".topics") {
+			r.wrong(fmt.Sprintf("%s.topics[%d]", at, i), "topics: %s is a topic that pipeline %s makes for its retries or dead letters, which no pipeline reads as a source", source, owner.pipeline)
+		}
+	}
+}
+
+// metricName is what Kafka's metrics make of a topic's name. Two topics with one such name cannot be side by side.
+func metricName(topic string) string { return strings.ReplaceAll(topic, ".", "_") }
 
 // topicOwners knows which pipeline makes a topic, by the name that Kafka's metrics know it by.
 type topicOwners map[string]topicOwner
@@ -53,10 +69,9 @@ func (r *reader) topicNameRules(p *Pipeline, at string, owners topicOwners) {
 	}
 	names := p.Names()
 	claim := func(path, topic string) bool {
-		key := strings.ReplaceAll(topic, ".", "_")
-		owner, taken := owners[key]
+		owner, taken := owners[metricName(topic)]
 		if !taken {
-			owners[key] = topicOwner{p.Name, topic}
+			owners[metricName(topic)] = topicOwner{p.Name, topic}
 			return true
 		}
 		if owner.pipeline == p.Name {

@@ -89,8 +89,8 @@ func (r *reader) topicRules(p *Pipeline, at string) {
 			r.wrong(item, "topics: %s stands here a second time; remove one", topic)
 		}
 	}
-	if err := startOf(p.Start); r.sound(at+".start") && err != "" {
-		r.wrong(at+".start", "start: %s; want earliest, latest, or a time like 2026-01-31T00:00:00Z", err)
+	if wrong := startOf(p.Start); wrong != "" && r.sound(at+".start") {
+		r.wrong(at+".start", "start: %s", wrong)
 	}
 }
 
@@ -107,7 +107,8 @@ func regexpCause(err error) string {
 	return strings.TrimPrefix(err.Error(), "error parsing regexp: ")
 }
 
-func startOf(s string) (wrong string) {
+// startOf says what is wrong with a place to start, and what would be right.
+func startOf(s string) string {
 	if s == "earliest" || s == "latest" {
 		return ""
 	}
@@ -120,7 +121,7 @@ func startOf(s string) (wrong string) {
 	if t, err := time.Parse(time.DateOnly, s); err == nil {
 		return fmt.Sprintf("%s has no time of day and zone; did you mean %s?", quote(s), t.Format(time.RFC3339))
 	}
-	return quote(s) + " is no place to start"
+	return quote(s) + " is no place to start; want earliest, latest, or a time like 2026-01-31T00:00:00Z"
 }
 
 // timeRules hold the times together: a handler's call ends before the drain does, and the drain before the group takes

@@ -150,9 +150,12 @@ func (r *reader) templateRules(p *Pipeline, at string) {
 			sources = max(sources, 2)
 		}
 	}
-	for path, template := range map[string]string{retry: p.Retry.Topic, dlq: p.DLQ.Topic} {
-		if template == "" {
-			r.wrong(path, "%s is empty; write a template like {group}.{topic}.dlq, or remove the key", short(path))
+	for _, t := range []struct{ path, template, like string }{
+		{retry, p.Retry.Topic, retrytopics.DefaultRetryTemplate},
+		{dlq, p.DLQ.Topic, retrytopics.DefaultDLQTemplate},
+	} {
+		if t.template == "" {
+			r.wrong(t.path, "%s is empty; write a template like %q, or remove the key", short(t.path), t.like)
 			return
 		}
 	}

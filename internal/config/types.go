@@ -53,7 +53,7 @@ type Embedded struct {
 // Topics says how retry and dead-letter topics are made.
 type Topics struct {
 	Create            bool
-	ReplicationFactor int // -1: the broker's default
+	ReplicationFactor int // -1: that of the source
 }
 
 // Admin is the listener of metrics, health and control.
