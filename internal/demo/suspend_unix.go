@@ -1,0 +1,19 @@
+//go:build unix
+
+package demo
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// suspensions tells when somebody presses Ctrl-Z, until stop.
+func suspensions() (pressed <-chan os.Signal, stop func()) {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGTSTP)
+	return c, func() { signal.Stop(c) }
+}
+
+// suspend stops the process, and returns when it is continued.
+func suspend() { _ = syscall.Kill(syscall.Getpid(), syscall.SIGSTOP) }
