@@ -87,7 +87,7 @@ func (s *supervised) renew() {
 }
 
 // Name returns the pipeline's name.
-func (s *supervised) Name() string { return s.config.Name }
+func (s *supervised) Name() string { return s.now().Name() }
 
 // Stats returns the counts of the pipeline that runs now, or of the one that ran last.
 func (s *supervised) Stats() consumer.Stats {
