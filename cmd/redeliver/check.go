@@ -123,12 +123,9 @@ func checkMetadata(ctx context.Context, adm *kadm.Client) check {
 	}
 	c.Found = fmt.Sprintf("%d %s", len(brokers), plural(len(brokers), "broker"))
 	if versions, err := adm.ApiVersions(ctx); err == nil {
-		for _, v := range versions.Sorted() {
-			// What is no release of Apache Kafka is guessed as "between …" or "at least …", which says little.
-			if guess := v.VersionGuess(); v.Err == nil && !strings.Contains(guess, " ") {
-				c.Found += ", Kafka " + strings.TrimPrefix(guess, "v")
-			}
-			break
+		// What is no release of Apache Kafka is guessed as "between …" or "at least …", which says little.
+		if all := versions.Sorted(); len(all) > 0 && all[0].Err == nil && !strings.Contains(all[0].VersionGuess(), " ") {
+			c.Found += ", Kafka " + strings.TrimPrefix(all[0].VersionGuess(), "v")
 		}
 	}
 	if len(brokers) < 3 {

@@ -187,8 +187,8 @@ func TestSecretsAreNeverShown(t *testing.T) {
 		"kafka: {sasl: {\"password\": 'hunter2 @\n",
 		"kafka: {brokers: [a:1], sasl: {username: u, password: {a: hunter2}, zzz: 1}}\npipelines: []",
 		"kafka:\n  brokers: [a:1]\n  sasl:\n    username: u\n    password: |\n      hunter2\n      tr0ub4dor\n    zzz: x\npipelines: []",
-		inPipeline("zzz: 1")[:0] + strings.Replace(inPipeline("zzz: 1"), "{url:", "{headers: {Authorization: Bearer hunter2, X-Thing: tr0ub4dor, Host: c0rrect}, url:", 1),
-		strings.Replace(inPipeline("zzz: 1"), "http://127.0.0.1:9000/orders", "ftp://me:hunter2@h/x", 1),
+		with("zzz: 1", "{url:", "{headers: {Authorization: Bearer hunter2, X-Thing: tr0ub4dor, Host: c0rrect}, url:"),
+		with("zzz: 1", "http://127.0.0.1:9000/orders", "ftp://me:hunter2@h/x"),
 		"kafka:\n  brokers: [a:1]\n  sasl:\n    username: u\n    password: |\n      hunter2 ${NOT_SET}\n      tr0ub4dor\n",
 		"kafka:\n  brokers: [a:1]\n  sasl:\n    username: u\n    password: 'hunter2\n      ${NOT_SET} tr0ub4dor'\n",
 		"x: &p {password: hunter2}\nkafka: {sasl: {<<: *p, mechanism: z}}\n",
@@ -204,7 +204,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 			}
 		}
 	}
-	c := mustParse(t, strings.Replace(strings.Replace(inPipeline("drain: 30s"), "kafka: {", "kafka: {sasl: {username: u, password: hunter2}, ", 1),
+	c := mustParse(t, strings.Replace(with("drain: 30s", "kafka: {", "kafka: {sasl: {username: u, password: hunter2}, "),
 		`{url: "http://127.0.0.1`, `{headers: {Authorization: tr0ub4dor}, url: "http://me:c0rrect@127.0.0.1`, 1), nil)
 	printed, err := c.YAML()
 	if err != nil {
@@ -278,7 +278,7 @@ func TestPlacesCanBeAskedForLater(t *testing.T) {
 }
 
 func TestAPatternMatchesWholeNamesAndNoRetryTopic(t *testing.T) {
-	c := mustParse(t, strings.Replace(inPipeline("retry: {topic: '{group}-{topic}-again-{delay}'}"), "[orders]", "[fixed, /order.*/]", 1), nil)
+	c := mustParse(t, with("retry: {topic: '{group}-{topic}-again-{delay}'}", "[orders]", "[fixed, /order.*/]"), nil)
 	existing := []string{"orders", "order", "my-orders", "fixed", "orders.orders.dlq", "orders.orders.retry-1s", "orders-order-again-10s", "ordersX"}
 	check(t, "sources", c.Pipelines[0].Sources(existing), []string{"fixed", "order", "orders", "ordersX"})
 }

@@ -22,7 +22,7 @@ func Load(path string, o Options) (*Config, error) {
 	if err != nil {
 		return nil, &FileError{Path: path, Err: err}
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	return Read(path, f, o)
 }
 

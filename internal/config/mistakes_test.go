@@ -1,24 +1,8 @@
 package config
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"errors"
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"math/big"
-	"os"
-	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
-	"testing"
-	"time"
 )
 
 // mark stands in the text of a mistake where its message has to point; it is taken out before the text is read.
@@ -39,6 +23,15 @@ pipelines:
     topics: [orders]
     handler: {http: {url: "http://127.0.0.1:9000/orders"}}
     ` + strings.ReplaceAll(strings.TrimSpace(lines), "\n", "\n    ") + "\n"
+}
+
+// with is inPipeline with a part of it changed.
+func with(lines, old, changed string) string {
+	text := inPipeline(lines)
+	if !strings.Contains(text, old) {
+		panic("a good file does not contain " + old)
+	}
+	return strings.Replace(text, old, changed, 1)
 }
 
 // atTop is a good file but for the lines given, which stand beside its pipelines.
@@ -88,7 +81,7 @@ var mistakes = []mistakeRow{
 	{"", atTop(mark + "kafak: {brokers: [a:1]}"), `the file has no key "kafak"; did you mean kafka?`},
 	{"", atTop(mark + "brokers: [a:1]"), `the file has no key "brokers"; it belongs under kafka`},
 	{"", atTop("kafka: {brokers: [a:1]}\n" + mark + "retry: {tiers: auto}"), `the file has no key "retry"; it belongs under pipelines[]`},
-	{"", inPipeline("kafka: {}")[:0] + inPipeline(mark+"kafka: {}"), `a pipeline has no key "kafka"; it belongs under the top of the file`},
+	{"", inPipeline(mark + "kafka: {}"), `a pipeline has no key "kafka"; it belongs at the top of the file`},
 	{"", inPipeline(mark + "tiers: [1s]"), `a pipeline has no key "tiers"; it belongs under retry`},
 	{"", inPipeline("retry: {" + mark + "zzz: 1}"), `retry has no key "zzz"; its keys are tiers, strategy, max_retries`},
 	{"", inPipeline(mark + "drain:"), "drain has no value; write drain: 30s, or remove the key"},
@@ -157,7 +150,7 @@ var mistakes = []mistakeRow{
 	{"pipelines", "kafka: {brokers: [a:1]}\npipelines:\n  " + mark + "orders: {topics: [orders]}\n", "pipelines is a section of keys, not a list; begin each element with a dash"},
 	{"pipelines", "kafka: {brokers: [a:1]}\npipelines:\n  - " + mark + "orders\n", "an element of pipelines is a plain value; it holds the keys name, group"},
 	{"pipelines[].name", "kafka: {brokers: [a:1]}\npipelines:\n  - " + mark + "topics: [orders]\n    handler: {http: {url: \"http://h\"}}\n", "this pipeline lacks name, letters, digits and '-'; add name: orders"},
-	{"pipelines[].name", inPipeline("drain: 30s\n")[:0] + strings.Replace(inPipeline("drain: 30s"), "name: orders", "name: "+mark+"my orders", 1), `"my orders" has other characters than letters, digits and '-'; write for example my-orders`},
+	{"pipelines[].name", with("drain: 30s", "name: orders", "name: "+mark+"my orders"), `"my orders" has other characters than letters, digits and '-'; write for example my-orders`},
 	{"pipelines[].name", inPipeline("drain: 30s\n") + "  - name: " + mark + "orders\n    group: other\n    topics: [other]\n    handler: {http: {url: \"http://h\"}}\n", "orders is the name of the pipeline in line 3 too; names are unique"},
 	{"pipelines[].group", inPipeline("group: " + mark + "''"), "group is empty; name the consumer group, or remove the key: then it is the pipeline's name"},
 	{"pipelines[].group", inPipeline("group: " + mark + strings.Repeat("g", 250)), "group is longer than 249 characters"},
@@ -165,14 +158,14 @@ var mistakes = []mistakeRow{
 	{"pipelines[].group_protocol", inPipeline("group_protocol: " + mark + "consumer"), "consumer is not in this version of Redeliver yet; write group_protocol: classic"},
 	{"pipelines[].instance_id", inPipeline("instance_id: " + mark + "{a: b}"), "a section of keys is not text; want text: instance_id: orders-1"},
 	{"pipelines[].id_namespace", inPipeline("id_namespace: " + mark + "'a/b'"), "id_namespace:"},
-	{"pipelines[].topics", strings.Replace(strings.Replace(inPipeline("drain: 30s"), "    topics: [orders]\n", "", 1), "name: orders", mark+"name: orders", 1), "this pipeline lacks topics, a list of topic names, or of /regular expressions/ between slashes; add topics: [orders]"},
-	{"pipelines[].topics", strings.Replace(inPipeline("drain: 30s"), "[orders]", mark+"[]", 1), "topics is empty; name at least one: topics: [orders]"},
-	{"pipelines[].topics", strings.Replace(inPipeline("drain: 30s"), "[orders]", mark+"orders", 1), "a plain value is no list; want a list of topic names"},
-	{"pipelines[].topics", strings.Replace(inPipeline("drain: 30s"), "[orders]", "[orders, "+mark+"'a*']", 1), `"a*" is no legal topic name`},
-	{"pipelines[].topics", strings.Replace(inPipeline("drain: 30s"), "[orders]", "[orders, "+mark+"orders]", 1), "orders stands here a second time; remove one"},
-	{"pipelines[].topics", strings.Replace(inPipeline("drain: 30s"), "[orders]", "["+mark+"orders.orders.retry-10s]", 1), "looks like a retry or dead-letter topic, which no pipeline reads as a source"},
-	{"pipelines[].topics", strings.Replace(inPipeline("drain: 30s"), "[orders]", "["+mark+"'/or(ders/']", 1), "/or(ders/ is no regular expression: missing closing )"},
-	{"pipelines[].topics", strings.Replace(inPipeline("drain: 30s"), "[orders]", "["+mark+"'//']", 1), "// matches no topic; write a regular expression between the slashes"},
+	{"pipelines[].topics", strings.Replace(with("drain: 30s", "    topics: [orders]\n", ""), "name: orders", mark+"name: orders", 1), "this pipeline lacks topics, a list of topic names, or of /regular expressions/ between slashes; add topics: [orders]"},
+	{"pipelines[].topics", with("drain: 30s", "[orders]", mark+"[]"), "topics is empty; name at least one: topics: [orders]"},
+	{"pipelines[].topics", with("drain: 30s", "[orders]", mark+"orders"), "a plain value is no list; want a list of topic names"},
+	{"pipelines[].topics", with("drain: 30s", "[orders]", "[orders, "+mark+"'a*']"), `"a*" is no legal topic name`},
+	{"pipelines[].topics", with("drain: 30s", "[orders]", "[orders, "+mark+"orders]"), "orders stands here a second time; remove one"},
+	{"pipelines[].topics", with("drain: 30s", "[orders]", "["+mark+"orders.orders.retry-10s]"), "looks like a retry or dead-letter topic, which no pipeline reads as a source"},
+	{"pipelines[].topics", with("drain: 30s", "[orders]", "["+mark+"'/or(ders/']"), "/or(ders/ is no regular expression: missing closing )"},
+	{"pipelines[].topics", with("drain: 30s", "[orders]", "["+mark+"'//']"), "// matches no topic; write a regular expression between the slashes"},
 	{"pipelines[].start", inPipeline("start: " + mark + "lastest"), `"lastest" is unknown; did you mean latest?`},
 	{"pipelines[].start", inPipeline("start: " + mark + "2026-01-31"), "has no time of day and zone; did you mean 2026-01-31T00:00:00Z?"},
 	{"pipelines[].start", inPipeline("start: " + mark + "now-1h"), "is no place to start; want earliest, latest, or a time"},
@@ -197,22 +190,22 @@ var mistakes = []mistakeRow{
 	{"pipelines[].header_limit", inPipeline("header_limit: " + mark + "1KiB"), "1KiB is out of range; want a size from 2KiB"},
 
 	// handler
-	{"pipelines[].handler", strings.Replace(inPipeline("drain: 30s"), `{http: {url: "http://127.0.0.1:9000/orders"}}`, mark+"http", 1), "handler is a plain value; it holds the keys timeout, http"},
-	{"pipelines[].handler.timeout", strings.Replace(inPipeline("drain: 31s"), "{http:", "{timeout: "+mark+"31s, http:", 1), "handler.timeout, 31s, is not shorter than drain, 31s"},
-	{"pipelines[].handler.timeout", strings.Replace(inPipeline("drain: 31s"), "{http:", "{timeout: "+mark+"soon, http:", 1), `"soon" is no duration; its units are d, h, m, s, ms; want a duration from 1ms to 1d: timeout: 25s`},
-	{"pipelines[].handler.timeout", strings.Replace(inPipeline("drain: 31s"), "{http:", "{timeout: "+mark+"10 s, http:", 1), `"10 s" is no duration; did you mean 10s?`},
-	{"pipelines[].handler.http", strings.Replace(inPipeline("drain: 30s"), `{url: "http://127.0.0.1:9000/orders"}`, mark+"\"http://h\"", 1), "handler.http is a plain value; it holds the keys url, headers, batch"},
-	{"pipelines[].handler.http.url", strings.Replace(inPipeline("drain: 30s"), `{url: "http://127.0.0.1:9000/orders"}`, "{url: "+mark+"127.0.0.1:9000}", 1), "handler.http.url"},
-	{"pipelines[].handler.http.url", strings.Replace(inPipeline("drain: 30s"), `"http://127.0.0.1:9000/orders"`, mark+"ftp://h/x", 1), "it must begin with http:// or https:// and name a host"},
+	{"pipelines[].handler", with("drain: 30s", `{http: {url: "http://127.0.0.1:9000/orders"}}`, mark+"http"), "handler is a plain value; it holds the keys timeout, http"},
+	{"pipelines[].handler.timeout", with("drain: 31s", "{http:", "{timeout: "+mark+"31s, http:"), "handler.timeout, 31s, is not shorter than drain, 31s"},
+	{"pipelines[].handler.timeout", with("drain: 31s", "{http:", "{timeout: "+mark+"soon, http:"), `"soon" is no duration; its units are d, h, m, s, ms; want a duration from 1ms to 1d: timeout: 25s`},
+	{"pipelines[].handler.timeout", with("drain: 31s", "{http:", "{timeout: "+mark+"10 s, http:"), `"10 s" is no duration; did you mean 10s?`},
+	{"pipelines[].handler.http", with("drain: 30s", `{url: "http://127.0.0.1:9000/orders"}`, mark+"\"http://h\""), "handler.http is a plain value; it holds the keys url, headers, batch"},
+	{"pipelines[].handler.http.url", with("drain: 30s", `{url: "http://127.0.0.1:9000/orders"}`, "{url: "+mark+"127.0.0.1:9000}"), "handler.http.url"},
+	{"pipelines[].handler.http.url", with("drain: 30s", `"http://127.0.0.1:9000/orders"`, mark+"ftp://h/x"), "it must begin with http:// or https:// and name a host"},
 	{"pipelines[].handler.http.url", "kafka: {brokers: [a:1]}\npipelines:\n  - " + mark + "name: orders\n    topics: [orders]\n", `this pipeline lacks handler.http.url, an http or https URL; add handler: {http: {url: "http://127.0.0.1:9000/orders"}}`},
-	{"pipelines[].handler.http.headers", strings.Replace(inPipeline("drain: 30s"), "{url:", "{headers: {a: b, "+mark+"Content-Length: 5}, url:", 1), "Content-Length is set by HTTP itself: leave it out"},
-	{"pipelines[].handler.http.headers", strings.Replace(inPipeline("drain: 30s"), "{url:", "{headers: {"+mark+"Redeliver-Id: x}, url:", 1), "Redeliver-Id is set by Redeliver from the record: choose another name"},
-	{"pipelines[].handler.http.headers", strings.Replace(inPipeline("drain: 30s"), "{url:", "{headers: {"+mark+"'a b': x}, url:", 1), "no legal name of an HTTP header"},
-	{"pipelines[].handler.http.headers", strings.Replace(inPipeline("drain: 30s"), "{url:", "{headers: "+mark+"[a], url:", 1), "want a section of names and texts: headers: {Authorization"},
-	{"pipelines[].handler.http.headers", strings.Replace(inPipeline("drain: 30s"), "{url:", "{headers: {a: "+mark+"[b]}, url:", 1), "want a section of names and texts"},
-	{"pipelines[].handler.http.batch", strings.Replace(inPipeline("drain: 30s"), "{url:", "{batch: "+mark+"100, url:", 1), "handler.http.batch is a plain value; it holds the keys max"},
-	{"pipelines[].handler.http.batch.max", strings.Replace(inPipeline("drain: 30s"), "{url:", "{batch: {max: "+mark+"0}, url:", 1), "0 is out of range; want a whole number from 1 to 10000: max: 1"},
-	{"pipelines[].handler.http.batch.max", strings.Replace(inPipeline("window: {records: 100}"), "{url:", "{batch: {max: "+mark+"200}, url:", 1), "handler.http.batch.max, 200, is more than window.records, 100: such a batch could never be full"},
+	{"pipelines[].handler.http.headers", with("drain: 30s", "{url:", "{headers: {a: b, "+mark+"Content-Length: 5}, url:"), "Content-Length is set by HTTP itself: leave it out"},
+	{"pipelines[].handler.http.headers", with("drain: 30s", "{url:", "{headers: {"+mark+"Redeliver-Id: x}, url:"), "Redeliver-Id is set by Redeliver from the record: choose another name"},
+	{"pipelines[].handler.http.headers", with("drain: 30s", "{url:", "{headers: {"+mark+"'a b': x}, url:"), "no legal name of an HTTP header"},
+	{"pipelines[].handler.http.headers", with("drain: 30s", "{url:", "{headers: "+mark+"[a], url:"), "want a section of names and texts: headers: {Authorization"},
+	{"pipelines[].handler.http.headers", with("drain: 30s", "{url:", "{headers: {a: "+mark+"[b]}, url:"), "want a section of names and texts"},
+	{"pipelines[].handler.http.batch", with("drain: 30s", "{url:", "{batch: "+mark+"100, url:"), "handler.http.batch is a plain value; it holds the keys max"},
+	{"pipelines[].handler.http.batch.max", with("drain: 30s", "{url:", "{batch: {max: "+mark+"0}, url:"), "0 is out of range; want a whole number from 1 to 10000: max: 1"},
+	{"pipelines[].handler.http.batch.max", with("window: {records: 100}", "{url:", "{batch: {max: "+mark+"200}, url:"), "handler.http.batch.max, 200, is more than window.records, 100: such a batch could never be full"},
 
 	// retry
 	{"pipelines[].retry", inPipeline("retry: " + mark + "5"), "retry is a plain value; it holds the keys tiers, strategy"},
@@ -249,7 +242,7 @@ var mistakes = []mistakeRow{
 	{"pipelines[].retry.on_dead_letter", inPipeline("retry: {on_dead_letter: " + mark + "hold}"), "hold is not in this version of Redeliver yet; write on_dead_letter: release"},
 	{"pipelines[].retry.topic", inPipeline("retry: {topic: " + mark + "'{group}.retry'}"), "{delay}"},
 	{"pipelines[].retry.topic", inPipeline("retry: {topic: " + mark + "''}"), `retry.topic is empty; write a template like "{group}.{topic}.retry-{delay}", or remove the key`},
-	{"pipelines[].retry.topic", strings.Replace(inPipeline("retry: {topic: "+mark+"'{group}.retry-{delay}'}"), "[orders]", "[orders, clicks]", 1), "{topic}"},
+	{"pipelines[].retry.topic", with("retry: {topic: "+mark+"'{group}.retry-{delay}'}", "[orders]", "[orders, clicks]"), "{topic}"},
 	{"pipelines[].retry.overrides", inPipeline("retry: {overrides: " + mark + "{class: network}}"), "retry.overrides is a section of keys, not a list; begin each element with a dash"},
 	{"pipelines[].retry.overrides", inPipeline("retry: {overrides: [" + mark + "{max_retries: 2}]}"), "matches nothing by itself: set class, status or topic"},
 	{"pipelines[].retry.overrides", inPipeline("retry: {overrides: [{class: network}, " + mark + "{class: network}]}"), "never applies: overrides[0] matches the same (network) and comes first"},
@@ -310,8 +303,8 @@ var mistakes = []mistakeRow{
 
 	// names of topics, across pipelines
 	{"pipelines[].topics", inPipeline("retry: {topic: '{group}-again-{delay}'}") + "  - name: other\n    topics: [" + mark + "orders-again-10s]\n    handler: {http: {url: \"http://h\"}}\n", "orders-again-10s is a topic that pipeline orders makes for its retries or dead letters, which no pipeline reads as a source"},
-	{"pipelines[].retry.topic", strings.Replace(inPipeline("group: a"), "[orders]", "[b.c]", 1) + "  - " + mark + "name: other\n    group: a.b\n    topics: [c]\n    handler: {http: {url: \"http://h\"}}\n", "this pipeline makes the topic a.b.c.retry-1s, and pipeline orders makes the topic too; give one of them another group, or another template"},
-	{"pipelines[].retry.topic", strings.Replace(inPipeline("group: a_b"), "[orders]", "[c]", 1) + "  - " + mark + "name: other\n    group: a.b\n    topics: [c]\n    handler: {http: {url: \"http://h\"}}\n", "Kafka does not allow both, which differ only in '.' and '_'"},
+	{"pipelines[].retry.topic", with("group: a", "[orders]", "[b.c]") + "  - " + mark + "name: other\n    group: a.b\n    topics: [c]\n    handler: {http: {url: \"http://h\"}}\n", "this pipeline makes the topic a.b.c.retry-1s, and pipeline orders makes the topic too; give one of them another group, or another template"},
+	{"pipelines[].retry.topic", with("group: a_b", "[orders]", "[c]") + "  - " + mark + "name: other\n    group: a.b\n    topics: [c]\n    handler: {http: {url: \"http://h\"}}\n", "Kafka does not allow both, which differ only in '.' and '_'"},
 }
 
 // bomb unfolds to a hundred million values.
@@ -324,167 +317,3 @@ var bomb = func() string {
 	}
 	return mark + b.String()
 }()
-
-func TestEveryMistakeIsToldWithItsPlaceAndItsRemedy(t *testing.T) {
-	env := map[string]string{"DIR": certificates(t)}
-	for _, row := range mistakes {
-		t.Run(row.key+"/"+row.want, func(t *testing.T) {
-			before, after, found := strings.Cut(row.text, mark)
-			if !found {
-				t.Fatal("the text has no mark where the mistake is")
-			}
-			wantLine := strings.Count(before, "\n") + 1
-			wantColumn := len([]rune(before[strings.LastIndexByte(before, '\n')+1:])) + 1
-
-			_, err := Parse("config.yaml", []byte(before+after), options(env))
-			var problems Problems
-			if !errors.As(err, &problems) {
-				t.Fatalf("the mistake is not noticed: %v", err)
-			}
-			if len(problems) != 1 {
-				t.Errorf("%d problems, want one:\n%v", len(problems), err)
-			}
-			p := problems[0]
-			if p.Line != wantLine || p.Column != wantColumn {
-				t.Errorf("at %d:%d, want %d:%d", p.Line, p.Column, wantLine, wantColumn)
-			}
-			if !strings.Contains(p.Message, row.want) {
-				t.Errorf("message %q\nlacks   %q", p.Message, row.want)
-			}
-		})
-	}
-}
-
-func TestEveryKeyHasAMistake(t *testing.T) {
-	have := map[string]bool{}
-	for _, row := range mistakes {
-		have[row.key] = true
-	}
-	known := map[string]bool{"": true}
-	walk(fileKeys(new(Config)), "", func(path string, _ key) {
-		if known[path] = true; !have[path] && !strings.HasPrefix(path, "defaults.") { // the same as in a pipeline
-			t.Errorf("no row of mistakes is about %s", path)
-		}
-	})
-	for key := range have {
-		if !known[key] {
-			t.Errorf("mistakes has rows about %s, which is no key", key)
-		}
-	}
-}
-
-// Every message that the code can give, found in its source, must be the message of some row.
-func TestEveryMessageHasAMistake(t *testing.T) {
-	var told []string
-	env := map[string]string{"DIR": certificates(t)}
-	for _, row := range mistakes {
-		_, err := Parse("config.yaml", []byte(strings.Replace(row.text, mark, "", 1)), options(env))
-		var problems Problems
-		if errors.As(err, &problems) {
-			for _, p := range problems {
-				told = append(told, p.Message)
-			}
-		}
-	}
-	all := strings.Join(told, "\n")
-	for place, message := range messagesInSource(t) {
-		verbs := regexp.MustCompile(`%[+#]?[a-z]`)
-		var parts []string
-		for _, part := range verbs.Split(message, -1) {
-			parts = append(parts, regexp.QuoteMeta(part))
-		}
-		if !regexp.MustCompile(strings.Join(parts, ".*")).MatchString(all) {
-			t.Errorf("%s: no row of mistakes is told %q", place, message)
-		}
-	}
-}
-
-// messagesInSource finds the string literals that are given to the functions which report mistakes.
-func messagesInSource(t *testing.T) map[string]string {
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	messages := map[string]string{}
-	set := token.NewFileSet()
-	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		file, err := parser.ParseFile(set, name, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok || !reports(call) {
-				return true
-			}
-			for _, arg := range call.Args {
-				if inner, ok := arg.(*ast.CallExpr); ok && len(inner.Args) > 0 {
-					arg = inner.Args[0] // fmt.Sprintf
-				}
-				if text, ok := arg.(*ast.BasicLit); ok && text.Kind == token.STRING {
-					message, _ := strconv.Unquote(text.Value)
-					if strings.Contains(message, " ") {
-						messages[set.Position(text.Pos()).String()] = message
-						break
-					}
-				}
-			}
-			return true
-		})
-	}
-	if len(messages) < 40 {
-		t.Fatalf("only %d messages found in the source; are the functions that report still called so?", len(messages))
-	}
-	return messages
-}
-
-func reports(call *ast.CallExpr) bool {
-	switch f := call.Fun.(type) {
-	case *ast.SelectorExpr:
-		return f.Sel.Name == "wrong" || f.Sel.Name == "problem"
-	case *ast.Ident:
-		return f.Name == "wrongf"
-	}
-	return false
-}
-
-func options(env map[string]string) Options {
-	return Options{Lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok }}
-}
-
-// certificates makes a directory with cert.pem and its key.pem, another key other.pem, and empty.
-func certificates(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	write := func(name, kind string, der []byte) {
-		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, name := range []string{"key.pem", "other.pem"} {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		der, err := x509.MarshalPKCS8PrivateKey(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(name, "PRIVATE KEY", der)
-		if name == "key.pem" {
-			template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotAfter: time.Now().Add(time.Hour)}
-			cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-			if err != nil {
-				t.Fatal(err)
-			}
-			write("cert.pem", "CERTIFICATE", cert)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(dir, "empty"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}

@@ -250,7 +250,7 @@ func (r *reader) unknown(name, path string, keys []key) string {
 		return text + "; did you mean " + near + "?"
 	}
 	if homes := r.homes(name, path); len(homes) > 0 {
-		return text + "; it belongs under " + strings.Join(homes, " or ")
+		return text + "; it belongs " + strings.Join(homes, " or ")
 	}
 	return text + "; its keys are " + strings.Join(all, ", ")
 }
@@ -263,15 +263,16 @@ func (r *reader) homes(name, path string) []string {
 		if k.name != name || strings.HasPrefix(at, "defaults.") {
 			return
 		}
-		home := at[:max(0, strings.LastIndexByte(at, '.'))]
-		local, isLocal := strings.CutPrefix(home, "pipelines[]")
+		section := at[:max(0, strings.LastIndexByte(at, '.'))]
+		home := "under " + section
+		local, isLocal := strings.CutPrefix(section, "pipelines[]")
 		switch {
-		case home == "":
-			home = "the top of the file"
+		case section == "":
+			home = "at the top of the file"
 		case isLocal && inPipeline && local != "":
-			home = local[1:]
+			home = "under " + local[1:]
 		case isLocal && inPipeline:
-			home = "the pipeline"
+			home = "under the pipeline itself"
 		}
 		if !slices.Contains(homes, home) {
 			homes = append(homes, home)
