@@ -25,17 +25,17 @@ test: unit simulation race ## everything that needs nothing but Go: unit, simula
 
 .PHONY: unit
 unit: $(COUNTS) ## unit tests, and the integration suite on the embedded broker (a container, where Docker answers)
-	@env -u REDELIVER_TEST_BROKERS $(RUN) -label unit -o $(COUNTS)/unit.json -timeout 10m ./...
+	@env -u REDELIVER_TEST_BROKERS $(RUN) -label unit -o $(COUNTS)/unit.json -- -timeout 10m ./...
 
 .PHONY: simulation
 simulation: $(COUNTS) ## the engine on virtual time, with faults
-	@$(RUN) -label simulation -o $(COUNTS)/simulation.json -timeout 10m -tags synctests $(VIRTUAL)
+	@$(RUN) -label simulation -o $(COUNTS)/simulation.json -- -timeout 10m -tags synctests $(VIRTUAL)
 
 .PHONY: race
 race: $(COUNTS) ## the race detector, where it pays; RACE names the packages
 	@rm -f $(COUNTS)/race.json
 	@if command -v "$$(go env CC)" >/dev/null; then \
-		env -u REDELIVER_TEST_BROKERS $(RUN) -label race -o $(COUNTS)/race.json -race -short -timeout 15m $(RACE); \
+		env -u REDELIVER_TEST_BROKERS $(RUN) -label race -o $(COUNTS)/race.json -- -race -short -timeout 15m $(RACE); \
 	else \
 		echo "race: left out, the race detector needs a C compiler and there is no $$(go env CC) (Debian: apt-get install gcc)"; \
 	fi
@@ -44,7 +44,7 @@ race: $(COUNTS) ## the race detector, where it pays; RACE names the packages
 integration: $(COUNTS) ## the integration suite on the broker that REDELIVER_TEST_BROKERS names, or that make kafka-start started
 	@brokers=$${REDELIVER_TEST_BROKERS:-$$(scripts/kafka brokers)}; \
 	REDELIVER_TEST_BROKERS=$$brokers REDELIVER_REQUIRE_REAL=1 \
-		$(RUN) -label integration -o $(COUNTS)/integration.json -count=1 -timeout 15m $(BROKER)
+		$(RUN) -label integration -o $(COUNTS)/integration.json -- -count=1 -timeout 15m $(BROKER)
 
 .PHONY: kafka-start
 kafka-start: ## start Apache Kafka on 127.0.0.1:19092 (needs Java 17 and Maven); scripts/kafka has more, such as three nodes

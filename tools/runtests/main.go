@@ -1,11 +1,11 @@
 // Runtests runs `go test`, tells what a person wants to see of it, and counts: tests that passed, failed and were skipped,
 // by package and by the broker that they ran on.
 //
-//	go run ./tools/runtests -label unit -o unit.json ./...            run, and write the counts
+//	go run ./tools/runtests -label unit -o unit.json -- ./...         run, and write the counts
 //	go run ./tools/runtests -sum unit.json race.json                  one line for all, and the brokers
 //	go run ./tools/runtests -compare embedded.json real.json          fail if the second ran fewer tests of a package
 //
-// Everything behind our own flags goes to go test. A test is a top-level one; subtests are its parts.
+// Everything behind "--" goes to go test. A test is a top-level one; subtests are its parts.
 package main
 
 import (
