@@ -54,18 +54,35 @@ func newIntake(p *Pipeline) *intake {
 
 // run polls until ctx ends.
 func (in *intake) run(ctx context.Context) {
+	refused := 0
 	for ctx.Err() == nil {
 		n := in.waitForRoom(ctx)
 		if n == 0 {
 			return
 		}
 		fetches := in.p.client.PollRecords(ctx, n)
+		in.deliver(fetches)
+		in.p.client.AllowRebalance()
 		if fetches.IsClientClosed() {
 			return
 		}
-		in.deliver(fetches)
-		in.p.client.AllowRebalance()
+		refused = in.rest(ctx, fetches, refused)
 	}
+}
+
+// rest waits after a poll that brought errors only, so that what the brokers refuse is not asked for as fast as they
+// can refuse it. refused is how many such polls came in a row.
+func (in *intake) rest(ctx context.Context, fetches kgo.Fetches, refused int) int {
+	if fetches.NumRecords() > 0 || fetches.Err() == nil {
+		return 0
+	}
+	timer := time.NewTimer(min(grace<<min(refused, 8), time.Second))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return refused + 1
 }
 
 // waitForRoom returns how many records may be polled: never all that is left of the window, so that it is not used up
@@ -229,7 +246,9 @@ func (in *intake) closed(l *lane) {
 		delete(in.lanes[l.topic], l.partition)
 		in.count.Add(-1)
 	}
-	if l.pauses.Swap(0) != 0 {
+	l.pauses.Store(0)
+	if l.stopped {
+		l.stopped = false
 		in.p.client.ResumeFetchPartitions(map[string][]int32{l.topic: {l.partition}})
 	}
 	in.mu.Unlock()
@@ -264,7 +283,16 @@ func (in *intake) decide(lanes []*lane) (told []pauseChange) {
 				continue
 			}
 			before := pauseSet(l.pauses.Load())
-			after := in.reasons(l, before)
+			after, probes := in.reasons(l, before)
+			if stop := after&^forProbes != 0 || (after != 0 && !probes); stop != l.stopped {
+				changed = true
+				l.stopped = stop
+				if stop {
+					pause[l.topic] = append(pause[l.topic], l.partition)
+				} else {
+					resume[l.topic] = append(resume[l.topic], l.partition)
+				}
+			}
 			if before == after {
 				continue
 			}
@@ -273,12 +301,8 @@ func (in *intake) decide(lanes []*lane) (told []pauseChange) {
 				told = append(told, pauseChange{l, before, after})
 			}
 			l.pauses.Store(uint32(after))
-			switch {
-			case before == 0:
+			if before == 0 {
 				l.pausedAt.Store(time.Now().UnixNano())
-				pause[l.topic] = append(pause[l.topic], l.partition)
-			case after == 0:
-				resume[l.topic] = append(resume[l.topic], l.partition)
 			}
 		}
 		if len(pause) > 0 {
@@ -291,17 +315,19 @@ func (in *intake) decide(lanes []*lane) (told []pauseChange) {
 	return told
 }
 
-// reasons returns why a lane is to be paused now, given why it was.
-func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet) {
+// forProbes are the reasons for which a lane fetches a few records all the same: whoever probes the dependency needs
+// records to choose from, or the one that happens to be there is the eternal probe.
+const forProbes = 1<<PauseBreaker | 1<<PauseOutage
+
+// reasons returns why a lane is to be paused now, given why it was, and whether it is short of records for probes.
+func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool) {
 	l.strand.mu.Lock()
 	windowed, waiting := l.windowed, len(l.waiting)
+	probes = windowed-l.strand.freeFailed(l) < maxProbed
 	far := waiting > 0 && time.Until(l.waiting[0].wakeAt()) > farDue
 	l.strand.mu.Unlock()
 
 	for _, r := range in.p.gate.reasons() {
-		if windowed == 0 && in.p.gate.open() {
-			continue // the next probe may have to come from here
-		}
 		after |= pauseSet(bit(r))
 	}
 	if l.crowded.Load() && windowed <= int(l.resumeBelow.Load()) {
@@ -323,7 +349,7 @@ func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet) {
 	if l.lost.Load() {
 		after |= pauseSet(bit(PauseDataLoss))
 	}
-	return after
+	return after, probes
 }
 
 // relieve resumes a lane that has drained enough.

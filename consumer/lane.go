@@ -56,6 +56,7 @@ type lane struct {
 	lost           atomic.Bool   // unread records are gone, and the configuration says hold
 	stopping       atomic.Bool   // tells a chunk's worker to stop
 	pauses         atomic.Uint32 // a pauseSet; written under the intake's mutex
+	stopped        bool          // the client does not fetch it; under the intake's mutex
 	pausedAt       atomic.Int64  // Unix nanoseconds
 }
 

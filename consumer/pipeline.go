@@ -257,7 +257,6 @@ func (p *Pipeline) clientOptions() []kgo.Opt {
 // onBreaker follows the breaker of the dependency.
 func (p *Pipeline) onBreaker(e breaker.Event) {
 	p.gate.onBreaker(e)
-	p.intake.reviewAll() // half-open, lanes that hold nothing fetch, as the next probe may have to come from there
 	if e.From == e.To {
 		return
 	}

@@ -99,14 +99,14 @@ func (r *Retrier) Do(ctx context.Context, f func(ctx context.Context) error) err
 		}
 		failure := r.classifier.Classify(err)
 		outcome := breaker.Ignored
-		if r.counts[failure.Class] && !isSnooze(err) {
+		if r.counts[failure.Class] && !noFailure(err) {
 			outcome = breaker.Failure
 		}
 		after := r.breaker.Record(permit, outcome, now.Sub(began))
 		if outcome == breaker.Failure && after != breaker.Closed && after != breaker.Disabled {
 			continue // the dependency is away: this failure uses no attempt
 		}
-		if !isSnooze(err) {
+		if !noFailure(err) {
 			state.Attempt++
 			if state.FirstFailed.IsZero() {
 				state.FirstFailed = now

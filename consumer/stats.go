@@ -46,6 +46,15 @@ func (r PauseReason) String() string {
 	return [...]string{"window", "due", "breaker", "operator", "outage", "route", "topic", "data_loss"}[r]
 }
 
+// PauseReasons returns every reason.
+func PauseReasons() []PauseReason {
+	all := make([]PauseReason, pauseReasons)
+	for r := range all {
+		all[r] = PauseReason(r)
+	}
+	return all
+}
+
 // Health says how a pipeline is, in a word.
 type Health uint8
 

@@ -43,6 +43,8 @@ type tierOf struct {
 const (
 	// topicsEvery is how often sources are looked at for growth, patterns for new topics, and retry topics are trimmed.
 	topicsEvery = 30 * time.Second
+	// endsEvery is how often the ends of paused partitions are asked for.
+	endsEvery = 5 * time.Second
 	// topicsSoon is the pause between tries to make what is missing.
 	topicsSoon = time.Second
 )
@@ -54,12 +56,16 @@ func newTopics(p *Pipeline) *topics {
 
 // run keeps the topics in order until ctx ends.
 func (t *topics) run(ctx context.Context) {
-	next := time.NewTimer(topicsEvery)
+	next, ends := time.NewTimer(topicsEvery), time.NewTicker(endsEvery)
 	defer next.Stop()
+	defer ends.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-ends.C:
+			t.measure(ctx, false)
+			continue
 		case <-next.C:
 		case <-t.again:
 		}
@@ -71,7 +77,7 @@ func (t *topics) run(ctx context.Context) {
 			t.subscribe()
 			t.recheck()
 			t.trim(ctx)
-			t.measure(ctx)
+			t.measure(ctx, true)
 		}
 		next.Reset(wait)
 	}
@@ -93,7 +99,7 @@ func (t *topics) ensure(ctx context.Context) error {
 		return fmt.Errorf("no topic matches the patterns yet")
 	}
 	want := retrytopics.Want{
-		Group: t.p.cfg.Group, Sources: sources, Names: t.p.cfg.Names, Tiers: t.p.schedule.Tiers(),
+		Group: t.p.cfg.Group, Sources: append(t.gone(sources, found), sources...), Names: t.p.cfg.Names, Tiers: t.p.schedule.Tiers(),
 		DLQ: !t.p.cfg.DeadLetters.Disabled, DLQRetention: t.p.cfg.DeadLetters.Retention,
 		ReplicationFactor: t.p.cfg.TopicSettings.ReplicationFactor, AllowCreate: !t.p.cfg.TopicSettings.Manual,
 	}
@@ -113,7 +119,7 @@ func (t *topics) ensure(ctx context.Context) error {
 			return fmt.Errorf("list topics: %w", err)
 		}
 	}
-	t.know(sources, plan.Leftover, found)
+	t.know(sources, want.Sources, plan.Leftover, found)
 	t.learnRetention(ctx)
 	return nil
 }
@@ -165,6 +171,20 @@ func (t *topics) sources(found kadm.TopicDetails) []string {
 	return sources
 }
 
+// gone lists sources that left the configuration while their records waited: what is left of those may need every tier
+// and the dead letters of today.
+func (t *topics) gone(sources []string, found kadm.TopicDetails) (gone []string) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for name, n := range t.retries {
+		if found.Has(name) && found.Has(n.source) && !slices.Contains(sources, n.source) && !slices.Contains(gone, n.source) {
+			gone = append(gone, n.source)
+		}
+	}
+	slices.Sort(gone)
+	return gone
+}
+
 // isOwn reports whether a topic is a retry topic of this group, by its commits or by its name.
 func (t *topics) isOwn(name string) bool {
 	t.mu.RLock()
@@ -177,11 +197,13 @@ func (t *topics) isOwn(name string) bool {
 }
 
 // know remembers the topics that there are: those of the configured tiers, and those that earlier configurations left.
-func (t *topics) know(sources, leftover []string, found kadm.TopicDetails) {
+func (t *topics) know(sources, wanted, leftover []string, found kadm.TopicDetails) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range sources {
 		t.partitions[s] = int32(len(found[s].Partitions))
+	}
+	for _, s := range wanted {
 		t.letters[s] = t.p.cfg.Names.DLQTopic(s)
 		for _, d := range t.p.schedule.Tiers() {
 			name := t.p.cfg.Names.RetryTopic(s, d)
@@ -406,11 +428,11 @@ func (t *topics) trim(ctx context.Context) {
 	})
 }
 
-// measure asks for the ends of the assigned partitions, which a paused partition does not learn by itself.
-func (t *topics) measure(ctx context.Context) {
+// measure asks for the ends of the assigned partitions, or of those that are paused: they do not learn them by a fetch.
+func (t *topics) measure(ctx context.Context, all bool) {
 	var names []string
 	for _, l := range t.p.intake.all() {
-		if !slices.Contains(names, l.topic) {
+		if (all || l.pauses.Load() != 0) && !slices.Contains(names, l.topic) {
 			names = append(names, l.topic)
 		}
 	}

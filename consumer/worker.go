@@ -142,8 +142,8 @@ func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) 
 	st.ended(e)
 }
 
-// runBatch calls a batch handler. For the breaker it is one call, which failed when a record of it failed in a way that
-// speaks against the dependency.
+// runBatch calls a batch handler. For the breaker it is one call, which failed when at least that share of its records
+// failed in a way that speaks against the dependency at which the breaker opens.
 func (p *Pipeline) runBatch(w *worker, st *strand, entries []*entry, permit callPermit) {
 	began := time.Now()
 	b := &Batch{Records: make([]*Record, len(entries)), errs: make([]error, len(entries))}
@@ -168,11 +168,10 @@ func (p *Pipeline) runBatch(w *worker, st *strand, entries []*entry, permit call
 
 // finishBatch carries out the outcomes of a batch call's records.
 func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began, now time.Time, permit callPermit) {
-	worst := -1
-	for i, err := range errs {
+	against := 0
+	for _, err := range errs {
 		if err != nil && p.speaksAgainst(err) {
-			worst = i
-			break
+			against++
 		}
 	}
 	took := now.Sub(began)
@@ -180,7 +179,7 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 	switch {
 	case p.interrupted(entries[0].lane, errs[0]):
 		p.breaker.Cancel(permit.breaker)
-	case worst >= 0:
+	case against > 0 && float64(against) >= p.breaker.Config().FailureRate*float64(len(errs)):
 		state = p.breaker.Record(permit.breaker, breaker.Failure, took)
 	default:
 		p.breaker.Record(permit.breaker, breaker.Success, took)
@@ -302,13 +301,12 @@ func (p *Pipeline) judged(st *strand, e *entry, err error, began, now time.Time,
 		st.again(e, p.cfg.Ordering == ByPartition)
 		return true
 	}
-	snoozed := isSnooze(err)
-	if !snoozed {
+	if noFailure(err) {
+		p.ensureState(e)
+	} else {
 		p.count(e, failure, began, now)
 		p.meter.failed(failure.Class)
 		p.told(e, failure, false, now.Sub(began))
-	} else {
-		p.ensureState(e)
 	}
 	d := judge(situation{err: err, failure: failure, state: e.state, inPlace: e.inPlace - 1, now: now, u: rand.Float64(), schedule: p.schedule, dead: p.cfg.DeadLetters})
 	e.state.Counts = d.counts
@@ -329,9 +327,10 @@ func (p *Pipeline) isFree(e *entry) bool {
 	return true
 }
 
-func isSnooze(err error) bool {
+// noFailure reports whether an error only steers: a snooze or a drop is no failed attempt.
+func noFailure(err error) bool {
 	var s *steer
-	return errors.As(err, &s) && s.verb == steerSnooze
+	return errors.As(err, &s) && (s.verb == steerSnooze || s.verb == steerDrop)
 }
 
 // ensureState gives an entry the state that travels with it.
