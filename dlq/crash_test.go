@@ -30,10 +30,17 @@ var protocols = map[string][]kfake.Opt{
 type process struct {
 	mu    sync.Mutex
 	dead  bool
+	cut   chan struct{} // not nil: connections wait until it is closed
 	conns []net.Conn
 }
 
 func (p *process) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	p.mu.Lock()
+	cut := p.cut
+	p.mu.Unlock()
+	if cut != nil {
+		<-cut
+	}
 	conn, err := new(net.Dialer).DialContext(ctx, network, address)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -54,6 +61,17 @@ func (p *process) kill() {
 	for _, conn := range p.conns {
 		conn.Close()
 	}
+}
+
+// cutOff breaks the connections; new ones wait for revive.
+func (p *process) cutOff() (revive func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut = make(chan struct{})
+	for _, conn := range p.conns {
+		conn.Close()
+	}
+	return sync.OnceFunc(func() { close(p.cut) })
 }
 
 // writes are the requests that change something, each a step at which a replay can be killed.
@@ -92,7 +110,7 @@ func (b *bundle) atStep(n int, f func() (arrives bool)) (stop func() int) {
 // filters: each entry is in the retry topic exactly once.
 func TestKilledReplayIsResumed(t *testing.T) {
 	t.Parallel()
-	const entries, batch = 12, 4
+	const entries, batch = 8, 4
 	for protocol, options := range protocols {
 		for _, how := range []string{"killed before the step", "killed after the step", "interrupted"} {
 			t.Run(protocol+", "+how, func(t *testing.T) {
@@ -179,11 +197,12 @@ func TestTwoReplaysExcludeEachOther(t *testing.T) {
 				b := setup(t, options...)
 				b.letters(entries)
 				second := b.open(dlq.SmallBatches(4))
-				var once sync.Once
 				var taken dlq.Summary
-				takeOver := func() {
-					once.Do(func() { taken = b.replay(second, dlq.Replay{By: "bob"}) })
-				}
+				done := make(chan struct{})
+				takeOver := sync.OnceFunc(func() {
+					defer close(done)
+					taken = b.replay(second, dlq.Replay{By: "bob"})
+				})
 				firstReplay := dlq.Replay{By: "ann"}
 				switch when {
 				case "between transactions":
@@ -199,6 +218,7 @@ func TestTwoReplaysExcludeEachOther(t *testing.T) {
 					b.interrupt(kmsg.Produce, 5, takeOver)
 				}
 				summary, err := b.open(dlq.SmallBatches(4)).Replay(b.ctx(), firstReplay)
+				<-done
 				var fenced *dlq.FencedError
 				if !errors.Is(err, dlq.ErrFenced) || !errors.As(err, &fenced) {
 					t.Fatalf("the first replay ended with %v, want ErrFenced", err)

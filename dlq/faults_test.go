@@ -84,11 +84,11 @@ func TestCommitWhoseAnswerIsLost(t *testing.T) {
 			commits := 0
 			b.cluster.ControlKey(kmsg.EndTxn.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
 				if commits++; commits == 3 { // the first one is that of who writes
-					cut.kill()
+					revive := cut.cutOff()
 					go func() {
 						defer close(done)
+						defer revive()
 						taken, _ = second.Replay(b.ctx(), dlq.Replay{})
-						cut.revive()
 					}()
 				}
 				b.cluster.KeepControl()
@@ -105,12 +105,6 @@ func TestCommitWhoseAnswerIsLost(t *testing.T) {
 			equal(t, "ids in the tier", b.ids(tier1), originIDs(entries))
 		})
 	}
-}
-
-func (p *process) revive() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.dead = false
 }
 
 // kgo takes a new producer epoch by itself when a topic was trimmed behind what it wrote last, also in the middle of a

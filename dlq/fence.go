@@ -22,13 +22,14 @@ type FencedError struct {
 	Topic string // of the dead letters
 	By    Writer // the zero Writer when it is not known
 	Doing string // what was ended, replay or discard
+	Cause error  // what the brokers said
 }
 
 func (e *FencedError) Error() string {
-	text := fmt.Sprintf("another %s of %s took over", orWord(e.By.Doing, "writer"), e.Topic)
-	if e.By.Run != "" {
-		text += fmt.Sprintf(", started %s by %s (run %s)", e.By.At.Format(time.DateTime), orWord(e.By.By, "somebody"), e.By.Run)
+	if e.By.Run == "" {
+		return fmt.Sprintf("the brokers ended this %s of %s, as they do when another call begins to write to it; what it had done is marked, run it again for the rest: %v", e.Doing, e.Topic, e.Cause)
 	}
+	text := fmt.Sprintf("another %s of %s took over, started %s by %s (run %s)", e.By.Doing, e.Topic, e.By.At.Format(time.DateTime), e.By.By, e.By.Run)
 	if e.Doing == doingReplay {
 		return text + "; nothing was replayed twice, and what this one did not get to is left to the other"
 	}
@@ -38,12 +39,8 @@ func (e *FencedError) Error() string {
 // Is reports whether target is ErrFenced.
 func (e *FencedError) Is(target error) bool { return target == ErrFenced }
 
-func orWord(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
+// Unwrap returns what the brokers said.
+func (e *FencedError) Unwrap() error { return e.Cause }
 
 // fencing says whether the brokers refuse the writer and not only what it wrote.
 func fencing(err error) bool {
@@ -115,16 +112,17 @@ func (w *writer) lookBack(ctx context.Context, all bool) findings {
 }
 
 // failure makes of an error of the brokers one that says what happened.
-func (w *writer) failure(cause error, f findings) error {
+func (w *writer) failure(sent result, f findings) error {
 	switch {
 	case f.writer.Run != w.self.Run:
-		return &FencedError{Topic: w.queue.topic, By: f.writer, Doing: w.self.Doing}
-	case errors.Is(cause, kerr.ProducerFenced):
-		return &FencedError{Topic: w.queue.topic, Doing: w.self.Doing}
-	case fencing(cause):
-		return fmt.Errorf("the brokers ended the transaction of this %s, as they do after %v: what it had done before is marked, run it again for the rest: %w", w.self.Doing, transactionTimeout, cause)
+		return &FencedError{Topic: w.queue.topic, By: f.writer, Doing: w.self.Doing, Cause: sent.err}
+	case fencing(sent.err) && sent.took < transactionTimeout && !errors.Is(sent.err, errEpochMoved):
+		// Too early for the brokers to have given the transaction up: whoever it was has not said so yet.
+		return &FencedError{Topic: w.queue.topic, Doing: w.self.Doing, Cause: sent.err}
+	case fencing(sent.err):
+		return fmt.Errorf("the brokers ended the transaction of this %s, as they do after %v: what it had done before is marked, run it again for the rest: %w", w.self.Doing, transactionTimeout, sent.err)
 	}
-	return fmt.Errorf("write to the brokers: %w; what was done before is marked, run it again for the rest", cause)
+	return fmt.Errorf("write to the brokers: %w; what was done before is marked, run it again for the rest", sent.err)
 }
 
 // whoami is who the ledger says did something, when the caller does not say: user@host.

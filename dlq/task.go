@@ -304,5 +304,5 @@ func (t *task) fail(ctx context.Context, sent result, items []*item, summary *Su
 			summary.done(i)
 		}
 	}
-	return t.writer.failure(sent.err, found)
+	return t.writer.failure(sent, found)
 }

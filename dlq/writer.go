@@ -49,6 +49,7 @@ type writer struct {
 	keyed  string                  // the topic whose partitions are chosen by key
 	limits map[string]int          // by topic, the bytes that may be under way to a partition
 	flying map[topicPartition]load // what is under way
+	noted  map[string]bool         // topics whose partitions the client knows
 }
 
 type topicPartition struct {
@@ -81,6 +82,7 @@ func (q *Queue) takeOver(ctx context.Context, topic kadm.TopicDetail, self Write
 		keyed:   keyed,
 		limits:  make(map[string]int),
 		flying:  make(map[topicPartition]load),
+		noted:   make(map[string]bool),
 	}
 	l, err := w.begin(ctx)
 	if err != nil {
@@ -138,7 +140,7 @@ func (w *writer) begin(ctx context.Context) (*ledger, error) {
 	hello, _ := json.Marshal(ledgerValue{V: ledgerVersion, At: w.self.At.UnixMilli(), By: w.self.By, Run: w.self.Run, Doing: w.self.Doing})
 	record := &kgo.Record{Topic: w.queue.Ledger(), Partition: writerPartition, Key: w.keys.writer(), Value: hello}
 	if sent := w.transact(ctx, []*kgo.Record{record}); !sent.committed() {
-		return nil, w.failure(sent.err, w.aftermath(ctx, sent))
+		return nil, w.failure(sent, w.aftermath(ctx, sent))
 	}
 	l, _, err := w.queue.readLedger(ctx, w.topicID, written)
 	if err != nil {
@@ -172,13 +174,16 @@ type result struct {
 	again   bool          // nothing was written; the same records in smaller batches may go through
 	err     error         // the transaction failed, and this writer with it
 	inDoubt bool          // whether it was committed is not known
+	took    time.Duration // until it failed
 }
 
 func (r result) committed() bool { return r.err == nil && !r.again && len(r.refused) == 0 }
 
 // transact writes the records in one transaction. When ctx ends on the way it still ends the transaction, in endPatience
 // at most.
-func (w *writer) transact(ctx context.Context, records []*kgo.Record) result {
+func (w *writer) transact(ctx context.Context, records []*kgo.Record) (sent result) {
+	began := time.Now()
+	defer func() { sent.took = time.Since(began) }()
 	ctx, cancel := outlast(ctx, w.queue.patience)
 	defer cancel()
 	if err := w.client.BeginTransaction(); err != nil {
@@ -190,6 +195,9 @@ func (w *writer) transact(ctx context.Context, records []*kgo.Record) result {
 	}
 	if sent := w.produceAll(ctx, records); !sent.committed() {
 		return w.abort(ctx, sent)
+	}
+	if err := w.awaitPartitions(ctx, records); err != nil {
+		return w.abort(ctx, result{err: err})
 	}
 	// kgo may take a new epoch by itself in the middle of a transaction and go on, where the topic was trimmed behind the
 	// last record it had acknowledged. The transaction that it would commit lacks what was written before that.
@@ -236,6 +244,24 @@ func (w *writer) produceAll(ctx context.Context, records []*kgo.Record) result {
 		w.flying[at] = load{under.records + 1, under.bytes + size}
 	}
 	return w.flush(ctx, d)
+}
+
+// awaitPartitions waits until the client has taken note of the partitions that it wrote to. It writes to a topic that is
+// new to it a moment before that, and EndTransaction sees only partitions that are noted: it would find that nothing was
+// written, end nothing or abort, and return nil. (kgo v1.22.2, storePartitionsUpdate: the store is deferred.)
+func (w *writer) awaitPartitions(ctx context.Context, records []*kgo.Record) error {
+	for _, r := range records {
+		for !w.noted[r.Topic] {
+			leader, _, err := w.client.PartitionLeader(r.Topic, r.Partition)
+			if w.noted[r.Topic] = leader >= 0 || err != nil; w.noted[r.Topic] {
+				break
+			}
+			if err := pause(ctx, time.Millisecond); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // flush waits for what is under way. What does not fit into one batch of a topic waits for that, since kgo does not
