@@ -42,7 +42,7 @@ func (x *index) checkDelay(calls []*Call, c *Call) {
 		return
 	}
 	earliest := time.Time{}
-	for _, f := range lastOfEachPlace(calls, c.Attempt-1, c.Start) {
+	for _, f := range lastOfEachStay(calls, c.Attempt-1, c.Start) {
 		if at := f.End.At.Add(delay); earliest.IsZero() || at.Before(earliest) {
 			earliest = at
 		}
@@ -99,16 +99,23 @@ func snoozedAt(calls []*Call, attempt int) bool {
 	return false
 }
 
-// lastOfEachPlace returns the failures of an attempt that ended before a moment, the last one of each place that the
-// record stood at: those before it used no attempt.
-func lastOfEachPlace(calls []*Call, attempt int, before Moment) map[Place]*Call {
-	last := make(map[Place]*Call)
+// stay is a member with a record at a place.
+type stay struct {
+	member string
+	at     Place
+}
+
+// lastOfEachStay returns the failures of an attempt that ended before a moment, the last one of each member with each
+// place that the record stood at: those before it used no attempt.
+func lastOfEachStay(calls []*Call, attempt int, before Moment) map[stay]*Call {
+	last := make(map[stay]*Call)
 	for _, f := range calls {
 		if f.Attempt != attempt || f.Result != Failed || !f.End.Before(before) {
 			continue
 		}
-		if l := last[f.From]; l == nil || l.End.Before(f.End) {
-			last[f.From] = f
+		at := stay{f.Member, f.From}
+		if l := last[at]; l == nil || l.End.Before(f.End) {
+			last[at] = f
 		}
 	}
 	return last

@@ -90,10 +90,11 @@ func (w *World) RefuseCommits(err *kerr.Error, lasts time.Duration) {
 	w.refuse(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Group: w.h.Terms.Group, Err: err}, 0, lasts)
 }
 
-// RefuseFetches makes fetches of a topic fail for a time.
-func (w *World) RefuseFetches(topic string, err *kerr.Error, lasts time.Duration) {
+// RefuseFetches makes fetches of a topic fail, at most so many times: the client asks again at once, and without a
+// bound it would spin in a time that stands still.
+func (w *World) RefuseFetches(topic string, err *kerr.Error, times int) {
 	w.noteFault("fetch " + strings.ToLower(err.Message))
-	w.refuse(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: topic, Err: err}, 0, lasts)
+	w.refuse(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: topic, Err: err}, times, time.Minute)
 }
 
 // RefuseAdmin makes what keeps the topics in order fail for a time: listing, creating, trimming.

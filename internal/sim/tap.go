@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -31,11 +32,18 @@ func newTap(fake *kfake.Cluster, options []kgo.Opt) *tap {
 	return t
 }
 
+// tapTries is how often the tap asks what there is to read.
+const tapTries = 100
+
 // sync reads everything that is in the topics and was not read before.
 func (t *tap) sync(ctx context.Context) error {
 	<-t.turn
 	defer func() { t.turn <- struct{}{} }()
 	ends, err := t.ends(ctx)
+	for tries := 0; err != nil && tries < tapTries; tries++ { // a broker may be away
+		time.Sleep(time.Second)
+		ends, err = t.ends(ctx)
+	}
 	if err != nil || len(ends) == 0 {
 		return err
 	}

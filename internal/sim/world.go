@@ -98,6 +98,8 @@ type World struct {
 	rng     *rand.Rand
 	failed  string
 	alien   string // a group that copies are planted for
+
+	brokerBack time.Time // when the broker that is out is back
 }
 
 // NewWorld makes a cluster with its source topics. It must be called inside a bubble of testing/synctest, and the world
@@ -123,7 +125,7 @@ func NewWorld(t TB, s Setup) *World {
 	}
 	w.fake, w.addrs = fake, fake.ListenAddrs()
 	for _, topic := range w.h.Terms.Sources {
-		if err := fake.CreateTopic(topic, s.Sources[topic], nil); err != nil {
+		if err := fake.CreateTopic(topic, s.Sources[topic], map[string]string{"retention.ms": "-1"}); err != nil {
 			t.Fatalf("create %s: %v", topic, err)
 		}
 	}
@@ -209,20 +211,34 @@ func (w *World) Produce(records ...*Record) {
 
 func (w *World) produce(client *kgo.Client, aborted bool, records ...*Record) {
 	w.t.Helper()
+	byKafka := make(map[*kgo.Record]*Record)
 	var out []*kgo.Record
 	for _, r := range records {
-		out = append(out, w.kafka(r))
+		k := w.kafka(r)
+		byKafka[k] = r
+		out = append(out, k)
 	}
-	results := client.ProduceSync(w.ctx, out...)
-	for i, res := range results {
-		if res.Err != nil {
-			w.t.Fatalf("produce record %d to %s: %v", records[i].n, records[i].Topic, res.Err)
+	for try := 0; len(out) > 0; try++ { // a client gives up when it finds no broker; what it says failed was not written
+		var failed []*kgo.Record
+		for _, res := range client.ProduceSync(w.ctx, out...) {
+			if res.Err == nil {
+				w.acknowledged(byKafka[res.Record], res.Record, aborted)
+				continue
+			}
+			if failed = append(failed, res.Record); try == produceTries {
+				w.t.Fatalf("produce to %s: %v", res.Record.Topic, res.Err)
+			}
 		}
-		w.acknowledged(records[i], res.Record, aborted)
+		if out = failed; len(out) > 0 {
+			time.Sleep(time.Second)
+		}
 	}
 }
 
-// Record is the record in flight, and may be shorter-lived than its fate: its number is given when it is produced.
+// produceTries is how often the simulation itself tries to write a record.
+const produceTries = 100
+
+// kafka gives a record its number and makes it one for the client.
 func (w *World) kafka(r *Record) *kgo.Record {
 	if r.Topic == "" {
 		r.Topic = w.h.Terms.Sources[0]
@@ -452,6 +468,22 @@ func (w *World) Settle(limit time.Duration) bool {
 			return false
 		}
 		time.Sleep(500 * time.Millisecond)
+	}
+}
+
+// trickle is how often a record that succeeds comes while a plan settles, as traffic goes on in life: what failed while
+// the breaker was not closed waits for a success of another record.
+const trickle = 30 * time.Second
+
+// settleWithTraffic is Settle while traffic goes on.
+func (w *World) settleWithTraffic(limit time.Duration) {
+	until := time.Now().Add(limit)
+	for !w.Settle(trickle) && time.Now().Before(until) {
+		for _, source := range w.h.Terms.Sources {
+			for p := range w.setup.Sources[source] {
+				w.Produce(&Record{Topic: source, Partition: p, Key: fmt.Appendf(nil, "traffic-%d", w.numbers)})
+			}
+		}
 	}
 }
 
