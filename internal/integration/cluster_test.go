@@ -59,7 +59,7 @@ func (b *bundle) settled(retries ...string) {
 func (b *bundle) settledIn(topics ...string) {
 	b.t.Helper()
 	admin := kafkatest.Admin(b.t)
-	kafkatest.Eventually(b.t, patience, func() error {
+	eventually(b.t, func() error {
 		left, err := lag(b.t.Context(), admin, b.group, topics...)
 		if err == nil && left != 0 {
 			err = fmt.Errorf("group %s has a lag of %d in %s", b.group, left, strings.Join(topics, ", "))
@@ -111,7 +111,7 @@ func (b *bundle) balanced(members int, partitions int32, topics ...string) owner
 	b.t.Helper()
 	admin := kafkatest.Admin(b.t)
 	var o ownership
-	kafkatest.Eventually(b.t, patience, func() error {
+	eventually(b.t, func() error {
 		var n int
 		var err error
 		if o, n, err = owners(b.t.Context(), admin, b.group); err != nil {
@@ -167,7 +167,7 @@ func (o ownership) perMember(topic string) []int {
 func awaitTopics(t testing.TB, partitions int, topics ...string) {
 	t.Helper()
 	admin := kafkatest.Admin(t)
-	kafkatest.Eventually(t, patience, func() error {
+	eventually(t, func() error {
 		// What the client remembers may be old: with the permissions it has to ask.
 		details, err := admin.ListTopics(kadm.WithAuthorizedOps(t.Context()), topics...)
 		if err != nil {
@@ -206,3 +206,9 @@ func within[T any](t testing.TB, what string, signal <-chan T) (v T) {
 }
 
 var errBroken = errors.New("broken")
+
+// eventually asks check until it returns nil.
+func eventually(t testing.TB, check func() error) {
+	t.Helper()
+	kafkatest.Eventually(t, patience, check)
+}

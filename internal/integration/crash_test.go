@@ -109,7 +109,7 @@ func (c *crash) log() []logged { return readLog(c.t, c.logs...) }
 // awaitCalls waits until a member has made n calls.
 func (c *crash) awaitCalls(p *process, n int) {
 	c.t.Helper()
-	kafkatest.Eventually(c.t, patience, func() error {
+	eventually(c.t, func() error {
 		if got := len(readLog(c.t, p.config.Log)); got < n {
 			return fmt.Errorf("%s has made %d calls, want %d", p.config.Name, got, n)
 		}
@@ -261,7 +261,7 @@ func readAlong(t *testing.T, source string) *along {
 // sawOnce expects that the group gets n records, each of them once.
 func (a *along) sawOnce(n int) {
 	a.t.Helper()
-	kafkatest.Eventually(a.t, patience, func() error {
+	eventually(a.t, func() error {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		if len(a.seen) < n {

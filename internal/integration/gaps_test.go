@@ -44,7 +44,7 @@ func TestTransactionalSource(t *testing.T) {
 	b.settled()
 	onceEach(t, b.calls.soFar(), kept)
 	neverEarly(t, all)
-	kafkatest.Eventually(t, patience, func() error {
+	eventually(t, func() error {
 		for _, topic := range m.Stats().Topics {
 			if topic.Backlog != 0 {
 				return fmt.Errorf("Stats say that %s has a backlog of %d", topic.Topic, topic.Backlog)
@@ -119,7 +119,7 @@ func TestCompactedSource(t *testing.T) {
 			produced++
 		}
 	}
-	kafkatest.Eventually(t, patience, func() error {
+	eventually(t, func() error {
 		// A new record closes the segment before it, which alone is compacted.
 		b.produce(record("last", "of its segment"))
 		produced++

@@ -83,7 +83,7 @@ func awaitCheck(t *testing.T, canaries string, old time.Time) {
 	canary := &kgo.Record{Topic: canaries, Timestamp: old}
 	kafkatest.Produce(t, canary)
 	admin := kafkatest.Admin(t)
-	kafkatest.Eventually(t, patience, func() error {
+	eventually(t, func() error {
 		starts, err := admin.ListStartOffsets(t.Context(), canaries)
 		if start, _ := starts.Lookup(canaries, 0); err == nil && start.Offset <= canary.Offset {
 			err = errors.New("the broker has made no retention check; scripts/kafka makes one every 5 s, set log.retention.check.interval.ms so elsewhere")
@@ -96,7 +96,7 @@ func awaitCheck(t *testing.T, canaries string, old time.Time) {
 func awaitRecords(t testing.TB, n int64, topic string) {
 	t.Helper()
 	admin := kafkatest.Admin(t)
-	kafkatest.Eventually(t, patience, func() error {
+	eventually(t, func() error {
 		ends, err := admin.ListCommittedOffsets(t.Context(), topic)
 		if err == nil {
 			err = ends.Error()

@@ -57,7 +57,7 @@ func TestTopicsAreMadeBySpecification(t *testing.T) {
 // awaitReady waits until the pipeline says that it is ready and has partitions.
 func awaitReady(t testing.TB, m *member) {
 	t.Helper()
-	kafkatest.Eventually(t, patience, func() error {
+	eventually(t, func() error {
 		if s := m.Stats(); !s.Ready || len(s.Partitions) == 0 {
 			return fmt.Errorf("ready: %v (%s), with %d partitions", s.Ready, s.NotReady, len(s.Partitions))
 		}
@@ -144,7 +144,7 @@ func partitionsOf(ctx context.Context, admin *kadm.Client, topic string) (int, e
 // awaitCommits waits until the group has committed a position for so many partitions of the topic.
 func awaitCommits(t testing.TB, group, topic string, partitions int) {
 	t.Helper()
-	kafkatest.Eventually(t, patience, func() error {
+	eventually(t, func() error {
 		if got := len(kafkatest.Committed(t, group)[topic]); got < partitions {
 			return fmt.Errorf("the group has positions in %d partitions of %s, want %d", got, topic, partitions)
 		}
@@ -176,7 +176,7 @@ func TestRetryTopicsAreTrimmed(t *testing.T) {
 
 	for _, topic := range b.tiers() {
 		awaitRecords(t, records, topic)
-		kafkatest.Eventually(t, patience, func() error {
+		eventually(t, func() error {
 			if left := kafkatest.ReadAll(t, topic); len(left) > 0 {
 				return fmt.Errorf("%s still holds %d records that are done", topic, len(left))
 			}
