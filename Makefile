@@ -6,6 +6,9 @@ SHELL := bash
 COUNTS := .cache/counts
 RUN := go run ./tools/runtests
 
+# Without the environment that would give the tests another broker than their own.
+EMBEDDED := env -u REDELIVER_TEST_BROKERS -u REDELIVER_REQUIRE_REAL
+
 # The packages that have tests on virtual time: files for the build tag synctests, with which kgo can wait in a bubble.
 VIRTUAL = $(shell grep -rl --include='*_test.go' '^//go:build synctests' . | xargs -rn1 dirname | sort -u)
 
@@ -25,17 +28,17 @@ test: unit simulation race ## everything that needs nothing but Go: unit, simula
 
 .PHONY: unit
 unit: $(COUNTS) ## unit tests, and the integration suite on the embedded broker (a container, where Docker answers)
-	@env -u REDELIVER_TEST_BROKERS $(RUN) -label unit -o $(COUNTS)/unit.json -- -timeout 10m ./...
+	@$(EMBEDDED) $(RUN) -label unit -o $(COUNTS)/unit.json -- -timeout 10m ./...
 
 .PHONY: simulation
 simulation: $(COUNTS) ## the engine on virtual time, with faults
-	@$(RUN) -label simulation -o $(COUNTS)/simulation.json -- -timeout 10m -tags synctests $(VIRTUAL)
+	@$(EMBEDDED) $(RUN) -label simulation -o $(COUNTS)/simulation.json -- -timeout 10m -tags synctests $(VIRTUAL)
 
 .PHONY: race
 race: $(COUNTS) ## the race detector, where it pays; RACE names the packages
 	@rm -f $(COUNTS)/race.json
 	@if command -v "$$(go env CC)" >/dev/null; then \
-		env -u REDELIVER_TEST_BROKERS $(RUN) -label race -o $(COUNTS)/race.json -- -race -short -timeout 15m $(RACE); \
+		$(EMBEDDED) $(RUN) -label race -o $(COUNTS)/race.json -- -race -short -timeout 15m $(RACE); \
 	else \
 		echo "race: left out, the race detector needs a C compiler and there is no $$(go env CC) (Debian: apt-get install gcc)"; \
 	fi

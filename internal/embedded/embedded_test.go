@@ -11,10 +11,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
+
+	"github.com/redeliver/redeliver/internal/kafkatest"
 )
 
 func TestMain(m *testing.M) {
@@ -50,6 +53,27 @@ func TestOutlivesTheProcess(t *testing.T) {
 	c.produce("orders", 2, "d")
 	if got := c.ends("orders")[2]; got != (span{0, 4}) {
 		t.Errorf("after another record the partition holds %v, want 0 to 4", got)
+	}
+}
+
+// Other programs use the broker as they would any: what kcat writes before a stop it reads after a start.
+func TestKcatSpeaksToIt(t *testing.T) {
+	dir := t.TempDir()
+	b := start(t, Config{DataDir: dir, Topics: map[string]int32{"orders": 1}})
+	kcat := kafkatest.NewKcat(t, b.Addr())
+	headers := []kgo.RecordHeader{{Key: "h", Value: []byte("1")}, {Key: "h", Value: []byte("2")}}
+	kcat.Produce("orders", 0, []byte("key"), []byte("value"), headers...)
+	kcat.Produce("orders", 0, []byte("key"), nil)
+	before := kcat.Read("orders")
+	stop(t, b)
+
+	b = start(t, Config{DataDir: dir})
+	after := kafkatest.NewKcat(t, b.Addr()).Read("orders")
+	if len(after) != 2 || string(after[0].Value) != "value" || after[1].Value != nil || !cmp.Equal(after[0].Headers, headers) {
+		t.Errorf("got %v, want what was written", after)
+	}
+	if diff := cmp.Diff(before, after, cmpopts.IgnoreUnexported(kgo.Record{}), cmpopts.EquateComparable(kgo.RecordAttrs{})); diff != "" {
+		t.Errorf("what kcat reads (-before +after):\n%s", diff)
 	}
 }
 

@@ -23,8 +23,9 @@ type Kcat struct {
 	brokers string
 }
 
-// NewKcat finds kcat. Where there is none the test is skipped, or fails under REDELIVER_REQUIRE_KCAT=1.
-func NewKcat(t testing.TB) *Kcat {
+// NewKcat finds kcat, to speak to the brokers at the addresses given, or to the tests' own if there are none. Where there is
+// no kcat the test is skipped, or fails under REDELIVER_REQUIRE_KCAT=1.
+func NewKcat(t testing.TB, brokers ...string) *Kcat {
 	t.Helper()
 	path, err := exec.LookPath("kcat")
 	if err != nil {
@@ -34,12 +35,10 @@ func NewKcat(t testing.TB) *Kcat {
 		}
 		t.Skip(message)
 	}
-	return &Kcat{t, path, strings.Join(Brokers(t), ",")}
-}
-
-// At returns a Kcat that speaks to another broker.
-func (k *Kcat) At(brokers ...string) *Kcat {
-	return &Kcat{k.t, k.path, strings.Join(brokers, ",")}
+	if len(brokers) == 0 {
+		brokers = Brokers(t)
+	}
+	return &Kcat{t, path, strings.Join(brokers, ",")}
 }
 
 // Run runs kcat with the arguments, after those that name the broker, and returns its standard output.
