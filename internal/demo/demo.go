@@ -89,7 +89,7 @@ func (s *show) perform(ctx context.Context) error {
 		// The terminal is given back before anything that takes time, so that a second Ctrl-C finds it as it was.
 		_ = s.presenter.end()
 		s.cut = "it was interrupted"
-		fmt.Fprintln(s.Out, "Interrupted: calls in flight end, and all is recounted. Ctrl-C again quits at once.")
+		fmt.Fprintln(s.Out, "Interrupted: calls in flight end, all is recounted. Ctrl-C again quits at once.")
 	} else if s.cut == "" {
 		s.feed.now(ending, "The time is over: the load stops, everything settles, and all is recounted.")
 	} else {

@@ -75,6 +75,7 @@ func TestDemo(t *testing.T) {
 		`replay: \d+ dead letters put back into retry-150ms`,
 		`in \d+ \(\d+/s\), waiting \d+, in flight \d+, done \d+ \(\d+/s\), retry-150ms \d+, retry-600ms \d+, dead letters \d+, breaker (open|closed)`,
 		`in (\d+) = done (\d+) \+ dead letters 0 \+ waiting 0`,
+		`done (\d+) = at once [1-9]\d* \+ retry-150ms [1-9]\d* \+ retry-600ms [1-9]\d* \+ replay [1-9]\d*`,
 		`Every figure is the same`,
 	} {
 		if !regexp.MustCompile(want).MatchString(told) {

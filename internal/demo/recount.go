@@ -72,7 +72,7 @@ func compare(t *totals, m metrics, sent, replayed, unknown int) recount {
 	r := recount{totals: t}
 	good, calls := t.attempts[success], sum(m.attempts)
 	r.rows = []row{
-		newRow("orders in").with(byTopics, t.orders-t.strangers).with(bySent, sent),
+		newRow("orders in").with(byTopics, t.orders).with(bySent, sent+t.strangers),
 		newRow("done").with(byTopics, t.done).with(byService, t.paid).with(byMetrics, outcomes(m, "done")),
 		newRow("attempts").with(byTopics, sum(t.attempts)).with(byService, t.calls-t.free).with(byMetrics, calls),
 		newRow("  failed").with(byTopics, t.failed()).with(byService, t.calls-t.free-t.paid).with(byMetrics, calls-m.attempts[success]),

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -116,6 +117,9 @@ func TestRecountAgreesWithAWorldThatIsWhole(t *testing.T) {
 	}
 	if got := r.totals; got.orders != 9 || got.done != 5 || got.open != 1 || got.discarded != 1 || sum(got.waiting) != 2 || got.above != 1 {
 		t.Errorf("got %+v", got)
+	}
+	if got, want := r.totals.when, (map[string]int{sourceTopic: 3, retry10s: 1, afterReplay: 1}); !maps.Equal(got, want) {
+		t.Errorf("done: got %v, want %v", got, want)
 	}
 }
 

@@ -38,7 +38,11 @@ func (s *show) summarize(b *strings.Builder, r recount) {
 	if t.discarded > 0 {
 		fmt.Fprintf(b, " + discarded %d", t.discarded)
 	}
-	b.WriteString("\n")
+	fmt.Fprintf(b, "\ndone %d = at once %d", t.done, t.when[sourceTopic])
+	for _, d := range s.pace.tiers {
+		fmt.Fprintf(b, " + %s %d", tierName(d), t.when[names.RetryTopic(sourceTopic, d)])
+	}
+	fmt.Fprintf(b, " + replay %d\n", t.when[afterReplay])
 	notes := s.notes(r)
 	if r.equal() {
 		notes = append(notes, "Every figure is the same whoever counts: the raw topics, the service, /metrics.")

@@ -16,4 +16,11 @@ func suspensions() (pressed <-chan os.Signal, stop func()) {
 }
 
 // suspend stops the process, and returns when it is continued.
-func suspend() { _ = syscall.Kill(syscall.Getpid(), syscall.SIGSTOP) }
+func suspend() {
+	continued := make(chan os.Signal, 1)
+	signal.Notify(continued, syscall.SIGCONT)
+	defer signal.Stop(continued)
+	if syscall.Kill(syscall.Getpid(), syscall.SIGSTOP) == nil {
+		<-continued // for this goroutine may run on for a moment
+	}
+}

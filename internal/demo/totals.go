@@ -12,6 +12,7 @@ type totals struct {
 	orphans   int // lives of which no order was seen
 
 	done      int
+	when      map[string]int // of done: by the topic of the last attempt, and afterReplay
 	above     int            // of done: above the group's commit, so that the next start would call them again
 	waiting   map[string]int // by topic
 	open      int            // dead letters that nothing was done about
@@ -31,6 +32,9 @@ type totals struct {
 	samples []string // some of them
 }
 
+// afterReplay stands in totals.when for orders that were dead letters before they were done.
+const afterReplay = "replay"
+
 // success is the class of attempts that succeeded.
 const success = "none"
 
@@ -38,7 +42,7 @@ const success = "none"
 const maxSamples = 5
 
 func newTotals() *totals {
-	return &totals{waiting: map[string]int{}, outcomes: map[outcome]int{}, attempts: map[string]int{}, letters: map[letterKind]int{}}
+	return &totals{when: map[string]int{}, waiting: map[string]int{}, outcomes: map[outcome]int{}, attempts: map[string]int{}, letters: map[letterKind]int{}}
 }
 
 // fate is what became of an order.
@@ -86,6 +90,11 @@ func (t *totals) add(id string, l life, calls []call, f fate) {
 		t.done++
 		t.outcomes[outcome{last.topic, "done"}]++
 		t.attempts[success]++
+		if last.replays > 0 {
+			t.when[afterReplay]++
+		} else {
+			t.when[last.topic]++
+		}
 		if f == doneAbove {
 			t.above++
 		}
