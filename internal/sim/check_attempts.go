@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -40,7 +41,11 @@ func (x *index) checkCallsAt(at Place, calls []*Call) {
 		last[c.Member] = c
 		want := []int{base + 1}
 		if before != nil && x.sameTenure(at.Partition, before, c) {
-			want = x.numbersAfter(before)
+			numbers := x.numbersAfter(before)
+			if x.upset(c.Member, before.Start, c.Start) { // it may have lost the partition, and got it again
+				numbers = append(numbers, base+1)
+			}
+			want = numbers
 		}
 		if !slices.Contains(want, c.Attempt) {
 			x.report.broken(HonestAttempts, "the call with %s at %s is attempt %d, not %v: %s", at, clock(c.Start), c.Attempt, want, x.story(at, c))
@@ -70,7 +75,7 @@ func (x *index) story(at Place, c *Call) string {
 		if b == c {
 			break
 		}
-		text += " " + b.Result.String()
+		text += fmt.Sprintf(" %s:%d %s %s %s;", b.Member, b.Attempt, b.Result, b.Class, clock(b.Start))
 	}
 	return text
 }

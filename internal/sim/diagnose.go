@@ -2,7 +2,9 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 )
 
 // Diagnose describes for people what the members know of themselves. No check looks at it.
@@ -26,4 +28,42 @@ func (w *World) Diagnose() string {
 		}
 	}
 	return b.String()
+}
+
+// Trace lists the calls, commits and copies of a history, a line each.
+func (h *History) Trace() string {
+	var b strings.Builder
+	for i := range h.Calls {
+		c := &h.Calls[i]
+		fmt.Fprintf(&b, "%s %s call %s from %s key %q attempt %d: %s %s after %v\n",
+			clock(c.Start), c.Member, c.ID, c.From, c.Key, c.Attempt, c.Result, c.Class, c.End.At.Sub(c.Start.At))
+	}
+	for i := range h.Commits {
+		c := &h.Commits[i]
+		fmt.Fprintf(&b, "%s %s commit %s %d generation %d\n", clock(c.When), c.Member, c.Partition, c.Offset, c.Generation)
+	}
+	for p, records := range h.Log {
+		if h.Terms.IsSource(p.Topic) {
+			continue
+		}
+		for i := range records {
+			k := readCopy(&records[i])
+			fmt.Fprintf(&b, "%s copy %s of %s key %q attempts %d due %s hop %s reason %q\n", k.Timestamp.Format("15:04:05.000"), k.Place, k.id, k.Key,
+				k.attempt, time.UnixMilli(k.due).UTC().Format("15:04:05.000"), time.UnixMilli(k.hopDue).UTC().Format("15:04:05.000"), k.reason)
+		}
+	}
+	for _, a := range h.Assignments {
+		var parts []string
+		for p, o := range a.Owners {
+			parts = append(parts, fmt.Sprintf("%s=%s", p, o.Member))
+		}
+		slices.Sort(parts)
+		fmt.Fprintf(&b, "%s generation %d: %s\n", clock(a.When), a.Generation, strings.Join(parts, " "))
+	}
+	for _, u := range h.Upsets {
+		fmt.Fprintf(&b, "%s %s upset %s\n", clock(u.Begun), u.Member, u.Kind)
+	}
+	lines := strings.SplitAfter(b.String(), "\n")
+	slices.Sort(lines)
+	return strings.Join(lines, "")
 }

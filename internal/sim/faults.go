@@ -182,7 +182,7 @@ func (w *World) Grow(topic string, partitions int32) {
 		err = res.Error()
 	}
 	if err != nil {
-		w.t.Fatalf("grow %s to %d partitions: %v", topic, partitions, err)
+		w.abort("grow %s to %d partitions: %v", topic, partitions, err)
 	}
 }
 

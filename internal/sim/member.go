@@ -27,7 +27,7 @@ type Member struct {
 }
 
 // start makes a member of a configuration and runs it.
-func (w *World) start(name string, cfg consumer.Config) *Member {
+func (w *World) start(name string, cfg consumer.Config) (*Member, error) {
 	m := &Member{Name: name, w: w, link: newLink(w.net, w.latency), done: make(chan struct{}), died: make(chan struct{})}
 	cfg.Brokers = w.addrs
 	cfg.ClientID = name
@@ -40,8 +40,7 @@ func (w *World) start(name string, cfg consumer.Config) *Member {
 	}
 	p, err := consumer.New(cfg)
 	if err != nil {
-		w.fail("make pipeline %s: %v", name, err)
-		return nil
+		return nil, err
 	}
 	m.Pipeline = p
 	ctx, cancel := context.WithCancel(context.Background())
@@ -50,7 +49,7 @@ func (w *World) start(name string, cfg consumer.Config) *Member {
 		m.err = p.Run(ctx)
 		close(m.done)
 	}()
-	return m
+	return m, nil
 }
 
 // handle is the handler: it looks up the record's fate, lives it, and takes the call down.

@@ -137,7 +137,7 @@ func (g *generator) setup(seed uint64) Setup {
 		OnDataLoss:  consumer.SkipDataLoss, // kfake tells of losses that are none when a leader moves
 	}
 	c := &s.Config
-	c.Window.Records = pick(g, 20, 100, 10000, 10000)
+	c.Window.Records = pick(g, 30, 300, 10000, 10000)
 	c.HeaderLimit = pick(g, 0, 0, 2048)
 	c.HandlerTimeout = pick[time.Duration](g, 0, 5*time.Second, 12*time.Second)
 	c.SessionTimeout = pick[time.Duration](g, 0, 10*time.Second)
@@ -147,6 +147,9 @@ func (g *generator) setup(seed uint64) Setup {
 	if g.chance(0.5) {
 		c.Breaker.Disabled = true
 	} else {
+		// What is done behind a record that stays, as records may while the breaker is not closed, counts against the window:
+		// in a small one nothing else would be left to succeed.
+		c.Window.Records = max(c.Window.Records, 10000)
 		c.Breaker.MinimumCalls, c.Breaker.OpenFor = pick(g, 0, 5, 10), pick[time.Duration](g, 0, 5*time.Second)
 	}
 	if g.chance(0.05) {

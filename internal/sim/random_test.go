@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ var (
 	seeds     = flag.Int("sim.seeds", 60, "how many random scenarios are run")
 	firstSeed = flag.Uint64("sim.first", 1, "the first seed")
 	oneSeed   = flag.Uint64("sim.seed", 0, "run this seed alone, and say what it is made of")
+	trace     = flag.String("sim.trace", "", "with -sim.seed: a file that every call is written to")
 	times     = flag.Int("sim.times", 1, "how often each seed is run")
 )
 
@@ -54,6 +56,11 @@ func TestRandom(t *testing.T) {
 					r := Check(h)
 					if *oneSeed != 0 {
 						t.Logf("\n%s", r.Exercise())
+					}
+					if *trace != "" {
+						if err := os.WriteFile(*trace, []byte(h.Trace()), 0o644); err != nil {
+							t.Error(err)
+						}
 					}
 					if len(r.Violations) > 0 {
 						t.Logf("%s", p)
