@@ -34,7 +34,14 @@ type strands struct {
 }
 
 // assigned opens lanes for new partitions. Their positions come a moment later, see position.
-func (p *Pipeline) assigned(ctx context.Context, _ *kgo.Client, parts map[string][]int32) {
+func (p *Pipeline) assigned(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
+	p.openLanes(parts)
+	if len(parts) > 0 {
+		p.log.Info("partitions assigned", "pipeline", p.cfg.Name, "partitions", printable(parts))
+	}
+}
+
+func (p *Pipeline) openLanes(parts map[string][]int32) {
 	for topic, ps := range parts {
 		note := p.topics.note(topic)
 		source, tier := topic, time.Duration(0)
@@ -45,7 +52,7 @@ func (p *Pipeline) assigned(ctx context.Context, _ *kgo.Client, parts map[string
 		}
 		for _, part := range ps {
 			st := p.strand(strandKey{source, part})
-			l := &lane{topic: topic, partition: part, source: source, tier: tier, strand: st, committed: -1, epoch: -1}
+			l := &lane{topic: topic, partition: part, source: source, tier: tier, strand: st, committed: -1, epoch: -1, begun: -1}
 			l.end.Store(-1)
 			l.meter = p.meter.topic(topic, source, tier)
 			l.ctx, l.cancel = context.WithCancel(context.Background())
@@ -56,9 +63,57 @@ func (p *Pipeline) assigned(ctx context.Context, _ *kgo.Client, parts map[string
 		}
 	}
 	p.topics.check(parts)
-	if len(parts) > 0 {
-		p.log.Info("partitions assigned", "pipeline", p.cfg.Name, "partitions", printable(parts))
+}
+
+// mayClaim is asked when this member joins the group. When the group has forgotten it while it was away, as it can be
+// told in answer to a join, the client believes that it has its partitions still, without any callback. Others may
+// have had them meanwhile: their lanes are closed, and what turns out to be ours again is adopted.
+func (p *Pipeline) mayClaim() bool {
+	if id, _ := p.client.GroupMetadata(); id != "" {
+		return true
 	}
+	lanes := p.intake.all()
+	if len(lanes) == 0 {
+		return true
+	}
+	parts := make(map[string][]int32)
+	for _, l := range lanes {
+		parts[l.topic] = append(parts[l.topic], l.partition)
+	}
+	p.lost(context.Background(), p.client, parts)
+	return false
+}
+
+// adopt takes up partitions that the client fetches and nobody was told of: it starts over with them from their
+// commits. It is called between a poll and AllowRebalance, so that they cannot go away meanwhile.
+func (p *Pipeline) adopt(ctx context.Context, parts map[string][]int32) {
+	p.log.Warn("partitions kept after this member was forgotten by its group: starting over from their commits",
+		"pipeline", p.cfg.Name, "partitions", printable(parts))
+	p.openLanes(parts)
+	offsets := make(map[string]map[int32]kgo.Offset)
+	for topic, ps := range parts {
+		offsets[topic] = make(map[int32]kgo.Offset)
+		for _, part := range ps {
+			offsets[topic][part] = kgo.NewOffset().AtStart()
+		}
+	}
+	if _, err := p.position(ctx, offsets); err != nil {
+		return // ctx has ended
+	}
+	at := make(map[string]map[int32]kgo.EpochOffset)
+	for topic, ps := range parts {
+		at[topic] = make(map[int32]kgo.EpochOffset)
+		for _, part := range ps {
+			if l := p.intake.lane(topic, part); l != nil {
+				l.strand.mu.Lock()
+				at[topic][part] = kgo.EpochOffset{Epoch: -1, Offset: l.next}
+				l.strand.mu.Unlock()
+			}
+		}
+	}
+	<-p.committer.turn
+	p.client.SetOffsets(at)
+	p.committer.turn <- struct{}{}
 }
 
 // strand returns the strand of the key, a new one if there is none.
@@ -304,29 +359,67 @@ func (p *Pipeline) lanesOf(parts map[string][]int32) (lanes []*lane) {
 	return lanes
 }
 
-// drain starts nothing more on the lanes and waits until what is under way has ended, for the drain time at most.
+// drain takes up nothing new on the lanes and waits until what is under way has ended, for the drain time at most. What
+// stands below a record that was begun is brought to its end too, or is moved out, so that the watermark passes
+// everything that was done and nobody handles it again.
 func (p *Pipeline) drain(ctx context.Context, lanes []*lane) {
-	timeout := time.NewTimer(p.cfg.Drain)
-	defer timeout.Stop()
-	for _, l := range lanes {
+	idle := make([]chan struct{}, len(lanes))
+	var out []*entry
+	for i, l := range lanes {
 		l.stopping.Store(true)
+		idle[i] = make(chan struct{})
 		st := l.strand
 		st.mu.Lock()
-		l.draining = true
-		if c := st.chunk; c != nil && c.lane == l {
-			st.cut(c)
-		}
-		idle := make(chan struct{})
-		l.idle = idle
-		l.signalQuiet()
+		out = append(out, st.drain(l, idle[i])...)
 		st.mu.Unlock()
+	}
+	for _, e := range out {
+		p.moveOut(e)
+	}
+	for _, l := range lanes {
+		l.strand.wake()
+	}
+	timeout := time.NewTimer(p.cfg.Drain)
+	defer timeout.Stop()
+	for _, ch := range idle {
 		select {
-		case <-idle:
+		case <-ch:
 		case <-timeout.C:
-			timeout.Reset(0)
+			return
 		case <-ctx.Done():
+			return
 		}
 	}
+}
+
+// drain takes up nothing new on the lane and signals idle when it is quiet. It returns the entries to be moved out:
+// those that wait for their time below a record that was begun. They count as routing.
+func (st *strand) drain(l *lane, idle chan struct{}) (out []*entry) {
+	if c := st.chunk; c != nil && c.lane == l {
+		st.cut(c)
+	}
+	l.draining = true
+	ready := l.ready
+	l.ready = queue{}
+	ready.each(func(e *entry) {
+		if l.below(e) {
+			l.ready.push(e)
+		} else {
+			st.free(e)
+		}
+	})
+	for _, e := range slices.Clone(l.waiting) {
+		if l.below(e) {
+			l.waiting.remove(e)
+			e.status = entryRouting
+			l.routing++
+			st.free(e)
+			out = append(out, e)
+		}
+	}
+	l.idle = idle
+	l.signalQuiet()
+	return out
 }
 
 // closeLanes ends lanes: what is still under way counts for nothing, and its handlers' contexts end.

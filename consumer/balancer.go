@@ -12,18 +12,28 @@ import (
 type coPartitioned struct {
 	kgo.GroupBalancer                           // the cooperative sticky balancer, for its wire formats
 	family            func(topic string) string // the source topic that a topic belongs to
+	mayClaim          func() bool               // what this member had is still its own
 }
 
 // balancerName is the protocol that all members of a group must share. It never changes: a group changes its protocol
 // only by two rollouts.
 const balancerName = "redeliver-copartitioned"
 
-func newBalancer(family func(string) string) kgo.GroupBalancer {
-	return &coPartitioned{GroupBalancer: kgo.CooperativeStickyBalancer(), family: family}
+func newBalancer(family func(string) string, mayClaim func() bool) kgo.GroupBalancer {
+	return &coPartitioned{GroupBalancer: kgo.CooperativeStickyBalancer(), family: family, mayClaim: mayClaim}
 }
 
 // ProtocolName implements kgo.GroupBalancer.
 func (*coPartitioned) ProtocolName() string { return balancerName }
+
+// JoinGroupMetadata implements kgo.GroupBalancer. A member that the group has forgotten claims nothing: others may have
+// had its partitions meanwhile.
+func (c *coPartitioned) JoinGroupMetadata(topics []string, current map[string][]int32, generation int32) []byte {
+	if !c.mayClaim() {
+		current, generation = nil, -1
+	}
+	return c.GroupBalancer.JoinGroupMetadata(topics, current, generation)
+}
 
 // IsCooperative implements kgo.GroupBalancer.
 func (*coPartitioned) IsCooperative() bool { return true }
@@ -39,8 +49,22 @@ func (c *coPartitioned) MemberBalancer(members []kmsg.JoinGroupResponseMember) (
 
 // Balance implements kgo.ConsumerBalancerBalance.
 func (c *coPartitioned) Balance(b *kgo.ConsumerBalancer, topics map[string]int32) kgo.IntoSyncAssignment {
+	// Of two members that claim a partition the one of the later generation has it.
+	latest := make(map[string]map[int32]int32)
+	b.EachMember(func(_ *kmsg.JoinGroupResponseMember, meta *kmsg.ConsumerMemberMetadata) {
+		for _, o := range meta.OwnedPartitions {
+			if latest[o.Topic] == nil {
+				latest[o.Topic] = make(map[int32]int32)
+			}
+			for _, p := range o.Partitions {
+				if g, ok := latest[o.Topic][p]; !ok || meta.Generation > g {
+					latest[o.Topic][p] = meta.Generation
+				}
+			}
+		}
+	})
 	var members []balanceMember
-	b.EachMember(func(m *kmsg.JoinGroupResponseMember, meta *kmsg.ConsumerMemberMetadata) {
+	b.EachMember(func(_ *kmsg.JoinGroupResponseMember, meta *kmsg.ConsumerMemberMetadata) {
 		bm := balanceMember{topics: make(map[string]bool), owned: make(map[string]map[int32]bool)}
 		for _, t := range meta.Topics {
 			bm.topics[t] = true
@@ -48,7 +72,7 @@ func (c *coPartitioned) Balance(b *kgo.ConsumerBalancer, topics map[string]int32
 		for _, o := range meta.OwnedPartitions {
 			bm.owned[o.Topic] = make(map[int32]bool)
 			for _, p := range o.Partitions {
-				bm.owned[o.Topic][p] = true
+				bm.owned[o.Topic][p] = meta.Generation == latest[o.Topic][p]
 			}
 		}
 		members = append(members, bm)

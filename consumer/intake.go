@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,7 +62,9 @@ func (in *intake) run(ctx context.Context) {
 			return
 		}
 		fetches := in.p.client.PollRecords(ctx, n)
-		in.deliver(fetches)
+		if orphans := in.deliver(fetches); len(orphans) > 0 {
+			in.p.adopt(ctx, orphans)
+		}
 		in.p.client.AllowRebalance()
 		if fetches.IsClientClosed() {
 			return
@@ -187,13 +190,21 @@ func (in *intake) pauseCrowded() (draining bool) {
 	return draining
 }
 
-// deliver hands what was polled to the lanes.
-func (in *intake) deliver(fetches kgo.Fetches) {
+// deliver hands what was polled to the lanes, and returns the partitions that have none.
+func (in *intake) deliver(fetches kgo.Fetches) (orphans map[string][]int32) {
 	now := time.Now()
 	fetches.EachError(func(topic string, partition int32, err error) { in.fetchFailed(topic, partition, err) })
 	fetches.EachPartition(func(ftp kgo.FetchTopicPartition) {
 		l := in.lane(ftp.Topic, ftp.Partition)
 		if l == nil {
+			if len(ftp.Records) > 0 {
+				if orphans == nil {
+					orphans = make(map[string][]int32)
+				}
+				if !slices.Contains(orphans[ftp.Topic], ftp.Partition) {
+					orphans[ftp.Topic] = append(orphans[ftp.Topic], ftp.Partition)
+				}
+			}
 			return
 		}
 		if end := ftp.LastStableOffset; end >= 0 {
@@ -206,6 +217,7 @@ func (in *intake) deliver(fetches kgo.Fetches) {
 			in.review(l)
 		}
 	})
+	return orphans
 }
 
 // lane returns the open lane of a partition, or nil.

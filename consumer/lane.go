@@ -38,8 +38,10 @@ type lane struct {
 	ready   queue    // entries that may start as soon as their key is free
 	waiting entryDue // entries with a time before which they must not start
 
-	running int // calls in flight
-	routing int // copies that are not acknowledged
+	begun   int64 // the highest offset that a call was made for, -1: none
+	behind  int   // entries that wait for their key
+	running int   // calls in flight
+	routing int   // copies that are not acknowledged
 
 	committed int64 // the last acknowledged commit
 	trimmed   int64 // below this the engine has deleted what was committed
@@ -178,12 +180,20 @@ func (l *lane) fresh() *batch {
 	return nil
 }
 
-// quiet reports whether nothing of the lane is under way.
-func (l *lane) quiet() bool { return l.running == 0 && l.routing == 0 }
+// below reports whether an entry stands below a record that was begun: a draining lane brings it to its end.
+func (l *lane) below(e *entry) bool { return e.record.Offset < l.begun }
+
+// quiet reports whether nothing of the draining lane is under way or about to be.
+func (l *lane) quiet() bool {
+	if l.running > 0 || l.routing > 0 {
+		return false
+	}
+	return l.ready.len()+l.behind == 0 || !l.strand.p.gate.open()
+}
 
 // signalQuiet wakes whoever waits for the lane to become quiet.
 func (l *lane) signalQuiet() {
-	if l.draining && l.quiet() && l.idle != nil {
+	if l.draining && l.idle != nil && l.quiet() {
 		close(l.idle)
 		l.idle = nil
 	}

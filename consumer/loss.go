@@ -43,10 +43,10 @@ func (p *Pipeline) readOn(l *lane, cause error) {
 		return
 	}
 	l.strand.mu.Lock()
-	if l.closed || o.Offset <= l.next {
-		o.Offset = l.next
-	}
 	from := l.next
+	if o.Offset < l.next && len(l.batches) == 0 {
+		l.next = o.Offset // the topic was made again: its offsets begin anew
+	}
 	closed := l.closed
 	l.strand.mu.Unlock()
 	if closed {

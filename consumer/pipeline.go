@@ -128,7 +128,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		return fmt.Errorf("consumer: the Kafka client refuses its options: %w", err)
 	}
 	p.client, p.admin = client, kadm.NewClient(client)
-	defer client.Close()
+	defer client.CloseAllowingRebalance() // leaves the group; and once, for a second close would wait for the first's poll
 
 	unsubscribe := p.breaker.Subscribe(p.onBreaker)
 	defer unsubscribe()
@@ -186,8 +186,7 @@ func (p *Pipeline) live(ctx context.Context) {
 	}
 	stop()
 	wg.Wait()
-	p.client.CloseAllowingRebalance() // leaves the group: revoked drains what is left in no time
-	p.closeLanes(p.intake.all())
+	p.closeLanes(lanes)
 	p.log.Info("stopped", "pipeline", p.cfg.Name)
 }
 
@@ -228,7 +227,7 @@ func (p *Pipeline) clientOptions() []kgo.Opt {
 		kgo.ConsumerGroup(c.Group),
 		kgo.SessionTimeout(c.SessionTimeout),
 		kgo.RebalanceTimeout(c.RebalanceTimeout),
-		kgo.Balancers(newBalancer(p.topics.family)),
+		kgo.Balancers(newBalancer(p.topics.family, p.mayClaim)),
 		kgo.DisableAutoCommit(),
 		kgo.BlockRebalanceOnPoll(),
 		kgo.OnPartitionsAssigned(p.assigned),

@@ -37,8 +37,7 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 	e.state.Due, e.state.HopDue = d.due, d.hopDue
 	switch d.verb {
 	case verbInPlace:
-		st.waitHere(e, d.due, true)
-		return true
+		return p.waitHere(st, e, d.due, true)
 	case verbDrop:
 		p.log.Info("record dropped", "pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.drop)
 		p.meter.settled(e.lane, Dropped)
@@ -60,7 +59,7 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 		return false
 	}
 	if d.tier == retrytopics.Lane {
-		st.waitHere(e, d.due, false)
+		p.waitHere(st, e, d.due, false)
 		return false
 	}
 	out := Retried
@@ -69,6 +68,32 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 	}
 	p.send(st, &route{entry: e, outcome: out, snooze: d.verb == verbSnooze, record: p.copyTo(e, p.schedule.Tiers()[d.tier])})
 	return false
+}
+
+// waitHere lets an entry wait in its lane or, when that is draining, moves it out. It reports whether the entry stays and
+// holds its key.
+func (p *Pipeline) waitHere(st *strand, e *entry, due time.Time, keepKey bool) (stays bool) {
+	if st.waitHere(e, due, keepKey) {
+		return keepKey
+	}
+	p.moveOut(e)
+	return false
+}
+
+// moveOut writes an entry that waits in a draining lane to a retry topic, so that it does not stand below what is done:
+// from a retry topic to the same one, from a source to its first tier. It uses no attempt, and its due time goes along.
+func (p *Pipeline) moveOut(e *entry) {
+	p.ensureState(e)
+	e.state.Due = e.due
+	r := &route{entry: e, outcome: Hopped}
+	if e.lane.tier == 0 {
+		e.state.HopDue = e.due
+		r.outcome, r.record = Retried, p.copyTo(e, p.schedule.Tiers()[0])
+	} else {
+		r.record = p.copyTo(e, e.lane.tier)
+		r.record.Topic = e.lane.topic
+	}
+	p.produce(r)
 }
 
 // hop sends an entry that its tier lets go to the next one, or lets it wait the rest out where it is. The entry is

@@ -161,10 +161,7 @@ func (st *strand) startable() (want [kinds]bool) {
 		return want
 	}
 	for _, l := range st.lanes {
-		if l.draining || l.closed {
-			continue
-		}
-		if l.ready.len() > 0 || (l.tier == 0 && l.fresh() != nil) {
+		if !l.closed && (l.ready.len() > 0 || (l.tier == 0 && !l.draining && l.fresh() != nil)) {
 			want[l.kind()] = true
 		}
 	}
@@ -314,6 +311,7 @@ func (st *strand) cut(c *chunk) {
 	if claimed == c.from {
 		return
 	}
+	c.lane.begun = max(c.lane.begun, c.batch.records[claimed-1].Offset)
 	e := st.entryOf(c.lane, c.batch, claimed-1)
 	e.status = entryRunning
 	c.running = e
@@ -367,10 +365,11 @@ func (st *strand) mayRun(e *entry) bool {
 	last.behind = e
 	st.tails[e.keyHash] = e
 	e.status = entryBehind
+	e.lane.behind++
 	return false
 }
 
-// free gives an entry's key to the next in line, which may then start.
+// free gives an entry's key to the next in line that may still be started.
 func (st *strand) free(e *entry) {
 	if !e.owns {
 		return
@@ -378,7 +377,13 @@ func (st *strand) free(e *entry) {
 	e.owns = false
 	next := e.behind
 	e.behind = nil
-	for next != nil && (next.lane.closed || next.lane.draining || next.status == entrySettled) {
+	for next != nil {
+		l := next.lane
+		l.behind--
+		if !l.closed && next.status == entryBehind && (!l.draining || l.below(next)) {
+			break
+		}
+		l.signalQuiet()
 		next, next.behind = next.behind, nil
 	}
 	if next == nil {
@@ -398,7 +403,7 @@ func (st *strand) free(e *entry) {
 // that fails whatever the dependency's state does not become the eternal probe.
 func (st *strand) takeEntry(k kind, probe bool) *entry {
 	for _, l := range st.lanes {
-		if l.kind() != k || l.draining || l.closed {
+		if l.kind() != k || l.closed {
 			continue
 		}
 		if probe && st.p.cfg.Ordering != ByPartition && st.freeFailed(l) < maxProbed {
@@ -437,7 +442,7 @@ func (st *strand) freeFailed(l *lane) (n int) {
 
 // nextFresh makes an entry of the source lane's next record whose key is free.
 func (st *strand) nextFresh(l *lane) *entry {
-	if l.tier != 0 {
+	if l.tier != 0 || l.draining {
 		return nil
 	}
 	for b := l.fresh(); b != nil; b = l.fresh() {
@@ -452,6 +457,7 @@ func (st *strand) nextFresh(l *lane) *entry {
 
 func (st *strand) begin(e *entry) *entry {
 	e.status = entryRunning
+	e.lane.begun = max(e.lane.begun, e.record.Offset)
 	e.lane.running++
 	return e
 }
@@ -464,7 +470,7 @@ func (st *strand) takeBatch(k kind, probe bool) []*entry {
 	}
 	now := time.Now()
 	for _, l := range st.lanes {
-		if l.kind() != k || l.draining || l.closed || !st.batchReady(l, size, now) {
+		if l.kind() != k || l.closed || !st.batchReady(l, size, now) {
 			continue
 		}
 		var batch []*entry
@@ -483,7 +489,7 @@ func (st *strand) takeBatch(k kind, probe bool) []*entry {
 				take(e)
 			}
 		}
-		for len(batch) < size && l.tier == 0 {
+		for len(batch) < size && l.tier == 0 && !l.draining {
 			b := l.fresh()
 			if b == nil {
 				break
@@ -511,7 +517,7 @@ func sameBatch(batch []*entry, holder *entry) bool {
 // batchReady reports whether a lane has a full batch or its first record has waited long enough.
 func (st *strand) batchReady(l *lane, size int, now time.Time) bool {
 	have := l.ready.len()
-	if have > 0 || st.batching.size.Wait <= 0 || size == 1 {
+	if have > 0 || st.batching.size.Wait <= 0 || size == 1 || l.draining {
 		return true
 	}
 	for _, b := range l.batches {
@@ -555,6 +561,9 @@ func (st *strand) endChunk(c *chunk, stopped int) {
 	if st.chunk == c {
 		st.chunk = nil
 		c.batch.taken = stopped
+	}
+	if stopped > c.from {
+		l.begun = max(l.begun, c.batch.records[stopped-1].Offset)
 	}
 	if !l.closed {
 		l.settleRange(c.batch, c.from, stopped)
@@ -643,10 +652,18 @@ func (st *strand) claim(e *entry) {
 	}
 }
 
-// waitHere puts an entry into its lane's due order, with its key or without.
-func (st *strand) waitHere(e *entry, due time.Time, keepKey bool) {
+// waitHere puts an entry into its lane's due order, with its key or without. It returns false when the lane is draining,
+// and then counts the entry as routing: it has to be moved out.
+func (st *strand) waitHere(e *entry, due time.Time, keepKey bool) bool {
 	st.mu.Lock()
+	defer st.mu.Unlock()
 	e.due, e.hopDue = due, time.Time{}
+	if e.lane.draining {
+		e.status = entryRouting
+		e.lane.routing++
+		st.free(e)
+		return false
+	}
 	if keepKey {
 		st.claim(e)
 	} else {
@@ -654,7 +671,7 @@ func (st *strand) waitHere(e *entry, due time.Time, keepKey bool) {
 	}
 	e.lane.waiting.add(e)
 	st.arm(due, time.Now())
-	st.mu.Unlock()
+	return true
 }
 
 // watch spreads a strand whose entry takes long, so that others run beside it.

@@ -30,7 +30,8 @@ type topics struct {
 	letters    map[string]string
 	keep       map[string]time.Duration // finite retention of topics that the group reads
 	all        map[string]int32         // partitions of every topic of ours, as last seen
-	ensured    bool
+	ids        map[string]kadm.TopicID
+	remade     []string // topics that were deleted and made again since they were last looked at
 
 	again chan struct{} // something is missing
 }
@@ -51,7 +52,7 @@ const (
 
 func newTopics(p *Pipeline) *topics {
 	return &topics{p: p, partitions: map[string]int32{}, first: map[string]int32{}, retries: map[string]note{},
-		names: map[tierOf]string{}, letters: map[string]string{}, all: map[string]int32{}, again: make(chan struct{}, 1)}
+		names: map[tierOf]string{}, letters: map[string]string{}, ids: map[string]kadm.TopicID{}, all: map[string]int32{}, again: make(chan struct{}, 1)}
 }
 
 // run keeps the topics in order until ctx ends.
@@ -224,8 +225,11 @@ func (t *topics) know(sources, wanted, leftover []string, found kadm.TopicDetail
 	clear(t.all)
 	for name, d := range found {
 		t.all[name] = int32(len(d.Partitions))
+		if id, known := t.ids[name]; known && id != d.ID {
+			t.remade = append(t.remade, name)
+		}
+		t.ids[name] = d.ID
 	}
-	t.ensured = true
 }
 
 // learn takes what the group's commits say: which topics are its retry topics, whatever they are called, and how many
@@ -336,8 +340,19 @@ func (t *topics) subscriptions() []string {
 	return names
 }
 
-// subscribe reads topics that are new.
-func (t *topics) subscribe() { t.p.client.AddConsumeTopics(t.subscriptions()...) }
+// subscribe reads topics that are new. A topic that was made again is forgotten first: the client knows topics by
+// their ids.
+func (t *topics) subscribe() {
+	t.mu.Lock()
+	remade := t.remade
+	t.remade = nil
+	t.mu.Unlock()
+	if len(remade) > 0 {
+		t.p.log.Warn("topics were deleted and made again", "pipeline", t.p.cfg.Name, "topics", remade)
+		t.p.client.PurgeTopicsFromClient(remade...)
+	}
+	t.p.client.AddConsumeTopics(t.subscriptions()...)
+}
 
 // missing says that a topic is not there that a copy was sent to.
 func (t *topics) missing(string) {

@@ -295,9 +295,19 @@ func (p *Pipeline) judged(st *strand, e *entry, err error, began, now time.Time,
 	}
 	failure := p.classifier.Classify(err)
 	notClosed := after != breaker.Closed && after != breaker.Disabled
-	if notClosed && p.counts[failure.Class] && p.speaksAgainst(err) && p.isFree(e) {
+	var s *steer
+	errors.As(err, &s)
+	buried := s != nil && s.verb == steerDead // the handler's own decision, whatever the dependency's state
+	if notClosed && !buried && p.counts[failure.Class] && p.speaksAgainst(err) && p.isFree(e) {
 		p.meter.free()
 		p.told(e, failure, true, now.Sub(began))
+		asked := failure.RetryAfter
+		if s != nil {
+			asked = s.delay
+		}
+		if asked > 0 {
+			return p.waitHere(st, e, now.Add(asked), true)
+		}
 		st.again(e, p.cfg.Ordering == ByPartition)
 		return true
 	}
