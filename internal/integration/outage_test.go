@@ -1,0 +1,194 @@
+package integration_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/internal/kafkatest"
+)
+
+// Somebody deletes a retry topic under a running pipeline. A record that is to go there is held, which is told; the
+// topic is made again with its settings, the copy is written, and comes back when it is due.
+func TestRetryTopicIsDeleted(t *testing.T) {
+	t.Parallel()
+	const partitions = 2
+	b := setup(t, partitions)
+	refused := make(refusals, 1000)
+	m := b.start(failsUntil(3, errBroken), func(c *consumer.Config) { c.Hooks = []consumer.Hook{refused} })
+	before := record("a", "before")
+	b.produce(before)
+	b.calls.awaitDone(t, 1)
+	b.settled()
+
+	if _, err := kafkatest.Admin(t).DeleteTopics(t.Context(), b.tier("200ms")); err != nil {
+		t.Fatal(err)
+	}
+	awaitGone(t, b.tier("200ms"))
+	after := record("b", "after")
+	b.produce(after)
+	all := b.calls.awaitDone(t, 2)
+	b.settled()
+	onceEach(t, all, []*kgo.Record{before, after})
+	neverEarly(t, all)
+	attemptsOnce(t, all)
+	awaitTopics(t, partitions, b.tier("200ms"))
+	if got := settings(t, b.tier("200ms"))["retention.ms"]; got != "-1" {
+		t.Errorf("the topic that was made again has retention.ms=%s, want -1", got)
+	}
+	if len(refused) == 0 {
+		t.Error("nobody was told that the copy could not be written at first")
+	}
+	m.mustBeReady(t)
+}
+
+// refusals is a hook that passes on which copies could not be written.
+type refusals chan consumer.RouteFailed
+
+func (r refusals) OnRouteFailed(f consumer.RouteFailed) {
+	select {
+	case r <- f:
+	default: // enough of them
+	}
+}
+
+// mustBeReady waits until nothing is wrong with the member any more.
+func (m *member) mustBeReady(t testing.TB) {
+	t.Helper()
+	eventually(t, func() error {
+		if s := m.Stats(); !s.Ready || len(s.Held) > 0 {
+			return fmt.Errorf("ready: %v (%s), %d records held", s.Ready, s.NotReady, len(s.Held))
+		}
+		return nil
+	})
+}
+
+// awaitGone waits until no broker knows the topic.
+func awaitGone(t testing.TB, topic string) {
+	t.Helper()
+	admin := kafkatest.Admin(t)
+	eventually(t, func() error {
+		n, err := partitionsOf(t.Context(), admin, topic)
+		if err == nil {
+			err = fmt.Errorf("%s is still there, with %d partitions", topic, n)
+		} else {
+			err = nil
+		}
+		return err
+	})
+}
+
+// A member that is started before its brokers keeps trying and says that it is not ready and why. When the brokers are
+// there it begins by itself.
+func TestBrokersComeLater(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 2)
+	given := record("key", "value")
+	b.produce(given)
+	n := &network{}
+	n.cut()
+	m := b.start(succeeds, n.option)
+	eventually(t, func() error {
+		s := m.Stats()
+		if s.Ready {
+			t.Fatal("the member says that it is ready without a broker")
+		}
+		if !strings.Contains(s.NotReady, "refused") {
+			return fmt.Errorf("the member is not ready because of %q: want the reason", s.NotReady)
+		}
+		return nil
+	})
+	n.mend()
+	m.mustBeReady(t)
+	onceEach(t, b.calls.awaitDone(t, 1), []*kgo.Record{given})
+	b.settled()
+}
+
+// The brokers go away while records fail, and come back before the group gives the member up. Copies are held until then:
+// nothing is lost, handled twice, or early.
+func TestBrokersGoAndComeBack(t *testing.T) {
+	t.Parallel()
+	const records = 200
+	b := setup(t, 4)
+	n := &network{}
+	calling, mended := make(chan struct{}, records), make(chan struct{})
+	m := b.start(func(ctx context.Context, r *consumer.Record) error {
+		if r.Attempt() == 1 {
+			calling <- struct{}{}
+			select {
+			case <-mended: // its failure finds the brokers gone
+			case <-ctx.Done():
+			}
+		}
+		return failsUntil(3, errBroken)(ctx, r)
+	}, n.option, withoutBreaker, func(c *consumer.Config) { c.SessionTimeout = 30 * time.Second })
+	given := make([]*kgo.Record, records)
+	for i := range given {
+		given[i] = record(fmt.Sprint("key-", i), "value")
+	}
+	b.produce(given...)
+	within(t, "call", calling)
+	n.cut()
+	close(mended)
+	b.calls.awaitCount(t, 64) // all that run at a time have failed, and cannot be routed
+	n.mend()
+	b.calls.awaitDone(t, records)
+	b.settled()
+	all := b.calls.soFar()
+	onceEach(t, all, given)
+	attemptsOnce(t, all)
+	neverEarly(t, all)
+	m.mustBeReady(t)
+}
+
+// network is what a member reaches its brokers by, and can be cut.
+type network struct {
+	mu    sync.Mutex
+	down  bool
+	conns []net.Conn
+}
+
+// option lets a member reach its brokers by the network.
+func (n *network) option(c *consumer.Config) {
+	c.ClientOptions = append(slices.Clone(c.ClientOptions), kgo.Dialer(n.dial), kgo.DialTimeout(time.Second))
+}
+
+func (n *network) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.down {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+	}
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, network, address)
+	if err == nil {
+		n.conns = append(n.conns, conn)
+	}
+	return conn, err
+}
+
+// cut breaks all connections, and refuses new ones until the network is mended.
+func (n *network) cut() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.down = true
+	for _, conn := range n.conns {
+		_ = conn.Close() // that may be closed already
+	}
+	n.conns = nil
+}
+
+func (n *network) mend() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.down = false
+}
