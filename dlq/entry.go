@@ -42,6 +42,12 @@ func (s Status) String() string {
 // MarshalText returns the status's name.
 func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
+// UnmarshalText reads a status's name.
+func (s *Status) UnmarshalText(text []byte) (err error) {
+	*s, err = ParseStatus(string(text))
+	return err
+}
+
 // ParseStatus returns the status of that name.
 func ParseStatus(name string) (Status, error) {
 	for s, n := range statusNames {

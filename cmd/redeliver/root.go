@@ -38,6 +38,8 @@ var commands = []func(*program) *cobra.Command{
 	newPauseCommand,
 	newResumeCommand,
 	newSkipCommand,
+	newDLQCommand,
+	newReplayCommand,
 	newValidateCommand,
 	newTopicsCommand,
 	newConfigCommand,

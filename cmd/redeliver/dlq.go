@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/internal/config"
+)
+
+func newDLQCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "dlq",
+		Short: "List, show, count, discard and export dead letters",
+		Long: `List, show, count, discard and export dead letters. 'redeliver replay' puts them back to work.
+
+What was replayed or discarded is written down in a ledger, a compacted topic beside the dead-letter topic, and left out
+from then on unless --status or --all asks for it. The dead-letter topic itself is never changed.`,
+		Args: noSuchCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newDLQListCommand(p), newDLQShowCommand(p), newDLQStatsCommand(p), newDLQDiscardCommand(p), newDLQExportCommand(p))
+	return cmd
+}
+
+// queue is a dead-letter topic of a pipeline.
+type queue struct {
+	*dlq.Queue
+	pipeline *config.Pipeline
+	source   string   // the topic whose records die there
+	ids      []string // of the filter, those that may be of this queue; nil: the filter names none
+}
+
+// queues are the dead-letter topics that a command works on.
+type queues struct {
+	all     []queue
+	missing []string // ids that are of none of them
+	close   func()
+}
+
+// openQueues opens the dead-letter topics of the pipelines that the filter selects. For a change it must be one pipeline.
+// The caller closes them.
+func (p *program) openQueues(ctx context.Context, f *filterFlags, change bool) (*queues, error) {
+	c, err := p.load()
+	if err != nil {
+		return nil, err
+	}
+	selected, err := pipelines(c, f.pipeline)
+	if err == nil && change && len(f.ids) == 0 {
+		_, err = pipeline(c, f.pipeline) // several are too much to change at once, unless ids say which entries
+	}
+	if err != nil {
+		return nil, err
+	}
+	selected = slices.DeleteFunc(selected, func(one *config.Pipeline) bool { return !one.DLQ.Enabled })
+	if len(selected) == 0 {
+		return nil, usagef("dead letters are not enabled: see %s", c.At(c.Pipelines[0].Path("dlq.enabled")))
+	}
+	client, err := p.connect(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	qs := &queues{close: client.Close}
+	for _, one := range selected {
+		sources, err := sourcesOf(ctx, kadm.NewClient(client), one)
+		if err == nil {
+			err = qs.add(c, one, sources, f.topic, func(topic string, options ...dlq.Option) (*dlq.Queue, error) {
+				return dlq.Open(client, topic, options...)
+			})
+		}
+		if err != nil {
+			qs.close()
+			return nil, err
+		}
+	}
+	if err := qs.resolve(ctx, f.ids); err != nil {
+		qs.close()
+		return nil, err
+	}
+	return qs, nil
+}
+
+// sourcesOf are the topics that the pipeline reads; the cluster is asked only when a pattern is among them.
+func sourcesOf(ctx context.Context, adm *kadm.Client, one *config.Pipeline) ([]string, error) {
+	var existing []string
+	if slices.ContainsFunc(one.Topics, func(topic string) bool { _, is := config.Pattern(topic); return is }) {
+		topics, err := adm.ListTopics(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("list the topics: %w", err)
+		}
+		existing = topics.Names()
+	}
+	return one.Sources(existing), nil
+}
+
+// add opens the queues of one pipeline; of one source topic only when that is asked for.
+func (qs *queues) add(c *config.Config, one *config.Pipeline, sources []string, only string, open func(string, ...dlq.Option) (*dlq.Queue, error)) error {
+	schedule, err := one.Policy().Compile()
+	if err != nil {
+		return err
+	}
+	names, tiers := one.Names(), schedule.Tiers()
+	options := []dlq.Option{dlq.ForGroup(one.Group), dlq.HeaderLimit(int(one.HeaderLimit))}
+	if len(tiers) > 0 {
+		options = append(options, dlq.FirstTier(func(origin string) string { return names.RetryTopic(origin, tiers[0]) }))
+	}
+	if !c.Topics.Create {
+		options = append(options, dlq.LedgerExists())
+	}
+	if slices.Contains(sources, only) {
+		sources = []string{only}
+	}
+	for _, source := range sources {
+		topic := names.DLQTopic(source)
+		if slices.ContainsFunc(qs.all, func(q queue) bool { return q.Topic() == topic }) {
+			continue
+		}
+		q, err := open(topic, options...)
+		if err != nil {
+			return err
+		}
+		qs.all = append(qs.all, queue{Queue: q, pipeline: one, source: source})
+	}
+	return nil
+}
+
+// resolve gives each queue the ids that may be of it, and leaves out those that have none where ids are given. An entry's
+// id says which queue it is of by its tag; that of an origin may be of any.
+func (qs *queues) resolve(ctx context.Context, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	taken := make(map[string]bool)
+	for i := range qs.all {
+		q := &qs.all[i]
+		own, err := q.Tag(ctx)
+		if errors.Is(err, dlq.ErrNoTopic) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			tag := dlq.IDTag(id)
+			if tag == "" && !strings.Contains(id, "/") && len(qs.all) > 1 {
+				return usagef("%q may be of several queues: give the id whole, as `redeliver dlq list` shows it, or say --pipeline or --topic", id)
+			}
+			if tag == own || tag == "" {
+				q.ids, taken[id] = append(q.ids, id), true
+			}
+		}
+	}
+	qs.all = slices.DeleteFunc(qs.all, func(q queue) bool { return len(q.ids) == 0 })
+	for _, id := range ids {
+		if !taken[id] {
+			qs.missing = append(qs.missing, id)
+		}
+	}
+	return nil
+}
+
+// each calls f with every queue. One whose topic does not exist has no dead letters, which is told.
+func (p *program) each(qs *queues, f func(q queue) error) error {
+	for _, q := range qs.all {
+		err := f(q)
+		if errors.Is(err, dlq.ErrNoTopic) {
+			fmt.Fprintf(p.err, "pipeline %s: %v; see `redeliver topics plan`\n", q.pipeline.Name, err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/redeliver/redeliver/dlq"
+)
+
+// hoursShown is how many of the last hours the table shows.
+const hoursShown = 24
+
+func newDLQStatsCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "stats",
+		Short: "Count dead letters by status, class, reason, topic and hour",
+		Args:  noArguments,
+	}
+	format := addOutput(cmd)
+	flags := p.addFilterFlags(cmd, 0)
+	_ = cmd.Flags().MarkHidden("limit")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		filter, err := flags.filter(time.Now())
+		if err != nil {
+			return err
+		}
+		qs, err := p.openQueues(cmd.Context(), flags, false)
+		if err != nil {
+			return err
+		}
+		defer qs.close()
+		rows := newRows[queueStats](p.out, *format)
+		first := true
+		err = p.each(qs, func(q queue) error {
+			filter := filter
+			filter.IDs = q.ids
+			stats, err := q.Stats(cmd.Context(), filter)
+			if err != nil {
+				return err
+			}
+			if *format != asTable {
+				return rows.add(statsOf(q, stats))
+			}
+			if !first {
+				fmt.Fprintln(p.out)
+			}
+			first = false
+			return showStats(p.out, statsOf(q, stats), time.Now())
+		})
+		if err != nil || *format == asTable {
+			return err
+		}
+		return rows.close()
+	}
+	return cmd
+}
+
+// queueStats are the counts of a queue as data. All but ByStatus are of the statuses asked for.
+type queueStats struct {
+	Pipeline   string           `json:"pipeline"`
+	Queue      string           `json:"queue"`
+	Entries    int64            `json:"entries"`
+	ByStatus   map[string]int64 `json:"by_status"`
+	ByClass    map[string]int64 `json:"by_class"`
+	ByReason   map[string]int64 `json:"by_reason"`
+	ByTopic    map[string]int64 `json:"by_topic"`
+	ByHour     []hourCount      `json:"by_hour"`
+	Oldest     time.Time        `json:"oldest,omitzero"`
+	Newest     time.Time        `json:"newest,omitzero"`
+	Bytes      int64            `json:"bytes"`
+	Duplicates int64            `json:"duplicates"`
+	OtherGroup int64            `json:"other_group"`
+	Damaged    int64            `json:"damaged"`
+}
+
+type hourCount struct {
+	Hour  time.Time `json:"hour"`
+	Count int64     `json:"count"`
+}
+
+func statsOf(q queue, s dlq.Stats) queueStats {
+	stats := queueStats{
+		Pipeline: q.pipeline.Name, Queue: q.Topic(), Entries: s.Entries,
+		ByStatus: named(s.ByStatus), ByClass: named(s.ByClass), ByReason: named(s.ByReason), ByTopic: s.ByTopic,
+		ByHour: []hourCount{}, Bytes: s.Bytes, Duplicates: s.Duplicates, OtherGroup: s.OtherGroup, Damaged: s.Damaged,
+	}
+	if s.Entries > 0 {
+		stats.Oldest, stats.Newest = s.Oldest.UTC(), s.Newest.UTC()
+	}
+	for _, hour := range slices.SortedFunc(maps.Keys(s.ByHour), time.Time.Compare) {
+		stats.ByHour = append(stats.ByHour, hourCount{hour, s.ByHour[hour]})
+	}
+	return stats
+}
+
+func named[K comparable](counts map[K]int64) map[string]int64 {
+	all := make(map[string]int64, len(counts))
+	for k, n := range counts {
+		all[fmt.Sprint(k)] += n
+	}
+	return all
+}
+
+func showStats(w io.Writer, s queueStats, now time.Time) error {
+	fmt.Fprintf(w, "%s (pipeline %s): %d %s", s.Queue, s.Pipeline, s.Entries, plural(int(s.Entries), "dead letter"))
+	if s.Entries > 0 {
+		fmt.Fprintf(w, ", %s; the oldest died %s, the newest %s", sizeText(s.Bytes), ago(s.Oldest, now), ago(s.Newest, now))
+	}
+	fmt.Fprintln(w)
+	for _, part := range []struct {
+		title  string
+		counts map[string]int64
+	}{{"STATUS", s.ByStatus}, {"CLASS", s.ByClass}, {"REASON", s.ByReason}, {"TOPIC", s.ByTopic}} {
+		if err := showCounts(w, part.title, part.counts); err != nil {
+			return err
+		}
+	}
+	if err := showHours(w, s.ByHour); err != nil {
+		return err
+	}
+	for _, remark := range []struct {
+		n    int64
+		text string
+	}{
+		{s.Duplicates, "further copies of them, not counted"},
+		{s.OtherGroup, "of another consumer group"},
+		{s.Damaged, "whose headers Redeliver did not write, or that are damaged"},
+	} {
+		if remark.n > 0 {
+			fmt.Fprintf(w, "%d %s\n", remark.n, remark.text)
+		}
+	}
+	return nil
+}
+
+func showCounts(w io.Writer, title string, counts map[string]int64) error {
+	if len(counts) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w)
+	rows := newRows(w, asTable,
+		column[string]{title: title, cell: orDash},
+		column[string]{title: "ENTRIES", right: true, cell: func(name string) string { return strconv.FormatInt(counts[name], 10) }},
+	)
+	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	for _, name := range names {
+		if err := rows.add(name); err != nil {
+			return err
+		}
+	}
+	return rows.close()
+}
+
+// showHours prints the last hours in which something died, with a bar for each.
+func showHours(w io.Writer, hours []hourCount) error {
+	if len(hours) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w)
+	if hidden := len(hours) - hoursShown; hidden > 0 {
+		fmt.Fprintf(w, "the last %d of %d hours in which something died:\n", hoursShown, len(hours))
+		hours = hours[hidden:]
+	}
+	most := slices.MaxFunc(hours, func(a, b hourCount) int { return cmp.Compare(a.Count, b.Count) }).Count
+	rows := newRows(w, asTable,
+		column[hourCount]{title: "HOUR", cell: func(h hourCount) string { return h.Hour.Local().Format("2006-01-02 15:04") }},
+		column[hourCount]{title: "ENTRIES", right: true, cell: func(h hourCount) string { return strconv.FormatInt(h.Count, 10) }},
+		column[hourCount]{cell: func(h hourCount) string { return strings.Repeat("#", int(max(1, h.Count*40/most))) }},
+	)
+	for _, h := range hours {
+		if err := rows.add(h); err != nil {
+			return err
+		}
+	}
+	return rows.close()
+}
+
+func sizeText(bytes int64) string {
+	switch {
+	case bytes < 10<<10:
+		return fmt.Sprintf("%d bytes", bytes)
+	case bytes < 10<<20:
+		return fmt.Sprintf("%d KiB", bytes>>10)
+	}
+	return fmt.Sprintf("%d MiB", bytes>>20)
+}
+
+// ago is how long before now a time was, in the one or two units that matter.
+func ago(at, now time.Time) string {
+	d := now.Sub(at)
+	switch {
+	case d < time.Second:
+		return "just now"
+	case d < time.Minute:
+		return fmt.Sprintf("%d s ago", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%d min ago", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h ago", d/time.Hour)
+	}
+	return fmt.Sprintf("%d days ago", d/(24*time.Hour))
+}

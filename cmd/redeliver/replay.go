@@ -1,0 +1,129 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/dlq"
+)
+
+func newReplayCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "replay",
+		Short: "Put dead letters back to work",
+		Long: `Put dead letters back to work: by default into the first retry topic of their own consumer group, so that no other group sees
+them again. They are due at once and their attempts are counted afresh.
+
+It covers what is in the dead-letter topic when it starts and returns when all of it is acknowledged. Each record is
+written together with its mark in the ledger, in one transaction: a run that is interrupted is gone on with by running it
+again, with any filters, and nothing is replayed twice. What was replayed is left out from then on, unless it died again
+or --again is said. Records that were replayed --max-replays times are left out and marked replay_limit.
+
+Exit status 3 says that some dead letters were left out, and the summary says which and why.`,
+		Example: `  redeliver replay --dry-run
+  redeliver replay --class network --since 2h --rate 100/s
+  redeliver replay --id k7qp-3-1042 --yes
+  redeliver replay --to topic:orders-by-hand --set-header fixed-by=ann`,
+		Args: noArguments,
+	}
+	format, change := addOutput(cmd), addChangeFlags(cmd)
+	flags := p.addFilterFlags(cmd, 0)
+	o := addReplayFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		filter, err := flags.filter(time.Now())
+		if err != nil {
+			return err
+		}
+		replay, err := o.replay()
+		if err != nil {
+			return err
+		}
+		return p.changeQueues(cmd.Context(), flags, change, *format, chore{
+			filter: filter,
+			doing:  "replay",
+			done:   "replayed",
+			max:    replay.MaxReplays,
+			ask:    func(q queue, s dlq.Summary) string { return replayQuestion(q, replay, s) },
+			do: func(q queue, f dlq.Filter, dry bool, tell tellers) (dlq.Summary, error) {
+				r := replay
+				r.Filter, r.DryRun, r.Progress, r.Entry = f, dry, tell.progress, tell.entry
+				return q.Replay(cmd.Context(), r)
+			},
+		})
+	}
+	return cmd
+}
+
+// replayFlags are those of replay beside the filters.
+type replayFlags struct {
+	to         string
+	rate       string
+	maxReplays int
+	setHeaders []string
+	again      bool
+}
+
+func addReplayFlags(cmd *cobra.Command) *replayFlags {
+	o := new(replayFlags)
+	flags := cmd.Flags()
+	flags.StringVar(&o.to, "to", string(dlq.OwnTier), "`where` to: retry (the group's own first tier), source, or topic:NAME")
+	flags.StringVar(&o.rate, "rate", "", "at most so many: `100/s`, 10/m, 5000/h (default no limit)")
+	flags.IntVar(&o.maxReplays, "max-replays", dlq.DefaultMaxReplays, "leave out what was replayed so often; -1: no cap")
+	flags.StringArrayVar(&o.setHeaders, "set-header", nil, "set this header on the records, `name=value`; may be repeated")
+	flags.BoolVar(&o.again, "again", false, "replay also what was replayed before")
+	_ = cmd.RegisterFlagCompletionFunc("to", cobra.FixedCompletions([]string{"retry", "source", "topic:"}, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace))
+	return o
+}
+
+func (o *replayFlags) replay() (dlq.Replay, error) {
+	r := dlq.Replay{MaxReplays: o.maxReplays, Again: o.again}
+	if o.maxReplays == 0 || o.maxReplays < -1 {
+		return r, usagef("--max-replays %d: want 1 or more, or -1 for no cap", o.maxReplays)
+	}
+	var err error
+	if r.To, err = dlq.ParseDestination(o.to); err != nil {
+		return r, usagef("--to: %w", err)
+	}
+	if r.Rate, err = parseRate(o.rate); err != nil {
+		return r, usagef("--rate: %w", err)
+	}
+	for _, h := range o.setHeaders {
+		name, value, ok := strings.Cut(h, "=")
+		if !ok || name == "" {
+			return r, usagef("--set-header %q: want name=value", h)
+		}
+		r.SetHeaders = append(r.SetHeaders, kgo.RecordHeader{Key: name, Value: []byte(value)})
+	}
+	return r, nil
+}
+
+// parseRate reads how many a second, minute or hour, and returns how many a second; 0 for no limit.
+func parseRate(text string) (float64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	number, unit, found := strings.Cut(text, "/")
+	if !found {
+		unit = "s"
+	}
+	per := map[string]float64{"s": 1, "m": 60, "h": 3600}[unit]
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || per == 0 || !(n > 0) || n > 1e9 {
+		return 0, fmt.Errorf("%q: want a number above 0 and s, m or h, as in 100/s", text)
+	}
+	return n / per, nil
+}
+
+// replayQuestion says what is going to happen, and to whom else.
+func replayQuestion(q queue, r dlq.Replay, s dlq.Summary) string {
+	text := fmt.Sprintf("Replay %d %s of %s to %s", s.Done, plural(int(s.Done), "dead letter"), q.Topic(), topicsText(s.To))
+	if r.To != dlq.OwnTier {
+		text += ", where every consumer group that reads it gets them"
+	}
+	return text
+}
