@@ -89,8 +89,7 @@ func (x *index) sameTenure(p Partition, a, b *Call) bool {
 // checkCopyAttempts holds what a copy says to the calls that were made.
 func (x *index) checkCopyAttempts(line lineage, k *copied) {
 	calls := x.lineages[line]
-	end := Moment{Tick: 1 << 62}
-	chain, ok := x.chain(calls, k.attempt, end)
+	chain, ok := x.chain(calls, k.attempt, endOfTime)
 	if !ok {
 		x.report.broken(HonestAttempts, "copy %s of %s says %d attempts, but fewer of its calls had failed", k.Place, k.id, k.attempt)
 		return
@@ -101,7 +100,7 @@ func (x *index) checkCopyAttempts(line lineage, k *copied) {
 	}) {
 		x.report.broken(HonestAttempts, "copy %s of %s with %d attempts stood there before the call ended that it tells of", k.Place, k.id, k.attempt)
 	}
-	if x.t.Policy.Loose || len(chain) == 0 {
+	if x.t.Policy.Loose || len(chain) == 0 || ambiguous(calls, k.attempt) {
 		return
 	}
 	_, owed := x.t.Policy.Owed(chain)
@@ -114,7 +113,7 @@ func (x *index) checkCopyAttempts(line lineage, k *copied) {
 		if !slices.ContainsFunc(calls, func(c *Call) bool { return c.Result == Buried }) {
 			x.report.broken(HonestAttempts, "dead letter %s of %s says that its handler asked for it, which it did not", k.Place, k.id)
 		}
-	case k.reason != owed && !x.anyUpset():
+	case k.reason != owed:
 		x.report.broken(HonestAttempts, "dead letter %s of %s says %q after %d attempts, but its policy says %q", k.Place, k.id, k.reason, k.attempt, owed)
 	}
 	if x.t.IsDLQ(k.Place.Topic) {

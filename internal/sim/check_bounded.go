@@ -117,9 +117,11 @@ func (x *index) checkRepeats() {
 
 // explains returns the upset for which a record may be repeated.
 func (x *index) explains(at Place, before, again *Call) (*Upset, bool) {
-	for _, u := range x.upsets[before.Member] {
-		if u.Begun.Before(again.Start) && (u.Ended.IsZero() || !u.Ended.Before(before.Start.At)) {
-			return u, true
+	for _, member := range []string{before.Member, again.Member} { // the one may not have saved it, the other not have known
+		for _, u := range x.upsets[member] {
+			if u.Begun.Before(again.Start) && (u.Ended.IsZero() || !u.Ended.Before(before.Start.At)) {
+				return u, true
+			}
 		}
 	}
 	if x.sameTenure(at.Partition, before, again) {

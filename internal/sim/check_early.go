@@ -27,14 +27,13 @@ func (x *index) checkNeverEarly() {
 	}
 }
 
-// checkDelay holds one retry to the delay after the failure that it repeats. After an upset a record can have failed
-// twice at one attempt: then the earlier failure counts.
+// checkDelay holds one retry to the delay after the failure that it repeats.
 func (x *index) checkDelay(calls []*Call, c *Call) {
 	if c.Attempt < 2 || x.t.Policy.Loose {
 		return
 	}
 	chain, ok := x.chain(calls, c.Attempt-1, c.Start)
-	if !ok {
+	if !ok || ambiguous(calls, c.Attempt-1) {
 		return // honest-attempts tells
 	}
 	delay, reason := x.t.Policy.Owed(chain)
@@ -110,7 +109,7 @@ type stay struct {
 func lastOfEachStay(calls []*Call, attempt int, before Moment) map[stay]*Call {
 	last := make(map[stay]*Call)
 	for _, f := range calls {
-		if f.Attempt != attempt || f.Result != Failed || !f.End.Before(before) {
+		if f.Attempt != attempt || f.Result != Failed && f.Result != Buried || !f.End.Before(before) {
 			continue
 		}
 		at := stay{f.Member, f.From}
@@ -120,6 +119,20 @@ func lastOfEachStay(calls []*Call, attempt int, before Moment) map[stay]*Call {
 	}
 	return last
 }
+
+// ambiguous reports whether one of the attempts 1 to n failed more than once, as it can after an upset: then nobody can
+// tell from outside which of the failures a copy goes back to.
+func ambiguous(calls []*Call, n int) bool {
+	for attempt := 1; attempt <= n; attempt++ {
+		if len(lastOfEachStay(calls, attempt, endOfTime)) > 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// endOfTime is after every moment of a run.
+var endOfTime = Moment{Tick: 1 << 62}
 
 // chain returns the failures of attempts 1 to n of a record, as they stood before a moment. ok is false when one of
 // them is missing.

@@ -59,8 +59,8 @@ func (x *index) settledBy(at Place, c *Commit) string {
 		switch call.Result {
 		case Succeeded, Dropped:
 			return ""
-		case Failed:
-			if x.t.Drops && x.owedReason(call) != "" {
+		case Failed, Buried:
+			if x.droppedAs(call) {
 				return ""
 			}
 		}
@@ -86,6 +86,11 @@ func (x *index) settledBy(at Place, c *Commit) string {
 		return "had never been handled"
 	}
 	return "was not settled: no call had succeeded and no copy of it was durable"
+}
+
+// droppedAs reports whether a call ended in a way that makes a dead letter, where those are dropped.
+func (x *index) droppedAs(c *Call) bool {
+	return x.t.Drops && (c.Result == Buried || c.Result == Failed && x.owedReason(c) != "")
 }
 
 // sentFrom reports whether a copy can have come from a call that was made with the record at a place.
@@ -128,7 +133,7 @@ func (x *index) outcome(p *Produced) (how string, ok bool) {
 			switch {
 			case c.Result == Succeeded:
 				return "handled", true
-			case c.Result == Dropped, c.Result == Failed && x.t.Drops && x.owedReason(c) != "":
+			case c.Result == Dropped, x.droppedAs(c):
 				return "dropped", true
 			}
 		}

@@ -68,13 +68,13 @@ func (x *index) over(c *Call, at Moment) bool {
 	return false
 }
 
-// excused reports whether two calls on different members may overlap: when the first member was off the straight path,
-// or was told to give up and its handler did not.
+// excused reports whether two calls on different members may overlap: when one of them was off the straight path and may
+// not have known whose the partition was, or the first was told to give up and its handler did not.
 func (x *index) excused(r, c *Call) bool {
 	if r.Member == c.Member {
 		return false
 	}
-	return x.upset(r.Member, r.Start, c.Start) || !r.Cancelled.IsZero() && r.Cancelled.Before(c.Start)
+	return x.upset(r.Member, r.Start, c.Start) || x.upset(c.Member, r.Start, c.Start) || !r.Cancelled.IsZero() && r.Cancelled.Before(c.Start)
 }
 
 func (x *index) checkOffsetOrder(tr train, calls []*Call) {

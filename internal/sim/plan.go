@@ -36,8 +36,8 @@ func (p *Plan) String() string {
 	var b strings.Builder
 	c := p.Setup.Config
 	fmt.Fprintf(&b, "seed %d: %d brokers, sources %v, %d members, %d records and %d events in %v\n", p.Seed, p.Setup.Brokers, p.Setup.Sources, p.Members, len(p.Records), len(p.Events), p.Lasts)
-	fmt.Fprintf(&b, "  ordering %d, concurrency %d, window %d, retry %+v, breaker %+v, batch %v, timeout %v, drain %v, session %v, latency %v\n",
-		c.Ordering, c.Concurrency, c.Window.Records, c.Retry, c.Breaker, p.Setup.Batch, c.HandlerTimeout, c.Drain, c.SessionTimeout, p.Setup.Latency)
+	fmt.Fprintf(&b, "  ordering %d, concurrency %d, window %d, retry %+v, breaker %+v, dead letters %+v, batch %v, timeout %v, drain %v, session %v, latency %v\n",
+		c.Ordering, c.Concurrency, c.Window.Records, c.Retry, c.Breaker, c.DeadLetters, p.Setup.Batch, c.HandlerTimeout, c.Drain, c.SessionTimeout, p.Setup.Latency)
 	for _, e := range p.Events {
 		fmt.Fprintf(&b, "  %v %s\n", e.After.Round(time.Millisecond), e.What)
 	}
