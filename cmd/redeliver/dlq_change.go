@@ -65,7 +65,7 @@ func (p *program) changeQueues(ctx context.Context, flags *filterFlags, change *
 func (p *program) changeQueue(q queue, filter dlq.Filter, change *changeFlags, report *changeReport) (dlq.Summary, error) {
 	c := report.chore
 	if change.dryRun || !change.yes {
-		would, err := c.do(q, filter, true, report.tellers(q, change.dryRun))
+		would, err := c.do(q, filter, true, report.looking(q, change.dryRun))
 		report.endProgress()
 		would.DryRun = change.dryRun
 		if err != nil || change.dryRun || would.Done == 0 && would.Limited == 0 {
@@ -77,7 +77,7 @@ func (p *program) changeQueue(q queue, filter dlq.Filter, change *changeFlags, r
 			}
 		}
 	}
-	s, err := c.do(q, filter, false, report.tellers(q, false))
+	s, err := c.do(q, filter, false, report.doing(q))
 	report.endProgress()
 	return s, errors.Join(err, report.add(q, s, err))
 }
@@ -124,20 +124,29 @@ type leftOut struct {
 	ID    string `json:"id"`
 }
 
-// tellers tell progress on standard error and, on a dry run, the entries that would be changed on standard output.
-func (r *changeReport) tellers(q queue, list bool) tellers {
-	r.bar = r.program.newProgress(r.chore.doing+" "+q.Topic(), 0)
-	t := tellers{
-		progress: func(at dlq.Progress) {
-			r.bar.grow(at.Total)
-			r.bar.set(at.Scanned, fmt.Sprintf("%d %s", at.Done, r.chore.done))
-		},
-		entry: func(dlq.Entry, string) {},
-	}
+// doing tells progress on standard error.
+func (r *changeReport) doing(q queue) tellers {
+	return r.tellers(r.chore.doing+" "+q.Topic(), r.chore.done)
+}
+
+// looking tells progress of a dry run, and the entries that would be changed where they are asked for.
+func (r *changeReport) looking(q queue, list bool) tellers {
+	t := r.tellers("look through "+q.Topic(), "to be "+r.chore.done)
 	if list && r.format == asTable {
 		t.entry = r.would
 	}
 	return t
+}
+
+func (r *changeReport) tellers(label, done string) tellers {
+	r.bar = r.program.newProgress(label, 0)
+	return tellers{
+		progress: func(at dlq.Progress) {
+			r.bar.grow(at.Total)
+			r.bar.set(at.Scanned, fmt.Sprintf("%d %s", at.Done, done))
+		},
+		entry: func(dlq.Entry, string) {},
+	}
 }
 
 // would tells an entry that a dry run would change.

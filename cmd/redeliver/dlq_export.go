@@ -26,7 +26,7 @@ them. timestamp is that of the dead letter in Unix ms.`,
 		if format == asTable {
 			return usagef("-o table: records are not exported as a table; see `redeliver dlq list`")
 		}
-		filter, err := flags.filter(time.Now())
+		filter, err := flags.look(time.Now())
 		if err != nil {
 			return err
 		}

@@ -114,6 +114,13 @@ func (f *filterFlags) filter(now time.Time) (dlq.Filter, error) {
 	return filter, nil
 }
 
+// look is filter for commands that only look: an entry that is named by its id is shown whatever became of it.
+func (f *filterFlags) look(now time.Time) (dlq.Filter, error) {
+	filter, err := f.filter(now)
+	filter.All = filter.All || len(f.ids) > 0 && len(f.status) == 0
+	return filter, err
+}
+
 // narrow says whether the flags select by more than the pipeline.
 func (f *filterFlags) narrow() bool {
 	for _, flag := range []string{"class", "reason", "since", "until", "key", "error", "topic", "id", "status"} {

@@ -28,7 +28,7 @@ func newDLQListCommand(p *program) *cobra.Command {
 	format := addOutput(cmd)
 	flags := p.addFilterFlags(cmd, listLimit)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		filter, err := flags.filter(time.Now())
+		filter, err := flags.look(time.Now())
 		if err != nil {
 			return err
 		}

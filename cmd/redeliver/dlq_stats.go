@@ -28,7 +28,7 @@ func newDLQStatsCommand(p *program) *cobra.Command {
 	flags := p.addFilterFlags(cmd, 0)
 	_ = cmd.Flags().MarkHidden("limit")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		filter, err := flags.filter(time.Now())
+		filter, err := flags.look(time.Now())
 		if err != nil {
 			return err
 		}

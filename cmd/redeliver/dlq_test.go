@@ -287,6 +287,7 @@ func TestDLQDiscard(t *testing.T) {
 	m.run("dlq", "discard", "0-77", "--yes").want(t, exitFailed, "there is no dead letter 0-77")
 	m.run("dlq", "discard", "zzzz-0-1", "--yes").want(t, exitFailed, "there is no dead letter zzzz-0-1")
 	m.run("dlq", "show", "0-1").want(t, exitDone, "discarded", "because a test")
+	m.run("dlq", "list", "--id", "0-1").want(t, exitDone, "orders/0/1", "discarded") // named: whatever became of it
 	m.run("dlq", "list", "--status", "discarded").want(t, exitDone, "orders/0/1", "orders/0/2")
 	if list := m.run("dlq", "list", "-o", "jsonl"); strings.Count(list.out, "\n") != 4 {
 		t.Errorf("left:\n%s", list.out)
