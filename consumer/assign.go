@@ -165,7 +165,7 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 	unknown := make(map[string]map[int32]kgo.Offset)
 	for topic, ps := range offsets {
 		for part, off := range ps {
-			if c, ok := committed.Lookup(topic, part); ok && c.At >= 0 {
+			if c, ok := committed.Lookup(topic, part); ok && c.At >= 0 && !p.topics.earlier(topic, c.Metadata) {
 				ps[part] = off.WithEpoch(-1)
 				p.place(topic, part, c.At, c.At)
 				continue
@@ -348,6 +348,20 @@ func (p *Pipeline) lost(_ context.Context, _ *kgo.Client, parts map[string][]int
 	}
 }
 
+// abandon closes the lanes of topics that were deleted and made again. Nothing is committed: their watermarks are those of
+// the topics that are gone.
+func (p *Pipeline) abandon(topics []string) {
+	var lanes []*lane
+	for _, l := range p.intake.all() {
+		if slices.Contains(topics, l.topic) {
+			lanes = append(lanes, l)
+		}
+	}
+	<-p.committer.turn
+	p.closeLanes(lanes)
+	p.committer.turn <- struct{}{}
+}
+
 func (p *Pipeline) lanesOf(parts map[string][]int32) (lanes []*lane) {
 	for topic, ps := range parts {
 		for _, part := range ps {
@@ -367,10 +381,13 @@ func (p *Pipeline) drain(ctx context.Context, lanes []*lane) {
 	var out []*entry
 	for i, l := range lanes {
 		l.stopping.Store(true)
-		idle[i] = make(chan struct{})
 		st := l.strand
 		st.mu.Lock()
-		out = append(out, st.drain(l, idle[i])...)
+		if l.idle == nil {
+			l.idle = make(chan struct{})
+		}
+		idle[i] = l.idle
+		out = append(out, st.drain(l)...)
 		st.mu.Unlock()
 	}
 	for _, e := range out {
@@ -392,9 +409,9 @@ func (p *Pipeline) drain(ctx context.Context, lanes []*lane) {
 	}
 }
 
-// drain takes up nothing new on the lane and signals idle when it is quiet. It returns the entries to be moved out:
+// drain takes up nothing new on the lane, which signals when it is quiet. It returns the entries to be moved out:
 // those that wait for their time below a record that was begun. They count as routing.
-func (st *strand) drain(l *lane, idle chan struct{}) (out []*entry) {
+func (st *strand) drain(l *lane) (out []*entry) {
 	if c := st.chunk; c != nil && c.lane == l {
 		st.cut(c)
 	}
@@ -417,7 +434,6 @@ func (st *strand) drain(l *lane, idle chan struct{}) (out []*entry) {
 			out = append(out, e)
 		}
 	}
-	l.idle = idle
 	l.signalQuiet()
 	return out
 }

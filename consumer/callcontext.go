@@ -21,12 +21,18 @@ type callContext struct {
 	cancel context.CancelFunc
 }
 
-// begin readies the context for a call.
-func (c *callContext) begin(parent context.Context, deadline int64) {
-	if c.parent != parent {
-		c.parent = parent
-	}
+func newCallContext(parent context.Context, deadline int64) *callContext {
+	c := &callContext{parent: parent}
 	c.deadline.Store(deadline)
+	return c
+}
+
+// begin readies the context for another call of the same lane, and reports whether it may be used for it: not when
+// somebody has asked for its channel meanwhile, as a goroutine that a handler left behind may. The deadline is written
+// before that is looked at, and real does it the other way round.
+func (c *callContext) begin(deadline int64) bool {
+	c.deadline.Store(deadline)
+	return !c.touched.Load()
 }
 
 // end says that the call is over and reports whether the context must not be used for another one.
@@ -35,9 +41,10 @@ func (c *callContext) end() (used bool) {
 		return false
 	}
 	c.mu.Lock()
-	cancel := c.cancel
-	c.mu.Unlock()
-	cancel()
+	defer c.mu.Unlock()
+	if c.cancel != nil {
+		c.cancel()
+	}
 	return true
 }
 
@@ -45,7 +52,7 @@ func (c *callContext) end() (used bool) {
 func (c *callContext) real() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	defer c.touched.Store(true)
+	c.touched.Store(true) // before the deadline is read, see begin
 	if c.inner == nil {
 		c.inner, c.cancel = context.WithDeadline(c.parent, time.Unix(0, c.deadline.Load()))
 	}
@@ -79,4 +86,9 @@ func (c *callContext) Err() error {
 
 // Value implements context.Context. The standard library asks for a key of its own when a child is made; that goes to
 // the real context, so that children are cancelled with it and cost no goroutine.
-func (c *callContext) Value(key any) any { return c.real().Value(key) }
+func (c *callContext) Value(key any) any {
+	if c.parent.Value(key) == nil {
+		return nil // which is what loggers and tracers ask for on every call
+	}
+	return c.real().Value(key)
+}

@@ -90,11 +90,17 @@ func (l *lane) oldestDue() (t time.Time) {
 	if len(l.waiting) > 0 {
 		t = l.waiting[0].due
 	}
-	l.ready.each(func(e *entry) {
-		if t.IsZero() || e.due.Before(t) {
+	earlier := func(e *entry) {
+		if e.lane == l && (t.IsZero() || e.due.Before(t)) {
 			t = e.due
 		}
-	})
+	}
+	l.ready.each(earlier)
+	for _, holder := range l.strand.keys {
+		for e := holder; e != nil; e = e.behind {
+			earlier(e)
+		}
+	}
 	return t
 }
 

@@ -335,7 +335,7 @@ const forProbes = 1<<PauseBreaker | 1<<PauseOutage
 func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool) {
 	l.strand.mu.Lock()
 	windowed, waiting := l.windowed, len(l.waiting)
-	probes = windowed-l.strand.freeFailed(l) < maxProbed
+	probes = windowed-l.strand.freeFailed(l) < untried
 	far := waiting > 0 && time.Until(l.waiting[0].wakeAt()) > farDue
 	l.strand.mu.Unlock()
 
@@ -380,6 +380,9 @@ func (in *intake) fetchFailed(topic string, partition int32, err error) {
 	switch {
 	case errors.As(err, &loss), errors.Is(err, kerr.OffsetOutOfRange):
 		in.p.dataLost(topic, partition, err)
+	case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.UnknownTopicOrPartition):
+		in.p.topics.missing(topic)
+		in.p.faults.note("fetch", topic, partition, err)
 	default:
 		in.p.faults.note("fetch", topic, partition, err)
 	}

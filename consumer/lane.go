@@ -43,9 +43,10 @@ type lane struct {
 	running int   // calls in flight
 	routing int   // copies that are not acknowledged
 
-	committed int64 // the last acknowledged commit
-	trimmed   int64 // below this the engine has deleted what was committed
-	idle      chan struct{}
+	committed int64         // the last acknowledged commit
+	trimmed   int64         // below this the engine has deleted what was committed
+	idle      chan struct{} // closed when a draining lane is quiet
+	told      bool          // it is
 
 	// What follows is not guarded by the strand's mutex.
 	held           atomic.Int64  // windowed, for who must not take the lock
@@ -193,9 +194,9 @@ func (l *lane) quiet() bool {
 
 // signalQuiet wakes whoever waits for the lane to become quiet.
 func (l *lane) signalQuiet() {
-	if l.draining && l.idle != nil && l.quiet() {
+	if l.draining && !l.told && l.idle != nil && l.quiet() {
 		close(l.idle)
-		l.idle = nil
+		l.told = true
 	}
 }
 

@@ -13,11 +13,12 @@ import (
 // there when the group first started. Later versions carry the map of what is done above the watermark behind it.
 //
 //	redeliver/1 source clicks:6 orders:12    the sources and their partitions at the group's first start
-//	redeliver/1 retry 10s orders             a retry topic of source orders with that delay
+//	redeliver/1 retry 10s orders ID          a retry topic of source orders with that delay; the topic's id, if known
 type note struct {
 	retry  bool
 	delay  string           // of a retry topic
 	source string           // of a retry topic
+	id     string           // of a retry topic, as Kafka's tools print it: a topic that is made again has another
 	first  map[string]int32 // partitions of the sources, at the group's first start
 }
 
@@ -31,7 +32,7 @@ const (
 // partitions without a commit then start at their beginning.
 func (n note) String() string {
 	if n.retry {
-		return fmt.Sprintf("%s retry %s %s", noteVersion, n.delay, n.source)
+		return strings.TrimRight(fmt.Sprintf("%s retry %s %s %s", noteVersion, n.delay, n.source, n.id), " ")
 	}
 	if len(n.first) == 0 {
 		return ""
@@ -67,7 +68,11 @@ func parseNote(text string) (n note, ok bool) {
 		if len(f) < 4 {
 			return n, false
 		}
-		return note{retry: true, delay: f[2], source: f[3]}, true
+		n = note{retry: true, delay: f[2], source: f[3]}
+		if len(f) > 4 {
+			n.id = f[4]
+		}
+		return n, true
 	}
 	return n, false
 }

@@ -9,6 +9,7 @@ import (
 func TestNoteTravelsInTheCommit(t *testing.T) {
 	for _, n := range []note{
 		{retry: true, delay: "10s", source: "orders"},
+		{retry: true, delay: "10s", source: "orders", id: "oSe2NlKcSlS7mVMdqTbY2w"},
 		{first: map[string]int32{"orders": 12}},
 		{first: map[string]int32{"orders": 12, "clicks": 1}},
 	} {

@@ -46,13 +46,14 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 	case verbHoldHere:
 		p.log.Error("record is exhausted and held, since dead letters are disabled: skip it, or turn them on",
 			"pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.reason, "error", err)
-		p.held.policy(e)
-		st.park(e)
+		if st.park(e) {
+			p.held.policy(e)
+		}
 		return false
 	case verbDead:
 		if !d.admitted && !p.gate.admit() {
-			st.again(e, p.cfg.Ordering == ByPartition)
-			return true
+			st.yield(e) // it would leave the order anyway
+			return false
 		}
 		e.state.Reason = d.reason
 		p.send(st, &route{entry: e, outcome: Dead, record: p.letter(e)})
@@ -103,12 +104,9 @@ func (p *Pipeline) hop(e *entry) {
 	st := e.lane.strand
 	tier := p.schedule.Hop(e.due.Sub(now), e.lane.tier)
 	if tier == retrytopics.Lane {
-		st.mu.Lock()
-		e.hopDue = time.Time{}
-		e.lane.routing--
-		e.lane.waiting.add(e)
-		st.arm(e.due, now)
-		st.mu.Unlock()
+		if !st.stay(e, now) {
+			p.moveOut(e)
+		}
 		return
 	}
 	delay := p.schedule.Tiers()[tier]
@@ -239,7 +237,7 @@ func (p *Pipeline) routeFailed(r *route, err error) {
 		slim.History, slim.Error = nil, slim.Error[:min(len(slim.Error), 64)]
 		r.record.Headers = slim.AppendHeaders(nil, r.entry.record.Headers, p.cfg.HeaderLimit)
 	}
-	if errors.Is(err, kerr.UnknownTopicOrPartition) {
+	if errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID) {
 		p.topics.missing(r.record.Topic)
 	}
 	if r.tries&(r.tries-1) == 0 { // the first, second, fourth, ...: a standing fault does not fill the log

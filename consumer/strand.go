@@ -49,6 +49,7 @@ type chunk struct {
 	began   time.Time
 	watch   *time.Timer
 	seen    int64 // the cursor when it was last looked at
+	failed  int   // one after the last record that failed: it has its entry, and its fate is decided elsewhere
 }
 
 // unit is what a worker is given to do: a chunk, one entry, or the entries of a batch call.
@@ -308,7 +309,7 @@ func (st *strand) cut(c *chunk) {
 	c.batch.taken = claimed
 	c.to = claimed
 	st.chunk = nil
-	if claimed == c.from {
+	if claimed == c.from || claimed == c.failed {
 		return
 	}
 	c.lane.begun = max(c.lane.begun, c.batch.records[claimed-1].Offset)
@@ -399,14 +400,14 @@ func (st *strand) free(e *entry) {
 	next.lane.ready.pushFront(next)
 }
 
-// takeEntry hands out the next entry of the kind whose key is free. A probe takes a fresh record first, so that one
-// that fails whatever the dependency's state does not become the eternal probe.
+// takeEntry hands out the next entry of the kind whose key is free. A probe takes a record that was not tried yet first,
+// so that one that fails whatever the dependency's state does not become the eternal probe.
 func (st *strand) takeEntry(k kind, probe bool) *entry {
 	for _, l := range st.lanes {
 		if l.kind() != k || l.closed {
 			continue
 		}
-		if probe && st.p.cfg.Ordering != ByPartition && st.freeFailed(l) < maxProbed {
+		if probe && st.p.cfg.Ordering != ByPartition {
 			if e := st.nextFresh(l); e != nil {
 				return e
 			}
@@ -427,8 +428,8 @@ func (st *strand) takeEntry(k kind, probe bool) *entry {
 	return nil
 }
 
-// maxProbed bounds how many records of a lane fail as probes before the same ones are tried again.
-const maxProbed = 8
+// untried is how many records that have not failed yet a lane keeps at hand for probes.
+const untried = 8
 
 // freeFailed counts the lane's ready entries that have failed without using an attempt.
 func (st *strand) freeFailed(l *lane) (n int) {
@@ -542,7 +543,9 @@ func (st *strand) batchReady(l *lane, size int, now time.Time) bool {
 func (st *strand) failedInChunk(c *chunk, i int) *entry {
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	c.failed = i + 1
 	if e := c.running; e != nil && e.index == i {
+		c.running = nil
 		return e
 	}
 	e := st.entryOf(c.lane, c.batch, i)
@@ -609,9 +612,16 @@ func (st *strand) settle(e *entry) {
 	st.free(e)
 }
 
-// again puts an entry back that is to be called again as soon as it may, and keeps its key for it: nothing of its key
-// overtakes it. A record that comes first also comes before records of other keys.
-func (st *strand) again(e *entry, first bool) {
+// first puts an entry back that is to be called again before anything else of its lane. It keeps its key.
+func (st *strand) first(e *entry) { st.back(e, (*queue).pushFront, st.claim) }
+
+// again puts an entry back at the end of the line. It keeps its key: nothing of its key overtakes it.
+func (st *strand) again(e *entry) { st.back(e, (*queue).push, st.claim) }
+
+// yield puts an entry back at the end of the line and lets others of its key go first.
+func (st *strand) yield(e *entry) { st.back(e, (*queue).push, st.free) }
+
+func (st *strand) back(e *entry, put func(*queue, *entry), key func(*entry)) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	e.status = entryReady
@@ -619,12 +629,8 @@ func (st *strand) again(e *entry, first bool) {
 		st.free(e)
 		return
 	}
-	st.claim(e)
-	if first {
-		e.lane.ready.pushFront(e)
-		return
-	}
-	e.lane.ready.push(e)
+	key(e)
+	put(&e.lane.ready, e)
 }
 
 // drop settles an entry whose call decided that no copy of it is needed.
@@ -634,12 +640,14 @@ func (st *strand) drop(e *entry) {
 	st.mu.Unlock()
 }
 
-// park keeps an entry unsettled that nothing more is done with, until an operator skips it. Its key goes on.
-func (st *strand) park(e *entry) {
+// park keeps an entry unsettled that nothing more is done with, until an operator skips it. Its key goes on. It returns
+// false when the lane is closed.
+func (st *strand) park(e *entry) bool {
 	st.mu.Lock()
+	defer st.mu.Unlock()
 	e.status = entryHeld
 	st.free(e)
-	st.mu.Unlock()
+	return !e.lane.closed
 }
 
 // claim makes an entry that has run the holder of its key, if it is not already.
@@ -671,6 +679,20 @@ func (st *strand) waitHere(e *entry, due time.Time, keepKey bool) bool {
 	}
 	e.lane.waiting.add(e)
 	st.arm(due, time.Now())
+	return true
+}
+
+// stay lets an entry that was about to hop wait for its due time where it is. It returns false when the lane is draining.
+func (st *strand) stay(e *entry, now time.Time) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if e.lane.draining {
+		return false
+	}
+	e.hopDue = time.Time{}
+	e.lane.routing--
+	e.lane.waiting.add(e)
+	st.arm(e.due, now)
 	return true
 }
 

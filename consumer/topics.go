@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -285,9 +286,31 @@ func (t *topics) note(topic string) note {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	if n, ok := t.retries[topic]; ok {
+		n.id = t.idOf(topic)
 		return n
 	}
 	return note{first: t.first}
+}
+
+// idOf returns a topic's id as Kafka's tools print it, "" when it is not known. The lock is held.
+func (t *topics) idOf(topic string) string {
+	id, ok := t.ids[topic]
+	if !ok || id == (kadm.TopicID{}) {
+		return ""
+	}
+	return base64.RawURLEncoding.EncodeToString(id[:])
+}
+
+// earlier reports whether a commit belongs to a topic of the same name that was deleted since.
+func (t *topics) earlier(topic, metadata string) bool {
+	n, ok := parseNote(metadata)
+	if !ok || n.id == "" {
+		return false
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	id := t.idOf(topic)
+	return id != "" && id != n.id
 }
 
 // family returns the source that a topic belongs to, itself for a source.
@@ -349,6 +372,7 @@ func (t *topics) subscribe() {
 	t.mu.Unlock()
 	if len(remade) > 0 {
 		t.p.log.Warn("topics were deleted and made again", "pipeline", t.p.cfg.Name, "topics", remade)
+		t.p.abandon(remade)
 		t.p.client.PurgeTopicsFromClient(remade...)
 	}
 	t.p.client.AddConsumeTopics(t.subscriptions()...)

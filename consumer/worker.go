@@ -177,7 +177,7 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 	took := now.Sub(began)
 	state := breaker.Closed
 	switch {
-	case p.interrupted(entries[0].lane, errs[0]):
+	case p.interrupted(entries[0].lane):
 		p.breaker.Cancel(permit.breaker)
 	case against > 0 && float64(against) >= p.breaker.Config().FailureRate*float64(len(errs)):
 		state = p.breaker.Record(permit.breaker, breaker.Failure, took)
@@ -228,11 +228,15 @@ func (p *Pipeline) callBatch(w *worker, l *lane, h *batchHandler, b *Batch, dead
 	h.call(ctx, b)
 }
 
+// begin returns the context of the next call: the one of the call before, unless somebody waits on that, or it is
+// another lane's.
 func (w *worker) begin(parent context.Context, deadline int64) *callContext {
-	if w.ctx == nil {
-		w.ctx = new(callContext)
+	if w.ctx == nil || w.ctx.parent != parent || !w.ctx.begin(deadline) {
+		if w.ctx != nil {
+			w.ctx.end() // whoever kept it is told
+		}
+		w.ctx = newCallContext(parent, deadline)
 	}
-	w.ctx.begin(parent, deadline)
 	return w.ctx
 }
 
@@ -259,7 +263,7 @@ func (p *Pipeline) finish(st *strand, e *entry, err error, began, now time.Time,
 	state, took := breaker.Closed, now.Sub(began)
 	p.meter.handler.observe(took)
 	switch {
-	case p.interrupted(e.lane, err):
+	case p.interrupted(e.lane):
 		p.breaker.Cancel(permit.breaker)
 	case p.speaksAgainst(err):
 		state = p.breaker.Record(permit.breaker, breaker.Failure, took)
@@ -269,10 +273,9 @@ func (p *Pipeline) finish(st *strand, e *entry, err error, began, now time.Time,
 	return p.judged(st, e, err, began, now, state)
 }
 
-// interrupted reports whether a call ended because the lane did: that is no outcome at all.
-func (p *Pipeline) interrupted(l *lane, err error) bool {
-	return l.ctx.Err() != nil && errors.Is(err, context.Canceled)
-}
+// interrupted reports whether a call ended after its lane did: whatever it says is no outcome, for the record is the
+// next owner's.
+func (p *Pipeline) interrupted(l *lane) bool { return l.ctx.Err() != nil }
 
 // speaksAgainst reports whether a failure counts against the dependency.
 func (p *Pipeline) speaksAgainst(err error) bool {
@@ -289,8 +292,8 @@ func (p *Pipeline) speaksAgainst(err error) bool {
 
 // judged decides and carries out what becomes of an entry whose call failed, given the breaker's state after it.
 func (p *Pipeline) judged(st *strand, e *entry, err error, began, now time.Time, after breaker.State) (stays bool) {
-	if p.interrupted(e.lane, err) {
-		st.again(e, true)
+	if p.interrupted(e.lane) {
+		st.first(e)
 		return true
 	}
 	failure := p.classifier.Classify(err)
@@ -305,10 +308,20 @@ func (p *Pipeline) judged(st *strand, e *entry, err error, began, now time.Time,
 		if s != nil {
 			asked = s.delay
 		}
-		if asked > 0 {
-			return p.waitHere(st, e, now.Add(asked), true)
+		// Its first call was made in order. When it fails again and again, others of its key must get their turn, or
+		// nobody could tell it from an outage; and what came back from a tier has left the order already.
+		inOrder := e.lane.tier == 0 && e.free < freeInOrder
+		switch {
+		case asked > 0:
+			return p.waitHere(st, e, now.Add(asked), inOrder)
+		case !inOrder:
+			st.yield(e)
+			return false
+		case p.cfg.Ordering == ByPartition:
+			st.first(e)
+		default:
+			st.again(e)
 		}
-		st.again(e, p.cfg.Ordering == ByPartition)
 		return true
 	}
 	if noFailure(err) {
@@ -323,6 +336,9 @@ func (p *Pipeline) judged(st *strand, e *entry, err error, began, now time.Time,
 	return p.carryOut(st, e, d, err)
 }
 
+// freeInOrder is how often a record fails without using an attempt before it gives up its place and may be charged.
+const freeInOrder = 3
+
 // isFree decides whether a failure while the breaker is not closed uses an attempt. The first three of a record do not;
 // after them it does once another record's call to the dependency has succeeded meanwhile, so that a poison record is
 // not the eternal probe, and a lone record is not exhausted by an outage.
@@ -330,7 +346,7 @@ func (p *Pipeline) isFree(e *entry) bool {
 	if e.free == 0 {
 		e.freeMark = p.breaker.Succeeded()
 	}
-	if e.free >= 3 && p.breaker.Succeeded() > e.freeMark {
+	if e.free >= freeInOrder && p.breaker.Succeeded() > e.freeMark {
 		return false
 	}
 	e.free++
