@@ -33,6 +33,7 @@ type program struct {
 // commands are the constructors of all commands, one file each.
 var commands = []func(*program) *cobra.Command{
 	newRunCommand,
+	newDemoCommand,
 	newStatusCommand,
 	newBreakerCommand,
 	newPauseCommand,
