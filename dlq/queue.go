@@ -123,7 +123,6 @@ type survey struct {
 	scan   *scan
 
 	duplicates int64
-	foreign    int64 // entries of another group, not selected
 }
 
 // survey fixes the range to go through and takes the ledger that was read, or reads it.

@@ -1,0 +1,139 @@
+package dlq_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// Promises intact, stable-id: what stands in the retry topic is the record as it was, due at once, with its counts
+// afresh and its history kept, in the partition of its origin.
+func TestReplayToTheOwnTier(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	state := death(2, 7)
+	state.Counts = retrytopics.Counts{{Name: "rate_limited", N: 3}}
+	state.FirstFailed, state.Held, state.Replays = time.UnixMilli(1_700_000_000_000), time.Minute, 1
+	dying := letter(state)
+	dying.Key, dying.Value = nil, nil
+	dying.Headers = append([]kgo.RecordHeader{{Key: "x", Value: nil}, {Key: "x", Value: []byte{0xff}}}, dying.Headers...)
+	b.produce(dying)
+	before := time.Now()
+	b.replay(b.open(), dlq.Replay{})
+
+	r := b.records(tier1)[0]
+	got, err := retrytopics.Decode(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "partition", r.Partition, 2)
+	sameBytes(t, "key", r.Key, nil)
+	sameBytes(t, "value", r.Value, nil)
+	user := retrytopics.UserHeaders(r.Headers)
+	equal(t, "user headers", len(user), 3)
+	sameBytes(t, "first header", user[0].Value, nil)
+	sameBytes(t, "second header", user[1].Value, []byte{0xff})
+	equal(t, "id", got.ID, state.ID)
+	equal(t, "origin timestamp", got.Timestamp.UnixMilli(), state.Timestamp.UnixMilli())
+	equal(t, "group", got.Group, group)
+	equal(t, "attempt", got.Attempt, 0)
+	equal(t, "counts", len(got.Counts), 0)
+	equal(t, "held", got.Held, time.Duration(0))
+	equal(t, "first failed", got.FirstFailed.IsZero(), true)
+	equal(t, "history", got.History, state.History)
+	equal(t, "replays", got.Replays, 2)
+	equal(t, "reason", got.Reason, retrytopics.Reason(""))
+	if got.Due.After(time.Now()) || got.Due.Before(before.Add(-time.Second)) {
+		t.Errorf("due %v: want at once", got.Due)
+	}
+	if r.Timestamp.Before(before.Truncate(time.Millisecond)) {
+		t.Errorf("timestamp %v: want that of the copy", r.Timestamp)
+	}
+}
+
+func TestDestinations(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		to    dlq.Destination
+		topic string
+	}{
+		{dlq.Source, origin},
+		{dlq.ToTopic("elsewhere"), "elsewhere"},
+	} {
+		t.Run(string(c.to), func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			if err := b.cluster.CreateTopic("elsewhere", 2, nil); err != nil {
+				t.Fatal(err)
+			}
+			s := death(2, 7)
+			record := letter(s)
+			record.Headers = append([]kgo.RecordHeader{{Key: retrytopics.HeaderJobTenant, Value: []byte("acme")}}, record.Headers...)
+			b.produce(record)
+			b.replay(b.open(), dlq.Replay{To: c.to})
+			records := b.records(c.topic)
+			equal(t, "records", len(records), 1)
+			r := records[0]
+			if c.to == dlq.Source {
+				equal(t, "partition", r.Partition, 2)
+			}
+			equal(t, "value", string(r.Value), "payload of "+s.ID)
+			var names []string
+			for _, h := range r.Headers {
+				names = append(names, h.Key)
+			}
+			equal(t, "headers", names, []string{retrytopics.HeaderJobTenant, "trace", retrytopics.HeaderID, retrytopics.HeaderReplays})
+			fresh := retrytopics.Fresh(r, "")
+			equal(t, "id that a consumer gets", fresh.ID, s.ID)
+			equal(t, "replays that a consumer gets", fresh.Replays, 1)
+			equal(t, "in the own tier", len(b.records(tier1)), 0)
+			equal(t, "left open", len(b.entries(b.open(), dlq.Filter{})), 0)
+			marked := b.entries(b.open(), dlq.Filter{All: true})[0].Mark
+			equal(t, "where to, in the ledger", marked.To, c.topic)
+		})
+	}
+}
+
+func TestParseDestination(t *testing.T) {
+	t.Parallel()
+	for text, ok := range map[string]bool{
+		"retry": true, "source": true, "topic:orders": true, "topic:": false, "topic:a b": false, "orders": false, "topic": false,
+	} {
+		if _, err := dlq.ParseDestination(text); (err == nil) != ok {
+			t.Errorf("ParseDestination(%q) = %v, want ok: %v", text, err, ok)
+		}
+	}
+}
+
+func TestFirstTierSaysWhereTo(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(3)
+	q := b.open(dlq.FirstTier(func(topic string) string { return "shop." + topic + ".retry-10s" }))
+	b.replay(q, dlq.Replay{})
+	equal(t, "in the tier", b.ids("shop.orders.retry-10s"), originIDs(3))
+}
+
+func TestSetHeaders(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	record := letter(death(0, 1))
+	record.Headers = append([]kgo.RecordHeader{{Key: "fix", Value: []byte("old")}, {Key: "a"}, {Key: "fix", Value: []byte("older")}}, record.Headers...)
+	b.produce(record)
+	b.replay(b.open(), dlq.Replay{SetHeaders: []kgo.RecordHeader{{Key: "fix", Value: []byte("new")}, {Key: "why", Value: []byte("ticket 7")}}})
+	var got []string
+	for _, h := range retrytopics.UserHeaders(b.records(tier1)[0].Headers) {
+		got = append(got, h.Key+"="+string(h.Value))
+	}
+	equal(t, "headers", got, []string{"fix=new", "a=", "trace=orders/0/1", "why=ticket 7"})
+
+	_, err := b.open().Replay(b.ctx(), dlq.Replay{SetHeaders: []kgo.RecordHeader{{Key: retrytopics.HeaderAttempt}}})
+	if err == nil || !strings.Contains(err.Error(), "Redeliver's own") {
+		t.Errorf("setting one of our headers: %v, want it refused", err)
+	}
+}
