@@ -146,7 +146,7 @@ func (c *crash) verify() {
 		t.Errorf("%d ids were handled that were not produced, such as %v", len(byID), slices.Collect(maps.Keys(byID))[0])
 	}
 	if repeated > c.window {
-		t.Errorf("bounded: %d calls were repeated after the crash, more than the window of %d", repeated, c.window)
+		t.Errorf("bounded: %d calls were repeated, more than the window of %d", repeated, c.window)
 	}
 	dead := make(map[string]bool)
 	letters := c.letters()
@@ -156,7 +156,7 @@ func (c *crash) verify() {
 	if got, want := slices.Sorted(maps.Keys(dead)), c.ids(failsEver); !slices.Equal(got, want) {
 		t.Errorf("no-loss: %d records are dead, want the %d that fail for ever", len(got), len(want))
 	}
-	t.Logf("%d records, %d calls repeated after SIGKILL (window %d), %d dead letters of which %d twice",
+	t.Logf("%d records, %d calls repeated (window %d), %d dead letters of which %d twice",
 		len(c.fates), repeated, c.window, len(dead), len(letters)-len(dead))
 }
 

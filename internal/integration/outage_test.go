@@ -17,32 +17,48 @@ import (
 	"github.com/redeliver/redeliver/internal/kafkatest"
 )
 
-// Somebody deletes a retry topic under a running pipeline. A record that is to go there is held, which is told; the
-// topic is made again with its settings, the copy is written, and comes back when it is due.
-func TestRetryTopicIsDeleted(t *testing.T) {
+// Somebody deletes a topic of the group under a running pipeline. A record that is to go there is held, which is told;
+// the topic is made again with its settings, the copy is written, and comes back when it is due.
+func TestTopicOfTheGroupIsDeleted(t *testing.T) {
 	t.Parallel()
+	for name, topic := range map[string]func(*bundle) string{
+		"first tier":   func(b *bundle) string { return b.tier("200ms") },
+		"last tier":    func(b *bundle) string { return b.tier("1s") },
+		"dead letters": (*bundle).dlq,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			topicIsDeleted(t, topic)
+		})
+	}
+}
+
+func topicIsDeleted(t *testing.T, which func(*bundle) string) {
 	const partitions = 2
 	b := setup(t, partitions)
+	topic := which(b)
 	refused := make(refusals, 1000)
-	m := b.start(failsUntil(3, errBroken), func(c *consumer.Config) { c.Hooks = []consumer.Hook{refused} })
-	before := record("a", "before")
+	m := b.start(fails(errBroken), func(c *consumer.Config) { c.Hooks = []consumer.Hook{refused} })
+	before, after := record("a", "before"), record("a", "after")
 	b.produce(before)
-	b.calls.awaitDone(t, 1)
+	b.calls.awaitCount(t, 3)
 	b.settled()
 
-	if _, err := kafkatest.Admin(t).DeleteTopics(t.Context(), b.tier("200ms")); err != nil {
+	if _, err := kafkatest.Admin(t).DeleteTopics(t.Context(), topic); err != nil {
 		t.Fatal(err)
 	}
-	awaitGone(t, b.tier("200ms"))
-	after := record("b", "after")
+	awaitGone(t, topic)
 	b.produce(after)
-	all := b.calls.awaitDone(t, 2)
+	all := b.calls.awaitCount(t, 6)
 	b.settled()
-	onceEach(t, all, []*kgo.Record{before, after})
+	letters := b.letters()
+	if got := string(letters[len(letters)-1].Value); got != "after" {
+		t.Errorf("the last dead letter is %q, want after", got)
+	}
 	neverEarly(t, all)
-	attemptsOnce(t, all)
-	awaitTopics(t, partitions, b.tier("200ms"))
-	if got := settings(t, b.tier("200ms"))["retention.ms"]; got != "-1" {
+	attemptsOnce(t, b.calls.soFar())
+	awaitTopics(t, partitions, topic)
+	if got := settings(t, topic)["retention.ms"]; got != "-1" {
 		t.Errorf("the topic that was made again has retention.ms=%s, want -1", got)
 	}
 	if len(refused) == 0 {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/consumer"
@@ -110,4 +111,33 @@ func (s *starting) expect() {
 	s.t.Helper()
 	s.calls.awaitDone(s.t, len(s.want))
 	onceEach(s.t, s.calls.soFar(), s.want)
+}
+
+// A group that another program has read for goes on where that stopped, wherever the configuration says to begin.
+func TestGroupIsTakenOverFromAnotherProgram(t *testing.T) {
+	t.Parallel()
+	const partitions = 3
+	b := setup(t, partitions)
+	s := &starting{bundle: b, start: consumer.Latest()}
+	var given []*kgo.Record
+	for range 10 {
+		for p := range int32(partitions) {
+			r := record("key", "value")
+			r.Partition = p
+			given = append(given, r)
+		}
+	}
+	b.produceTo(given...)
+	offsets := make(kadm.Offsets)
+	for p := range int32(partitions) {
+		offsets.AddOffset(b.source, p, 4, -1)
+	}
+	if err := kafkatest.Admin(t).CommitAllOffsets(t.Context(), b.group, offsets); err != nil {
+		t.Fatal(err)
+	}
+	s.want = given[4*partitions:]
+	s.member("one")
+	s.expect()
+	b.settled()
+	onceEach(t, b.calls.soFar(), s.want)
 }
