@@ -42,7 +42,7 @@ func TestBrokersThatRefuse(t *testing.T) {
 					return passed > c.skip
 				}
 				b.cluster.Fault(fault)
-				s, err := b.open(dlq.SmallBatches(6), dlq.Patience(time.Second)).Replay(b.ctx(), dlq.Replay{})
+				s, err := b.open(dlq.SmallBatches(6), dlq.Patience(300*time.Millisecond)).Replay(b.ctx(), dlq.Replay{})
 				if !errors.Is(err, c.want) {
 					t.Errorf("got %v, want %v", err, c.want)
 				}
@@ -126,7 +126,7 @@ func TestEpochThatChangesInATransaction(t *testing.T) {
 				}
 				return refused(produce), nil, true
 			})
-			s, err := b.open(dlq.SmallBatches(6), dlq.Patience(time.Second)).Replay(b.ctx(), dlq.Replay{})
+			s, err := b.open(dlq.SmallBatches(6), dlq.Patience(300*time.Millisecond)).Replay(b.ctx(), dlq.Replay{})
 			if err == nil {
 				t.Errorf("the replay says that all is well: %+v", s)
 			} else if !strings.Contains(err.Error(), "run it again") {
