@@ -74,7 +74,7 @@ func serveBroker() {
 		os.Exit(1)
 	}
 	fmt.Println(strings.Join(c.ListenAddrs(), ","))
-	io.Copy(io.Discard, os.Stdin)
+	_, _ = io.Copy(io.Discard, os.Stdin) // whatever ends it, it ends
 	c.Close()
 }
 
@@ -101,7 +101,10 @@ func startBroker() (brokers []string, stop func(), err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("the broker did not start: %w", err)
 	}
-	return strings.Split(strings.TrimSpace(line), ","), func() { in.Close(); cmd.Wait() }, nil
+	return strings.Split(strings.TrimSpace(line), ","), func() {
+		_ = in.Close() // tells it to end
+		_ = cmd.Wait() // its figures are not ours
+	}, nil
 }
 
 // sample is one round of one contender.
@@ -131,7 +134,7 @@ func run(o options) error {
 		if err != nil {
 			return err
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }() // a profile that is cut short shows when it is read
 		defer pprof.StopCPUProfile()
 		if err := pprof.StartCPUProfile(f); err != nil {
 			return err
@@ -234,7 +237,7 @@ func measure(o options, f func(w *watch) error) (sample, error) {
 
 func cpuTime() time.Duration {
 	var u syscall.Rusage
-	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // cannot fail for oneself
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 

@@ -31,6 +31,7 @@ type Breaker struct {
 	timer       *time.Timer
 	closed      bool
 	events      events
+	waiting     []*waiter // replaced, never changed: read unlocked
 }
 
 // New returns a breaker that measures: closed, or disabled if the configuration
@@ -97,6 +98,7 @@ func (b *Breaker) acquireProbe() (Permit, bool) {
 			b.probes.take(serial)
 			return Permit{generation, serial}, true
 		}
+		b.probes.refused = true
 	}
 	return Permit{}, false
 }
@@ -116,8 +118,15 @@ func (b *Breaker) Record(p Permit, o Outcome, took time.Duration) State {
 	b.mu.Lock()
 	b.record(p, o, took)
 	state := b.State()
+	freed, waiting := b.probes.freed, b.waiting
+	b.probes.freed = false
 	b.mu.Unlock()
 	b.tell()
+	if freed {
+		for _, w := range waiting {
+			w.tell()
+		}
+	}
 	return state
 }
 

@@ -28,6 +28,23 @@ func (b *Breaker) Subscribe(f func(Event)) (cancel func()) {
 	}
 }
 
+// WhenFree calls f whenever a half-open breaker gets a permit back, unused, after somebody was refused one: whoever
+// waits may ask again. The state has not changed then, so that [Breaker.Subscribe] tells nothing. The function it
+// returns ends that. f is called outside of locks and should be quick.
+func (b *Breaker) WhenFree(f func()) (cancel func()) {
+	w := &waiter{tell: f}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.waiting = append(slices.Clone(b.waiting), w)
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.waiting = slices.DeleteFunc(slices.Clone(b.waiting), func(other *waiter) bool { return other == w })
+	}
+}
+
+type waiter struct{ tell func() }
+
 // events are the changes of state that nobody was told of yet, and who is to be
 // told. All of it is guarded by the breaker's lock.
 type events struct {

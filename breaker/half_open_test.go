@@ -194,3 +194,38 @@ func TestProbeFailsAgainAndAgain(t *testing.T) {
 		}
 	})
 }
+
+// Whoever was refused a probe hears when one is given back unused; otherwise nobody is bothered.
+func TestFreeProbeIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, err := breaker.New(breaker.Config{HalfOpenCalls: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		told := 0
+		cancel := b.WhenFree(func() { told++ })
+		b.Force(breaker.HalfOpen)
+		p, _ := b.Acquire()
+		b.Cancel(p)
+		if told != 0 {
+			t.Errorf("nobody was refused, and %d calls", told)
+		}
+		p, _ = b.Acquire()
+		if _, ok := b.Acquire(); ok {
+			t.Fatal("a second probe of one was admitted")
+		}
+		b.Cancel(p)
+		b.Cancel(p)
+		if told != 1 {
+			t.Errorf("got %d calls, want 1", told)
+		}
+		cancel()
+		p, _ = b.Acquire()
+		b.Acquire()
+		b.Cancel(p)
+		if told != 1 {
+			t.Errorf("called after cancel")
+		}
+	})
+}

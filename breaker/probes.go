@@ -8,7 +8,9 @@ type probes struct {
 	allowed   int
 	out       []uint64 // serial numbers of the permits that are out
 	succeeded int
-	slow      int // of those that succeeded
+	slow      int  // of those that succeeded
+	refused   bool // somebody wanted a permit while none was free
+	freed     bool // and then one was given back
 }
 
 func newProbes(allowed int) probes {
@@ -36,4 +38,5 @@ func (p *probes) end(serial uint64) bool {
 func (p *probes) reset() {
 	p.out = p.out[:0]
 	p.succeeded, p.slow = 0, 0
+	p.refused, p.freed = false, false
 }

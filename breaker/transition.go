@@ -95,6 +95,9 @@ func (b *Breaker) recordProbe(p Permit, o Outcome, isSlow bool) {
 	}
 	allowed := b.probes.allowed
 	switch o {
+	case Ignored:
+		b.probes.freed = b.probes.refused
+		b.probes.refused = false
 	case Failure:
 		b.become(Open, "a probe failed")
 	case Success:

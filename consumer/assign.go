@@ -286,6 +286,7 @@ func (p *Pipeline) enter(l *lane, b *batch, i int, r *kgo.Record, now time.Time)
 	b.state[i] = recordEntry
 	if state.Group != "" && state.Group != p.cfg.Group {
 		p.log.Warn("copy of another group left alone: is a topic shared?", "pipeline", p.cfg.Name, "topic", l.topic, "offset", r.Offset, "group", state.Group)
+		p.topics.share(l.topic)
 		p.meter.settled(l, Skipped)
 		e.status = entrySettled
 		l.settle(b, i)
@@ -341,7 +342,9 @@ func (p *Pipeline) lost(_ context.Context, _ *kgo.Client, parts map[string][]int
 	if len(lanes) == 0 {
 		return
 	}
+	<-p.committer.turn
 	p.closeLanes(lanes)
+	p.committer.turn <- struct{}{}
 	p.log.Warn("partitions lost", "pipeline", p.cfg.Name, "partitions", printable(parts))
 	for _, h := range p.hooks.revoked {
 		h.OnRevoked(p.cfg.Name, parts, true)
@@ -463,13 +466,17 @@ func (p *Pipeline) closeLanes(lanes []*lane) {
 		l.cancel()
 		p.intake.closed(l)
 		p.held.forgetLane(l)
-		if empty {
-			p.strands.mu.Lock()
-			if key := (strandKey{st.source, st.partition}); p.strands.all[key] == st {
-				delete(p.strands.all, key)
-			}
-			p.strands.mu.Unlock()
+		p.outlets.forget(l)
+		if !empty {
+			st.wake() // keys that the lane held are free
+			continue
 		}
+		st.rest()
+		p.strands.mu.Lock()
+		if key := (strandKey{st.source, st.partition}); p.strands.all[key] == st {
+			delete(p.strands.all, key)
+		}
+		p.strands.mu.Unlock()
 	}
 }
 

@@ -55,6 +55,33 @@ func (c *Config) complete() error {
 	if len(c.Topics) == 0 && len(c.TopicPatterns) == 0 {
 		wrong("Topics", "name at least one source topic or pattern")
 	}
+	for _, class := range c.CountsAgainst {
+		if class == classify.None || class > classify.Authentication {
+			wrong("CountsAgainst", "%d is none of the seven classes", class)
+		}
+	}
+	for _, re := range c.TopicPatterns {
+		if re == nil {
+			wrong("TopicPatterns", "one is nil")
+		}
+	}
+	for _, t := range c.Topics {
+		if c.Mux != nil && c.Mux.routes[t] == nil {
+			wrong("Mux", "no handler for topic %q", t)
+		}
+	}
+	if c.Ordering > Unordered {
+		wrong("Ordering", "%d is none: ByKey, ByPartition or Unordered", c.Ordering)
+	}
+	if c.OnDataLoss > SkipDataLoss {
+		wrong("OnDataLoss", "%d is none: HoldOnDataLoss or SkipDataLoss", c.OnDataLoss)
+	}
+	if c.GroupProtocol > Classic {
+		wrong("GroupProtocol", "%d is none: Classic", c.GroupProtocol)
+	}
+	if c.HandlerTimeout < 0 || c.SessionTimeout < 0 {
+		wrong("HandlerTimeout", "%v, and SessionTimeout %v, must be above 0", c.HandlerTimeout, c.SessionTimeout)
+	}
 	for i, t := range c.Topics {
 		if t == "" || slices.Contains(c.Topics[:i], t) {
 			wrong("Topics", "%q is empty or there twice", t)

@@ -24,7 +24,7 @@ type entry struct {
 	behind  *entry // the next of its key
 
 	attempts int       // made so far, those on the spot included
-	inPlace  int       // of these, tries on the spot since it was read
+	inPlace  int       // of these, tries on the spot since it was read or last put off
 	due      time.Time // no attempt before
 	hopDue   time.Time // when its tier lets it go; zero: it waits here until due
 	counted  time.Time // up to when time held is in state.Held

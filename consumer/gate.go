@@ -16,7 +16,8 @@ type gate struct {
 	wake    func()                               // probes may start
 
 	held    atomic.Uint32 // the reasons, a bit each
-	refused atomic.Bool   // somebody wanted a permit while all were out
+	buried  atomic.Bool   // dead is not 0
+	refused atomic.Bool   // somebody wanted the probe of an outage while it was out
 
 	mu       sync.Mutex
 	since    time.Time  // when the holding began
@@ -25,6 +26,8 @@ type gate struct {
 	burst    int        // dead letters that may be written without a success; negative: no bound
 	dead     int        // written without a success
 	outProbe bool       // the probe of an outage is under way
+	outNext  time.Time  // no probe of an outage before
+	outTimer bool       // somebody will be woken then
 }
 
 type interval struct{ from, to time.Time }
@@ -67,17 +70,11 @@ func (g *gate) enter() (p callPermit, probe, ok bool) {
 		return p, false, false
 	}
 	if p.breaker, ok = g.breaker.Acquire(); !ok {
-		g.refused.Store(true)
-		return p, false, false
+		return p, false, false // the breaker tells when there is one again
 	}
 	if h&bit(PauseOutage) != 0 {
-		g.mu.Lock()
-		busy := g.outProbe
-		g.outProbe = true
-		g.mu.Unlock()
-		if busy {
+		if !g.takeOutageProbe() {
 			g.breaker.Cancel(p.breaker)
-			g.refused.Store(true)
 			return p, false, false
 		}
 		p.outage = true
@@ -85,44 +82,75 @@ func (g *gate) enter() (p callPermit, probe, ok bool) {
 	return p, h != 0, true
 }
 
+// outagePace is the least time from the end of an outage's probe to the next.
+const outagePace = time.Second
+
+// takeOutageProbe asks for the one probe that an outage lets through at a time, not more often than outagePace.
+func (g *gate) takeOutageProbe() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.outProbe {
+		g.refused.Store(true)
+		return false
+	}
+	if wait := time.Until(g.outNext); wait > 0 {
+		if !g.outTimer {
+			g.outTimer = true
+			time.AfterFunc(wait, func() {
+				g.mu.Lock()
+				g.outTimer = false
+				g.mu.Unlock()
+				g.wake()
+			})
+		}
+		return false
+	}
+	g.outProbe = true
+	return true
+}
+
 // leave gives a permit back that no call was made with. Whoever was refused meanwhile may have it.
 func (g *gate) leave(p callPermit) {
 	g.breaker.Cancel(p.breaker)
-	g.probed(p)
+	g.probed(p, false)
 	if g.refused.Swap(false) && g.open() {
 		g.wake()
 	}
 }
 
-// probed ends the probe of an outage, so that another record may be the next.
-func (g *gate) probed(p callPermit) {
+// probed ends the probe of an outage, so that another record may be the next; made says that the call was made.
+func (g *gate) probed(p callPermit, made bool) {
 	if !p.outage {
 		return
 	}
 	g.mu.Lock()
 	g.outProbe = false
+	if made {
+		g.outNext = time.Now().Add(outagePace)
+	}
 	g.mu.Unlock()
 }
 
-// onBreaker follows the breaker's state: whatever is not closed holds the pipeline.
-func (g *gate) onBreaker(e breaker.Event) {
-	switch e.To {
-	case breaker.Closed, breaker.Disabled:
-		g.set(PauseBreaker, false)
-	case breaker.HalfOpen:
-		g.set(PauseBreaker, true)
+// onBreaker follows the breaker's state: whatever is not closed holds the pipeline. An event says that something has
+// changed; what it is now is asked under the lock, so that who writes last has read last.
+func (g *gate) onBreaker(breaker.Event) {
+	g.change(PauseBreaker, func() bool {
+		s := g.breaker.State()
+		return s != breaker.Closed && s != breaker.Disabled
+	})
+	if g.breaker.State() == breaker.HalfOpen {
 		g.wake()
-	default:
-		g.set(PauseBreaker, true)
 	}
 }
 
 // set adds a reason to hold or takes it away.
-func (g *gate) set(reason PauseReason, on bool) {
+func (g *gate) set(reason PauseReason, on bool) { g.change(reason, func() bool { return on }) }
+
+func (g *gate) change(reason PauseReason, on func() bool) {
 	g.mu.Lock()
 	before := g.held.Load()
 	after := before &^ bit(reason)
-	if on {
+	if on() {
 		after = before | bit(reason)
 	}
 	g.held.Store(after)
@@ -135,7 +163,7 @@ func (g *gate) set(reason PauseReason, on bool) {
 	}
 	g.mu.Unlock()
 	if before != after {
-		g.changed(reason, on)
+		g.changed(reason, after&bit(reason) != 0)
 		g.wake()
 	}
 }
@@ -173,9 +201,12 @@ func overlap(h interval, from, to time.Time) time.Duration {
 
 // success ends an outage: the dependency has done something right.
 func (g *gate) success() {
-	g.mu.Lock()
-	g.dead = 0
-	g.mu.Unlock()
+	if g.buried.Load() {
+		g.mu.Lock()
+		g.dead = 0
+		g.buried.Store(false)
+		g.mu.Unlock()
+	}
 	if g.held.Load()&bit(PauseOutage) != 0 {
 		g.set(PauseOutage, false)
 	}
@@ -187,6 +218,7 @@ func (g *gate) admit() bool {
 	g.mu.Lock()
 	if g.burst < 0 || g.dead < g.burst {
 		g.dead++
+		g.buried.Store(true)
 		g.mu.Unlock()
 		return true
 	}

@@ -21,6 +21,7 @@ func (p *Pipeline) Stats() Stats {
 	s.Windowed, s.WindowBytes = int(p.intake.records.Load()), p.intake.bytes.Load()
 	s.Breaker = p.breaker.Snapshot()
 	s.Held, s.HeldByPolicy = p.held.list()
+	s.Held = append(s.Held, p.outlets.stalled(now)...)
 	p.partitions(&s, now)
 	p.judgeHealth(&s, now)
 	return s

@@ -45,7 +45,9 @@ func (p *Pipeline) readOn(l *lane, cause error) {
 	l.strand.mu.Lock()
 	from := l.next
 	if o.Offset < l.next && len(l.batches) == 0 {
-		l.next = o.Offset // the topic was made again: its offsets begin anew
+		// The log ends before our position: it was cut off by an unclean election, or made again. Reading it from its
+		// beginning repeats; not reading what is there would lose.
+		l.next = o.Offset
 	}
 	closed := l.closed
 	l.strand.mu.Unlock()

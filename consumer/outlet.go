@@ -1,6 +1,11 @@
 package consumer
 
-import "sync"
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
 
 // An outlet is one partition of a retry or dead-letter topic, as far as copies are under way to it. It bounds their
 // bytes: the client would put whatever is under way into one batch, which brokers refuse as a whole when it is larger
@@ -9,6 +14,8 @@ type outlet struct {
 	limit int64 // bytes under way at once; a larger copy goes alone
 	bytes int64
 	line  []*route
+	moved time.Time // when the last copy was acknowledged or refused, or the first of those under way was sent
+	first *route    // that one
 }
 
 // outletBytes is what outlets begin with: below the limit of a topic that says nothing about it, 1 MiB.
@@ -39,6 +46,9 @@ func (o *outlets) enter(r *route) bool {
 		out.line = append(out.line, r)
 		return false
 	}
+	if out.bytes == 0 {
+		out.moved, out.first = time.Now(), r
+	}
 	out.bytes += r.size
 	return true
 }
@@ -49,6 +59,10 @@ func (o *outlets) leave(r *route) (next []*route) {
 	defer o.mu.Unlock()
 	out := o.of(r)
 	out.bytes -= r.size
+	out.moved = time.Now()
+	if out.limit < outletBytes {
+		out.limit += out.limit/64 + 1 // one batch that was too large does not slow down its partition for ever
+	}
 	for len(out.line) > 0 && out.fits(out.line[0]) {
 		out.bytes += out.line[0].size
 		next = append(next, out.line[0])
@@ -69,6 +83,32 @@ func (o *outlets) tighten(r *route) bool {
 	}
 	out.limit = max(out.limit/2, r.size)
 	return true
+}
+
+// routeStall is how long nothing has come back from a destination for its copies to count as held: the client tries
+// again by itself without an end and without a word.
+const routeStall = 10 * time.Second
+
+// stalled lists the partitions that do not answer, as records that are held.
+func (o *outlets) stalled(now time.Time) (held []HeldRecord) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for key, out := range o.all {
+		if out.bytes > 0 && now.Sub(out.moved) > routeStall {
+			held = append(held, HeldRecord{ID: out.first.entry.state.ID, To: key.topic, Since: out.moved,
+				Err: fmt.Sprintf("partition %d does not acknowledge copies", key.partition)})
+		}
+	}
+	return held
+}
+
+// forget takes the copies of a closed lane out of the lines: their records are the next owner's.
+func (o *outlets) forget(l *lane) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, out := range o.all {
+		out.line = slices.DeleteFunc(out.line, func(r *route) bool { return r.entry.lane == l })
+	}
 }
 
 func (o *outlets) of(r *route) *outlet {

@@ -132,6 +132,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 
 	unsubscribe := p.breaker.Subscribe(p.onBreaker)
 	defer unsubscribe()
+	defer p.breaker.WhenFree(p.wakeAll)()
 	p.onBreaker(breaker.Event{Dependency: p.cfg.Breaker.Dependency, From: breaker.Closed, To: p.breaker.State(), At: time.Now()})
 
 	if !p.prepare(ctx) {

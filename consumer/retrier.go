@@ -81,7 +81,8 @@ func (e *GaveUpError) Unwrap() error { return e.Err }
 // work here too; [Drop] ends the call with nil.
 func (r *Retrier) Do(ctx context.Context, f func(ctx context.Context) error) error {
 	state := retrytopics.State{ID: r.name, Topic: r.name}
-	for inPlace := 0; ; inPlace++ {
+	inPlace, free, mark := 0, 0, uint64(0)
+	for {
 		permit, err := r.permit(ctx)
 		if err != nil {
 			return err
@@ -95,7 +96,7 @@ func (r *Retrier) Do(ctx context.Context, f func(ctx context.Context) error) err
 		}
 		if ctx.Err() != nil {
 			r.breaker.Cancel(permit)
-			return err
+			return errors.Join(ctx.Err(), err)
 		}
 		failure := r.classifier.Classify(err)
 		outcome := breaker.Ignored
@@ -104,7 +105,14 @@ func (r *Retrier) Do(ctx context.Context, f func(ctx context.Context) error) err
 		}
 		after := r.breaker.Record(permit, outcome, now.Sub(began))
 		if outcome == breaker.Failure && after != breaker.Closed && after != breaker.Disabled {
-			continue // the dependency is away: this failure uses no attempt
+			// The dependency is away, and this failure uses no attempt; unless it is this call that always fails.
+			if free == 0 {
+				mark = r.breaker.Succeeded()
+			}
+			if free < freeInOrder || r.breaker.Succeeded() == mark {
+				free++
+				continue
+			}
 		}
 		if !noFailure(err) {
 			state.Attempt++
@@ -118,6 +126,10 @@ func (r *Retrier) Do(ctx context.Context, f func(ctx context.Context) error) err
 		switch d.verb {
 		case verbDrop:
 			return nil
+		case verbInPlace:
+			inPlace++
+		case verbRetry:
+			inPlace = 0
 		case verbDead, verbHoldHere:
 			return &GaveUpError{Name: r.name, Attempts: state.Attempt, Reason: d.reason, History: state.History, Err: err}
 		}
@@ -141,27 +153,24 @@ func (r *Retrier) call(ctx context.Context, f func(ctx context.Context) error) (
 
 // permit waits until the breaker lets a call through.
 func (r *Retrier) permit(ctx context.Context) (breaker.Permit, error) {
+	if permit, ok := r.breaker.Acquire(); ok {
+		return permit, nil
+	}
 	changed := make(chan struct{}, 1)
-	var unsubscribe func()
+	tell := func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
+	defer r.breaker.Subscribe(func(breaker.Event) { tell() })()
+	defer r.breaker.WhenFree(tell)()
 	for {
 		if permit, ok := r.breaker.Acquire(); ok {
-			if unsubscribe != nil {
-				unsubscribe()
-			}
 			return permit, nil
-		}
-		if unsubscribe == nil {
-			unsubscribe = r.breaker.Subscribe(func(breaker.Event) {
-				select {
-				case changed <- struct{}{}:
-				default:
-				}
-			})
-			continue // it may have changed before we listened
 		}
 		select {
 		case <-ctx.Done():
-			unsubscribe()
 			return breaker.Permit{}, errors.Join(ctx.Err(), fmt.Errorf("%s: the breaker of %s is %s", r.name, r.breaker.Snapshot().Dependency, r.breaker.State()))
 		case <-changed:
 		}

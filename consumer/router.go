@@ -19,10 +19,17 @@ type route struct {
 	record  *kgo.Record
 	snooze  bool
 	size    int64 // bytes on the way
+	began   time.Time
 	tries   int
 	since   time.Time
 	err     error
 	slim    bool // the history was left out, for the copy was too large
+}
+
+func newRoute(e *entry, o Outcome, copied *kgo.Record) *route {
+	r := &route{entry: e, outcome: o, record: copied, size: recordSize(copied) + copyOverhead, began: time.Now()}
+	e.route = r
+	return r
 }
 
 // Back-off between the tries to write a copy that failed.
@@ -56,7 +63,7 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 			return false
 		}
 		e.state.Reason = d.reason
-		p.send(st, &route{entry: e, outcome: Dead, record: p.letter(e)})
+		p.send(st, newRoute(e, Dead, p.letter(e)))
 		return false
 	}
 	if d.tier == retrytopics.Lane {
@@ -67,7 +74,9 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 	if d.verb == verbSnooze {
 		out = Hopped
 	}
-	p.send(st, &route{entry: e, outcome: out, snooze: d.verb == verbSnooze, record: p.copyTo(e, p.schedule.Tiers()[d.tier])})
+	r := newRoute(e, out, p.copyTo(e, p.schedule.Tiers()[d.tier]))
+	r.snooze = d.verb == verbSnooze
+	p.send(st, r)
 	return false
 }
 
@@ -85,16 +94,16 @@ func (p *Pipeline) waitHere(st *strand, e *entry, due time.Time, keepKey bool) (
 // from a retry topic to the same one, from a source to its first tier. It uses no attempt, and its due time goes along.
 func (p *Pipeline) moveOut(e *entry) {
 	p.ensureState(e)
+	p.countHeld(e, time.Now())
 	e.state.Due = e.due
-	r := &route{entry: e, outcome: Hopped}
 	if e.lane.tier == 0 {
 		e.state.HopDue = e.due
-		r.outcome, r.record = Retried, p.copyTo(e, p.schedule.Tiers()[0])
-	} else {
-		r.record = p.copyTo(e, e.lane.tier)
-		r.record.Topic = e.lane.topic
+		p.produce(newRoute(e, Retried, p.copyTo(e, p.schedule.Tiers()[0])))
+		return
 	}
-	p.produce(r)
+	again := p.copyTo(e, e.lane.tier)
+	again.Topic = e.lane.topic
+	p.produce(newRoute(e, Hopped, again))
 }
 
 // hop sends an entry that its tier lets go to the next one, or lets it wait the rest out where it is. The entry is
@@ -110,9 +119,9 @@ func (p *Pipeline) hop(e *entry) {
 		return
 	}
 	delay := p.schedule.Tiers()[tier]
+	p.countHeld(e, now)
 	e.state.Due, e.state.HopDue = e.due, now.Add(delay)
-	r := &route{entry: e, outcome: Hopped, record: p.copyTo(e, delay)}
-	p.produce(r)
+	p.produce(newRoute(e, Hopped, p.copyTo(e, delay)))
 }
 
 // copyTo makes the copy of an entry's record for the retry topic of a tier. It keeps its partition number.
@@ -147,8 +156,6 @@ func (p *Pipeline) send(st *strand, r *route) {
 // a copy in doubt is never written twice by us; what comes back as an error was not written, or is in the client's
 // hands no more.
 func (p *Pipeline) produce(r *route) {
-	r.entry.route = r
-	r.size = recordSize(r.record) + copyOverhead
 	if p.outlets.enter(r) {
 		p.write(r)
 	}
@@ -236,6 +243,7 @@ func (p *Pipeline) routeFailed(r *route, err error) {
 		slim := *r.entry.state
 		slim.History, slim.Error = nil, slim.Error[:min(len(slim.Error), 64)]
 		r.record.Headers = slim.AppendHeaders(nil, r.entry.record.Headers, p.cfg.HeaderLimit)
+		r.size = recordSize(r.record) + copyOverhead
 	}
 	if errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID) {
 		p.topics.missing(r.record.Topic)

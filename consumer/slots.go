@@ -20,6 +20,7 @@ type slots struct {
 	share    [kinds]int
 	reserve  [kinds]int
 	used     [kinds]int
+	last     kind // that got a slot
 	turns    [kinds][]*strand
 	queued   [kinds]map[*strand]struct{}
 	start    func(*strand, kind) // on a goroutine of its own
@@ -48,6 +49,7 @@ func (s *slots) want(st *strand, k kind) {
 	}
 	if s.free(k) && len(s.turns[k]) == 0 {
 		s.used[k]++
+		s.last = k
 		s.mu.Unlock()
 		go s.start(st, k)
 		return
@@ -71,6 +73,7 @@ func (s *slots) done(k kind) (*strand, kind, bool) {
 		s.turns[next] = s.turns[next][1:]
 		delete(s.queued[next], st)
 		s.used[next]++
+		s.last = next
 		return st, next, true
 	}
 	return nil, 0, false
@@ -85,6 +88,9 @@ func (s *slots) contended() bool {
 
 // order returns the kinds, first the one that is further below its share.
 func (s *slots) order() [kinds]kind {
+	if s.capacity == 1 { // one slot cannot be shared but by turns
+		return [kinds]kind{retry - s.last, s.last}
+	}
 	if s.used[retry]*s.share[fresh] < s.used[fresh]*s.share[retry] {
 		return [kinds]kind{retry, fresh}
 	}
@@ -95,8 +101,8 @@ func (s *slots) order() [kinds]kind {
 // use and need not be kept for it.
 func (s *slots) free(k kind) bool {
 	other := retry - k
-	if s.used[fresh]+s.used[retry] >= s.capacity {
-		return false
+	if total := s.used[fresh] + s.used[retry]; total >= s.capacity || s.capacity == 1 {
+		return total == 0
 	}
 	if s.used[k] < s.share[k] {
 		return true

@@ -149,10 +149,28 @@ func (st *strand) arm(at, now time.Time) {
 	}
 	st.timerAt = at
 	if st.timer == nil {
-		st.timer = time.AfterFunc(at.Sub(now), st.wake)
+		st.timer = time.AfterFunc(at.Sub(now), st.ring)
 		return
 	}
 	st.timer.Reset(at.Sub(now))
+}
+
+// ring is the timer's call. The timer goes by another clock than due times do: when that was set back meanwhile, it has
+// to be set again.
+func (st *strand) ring() {
+	st.mu.Lock()
+	st.timerAt = time.Time{}
+	st.mu.Unlock()
+	st.wake()
+}
+
+// rest stops the timer of a strand that has no lanes any more.
+func (st *strand) rest() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.timer != nil {
+		st.timer.Stop()
+	}
 }
 
 // startable says which kinds of work the strand could start now. Where one thing runs at a time, fresh records and
@@ -162,7 +180,7 @@ func (st *strand) startable() (want [kinds]bool) {
 		return want
 	}
 	for _, l := range st.lanes {
-		if !l.closed && (l.ready.len() > 0 || (l.tier == 0 && !l.draining && l.fresh() != nil)) {
+		if !l.closed && (l.ready.len() > 0 || st.mayTakeFresh(l)) {
 			want[l.kind()] = true
 		}
 	}
@@ -173,6 +191,14 @@ func (st *strand) startable() (want [kinds]bool) {
 		want[retry-st.turn] = false
 	}
 	return want
+}
+
+// mayTakeFresh reports whether there are fresh records that may be started: for a batch handler, enough of them.
+func (st *strand) mayTakeFresh(l *lane) bool {
+	if l.tier != 0 || l.draining || l.fresh() == nil {
+		return false
+	}
+	return st.batching == nil || !st.p.gate.free() || st.batchReady(l, st.batching.size.Records, time.Now())
 }
 
 // turnLength is how many retries a strand runs before fresh records have their turn.
@@ -476,8 +502,8 @@ func (st *strand) takeBatch(k kind, probe bool) []*entry {
 		}
 		var batch []*entry
 		take := func(e *entry) {
-			holder, busy := st.keys[e.keyHash]
-			if e.keyed && busy && !e.owns && sameBatch(batch, holder) {
+			holder := st.keys[e.keyHash]
+			if e.keyed && holder != nil && !e.owns && holder.behind == nil && sameBatch(batch, holder) {
 				batch = append(batch, st.begin(e)) // in offset order within one call
 				return
 			}
@@ -710,16 +736,6 @@ func (st *strand) watch(e *entry) *time.Timer {
 		st.mu.Unlock()
 		st.wake()
 	})
-}
-
-// lane returns the strand's open lane of a topic, or nil.
-func (st *strand) lane(topic string) *lane {
-	for _, l := range st.lanes {
-		if l.topic == topic && !l.closed {
-			return l
-		}
-	}
-	return nil
 }
 
 // calmed counts quick calls while the strand is spread and ends the spread after enough of them.

@@ -32,7 +32,8 @@ type topics struct {
 	keep       map[string]time.Duration // finite retention of topics that the group reads
 	all        map[string]int32         // partitions of every topic of ours, as last seen
 	ids        map[string]kadm.TopicID
-	remade     []string // topics that were deleted and made again since they were last looked at
+	shared     map[string]bool // topics with copies of other groups
+	remade     []string        // topics that were deleted and made again since they were last looked at
 
 	again chan struct{} // something is missing
 }
@@ -53,7 +54,7 @@ const (
 
 func newTopics(p *Pipeline) *topics {
 	return &topics{p: p, partitions: map[string]int32{}, first: map[string]int32{}, retries: map[string]note{},
-		names: map[tierOf]string{}, letters: map[string]string{}, ids: map[string]kadm.TopicID{}, all: map[string]int32{}, again: make(chan struct{}, 1)}
+		names: map[tierOf]string{}, letters: map[string]string{}, ids: map[string]kadm.TopicID{}, shared: map[string]bool{}, all: map[string]int32{}, again: make(chan struct{}, 1)}
 }
 
 // run keeps the topics in order until ctx ends.
@@ -77,7 +78,9 @@ func (t *topics) run(ctx context.Context) {
 			wait = topicsSoon
 		} else {
 			t.subscribe()
-			t.recheck()
+			if t.recheck() {
+				wait = topicsSoon
+			}
 			t.trim(ctx)
 			t.measure(ctx, true)
 		}
@@ -405,15 +408,43 @@ func (t *topics) check(parts map[string][]int32) {
 	}
 }
 
-// recheck lets lanes go on whose topics are there now.
-func (t *topics) recheck() {
+// recheck lets lanes go on whose topics are there now, and known to the client that writes to them.
+// It reports whether one waits for the client to learn of its topics.
+func (t *topics) recheck() (soon bool) {
 	for _, l := range t.p.intake.all() {
-		if missing := !t.complete(l.topic, l.partition); missing != l.missing.Load() {
+		missing := !t.complete(l.topic, l.partition)
+		if !missing && l.missing.Load() && !t.writable(l) {
+			t.p.client.ForceMetadataRefresh()
+			soon = true
+			continue
+		}
+		if missing != l.missing.Load() {
 			l.missing.Store(missing)
 			t.p.intake.review(l)
 			l.strand.wake()
 		}
 	}
+	return soon
+}
+
+// writable reports whether the client knows the partitions that the lane's copies go to. What it has not written to yet
+// it will ask for when it does.
+func (t *topics) writable(l *lane) bool {
+	for _, d := range t.p.schedule.Tiers() {
+		if t.outdated(t.retry(l.source, d), l.partition) {
+			return false
+		}
+	}
+	return t.p.cfg.DeadLetters.Disabled || !t.outdated(t.letter(l.source), l.partition)
+}
+
+func (t *topics) outdated(topic string, part int32) bool {
+	known, _, err := t.p.client.PartitionLeader(topic, 0)
+	if err != nil || known < 0 {
+		return false
+	}
+	leader, _, err := t.p.client.PartitionLeader(topic, part)
+	return err != nil || leader < 0
 }
 
 // complete reports whether the partition's copies have a partition of the same number to go to.
@@ -432,11 +463,25 @@ func (t *topics) complete(topic string, part int32) bool {
 	return t.p.cfg.DeadLetters.Disabled || t.all[t.letters[source]] > part
 }
 
+// share notes that a topic holds copies of another group: what we have done with is not ours to delete there.
+func (t *topics) share(topic string) {
+	t.mu.Lock()
+	t.shared[topic] = true
+	t.mu.Unlock()
+	t.p.faults.warn(fmt.Sprintf("%s holds copies of another group and is trimmed no more: give one of the groups another name for its retry topics", topic))
+}
+
+func (t *topics) isShared(topic string) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.shared[topic]
+}
+
 // trim deletes what the group has committed from its retry topics, which have no retention of their own.
 func (t *topics) trim(ctx context.Context) {
 	offsets := make(kadm.Offsets)
 	for _, l := range t.p.intake.all() {
-		if l.tier == 0 {
+		if l.tier == 0 || t.isShared(l.topic) {
 			continue
 		}
 		l.strand.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/redeliver/redeliver/breaker"
@@ -133,12 +134,12 @@ func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) 
 		p.meter.done(e.lane, 1, &w.took)
 		p.breaker.Record(permit.breaker, breaker.Success, now.Sub(began))
 		p.gate.success()
-		p.gate.probed(permit)
+		p.gate.probed(permit, true)
 		st.succeeded(e, now.Sub(began))
 		return
 	}
 	p.finish(st, e, err, began, now, permit)
-	p.gate.probed(permit)
+	p.gate.probed(permit, true)
 	st.ended(e)
 }
 
@@ -163,14 +164,17 @@ func (p *Pipeline) runBatch(w *worker, st *strand, entries []*entry, permit call
 	w.took.add(took)
 	p.finishBatch(st, entries, b.errs, began, now, permit)
 	p.meter.called(&w.took)
-	p.gate.probed(permit)
+	p.gate.probed(permit, true)
 }
 
 // finishBatch carries out the outcomes of a batch call's records.
 func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began, now time.Time, permit callPermit) {
-	against := 0
+	good, against := 0, 0
 	for _, err := range errs {
-		if err != nil && p.speaksAgainst(err) {
+		switch {
+		case err == nil:
+			good++
+		case p.speaksAgainst(err):
 			against++
 		}
 	}
@@ -181,13 +185,17 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 		p.breaker.Cancel(permit.breaker)
 	case against > 0 && float64(against) >= p.breaker.Config().FailureRate*float64(len(errs)):
 		state = p.breaker.Record(permit.breaker, breaker.Failure, took)
-	default:
+	case good > 0:
 		p.breaker.Record(permit.breaker, breaker.Success, took)
+	default:
+		p.breaker.Record(permit.breaker, breaker.Ignored, took)
 	}
-	good := 0
-	for i, e := range entries {
+	order := slices.All(entries)
+	if p.cfg.Ordering == ByPartition {
+		order = slices.Backward(entries) // what is put back goes to the front, and keeps its order so
+	}
+	for i, e := range order {
 		if errs[i] == nil {
-			good++
 			st.succeeded(e, took)
 			continue
 		}
@@ -280,7 +288,7 @@ func (p *Pipeline) interrupted(l *lane) bool { return l.ctx.Err() != nil }
 // speaksAgainst reports whether a failure counts against the dependency.
 func (p *Pipeline) speaksAgainst(err error) bool {
 	var s *steer
-	if errors.As(err, &s) && (s.err == nil || s.verb == steerDrop || s.verb == steerSnooze) {
+	if errors.As(err, &s) && (s.err == nil || s.verb != steerRetry) {
 		return false
 	}
 	var u *UndecodableError
@@ -326,13 +334,20 @@ func (p *Pipeline) judged(st *strand, e *entry, err error, began, now time.Time,
 	}
 	if noFailure(err) {
 		p.ensureState(e)
+		p.countHeld(e, now)
 	} else {
 		p.count(e, failure, began, now)
 		p.meter.failed(failure.Class)
 		p.told(e, failure, false, now.Sub(began))
 	}
-	d := judge(situation{err: err, failure: failure, state: e.state, inPlace: e.inPlace - 1, now: now, u: rand.Float64(), schedule: p.schedule, dead: p.cfg.DeadLetters})
+	d := judge(situation{err: err, failure: failure, state: e.state, inPlace: e.inPlace, now: now, u: rand.Float64(), schedule: p.schedule, dead: p.cfg.DeadLetters})
 	e.state.Counts = d.counts
+	switch d.verb {
+	case verbInPlace:
+		e.inPlace++
+	case verbRetry:
+		e.inPlace = 0 // the counts have them now
+	}
 	return p.carryOut(st, e, d, err)
 }
 
@@ -371,19 +386,30 @@ func (p *Pipeline) count(e *entry, f classify.Failure, began, now time.Time) {
 	p.ensureState(e)
 	s := e.state
 	e.attempts++
-	e.inPlace++
 	s.Attempt = e.attempts
+	p.countHeld(e, now)
 	if s.FirstFailed.IsZero() {
 		s.FirstFailed = now
-	} else {
-		s.Held += p.gate.heldBetween(e.counted, now)
 	}
-	e.counted = now
+	if len(s.History) >= historyTries {
+		s.History = s.History[len(s.History)-historyTries+1:]
+	}
 	s.Class, s.Error = f.Class, f.Text(retrytopics.MaxErrorSize)
 	s.History = append(s.History[:len(s.History):len(s.History)], retrytopics.Try{
 		N: e.attempts, At: began.UnixMilli(), Ms: now.Sub(began).Milliseconds(), Class: f.Class.String(), Error: f.Text(historyError),
 	})
 }
+
+// countHeld adds to the state for how long the record was held since that was last counted.
+func (p *Pipeline) countHeld(e *entry, now time.Time) {
+	if !e.state.FirstFailed.IsZero() {
+		e.state.Held += p.gate.heldBetween(e.counted, now)
+	}
+	e.counted = now
+}
+
+// historyTries bounds the tries that are kept in memory; the headers hold fewer.
+const historyTries = 64
 
 // historyError bounds an error in the history, in bytes: what is left of 4 KiB for some ten attempts.
 const historyError = 160

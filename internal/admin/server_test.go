@@ -250,6 +250,7 @@ func TestCloseWaitsForRequestsInFlight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer r.Body.Close()
 	body, _ := io.ReadAll(r.Body)
 	equal(t, "answer", string(body), "late")
 	if err := <-closed; err != nil {
