@@ -53,9 +53,9 @@ func TestMembersJoinAndLeave(t *testing.T) {
 	settle(2)
 
 	given := load.stop()
-	all := b.calls.awaitDone(t, len(given))
+	b.calls.awaitDone(t, len(given))
 	b.settled()
-	all = b.calls.soFar()
+	all := b.calls.soFar()
 	onceEach(t, all, given)
 	neverEarly(t, all)
 	attemptsOnce(t, all)

@@ -246,9 +246,9 @@ func TestCopyOfAnotherGroupIsLeftAlone(t *testing.T) {
 	for _, s := range []retrytopics.State{foreign, own} {
 		kafkatest.Produce(t, &kgo.Record{Topic: b.tier("200ms"), Value: []byte("copy"), Headers: s.AppendHeaders(nil, nil, 0)})
 	}
-	all := b.calls.awaitDone(t, 1)
+	b.calls.awaitDone(t, 1)
 	b.settled()
-	if all = b.calls.soFar(); len(all) != 1 || all[0].id != own.ID || all[0].attempt != 2 {
+	if all := b.calls.soFar(); len(all) != 1 || all[0].id != own.ID || all[0].attempt != 2 {
 		t.Errorf("own-lane: the calls are %s, want attempt 2 of %s only", listed(all), own.ID)
 	}
 }
