@@ -111,6 +111,15 @@ func (p *Pipeline) adopt(ctx context.Context, parts map[string][]int32) {
 			}
 		}
 	}
+	p.goBack(at)
+}
+
+// goBack makes the client go on from other offsets than it would. It is called between a poll and AllowRebalance, and
+// not beside a commit.
+func (p *Pipeline) goBack(at map[string]map[int32]kgo.EpochOffset) {
+	if len(at) == 0 {
+		return
+	}
 	<-p.committer.turn
 	p.client.SetOffsets(at)
 	p.committer.turn <- struct{}{}

@@ -36,6 +36,9 @@ func (b *Batch) Fail(i int, err error) {
 // BatchFunc makes a function over batches a [Handler]. When the function returns nil, the records that it did not
 // [Batch.Fail] succeeded; when it returns an error, every record that it did not name fails with that error.
 func BatchFunc(f func(ctx context.Context, b *Batch) error, size BatchSize) Handler {
+	if f == nil {
+		panic("consumer: BatchFunc with a nil function")
+	}
 	if size.Records < 1 {
 		size.Records = 1
 	}

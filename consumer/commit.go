@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,6 +33,9 @@ func newCommitter(p *Pipeline) *committer {
 	return c
 }
 
+// errGivenUp is the end of a commit that waited while partitions of it were given up. The next one leaves them out.
+var errGivenUp = errors.New("partitions were given up while the commit waited")
+
 // moved says that a watermark has moved.
 func (c *committer) moved() {
 	select {
@@ -57,7 +61,9 @@ func (c *committer) run(ctx context.Context) {
 		case <-pause.C:
 		}
 		if err := c.commit(ctx, c.p.intake.all()); err != nil && ctx.Err() == nil {
-			c.p.faults.note("commit", "", -1, err)
+			if !errors.Is(err, errGivenUp) {
+				c.p.faults.note("commit", "", -1, err)
+			}
 			c.moved()
 		}
 	}
@@ -96,7 +102,18 @@ func (c *committer) commitHeld(ctx context.Context, lanes []*lane) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	ctx = kgo.PreCommitFnContext(ctx, c.annotate)
+	ctx = kgo.PreCommitFnContext(ctx, func(req *kmsg.OffsetCommitRequest) error {
+		// A commit waits while the group rebalances, and is then sent with what this member is after that.
+		for l := range moved {
+			l.strand.mu.Lock()
+			closed := l.closed
+			l.strand.mu.Unlock()
+			if closed {
+				return errGivenUp
+			}
+		}
+		return c.annotate(req)
+	})
 	began := time.Now()
 	var failed error
 	answered := false

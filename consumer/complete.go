@@ -28,6 +28,8 @@ const (
 	DefaultBurst            = 1000
 )
 
+var topicSyntax = regexp.MustCompile(`^[A-Za-z0-9._-]{1,249}$`)
+
 var nameSyntax = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*$`)
 
 // defaultCounts are the classes that count against a dependency.
@@ -46,7 +48,10 @@ func (c *Config) complete() error {
 	if c.Group == "" {
 		wrong("Group", "name the consumer group")
 	}
+	f, isFunc := c.Handler.(HandlerFunc)
 	switch {
+	case isFunc && f == nil:
+		wrong("Handler", "is a nil function")
 	case c.Handler == nil && c.Mux == nil:
 		wrong("Handler", "set Handler, or Mux for several topics")
 	case c.Handler != nil && c.Mux != nil:
@@ -83,11 +88,18 @@ func (c *Config) complete() error {
 		wrong("HandlerTimeout", "%v, and SessionTimeout %v, must be above 0", c.HandlerTimeout, c.SessionTimeout)
 	}
 	for i, t := range c.Topics {
-		if t == "" || slices.Contains(c.Topics[:i], t) {
-			wrong("Topics", "%q is empty or there twice", t)
+		switch {
+		case !topicSyntax.MatchString(t):
+			wrong("Topics", "%q is no name of a topic; patterns go into TopicPatterns", t)
+		case slices.Contains(c.Topics[:i], t):
+			wrong("Topics", "%q is there twice", t)
+		default:
+			if _, _, own := c.Names.Match(t); own && c.Group != "" {
+				wrong("Topics", "%q is a retry topic of this group, which it reads anyway", t)
+			}
 		}
 	}
-	if !nameSyntax.MatchString(c.Name) {
+	if c.Group != "" && !nameSyntax.MatchString(c.Name) {
 		wrong("Name", "%q: use letters, digits and '-'", c.Name)
 	}
 	if c.Concurrency < 1 {
@@ -113,7 +125,7 @@ func (c *Config) complete() error {
 			wrong("Names", "%v", err)
 		}
 	}
-	if err := refused(c.ClientOptions); err != nil {
+	if err := refused(c.Group, c.ClientOptions); err != nil {
 		wrong("ClientOptions", "%v", err)
 	}
 	return errors.Join(errs...)
@@ -176,16 +188,20 @@ func anchored(patterns []*regexp.Regexp) (out []*regexp.Regexp, err error) {
 
 // refused names an option of the client that would break a promise. What an option does is seen on a client that is
 // made with the user's options only; making one does not connect.
-func refused(opts []kgo.Opt) error {
+func refused(group string, opts []kgo.Opt) error {
 	if len(opts) == 0 {
 		return nil
 	}
-	cl, err := kgo.NewClient(opts...)
+	if slices.Contains(opts, nil) {
+		return errors.New("one of them is nil")
+	}
+	base := []kgo.Opt{kgo.ConsumerGroup(or(group, "none"))}
+	cl, err := kgo.NewClient(append(slices.Clone(base), opts...)...)
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
-	bare, err := kgo.NewClient()
+	bare, err := kgo.NewClient(base...)
 	if err != nil {
 		return err
 	}
@@ -195,6 +211,7 @@ func refused(opts []kgo.Opt) error {
 		opt  any
 		why  string
 	}{
+		{"SeedBrokers", kgo.SeedBrokers, "set Config.Brokers"},
 		{"ConsumerGroup", kgo.ConsumerGroup, "set Config.Group"},
 		{"ConsumeTopics", kgo.ConsumeTopics, "set Config.Topics"},
 		{"InstanceID", kgo.InstanceID, "set Config.InstanceID"},

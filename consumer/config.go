@@ -103,7 +103,8 @@ type Config struct {
 	// ClientID is what the brokers know this client by. Defaults to "redeliver".
 	ClientID string
 	// ClientOptions are passed to the Kafka client: TLS, SASL, dialers, hooks. Options that would break a promise
-	// (offset commits, balancers, isolation, producer acks) are refused by [New], named.
+	// (offset commits, group, transactions, time-outs of copies) are refused by [New], named; the engine's own balancer,
+	// isolation, acks, partitioner and callbacks take the place of others.
 	ClientOptions []kgo.Opt
 	// Concurrency is the most handler calls in flight in this process. Defaults to 64.
 	Concurrency int

@@ -10,6 +10,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // pauseSet is the set of reasons why a partition is not fetched.
@@ -22,9 +24,10 @@ func (s pauseSet) has(r PauseReason) bool { return s&pauseSet(bit(r)) != 0 }
 type intake struct {
 	p *Pipeline
 
-	mu    sync.Mutex // guards the lanes' pauses; taken before a strand's lock, never after
-	lanes map[string]map[int32]*lane
-	count atomic.Int64 // open lanes
+	mu      sync.Mutex // guards the lanes' pauses; taken before a strand's lock, never after
+	lanes   map[string]map[int32]*lane
+	count   atomic.Int64 // open lanes
+	retries atomic.Int64 // of these, of retry topics
 
 	marked  time.Time     // when mark was called last; the poll loop's own
 	room    chan struct{} // there is room in the window again
@@ -44,7 +47,8 @@ const (
 	// part of. ahead is how much work a lane still has when it is resumed, so that it does not run dry meanwhile.
 	fetchWait = 250 * time.Millisecond
 	ahead     = 2 * fetchWait
-	// maxWaiting is how many records that are not due a retry lane keeps, and farDue from when on they are far off.
+	// maxWaiting is how many records that are not due a retry lane keeps at most, and farDue from when on they are far
+	// off.
 	maxWaiting = 1000
 	farDue     = time.Second
 )
@@ -159,6 +163,36 @@ func (in *intake) limit() int {
 	return max(window/(2*lanes), 1) + max(window-int(in.records.Load()), 0)/2
 }
 
+// waitingShare is how many records that are not due a retry lane may keep: together the retry lanes keep no more than
+// half the window, and the other half is for what can be done now.
+func (in *intake) waitingShare() int {
+	lanes := max(int(in.retries.Load()), 1)
+	return min(max(in.p.cfg.Window.Records/(2*lanes), 1), maxWaiting)
+}
+
+// keep returns how many of the records that were fetched for a lane it takes up. A retry lane gives back what is far from
+// due and beyond its share: the client goes back to it.
+func (in *intake) keep(l *lane, records []*kgo.Record, now time.Time) int {
+	if l.tier == 0 {
+		return len(records)
+	}
+	l.strand.mu.Lock()
+	left := in.waitingShare() - len(l.waiting)
+	if l.bytes > in.p.cfg.Window.Bytes/(2*max(in.retries.Load(), 1)) {
+		left = 0
+	}
+	l.strand.mu.Unlock()
+	if left = max(left, 0); left >= len(records) {
+		return len(records)
+	}
+	state, _ := retrytopics.Decode(records[left])
+	e := entry{due: state.Due, hopDue: state.HopDue}
+	if e.wakeAt().Sub(now) <= farDue {
+		return len(records)
+	}
+	return left
+}
+
 // mark notes how far each lane has settled.
 func (in *intake) mark() {
 	in.marked = time.Now()
@@ -193,6 +227,7 @@ func (in *intake) pauseCrowded() (draining bool) {
 // deliver hands what was polled to the lanes, and returns the partitions that have none.
 func (in *intake) deliver(fetches kgo.Fetches) (orphans map[string][]int32) {
 	now := time.Now()
+	var back map[string]map[int32]kgo.EpochOffset
 	fetches.EachError(func(topic string, partition int32, err error) { in.fetchFailed(topic, partition, err) })
 	fetches.EachPartition(func(ftp kgo.FetchTopicPartition) {
 		l := in.lane(ftp.Topic, ftp.Partition)
@@ -213,10 +248,27 @@ func (in *intake) deliver(fetches kgo.Fetches) (orphans map[string][]int32) {
 			l.end.Store(ftp.HighWatermark)
 		}
 		if len(ftp.Records) > 0 {
-			in.p.received(l, ftp.Records, now)
+			records := ftp.Records
+			if n := in.keep(l, records, now); n < len(records) {
+				if back == nil {
+					back = make(map[string]map[int32]kgo.EpochOffset)
+				}
+				if back[l.topic] == nil {
+					back[l.topic] = make(map[int32]kgo.EpochOffset)
+				}
+				if _, dup := back[l.topic][l.partition]; dup {
+					return
+				}
+				back[l.topic][l.partition] = kgo.EpochOffset{Epoch: -1, Offset: records[n].Offset}
+				records = records[:n]
+			}
+			if len(records) > 0 {
+				in.p.received(l, records, now)
+			}
 			in.review(l)
 		}
 	})
+	in.p.goBack(back)
 	return orphans
 }
 
@@ -248,6 +300,9 @@ func (in *intake) open(l *lane) {
 	in.lanes[l.topic][l.partition] = l
 	in.mu.Unlock()
 	in.count.Add(1)
+	if l.tier > 0 {
+		in.retries.Add(1)
+	}
 	in.review(l)
 }
 
@@ -257,6 +312,9 @@ func (in *intake) closed(l *lane) {
 	if in.lanes[l.topic][l.partition] == l {
 		delete(in.lanes[l.topic], l.partition)
 		in.count.Add(-1)
+		if l.tier > 0 {
+			in.retries.Add(-1)
+		}
 	}
 	l.pauses.Store(0)
 	if l.stopped {
@@ -352,7 +410,7 @@ func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool
 			after |= pauseSet(bit(PauseWindow))
 		}
 	}
-	if waiting >= maxWaiting && far || before.has(PauseDue) && waiting > maxWaiting/2 {
+	if share := in.waitingShare(); waiting >= share && far || before.has(PauseDue) && waiting > share/2 {
 		after |= pauseSet(bit(PauseDue))
 	}
 	if l.missing.Load() {

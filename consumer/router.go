@@ -46,7 +46,7 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 	case verbInPlace:
 		return p.waitHere(st, e, d.due, true)
 	case verbDrop:
-		p.log.Info("record dropped", "pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.drop)
+		p.log.Debug("record dropped", "pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.drop)
 		p.meter.settled(e.lane, Dropped)
 		st.drop(e)
 		return false

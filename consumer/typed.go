@@ -19,6 +19,9 @@ type Decoder[T any] func(ctx context.Context, r *Record) (T, error)
 // the dead letters with reason undecodable. A decoder that failed for another cause than the bytes (a schema registry
 // that does not answer) says so with [NotDecodedYet], and the record is retried like after any other failure.
 func Typed[T any](decode Decoder[T], f func(ctx context.Context, m Message[T]) error) Handler {
+	if decode == nil || f == nil {
+		panic("consumer: Typed with a nil function")
+	}
 	return HandlerFunc(func(ctx context.Context, r *Record) error {
 		v, err := decode(ctx, r)
 		if err != nil {
