@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/consumer"
@@ -210,4 +212,66 @@ func TestPausesEndWithTheAssignment(t *testing.T) {
 	b.calls.awaitDone(t, len(given))
 	b.settled()
 	onceEach(t, b.calls.soFar(), given)
+}
+
+// A static member that restarts within its session keeps its partitions: its own, and the others do not notice.
+func TestStaticMemberRestarts(t *testing.T) {
+	t.Parallel()
+	const partitions = 4
+	b := setup(t, partitions)
+	instance := func(name string, hooks ...consumer.Hook) *member {
+		return b.start(succeeds, named(name), func(c *consumer.Config) {
+			c.InstanceID, c.Hooks, c.SessionTimeout = name, hooks, 30*time.Second
+		})
+	}
+	admin := kafkatest.Admin(t)
+	t.Cleanup(func() { // a static member that stops stays a member, and a group with members cannot be deleted
+		if _, err := admin.LeaveGroup(context.Background(), kadm.LeaveGroup(b.group).InstanceIDs("one", "two")); err != nil {
+			t.Log(err)
+		}
+	})
+	var moved atomic.Int32
+	instance("one", counting{&moved})
+	two := instance("two")
+	before := b.balanced(2, partitions, b.source)
+	awaitReady(t, two)
+	count := moved.Load()
+
+	var given []*kgo.Record
+	for round := range 2 {
+		for p := range int32(partitions) {
+			r := record("key", "value")
+			r.Partition = p
+			b.produceTo(r)
+			given = append(given, r)
+		}
+		if round == 0 {
+			b.calls.awaitDone(t, len(given))
+			two.stop()
+		}
+	}
+	instance("two")
+	b.calls.awaitDone(t, len(given))
+	b.settled()
+	onceEach(t, b.calls.soFar(), given)
+	after := b.balanced(2, partitions, b.source)
+	if before.perMember(b.source)[0] != after.perMember(b.source)[0] {
+		t.Errorf("the partitions were divided as %v, and now as %v", before.perMember(b.source), after.perMember(b.source))
+	}
+	if moved.Load() != count {
+		t.Errorf("%d partitions of the other member moved, want none", moved.Load()-count)
+	}
+}
+
+// counting is a hook that counts the partitions that a member gets and gives up.
+type counting struct{ moved *atomic.Int32 }
+
+func (c counting) OnAssigned(_ string, partitions map[string][]int32) { c.add(partitions) }
+
+func (c counting) OnRevoked(_ string, partitions map[string][]int32, _ bool) { c.add(partitions) }
+
+func (c counting) add(partitions map[string][]int32) {
+	for _, ps := range partitions {
+		c.moved.Add(int32(len(ps)))
+	}
 }
