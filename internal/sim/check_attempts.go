@@ -40,12 +40,16 @@ func (x *index) checkCallsAt(at Place, calls []*Call) {
 		before := last[c.Member]
 		last[c.Member] = c
 		want := []int{base + 1}
-		if before != nil && x.sameTenure(at.Partition, before, c) {
+		if before != nil {
+			// A member that is off the straight path may have lost the partition without the group knowing, and may go on with
+			// it without knowing that the group gave it away.
 			numbers := x.numbersAfter(before)
-			if x.upset(c.Member, before.Start, c.Start) { // it may have lost the partition, and got it again
-				numbers = append(numbers, base+1)
+			switch same := x.sameTenure(at.Partition, before, c); {
+			case x.upset(c.Member, before.Start, c.Start):
+				want = append(want, numbers...)
+			case same:
+				want = numbers
 			}
-			want = numbers
 		}
 		if !slices.Contains(want, c.Attempt) {
 			x.report.broken(HonestAttempts, "the call with %s at %s is attempt %d, not %v: %s", at, clock(c.Start), c.Attempt, want, x.story(at, c))
@@ -100,7 +104,7 @@ func (x *index) checkCopyAttempts(line lineage, k *copied) {
 	}) {
 		x.report.broken(HonestAttempts, "copy %s of %s with %d attempts stood there before the call ended that it tells of", k.Place, k.id, k.attempt)
 	}
-	if x.t.Policy.Loose || len(chain) == 0 || ambiguous(calls, k.attempt) {
+	if x.t.Policy.Loose || len(chain) == 0 || x.ambiguous(calls, k.attempt) {
 		return
 	}
 	_, owed := x.t.Policy.Owed(chain)
@@ -134,7 +138,8 @@ func (x *index) mayBeFree(c *Call) bool {
 const breakerMemory = time.Minute
 
 // mayOpen returns for each member from when on its breaker may not have been closed: the first time that it had seen
-// enough failures. It is a bound from above: after it a failure may or may not be free, before it none is.
+// enough failures of late, or enough without a success between them. It is a bound from above: after it a failure may or
+// may not be free, before it none is.
 func (x *index) mayOpen() map[string]Moment {
 	opened := make(map[string]Moment)
 	if x.t.BreakerCalls == 0 {
@@ -150,11 +155,18 @@ func (x *index) mayOpen() map[string]Moment {
 	for member, ends := range failures {
 		slices.SortFunc(ends, func(a, b Moment) int { return int(a.Tick - b.Tick) })
 		for i := range ends {
-			if i+1 >= enough && ends[i].At.Sub(ends[i+1-enough].At) <= breakerMemory {
+			if i+1 >= enough && ends[i].At.Sub(ends[i+1-enough].At) <= breakerMemory || i+1 >= x.t.BreakerCalls && !x.succeededBetween(member, ends[i+1-x.t.BreakerCalls], ends[i]) {
 				opened[member] = ends[i]
 				break
 			}
 		}
 	}
 	return opened
+}
+
+// succeededBetween reports whether a call of a member ended well between two moments.
+func (x *index) succeededBetween(member string, from, to Moment) bool {
+	return slices.ContainsFunc(x.h.Calls, func(c Call) bool {
+		return c.Member == member && c.Result == Succeeded && from.Before(c.End) && c.End.Before(to)
+	})
 }

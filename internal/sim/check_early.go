@@ -33,7 +33,7 @@ func (x *index) checkDelay(calls []*Call, c *Call) {
 		return
 	}
 	chain, ok := x.chain(calls, c.Attempt-1, c.Start)
-	if !ok || ambiguous(calls, c.Attempt-1) {
+	if !ok || x.ambiguous(calls, c.Attempt-1) {
 		return // honest-attempts tells
 	}
 	delay, reason := x.t.Policy.Owed(chain)
@@ -122,10 +122,17 @@ func lastOfEachStay(calls []*Call, attempt int, before Moment) map[stay]*Call {
 
 // ambiguous reports whether one of the attempts 1 to n failed more than once, as it can after an upset: then nobody can
 // tell from outside which of the failures a copy goes back to.
-func ambiguous(calls []*Call, n int) bool {
+func (x *index) ambiguous(calls []*Call, n int) bool {
 	for attempt := 1; attempt <= n; attempt++ {
-		if len(lastOfEachStay(calls, attempt, endOfTime)) > 1 {
-			return true
+		var before *Call
+		for _, f := range calls {
+			if f.Attempt != attempt || f.Result != Failed && f.Result != Buried {
+				continue
+			}
+			if before != nil && (f.Member != before.Member || f.From != before.From || x.upset(f.Member, before.Start, f.Start)) {
+				return true
+			}
+			before = f
 		}
 	}
 	return false

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -166,6 +167,11 @@ func (w *World) LoseBroker(node int32, lasts time.Duration) {
 		return
 	}
 	w.noteFault("broker lost")
+	address := fmt.Sprintf("127.0.0.1:%d", 9092+node) // the fake broker itself would go on serving its connections
+	w.own.dropTo(address)
+	for _, m := range w.Members {
+		m.link.dropTo(address)
+	}
 	time.AfterFunc(lasts, func() {
 		if _, _, err := w.fake.AddNode(node, 9092+int(node)); err != nil {
 			w.fail("bring broker %d back: %v", node, err)

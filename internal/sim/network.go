@@ -40,7 +40,7 @@ func (l *link) DialContext(ctx context.Context, network, address string) (net.Co
 	if err != nil {
 		return nil, err
 	}
-	c := &linkConn{Conn: inner, link: l, closed: make(chan struct{})}
+	c := &linkConn{Conn: inner, link: l, address: address, closed: make(chan struct{})}
 	l.mu.Lock()
 	refused := l.away || l.severed
 	if !refused {
@@ -67,6 +67,21 @@ func (l *link) drop() {
 	l.conns = make(map[*linkConn]struct{})
 	l.mu.Unlock()
 	for c := range conns {
+		_ = c.Close() // cut: it need not agree
+	}
+}
+
+// dropTo closes every connection to one broker.
+func (l *link) dropTo(address string) {
+	l.mu.Lock()
+	var gone []*linkConn
+	for c := range l.conns {
+		if c.address == address {
+			gone = append(gone, c)
+		}
+	}
+	l.mu.Unlock()
+	for _, c := range gone {
 		c.Close()
 	}
 }
@@ -114,9 +129,10 @@ func (l *link) listening() chan struct{} {
 // linkConn is one connection of a link.
 type linkConn struct {
 	net.Conn
-	link   *link
-	once   sync.Once
-	closed chan struct{}
+	link    *link
+	address string
+	once    sync.Once
+	closed  chan struct{}
 }
 
 // Read implements net.Conn: what arrives is kept back while the link is deaf.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"maps"
 	"strings"
 	"sync"
@@ -27,6 +28,8 @@ type recorder struct {
 	topics      map[string]bool // retry and dead-letter topics that were seen
 	beforeTrim  func()          // called, with the request held up, before records are deleted
 	faulted     map[string]int
+	second      int64          // of virtual time, and the requests in it
+	requests    map[string]int // by kind
 }
 
 // pendingCommit is a commit request that was seen and not yet looked for.
@@ -40,7 +43,7 @@ type pendingCommit struct {
 func newRecorder(fake *kfake.Cluster, h *History) *recorder {
 	r := &recorder{
 		fake: fake, terms: &h.Terms, h: h, names: make(map[string]string), known: make(map[Partition]kfake.GroupCommit),
-		assignments: make(map[int32]bool), topics: make(map[string]bool), faulted: make(map[string]int),
+		assignments: make(map[int32]bool), topics: make(map[string]bool), requests: make(map[string]int), faulted: make(map[string]int),
 	}
 	fake.Control(r.watch)
 	return r
@@ -52,6 +55,7 @@ func (r *recorder) now() Moment { return Moment{r.ticks.Add(1), time.Now()} }
 // watch is shown every request before the broker handles it.
 func (r *recorder) watch(req kmsg.Request) (kmsg.Response, error, bool) {
 	r.flush()
+	r.takePulse(req)
 	switch req := req.(type) {
 	case *kmsg.OffsetCommitRequest:
 		if req.Group == r.terms.Group {
@@ -67,6 +71,25 @@ func (r *recorder) watch(req kmsg.Request) (kmsg.Response, error, bool) {
 		}
 	}
 	return nil, nil, false
+}
+
+// fever is how many requests of one kind in one second of virtual time are too many: somebody asks again and again without
+// a pause.
+const fever = 5000
+
+// takePulse counts requests.
+func (r *recorder) takePulse(req kmsg.Request) {
+	now := time.Now().Unix()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now != r.second {
+		r.second = now
+		clear(r.requests)
+	}
+	kind := kmsg.NameForKey(req.Key())
+	if r.requests[kind]++; r.requests[kind] == fever { // the run would not end
+		panic(fmt.Sprintf("sim: more than %d %s requests in one second at %s", fever, kind, time.Now().Format("15:04:05")))
+	}
 }
 
 func (r *recorder) commitSeen(req *kmsg.OffsetCommitRequest) {

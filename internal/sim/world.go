@@ -73,6 +73,7 @@ type World struct {
 	ctx   context.Context
 
 	net   *kfake.VirtualNetwork
+	own   *link // of the simulation's own clients
 	fake  *kfake.Cluster
 	addrs []string
 	rec   *recorder
@@ -111,6 +112,7 @@ func NewWorld(t TB, s Setup) *World {
 		records: make(map[int]*Record), places: make(map[int]Place),
 		rng: rand.New(rand.NewPCG(s.Seed, 0x5eed)),
 	}
+	w.own = newLink(w.net, nil)
 	w.h.Terms = termsOf(s)
 	var ports []int
 	for i := range s.Brokers {
@@ -149,7 +151,7 @@ func NewWorld(t TB, s Setup) *World {
 }
 
 func (w *World) clientOptions() []kgo.Opt {
-	return []kgo.Opt{kgo.SeedBrokers(w.addrs...), kgo.Dialer(w.net.DialContext)}
+	return []kgo.Opt{kgo.SeedBrokers(w.addrs...), kgo.Dialer(w.own.DialContext)}
 }
 
 // client makes a client of the simulation's own.
@@ -472,7 +474,7 @@ func (w *World) Settle(limit time.Duration) bool {
 		}
 		if time.Now().After(until) {
 			w.h.Settled, w.h.Unsettled = false, lag
-			w.log.Write([]byte(w.Diagnose()))
+			_, _ = w.log.Write([]byte(w.Diagnose())) // a buffer
 			return false
 		}
 		time.Sleep(500 * time.Millisecond)
