@@ -1,0 +1,104 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestDrainStartsNothingMoreOnAnyLane revokes two partitions whose calls take 20 s, within a drain time of 30 s: every
+// call that is under way ends, and none begins on either.
+func TestDrainStartsNothingMoreOnAnyLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began, ended := 0, 0
+		w := onBench(t, HandlerFunc(func(ctx context.Context, r *Record) error {
+			began++
+			select {
+			case <-time.After(20 * time.Second):
+				ended++
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}), func(c *Config) { c.Concurrency = 1 })
+		a, b := w.lane(0, 0), w.lane(1, 0)
+		w.feed(a, "a", "b", "c")
+		w.feed(b, "d", "e", "f")
+		synctest.Wait()
+		start := time.Now()
+		w.p.drain(t.Context(), []*lane{a, b})
+		equal(t, "the drain took", time.Since(start), 20*time.Second)
+		equal(t, "calls", began, 1)
+		equal(t, "calls that ended by themselves", ended, 1)
+	})
+}
+
+// TestDrainGivesEachLaneItsTime revokes a partition whose call never ends together with one whose call ends in time.
+func TestDrainGivesEachLaneItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := onBench(t, HandlerFunc(func(ctx context.Context, r *Record) error {
+			if r.Partition == 0 {
+				<-ctx.Done()
+				time.Sleep(time.Hour)
+				return nil
+			}
+			time.Sleep(10 * time.Second)
+			return nil
+		}))
+		stuck, fine := w.lane(0, 0), w.lane(1, 0)
+		w.feed(stuck, "a")
+		w.feed(fine, "b")
+		synctest.Wait()
+		w.p.drain(t.Context(), []*lane{stuck, fine})
+		equal(t, "watermark of the lane whose call ended", w.watermark(fine), 1)
+		w.p.closeLanes([]*lane{stuck, fine})
+		pass(2 * time.Hour)
+	})
+}
+
+// TestTwoDrainsOfOneLane has a rebalance revoke a partition while the pipeline stops: both hear that it is quiet.
+func TestTwoDrainsOfOneLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := onBench(t, HandlerFunc(func(ctx context.Context, r *Record) error {
+			time.Sleep(10 * time.Second)
+			return nil
+		}))
+		l := w.lane(0, 0)
+		w.feed(l, "a")
+		synctest.Wait()
+		start := time.Now()
+		first := make(chan time.Duration, 1)
+		go func() {
+			w.p.drain(t.Context(), []*lane{l})
+			first <- time.Since(start)
+		}()
+		synctest.Wait()
+		w.p.drain(t.Context(), []*lane{l})
+		equal(t, "the second drain took", time.Since(start), 10*time.Second)
+		equal(t, "the first drain took", <-first, 10*time.Second)
+	})
+}
+
+// TestWhatEndsWithItsLaneIsNoOutcome gives a partition up while a call is under way whose error, like that of many a
+// database driver, does not say that its context was cancelled: no attempt is counted and no copy is written.
+func TestWhatEndsWithItsLaneIsNoOutcome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := onBench(t, HandlerFunc(func(ctx context.Context, r *Record) error {
+			<-ctx.Done()
+			return errors.New("pq: canceling statement due to user request")
+		}))
+		l := w.lane(0, 0)
+		w.feed(l, "a")
+		synctest.Wait()
+		w.p.closeLanes([]*lane{l})
+		synctest.Wait()
+		equal(t, "copies under way", w.p.client.BufferedProduceRecords(), 0)
+		s := w.p.Stats()
+		for class, n := range s.Attempts {
+			equal(t, "attempts of class "+class.String(), n, 0)
+		}
+		equal(t, "the breaker's calls", s.Breaker.Calls, 0)
+	})
+}

@@ -1,0 +1,113 @@
+package consumer
+
+import (
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// TestSlotsModel asks for slots and gives them back in any order. Never are more in use than there are; nobody stands in line who
+// could start; and who stands in line is served.
+func TestSlotsModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		capacity := rapid.IntRange(1, 8).Draw(t, "capacity")
+		shares := Shares{Fresh: rapid.Float64Range(0.05, 1).Draw(t, "fresh"), Retries: rapid.Float64Range(0.05, 1).Draw(t, "retries")}
+		started := make(chan kind, 1000)
+		s := newSlots(capacity, shares, func(_ *strand, k kind) { started <- k })
+		strands := make([]*strand, 6)
+		for i := range strands {
+			strands[i] = &strand{partition: int32(i)}
+		}
+		var running [kinds]int
+		inLine := func(k kind, st *strand) bool { _, is := s.queued[k][st]; return is }
+		for range rapid.IntRange(1, 200).Draw(t, "steps") {
+			if k := kind(rapid.IntRange(0, 1).Draw(t, "kind")); rapid.Bool().Draw(t, "want") {
+				st := rapid.SampledFrom(strands).Draw(t, "strand")
+				before := inLine(k, st)
+				s.want(st, k)
+				if !before && !inLine(k, st) {
+					equalTo(t, "started", <-started, k)
+					running[k]++
+				}
+			} else if running[k] > 0 {
+				running[k]--
+				if _, next, ok := s.done(k); ok {
+					running[next]++
+				}
+			}
+			if running[fresh]+running[retry] > capacity || s.inFlight() != running[fresh]+running[retry] {
+				t.Fatalf("%v are running, %d are counted, of %d", running, s.inFlight(), capacity)
+			}
+			for k := range kinds {
+				if len(s.turns[k]) != len(s.queued[k]) {
+					t.Fatalf("%d stand in line, %d are known to", len(s.turns[k]), len(s.queued[k]))
+				}
+				if len(s.turns[k]) > 0 && s.free(k) {
+					t.Fatalf("a call of kind %d stands in line and could start: running %v of %d, shares %v", k, running, capacity, s.share)
+				}
+			}
+			if capacity > 1 {
+				for k := range kinds { // what is reserved for a kind that nobody uses
+					if running[k] == 0 && running[retry-k] >= capacity {
+						t.Fatalf("kind %d holds all %d slots", retry-k, capacity)
+					}
+				}
+			}
+		}
+	})
+}
+
+func equalTo[T comparable](t *rapid.T, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Fatalf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+// TestBothKindsAreServed has both kinds always want more than there is: each gets its share of the turns, with a single
+// slot too.
+func TestBothKindsAreServed(t *testing.T) {
+	for _, capacity := range []int{1, 2, 3, 10, 64} {
+		t.Run(fmt.Sprint(capacity), func(t *testing.T) {
+			s := newSlots(capacity, Shares{Fresh: 0.5, Retries: 0.5}, func(*strand, kind) {})
+			strands := make([]*strand, 2*capacity)
+			var served [kinds]int
+			var running [kinds]int
+			want := func() {
+				for _, st := range strands {
+					for k := range kinds {
+						before := s.used
+						s.want(st, k)
+						if s.used != before {
+							running[k]++
+						}
+					}
+				}
+			}
+			for i := range strands {
+				strands[i] = &strand{partition: int32(i)}
+			}
+			const turns = 1000
+			for i := range turns {
+				want()
+				k := kind(i % 2)
+				if running[k] == 0 {
+					k = retry - k
+				}
+				running[k]--
+				_, next, ok := s.done(k)
+				if !ok {
+					t.Fatal("nobody was served though both kinds stand in line")
+				}
+				running[next]++
+				served[next]++
+			}
+			for k := range kinds {
+				if served[k] < turns/3 {
+					t.Errorf("kind %d had %d of %d turns", k, served[k], turns)
+				}
+			}
+		})
+	}
+}
