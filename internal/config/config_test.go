@@ -176,6 +176,20 @@ func TestALongLineIsShownAroundTheCaret(t *testing.T) {
 	check(t, "tabs stay tabs before the caret", strings.HasSuffix(tabs.Error(), "| \t ^"), true)
 }
 
+// A file with escape sequences, wrong as it is, must not act on the terminal that its mistakes are shown on.
+func TestShownLinesHaveNoControlCharacters(t *testing.T) {
+	for name, text := range map[string]string{
+		"escape":        "a: \"\x1b[31mred\x1b[0m\"\n",
+		"not UTF-8":     "a: \"\xff\x1b[31mred\"\n",
+		"right-to-left": "a: \u202eb\n",
+	} {
+		_, err := Parse("config.yaml", []byte(text), options(nil))
+		if shown := err.Error(); strings.ContainsAny(shown, "\x1b\u202e") {
+			t.Errorf("%s: shown as %q", name, shown)
+		}
+	}
+}
+
 // No secret appears in a message, in the lines that are shown, or in what is printed.
 func TestSecretsAreNeverShown(t *testing.T) {
 	secrets := []string{"hunter2", "tr0ub4dor", "c0rrect", "b4ttery", "st4ple", "h0rse"}

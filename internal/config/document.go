@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
@@ -67,6 +68,11 @@ func (d *document) source(line int) string {
 		}
 		for i := s.from - 1; i < end; i++ {
 			runes[i] = '*'
+		}
+	}
+	for i, r := range runes {
+		if r != '\t' && !unicode.IsPrint(r) { // escape sequences would act on the terminal, other spaces look like blanks
+			runes[i] = unicode.ReplacementChar
 		}
 	}
 	return string(runes)

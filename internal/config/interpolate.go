@@ -45,6 +45,10 @@ func (r *resolver) variable(n *yaml.Node, inside string) string {
 		r.problem(r.inside(n, "${"+inside+"}"), fmt.Sprintf("%s is no name of an environment variable; write ${NAME} or ${NAME:-default}, or $${ for a plain ${", quote(name)))
 		return ""
 	}
+	if strings.Contains(fallback, "${") {
+		r.problem(r.inside(n, "${"+inside+"}"), fmt.Sprintf("the default of %s has a variable in it, which is not replaced; write a plain text: ${%s:-default}", name, name))
+		return ""
+	}
 	text, set := r.lookup(name)
 	switch {
 	case hasFallback && text == "":

@@ -75,6 +75,7 @@ var mistakes = []mistakeRow{
 	{"", atTop("log:\n  <<: " + mark + "info"), "<< merges a section or a list of sections, like <<: *base"},
 	{"", atTop("log: {level: \"" + mark + "${NOT_SET}\"}"), "the environment variable NOT_SET is not set; set it, or give a default: ${NOT_SET:-default}"},
 	{"", atTop("kafka:\n  brokers: [localhost:9092]\n  client_id: a-" + mark + "${a b}"), `"a b" is no name of an environment variable; write ${NAME} or ${NAME:-default}, or $${ for a plain ${`},
+	{"", atTop("kafka:\n  brokers: [localhost:9092]\n  client_id: a-" + mark + "${A:-${B}}"), "the default of A has a variable in it, which is not replaced; write a plain text: ${A:-default}"},
 	{"", atTop("kafka:\n  brokers: [localhost:9092]\n  client_id: a-" + mark + "${ab"), "${ is not closed with }; for a plain ${ write $${"},
 	{"", mark + strings.Repeat("#", largest+1), "larger than 4 MiB; is it a configuration?"},
 	{"", bomb, "unfold to more than 100000 values"},

@@ -225,6 +225,9 @@ func (r *reader) write(k key) string {
 	if k.keys != nil {
 		return k.name + ": {...}"
 	}
+	if strings.HasPrefix(example, "\n") {
+		return k.name + ":" + example
+	}
 	return k.name + ": " + example
 }
 
