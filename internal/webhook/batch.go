@@ -84,7 +84,7 @@ func (w *Webhook) exchange(ctx context.Context, stop context.CancelFunc, deliver
 	text, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
 	switch {
 	case err != nil:
-		return verdict{}, nil, w.noAnswer(ctx, fmt.Errorf("the answer broke off after %d bytes: %w", len(text), err))
+		return verdict{}, nil, w.noAnswer(ctx, fmt.Errorf("it broke off after %d bytes: %w", len(text), err))
 	case int64(len(text)) > limit:
 		return verdict{}, nil, &AnswerError{URL: w.name, Problem: fmt.Sprintf("it is larger than %d bytes", limit)}
 	}
@@ -106,7 +106,7 @@ type AnswerError struct {
 }
 
 func (e *AnswerError) Error() string {
-	return fmt.Sprintf(`POST %s: the answer to the batch cannot be used: %s; expected {"results":[{"id","status","action","delay","error"}]} or no body`, e.URL, e.Problem)
+	return fmt.Sprintf(`the answer to the batch cannot be used: %s; expected {"results":[{"id","status","action","delay","error"}]} or no body`, e.Problem) + posted(e.URL)
 }
 
 // readResults reads the answer's body. A body that is not meant as results, like the text OK, lists none.

@@ -91,8 +91,8 @@ func TestNoAnswerIsNetwork(t *testing.T) {
 			if failure.Class != classify.Network || !strings.Contains(err.Error(), test.text) {
 				t.Errorf("got %v (%s): %v; want network, with %q", failure.Class, failure.Rule, err, test.text)
 			}
-			if !strings.HasPrefix(err.Error(), "POST http") {
-				t.Errorf("%q does not say where", err)
+			if !strings.HasPrefix(err.Error(), "no answer: ") || !strings.Contains(err.Error(), " (POST http") {
+				t.Errorf("%q does not say what happened and where", err)
 			}
 		})
 	}

@@ -37,16 +37,20 @@ type StatusError struct {
 	After   time.Duration // as Retry-After asks, at most an hour; 0: not asked
 }
 
+// Error begins with the status, which is what a narrow list of dead letters has to show.
 func (e *StatusError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "POST %s: %d", e.URL, e.Status)
+	fmt.Fprintf(&b, "%d", e.Status)
 	for _, part := range []struct{ before, text string }{{" ", http.StatusText(e.Status)}, {": ", e.Excerpt}, {"; ", e.Note}} {
 		if part.text != "" {
 			b.WriteString(part.before + part.text)
 		}
 	}
-	return b.String()
+	return b.String() + posted(e.URL)
 }
+
+// posted ends the text of every error of this package.
+func posted(url string) string { return " (POST " + url + ")" }
 
 // HTTPStatus returns the status.
 func (e *StatusError) HTTPStatus() int { return e.Status }
@@ -61,7 +65,7 @@ type ConnectionError struct {
 	Err error
 }
 
-func (e *ConnectionError) Error() string { return "POST " + e.URL + ": " + e.Err.Error() }
+func (e *ConnectionError) Error() string { return "no answer: " + e.Err.Error() + posted(e.URL) }
 
 // Unwrap returns the transport's error.
 func (e *ConnectionError) Unwrap() error { return e.Err }
@@ -77,9 +81,9 @@ func (e *ConnectionError) Temporary() bool { return false }
 func (w *Webhook) noAnswer(ctx context.Context, err error) error {
 	switch cause := ctx.Err(); {
 	case errors.Is(cause, context.DeadlineExceeded):
-		return fmt.Errorf("POST %s: no answer in time: %w", w.name, cause)
+		return fmt.Errorf("no answer in time: %w%s", cause, posted(w.name))
 	case cause != nil:
-		return fmt.Errorf("POST %s: given up: %w", w.name, cause)
+		return fmt.Errorf("given up: %w%s", cause, posted(w.name))
 	}
 	return &ConnectionError{URL: w.name, Err: err}
 }

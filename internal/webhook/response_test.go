@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -94,7 +95,7 @@ func TestTheServiceDecides(t *testing.T) {
 		{"snooze with Retry-After", 503, "Redeliver-Action: snooze | Retry-After: 9", consumer.Snooze(9 * time.Second)},
 		{"dead-letter a success", 200, "Redeliver-Action: dead-letter", consumer.DeadLetter(classify.Mark(status(200), classify.Permanent))},
 		{"dead-letter what would be retried", 503, "Redeliver-Action: dead-letter", consumer.DeadLetter(status(503))},
-		{"drop", 500, "Redeliver-Action: drop", consumer.Drop("POST http://127.0.0.1/orders: 500 Internal Server Error")},
+		{"drop", 500, "Redeliver-Action: drop", consumer.Drop("500 Internal Server Error (POST http://127.0.0.1/orders)")},
 		{"case and spaces", 500, "Redeliver-Action:  SNOOZE  | Redeliver-Delay: 1m ", consumer.Snooze(time.Minute)},
 		{
 			"an unknown action is no success", 200, "Redeliver-Action: dead_letter",
@@ -164,5 +165,21 @@ func TestConnectionErrorUnwraps(t *testing.T) {
 	cause := errors.New("cause")
 	if err := error(&ConnectionError{URL: "http://h", Err: cause}); !errors.Is(err, cause) {
 		t.Error("the cause is hidden")
+	}
+}
+
+// A list of dead letters shows the beginning of an error only: the status must be in it, however long the address.
+func TestErrorsBeginWithWhatHappened(t *testing.T) {
+	address := "https://payments.internal.example.com/v1/orders/" + strings.Repeat("x", 80)
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{&StatusError{URL: address, Status: 503, Excerpt: "maintenance"}, "503 Service Unavailable: maintenance (POST " + address + ")"},
+		{&ConnectionError{URL: address, Err: io.EOF}, "no answer: EOF (POST " + address + ")"},
+	} {
+		if got := test.err.Error(); got != test.want {
+			t.Errorf("got %q, want %q", got, test.want)
+		}
 	}
 }
