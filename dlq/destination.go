@@ -69,22 +69,11 @@ type router struct {
 	topics     map[string]kadm.TopicDetail // all of the cluster, when tiers had to be looked for
 }
 
-func newRouter(q *Queue, to Destination, set []kgo.RecordHeader) (*router, error) {
-	if err := to.check(); err != nil {
-		return nil, err
-	}
-	for _, h := range set {
-		if retrytopics.IsOwnHeader(h.Key) {
-			return nil, fmt.Errorf("header %s is Redeliver's own and cannot be set", h.Key)
-		}
-		if h.Key == "" {
-			return nil, errors.New("a header to set has no name")
-		}
-	}
+func newRouter(q *Queue, to Destination, set []kgo.RecordHeader) *router {
 	if to == "" {
 		to = OwnTier
 	}
-	return &router{queue: q, to: to, set: set, partitions: make(map[string]int), tiers: make(map[[2]string]string)}, nil
+	return &router{queue: q, to: to, set: set, partitions: make(map[string]int), tiers: make(map[[2]string]string)}
 }
 
 // unroutable says why an entry has to be left out, in words that are the same for all entries with the same trouble.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/time/rate"
+
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // DefaultMaxReplays is the cap of a [Replay] that names none.
@@ -21,7 +23,7 @@ type Replay struct {
 	Filter Filter
 	// To is where they go. Defaults to OwnTier.
 	To Destination
-	// Rate is the most entries a second. 0: no limit.
+	// Rate is the most entries a second. 0: no limit. A dry run does not keep to it.
 	Rate float64
 	// MaxReplays is the cap against going round for ever: entries that were replayed so often are left out and marked
 	// [StatusLimited]. Defaults to 3; negative: none.
@@ -49,16 +51,10 @@ type Replay struct {
 // One replay or discard writes at a time: beginning another one ends this one with [ErrFenced].
 func (q *Queue) Replay(ctx context.Context, r Replay) (Summary, error) {
 	summary := Summary{Run: newRun(time.Now()), DryRun: r.DryRun}
-	if r.Rate < 0 || math.IsNaN(r.Rate) || math.IsInf(r.Rate, 0) {
-		return summary, fmt.Errorf("rate %v: want entries a second, or 0 for no limit", r.Rate)
-	}
-	router, err := newRouter(q, r.To, r.SetHeaders)
-	if err != nil {
+	if err := q.Check(r); err != nil {
 		return summary, err
 	}
-	if router.to.keyed() == q.topic || router.to.keyed() == q.Ledger() {
-		return summary, errors.New("a queue is not replayed into itself")
-	}
+	router := newRouter(q, r.To, r.SetHeaders)
 	if r.MaxReplays == 0 {
 		r.MaxReplays = DefaultMaxReplays
 	}
@@ -70,12 +66,36 @@ func (q *Queue) Replay(ctx context.Context, r Replay) (Summary, error) {
 		return summary, err
 	}
 	defer t.end()
-	if r.Rate > 0 {
+	if r.Rate > 0 && !r.DryRun {
 		t.pace = rate.NewLimiter(rate.Limit(r.Rate), 1)
 	}
 	decision := &replayDecision{Replay: r, router: router, task: t}
 	t.decide = decision.decide
 	return summary, t.run(ctx, &summary)
+}
+
+// Check says what is wrong with a replay that nobody can do. It asks the cluster nothing; [Queue.Replay] begins with it.
+func (r Replay) Check() error {
+	if r.Rate < 0 || math.IsNaN(r.Rate) || math.IsInf(r.Rate, 0) {
+		return fmt.Errorf("rate %v: want entries a second, or 0 for no limit", r.Rate)
+	}
+	for _, h := range r.SetHeaders {
+		if retrytopics.IsOwnHeader(h.Key) {
+			return fmt.Errorf("header %s is Redeliver's own and cannot be set", h.Key)
+		}
+		if h.Key == "" {
+			return errors.New("a header to set has no name")
+		}
+	}
+	return r.To.check()
+}
+
+// Check is [Replay.Check] and refuses what this queue cannot do: to be replayed into itself.
+func (q *Queue) Check(r Replay) error {
+	if to := r.To.keyed(); to == q.topic || to == q.Ledger() {
+		return fmt.Errorf("%s is not replayed into itself: name another topic than it and its ledger", q.topic)
+	}
+	return r.Check()
 }
 
 // replayDecision decides which entries are replayed.

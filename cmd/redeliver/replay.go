@@ -48,6 +48,7 @@ Exit status 3 says that some dead letters were left out, and the summary says wh
 			doing:  "replay",
 			done:   "replayed",
 			max:    replay.MaxReplays,
+			check:  func(q queue) error { return q.Check(replay) },
 			ask:    func(q queue, s dlq.Summary) string { return replayQuestion(q, replay, s) },
 			do: func(q queue, f dlq.Filter, dry bool, tell tellers) (dlq.Summary, error) {
 				r := replay
@@ -98,6 +99,9 @@ func (o *replayFlags) replay() (dlq.Replay, error) {
 			return r, usagef("--set-header %q: want name=value", h)
 		}
 		r.SetHeaders = append(r.SetHeaders, kgo.RecordHeader{Key: name, Value: []byte(value)})
+	}
+	if err := r.Check(); err != nil {
+		return r, usagef("--set-header: %w", err) // the others were checked above
 	}
 	return r, nil
 }

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// interrupted runs a command line on a terminal that is interrupted when the cluster gets the n-th request of a kind.
+func (m *morgue) interrupted(key kmsg.Key, n int, answer string, args ...string) ended {
+	m.t.Helper()
+	ctx, interrupt := context.WithCancel(m.t.Context())
+	defer interrupt()
+	seen := 0
+	m.cluster.ControlKey(key.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+		m.cluster.KeepControl()
+		if seen++; seen == n {
+			interrupt()
+		}
+		return nil, nil, false
+	})
+	var out, errs bytes.Buffer
+	p := &program{
+		in: strings.NewReader(answer), out: &out, err: &errs, interactive: true, patience: 2 * time.Second,
+		getenv: func(string) (string, bool) { return "", false },
+	}
+	status := p.main(ctx, append(args, "-c", m.config))
+	return ended{status, out.String(), errs.String()}
+}
+
+// What is counted before the question, or on a dry run, is not paced: nothing is written.
+func TestCountIsNotPaced(t *testing.T) {
+	m := newMorgue(t)
+	m.run("replay", "--dry-run", "--rate", "1/h").want(t, exitPart, "would have replayed 5 dead letters")
+	session{terminal: true, answer: "n\n"}.run(t, "replay", "--rate", "1/h", "-c", m.config).want(t, exitFailed, "Replay 5 dead letters", "nothing was changed")
+}
+
+// A count that is interrupted has done nothing, and says so.
+func TestInterruptedCount(t *testing.T) {
+	for _, c := range []struct {
+		name, done string
+		args       []string
+	}{
+		{"before the question", "replayed", []string{"replay"}},
+		{"on a dry run", "replayed", []string{"replay", "--dry-run"}},
+		{"of a discard", "discarded", []string{"dlq", "discard", "--class", "network"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := newMorgue(t)
+			e := m.interrupted(kmsg.Fetch, 1, "", c.args...)
+			e.want(t, exitFailed, "redeliver: interrupted; nothing was "+c.done)
+			if e.out != "" {
+				t.Errorf("a summary of what was not done: %s", e.out)
+			}
+		})
+	}
+}
+
+// A replay that is interrupted after it did a part says which part, and so does its exit status.
+func TestInterruptedReplayIsDoneInPart(t *testing.T) {
+	m := newMorgue(t)
+	// The first transaction is that of who writes, the second one that of the first dead letter.
+	e := m.interrupted(kmsg.EndTxn, 2, "y\n", "replay", "--rate", "1/m")
+	e.want(t, exitPart, "replayed 1 dead letter to "+testTier, "redeliver: interrupted; what was replayed is marked: run it again for the rest")
+	m.run("replay", "--yes").want(t, exitPart, "replayed 4 dead letters", "1 had been replayed before")
+}
+
+// What cannot be done with any dead letter is wrong usage, and there is nothing to sum up.
+func TestReplaysThatNobodyCanDo(t *testing.T) {
+	m := newMorgue(t)
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"--set-header", "redeliver-id=x"}, "--set-header: header redeliver-id is Redeliver's own"},
+		{[]string{"--to", "topic:" + testDLQ}, testDLQ + " is not replayed into itself"},
+		{[]string{"--to", "topic:" + testDLQ + ".ledger"}, testDLQ + " is not replayed into itself"},
+	} {
+		e := m.run(append([]string{"replay", "--yes"}, c.args...)...)
+		e.want(t, exitUsage, c.says)
+		if e.out != "" {
+			t.Errorf("%v: summed up: %s", c.args, e.out)
+		}
+	}
+}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redeliver/redeliver/dlq"
+)
+
+// dryListed is how many of the entries that a dry run would change its table shows.
+const dryListed = 100
+
+// changeReport gathers what became of a chore, over all queues.
+type changeReport struct {
+	program *program
+	chore   chore
+	format  outputFormat
+	bar     *progress
+
+	summaries []changeSummary
+	partly    bool
+	begun     bool            // something was changed, or may have been
+	found     map[string]bool // ids that some queue had
+	missing   []string
+	listed    int
+}
+
+// changeSummary is what became of a chore in one queue, as data.
+type changeSummary struct {
+	Pipeline   string           `json:"pipeline"`
+	Queue      string           `json:"queue"`
+	Run        string           `json:"run,omitempty"`
+	DryRun     bool             `json:"dry_run"`
+	Complete   bool             `json:"complete"`
+	Done       int64            `json:"done"`
+	To         map[string]int64 `json:"to,omitempty"`
+	Matched    int64            `json:"matched"`
+	Replayed   int64            `json:"replayed_before"`
+	Discarded  int64            `json:"discarded_before"`
+	Limited    int64            `json:"replay_limit"`
+	LeftOut    []leftOut        `json:"left_out"`
+	OtherGroup int64            `json:"other_group"`
+	Duplicates int64            `json:"duplicates"`
+	InDoubt    int64            `json:"in_doubt"`
+	Missing    []string         `json:"missing"`
+	Seconds    float64          `json:"seconds"`
+	Error      string           `json:"error,omitempty"`
+}
+
+type leftOut struct {
+	Why   string `json:"why"`
+	Count int64  `json:"count"`
+	ID    string `json:"id"`
+}
+
+// doing tells progress on standard error.
+func (r *changeReport) doing(q queue) tellers {
+	return r.tellers(r.chore.doing+" "+q.Topic(), r.chore.done)
+}
+
+// counting tells progress of a dry run, and the entries that would be changed where they are asked for.
+func (r *changeReport) counting(q queue, list bool) tellers {
+	t := r.tellers("counting "+q.Topic(), "match")
+	if list && r.format == asTable {
+		t.entry = r.would
+	}
+	return t
+}
+
+func (r *changeReport) tellers(label, done string) tellers {
+	r.bar = r.program.newProgress(label, 0)
+	return tellers{
+		progress: func(at dlq.Progress) {
+			r.bar.grow(at.Total)
+			r.bar.set(at.Scanned, fmt.Sprintf("%d %s", at.Done, done))
+		},
+		entry: func(dlq.Entry, string) {},
+	}
+}
+
+// would tells an entry that a dry run would change.
+func (r *changeReport) would(e dlq.Entry, topic string) {
+	if r.listed++; r.listed > dryListed {
+		return
+	}
+	text := e.ID() + "  " + e.At.Local().Format(time.DateTime) + "  " + e.State.Class.String() + "  " + e.State.ID
+	if topic != "" {
+		text += "  to " + topic
+	}
+	fmt.Fprintln(r.program.out, printable(text))
+}
+
+func (r *changeReport) endProgress() { r.bar.end() }
+
+// add takes the summary of one queue and prints it, unless it is to be a part of one document.
+func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
+	if failed != nil && s.Took == 0 {
+		return nil // it did not begin, and the error says why
+	}
+	for _, id := range q.ids {
+		if !slices.Contains(s.Missing, id) {
+			r.found[id] = true
+		}
+	}
+	if s.Complete || failed == nil {
+		r.missing = append(r.missing, s.Missing...)
+	}
+	one := changeSummary{
+		Pipeline: q.pipeline.Name, Queue: q.Topic(), Run: s.Run, DryRun: s.DryRun, Complete: s.Complete, Done: s.Done, To: s.To,
+		Matched: s.Matched, Replayed: s.Replayed, Discarded: s.Discarded, Limited: s.Limited, LeftOut: []leftOut{},
+		OtherGroup: s.OtherGroup, Duplicates: s.Duplicates, InDoubt: s.InDoubt, Missing: append([]string{}, s.Missing...), Seconds: s.Took.Seconds(),
+	}
+	for _, l := range s.LeftOut {
+		one.LeftOut = append(one.LeftOut, leftOut(l))
+	}
+	if failed != nil {
+		one.Error = failed.Error()
+	}
+	s.Missing = nil // other queues may have them
+	r.partly = r.partly || s.Partly()
+	r.begun = r.begun || !s.DryRun && s.Done+s.InDoubt > 0
+	r.summaries = append(r.summaries, one)
+	if r.format == asTable {
+		if r.listed > dryListed {
+			fmt.Fprintf(r.program.out, "and %d more\n", r.listed-dryListed)
+		}
+		r.listed = 0
+		return r.print(r.program.out, one, s.Took)
+	}
+	return nil
+}
+
+// print tells the summary to people.
+func (r *changeReport) print(w io.Writer, s changeSummary, took time.Duration) error {
+	would := ""
+	if s.DryRun {
+		would = "dry run: would have "
+	}
+	text := fmt.Sprintf("%s: %s%s %d %s", s.Queue, would, r.chore.done, s.Done, plural(int(s.Done), "dead letter"))
+	if len(s.To) > 0 {
+		text += " to " + topicsText(s.To)
+	}
+	if !s.DryRun && s.Done > 0 {
+		text += fmt.Sprintf(" in %v", took.Round(time.Millisecond))
+	}
+	lines := []string{text}
+	remark := func(n int64, format string, args ...any) {
+		if n > 0 {
+			lines = append(lines, "  "+fmt.Sprintf("%d ", n)+fmt.Sprintf(format, args...))
+		}
+	}
+	remark(s.Replayed, "had been replayed before")
+	remark(s.Discarded, "had been discarded before")
+	remark(s.Limited, "left out, replayed %d times or more: see `redeliver dlq list --status replay_limit`, and --max-replays", r.chore.max)
+	for _, l := range s.LeftOut {
+		remark(l.Count, "left out: %s (for example %s)", l.Why, l.ID)
+	}
+	remark(s.OtherGroup, "left out, of another consumer group")
+	remark(s.Duplicates, "copies of entries, each dealt with as one")
+	remark(s.InDoubt, "may be %s or not, for the brokers did not answer: run it again, the ledger knows", r.chore.done)
+	_, err := io.WriteString(w, strings.Join(lines, "\n")+"\n")
+	return err
+}
+
+// end prints what is printed as one document and makes the exit status.
+func (r *changeReport) end(failed error) error {
+	if r.format != asTable {
+		rows := newRows[changeSummary](r.program.out, r.format)
+		for _, s := range r.summaries {
+			if err := rows.add(s); err != nil {
+				return err
+			}
+		}
+		if err := rows.close(); err != nil {
+			return err
+		}
+	}
+	if failed != nil {
+		return r.failure(failed)
+	}
+	var missing []string
+	for _, id := range r.missing {
+		if !r.found[id] && !slices.Contains(missing, id) {
+			missing = append(missing, id)
+		}
+	}
+	switch {
+	case len(missing) > 0 && len(r.found) == 0:
+		return fmt.Errorf("there is no dead letter %s: see `redeliver dlq list`", strings.Join(missing, ", "))
+	case len(missing) > 0:
+		return partlyf("there is no dead letter %s", strings.Join(missing, ", "))
+	case r.partly:
+		return partlyf("some dead letters were left out, see above")
+	}
+	return nil
+}
+
+// failure says what an error that ended the chore leaves behind.
+func (r *changeReport) failure(err error) error {
+	interrupted := errors.Is(err, context.Canceled)
+	switch {
+	case interrupted && r.begun:
+		return partlyf("interrupted; what was %s is marked: run it again for the rest", r.chore.done)
+	case interrupted:
+		return &exitError{status: exitFailed, err: fmt.Errorf("interrupted; nothing was %s", r.chore.done)}
+	case r.begun:
+		return partlyf("%w", err)
+	}
+	return err
+}
+
+// topicsText names topics, the one that gets most first.
+func topicsText(counts map[string]int64) string {
+	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		if counts[a] != counts[b] {
+			return int(counts[b] - counts[a])
+		}
+		return strings.Compare(a, b)
+	})
+	return strings.Join(names, " and ")
+}
