@@ -65,6 +65,24 @@ func TestMembersJoinAndLeave(t *testing.T) {
 	t.Logf("%d records, %d calls", len(given), len(all))
 }
 
+// Members that come together, to topics that are all there, are where balancers that look at topics one by one give a
+// source partition and its tiers to different members.
+func TestMembersComeTogether(t *testing.T) {
+	t.Parallel()
+	const partitions = 12
+	b := setup(t, partitions)
+	b.createTopics(partitions, append(b.tiers(), b.dlq()))
+	members := []string{"one", "two", "three", "four", "five"}
+	for _, name := range members {
+		b.start(succeeds, named(name))
+	}
+	o := b.balanced(len(members), partitions, append(b.tiers(), b.source)...)
+	coAssigned(t, o, b.source, b.tiers()...)
+	if counts := o.perMember(b.source); counts[0] != partitions/len(members) || counts[len(counts)-1] != partitions/len(members)+1 {
+		t.Errorf("%d members have %v of %d source partitions", len(members), counts, partitions)
+	}
+}
+
 // works makes each call of a handler take a while, as what it calls would.
 func works(took time.Duration, h handler) handler {
 	return func(ctx context.Context, r *consumer.Record) error {

@@ -132,6 +132,11 @@ func (tr *travel) handled() {
 		sameHeaders(t, fmt.Sprintf("call %d", i), r.Headers, users(tr.give.Headers))
 	}
 	neverEarly(t, tr.calls)
+	for i, delay := range []time.Duration{200 * time.Millisecond, time.Second} {
+		if gap := tr.calls[i+1].began.Sub(tr.calls[i].ended); gap < delay {
+			t.Errorf("never-early: attempt %d came %v after the one before, want %v at least", i+2, gap, delay)
+		}
+	}
 	if got := len(tr.calls[3].record.History()); got != 3 {
 		t.Errorf("the call after the replay sees %d failed attempts, want 3", got)
 	}
