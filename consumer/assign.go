@@ -35,6 +35,7 @@ type strands struct {
 
 // assigned opens lanes for new partitions. Their positions come a moment later, see position.
 func (p *Pipeline) assigned(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
+	p.forgotten.Store(false)
 	p.openLanes(parts)
 	if len(parts) > 0 {
 		p.log.Info("partitions assigned", "pipeline", p.cfg.Name, "partitions", printable(parts))
@@ -80,13 +81,18 @@ func (p *Pipeline) mayClaim() bool {
 	for _, l := range lanes {
 		parts[l.topic] = append(parts[l.topic], l.partition)
 	}
+	p.forgotten.Store(true)
 	p.lost(context.Background(), p.client, parts)
 	return false
 }
 
 // adopt takes up partitions that the client fetches and nobody was told of: it starts over with them from their
 // commits. It is called between a poll and AllowRebalance, so that they cannot go away meanwhile.
+// Before the group has told what is ours, nothing is.
 func (p *Pipeline) adopt(ctx context.Context, parts map[string][]int32) {
+	if p.forgotten.Load() {
+		return
+	}
 	p.log.Warn("partitions kept after this member was forgotten by its group: starting over from their commits",
 		"pipeline", p.cfg.Name, "partitions", printable(parts))
 	p.openLanes(parts)

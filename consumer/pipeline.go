@@ -49,7 +49,9 @@ type Pipeline struct {
 	phase   atomic.Uint32
 	started atomic.Int64 // Unix nanoseconds; 0: not yet
 	ran     atomic.Bool
-	own     *breaker.Registry // to be closed with the pipeline
+
+	forgotten atomic.Bool       // the group has forgotten this member, and not assigned it anything since
+	own       *breaker.Registry // to be closed with the pipeline
 }
 
 // New checks the configuration and makes a pipeline. It does not connect.

@@ -58,10 +58,6 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 		}
 		return false
 	case verbDead:
-		if !d.admitted && !p.gate.admit() {
-			st.yield(e) // it would leave the order anyway
-			return false
-		}
 		e.state.Reason = d.reason
 		p.send(st, newRoute(e, Dead, p.letter(e)))
 		return false

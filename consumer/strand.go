@@ -258,10 +258,10 @@ func (st *strand) takeWith(k kind, probe bool) (u unit, more bool) {
 		u.entry = st.takeEntry(k, probe)
 		st.turnLeft--
 	}
-	if u.empty() {
-		return u, false
+	if !u.empty() {
+		st.running++
 	}
-	st.running++
+	// Also when there was nothing: what was looked at may stand behind its key now, and leave the turn to the others.
 	want := st.startable()
 	return u, want[fresh] || want[retry]
 }

@@ -332,16 +332,28 @@ func (p *Pipeline) judged(st *strand, e *entry, err error, began, now time.Time,
 		}
 		return true
 	}
-	if noFailure(err) {
-		p.ensureState(e)
-		p.countHeld(e, now)
-	} else {
+	p.ensureState(e)
+	before, attempts := *e.state, e.attempts
+	failed := !noFailure(err)
+	if failed {
 		p.count(e, failure, began, now)
-		p.meter.failed(failure.Class)
-		p.told(e, failure, false, now.Sub(began))
+	} else {
+		p.countHeld(e, now)
 	}
 	d := judge(situation{err: err, failure: failure, state: e.state, inPlace: e.inPlace, now: now, u: rand.Float64(), schedule: p.schedule, dead: p.cfg.DeadLetters})
 	e.state.Counts = d.counts
+	if d.verb == verbDead && !d.admitted && !p.gate.admit() {
+		// An outage, as far as anyone can tell: the record stays, and the call that was to find out uses no attempt.
+		*e.state, e.attempts = before, attempts
+		p.meter.free()
+		p.told(e, failure, true, now.Sub(began))
+		st.yield(e)
+		return false
+	}
+	if failed {
+		p.meter.failed(failure.Class)
+		p.told(e, failure, false, now.Sub(began))
+	}
 	switch d.verb {
 	case verbInPlace:
 		e.inPlace++
@@ -383,7 +395,6 @@ func (p *Pipeline) ensureState(e *entry) {
 
 // count enters a failed attempt into the entry's state.
 func (p *Pipeline) count(e *entry, f classify.Failure, began, now time.Time) {
-	p.ensureState(e)
 	s := e.state
 	e.attempts++
 	s.Attempt = e.attempts
