@@ -154,13 +154,14 @@ func TestCommandsOnARunningProcess(t *testing.T) {
 		{args: "breaker open orders-api --dry-run", out: []string{"would open breaker orders-api, which is closed"}},
 		{args: "breaker open payments", exit: 1, errs: "the breakers are orders-api"},
 		{args: "breaker open payments --dry-run", exit: 1, errs: "the breakers are orders-api"},
-		{args: "breaker open", exit: 2, errs: "accepts 1 arg"},
+		{args: "breaker open", exit: 2, errs: "redeliver breaker open needs the name of a breaker: redeliver breaker open NAME"},
+		{args: "pause orders clicks", exit: 2, errs: `redeliver pause takes the name of a pipeline, once: got ["orders" "clicks"]`},
 
 		{args: "skip orders/3/42 --reason done --yes", out: []string{"skipped orders/3/42"}, told: []string{"skip orders/3/42 done"}},
 		{args: "skip orders/3/42 --reason done", exit: 2, errs: "say --yes"},
 		{args: "skip orders/3/42 --reason done --dry-run", out: []string{"would skip orders/3/42"}},
 		{args: "skip orders/3/43 --reason done -y", exit: 1, errs: "it is handled already"},
-		{args: "skip orders/3/42 -y", exit: 2, errs: `"reason"`},
+		{args: "skip orders/3/42 -y", exit: 2, errs: "--reason is missing: say why"},
 		{args: "skip orders-3-42 --reason x -y", exit: 2, errs: "TOPIC/PARTITION/OFFSET"},
 		{args: "skip clicks/3/42 --reason x -y", exit: 1, errs: "no pipeline here reads"},
 

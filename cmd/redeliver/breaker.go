@@ -66,7 +66,7 @@ func newBreakerListCommand(p *program) *cobra.Command {
 }
 
 func newBreakerChangeCommand(p *program, action, short, long string) *cobra.Command {
-	cmd := &cobra.Command{Use: action + " NAME", Short: short, Long: long, Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{Use: action + " NAME", Short: short, Long: long, Args: argument("the name of a breaker", false)}
 	format, address, change := addOutput(cmd), addAdminFlag(cmd), addChangeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		client, _, err := p.adminClient(*address)

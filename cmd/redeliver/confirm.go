@@ -2,7 +2,10 @@ package main
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,10 +37,42 @@ func (p *program) confirm(f *changeFlags, question string) (bool, error) {
 		return false, usagef("%s? There is no terminal to ask on: say --yes, or --dry-run to see what would be done", question)
 	}
 	fmt.Fprintf(p.err, "%s? [y/N] ", question)
-	answer, _ := bufio.NewReader(p.in).ReadString('\n') // the end of input is a no
+	answer, err := bufio.NewReader(p.in).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) { // the end of input is a no
+		fmt.Fprintln(p.err)
+		return false, err
+	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":
 		return true, nil
 	}
 	return false, &exitError{status: exitFailed, err: fmt.Errorf("not confirmed; nothing was changed")}
+}
+
+// interruptible is standard input that gives up when the command is interrupted, as a read from a terminal does not. What
+// was being read then is lost.
+type interruptible struct {
+	ctx  context.Context
+	from io.Reader
+}
+
+func (i interruptible) Read(b []byte) (int, error) {
+	type result struct {
+		n   int
+		err error
+	}
+	if err := i.ctx.Err(); err != nil {
+		return 0, err
+	}
+	own, read := make([]byte, len(b)), make(chan result, 1)
+	go func() {
+		n, err := i.from.Read(own)
+		read <- result{n, err}
+	}()
+	select {
+	case <-i.ctx.Done():
+		return 0, i.ctx.Err()
+	case r := <-read:
+		return copy(b, own[:r.n]), r.err
+	}
 }

@@ -100,6 +100,33 @@ func pipelines(c *config.Config, name string) ([]*config.Pipeline, error) {
 	return all, nil
 }
 
+// eachPipeline calls do for each pipeline and goes on after one that fails: one whose topic is missing hides no other. It
+// tells what failed and returns an error that says whether all did. what is what was to be done: "planned".
+func (p *program) eachPipeline(ctx context.Context, chosen []*config.Pipeline, what string, do func(*config.Pipeline) error) error {
+	var failed []string
+	var errs []error
+	for _, one := range chosen {
+		err := do(one)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			failed = append(failed, one.Name)
+			errs = append(errs, fmt.Errorf("pipeline %s: %w", one.Name, err))
+		}
+	}
+	if len(failed) == len(chosen) {
+		return errors.Join(errs...)
+	}
+	for _, err := range errs {
+		fmt.Fprintln(p.err, err)
+	}
+	if len(failed) > 0 {
+		return partlyf("not %s: %s", what, strings.Join(failed, ", "))
+	}
+	return nil
+}
+
 func pipelineNames(c *config.Config) []string {
 	var names []string
 	for _, p := range c.Pipelines {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -103,6 +105,23 @@ func TestAChangeIsAskedForUnlessItIsSaid(t *testing.T) {
 				t.Errorf("asked: %v", asked)
 			}
 		})
+	}
+}
+
+// A question is no place to be caught in: Ctrl-C answers it, although nothing is typed.
+func TestAQuestionCanBeInterrupted(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	nothing, typing := io.Pipe()
+	defer typing.Close()
+	var errs bytes.Buffer
+	p := &program{in: interruptible{ctx, nothing}, err: &errs, interactive: true}
+	time.AfterFunc(time.Millisecond, interrupt)
+	ok, err := p.confirm(&changeFlags{}, "Eat 3 plums")
+	if ok || !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, %v", ok, err)
+	}
+	if status := p.report(err); status != exitFailed || !strings.HasSuffix(errs.String(), "? [y/N] \nredeliver: interrupted\n") {
+		t.Errorf("status %d, printed %q", status, errs.String())
 	}
 }
 

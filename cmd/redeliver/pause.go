@@ -17,7 +17,7 @@ func newPauseCommand(p *program) *cobra.Command {
 		Short: "Hold a pipeline of a running process",
 		Long: `Hold a pipeline until ` + "`redeliver resume`" + `: nothing more is started, calls in flight end as they do, and the time of waiting
 records stands still. It holds in the process at --admin, and ends with it.`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              argument("the name of a pipeline", true),
 		ValidArgsFunction: p.completePipelines,
 	}
 	format, address, change := addOutput(cmd), addAdminFlag(cmd), addChangeFlags(cmd)

@@ -13,7 +13,7 @@ func newResumeCommand(p *program) *cobra.Command {
 		Long: `Let a pipeline go on that an operator has paused, or that holds since too many records went to the dead letters without
 one success in between (see dlq.admission in the configuration). --admit N lets N more dead letters through before it may
 hold again; without it as many as at the start.`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              argument("the name of a pipeline", true),
 		ValidArgsFunction: p.completePipelines,
 	}
 	format, address, change := addOutput(cmd), addAdminFlag(cmd), addChangeFlags(cmd)

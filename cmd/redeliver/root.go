@@ -82,6 +82,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 done in part.`,
 
 // main runs the command line and returns the exit status.
 func (p *program) main(ctx context.Context, args []string) int {
+	p.in = interruptible{ctx, p.in}
 	root := p.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -146,4 +147,17 @@ func noArguments(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	return fmt.Errorf("%s takes no argument, got %q", cmd.CommandPath(), args[0])
+}
+
+// argument is the Args of commands that take what, once; with optional it may be left out.
+func argument(what string, optional bool) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 0 && !optional:
+			return fmt.Errorf("%s needs %s: %s", cmd.CommandPath(), what, cmd.UseLine())
+		case len(args) > 1:
+			return fmt.Errorf("%s takes %s, once: got %q", cmd.CommandPath(), what, args)
+		}
+		return nil
+	}
 }

@@ -223,7 +223,7 @@ func (s *service) startAdmin() (stop func(), err error) {
 		},
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", s.config.At("admin.listen"), err)
 	}
 	s.log.Info("metrics, health and control listen", "address", "http://"+server.Addr())
 	return func() {

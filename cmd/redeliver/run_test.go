@@ -292,7 +292,8 @@ func TestStatusOfTheClusterKnowsWhatWaits(t *testing.T) {
 
 func TestRunWaitsForABroker(t *testing.T) {
 	address, listen, service := freeAddress(t), freeAddress(t), openShop(t)
-	run := startRun(t, "-c", writeConfig(t, listen, address, service.URL))
+	config := writeConfig(t, listen, address, service.URL)
+	run := startRun(t, "-c", config)
 	run.log.await(t, "nothing listens there")
 	code, body, err := get("http://" + listen + "/readyz")
 	if err != nil || code != 503 || !strings.Contains(body, address) {
@@ -300,6 +301,9 @@ func TestRunWaitsForABroker(t *testing.T) {
 	}
 	if code, _, err := get("http://" + listen + "/livez"); err != nil || code != 200 {
 		t.Errorf("/livez says %d, %v", code, err)
+	}
+	if out, _, exit := command(t, "status", "-c", config); exit != 0 || !strings.Contains(out, "no pipeline has started: no broker of kafka.brokers ("+address+") answers") {
+		t.Errorf("status ends with %d and says\n%s", exit, out)
 	}
 	startBroker(t, address)
 	awaitReady(t, listen)

@@ -19,19 +19,18 @@ func newSkipCommand(p *program) *cobra.Command {
 where it stands, in a source or retry topic, or by its id. No copy is kept: take one first if it matters. The reason is
 kept in the log of the process.`,
 		Example: `  redeliver skip orders/3/42 --reason "refunded by hand, ticket 4711"`,
-		Args:    cobra.ExactArgs(1),
+		Args:    argument("the place of a record", false),
 	}
 	format, address, change := addOutput(cmd), addAdminFlag(cmd), addChangeFlags(cmd)
 	pipeline := p.addPipelineFlag(cmd)
 	reason := cmd.Flags().String("reason", "", "why, for the log of the process (required)")
-	_ = cmd.MarkFlagRequired("reason")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		record, err := parseRecord(args[0])
 		if err != nil {
 			return err
 		}
 		if record.Reason = strings.TrimSpace(*reason); record.Reason == "" {
-			return usagef("--reason is empty: say why the record is skipped")
+			return usagef("--reason is missing: say why the record is skipped, for the log of the process")
 		}
 		record.Pipeline = *pipeline
 		client, _, err := p.adminClient(*address)

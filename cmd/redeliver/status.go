@@ -29,10 +29,10 @@ processes know. The source is named in the first line, or as "source" with -o js
 	cmd.MarkFlagsMutuallyExclusive("admin", "cluster")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s, err := p.status(cmd.Context(), *address, *pipeline, *cluster)
-		if err != nil {
+		if len(s.Pipelines) == 0 && err != nil {
 			return err
 		}
-		return p.printStatus(*format, s)
+		return errors.Join(err, p.printStatus(*format, s))
 	}
 	return cmd
 }
@@ -48,6 +48,7 @@ type status struct {
 	Source    string           `json:"source"`  // process, cluster
 	Address   string           `json:"address"` // of the process or the brokers
 	At        time.Time        `json:"at"`
+	NotReady  string           `json:"not_ready,omitempty"` // why the process has started no pipeline yet
 	Pipelines []pipelineStatus `json:"pipelines"`
 }
 
@@ -103,7 +104,7 @@ func statusOfProcess(ctx context.Context, client *admin.Client, pipeline string)
 	if err != nil {
 		return status{}, err
 	}
-	s := status{Source: fromProcess, Address: client.URL(), At: answer.At, Pipelines: []pipelineStatus{}}
+	s := status{Source: fromProcess, Address: client.URL(), At: answer.At, NotReady: answer.NotReady, Pipelines: []pipelineStatus{}}
 	for _, one := range answer.Pipelines {
 		if pipeline != "" && one.Pipeline != pipeline {
 			continue
@@ -129,15 +130,15 @@ func (p *program) statusOfCluster(ctx context.Context, c *config.Config, pipelin
 		return status{}, err
 	}
 	defer client.Close()
-	s := status{Source: fromCluster, Address: strings.Join(c.Kafka.Brokers, ","), At: time.Now()}
-	for _, one := range chosen {
+	s := status{Source: fromCluster, Address: strings.Join(c.Kafka.Brokers, ","), At: time.Now(), Pipelines: []pipelineStatus{}}
+	err = p.eachPipeline(ctx, chosen, "shown", func(one *config.Pipeline) error {
 		waiting, err := readBacklog(ctx, client, one)
-		if err != nil {
-			return status{}, fmt.Errorf("pipeline %s: %w", one.Name, err)
+		if err == nil {
+			s.Pipelines = append(s.Pipelines, waiting)
 		}
-		s.Pipelines = append(s.Pipelines, waiting)
-	}
-	return s, nil
+		return err
+	})
+	return s, err
 }
 
 // processes are the pipelines as their process knows them; none when the cluster was read.

@@ -82,7 +82,9 @@ func printTiers(w io.Writer, s status) error {
 			all = append(all, row{p.Pipeline, t})
 		}
 	}
-	fmt.Fprintln(w)
+	if len(all) > 0 {
+		fmt.Fprintln(w)
+	}
 	return printAll(rows, all)
 }
 
@@ -170,6 +172,9 @@ func printHeld(w io.Writer, s status) error {
 // printReasons says why something is not as it should be, a line each.
 func printReasons(w io.Writer, s status) {
 	var lines []string
+	if s.NotReady != "" {
+		lines = append(lines, "no pipeline has started: "+s.NotReady)
+	}
 	for _, p := range s.processes() {
 		if p.NotReady != "" {
 			lines = append(lines, p.Pipeline+": not ready: "+p.NotReady)

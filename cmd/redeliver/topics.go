@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -37,11 +38,11 @@ func newTopicsPlanCommand(p *program) *cobra.Command {
 	name := p.addPipelineFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		plans, _, done, err := p.planTopics(cmd.Context(), *name)
-		if err != nil {
+		if done == nil {
 			return err
 		}
 		defer done()
-		return p.showPlans(*format, plans)
+		return errors.Join(err, p.showPlans(*format, plans))
 	}
 	return cmd
 }
@@ -58,25 +59,28 @@ is left alone. No topic is deleted and no record.`,
 	name := p.addPipelineFlag(cmd)
 	change := addChangeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		plans, adm, done, err := p.planTopics(cmd.Context(), *name)
-		if err != nil {
-			return err
+		plans, adm, done, partly := p.planTopics(cmd.Context(), *name)
+		if done == nil {
+			return partly
 		}
 		defer done()
 		if err := p.showPlans(*format, plans); err != nil {
 			return err
 		}
 		if nothing(plans) {
-			return nil
+			return partly
 		}
 		if change.dryRun {
 			fmt.Fprintln(p.err, "dry run: nothing was changed")
-			return nil
+			return partly
 		}
 		if ok, err := p.confirm(change, summary(plans)); !ok {
 			return err
 		}
-		return p.applyPlans(cmd.Context(), adm, plans)
+		if err := p.applyPlans(cmd.Context(), adm, plans); err != nil {
+			return err
+		}
+		return partly
 	}
 	return cmd
 }
@@ -87,7 +91,8 @@ type pipelinePlan struct {
 	retrytopics.Plan
 }
 
-// planTopics compares what one pipeline, or each, needs with what the cluster has. The caller calls done at the end.
+// planTopics compares what one pipeline, or each, needs with what the cluster has. With done, which the caller calls at the
+// end, there are plans, and an error says for which pipelines there are none.
 func (p *program) planTopics(ctx context.Context, name string) (plans []pipelinePlan, adm *kadm.Client, done func(), err error) {
 	c, err := p.load()
 	if err != nil {
@@ -105,19 +110,23 @@ func (p *program) planTopics(ctx context.Context, name string) (plans []pipeline
 	adm.SetTimeoutMillis(15_000)
 	// An operator who says apply says it whatever topics.create lets pipelines do by themselves.
 	c.Topics.Create = true
-	for _, pipeline := range chosen {
+	err = p.eachPipeline(ctx, chosen, "planned", func(pipeline *config.Pipeline) error {
 		plan, err := planOf(ctx, adm, c.Topics, pipeline)
 		if err != nil {
-			client.Close()
-			return nil, nil, nil, fmt.Errorf("pipeline %s: %w", pipeline.Name, err)
+			return err
 		}
 		// An empty list is [] in JSON, never null.
 		plan.Actions = append([]retrytopics.Action{}, plan.Actions...)
 		plan.Warnings = append([]string{}, plan.Warnings...)
 		plan.Leftover = append([]string{}, plan.Leftover...)
 		plans = append(plans, pipelinePlan{pipeline.Name, plan})
+		return nil
+	})
+	if len(plans) == 0 {
+		client.Close()
+		return nil, nil, nil, err
 	}
-	return plans, adm, client.Close, nil
+	return plans, adm, client.Close, err
 }
 
 // planOf compares what a pipeline needs with what the cluster has.

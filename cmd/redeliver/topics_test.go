@@ -99,6 +99,30 @@ func TestTopicsOfAMissingSource(t *testing.T) {
 		"pipeline orders: no topic of the cluster matches /x.*/")
 }
 
+// One pipeline whose source is missing hides no other.
+func TestAMissingSourceHoldsUpNoOtherPipeline(t *testing.T) {
+	c := cluster(t)
+	path := configFile(t, pipelineOn(c.ListenAddrs())+"  - {name: returns, topics: [returns], handler: {http: {url: 'http://127.0.0.1:9/'}}}\n")
+	missing := `pipeline returns: topic "returns" does not exist`
+
+	plan := run(t, "topics", "plan", "-c", path, "-o", "jsonl")
+	plan.want(t, exitPart, missing, "not planned: returns")
+	if strings.Count(plan.out, "\n") != 1 || !strings.HasPrefix(plan.out, `{"pipeline":"orders"`) {
+		t.Errorf("planned %s", plan.out)
+	}
+	run(t, "topics", "apply", "--yes", "-c", path).want(t, exitPart, "pipeline orders: create 5 topics: done", missing)
+	if got := topicsOf(t, c); len(got) != 6 {
+		t.Errorf("there are the topics %v", got)
+	}
+	run(t, "topics", "apply", "-c", path).want(t, exitPart, "pipeline orders: all topics are as they should be")
+
+	status := run(t, "status", "--cluster", "-c", path, "-o", "jsonl")
+	status.want(t, exitPart, "pipeline returns: no topic of the cluster matches returns", "not shown: returns")
+	if strings.Count(status.out, "\n") != 1 || !strings.Contains(status.out, `"pipeline":"orders"`) {
+		t.Errorf("shown %s", status.out)
+	}
+}
+
 func TestConfigShowMasksSecretsAndNeedsNoBrokers(t *testing.T) {
 	text := strings.Replace(pipelineOn([]string{"a:1"}), "kafka: {brokers: ['a:1']}", "kafka: {sasl: {username: u, password: '${PW}'}}", 1)
 	path := configFile(t, text)

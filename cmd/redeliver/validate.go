@@ -25,7 +25,7 @@ be right. Exit status 0 when there is none, 2 otherwise.
 	format := addOutput(cmd)
 	connect := cmd.Flags().Bool("connect", false, "check against the cluster, too")
 	explain := cmd.Flags().Bool("explain", false, "print the timetable of every pipeline")
-	embedded := cmd.Flags().Bool("embedded", false, "check it for `run --embedded`: kafka.brokers need not be there")
+	embedded := cmd.Flags().Bool("embedded", false, "check it for run --embedded: kafka.brokers need not be there")
 	cmd.Flags().Lookup("embedded").NoOptDefVal = "true"
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *connect && *embedded {

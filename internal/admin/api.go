@@ -27,6 +27,7 @@ type Breaker interface {
 // Status is the answer of GET /api/v1/status.
 type Status struct {
 	At        time.Time        `json:"at"`
+	NotReady  string           `json:"not_ready,omitempty"` // why no pipeline has started yet
 	Pipelines []PipelineStatus `json:"pipelines"`
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
-	answer := Status{At: time.Now(), Pipelines: []PipelineStatus{}}
+	answer := Status{At: time.Now(), NotReady: s.config.NotReady(), Pipelines: []PipelineStatus{}}
 	for _, p := range s.config.Pipelines() {
 		answer.Pipelines = append(answer.Pipelines, statusOf(p.Stats()))
 	}

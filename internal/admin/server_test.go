@@ -85,6 +85,8 @@ func TestTheProcessMayNotBeReady(t *testing.T) {
 	code, body := b.get(t, "/readyz")
 	equal(t, "readyz", code, 503)
 	equal(t, "readyz", body, "no broker answers at localhost:9092\n")
+	_, body = b.get(t, "/api/v1/status")
+	contains(t, "status", body, `"not_ready":"no broker answers at localhost:9092"`)
 }
 
 func TestMetricsAreServed(t *testing.T) {
