@@ -18,6 +18,8 @@ type Discard struct {
 	By string
 	// DryRun does everything but write.
 	DryRun bool
+	// TakeOver ends another replay or discard that is under way, with [ErrFenced], instead of being refused with ErrBusy.
+	TakeOver bool
 	// Progress is called now and then, and at the end, by one goroutine at a time. It must not block.
 	Progress func(Progress)
 	// Entry is called with every entry that is discarded, or would be on a dry run, before that is written. It must not
@@ -26,17 +28,17 @@ type Discard struct {
 }
 
 // Discard gives entries up: list, stats and replay leave them out from then on. The records stay in the topic. As
-// [Queue.Replay] does, it ends another replay or discard that is under way, and ends cleanly with ctx.
+// [Queue.Replay], it is refused while another replay or discard is under way, and ends cleanly with ctx.
 func (q *Queue) Discard(ctx context.Context, d Discard) (Summary, error) {
 	summary := Summary{Run: newRun(time.Now()), DryRun: d.DryRun}
 	t, err := q.begin(ctx, order{
 		filter: d.Filter, doing: doingDiscard, counts: StatusDiscarded, by: d.By, run: summary.Run,
-		dryRun: d.DryRun, progress: d.Progress,
+		dryRun: d.DryRun, takeOver: d.TakeOver, progress: d.Progress,
 	})
 	if err != nil {
 		return summary, err
 	}
-	defer t.end()
+	defer t.end(ctx)
 	t.decide = func(_ context.Context, e *Entry, s *Summary) (*item, error) {
 		switch {
 		case e.Status == StatusReplayed:
@@ -62,11 +64,12 @@ type order struct {
 	by       string
 	run      string
 	dryRun   bool
+	takeOver bool
 	keyed    string
 	progress func(Progress)
 }
 
-// begin takes the queue over, unless it is a dry run, and fixes the range to go through.
+// begin makes this call the queue's writer, unless it is a dry run, and fixes the range to go through.
 func (q *Queue) begin(ctx context.Context, o order) (*task, error) {
 	topic, err := q.describe(ctx)
 	if err != nil {
@@ -82,20 +85,20 @@ func (q *Queue) begin(ctx context.Context, o order) (*task, error) {
 		if self.By == "" {
 			self.By = whoami()
 		}
-		if t.writer, l, err = q.takeOver(ctx, topic, self, o.counts, o.keyed); err != nil {
+		if t.writer, l, err = q.beginWriting(ctx, topic, self, o); err != nil {
 			return nil, err
 		}
 	}
 	if t.survey, err = q.survey(ctx, topic, o.filter, l); err != nil {
-		t.end()
+		t.end(ctx)
 		return nil, err
 	}
 	return t, nil
 }
 
-func (t *task) end() {
+func (t *task) end(ctx context.Context) {
 	if t.writer != nil {
-		t.writer.close()
+		t.writer.end(ctx)
 	}
 }
 

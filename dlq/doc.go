@@ -25,9 +25,11 @@
 // that the entry was written to, reason why it was discarded; id, group and replays say whose copies the mark covers.
 // A tombstone takes back no mark; a mark with status open does.
 //
-// The key <topic id>/writer holds who writes to the ledger: {"v":1,"run":...,"by":...,"at":...,"doing":"replay"}.
+// The key <topic id>/writer holds who writes to the ledger: {"v":1,"run":...,"by":...,"at":...,"doing":"replay",
+// "alive":1763900004000}. It is written again every 4 seconds, with the time in alive, and at the end with "ended":true. Who
+// finds there a writer that has not ended and was alive within 15 seconds does not begin, unless it is told to take over.
 //
-// Readers read both topics with read_committed. Writers exclude each other by the transactional id
-// "redeliver.<dead-letter topic>": who begins fences the one before, reads the ledger to its end after that, and then
+// Readers read both topics with read_committed. What keeps two writers apart, whatever the clocks say, is the transactional
+// id "redeliver.<dead-letter topic>": who begins fences the one before, reads the ledger to its end after that, and then
 // writes, copies and marks together in transactions.
 package dlq

@@ -49,7 +49,7 @@ func TestBrokersThatRefuse(t *testing.T) {
 				if s.Done+s.InDoubt > entries || s.Complete {
 					t.Errorf("the summary claims too much: %+v", s)
 				}
-				rest := b.replay(b.open(), dlq.Replay{})
+				rest := b.replay(b.open(), dlq.Replay{TakeOver: true})
 				if together := s.Done + rest.Done; together != entries && s.InDoubt == 0 {
 					t.Errorf("the runs say they replayed %d together, of %d", together, entries)
 				}
@@ -88,7 +88,7 @@ func TestCommitWhoseAnswerIsLost(t *testing.T) {
 					go func() {
 						defer close(done)
 						defer revive()
-						taken, _ = second.Replay(b.ctx(), dlq.Replay{})
+						taken, _ = second.Replay(b.ctx(), dlq.Replay{TakeOver: true})
 					}()
 				}
 				b.cluster.KeepControl()
@@ -132,7 +132,7 @@ func TestEpochThatChangesInATransaction(t *testing.T) {
 			} else if !strings.Contains(err.Error(), "run it again") {
 				t.Errorf("got %v, want what to do", err)
 			}
-			rest := b.replay(b.open(), dlq.Replay{})
+			rest := b.replay(b.open(), dlq.Replay{TakeOver: true})
 			equal(t, "together", s.Done+rest.Done, entries)
 			equal(t, "ids in the tier", b.ids(tier1), originIDs(entries))
 		})

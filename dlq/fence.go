@@ -13,9 +13,10 @@ import (
 )
 
 // ErrFenced is what an error is ([errors.Is]) that ended a replay or a discard since another call, of this process or
-// another, began to write to the same queue. What was done until then is done and marked, the rest is not; the other
+// another, took the queue over. That is done when it is asked for, of a call that gave no sign of life for 15 seconds, and
+// of one of two that begin at the same moment. What was done until then is done and marked, the rest is not; the other
 // call has seen that. The error is a [*FencedError].
-var ErrFenced = errors.New("another call writes to the queue")
+var ErrFenced = errors.New("another call took the queue over")
 
 // FencedError says who took the queue over.
 type FencedError struct {

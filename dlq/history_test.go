@@ -104,7 +104,7 @@ func (h *history) filter() dlq.Filter {
 
 func (h *history) replays() {
 	f := h.filter()
-	s := h.replay(h.open(dlq.SmallBatches(1+h.random.IntN(5))), dlq.Replay{Filter: f})
+	s := h.replay(h.open(dlq.SmallBatches(1+h.random.IntN(5))), dlq.Replay{Filter: f, TakeOver: true})
 	h.note("replay class=%v ids=%v limit=%d: %d", f.Class, f.IDs, f.Limit, s.Done)
 }
 
@@ -128,7 +128,7 @@ func (h *history) crash() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	s, err := q.Replay(ctx, dlq.Replay{Filter: h.filter()})
+	s, err := q.Replay(ctx, dlq.Replay{Filter: h.filter(), TakeOver: true})
 	stop()
 	h.note("crash at step %d, arrives %v: %d done, %v", at, arrives, s.Done, err)
 }
@@ -139,7 +139,7 @@ func (h *history) discards() {
 		f.Limit = 2
 	}
 	var ids []string
-	s, err := h.open().Discard(h.ctx(), dlq.Discard{Filter: f, Entry: func(e dlq.Entry) { ids = append(ids, e.State.ID) }})
+	s, err := h.open().Discard(h.ctx(), dlq.Discard{Filter: f, TakeOver: true, Entry: func(e dlq.Entry) { ids = append(ids, e.State.ID) }})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func (h *history) end() {
 		return
 	}
 	for {
-		s, err := h.open().Replay(h.ctx(), dlq.Replay{})
+		s, err := h.open().Replay(h.ctx(), dlq.Replay{TakeOver: true})
 		if err == nil {
 			break
 		}

@@ -69,6 +69,8 @@ type Writer struct {
 	By    string    // who called
 	Doing string    // replay or discard
 	At    time.Time // when it began
+	Alive time.Time // its last sign of life
+	Ended bool      // it said that it ended
 }
 
 func newLedger() *ledger {
@@ -125,6 +127,8 @@ type ledgerValue struct {
 	Group   string `json:"group,omitempty"`
 	Replays int    `json:"replays,omitempty"`
 	Doing   string `json:"doing,omitempty"`
+	Alive   int64  `json:"alive,omitempty"`
+	Ended   bool   `json:"ended,omitempty"`
 }
 
 // ledgerKeys are the keys of one dead-letter topic.
@@ -201,7 +205,9 @@ func (r *ledgerReader) decode(records []*kgo.Record) ([]ledgerValue, error) {
 func (l *ledger) add(values []ledgerValue) {
 	for _, v := range values {
 		if v.Doing != "" {
-			l.writer = Writer{Run: v.Run, By: v.By, Doing: v.Doing, At: time.UnixMilli(v.At)} // all in one partition: the last one counts
+			l.writer = Writer{ // all in one partition: the last one counts
+				Run: v.Run, By: v.By, Doing: v.Doing, At: time.UnixMilli(v.At), Alive: time.UnixMilli(v.Alive), Ended: v.Ended,
+			}
 			continue
 		}
 		status, _ := ParseStatus(v.Status)

@@ -11,7 +11,7 @@ import (
 )
 
 // Queue is a dead-letter topic and its ledger. Its methods may be called concurrently; those that write exclude each
-// other, in this process and in others: see [ErrFenced].
+// other, in this process and in others: see [ErrBusy] and [ErrFenced].
 type Queue struct {
 	client *kgo.Client
 	admin  *kadm.Client
@@ -24,6 +24,8 @@ type Queue struct {
 
 	batch    int           // entries in a transaction
 	patience time.Duration // with the brokers, when a run has to end
+
+	renewTime time.Duration // between two signs of life of a writer
 }
 
 // Option changes how a [Queue] works.
@@ -55,7 +57,7 @@ func Open(client *kgo.Client, topic string, options ...Option) (*Queue, error) {
 	if group, _ := client.OptValue(kgo.ConsumerGroup).(string); group != "" {
 		return nil, fmt.Errorf("open %s: its client is a member of group %s: give it one that consumes nothing", topic, group)
 	}
-	q := &Queue{client: client, admin: kadm.NewClient(client), topic: topic, batch: batchRecords, patience: endPatience}
+	q := &Queue{client: client, admin: kadm.NewClient(client), topic: topic, batch: batchRecords, patience: endPatience, renewTime: renewTime}
 	for _, option := range options {
 		option(q)
 	}

@@ -32,8 +32,10 @@ type Replay struct {
 	SetHeaders []kgo.RecordHeader
 	// Again replays also what was replayed before.
 	Again bool
-	// DryRun does everything but write, and does not end another replay that is under way.
+	// DryRun does everything but write.
 	DryRun bool
+	// TakeOver ends another replay or discard that is under way, with [ErrFenced], instead of being refused with ErrBusy.
+	TakeOver bool
 	// By is who the ledger says it was. Defaults to user@host.
 	By string
 	// Progress is called now and then, and at the end, by one goroutine at a time. It must not block.
@@ -48,7 +50,8 @@ type Replay struct {
 // by a crash, another call with any filter does not replay again what this one did. When ctx ends, it ends the
 // transaction that it is in, 10 seconds at most, and returns what was done with the context's error.
 //
-// One replay or discard writes at a time: beginning another one ends this one with [ErrFenced].
+// One replay or discard writes at a time: while one is under way another one is refused with [ErrBusy], or takes over. One
+// that was killed keeps others out for 15 seconds.
 func (q *Queue) Replay(ctx context.Context, r Replay) (Summary, error) {
 	summary := Summary{Run: newRun(time.Now()), DryRun: r.DryRun}
 	if err := q.Check(r); err != nil {
@@ -60,12 +63,12 @@ func (q *Queue) Replay(ctx context.Context, r Replay) (Summary, error) {
 	}
 	t, err := q.begin(ctx, order{
 		filter: r.Filter, doing: doingReplay, counts: StatusReplayed, by: r.By, run: summary.Run,
-		dryRun: r.DryRun, keyed: router.to.keyed(), progress: r.Progress,
+		dryRun: r.DryRun, takeOver: r.TakeOver, keyed: router.to.keyed(), progress: r.Progress,
 	})
 	if err != nil {
 		return summary, err
 	}
-	defer t.end()
+	defer t.end(ctx)
 	if r.Rate > 0 && !r.DryRun {
 		t.pace = rate.NewLimiter(rate.Limit(r.Rate), 1)
 	}

@@ -221,6 +221,12 @@ func (t *task) writeAll(ctx context.Context, batches <-chan *batch, summary *Sum
 			return context.Cause(ctx)
 		case <-ticks.C:
 			tell()
+			if t.writer == nil {
+				continue
+			}
+			if sent := t.writer.renew(ctx); sent.err != nil {
+				return t.fail(ctx, sent, nil, summary)
+			}
 		case b, ok := <-batches:
 			if !ok {
 				return nil // the collector says why

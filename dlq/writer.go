@@ -50,6 +50,8 @@ type writer struct {
 	limits map[string]int          // by topic, the bytes that may be under way to a partition
 	flying map[topicPartition]load // what is under way
 	noted  map[string]bool         // topics whose partitions the client knows
+	signed time.Time               // of the last sign of life; zero: none yet
+	failed bool                    // a transaction failed and could not be ended cleanly: nothing more can be written
 }
 
 type topicPartition struct {
@@ -60,14 +62,23 @@ type topicPartition struct {
 // load is records and their bytes.
 type load struct{ records, bytes int }
 
-// takeOver makes this process the queue's writer. Whoever wrote before has no open transaction and cannot write any more
-// when it returns, and the ledger was read after that, to the end.
-func (q *Queue) takeOver(ctx context.Context, topic kadm.TopicDetail, self Writer, counts Status, keyed string) (*writer, *ledger, error) {
+// beginWriting makes this call the queue's writer, unless another one is under way. Whoever wrote before has no open
+// transaction and cannot write any more when it returns, and the ledger was read after that, to the end.
+func (q *Queue) beginWriting(ctx context.Context, topic kadm.TopicDetail, self Writer, o order) (*writer, *ledger, error) {
 	ledgerTopic, err := q.ensureLedger(ctx, topic)
 	if err != nil {
 		return nil, nil, err
 	}
-	client, err := q.transactional(keyed)
+	if !o.takeOver {
+		by, err := q.underWay(ctx, topic.ID)
+		if err != nil {
+			return nil, nil, err
+		}
+		if by.Run != "" {
+			return nil, nil, &BusyError{Topic: q.topic, By: by}
+		}
+	}
+	client, err := q.transactional(o.keyed)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -77,16 +88,16 @@ func (q *Queue) takeOver(ctx context.Context, topic kadm.TopicDetail, self Write
 		topicID: topic.ID,
 		keys:    keysOf(topic.ID),
 		self:    self,
-		counts:  counts,
+		counts:  o.counts,
 		parts:   int32(len(ledgerTopic.Partitions)),
-		keyed:   keyed,
+		keyed:   o.keyed,
 		limits:  make(map[string]int),
 		flying:  make(map[topicPartition]load),
 		noted:   make(map[string]bool),
 	}
 	l, err := w.begin(ctx)
 	if err != nil {
-		w.close()
+		w.end(ctx)
 		return nil, nil, err
 	}
 	return w, l, nil
@@ -137,22 +148,38 @@ func (w *writer) begin(ctx context.Context) (*ledger, error) {
 	if w.began, err = listed(ctx, w.queue.Ledger(), w.queue.admin.ListEndOffsets); err != nil {
 		return nil, err
 	}
-	hello, _ := json.Marshal(ledgerValue{V: ledgerVersion, At: w.self.At.UnixMilli(), By: w.self.By, Run: w.self.Run, Doing: w.self.Doing})
-	record := &kgo.Record{Topic: w.queue.Ledger(), Partition: writerPartition, Key: w.keys.writer(), Value: hello}
-	if sent := w.transact(ctx, []*kgo.Record{record}); !sent.committed() {
+	if sent := w.transact(ctx, nil); !sent.committed() { // the first one says who writes
 		return nil, w.failure(sent, w.aftermath(ctx, sent))
 	}
-	l, _, err := w.queue.readLedger(ctx, w.topicID, written)
+	var l *ledger
+	err = w.during(ctx, func(ctx context.Context) (err error) {
+		l, _, err = w.queue.readLedger(ctx, w.topicID, written)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	if l.writer.Run != w.self.Run {
+		w.failed = true
 		return nil, &FencedError{Topic: w.queue.topic, By: l.writer, Doing: w.self.Doing}
 	}
 	return l, nil
 }
 
-func (w *writer) close() { w.client.Close() }
+// end leaves the queue to others.
+func (w *writer) end(ctx context.Context) {
+	w.release(ctx)
+	w.client.Close()
+}
+
+// sign makes the ledger record that says who writes, and that it does.
+func (w *writer) sign(now time.Time) *kgo.Record {
+	value, _ := json.Marshal(ledgerValue{
+		V: ledgerVersion, At: w.self.At.UnixMilli(), By: w.self.By, Run: w.self.Run, Doing: w.self.Doing,
+		Alive: now.UnixMilli(), Ended: w.self.Ended,
+	})
+	return &kgo.Record{Topic: w.queue.Ledger(), Partition: writerPartition, Key: w.keys.writer(), Value: value}
+}
 
 // mark makes the ledger record that says what became of an entry.
 func (w *writer) mark(e *Entry, status Status, at int64, to, reason string) *kgo.Record {
@@ -174,18 +201,34 @@ type result struct {
 	again   bool          // nothing was written; the same records in smaller batches may go through
 	err     error         // the transaction failed, and this writer with it
 	inDoubt bool          // whether it was committed is not known
+	aborted bool          // it was ended, and another one may begin
 	took    time.Duration // until it failed
 }
 
 func (r result) committed() bool { return r.err == nil && !r.again && len(r.refused) == 0 }
 
-// transact writes the records in one transaction. When ctx ends on the way it still ends the transaction, in endPatience
-// at most.
-func (w *writer) transact(ctx context.Context, records []*kgo.Record) (sent result) {
-	began := time.Now()
-	defer func() { sent.took = time.Since(began) }()
+// transact writes the records in one transaction, and a sign of life when it is time for one. When ctx ends on the way it
+// still ends the transaction, in endPatience at most.
+func (w *writer) transact(ctx context.Context, records []*kgo.Record) result {
 	ctx, cancel := outlast(ctx, w.queue.patience)
 	defer cancel()
+	return w.write(ctx, records)
+}
+
+// write is transact within ctx.
+func (w *writer) write(ctx context.Context, records []*kgo.Record) (sent result) {
+	began := time.Now()
+	signs := w.due()
+	if signs {
+		records = append(slices.Clip(records), w.sign(began))
+	}
+	defer func() {
+		sent.took = time.Since(began)
+		w.failed = sent.err != nil && !sent.aborted
+		if signs && sent.committed() {
+			w.signed = began
+		}
+	}()
 	if err := w.client.BeginTransaction(); err != nil {
 		return result{err: err}
 	}
@@ -220,6 +263,7 @@ func (w *writer) abort(ctx context.Context, sent result) result {
 	if err == nil {
 		err = w.client.EndTransaction(ctx, kgo.TryAbort)
 	}
+	sent.aborted = err == nil
 	if sent.err == nil && err != nil {
 		sent.err = err
 	}

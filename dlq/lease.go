@@ -1,0 +1,125 @@
+package dlq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+)
+
+const (
+	// leaseTime is for how long a writer counts as alive after its last sign of life. One that was killed keeps others
+	// out for so long.
+	leaseTime = 15 * time.Second
+	// renewTime is between two signs of life: several in a lease, so that one that is late costs nothing.
+	renewTime = 4 * time.Second
+	// releasePatience is how long a call that ended goes on trying to say so.
+	releasePatience = 2 * time.Second
+)
+
+// ErrBusy is what an error is ([errors.Is]) of a replay or a discard that did not begin, since another one of the same
+// queue is under way. The error is a [*BusyError].
+var ErrBusy = errors.New("another call writes to the queue")
+
+// BusyError says who writes to a queue.
+type BusyError struct {
+	Topic string // of the dead letters
+	By    Writer
+}
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("%s; nothing was done: wait until it has ended (one that was killed counts as ended after %v), or end it by taking over (--take-over)", e.By.text(e.Topic), leaseTime)
+}
+
+// Is reports whether target is ErrBusy.
+func (e *BusyError) Is(target error) bool { return target == ErrBusy }
+
+func (w Writer) text(topic string) string {
+	return fmt.Sprintf("a %s of %s is under way, started %s by %s (run %s)", w.Doing, topic, w.At.Format(time.DateTime), w.By, w.Run)
+}
+
+// UnderWay returns who replays or discards entries of the queue now; the zero Writer when nobody does. A call that was
+// killed is taken for one under way for 15 seconds. That goes by the clocks of both machines: where they differ by more,
+// a call that is under way may be taken for dead.
+func (q *Queue) UnderWay(ctx context.Context) (Writer, error) {
+	topic, err := q.describe(ctx)
+	if err != nil {
+		return Writer{}, err
+	}
+	return q.underWay(ctx, topic.ID)
+}
+
+func (q *Queue) underWay(ctx context.Context, topicID kadm.TopicID) (Writer, error) {
+	reader, err := q.ledgerReader(ctx, topicID)
+	if errors.Is(err, ErrNoTopic) {
+		return Writer{}, nil
+	}
+	if err != nil {
+		return Writer{}, err
+	}
+	// Who is alive has written in the last seconds: the rest of the ledger need not be read for it.
+	spans, err := spansOf(ctx, q.admin, q.Ledger(), time.Now().Add(-2*leaseTime), stable)
+	if err != nil {
+		return Writer{}, err
+	}
+	spans = slices.DeleteFunc(spans, func(s span) bool { return s.partition != writerPartition })
+	l := newLedger()
+	if err := reader.read(ctx, l, spans); err != nil || !l.writer.alive(time.Now()) {
+		return Writer{}, err
+	}
+	return l.writer, nil
+}
+
+// alive says whether the writer has a lease. A sign of life from a clock that is far ahead is none, or a writer that was
+// killed would keep others out until the clocks get there.
+func (w Writer) alive(now time.Time) bool {
+	return w.Run != "" && !w.Ended && now.Sub(w.Alive).Abs() < leaseTime
+}
+
+// renew gives a sign of life when it is time for one. Transactions that are written anyway carry theirs with them.
+func (w *writer) renew(ctx context.Context) result {
+	if !w.due() {
+		return result{}
+	}
+	return w.transact(ctx, nil)
+}
+
+func (w *writer) due() bool { return time.Since(w.signed) >= w.queue.renewTime }
+
+// during renews the lease while f runs.
+func (w *writer) during(ctx context.Context, f func(context.Context) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	done := make(chan error, 1)
+	go func() { done <- f(ctx) }()
+	ticks := time.NewTicker(w.queue.renewTime)
+	defer ticks.Stop()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-ticks.C:
+			if sent := w.renew(ctx); sent.err != nil {
+				err := w.failure(sent, w.aftermath(ctx, sent))
+				stop(err)
+				<-done
+				return err
+			}
+		}
+	}
+}
+
+// release says that this run has ended, so that the next one need not wait for the end of the lease. What cannot be said
+// is left unsaid.
+func (w *writer) release(ctx context.Context) {
+	if w.failed || w.signed.IsZero() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(releasePatience, w.queue.patience))
+	defer cancel()
+	w.self.Ended, w.signed = true, time.Time{}
+	w.write(ctx, nil)
+}
