@@ -3,20 +3,25 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/redeliver/redeliver/dlq"
 )
 
 // chore is a change to the entries of queues: replay or discard.
 type chore struct {
-	filter dlq.Filter
-	doing  string
-	done   string
-	max    int                 // replays
-	check  func(q queue) error // what is wrong with it for the queue, before anything is done; nil: nothing can be
-	ask    func(q queue, would dlq.Summary) string
-	do     func(q queue, f dlq.Filter, dry bool, tell tellers) (dlq.Summary, error)
+	filter   dlq.Filter
+	takeOver bool // end another one that is under way
+	doing    string
+	done     string
+	max      int                 // replays
+	check    func(q queue) error // what is wrong with it for the queue, before anything is done; nil: nothing can be
+	ask      func(q queue, would dlq.Summary) string
+	do       func(q queue, f dlq.Filter, dry bool, tell tellers) (dlq.Summary, error)
 }
 
 // tellers are what a chore tells on its way.
@@ -54,17 +59,26 @@ func (p *program) changeQueues(ctx context.Context, flags *filterFlags, change *
 			}
 			filter.Limit = left
 		}
-		s, err := p.changeQueue(q, filter, change, report)
+		s, err := p.changeQueue(ctx, q, filter, change, report)
 		left -= int(s.Done)
 		return err
 	})
 	return report.end(err)
 }
 
+// addTakeOver gives a command the flag to end another one that is under way.
+func addTakeOver(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("take-over", false, "end a replay or discard that is under way, instead of being refused; it is told so, and nothing is done twice")
+}
+
 // changeQueue does the chore in one queue. Unless it is told --yes, it first finds out what that would change, and asks.
-func (p *program) changeQueue(q queue, filter dlq.Filter, change *changeFlags, report *changeReport) (dlq.Summary, error) {
+func (p *program) changeQueue(ctx context.Context, q queue, filter dlq.Filter, change *changeFlags, report *changeReport) (dlq.Summary, error) {
 	c := report.chore
 	if change.dryRun || !change.yes {
+		rival, err := p.underWay(ctx, q, change.dryRun, c.takeOver)
+		if err != nil {
+			return dlq.Summary{}, err
+		}
 		would, err := c.do(q, filter, true, report.counting(q, change.dryRun))
 		report.endProgress()
 		if err != nil {
@@ -75,7 +89,7 @@ func (p *program) changeQueue(q queue, filter dlq.Filter, change *changeFlags, r
 			return would, report.add(q, would, nil)
 		}
 		if would.Done > 0 { // otherwise only marks are made that say why nothing is
-			if _, err := p.confirm(change, c.ask(q, would)); err != nil {
+			if _, err := p.confirm(change, c.ask(q, would)+rival); err != nil {
 				if report.begun {
 					err = partlyf("not confirmed for %s; nothing was changed there", q.Topic())
 				}
@@ -86,4 +100,25 @@ func (p *program) changeQueue(q queue, filter dlq.Filter, change *changeFlags, r
 	s, err := c.do(q, filter, false, report.doing(q))
 	report.endProgress()
 	return s, errors.Join(err, report.add(q, s, err))
+}
+
+// underWay finds out before the question whether somebody replays or discards entries of the queue now. It returns what
+// to say of that in the question; the error is that nobody need be asked, for the chore would be refused.
+func (p *program) underWay(ctx context.Context, q queue, dryRun, takeOver bool) (string, error) {
+	by, err := q.UnderWay(ctx)
+	if err != nil || by.Run == "" {
+		return "", err
+	}
+	rival := fmt.Sprintf("the %s that is under way, started %s by %s", by.Doing, by.At.Local().Format(time.DateTime), by.By)
+	switch {
+	case dryRun && takeOver:
+		fmt.Fprintf(p.err, "%s: this would end %s\n", q.Topic(), rival)
+	case dryRun:
+		fmt.Fprintf(p.err, "%s: this would be refused because of %s, unless --take-over ends it\n", q.Topic(), rival)
+	case takeOver:
+		return ", and end " + rival, nil
+	default:
+		return "", &dlq.BusyError{Topic: q.Topic(), By: by}
+	}
+	return "", nil
 }

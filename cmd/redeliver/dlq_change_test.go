@@ -87,3 +87,33 @@ func TestReplaysThatNobodyCanDo(t *testing.T) {
 		}
 	}
 }
+
+// While a replay is under way another replay or discard is refused before it asks, unless it is to take over; the first
+// is then done in part.
+func TestAnotherReplayIsUnderWay(t *testing.T) {
+	m := newMorgue(t)
+	first := make(chan ended, 1)
+	written := make(chan struct{})
+	transactions := 0
+	m.cluster.ControlKey(kmsg.EndTxn.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+		m.cluster.KeepControl()
+		if transactions++; transactions == 2 { // who writes, and the first dead letter
+			close(written)
+		}
+		return nil, nil, false
+	})
+	go func() { first <- m.run("replay", "--yes", "--rate", "30/m") }()
+	<-written
+	const who = "a replay of " + testDLQ + " is under way, started "
+	m.run("dlq", "discard", "0-4", "--yes").want(t, exitFailed, who, "nothing was done", "--take-over")
+	asked := session{terminal: true, answer: "y\n"}.run(t, "replay", "--id", "0-4", "-c", m.config)
+	asked.want(t, exitFailed, who)
+	if strings.Contains(asked.err, "[y/N]") {
+		t.Errorf("asked for what is refused: %s", asked.err)
+	}
+	m.run("dlq", "discard", "0-4", "--dry-run").want(t, exitDone, "this would be refused because of the replay that is under way", "would have discarded 1")
+	m.run("dlq", "discard", "0-4", "--dry-run", "--take-over").want(t, exitDone, "this would end the replay that is under way")
+	session{terminal: true, answer: "y\n"}.run(t, "dlq", "discard", "0-4", "--take-over", "-c", m.config).
+		want(t, exitDone, "Discard 1 dead letter, and end the replay that is under way, started ", "discarded 1 dead letter")
+	(<-first).want(t, exitPart, ": replayed ", "another discard of "+testDLQ+" took over")
+}

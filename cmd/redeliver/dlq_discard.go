@@ -21,6 +21,7 @@ They are named by their ids, by filters, or by both.`,
 	}
 	format, change := addOutput(cmd), addChangeFlags(cmd)
 	flags := p.addFilterFlags(cmd, 0)
+	takeOver := addTakeOver(cmd)
 	why := cmd.Flags().String("why", "", "why, for the ledger")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		flags.ids = append(flags.ids, args...)
@@ -32,15 +33,17 @@ They are named by their ids, by filters, or by both.`,
 			return usagef("say which: ids, or a filter such as --class or --until")
 		}
 		return p.changeQueues(cmd.Context(), flags, change, *format, chore{
-			filter: filter,
-			doing:  "discard",
-			done:   "discarded",
+			filter: filter, takeOver: *takeOver,
+			doing: "discard",
+			done:  "discarded",
 			ask: func(_ queue, s dlq.Summary) string {
 				return fmt.Sprintf("Discard %d %s", s.Done, plural(int(s.Done), "dead letter"))
 			},
 			do: func(q queue, f dlq.Filter, dry bool, tell tellers) (dlq.Summary, error) {
 				entry := func(e dlq.Entry) { tell.entry(e, "") }
-				return q.Discard(cmd.Context(), dlq.Discard{Filter: f, Reason: *why, DryRun: dry, Progress: tell.progress, Entry: entry})
+				return q.Discard(cmd.Context(), dlq.Discard{
+					Filter: f, Reason: *why, DryRun: dry, TakeOver: *takeOver, Progress: tell.progress, Entry: entry,
+				})
 			},
 		})
 	}

@@ -24,7 +24,11 @@ written together with its mark in the ledger, in one transaction: a run that is 
 again, with any filters, and nothing is replayed twice. What was replayed is left out from then on, unless it died again
 or --again is said. Records that were replayed --max-replays times are left out and marked replay_limit.
 
-Exit status 3 says that some dead letters were left out, and the summary says which and why.`,
+One replay or discard of a dead-letter topic is under way at a time: another one is refused meanwhile, unless it is told to
+--take-over. One that was killed counts as under way for 15 seconds.
+
+Exit status 3 says that some dead letters were left out, or that it was interrupted on the way, and the summary says which
+and why.`,
 		Example: `  redeliver replay --dry-run
   redeliver replay --class network --since 2h --rate 100/s
   redeliver replay --id k7qp-3-1042 --yes
@@ -33,7 +37,7 @@ Exit status 3 says that some dead letters were left out, and the summary says wh
 	}
 	format, change := addOutput(cmd), addChangeFlags(cmd)
 	flags := p.addFilterFlags(cmd, 0)
-	o := addReplayFlags(cmd)
+	o, takeOver := addReplayFlags(cmd), addTakeOver(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		filter, err := flags.filter(time.Now())
 		if err != nil {
@@ -44,15 +48,15 @@ Exit status 3 says that some dead letters were left out, and the summary says wh
 			return err
 		}
 		return p.changeQueues(cmd.Context(), flags, change, *format, chore{
-			filter: filter,
-			doing:  "replay",
-			done:   "replayed",
-			max:    replay.MaxReplays,
-			check:  func(q queue) error { return q.Check(replay) },
-			ask:    func(q queue, s dlq.Summary) string { return replayQuestion(q, replay, s) },
+			filter: filter, takeOver: *takeOver,
+			doing: "replay",
+			done:  "replayed",
+			max:   replay.MaxReplays,
+			check: func(q queue) error { return q.Check(replay) },
+			ask:   func(q queue, s dlq.Summary) string { return replayQuestion(q, replay, s) },
 			do: func(q queue, f dlq.Filter, dry bool, tell tellers) (dlq.Summary, error) {
 				r := replay
-				r.Filter, r.DryRun, r.Progress, r.Entry = f, dry, tell.progress, tell.entry
+				r.Filter, r.DryRun, r.TakeOver, r.Progress, r.Entry = f, dry, *takeOver, tell.progress, tell.entry
 				return q.Replay(cmd.Context(), r)
 			},
 		})
