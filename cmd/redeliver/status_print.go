@@ -184,9 +184,6 @@ func printReasons(w io.Writer, s status) {
 				lines = append(lines, p.Pipeline+": "+reason)
 			}
 		}
-		if p.HeldByPolicy > 0 {
-			lines = append(lines, fmt.Sprintf("%s: %d exhausted records are held, as there are no dead letters: skip them, or allow dead letters", p.Pipeline, p.HeldByPolicy))
-		}
 	}
 	if len(lines) > 0 {
 		fmt.Fprintln(w)

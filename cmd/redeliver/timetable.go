@@ -20,6 +20,8 @@ type timetable struct {
 	Topics   []string      `json:"retry_topics"`
 	Dead     string        `json:"dead_letters"` // topic, or what happens instead
 	Cases    []failureCase `json:"cases"`
+
+	fate string // of a record that is given up: dead, held, dropped
 }
 
 // failureCase are the failures that are treated alike.
@@ -61,15 +63,15 @@ func timetableOf(p *config.Pipeline) timetable {
 	t := timetable{Pipeline: p.Name, Group: p.Group, Policy: policyText(p)}
 	names, source := p.Names(), exampleSource(p)
 	for _, tier := range schedule.Tiers() {
-		t.Topics = append(t.Topics, names.RetryTopic(source, tier))
+		t.Topics = append(t.Topics, shownName(names.RetryTopic(source, tier)))
 	}
 	switch {
 	case p.DLQ.Enabled:
-		t.Dead = names.DLQTopic(source)
+		t.Dead, t.fate = shownName(names.DLQTopic(source)), "dead"
 	case p.DLQ.Exhausted == "drop":
-		t.Dead = "dropped"
+		t.Dead, t.fate = "none: what is given up is dropped", "dropped"
 	default:
-		t.Dead = "held in place until skipped"
+		t.Dead, t.fate = "none: what is given up is held in place until it is skipped", "held"
 	}
 	for _, class := range classify.Classes() {
 		f := retrytopics.Failed{Class: class}
@@ -141,6 +143,9 @@ func spoken(d time.Duration) string {
 	return strings.TrimSuffix(text, "h0m") + map[bool]string{true: "h"}[strings.HasSuffix(text, "h0m")]
 }
 
+// anySource stands for the topics of a pattern. It is a legal name: the braces of {topic} would be replaced.
+const anySource = "any-topic-that-matches"
+
 // exampleSource is the source topic whose names are shown: the first that is no pattern.
 func exampleSource(p *config.Pipeline) string {
 	for _, topic := range p.Topics {
@@ -148,8 +153,11 @@ func exampleSource(p *config.Pipeline) string {
 			return topic
 		}
 	}
-	return "{topic}"
+	return anySource
 }
+
+// shownName is a topic's name with {topic} for the topics of a pattern.
+func shownName(topic string) string { return strings.ReplaceAll(topic, anySource, "{topic}") }
 
 func policyText(p *config.Pipeline) string {
 	r := p.Retry
@@ -176,18 +184,18 @@ func (t timetable) print(w io.Writer) error {
 			fmt.Fprintf(w, " (%s)", c.Rule)
 		}
 		if !c.Retried {
-			fmt.Fprint(w, ": not retried, dead at the first failure\n")
+			fmt.Fprintf(w, ": not retried, %s at the first failure\n", t.fate)
 			continue
 		}
 		fmt.Fprintln(w)
-		if err := c.print(w); err != nil {
+		if err := c.print(w, t.fate); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c failureCase) print(w io.Writer) error {
+func (c failureCase) print(w io.Writer, fate string) error {
 	lines := [][]string{{"  ", "ATTEMPT", "DELAY", "WITH JITTER", "OVER", "COPIES", "SUM"}}
 	last := 0
 	for _, s := range c.Attempts {
@@ -208,7 +216,7 @@ func (c failureCase) print(w io.Writer) error {
 	if err := printTable(w, lines, []bool{false, true, true, false, false, true, true}); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "    dead after attempt %d (%s)\n", last, c.End)
+	_, err := fmt.Fprintf(w, "    %s after attempt %d (%s)\n", fate, last, c.End)
 	return err
 }
 

@@ -50,13 +50,13 @@ func TestValidateExplainsTheTimetable(t *testing.T) {
 	)))
 	e.want(t, exitDone)
 	for _, text := range []string{
-		"dead letters  held in place until skipped",
+		"dead letters  none: what is given up is held in place until it is skipped",
 		"  transient, network, system\n",
 		"on the spot",
 		"rate_limited (override 1: fixed 10s)",
 		"404 (override 2",
-		"permanent, validation, authentication: not retried, dead at the first failure",
-		"dead after attempt 5 (exhausted)",
+		"permanent, validation, authentication: not retried, held at the first failure",
+		"held after attempt 5 (exhausted)",
 	} {
 		if !strings.Contains(e.out, text) {
 			t.Errorf("not explained: %s\n%s", text, e.out)
@@ -72,6 +72,16 @@ func TestValidateExplainsTheTimetable(t *testing.T) {
 	if last := steps[len(steps)-1]; last.From != 4 || last.Delay != "60s" || last.Sum != "1m11s" || last.Copies != 3 || last.Latest != "1m15s" {
 		t.Errorf("the last attempt is %+v", last)
 	}
+}
+
+// The names that a pattern's topics get are shown as the template that they are made by.
+func TestValidateExplainsAPattern(t *testing.T) {
+	text := strings.Replace(pipelineOn([]string{"a:1"}, "dlq: {enabled: true}"), "[orders]", "[/orders-.*/]", 1)
+	run(t, "validate", "--explain", "-c", configFile(t, text)).want(t, exitDone,
+		"retry topics  orders.{topic}.retry-1s\n", "dead letters  orders.{topic}.dlq\n", "dead after attempt 4 (exhausted)")
+	text = strings.Replace(text, "{enabled: true}", "{enabled: false, exhausted: drop}", 1)
+	run(t, "validate", "--explain", "-c", configFile(t, text)).want(t, exitDone,
+		"dead letters  none: what is given up is dropped\n", "dropped after attempt 4 (exhausted)")
 }
 
 func TestAFoldedTimetableCountsAllAttempts(t *testing.T) {
