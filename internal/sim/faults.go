@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -167,10 +166,10 @@ func (w *World) LoseBroker(node int32, lasts time.Duration) {
 		return
 	}
 	w.noteFault("broker lost")
-	address := fmt.Sprintf("127.0.0.1:%d", 9092+node) // the fake broker itself would go on serving its connections
-	w.own.dropTo(address)
+	port := 9092 + int(node) // the fake broker itself would go on serving its connections
+	w.own.dropTo(port)
 	for _, m := range w.Members {
-		m.link.dropTo(address)
+		m.link.dropTo(port)
 	}
 	time.AfterFunc(lasts, func() {
 		if _, _, err := w.fake.AddNode(node, 9092+int(node)); err != nil {

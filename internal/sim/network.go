@@ -3,7 +3,9 @@ package sim
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -71,12 +73,12 @@ func (l *link) drop() {
 	}
 }
 
-// dropTo closes every connection to one broker.
-func (l *link) dropTo(address string) {
+// dropTo closes every connection to the broker with a port.
+func (l *link) dropTo(port int) {
 	l.mu.Lock()
 	var gone []*linkConn
 	for c := range l.conns {
-		if c.address == address {
+		if strings.HasSuffix(c.address, fmt.Sprintf(":%d", port)) {
 			gone = append(gone, c)
 		}
 	}
