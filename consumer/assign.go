@@ -357,9 +357,7 @@ func (p *Pipeline) lost(_ context.Context, _ *kgo.Client, parts map[string][]int
 	if len(lanes) == 0 {
 		return
 	}
-	<-p.committer.turn
-	p.closeLanes(lanes)
-	p.committer.turn <- struct{}{}
+	p.closeLanes(lanes) // a commit that waits looks once more before it is sent, and this may be called from what it waits for
 	p.log.Warn("partitions lost", "pipeline", p.cfg.Name, "partitions", printable(parts))
 	for _, h := range p.hooks.revoked {
 		h.OnRevoked(p.cfg.Name, parts, true)

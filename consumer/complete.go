@@ -218,9 +218,16 @@ func refused(group string, opts []kgo.Opt) error {
 		{"TransactionalID", kgo.TransactionalID, "the engine's own"},
 		{"AutoCommitInterval", kgo.AutoCommitInterval, "offsets are committed when records are settled, not when they are polled"},
 		{"AutoCommitMarks", kgo.AutoCommitMarks, "offsets are committed when records are settled, not when they are marked"},
-		{"FetchIsolationLevel", kgo.FetchIsolationLevel, "reading is always read_committed"},
+		{"DefaultProduceTopicAlways", kgo.DefaultProduceTopicAlways, "every copy would go to one topic"},
+		{"ManualFlushing", kgo.ManualFlushing, "copies would never be sent"},
+		{"ConsumeRegex", kgo.ConsumeRegex, "set Config.TopicPatterns"},
+		{"MaxBufferedBytes", kgo.MaxBufferedBytes, "one leader that is away would stop the copies for all others; Config.Window bounds the memory"},
+		{"AllowAutoTopicCreation", kgo.AllowAutoTopicCreation, "retry topics need settings of their own"},
+		{"GroupProtocol", kgo.GroupProtocol, "members of one group speak one protocol"},
+		{"AllowIdempotentProduceCancellation", kgo.AllowIdempotentProduceCancellation, "a copy in doubt would be written twice, or not at all"},
 		{"DisableIdempotentWrite", kgo.DisableIdempotentWrite, "copies are written by an idempotent producer"},
 		{"RecordDeliveryTimeout", kgo.RecordDeliveryTimeout, "a copy in doubt would be written twice"},
+		{"ServerSideBalancer", kgo.ServerSideBalancer, "a partition and its retries must belong to one member"},
 		{"RecordRetries", kgo.RecordRetries, "a copy in doubt would be written twice"},
 	} {
 		if fmt.Sprint(cl.OptValues(o.opt)...) != fmt.Sprint(bare.OptValues(o.opt)...) {

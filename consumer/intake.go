@@ -170,6 +170,11 @@ func (in *intake) waitingShare() int {
 	return min(max(in.p.cfg.Window.Records/(2*lanes), 1), maxWaiting)
 }
 
+// waitingBytes is the same in bytes.
+func (in *intake) waitingBytes() int64 {
+	return in.p.cfg.Window.Bytes / (2 * max(in.retries.Load(), 1))
+}
+
 // keep returns how many of the records that were fetched for a lane it takes up. A retry lane gives back what is far from
 // due and beyond its share: the client goes back to it.
 func (in *intake) keep(l *lane, records []*kgo.Record, now time.Time) int {
@@ -178,7 +183,7 @@ func (in *intake) keep(l *lane, records []*kgo.Record, now time.Time) int {
 	}
 	l.strand.mu.Lock()
 	left := in.waitingShare() - len(l.waiting)
-	if l.bytes > in.p.cfg.Window.Bytes/(2*max(in.retries.Load(), 1)) {
+	if len(l.waiting) > 0 && l.bytes > in.waitingBytes() {
 		left = 0
 	}
 	l.strand.mu.Unlock()
@@ -249,15 +254,16 @@ func (in *intake) deliver(fetches kgo.Fetches) (orphans map[string][]int32) {
 		}
 		if len(ftp.Records) > 0 {
 			records := ftp.Records
+			if _, given := back[l.topic][l.partition]; given {
+				return // what follows in the same poll comes again too
+			}
 			if n := in.keep(l, records, now); n < len(records) {
+				l.full.Store(true)
 				if back == nil {
 					back = make(map[string]map[int32]kgo.EpochOffset)
 				}
 				if back[l.topic] == nil {
 					back[l.topic] = make(map[int32]kgo.EpochOffset)
-				}
-				if _, dup := back[l.topic][l.partition]; dup {
-					return
 				}
 				back[l.topic][l.partition] = kgo.EpochOffset{Epoch: -1, Offset: records[n].Offset}
 				records = records[:n]
@@ -392,7 +398,7 @@ const forProbes = 1<<PauseBreaker | 1<<PauseOutage
 // reasons returns why a lane is to be paused now, given why it was, and whether it is short of records for probes.
 func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool) {
 	l.strand.mu.Lock()
-	windowed, waiting := l.windowed, len(l.waiting)
+	windowed, waiting, bytes := l.windowed, len(l.waiting), l.bytes
 	probes = windowed-l.strand.freeFailed(l) < untried
 	far := waiting > 0 && time.Until(l.waiting[0].wakeAt()) > farDue
 	l.strand.mu.Unlock()
@@ -410,7 +416,11 @@ func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool
 			after |= pauseSet(bit(PauseWindow))
 		}
 	}
-	if share := in.waitingShare(); waiting >= share && far || before.has(PauseDue) && waiting > share/2 {
+	share := in.waitingShare()
+	if l.full.Load() && (waiting == 0 || waiting <= share/2 && bytes <= in.waitingBytes()/2) {
+		l.full.Store(false)
+	}
+	if l.full.Load() || waiting >= share && far || before.has(PauseDue) && waiting > share/2 {
 		after |= pauseSet(bit(PauseDue))
 	}
 	if l.missing.Load() {

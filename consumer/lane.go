@@ -53,6 +53,7 @@ type lane struct {
 	settledRecords atomic.Int64  // that the watermark has passed
 	marked         atomic.Int64  // settledRecords a moment ago
 	resumeBelow    atomic.Int64  // held, for a crowded lane to be resumed
+	full           atomic.Bool   // what was fetched beyond its share of what may wait was given back
 	crowded        atomic.Bool   // holds more than its share and hardly drains
 	end            atomic.Int64  // the last known end for readers of committed records, -1 unknown
 	missing        atomic.Bool   // a topic is missing that its copies go to

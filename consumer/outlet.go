@@ -60,6 +60,9 @@ func (o *outlets) leave(r *route) (next []*route) {
 	out := o.of(r)
 	out.bytes -= r.size
 	out.moved = time.Now()
+	if out.first == r {
+		out.first = nil
+	}
 	if out.limit < outletBytes {
 		out.limit += out.limit/64 + 1 // one batch that was too large does not slow down its partition for ever
 	}
@@ -95,8 +98,11 @@ func (o *outlets) stalled(now time.Time) (held []HeldRecord) {
 	defer o.mu.Unlock()
 	for key, out := range o.all {
 		if out.bytes > 0 && now.Sub(out.moved) > routeStall {
-			held = append(held, HeldRecord{ID: out.first.entry.state.ID, To: key.topic, Since: out.moved,
-				Err: fmt.Sprintf("partition %d does not acknowledge copies", key.partition)})
+			h := HeldRecord{To: key.topic, Since: out.moved, Err: fmt.Sprintf("partition %d does not acknowledge copies", key.partition)}
+			if out.first != nil {
+				h.ID = out.first.entry.state.ID
+			}
+			held = append(held, h)
 		}
 	}
 	return held

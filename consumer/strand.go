@@ -85,6 +85,9 @@ func newStrand(p *Pipeline, source string, partition int32) *strand {
 // wake offers what may start now to the slots, and sees to what has come due. It takes the strand's lock.
 func (st *strand) wake() {
 	st.mu.Lock()
+	for _, l := range st.lanes {
+		l.signalQuiet() // what it waited for may not be started any more
+	}
 	hops := st.ripen(time.Now())
 	want := st.startable()
 	st.mu.Unlock()
