@@ -77,7 +77,7 @@ func (x *index) settledBy(at Place, c *Commit) string {
 		if k.Place == at || k.Place.Offset >= c.Ends[k.Place.Partition] {
 			continue
 		}
-		if x.sentFrom(at, k, c.When) || here != nil && hopOf(here, k) {
+		if x.sentFrom(at, k, c.When) || here != nil && (hopOf(here, k) || movedFrom(here, k)) {
 			x.report.count(NoLoss, "copies durable before the commit", 1)
 			return ""
 		}
@@ -112,6 +112,13 @@ func (x *index) sentFrom(at Place, k *copied, before Moment) bool {
 // hopOf reports whether k can be the copy that the copy at let go on its way.
 func hopOf(at, k *copied) bool {
 	return k.attempt == at.attempt && k.hopDue > 0 && at.hopDue > 0 && at.hopDue < at.due && unixMilli(k.Timestamp) >= at.hopDue
+}
+
+// movedFrom reports whether k can be the copy at put back at the end of its partition, as it was: a member that gives a
+// partition up does that with what waits, so that its commit can pass it.
+func movedFrom(at, k *copied) bool {
+	return k.Place.Partition == at.Place.Partition && k.Place.Offset > at.Place.Offset &&
+		k.attempt == at.attempt && k.due == at.due && k.hopDue == at.hopDue
 }
 
 func (x *index) wasSkipped(at Place, line lineage, before Moment) bool {

@@ -68,13 +68,13 @@ func (x *index) over(c *Call, at Moment) bool {
 	return false
 }
 
-// excused reports whether two calls on different members may overlap: when one of them was off the straight path and may
-// not have known whose the partition was, or the first was told to give up and its handler did not.
+// excused reports whether two calls may overlap: when the first was told to give up and its handler did not, or when they
+// are of two members and one of them was off the straight path and may not have known whose the partition was.
 func (x *index) excused(r, c *Call) bool {
-	if r.Member == c.Member {
-		return false
+	if !r.Cancelled.IsZero() && r.Cancelled.Before(c.Start) {
+		return true
 	}
-	return x.upset(r.Member, r.Start, c.Start) || x.upset(c.Member, r.Start, c.Start) || !r.Cancelled.IsZero() && r.Cancelled.Before(c.Start)
+	return r.Member != c.Member && (x.upset(r.Member, r.Start, c.Start) || x.upset(c.Member, r.Start, c.Start))
 }
 
 func (x *index) checkOffsetOrder(tr train, calls []*Call) {

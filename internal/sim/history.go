@@ -45,6 +45,7 @@ type History struct {
 	Log         map[Partition][]Logged
 	Started     map[Partition]int64 // where the group had to begin; 0 for what is not named
 	Skipped     []Skip
+	Stops       []Stop
 	Upsets      []Upset
 	Disturbed   []Span // when promptness could not be expected
 	Begun       Moment
@@ -149,6 +150,12 @@ type Owner struct {
 type Skip struct {
 	Place Place // where it stood or its origin
 	When  Moment
+}
+
+// Stop is a member that was told to stop, and drained.
+type Stop struct {
+	Member string
+	When   Moment
 }
 
 // UpsetKind is a way in which a member leaves the straight path.

@@ -108,7 +108,11 @@ func (m *Member) handleBatch(ctx context.Context, b *consumer.Batch) error {
 
 // Stop ends the member as SIGTERM would, and waits for it.
 func (m *Member) Stop() {
-	m.w.disturb(0, m.w.setup.rebalanceTime())
+	w := m.w
+	w.disturb(0, w.setup.rebalanceTime())
+	w.mu.Lock()
+	w.h.Stops = append(w.h.Stops, Stop{m.Name, w.rec.now()})
+	w.mu.Unlock()
 	m.gone = true
 	m.cancel()
 	<-m.done

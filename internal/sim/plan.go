@@ -45,7 +45,7 @@ func (p *Plan) String() string {
 }
 
 // settleLimit is the most virtual time that a plan may take until everything is settled after its last fault.
-const settleLimit = 30 * time.Minute
+const settleLimit = 6 * time.Hour
 
 // Run lives the plan in a world and returns the history. It must be called inside a bubble of testing/synctest.
 func (p *Plan) Run(t TB) (*World, *History) {

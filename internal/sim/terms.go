@@ -27,8 +27,6 @@ type Terms struct {
 	Drops         bool
 	// Prompt is within what time an attempt starts that may start, while nothing is disturbed. 0: it is not checked.
 	Prompt time.Duration
-	// GapsRepeat says that after a clean handover records may repeat that were done behind one that was not.
-	GapsRepeat bool
 }
 
 // retryPart and dlqSuffix are how the default names of the group's topics end.
