@@ -83,6 +83,9 @@ type Entry struct {
 	Record *kgo.Record
 	Status Status
 	Mark   Mark
+	// CopyOf is the id of the entry whose further copy this record is, where [Queue.Entry] was asked for the copy by its
+	// position and the first one stands at most 1000 offsets before it. "": none is known.
+	CopyOf string
 }
 
 // ID names the entry among all that a cluster has: short, and the same for as long as the entry exists. It is

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 )
 
 // Entries goes through the entries that the filter selects, in the order of their time of death as far as each
@@ -45,7 +46,8 @@ var ErrNoEntry = errors.New("there is no such entry")
 
 // Entry returns the entry with the id, whatever its status: the latest one where the id is that of an origin which died
 // more than once. Where there is none the error is ErrNoEntry: it was never there, or the topic's retention took it, or
-// the topic was deleted and made again since.
+// the topic was deleted and made again since. A further copy of an entry has what the ledger says of the entry; see
+// [Entry.CopyOf].
 func (q *Queue) Entry(ctx context.Context, id string) (Entry, error) {
 	var last Entry
 	for e, err := range q.Entries(ctx, Filter{IDs: []string{id}, All: true}) {
@@ -57,5 +59,41 @@ func (q *Queue) Entry(ctx context.Context, id string) (Entry, error) {
 	if last.Record == nil {
 		return Entry{}, fmt.Errorf("%s in %s: %w", id, q.topic, ErrNoEntry)
 	}
+	if ref, err := parseReference(id); err == nil && ref.origin == "" {
+		var err error
+		if last.CopyOf, err = q.firstCopy(ctx, &last); err != nil {
+			return Entry{}, err
+		}
+	}
 	return last, nil
+}
+
+// copyReach is how many offsets before a record its first copy is looked for: a crash repeats what was not yet committed,
+// which is seconds of dead letters.
+const copyReach = 1000
+
+// firstCopy returns the id of the first copy of an entry among the records before it, "" where it is the first.
+func (q *Queue) firstCopy(ctx context.Context, e *Entry) (string, error) {
+	topic, err := q.describe(ctx)
+	if err != nil {
+		return "", err
+	}
+	spans, err := spansOf(ctx, q.admin, q.topic, time.Time{}, stable)
+	if err != nil {
+		return "", err
+	}
+	var before []span
+	for _, s := range spans {
+		if s.partition == e.Partition {
+			before = append(before, span{s.partition, max(s.from, e.Offset-copyReach), e.Offset})
+		}
+	}
+	first, wanted := "", e.identity()
+	err = newScan(newFetcher(q.client, q.admin, topic), before).each(ctx, func(other *Entry) bool {
+		if other.identity() == wanted {
+			first = other.ID()
+		}
+		return first == ""
+	})
+	return first, err
 }

@@ -18,8 +18,9 @@ type chore struct {
 	takeOver bool // end another one that is under way
 	doing    string
 	done     string
-	max      int                 // replays
-	check    func(q queue) error // what is wrong with it for the queue, before anything is done; nil: nothing can be
+	remedy   map[dlq.Status]string // how it is done all the same to what it leaves out
+	max      int                   // replays
+	check    func(q queue) error   // what is wrong with it for the queue, before anything is done; nil: nothing can be
 	ask      func(q queue, would dlq.Summary) string
 	do       func(q queue, f dlq.Filter, dry bool, tell tellers) (dlq.Summary, error)
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/redeliver/redeliver/classify"
 )
 
 // interrupted runs a command line on a terminal that is interrupted when the cluster gets the n-th request of a kind.
@@ -116,4 +118,60 @@ func TestAnotherReplayIsUnderWay(t *testing.T) {
 	session{terminal: true, answer: "y\n"}.run(t, "dlq", "discard", "0-4", "--take-over", "-c", m.config).
 		want(t, exitDone, "Discard 1 dead letter, and end the replay that is under way, started ", "discarded 1 dead letter")
 	(<-first).want(t, exitPart, ": replayed ", "another discard of "+testDLQ+" took over")
+}
+
+// A dry run as data names the entries and where they would go; what was done has the counts only.
+func TestDryRunAsData(t *testing.T) {
+	m := newMorgue(t)
+	var would []changeSummary
+	m.decode(m.run("replay", "--dry-run", "--class", "validation", "-o", "json"), &would)
+	if len(would) != 1 || len(would[0].Entries) != 1 {
+		t.Fatalf("got %+v, want the one entry", would)
+	}
+	if e := would[0].Entries[0]; e.ID != m.id(4) || e.Origin != "orders/0/4" || e.Class != "validation" || e.To != testTier || e.Died.IsZero() {
+		t.Errorf("the entry is %+v", e)
+	}
+	lines := m.run("dlq", "discard", "--dry-run", "--class", "network", "--limit", "2", "-o", "jsonl")
+	var line changeSummary
+	m.decode(lines, &line)
+	if len(line.Entries) != 2 || line.Entries[0].To != "" {
+		t.Errorf("as a line: %s", lines.out)
+	}
+	if done := m.run("replay", "--yes", "--limit", "2", "-o", "json"); strings.Contains(done.out, `"entries"`) {
+		t.Errorf("what was done names entries: %s", done.out)
+	}
+}
+
+// A copy that a crash made is a part of its entry; a summary counts it, and show names the entry.
+func TestCopiesAreTold(t *testing.T) {
+	m := newMorgue(t)
+	m.dies(4, classify.Validation, 0, []byte("again")) // offset 6 of the dead-letter topic
+	first := m.id(4)
+	copied := first[:len(first)-1] + "6"
+	m.run("dlq", "show", copied).want(t, exitDone, "of "+first)
+	var data shownLetter
+	m.decode(m.run("dlq", "show", copied, "-o", "json"), &data)
+	if data.CopyOf != first {
+		t.Errorf("as JSON a copy of %q, want %s", data.CopyOf, first)
+	}
+	if e := m.run("dlq", "show", first, "-o", "json"); strings.Contains(e.out, "copy_of") {
+		t.Errorf("the first copy is a copy: %s", e.out)
+	}
+	m.run("dlq", "stats").want(t, exitDone, "1 further copy of an entry, not counted")
+	m.dies(4, classify.Validation, 0, []byte("and again"))
+	m.run("replay", "--dry-run").want(t, exitPart, "2 further copies of entries, not counted")
+}
+
+// Who is told that entries were left out for what became of them is told how to replay them all the same.
+func TestReplayOfWhatWasDealtWith(t *testing.T) {
+	m := newMorgue(t)
+	m.run("dlq", "discard", "0-1", "--yes").want(t, exitDone)
+	m.run("replay", "--id", "0-2", "--yes").want(t, exitDone)
+	m.run("replay", "--id", "0-1,0-2", "--yes").want(t, exitDone,
+		"1 had been replayed before: --again replays them", "1 had been discarded before: --status discarded replays them")
+	m.run("replay", "--id", "0-1", "--status", "discarded", "--yes").want(t, exitDone, "replayed 1 dead letter ")
+	m.run("replay", "--id", "0-2", "--again", "--yes").want(t, exitDone, "replayed 1 dead letter ")
+	if e := m.run("dlq", "discard", "0-2", "--yes"); strings.Contains(e.out, "--again") {
+		t.Errorf("a discard is told how to replay: %s", e.out)
+	}
 }

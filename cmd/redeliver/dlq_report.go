@@ -29,6 +29,7 @@ type changeReport struct {
 	found     map[string]bool // ids that some queue had
 	missing   []string
 	listed    int
+	entries   []changeEntry // of the queue at work
 }
 
 // changeSummary is what became of a chore in one queue, as data.
@@ -51,6 +52,17 @@ type changeSummary struct {
 	Missing    []string         `json:"missing"`
 	Seconds    float64          `json:"seconds"`
 	Error      string           `json:"error,omitempty"`
+	// Entries are those that would be changed, on a dry run only.
+	Entries []changeEntry `json:"entries,omitempty"`
+}
+
+// changeEntry is an entry that a dry run would change.
+type changeEntry struct {
+	ID     string    `json:"id"`
+	Died   time.Time `json:"died"`
+	Class  string    `json:"class"`
+	Origin string    `json:"origin"`
+	To     string    `json:"to,omitempty"`
 }
 
 type leftOut struct {
@@ -67,8 +79,11 @@ func (r *changeReport) doing(q queue) tellers {
 // counting tells progress of a dry run, and the entries that would be changed where they are asked for.
 func (r *changeReport) counting(q queue, list bool) tellers {
 	t := r.tellers("counting "+q.Topic(), "match")
-	if list && r.format == asTable {
+	switch {
+	case list && r.format == asTable:
 		t.entry = r.would
+	case list:
+		t.entry = r.collect
 	}
 	return t
 }
@@ -94,6 +109,13 @@ func (r *changeReport) would(e dlq.Entry, topic string) {
 		text += "  to " + topic
 	}
 	fmt.Fprintln(r.program.out, printable(text))
+}
+
+// collect keeps an entry that a dry run would change for the summary, without the record.
+func (r *changeReport) collect(e dlq.Entry, topic string) {
+	r.entries = append(r.entries, changeEntry{
+		ID: e.ID(), Died: e.At.UTC(), Class: e.State.Class.String(), Origin: strings.Clone(e.State.ID), To: topic,
+	})
 }
 
 func (r *changeReport) endProgress() { r.bar.end() }
@@ -122,6 +144,7 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 	if failed != nil {
 		one.Error = failed.Error()
 	}
+	one.Entries, r.entries = r.entries, nil
 	s.Missing = nil // other queues may have them
 	r.partly = r.partly || s.Partly()
 	r.begun = r.begun || !s.DryRun && s.Done+s.InDoubt > 0
@@ -155,17 +178,33 @@ func (r *changeReport) print(w io.Writer, s changeSummary, took time.Duration) e
 			lines = append(lines, "  "+fmt.Sprintf("%d ", n)+fmt.Sprintf(format, args...))
 		}
 	}
-	remark(s.Replayed, "had been replayed before")
-	remark(s.Discarded, "had been discarded before")
+	remark(s.Replayed, "had been replayed before%s", r.remedy(dlq.StatusReplayed))
+	remark(s.Discarded, "had been discarded before%s", r.remedy(dlq.StatusDiscarded))
 	remark(s.Limited, "left out, replayed %d times or more: see `redeliver dlq list --status replay_limit`, and --max-replays", r.chore.max)
 	for _, l := range s.LeftOut {
 		remark(l.Count, "left out: %s (for example %s)", l.Why, l.ID)
 	}
 	remark(s.OtherGroup, "left out, of another consumer group")
-	remark(s.Duplicates, "copies of entries, each dealt with as one")
+	remark(s.Duplicates, "further %s, not counted", copies(s.Duplicates))
 	remark(s.InDoubt, "may be %s or not, for the brokers did not answer: run it again, the ledger knows", r.chore.done)
 	_, err := io.WriteString(w, strings.Join(lines, "\n")+"\n")
 	return err
+}
+
+// remedy is how the chore is done all the same to entries of a status.
+func (r *changeReport) remedy(status dlq.Status) string {
+	if how := r.chore.remedy[status]; how != "" {
+		return ": " + how
+	}
+	return ""
+}
+
+// copies names n further copies of entries.
+func copies(n int64) string {
+	if n == 1 {
+		return "copy of an entry"
+	}
+	return "copies of entries"
 }
 
 // end prints what is printed as one document and makes the exit status.

@@ -29,7 +29,12 @@ func newDLQShowCommand(p *program) *cobra.Command {
 		Long: `Show one dead letter: payload, headers, and the timeline of its attempts, whatever became of it. The id is the one that
 'redeliver dlq list' shows, or that of the origin (orders/3/1042), which is the idempotency key that handlers get.`,
 		Example: "  redeliver dlq show k7qp-3-1042\n  redeliver dlq show orders/3/1042 --raw > payload",
-		Args:    cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("name one dead letter: redeliver dlq show ID")
+			}
+			return nil
+		},
 	}
 	format := addOutput(cmd)
 	raw := cmd.Flags().Bool("raw", false, "print the payload only, byte for byte")
@@ -69,6 +74,7 @@ func newDLQShowCommand(p *program) *cobra.Command {
 // shownLetter is an entry as data, with its payload.
 type shownLetter struct {
 	deadLetter
+	CopyOf  string            `json:"copy_of,omitempty"`
 	Value   bytesView         `json:"value"`
 	Headers []headerView      `json:"headers"` // the user's
 	History []retrytopics.Try `json:"history"`
@@ -80,7 +86,7 @@ type headerView struct {
 }
 
 func shown(q queue, e dlq.Entry) shownLetter {
-	s := shownLetter{deadLetter: view(q, e), Value: e.Record.Value, Headers: []headerView{}, History: e.State.History}
+	s := shownLetter{deadLetter: view(q, e), CopyOf: e.CopyOf, Value: e.Record.Value, Headers: []headerView{}, History: e.State.History}
 	for _, h := range retrytopics.UserHeaders(e.Record.Headers) {
 		s.Headers = append(s.Headers, headerView{h.Key, h.Value})
 	}
@@ -103,6 +109,9 @@ func showEntry(w io.Writer, q queue, e dlq.Entry) error {
 	line("queue", fmt.Sprintf("%s, partition %d, offset %d", e.Topic, e.Partition, e.Offset))
 	line("pipeline", q.pipeline.Name)
 	line("status", statusText(e))
+	if e.CopyOf != "" {
+		line("copy", "of "+e.CopyOf+", and dealt with as a part of it")
+	}
 	line("died", e.At.Local().Format(time.DateTime)+", "+strings.ReplaceAll(string(s.Reason), "_", " "))
 	line("class", s.Class.String())
 	line("error", s.Error)

@@ -130,7 +130,7 @@ func showStats(w io.Writer, s queueStats, now time.Time) error {
 		n    int64
 		text string
 	}{
-		{s.Duplicates, "further copies of them, not counted"},
+		{s.Duplicates, "further " + copies(s.Duplicates) + ", not counted"},
 		{s.OtherGroup, "of another consumer group"},
 		{s.Damaged, "whose headers Redeliver did not write, or that are damaged"},
 	} {

@@ -208,7 +208,7 @@ func TestDLQUsage(t *testing.T) {
 		{[]string{"dlq", "list", "--status", "gone"}, "the statuses are"},
 		{[]string{"dlq", "list", "--pipeline", "nope"}, `no pipeline "nope"`},
 		{[]string{"dlq", "show", "seven"}, "is no id"},
-		{[]string{"dlq", "show"}, "accepts 1 arg"},
+		{[]string{"dlq", "show"}, "name one dead letter: redeliver dlq show ID"},
 		{[]string{"dlq", "discard", "--yes"}, "say which"},
 		{[]string{"dlq", "discard", "0-1"}, "--yes"},
 		{[]string{"dlq", "export", "-o", "table"}, "redeliver dlq list"},

@@ -37,6 +37,7 @@ and why.`,
 	}
 	format, change := addOutput(cmd), addChangeFlags(cmd)
 	flags := p.addFilterFlags(cmd, 0)
+	cmd.Flags().Lookup("limit").Usage = "replay at most so many, the oldest; those left out do not count; 0: all"
 	o, takeOver := addReplayFlags(cmd), addTakeOver(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		filter, err := flags.filter(time.Now())
@@ -49,11 +50,12 @@ and why.`,
 		}
 		return p.changeQueues(cmd.Context(), flags, change, *format, chore{
 			filter: filter, takeOver: *takeOver,
-			doing: "replay",
-			done:  "replayed",
-			max:   replay.MaxReplays,
-			check: func(q queue) error { return q.Check(replay) },
-			ask:   func(q queue, s dlq.Summary) string { return replayQuestion(q, replay, s) },
+			doing:  "replay",
+			done:   "replayed",
+			max:    replay.MaxReplays,
+			check:  func(q queue) error { return q.Check(replay) },
+			remedy: map[dlq.Status]string{dlq.StatusReplayed: "--again replays them", dlq.StatusDiscarded: "--status discarded replays them"},
+			ask:    func(q queue, s dlq.Summary) string { return replayQuestion(q, replay, s) },
 			do: func(q queue, f dlq.Filter, dry bool, tell tellers) (dlq.Summary, error) {
 				r := replay
 				r.Filter, r.DryRun, r.TakeOver, r.Progress, r.Entry = f, dry, *takeOver, tell.progress, tell.entry
