@@ -24,6 +24,15 @@ func main() {
 		getenv:      os.LookupEnv,
 		interactive: term.IsTerminal(int(os.Stdin.Fd())),
 		terminal:    term.IsTerminal(int(os.Stderr.Fd())),
+		columns:     stderrColumns,
 	}
 	os.Exit(p.main(ctx, os.Args[1:]))
+}
+
+// stderrColumns is how wide the terminal is, which may change on the way.
+func stderrColumns() int {
+	if columns, _, err := term.GetSize(int(os.Stderr.Fd())); err == nil && columns > 0 {
+		return columns
+	}
+	return progressColumns
 }

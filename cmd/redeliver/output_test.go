@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/redeliver/redeliver/internal/config"
 )
@@ -169,6 +170,25 @@ func TestProgressIsOneLineOnATerminal(t *testing.T) {
 			t.Error("the line is not cleared at the end")
 		}
 	})
+}
+
+func TestProgressKeepsToTheTerminal(t *testing.T) {
+	for columns, want := range map[int]string{
+		200: "replay orders.orders.dlq [============            ] 500 of 1000 (50 %), 250/s, 2s left, 490 replayed",
+		90:  "replay orders.orders.dlq [======       ] 500 of 1000 (50 %), 250/s, 2s left, 490 replayed",
+		80:  "replay orders.orders.dlq 500 of 1000 (50 %), 250/s, 2s left, 490 replayed",
+		40:  "replay orders.orders.dlq 500 of 1000 (…",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var errs bytes.Buffer
+			g := (&program{err: &errs, terminal: true, columns: func() int { return columns }}).newProgress("replay orders.orders.dlq", 1000)
+			time.Sleep(2 * time.Second)
+			g.set(500, "490 replayed")
+			if got := strings.Trim(errs.String(), "\r "); got != want || utf8.RuneCountInString(got) >= columns {
+				t.Errorf("on %d columns\n%q, want\n%q", columns, got, want)
+			}
+		})
+	}
 }
 
 func TestProgressIsPlainLinesElsewhere(t *testing.T) {

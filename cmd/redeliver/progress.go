@@ -6,12 +6,14 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 const (
-	progressPaint = 100 * time.Millisecond // between two paintings on a terminal
-	progressLine  = 5 * time.Second        // between two lines elsewhere
-	progressWidth = 24                     // of the bar
+	progressPaint   = 100 * time.Millisecond // between two paintings on a terminal
+	progressLine    = 5 * time.Second        // between two lines elsewhere
+	progressWidth   = 24                     // of the bar, where the terminal is wide enough
+	progressColumns = 80                     // of a terminal that does not tell how wide it is
 )
 
 // progress tells how far a long work is, on standard error: one line painted over and over on a terminal, and a plain
@@ -19,6 +21,7 @@ const (
 type progress struct {
 	w        io.Writer
 	terminal bool
+	columns  func() int // of the terminal
 	label    string
 
 	mu      sync.Mutex
@@ -33,7 +36,11 @@ type progress struct {
 // newProgress begins. total is what done will reach, 0 when that is not known.
 func (p *program) newProgress(label string, total int64) *progress {
 	now := time.Now()
-	return &progress{w: p.err, terminal: p.terminal, label: label, total: total, started: now, painted: now}
+	columns := p.columns
+	if columns == nil {
+		columns = func() int { return progressColumns }
+	}
+	return &progress{w: p.err, terminal: p.terminal, columns: columns, label: label, total: total, started: now, painted: now}
 }
 
 // set says how much is done; note is shown behind it.
@@ -69,23 +76,29 @@ func (g *progress) end() {
 }
 
 func (g *progress) paint(now time.Time) {
-	text := g.text(now)
 	if !g.terminal {
-		fmt.Fprintln(g.w, text)
+		fmt.Fprintln(g.w, g.text(now, 0))
 		return
 	}
-	fmt.Fprintf(g.w, "\r%-*s", g.width, text)
-	g.width = len([]rune(text))
+	// A line that wraps could not be painted over: the bar gives way first, then the end of the line.
+	room := max(g.columns()-1, 1)
+	text := g.text(now, progressWidth)
+	if over := utf8.RuneCountInString(text) - room; over > 0 {
+		text = clip(g.text(now, progressWidth-over), room)
+	}
+	fmt.Fprintf(g.w, "\r%-*s", min(g.width, room), text)
+	g.width = utf8.RuneCountInString(text)
 }
 
-func (g *progress) text(now time.Time) string {
+// text is the line, with a bar so wide where there is room for one of some use.
+func (g *progress) text(now time.Time, bar int) string {
 	var b strings.Builder
 	b.WriteString(g.label)
 	if g.total > 0 {
 		share := min(float64(g.done)/float64(g.total), 1)
-		if g.terminal {
-			full := int(share * progressWidth)
-			b.WriteString(" [" + strings.Repeat("=", full) + strings.Repeat(" ", progressWidth-full) + "]")
+		if bar >= progressWidth/4 {
+			full := int(share * float64(bar))
+			b.WriteString(" [" + strings.Repeat("=", full) + strings.Repeat(" ", bar-full) + "]")
 		}
 		fmt.Fprintf(&b, " %d of %d (%.0f %%)", g.done, g.total, share*100)
 	} else {

@@ -21,8 +21,9 @@ type program struct {
 	err io.Writer // everything else: questions, progress, remarks, errors
 
 	getenv      func(string) (string, bool)
-	interactive bool // somebody can answer a question on in
-	terminal    bool // err is a terminal: progress may be painted over
+	interactive bool       // somebody can answer a question on in
+	terminal    bool       // err is a terminal: progress may be painted over
+	columns     func() int // of that terminal; nil: progressColumns
 
 	patience time.Duration // with brokers that do not answer; 0: connectTimeout
 
