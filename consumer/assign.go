@@ -35,7 +35,7 @@ type strands struct {
 
 // assigned opens lanes for new partitions. Their positions come a moment later, see position.
 func (p *Pipeline) assigned(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
-	p.forgotten.Store(false)
+	p.regain(parts)
 	p.openLanes(parts)
 	if len(parts) > 0 {
 		p.log.Info("partitions assigned", "pipeline", p.cfg.Name, "partitions", printable(parts))
@@ -81,18 +81,76 @@ func (p *Pipeline) mayClaim() bool {
 	for _, l := range lanes {
 		parts[l.topic] = append(parts[l.topic], l.partition)
 	}
-	p.forgotten.Store(true)
+	p.forget(parts)
 	p.lost(context.Background(), p.client, parts)
 	return false
 }
 
-// adopt takes up partitions that the client fetches and nobody was told of: it starts over with them from their
-// commits. It is called between a poll and AllowRebalance, so that they cannot go away meanwhile.
-// Before the group has told what is ours, nothing is.
-func (p *Pipeline) adopt(ctx context.Context, parts map[string][]int32) {
-	if p.forgotten.Load() {
-		return
+// forget notes the partitions that the client believes to have while the group has forgotten this member.
+func (p *Pipeline) forget(parts map[string][]int32) {
+	p.kept.mu.Lock()
+	defer p.kept.mu.Unlock()
+	p.kept.forgotten = true
+	for topic, ps := range parts {
+		for _, part := range ps {
+			p.kept.parts[partition{topic, part}] = struct{}{}
+		}
 	}
+}
+
+// giveUp takes partitions out of what was kept.
+func (p *Pipeline) giveUp(parts map[string][]int32) {
+	p.kept.mu.Lock()
+	defer p.kept.mu.Unlock()
+	for topic, ps := range parts {
+		for _, part := range ps {
+			delete(p.kept.parts, partition{topic, part})
+		}
+	}
+}
+
+// regain is told of an assignment: what was kept and not taken away before it is this member's again. The poll loop takes
+// it up, and is woken for it.
+func (p *Pipeline) regain(assigned map[string][]int32) {
+	p.giveUp(assigned)
+	p.kept.mu.Lock()
+	defer p.kept.mu.Unlock()
+	p.kept.forgotten = false
+	if len(p.kept.parts) > 0 {
+		p.intake.interrupt()
+	}
+}
+
+// regained returns the partitions to take up.
+func (p *Pipeline) regained() map[string][]int32 {
+	p.kept.mu.Lock()
+	defer p.kept.mu.Unlock()
+	if p.kept.forgotten || len(p.kept.parts) == 0 {
+		return nil
+	}
+	parts := make(map[string][]int32)
+	for k := range p.kept.parts {
+		parts[k.topic] = append(parts[k.topic], k.number)
+	}
+	clear(p.kept.parts)
+	return parts
+}
+
+// keptPartitions are what the client still fetches after the group has forgotten this member.
+type keptPartitions struct {
+	mu        sync.Mutex
+	forgotten bool // and not assigned it anything since
+	parts     map[partition]struct{}
+}
+
+type partition struct {
+	topic  string
+	number int32
+}
+
+// adopt takes up partitions that the client has kept and nobody was told of: it starts over with them from their
+// commits. It is called between a poll and AllowRebalance, so that they cannot go away meanwhile.
+func (p *Pipeline) adopt(ctx context.Context, parts map[string][]int32) {
 	p.log.Warn("partitions kept after this member was forgotten by its group: starting over from their commits",
 		"pipeline", p.cfg.Name, "partitions", printable(parts))
 	p.openLanes(parts)
@@ -329,6 +387,7 @@ func (p *Pipeline) enter(l *lane, b *batch, i int, r *kgo.Record, now time.Time)
 
 // revoked drains the lanes of partitions that go to another member, commits what is settled, and closes them.
 func (p *Pipeline) revoked(ctx context.Context, _ *kgo.Client, parts map[string][]int32) {
+	p.giveUp(parts)
 	lanes := p.lanesOf(parts)
 	if len(lanes) == 0 {
 		return
@@ -456,11 +515,15 @@ func (st *strand) drain(l *lane) (out []*entry) {
 
 // closeLanes ends lanes: what is still under way counts for nothing, and its handlers' contexts end.
 func (p *Pipeline) closeLanes(lanes []*lane) {
+	for _, l := range lanes { // all of them first: a key that one frees must not go to another that is about to close
+		l.stopping.Store(true)
+		l.strand.mu.Lock()
+		l.closed, l.draining = true, true
+		l.strand.mu.Unlock()
+	}
 	for _, l := range lanes {
 		st := l.strand
 		st.mu.Lock()
-		l.closed, l.draining = true, true
-		l.stopping.Store(true)
 		if c := st.chunk; c != nil && c.lane == l {
 			st.chunk = nil
 		}

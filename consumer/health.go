@@ -159,6 +159,9 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 	if len(faults) > 0 {
 		cut(cutFault, "%s", faults[0])
 	}
+	if n := s.Paused[PauseTopic]; n > 0 {
+		cut(cutFault, "%d partitions stand still, for topics are missing that retries go to", n)
+	}
 	if n := s.Paused[PauseDataLoss]; n > 0 {
 		cut(cutFault, "%d partitions stand still, for unread records are gone", n)
 	}
@@ -189,7 +192,7 @@ func (p *Pipeline) judgeReady(s *Stats, faults []string) {
 	case len(s.Held) > 0:
 		s.NotReady = "copies cannot be written to " + s.Held[0].To + ": " + s.Held[0].Err
 	case s.Paused[PauseTopic] > 0 && s.Paused[PauseTopic] == len(s.Partitions):
-		s.NotReady = "topics are missing that retries go to"
+		s.NotReady = "topics are missing that retries go to: make them with `redeliver topics apply`, or let the pipeline make them"
 	case s.Paused[PauseDataLoss] > 0 && s.Paused[PauseDataLoss] == len(s.Partitions):
 		s.NotReady = "unread records are gone in every partition"
 	}

@@ -3,7 +3,6 @@ package consumer
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,7 +28,10 @@ type intake struct {
 	count   atomic.Int64 // open lanes
 	retries atomic.Int64 // of these, of retry topics
 
-	marked  time.Time     // when mark was called last; the poll loop's own
+	marked  time.Time // when mark was called last; the poll loop's own
+	pollMu  sync.Mutex
+	poll    context.Context // of the poll under way
+	endPoll context.CancelFunc
 	room    chan struct{} // there is room in the window again
 	waiting atomic.Bool   // the poll loop waits for room
 	records atomic.Int64  // in the window
@@ -65,9 +67,10 @@ func (in *intake) run(ctx context.Context) {
 		if n == 0 {
 			return
 		}
-		fetches := in.p.client.PollRecords(ctx, n)
-		if orphans := in.deliver(fetches); len(orphans) > 0 {
-			in.p.adopt(ctx, orphans)
+		fetches := in.p.client.PollRecords(in.interruptible(ctx), n)
+		in.deliver(fetches)
+		if kept := in.p.regained(); len(kept) > 0 {
+			in.p.adopt(ctx, kept)
 		}
 		in.p.client.AllowRebalance()
 		if fetches.IsClientClosed() {
@@ -229,22 +232,33 @@ func (in *intake) pauseCrowded() (draining bool) {
 	return draining
 }
 
-// deliver hands what was polled to the lanes, and returns the partitions that have none.
-func (in *intake) deliver(fetches kgo.Fetches) (orphans map[string][]int32) {
+// interruptible returns a context for one poll, which interrupt ends.
+func (in *intake) interruptible(ctx context.Context) context.Context {
+	in.pollMu.Lock()
+	defer in.pollMu.Unlock()
+	if in.poll == nil || in.poll.Err() != nil {
+		in.poll, in.endPoll = context.WithCancel(ctx)
+	}
+	return in.poll
+}
+
+// interrupt ends a poll that waits for records.
+func (in *intake) interrupt() {
+	in.pollMu.Lock()
+	defer in.pollMu.Unlock()
+	if in.endPoll != nil {
+		in.endPoll()
+	}
+}
+
+// deliver hands what was polled to the lanes. What has no lane is not ours, or not yet.
+func (in *intake) deliver(fetches kgo.Fetches) {
 	now := time.Now()
 	var back map[string]map[int32]kgo.EpochOffset
 	fetches.EachError(func(topic string, partition int32, err error) { in.fetchFailed(topic, partition, err) })
 	fetches.EachPartition(func(ftp kgo.FetchTopicPartition) {
 		l := in.lane(ftp.Topic, ftp.Partition)
 		if l == nil {
-			if len(ftp.Records) > 0 {
-				if orphans == nil {
-					orphans = make(map[string][]int32)
-				}
-				if !slices.Contains(orphans[ftp.Topic], ftp.Partition) {
-					orphans[ftp.Topic] = append(orphans[ftp.Topic], ftp.Partition)
-				}
-			}
 			return
 		}
 		if end := ftp.LastStableOffset; end >= 0 {
@@ -275,7 +289,6 @@ func (in *intake) deliver(fetches kgo.Fetches) (orphans map[string][]int32) {
 		}
 	})
 	in.p.goBack(back)
-	return orphans
 }
 
 // lane returns the open lane of a partition, or nil.

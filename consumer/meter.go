@@ -270,7 +270,10 @@ func (r *recentRate) add(good, bad uint64) {
 	r.mu.Unlock()
 }
 
-// rate returns the share of good among all; 1 when there were none.
+// rateFrom is how many attempts a verdict needs: one failure of two says little.
+const rateFrom = 10
+
+// rate returns the share of good among all; of fewer than rateFrom as if the rest had been good.
 func (r *recentRate) rate(now time.Time) float64 {
 	step := uint64(now.UnixNano() / int64(rateStep))
 	var good, bad uint64
@@ -282,8 +285,5 @@ func (r *recentRate) rate(now time.Time) float64 {
 		}
 	}
 	r.mu.Unlock()
-	if good+bad == 0 {
-		return 1
-	}
-	return float64(good) / float64(good+bad)
+	return 1 - float64(bad)/float64(max(good+bad, rateFrom))
 }

@@ -26,7 +26,7 @@ func TestRecentRateForgetsAfterAMinute(t *testing.T) {
 	if got := r.rate(time.Now()); got != 1 {
 		t.Errorf("nothing has happened: got %v, want 1", got)
 	}
-	r.add(3, 1)
+	r.add(30, 10)
 	if got := r.rate(time.Now()); got != 0.75 {
 		t.Errorf("got %v, want 0.75", got)
 	}

@@ -50,8 +50,8 @@ type Pipeline struct {
 	started atomic.Int64 // Unix nanoseconds; 0: not yet
 	ran     atomic.Bool
 
-	forgotten atomic.Bool       // the group has forgotten this member, and not assigned it anything since
-	own       *breaker.Registry // to be closed with the pipeline
+	kept keptPartitions
+	own  *breaker.Registry // to be closed with the pipeline
 }
 
 // New checks the configuration and makes a pipeline. It does not connect.
@@ -92,6 +92,7 @@ func New(c Config) (*Pipeline, error) {
 	p.committer = newCommitter(p)
 	p.topics = newTopics(p)
 	p.strands.all = make(map[strandKey]*strand)
+	p.kept.parts = make(map[partition]struct{})
 	p.workers.New = func() any {
 		return &worker{record: Record{pipeline: c.Name, group: c.Group, namespace: c.IDNamespace}}
 	}

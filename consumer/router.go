@@ -253,7 +253,7 @@ func (p *Pipeline) routeFailed(r *route, err error) {
 	}
 	time.AfterFunc(wait, func() {
 		st.mu.Lock()
-		gone := r.entry.lane.closed || r.entry.lane.draining || r.entry.status != entryHeld
+		gone := r.entry.lane.closed || r.entry.status != entryHeld
 		if !gone {
 			r.entry.status = entryRouting
 			r.entry.lane.routing++

@@ -262,7 +262,7 @@ func (st *strand) takeWith(k kind, probe bool) (u unit, more bool) {
 		st.turnLeft--
 	}
 	if !u.empty() {
-		st.running++
+		st.running += max(len(u.entries), 1) // each record of a batch leaves by itself
 	}
 	// Also when there was nothing: what was looked at may stand behind its key now, and leave the turn to the others.
 	want := st.startable()
@@ -292,7 +292,11 @@ func (st *strand) takeChunk() *chunk {
 		if b == nil {
 			continue
 		}
-		c := &chunk{lane: l, batch: b, from: b.taken, to: min(b.taken+maxChunk, len(b.records)), began: time.Now()}
+		to := b.taken + 1
+		for to < min(b.taken+maxChunk, len(b.records)) && (b.state[to] == recordOpen || b.records[to].Attrs.IsControl()) {
+			to++ // up to one that an operator has skipped
+		}
+		c := &chunk{lane: l, batch: b, from: b.taken, to: to, began: time.Now()}
 		c.cursor.Store(int64(c.from))
 		b.taken = c.to
 		st.chunk = c
