@@ -503,14 +503,19 @@ func (st *strand) drain(l *lane) (out []*entry) {
 	for _, e := range slices.Clone(l.waiting) {
 		if l.below(e) {
 			l.waiting.remove(e)
-			e.status = entryRouting
-			l.routing++
-			st.free(e)
-			out = append(out, e)
+			out = append(out, st.depart(e))
 		}
 	}
 	l.signalQuiet()
 	return out
+}
+
+// depart counts an entry as routing that is to be moved out.
+func (st *strand) depart(e *entry) *entry {
+	e.status = entryRouting
+	e.lane.routing++
+	st.free(e)
+	return e
 }
 
 // closeLanes ends lanes: what is still under way counts for nothing, and its handlers' contexts end.

@@ -90,7 +90,11 @@ func (p *Pipeline) waitHere(st *strand, e *entry, due time.Time, keepKey bool) (
 // from a retry topic to the same one, from a source to its first tier. It uses no attempt, and its due time goes along.
 func (p *Pipeline) moveOut(e *entry) {
 	p.ensureState(e)
-	p.countHeld(e, time.Now())
+	now := time.Now()
+	p.countHeld(e, now)
+	if e.due.IsZero() {
+		e.due = now
+	}
 	e.state.Due = e.due
 	if e.lane.tier == 0 {
 		e.state.HopDue = e.due
