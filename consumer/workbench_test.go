@@ -35,11 +35,13 @@ const (
 	testTopic = "t"
 )
 
+var quietLog = slog.New(slog.NewTextHandler(io.Discard, nil))
+
 func onBench(t testing.TB, handler Handler, change ...func(*Config)) *workbench {
 	t.Helper()
 	c := Config{
 		Brokers: []string{"nowhere:1"}, Group: testGroup, Topics: []string{testTopic}, Handler: handler,
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Logger: quietLog,
 	}
 	c.Retry.NoJitter = true
 	for _, f := range change {
@@ -144,13 +146,21 @@ func (w *workbench) feedState(l *lane, key string, s retrytopics.State) *kgo.Rec
 	l.strand.mu.Lock()
 	offset := l.next
 	l.strand.mu.Unlock()
-	s.ID, s.Topic, s.Partition, s.Offset = fmt.Sprintf("%s/%d/%d", l.source, l.partition, offset), l.source, l.partition, offset
-	s.Timestamp, s.Group = time.Now(), testGroup
-	r := &kgo.Record{Topic: l.topic, Partition: l.partition, Offset: offset, Key: []byte(key), Value: []byte("v"), Timestamp: time.Now(),
-		Headers: s.AppendHeaders(nil, nil, DefaultHeaderLimit)}
+	r := w.copyOf(l, offset, key, s)
 	w.p.received(l, []*kgo.Record{r}, time.Now())
 	return r
 }
+
+// copyOf makes the copy that stands at an offset of a retry lane.
+func (w *workbench) copyOf(l *lane, offset int64, key string, s retrytopics.State) *kgo.Record {
+	s.ID, s.Topic, s.Partition, s.Offset = fmt.Sprintf("%s/%d/%d", l.source, l.partition, offset), l.source, l.partition, offset
+	s.Timestamp, s.Group = time.Now(), testGroup
+	return &kgo.Record{Topic: l.topic, Partition: l.partition, Offset: offset, Key: []byte(key), Value: []byte("v"), Timestamp: time.Now(),
+		Headers: s.AppendHeaders(nil, nil, DefaultHeaderLimit)}
+}
+
+// succeed is a handler that does nothing.
+var succeed = HandlerFunc(func(context.Context, *Record) error { return nil })
 
 // produced are the copies that were handed to the client so far.
 func (w *workbench) produced() []*kgo.Record {
