@@ -18,6 +18,11 @@ import (
 
 // lag sums up, over the topics, what the group has not committed of what a reader of committed records can read up to.
 func lag(ctx context.Context, admin *kadm.Client, group string, topics ...string) (sum int64, err error) {
+	// First the commits, then the ends: a record that goes from one topic to another meanwhile is seen in one of them.
+	committed, err := admin.FetchOffsets(ctx, group)
+	if err != nil {
+		return 0, err
+	}
 	ends, err := admin.ListCommittedOffsets(ctx, topics...)
 	if err == nil {
 		err = ends.Error()
@@ -29,10 +34,6 @@ func lag(ctx context.Context, admin *kadm.Client, group string, topics ...string
 	if err == nil {
 		err = starts.Error()
 	}
-	if err != nil {
-		return 0, err
-	}
-	committed, err := admin.FetchOffsets(ctx, group)
 	if err != nil {
 		return 0, err
 	}

@@ -95,7 +95,11 @@ func runMember(ctx context.Context, config string) error {
 		Handler:        consumer.HandlerFunc(func(ctx context.Context, r *consumer.Record) error { return c.handle(ctx, log, r) }),
 		Retry:          quick,
 		SessionTimeout: 6 * time.Second,
-		Window:         consumer.Window{Records: c.Window},
+		// A member that dies in the middle of a rebalance may be waited for for the time of a rebalance.
+		HandlerTimeout:   5 * time.Second,
+		Drain:            8 * time.Second,
+		RebalanceTimeout: 10 * time.Second,
+		Window:           consumer.Window{Records: c.Window},
 		// Towards the end only those are left that fail for ever: to a breaker that is an outage.
 		Breaker: breaker.Config{Disabled: true},
 		Logger:  slog.New(slog.NewTextHandler(os.Stderr, nil)),
@@ -199,7 +203,11 @@ func (p *process) cleanup() {
 			p.t.Errorf("%s ended by itself: %v", p.config.Name, err)
 		}
 	default:
-		_ = p.cmd.Process.Kill() // it may be ending right now
+		end := os.Signal(syscall.SIGKILL)
+		if p.t.Failed() {
+			end = syscall.SIGQUIT // to see what it was doing
+		}
+		_ = p.cmd.Process.Signal(end) // it may be ending right now
 		<-p.ended
 	}
 	if p.t.Failed() {
@@ -218,6 +226,9 @@ func readLog(t *testing.T, files ...string) (calls []logged) {
 			t.Fatal(err)
 		}
 		for line := range bytes.Lines(text) {
+			if !bytes.HasSuffix(line, []byte("\n")) {
+				break // it is being written
+			}
 			var x logged
 			if err := json.Unmarshal(line, &x); err != nil {
 				t.Fatalf("%s: line %q: %v", file, line, err)
