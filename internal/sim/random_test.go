@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	seeds     = flag.Int("sim.seeds", 60, "how many random scenarios are run")
+	seeds     = flag.Int("sim.seeds", 20, "how many random scenarios are run")
 	firstSeed = flag.Uint64("sim.first", 1, "the first seed")
 	oneSeed   = flag.Uint64("sim.seed", 0, "run this seed alone, and say what it is made of")
 	trace     = flag.String("sim.trace", "", "with -sim.seed: a file that every call is written to")
