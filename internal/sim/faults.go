@@ -67,6 +67,11 @@ func (w *World) RefuseProduce(topic string, err *kerr.Error, lasts time.Duration
 // RefuseCopies makes the produce requests to every retry and dead-letter topic fail, some times.
 func (w *World) RefuseCopies(err *kerr.Error, times int, lasts time.Duration) {
 	w.noteFault("produce " + strings.ToLower(err.Message))
+	for _, m := range w.Members { // a copy that cannot be written may outlast the drain
+		if !m.gone {
+			w.upset(m.Name, Overrun, lasts+routeRest)
+		}
+	}
 	w.rec.mu.Lock()
 	topics := make([]string, 0, len(w.rec.topics))
 	for t := range w.rec.topics {
