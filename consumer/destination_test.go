@@ -162,15 +162,3 @@ func (d *destination) take(req *kmsg.ProduceRequest) kmsg.Response {
 	}
 	return resp
 }
-
-// offsets are the origins of the copies that were written to a topic.
-func (d *destination) copies(topic string) (records []*kgo.Record) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, r := range d.written {
-		if r.Topic == topic {
-			records = append(records, r)
-		}
-	}
-	return records
-}
