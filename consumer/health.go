@@ -48,14 +48,7 @@ func (p *Pipeline) partitions(s *Stats, now time.Time) {
 		}
 		l.strand.mu.Lock()
 		ps.Watermark, ps.Running = l.watermark(), l.running
-		open := int64(0)
-		for _, b := range l.batches {
-			for i := b.low; i < len(b.records); i++ {
-				if b.state[i] != recordSettled {
-					open++
-				}
-			}
-		}
+		open := int64(l.open)
 		if ps.End > l.next {
 			open += ps.End - l.next
 		}

@@ -36,6 +36,8 @@ type intake struct {
 	waiting atomic.Bool   // the poll loop waits for room
 	records atomic.Int64  // in the window
 	bytes   atomic.Int64
+
+	meanSize atomic.Int64 // of the records of late, in bytes
 }
 
 const (
@@ -133,17 +135,22 @@ func (in *intake) roomy() bool {
 
 // pollSize is how many records may be polled now, 0 when the window is full.
 func (in *intake) pollSize() int {
-	records, bytes := in.records.Load(), in.bytes.Load()
-	left := int64(in.p.cfg.Window.Records) - records
-	bytesLeft := in.p.cfg.Window.Bytes - bytes
+	left := int64(in.p.cfg.Window.Records) - in.records.Load()
+	bytesLeft := in.p.cfg.Window.Bytes - in.bytes.Load()
 	if left <= 0 || bytesLeft <= 0 {
 		return 0
 	}
-	n := max(left/2, 1)
-	if records > 0 { // by the mean size of what is there
-		n = min(n, max(bytesLeft/(bytes/records+1), 1))
+	return int(min(max(left/2, 1), max(bytesLeft/(in.meanSize.Load()+1), 1), maxPoll))
+}
+
+// took takes room of the window.
+func (in *intake) took(records int, bytes int64) {
+	in.records.Add(int64(records))
+	in.bytes.Add(bytes)
+	if records > 0 {
+		mean := in.meanSize.Load()
+		in.meanSize.Add((bytes/int64(records) - mean) / 4)
 	}
-	return int(min(n, maxPoll))
 }
 
 // released gives room back to the window.
@@ -411,15 +418,15 @@ const forProbes = 1<<PauseBreaker | 1<<PauseOutage
 // reasons returns why a lane is to be paused now, given why it was, and whether it is short of records for probes.
 func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool) {
 	l.strand.mu.Lock()
-	windowed, waiting, bytes := l.windowed, len(l.waiting), l.bytes
-	probes = windowed-l.strand.freeFailed(l) < untried
+	open, waiting, bytes := l.open, len(l.waiting), l.bytes
+	probes = open-l.strand.freeFailed(l) < untried
 	far := waiting > 0 && time.Until(l.waiting[0].wakeAt()) > farDue
 	l.strand.mu.Unlock()
 
 	for _, r := range in.p.gate.reasons() {
 		after |= pauseSet(bit(r))
 	}
-	if l.crowded.Load() && windowed <= int(l.resumeBelow.Load()) {
+	if l.crowded.Load() && open <= int(l.resumeBelow.Load()) {
 		l.crowded.Store(false)
 	}
 	if l.crowded.Load() {

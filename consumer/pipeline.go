@@ -41,6 +41,7 @@ type Pipeline struct {
 	committer *committer
 	topics    *topics
 	strands   strands
+	probes    atomic.Uint64 // so many were begun
 	workers   sync.Pool
 
 	client *kgo.Client
