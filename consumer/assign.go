@@ -220,8 +220,14 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 	var committed kadm.OffsetResponses
 	for {
 		var err error
-		committed, err = p.admin.FetchOffsets(ctx, p.cfg.Group)
-		if err == nil || errors.Is(err, kerr.GroupIDNotFound) {
+		committed, err = p.admin.FetchOffsets(kadm.RequireStable(ctx), p.cfg.Group)
+		if errors.Is(err, kerr.GroupIDNotFound) {
+			break
+		}
+		if err == nil {
+			err = unread(committed, offsets)
+		}
+		if err == nil {
 			break
 		}
 		p.faults.note("positions", "", -1, err)
@@ -265,6 +271,19 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 	}
 	p.committer.moved()
 	return offsets, nil
+}
+
+// unread returns why the commit of any of the partitions could not be read, as while a transaction that is to commit it
+// is open.
+func unread(committed kadm.OffsetResponses, parts map[string]map[int32]kgo.Offset) error {
+	for topic, ps := range parts {
+		for part := range ps {
+			if c, _ := committed.Lookup(topic, part); c.Err != nil {
+				return fmt.Errorf("%s/%d: %w", topic, part, c.Err)
+			}
+		}
+	}
+	return nil
 }
 
 func (p *Pipeline) toldAssigned(offsets map[string]map[int32]kgo.Offset) {

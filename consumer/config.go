@@ -34,6 +34,20 @@ const (
 	Classic GroupProtocol = iota
 )
 
+// Delivery says how a routed copy and the offset of its record belong together.
+type Delivery uint8
+
+const (
+	// AtLeastOnce writes the copy and commits the offset after it was acknowledged. When the member dies in between, the
+	// record is both routed and delivered again from where it was.
+	AtLeastOnce Delivery = iota
+	// ExactlyOnceRouting writes the copy and commits the offset in one transaction, so that a record is never both
+	// routed and delivered again. Handlers are still called at least once. It needs write access to the transactional ids
+	// that begin with redeliver-GROUP-. When a member dies in a transaction, the readers of its retry and dead-letter partitions wait
+	// for up to ten seconds.
+	ExactlyOnceRouting
+)
+
 // DataLossPolicy says what happens when records of a source partition are gone before they were read.
 type DataLossPolicy uint8
 
@@ -113,6 +127,8 @@ type Config struct {
 	CountsAgainst []classify.Class
 	// DeadLetters says what becomes of exhausted records. Defaults to a dead-letter topic without retention.
 	DeadLetters DeadLetters
+	// Delivery says how copies and offsets belong together. Defaults to AtLeastOnce.
+	Delivery Delivery
 	// Drain is how long running handlers have to end when a partition is revoked or the pipeline stops, before their
 	// contexts are cancelled. It lies between HandlerTimeout and RebalanceTimeout. Defaults to 30s.
 	Drain time.Duration
