@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -27,8 +28,9 @@ type strandKey struct {
 
 // strands are the strands of the open lanes.
 type strands struct {
-	mu  sync.Mutex
-	all map[strandKey]*strand
+	mu    sync.Mutex
+	all   map[strandKey]*strand
+	count atomic.Int64 // of all
 }
 
 // assigned opens lanes for new partitions. Their positions come a moment later, see position.
@@ -187,6 +189,7 @@ func (p *Pipeline) strand(key strandKey) *strand {
 	if st == nil {
 		st = newStrand(p, key.source, key.partition)
 		p.strands.all[key] = st
+		p.strands.count.Add(1)
 	}
 	return st
 }
@@ -600,6 +603,7 @@ func (p *Pipeline) closeLanes(lanes []*lane) {
 		p.strands.mu.Lock()
 		if key := (strandKey{st.source, st.partition}); p.strands.all[key] == st {
 			delete(p.strands.all, key)
+			p.strands.count.Add(-1)
 		}
 		p.strands.mu.Unlock()
 	}

@@ -120,7 +120,8 @@ type Config struct {
 	// (offset commits, group, transactions, time-outs of copies) are refused by [New], named; the engine's own balancer,
 	// isolation, acks, partitioner and callbacks take the place of others.
 	ClientOptions []kgo.Opt
-	// Concurrency is the most handler calls in flight in this process. Defaults to 64.
+	// Concurrency is the most handler calls in flight in this process. While it has several partitions, one of them uses at
+	// most eight ninths of it, so that calls that hang leave room for the others. Defaults to 64.
 	Concurrency int
 	// CountsAgainst are the classes that count as failures of the dependency. Defaults to transient, network,
 	// rate_limited, system and authentication.

@@ -89,7 +89,7 @@ func New(c Config) (*Pipeline, error) {
 	p.outlets = newOutlets()
 	p.faults = newFaults(p)
 	p.gate = newGate(p.breaker, c.DeadLetters.Burst, p.holdChanged, p.wakeAll)
-	p.slots = newSlots(c.Concurrency, c.Shares, p.work)
+	p.slots = newSlots(c.Concurrency, c.Shares, func() bool { return p.strands.count.Load() > 1 }, p.work)
 	p.intake = newIntake(p)
 	p.committer = newCommitter(p)
 	if c.Delivery == ExactlyOnceRouting {
