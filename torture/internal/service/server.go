@@ -22,6 +22,7 @@ type Server struct {
 	mu      sync.Mutex
 	tick    int64
 	snoozes map[string]int // how often a record was put off, by its id
+	flying  int            // calls in flight
 	watched string
 	broken  error // the log could not be written
 }
@@ -37,6 +38,13 @@ func (s *Server) Watch(member string) {
 	s.mu.Lock()
 	s.watched = member
 	s.mu.Unlock()
+}
+
+// InFlight is how many calls are, of all members.
+func (s *Server) InFlight() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flying
 }
 
 // Serve takes members on the listener until ctx ends; then it hangs up on them and completes the log.
@@ -160,6 +168,7 @@ func (c *caller) begin(call *Call) {
 	c.tick++
 	call.Begin, call.BeganAt = c.tick, time.Now().UnixNano()
 	c.flight[call.Number] = call
+	c.flying++
 	c.mu.Unlock()
 	time.AfterFunc(f.Work, func() { c.answer(call, f) })
 }
@@ -198,6 +207,7 @@ func (c *caller) answer(call *Call, f fate.Fate) {
 // over writes a call down. The lock is held.
 func (c *caller) over(call *Call, how Outcome) {
 	delete(c.flight, call.Number)
+	c.flying--
 	c.tick++
 	call.End, call.EndedAt, call.Outcome = c.tick, time.Now().UnixNano(), how
 	c.write(Event{Call: call})
