@@ -67,6 +67,14 @@ lint: ## gofmt, go vet, staticcheck and our own analyzers, in every module
 bench: ## the pipeline beside raw franz-go
 	@cd bench && go run .
 
+FOR ?= 5m
+DELIVERY ?= at_least_once
+
+.PHONY: torture
+torture: ## three Kafka nodes, three members and a load, killed, paused and cut off for FOR=5m; SEED=N repeats a plan (Java 17, Maven)
+	@mkdir -p .cache/bin && cd torture && go build -o ../.cache/bin/torture .
+	@.cache/bin/torture run -for $(FOR) -delivery $(DELIVERY) -seed $(or $(SEED),0)
+
 .PHONY: demo
 demo: ## a flaky service, its retries, its breaker and its dead letters, live
 	@go run ./cmd/redeliver demo
