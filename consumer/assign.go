@@ -580,6 +580,7 @@ func (p *Pipeline) closeLanes(lanes []*lane) {
 			st.chunk = nil
 		}
 		p.intake.released(l.open, l.bytes)
+		p.intake.saved(l.settledRecords.Load() - l.saved)
 		l.open, l.bytes, l.batches = 0, 0, nil
 		l.held.Store(0)
 		for _, e := range st.keys {

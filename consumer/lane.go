@@ -40,6 +40,7 @@ type lane struct {
 
 	committed        int64 // the last acknowledged commit
 	committedVersion uint64
+	saved            int64         // of settledRecords, those whose commit is acknowledged
 	trimmed          int64         // below this the engine has deleted what was committed
 	metadata         int           // bytes that the metadata of a commit may take
 	mapped           doneRuns      // what was done above the watermark when it was last looked at
@@ -120,7 +121,7 @@ func (l *lane) settle(b *batch, i int) bool {
 func (l *lane) released(records int, bytes int64) {
 	l.held.Store(int64(l.open))
 	l.settledRecords.Add(int64(records))
-	l.strand.p.intake.released(records, bytes)
+	l.strand.p.intake.settled(records, bytes)
 }
 
 const (
