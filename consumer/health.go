@@ -141,6 +141,8 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 		switch r {
 		case PauseOutage:
 			cut(cutHeld, "too many dead letters without one success: the pipeline holds")
+		case PauseMembership:
+			cut(cutFault, "the group's coordinator has not answered for more than %v: nothing is started until it does", p.membership.lasts)
 		case PauseOperator:
 			s.Reasons = append(s.Reasons, "an operator has paused the pipeline")
 		}

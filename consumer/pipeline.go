@@ -39,6 +39,7 @@ type Pipeline struct {
 	faults     *faults
 	intake     *intake
 	committer  *committer
+	membership *membership
 	transactor *transactor // nil: at least once
 	topics     *topics
 	strands    strands
@@ -90,6 +91,7 @@ func New(c Config) (*Pipeline, error) {
 	p.faults = newFaults(p)
 	p.gate = newGate(p.breaker, c.DeadLetters.Burst, p.holdChanged, p.wakeAll)
 	p.slots = newSlots(c.Concurrency, c.Shares, func() bool { return p.strands.count.Load() > 1 }, p.work)
+	p.membership = newMembership(&p.cfg, p.membershipChanged)
 	p.intake = newIntake(p)
 	p.committer = newCommitter(p)
 	if c.Delivery == ExactlyOnceRouting {
@@ -141,6 +143,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	unsubscribe := p.breaker.Subscribe(p.onBreaker)
 	defer unsubscribe()
 	defer p.breaker.WhenFree(p.wakeAll)()
+	defer p.membership.end()
 	p.onBreaker(breaker.Event{Dependency: p.cfg.Breaker.Dependency, From: breaker.Closed, To: p.breaker.State(), At: time.Now()})
 
 	if !p.prepare(ctx) {
@@ -267,6 +270,7 @@ func (p *Pipeline) clientOptions() []kgo.Opt {
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(),
+		kgo.WithHooks(p.membership),
 	)
 	if c.InstanceID != "" {
 		opts = append(opts, kgo.InstanceID(c.InstanceID))
@@ -300,6 +304,17 @@ func (p *Pipeline) holdChanged(r PauseReason, begun bool) {
 	for _, h := range p.hooks.paused {
 		h.OnPaused(Paused{Pipeline: p.cfg.Name, Partition: -1, Reason: r, Begun: begun})
 	}
+}
+
+// membershipChanged follows the claim to the partitions.
+func (p *Pipeline) membershipChanged(lapsed bool) {
+	if lapsed {
+		p.log.Error("the group's coordinator does not answer, and may have given this member's partitions to others: nothing is started until it does",
+			"pipeline", p.cfg.Name, "silent_for", p.membership.lasts)
+	} else {
+		p.log.Info("the group's coordinator answers again", "pipeline", p.cfg.Name)
+	}
+	p.gate.change(PauseMembership, p.membership.now)
 }
 
 // toldPaused tells the hooks about a lane's reasons that began or ended.

@@ -30,20 +30,21 @@ func (o Outcome) String() string {
 type PauseReason uint8
 
 const (
-	PauseWindow   PauseReason = iota // its share of the window is full
-	PauseDue                         // its records are not due
-	PauseBreaker                     // the dependency's breaker is not closed
-	PauseOperator                    // an operator said pause
-	PauseOutage                      // dead letters without a success, see DeadLetters.Burst
-	PauseRoute                       // its window is full of records whose copies cannot be written
-	PauseTopic                       // a retry or dead-letter topic that it needs is missing
-	PauseDataLoss                    // records are gone that were not read
+	PauseWindow     PauseReason = iota // its share of the window is full
+	PauseDue                           // its records are not due
+	PauseBreaker                       // the dependency's breaker is not closed
+	PauseOperator                      // an operator said pause
+	PauseOutage                        // dead letters without a success, see DeadLetters.Burst
+	PauseRoute                         // its window is full of records whose copies cannot be written
+	PauseTopic                         // a retry or dead-letter topic that it needs is missing
+	PauseDataLoss                      // records are gone that were not read
+	PauseMembership                    // the group has not answered for so long that it may have given its partitions to others
 	pauseReasons
 )
 
 // String returns the reason's name in metrics and status.
 func (r PauseReason) String() string {
-	return [...]string{"window", "due", "breaker", "operator", "outage", "route", "topic", "data_loss"}[r]
+	return [...]string{"window", "due", "breaker", "operator", "outage", "route", "topic", "data_loss", "membership"}[r]
 }
 
 // PauseReasons returns every reason.
