@@ -64,6 +64,7 @@ type run struct {
 	seats    []*seat
 
 	watchers sync.WaitGroup
+	turn     sync.Mutex // to have the service watch
 	mu       sync.Mutex // of what follows, and of out
 	out      io.Writer
 	faults   []error
@@ -272,13 +273,17 @@ func (r *run) end(keep bool) error {
 
 // eventually tries until it works, for as long as nothing at all may happen.
 func (r *run) eventually(ctx context.Context, what string, try func(context.Context) error) error {
-	until := time.Now().Add(stalled)
+	until, told := time.Now().Add(stalled), ""
 	for {
 		once, cancel := context.WithTimeout(ctx, 30*time.Second)
 		err := try(once)
 		cancel()
 		if err == nil || ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if told != err.Error() {
+			told = err.Error()
+			r.say("        waiting for %s: %v", what, err)
 		}
 		if time.Now().After(until) {
 			return fmt.Errorf("waited %v for %s: %w", stalled, what, err)
