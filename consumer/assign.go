@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -27,10 +28,9 @@ type strandKey struct {
 
 // strands are the strands of the open lanes.
 type strands struct {
-	mu  sync.Mutex
-	all map[strandKey]*strand
-	// turn rotates where waking begins, so that the first probe is not always of the same partition.
-	turn int
+	mu    sync.Mutex
+	all   map[strandKey]*strand
+	count atomic.Int64 // of all
 }
 
 // assigned opens lanes for new partitions. Their positions come a moment later, see position.
@@ -52,15 +52,7 @@ func (p *Pipeline) openLanes(parts map[string][]int32) {
 			tier = max(tier, 1)
 		}
 		for _, part := range ps {
-			st := p.strand(strandKey{source, part})
-			l := &lane{topic: topic, partition: part, source: source, tier: tier, strand: st, committed: -1, epoch: -1, begun: -1}
-			l.end.Store(-1)
-			l.meter = p.meter.topic(topic, source, tier)
-			l.ctx, l.cancel = context.WithCancel(context.Background())
-			st.mu.Lock()
-			st.lanes = append(st.lanes, l)
-			st.mu.Unlock()
-			p.intake.open(l)
+			p.intake.open(p.newLane(topic, part, source, tier))
 		}
 	}
 	p.topics.check(parts)
@@ -197,24 +189,32 @@ func (p *Pipeline) strand(key strandKey) *strand {
 	if st == nil {
 		st = newStrand(p, key.source, key.partition)
 		p.strands.all[key] = st
+		p.strands.count.Add(1)
 	}
 	return st
 }
 
-// wakeAll wakes every strand, beginning with another one each time.
+// wakeAll wakes every strand.
 func (p *Pipeline) wakeAll() {
+	for _, st := range p.allStrands() {
+		if p.gate.free() {
+			st.wake()
+		} else {
+			st.tend()
+		}
+	}
+	if !p.gate.free() {
+		p.offerProbe()
+	}
+}
+
+// allStrands lists the strands in an order that does not change.
+func (p *Pipeline) allStrands() []*strand {
 	p.strands.mu.Lock()
-	all := make([]*strand, 0, len(p.strands.all))
-	for _, st := range p.strands.all {
-		all = append(all, st)
-	}
-	p.strands.turn++
-	turn := p.strands.turn
-	p.strands.mu.Unlock()
-	sortStrands(all)
-	for i := range all {
-		all[(i+turn)%len(all)].wake()
-	}
+	defer p.strands.mu.Unlock()
+	return slices.SortedFunc(maps.Values(p.strands.all), func(a, b *strand) int {
+		return cmp.Or(cmp.Compare(a.source, b.source), cmp.Compare(a.partition, b.partition))
+	})
 }
 
 // position says where each new partition begins: at its commit, else by the rules for the group's first start. The
@@ -223,8 +223,14 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 	var committed kadm.OffsetResponses
 	for {
 		var err error
-		committed, err = p.admin.FetchOffsets(ctx, p.cfg.Group)
-		if err == nil || errors.Is(err, kerr.GroupIDNotFound) {
+		committed, err = p.admin.FetchOffsets(kadm.RequireStable(ctx), p.cfg.Group)
+		if errors.Is(err, kerr.GroupIDNotFound) {
+			break
+		}
+		if err == nil {
+			err = unread(committed, offsets)
+		}
+		if err == nil {
 			break
 		}
 		p.faults.note("positions", "", -1, err)
@@ -241,6 +247,7 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 			if c, ok := committed.Lookup(topic, part); ok && c.At >= 0 && !p.topics.earlier(topic, c.Metadata) {
 				ps[part] = off.WithEpoch(-1)
 				p.place(topic, part, c.At, c.At)
+				p.restore(topic, part, c.Offset)
 				continue
 			}
 			if unknown[topic] == nil {
@@ -267,6 +274,19 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 	}
 	p.committer.moved()
 	return offsets, nil
+}
+
+// unread returns why the commit of any of the partitions could not be read, as while a transaction that is to commit it
+// is open.
+func unread(committed kadm.OffsetResponses, parts map[string]map[int32]kgo.Offset) error {
+	for topic, ps := range parts {
+		for part := range ps {
+			if c, _ := committed.Lookup(topic, part); c.Err != nil {
+				return fmt.Errorf("%s/%d: %w", topic, part, c.Err)
+			}
+		}
+	}
+	return nil
 }
 
 func (p *Pipeline) toldAssigned(offsets map[string]map[int32]kgo.Offset) {
@@ -320,6 +340,25 @@ func (p *Pipeline) place(topic string, part int32, at, committed int64) {
 	l.strand.mu.Unlock()
 }
 
+// restore tells a lane what was done above the commit that it begins at.
+func (p *Pipeline) restore(topic string, part int32, c kadm.Offset) {
+	text := doneIn(c.Metadata)
+	if _, ours := parseNote(c.Metadata); text == "" && (ours || c.Metadata == "") {
+		return
+	}
+	done, err := readDone(text, c.At, p.topics.id(topic))
+	if err != nil {
+		p.log.Warn("the metadata of a commit is not ours or damaged, and left alone: what was done above the commit is handled again", "pipeline", p.cfg.Name,
+			"topic", topic, "partition", part, "offset", c.At, "metadata", c.Metadata, "error", err)
+		return
+	}
+	if l := p.intake.lane(topic, part); l != nil {
+		l.strand.mu.Lock()
+		l.window.restore(done)
+		l.strand.mu.Unlock()
+	}
+}
+
 // received takes fetched records into their lane.
 func (p *Pipeline) received(l *lane, records []*kgo.Record, now time.Time) {
 	st := l.strand
@@ -355,8 +394,8 @@ func (p *Pipeline) received(l *lane, records []*kgo.Record, now time.Time) {
 // enter makes the entry of a retry topic's record and lets it wait for its time. The strand's lock is held.
 func (p *Pipeline) enter(l *lane, b *batch, i int, r *kgo.Record, now time.Time) {
 	state, err := retrytopics.Decode(r)
-	e := &entry{lane: l, batch: b, index: i, record: r, state: &state, attempts: state.Attempt, due: state.Due, hopDue: state.HopDue, counted: r.Timestamp}
-	b.state[i] = recordEntry
+	e := &entry{lane: l, batch: b, index: i, record: r, state: &state, attempts: state.Attempt, carried: state.Attempt, due: state.Due, hopDue: state.HopDue, counted: r.Timestamp}
+	b.follow(i, e)
 	if state.Group != "" && state.Group != p.cfg.Group {
 		p.log.Warn("copy of another group left alone: is a topic shared?", "pipeline", p.cfg.Name, "topic", l.topic, "offset", r.Offset, "group", state.Group)
 		p.topics.share(l.topic)
@@ -449,8 +488,7 @@ func (p *Pipeline) lanesOf(parts map[string][]int32) (lanes []*lane) {
 }
 
 // drain takes up nothing new on the lanes and waits until what is under way has ended, for the drain time at most. What
-// stands below a record that was begun is brought to its end too, or is moved out, so that the watermark passes
-// everything that was done and nobody handles it again.
+// waits with attempts or times that its record does not tell of is moved out, so that the next owner knows them.
 func (p *Pipeline) drain(ctx context.Context, lanes []*lane) {
 	idle := make([]chan struct{}, len(lanes))
 	var out []*entry
@@ -484,30 +522,39 @@ func (p *Pipeline) drain(ctx context.Context, lanes []*lane) {
 	}
 }
 
-// drain takes up nothing new on the lane, which signals when it is quiet. It returns the entries to be moved out:
-// those that wait for their time below a record that was begun. They count as routing.
+// drain takes up nothing new on the lane, which signals when it is quiet. It returns the entries to be moved out, which
+// count as routing, and sends held copies on their way once more.
 func (st *strand) drain(l *lane) (out []*entry) {
 	if c := st.chunk; c != nil && c.lane == l {
 		st.cut(c)
 	}
 	l.draining = true
-	ready := l.ready
-	l.ready = queue{}
-	ready.each(func(e *entry) {
-		if l.below(e) {
-			l.ready.push(e)
-		} else {
+	now := time.Now()
+	for _, e := range l.resting() {
+		switch {
+		case e.route != nil:
+			e.route.hurry()
+		case e.unsaved(now):
+			out = append(out, st.depart(e))
+		default:
 			st.free(e)
 		}
-	})
-	for _, e := range slices.Clone(l.waiting) {
-		if l.below(e) {
-			l.waiting.remove(e)
-			out = append(out, st.depart(e))
-		}
 	}
+	l.ready, l.waiting = queue{}, nil
 	l.signalQuiet()
 	return out
+}
+
+// resting lists the lane's entries that are not being handled and whose copies are not on their way.
+func (l *lane) resting() (es []*entry) {
+	for _, b := range l.batches {
+		for _, e := range b.entries {
+			if e != nil && e.status != entryRunning && e.status != entryRouting && e.status != entrySettled {
+				es = append(es, e)
+			}
+		}
+	}
+	return es
 }
 
 // depart counts an entry as routing that is to be moved out.
@@ -532,8 +579,9 @@ func (p *Pipeline) closeLanes(lanes []*lane) {
 		if c := st.chunk; c != nil && c.lane == l {
 			st.chunk = nil
 		}
-		p.intake.released(l.windowed, l.bytes)
-		l.windowed, l.bytes, l.batches = 0, 0, nil
+		p.intake.released(l.open, l.bytes)
+		p.intake.saved(l.settledRecords.Load() - l.saved)
+		l.open, l.bytes, l.batches = 0, 0, nil
 		l.held.Store(0)
 		for _, e := range st.keys {
 			if e.lane == l {
@@ -556,6 +604,7 @@ func (p *Pipeline) closeLanes(lanes []*lane) {
 		p.strands.mu.Lock()
 		if key := (strandKey{st.source, st.partition}); p.strands.all[key] == st {
 			delete(p.strands.all, key)
+			p.strands.count.Add(-1)
 		}
 		p.strands.mu.Unlock()
 	}
@@ -563,12 +612,6 @@ func (p *Pipeline) closeLanes(lanes []*lane) {
 
 func without(lanes []*lane, gone *lane) []*lane {
 	return slices.DeleteFunc(lanes, func(l *lane) bool { return l == gone })
-}
-
-func sortStrands(all []*strand) {
-	slices.SortFunc(all, func(a, b *strand) int {
-		return cmp.Or(cmp.Compare(a.source, b.source), cmp.Compare(a.partition, b.partition))
-	})
 }
 
 // printable writes partitions in an order that does not change.

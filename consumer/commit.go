@@ -18,6 +18,7 @@ type committer struct {
 	p     *Pipeline
 	turn  chan struct{} // held during a commit and while lanes close; a channel, for it is held across a request
 	dirty chan struct{} // a watermark has moved
+	press chan struct{} // much has been settled
 }
 
 const (
@@ -28,7 +29,7 @@ const (
 )
 
 func newCommitter(p *Pipeline) *committer {
-	c := &committer{p: p, turn: make(chan struct{}, 1), dirty: make(chan struct{}, 1)}
+	c := &committer{p: p, turn: make(chan struct{}, 1), dirty: make(chan struct{}, 1), press: make(chan struct{}, 1)}
 	c.turn <- struct{}{}
 	return c
 }
@@ -40,6 +41,14 @@ var errGivenUp = errors.New("partitions were given up while the commit waited")
 func (c *committer) moved() {
 	select {
 	case c.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// hurry says that so much has been settled since the last commit that the next one must not wait.
+func (c *committer) hurry() {
+	select {
+	case c.press <- struct{}{}:
 	default:
 	}
 }
@@ -59,6 +68,7 @@ func (c *committer) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-pause.C:
+		case <-c.press:
 		}
 		if err := c.commit(ctx, c.p.intake.all()); err != nil && ctx.Err() == nil {
 			if !errors.Is(err, errGivenUp) {
@@ -82,79 +92,136 @@ func (c *committer) commit(ctx context.Context, lanes []*lane) error {
 
 // commitHeld is commit for who has the turn.
 func (c *committer) commitHeld(ctx context.Context, lanes []*lane) error {
-	offsets := make(map[string]map[int32]kgo.EpochOffset)
-	moved := make(map[*lane]int64)
-	for _, l := range lanes {
-		l.strand.mu.Lock()
-		at, epoch, ok := l.watermark(), l.epoch, l.placed && !l.closed && l.watermark() != l.committed
-		l.strand.mu.Unlock()
-		if !ok {
-			continue
-		}
-		if offsets[l.topic] == nil {
-			offsets[l.topic] = make(map[int32]kgo.EpochOffset)
-		}
-		offsets[l.topic][l.partition] = kgo.EpochOffset{Epoch: epoch, Offset: at}
-		moved[l] = at
-	}
-	if len(moved) == 0 {
+	marks := c.marks(lanes)
+	if len(marks) == 0 {
 		return nil
+	}
+	offsets := make(map[string]map[int32]kgo.EpochOffset)
+	for p, m := range marks {
+		if offsets[p.topic] == nil {
+			offsets[p.topic] = make(map[int32]kgo.EpochOffset)
+		}
+		offsets[p.topic][p.number] = kgo.EpochOffset{Epoch: m.epoch, Offset: m.at}
 	}
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	ctx = kgo.PreCommitFnContext(ctx, func(req *kmsg.OffsetCommitRequest) error {
-		// A commit waits while the group rebalances, and is then sent with what this member is after that.
-		for l := range moved {
-			l.strand.mu.Lock()
-			closed := l.closed
-			l.strand.mu.Unlock()
-			if closed {
-				return errGivenUp
-			}
-		}
-		return c.annotate(req)
-	})
+	// A commit waits while the group rebalances, and is then sent with what this member is after that.
+	ctx = kgo.PreCommitFnContext(ctx, marks.annotate)
 	began := time.Now()
 	var failed error
-	answered := false
 	c.p.client.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
 		if err != nil {
 			failed = err
 			return
 		}
-		answered = true
 		for _, t := range resp.Topics {
 			for _, part := range t.Partitions {
 				if err := kerr.ErrorForCode(part.ErrorCode); err != nil {
-					failed = fmt.Errorf("%s/%d: %w", t.Topic, part.Partition, err)
-					for l := range moved {
-						if l.topic == t.Topic && l.partition == part.Partition {
-							delete(moved, l)
-						}
-					}
+					failed = errors.Join(failed, marks.refused(partition{t.Topic, part.Partition}, err))
 				}
 			}
 		}
+		marks.acknowledged()
 	})
 	c.p.meter.commit.observe(time.Since(began))
-	if failed == nil || answered {
-		for l, at := range moved {
-			l.strand.mu.Lock()
-			l.committed = at
-			l.strand.mu.Unlock()
-		}
-	}
 	return failed
 }
 
-// annotate says in the commit's metadata what the partition is to this group, see note.
-func (c *committer) annotate(req *kmsg.OffsetCommitRequest) error {
+// mark is what a commit says of one lane.
+type mark struct {
+	lane     *lane
+	at       int64
+	epoch    int32
+	version  uint64
+	settled  int64 // records of the lane, all in all
+	metadata string
+}
+
+// marks are those of one commit.
+type marks map[partition]*mark
+
+// marks collects what is to be committed: of lanes that are open and of which something was settled since.
+func (c *committer) marks(lanes []*lane) marks {
+	all := make(marks)
+	for _, l := range lanes {
+		if m := l.mark(false); m != nil {
+			all[partition{l.topic, l.partition}] = m
+		}
+	}
+	return all
+}
+
+// mark returns what a commit would say of the lane now, nil when it has said it already. With leaving, the records whose
+// copies are part of the transaction under way count as settled.
+func (l *lane) mark(leaving bool) *mark {
+	topics := l.strand.p.topics
+	note, id := topics.note(l.topic), topics.id(l.topic)
+	l.strand.mu.Lock()
+	defer l.strand.mu.Unlock()
+	if !l.placed || l.closed || !leaving && l.version == l.committedVersion && l.watermark() == l.committed {
+		return nil
+	}
+	runs := &l.mapped
+	if leaving {
+		runs = new(doneRuns)
+	}
+	runs.reset()
+	at := l.progress(runs, leaving)
+	if !leaving {
+		l.mappedVersion = l.version
+	}
+	text := note.metadata("")
+	text = note.metadata(runs.text(at, id, l.metadata-len(text)-len(noteVersion)-len(noteDone)))
+	if len(text) > l.metadata {
+		text = ""
+	}
+	return &mark{lane: l, at: at, epoch: l.epoch, version: l.version, settled: l.settledRecords.Load(), metadata: text}
+}
+
+// annotate puts the metadata into a commit that is about to be sent, and stops one that waited while lanes were closed.
+func (ms marks) annotate(req *kmsg.OffsetCommitRequest) error {
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		for j := range t.Partitions {
-			text := c.p.topics.note(t.Topic).String()
-			t.Partitions[j].Metadata = &text
+			m := ms[partition{t.Topic, t.Partitions[j].Partition}]
+			m.lane.strand.mu.Lock()
+			closed := m.lane.closed
+			m.lane.strand.mu.Unlock()
+			if closed {
+				return errGivenUp
+			}
+			t.Partitions[j].Metadata = &m.metadata
 		}
 	}
 	return nil
+}
+
+// refused takes out what the broker has not committed. Brokers that take less metadata than we thought get half as much
+// the next time, which is soon.
+func (ms marks) refused(at partition, err error) error {
+	m := ms[at]
+	delete(ms, at)
+	if m != nil && errors.Is(err, kerr.OffsetMetadataTooLarge) {
+		m.lane.strand.mu.Lock()
+		m.lane.metadata /= 2
+		m.lane.strand.mu.Unlock()
+		m.lane.strand.p.committer.moved()
+		return nil
+	}
+	return fmt.Errorf("%s/%d: %w", at.topic, at.number, err)
+}
+
+// acknowledged notes what is committed.
+func (ms marks) acknowledged() {
+	for _, m := range ms {
+		l := m.lane
+		l.strand.mu.Lock()
+		l.committed, l.committedVersion = m.at, m.version
+		saved := int64(0)
+		if !l.closed {
+			saved, l.saved = m.settled-l.saved, m.settled
+		}
+		l.strand.mu.Unlock()
+		l.strand.p.intake.saved(saved)
+	}
 }

@@ -24,8 +24,10 @@ type entry struct {
 	behind  *entry // the next of its key
 
 	attempts int       // made so far, those on the spot included
+	carried  int       // of these, those that the record itself tells of
 	inPlace  int       // of these, tries on the spot since it was read or last put off
 	due      time.Time // no attempt before
+	putOff   bool      // due is not what the record itself says
 	hopDue   time.Time // when its tier lets it go; zero: it waits here until due
 	counted  time.Time // up to when time held is in state.Held
 
@@ -49,6 +51,20 @@ const (
 	entryHeld    // its copy could not be written, or nobody may write one
 	entrySettled
 )
+
+// unsaved reports whether an entry knows what its record does not tell whoever reads it next: attempts, or a later time.
+func (e *entry) unsaved(now time.Time) bool {
+	return e.attempts > e.carried || e.putOff && e.due.After(now)
+}
+
+// rests reports whether nobody works on the entry or its copy now.
+func (e *entry) rests() bool {
+	switch e.status {
+	case entryRunning, entryRouting:
+		return false
+	}
+	return e.route == nil
+}
 
 // queue is a first-in first-out queue of entries that can be put back at its front.
 type queue struct {

@@ -1,7 +1,6 @@
 package consumer
 
 import (
-	"maps"
 	"slices"
 	"sync"
 )
@@ -81,15 +80,4 @@ func (h *heldRecords) list() (routes []HeldRecord, policy int) {
 	h.mu.Unlock()
 	slices.SortFunc(routes, func(a, b HeldRecord) int { return a.Since.Compare(b.Since) })
 	return routes[:min(len(routes), shownHeld)], policy
-}
-
-// all returns every held entry.
-func (h *heldRecords) all() map[*entry]struct{} {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	all := maps.Clone(h.byPolicy)
-	for e := range h.routes {
-		all[e] = struct{}{}
-	}
-	return all
 }

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"hash/crc32"
 	"sync/atomic"
 	"time"
 
@@ -27,35 +28,35 @@ type lane struct {
 	draining bool
 	closed   bool
 
-	batches []*batch
-	next    int64 // the offset after the last record seen, or where the lane starts
-	epoch   int32 // leader epoch of the last record seen
-	placed  bool  // next is known
-
-	windowed int   // records from the watermark on
-	bytes    int64 // of these
+	window
+	placed bool // next is known
 
 	ready   queue    // entries that may start as soon as their key is free
 	waiting entryDue // entries with a time before which they must not start
 
-	begun   int64 // the highest offset that a call was made for, -1: none
-	behind  int   // entries that wait for their key
-	running int   // calls in flight
-	routing int   // copies that are not acknowledged
+	probed  uint64 // the number of the last probe that was its turn
+	running int    // calls in flight
+	routing int    // copies that are not acknowledged, those that are held included
 
-	committed int64         // the last acknowledged commit
-	trimmed   int64         // below this the engine has deleted what was committed
-	idle      chan struct{} // closed when a draining lane is quiet
-	told      bool          // it is
+	committed        int64 // the last acknowledged commit
+	committedVersion uint64
+	saved            int64         // of settledRecords, those whose commit is acknowledged
+	trimmed          int64         // below this the engine has deleted what was committed
+	metadata         int           // bytes that the metadata of a commit may take
+	mapped           doneRuns      // what was done above the watermark when it was last looked at
+	mappedVersion    uint64        // when that was
+	idle             chan struct{} // closed when a draining lane is quiet
+	told             bool          // it is
 
 	// What follows is not guarded by the strand's mutex.
-	held           atomic.Int64  // windowed, for who must not take the lock
-	settledRecords atomic.Int64  // that the watermark has passed
+	held           atomic.Int64 // open records, for who must not take the lock
+	settledRecords atomic.Int64
 	marked         atomic.Int64  // settledRecords a moment ago
 	resumeBelow    atomic.Int64  // held, for a crowded lane to be resumed
 	full           atomic.Bool   // what was fetched beyond its share of what may wait was given back
 	crowded        atomic.Bool   // holds more than its share and hardly drains
 	end            atomic.Int64  // the last known end for readers of committed records, -1 unknown
+	unstable       atomic.Int64  // since when a transaction that is not ended keeps it there, in Unix nanoseconds; 0: none does
 	missing        atomic.Bool   // a topic is missing that its copies go to
 	lost           atomic.Bool   // unread records are gone, and the configuration says hold
 	stopping       atomic.Bool   // tells a chunk's worker to stop
@@ -64,134 +65,104 @@ type lane struct {
 	pausedAt       atomic.Int64  // Unix nanoseconds
 }
 
-// batch is what one poll brought for a lane, in offset order.
-type batch struct {
-	records []*kgo.Record
-	state   []recordState
-	low     int // the first that is not settled
-	taken   int // the first that is not taken up; source lanes only
-	bytes   int64
-	arrived time.Time
+// newLane makes the lane of an assigned partition and adds it to its strand. It has no place yet.
+func (p *Pipeline) newLane(topic string, part int32, source string, tier time.Duration) *lane {
+	st := p.strand(strandKey{source, part})
+	l := &lane{
+		topic: topic, partition: part, source: source, tier: tier, strand: st, meter: p.meter.topic(topic, source, tier),
+		window: window{epoch: -1, top: -1}, committed: -1, metadata: metadataLimit,
+	}
+	l.end.Store(-1)
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	st.mu.Lock()
+	st.lanes = append(st.lanes, l)
+	st.mu.Unlock()
+	return l
 }
 
-type recordState uint8
-
-const (
-	recordOpen    recordState = iota
-	recordEntry               // an entry carries it on its own
-	recordSettled             // done, routed, dropped, or a control record
-)
-
-// add takes a poll's records into the window. Control records are settled as they come: they move the watermark over
-// the end of a transaction, so that lag falls to zero.
-func (l *lane) add(records []*kgo.Record, now time.Time) *batch {
-	b := &batch{records: records, state: make([]recordState, len(records)), arrived: now}
-	for i, r := range records {
-		if r.Attrs.IsControl() {
-			b.state[i] = recordSettled
-		}
-		b.bytes += recordSize(r)
+// ends notes where readers of committed records have to stop, and where the partition really ends.
+func (l *lane) ends(stable, high int64, now time.Time) {
+	if stable < 0 {
+		stable = high
 	}
-	l.bytes += b.bytes
-	l.strand.p.intake.records.Add(int64(len(records)))
-	l.strand.p.intake.bytes.Add(b.bytes)
-	last := records[len(records)-1]
-	l.next, l.epoch = last.Offset+1, last.LeaderEpoch
-	l.windowed += len(records)
-	l.held.Store(int64(l.windowed))
-	l.batches = append(l.batches, b)
-	l.advance() // over control records at the front
+	moved := l.end.Swap(stable) != stable
+	switch {
+	case high <= stable:
+		l.unstable.Store(0)
+	case moved || l.unstable.Load() == 0:
+		l.unstable.Store(now.UnixNano())
+	}
+}
+
+// add takes a poll's records into the window.
+func (l *lane) add(records []*kgo.Record, now time.Time) *batch {
+	open, size := l.open, l.bytes
+	b := l.window.add(records, now)
+	l.strand.p.intake.took(l.open-open, l.bytes-size)
+	l.held.Store(int64(l.open))
 	return b
 }
 
-// data counts the records that are no control records.
-func (b *batch) data() (n int) {
-	for _, r := range b.records {
-		if !r.Attrs.IsControl() {
-			n++
-		}
-	}
-	return n
-}
-
 // settleRange settles the records of a chunk, except those that entries carry.
-func (l *lane) settleRange(b *batch, from, to int) {
-	for i := from; i < to; i++ {
-		if b.state[i] == recordOpen {
-			b.state[i] = recordSettled
-		}
-	}
-	l.advance()
-}
+func (l *lane) settleRange(b *batch, from, to int) { l.released(l.window.settleRange(b, from, to)) }
 
 // settle settles one record and reports whether it was the lane's to settle.
 func (l *lane) settle(b *batch, i int) bool {
-	if l.closed || b.state[i] == recordSettled {
+	if l.closed {
 		return false
 	}
-	b.state[i] = recordSettled
-	l.advance()
-	return true
+	settled, bytes := l.window.settle(b, i)
+	if settled {
+		l.released(1, bytes)
+	}
+	return settled
 }
 
-// advance moves the watermark over what is settled and lets go of it.
-func (l *lane) advance() {
-	records, bytes := 0, int64(0)
-	for len(l.batches) > 0 {
-		b := l.batches[0]
-		for b.low < len(b.records) && b.state[b.low] == recordSettled {
-			b.low++
-			records++
-		}
-		if b.low < len(b.records) {
-			break
-		}
-		bytes += b.bytes // all at once: the client's memory of a batch is let go as one
-		l.batches[0] = nil
-		l.batches = l.batches[1:]
-	}
-	if records > 0 {
-		l.windowed -= records
-		l.bytes -= bytes
-		l.held.Store(int64(l.windowed))
-		l.settledRecords.Add(int64(records))
-		l.strand.p.intake.released(records, bytes)
-	}
+func (l *lane) released(records int, bytes int64) {
+	l.held.Store(int64(l.open))
+	l.settledRecords.Add(int64(records))
+	l.strand.p.intake.settled(records, bytes)
 }
 
-// watermark returns the offset below which everything is settled. Offsets that no record was seen for, as transaction
-// markers, aborted and compacted records leave them, count as settled.
-func (l *lane) watermark() int64 {
-	if len(l.batches) == 0 {
-		return l.next
+const (
+	// metadataLimit is what a commit's metadata may take in bytes: the brokers' default for offset.metadata.max.bytes.
+	metadataLimit = 4096
+	// settleBits is what settling one record adds to the map of done records at most, in bits, as long as the lane's
+	// window is below some 60,000 offsets wide: one run more of each kind.
+	settleBits = 32
+)
+
+// roomInMap reports whether the map of what is done above the watermark still fits into a commit when so many more
+// records are settled: otherwise nothing new is begun, until what stands below is settled.
+func (l *lane) roomInMap(more int) bool {
+	limit := mapBits(l.metadata)
+	if limit == 0 { // the brokers take no map
+		return true
 	}
-	b := l.batches[0]
-	return b.records[b.low].Offset
+	if l.mapped.bits+settleBits*(int(l.version-l.mappedVersion)+more) <= limit {
+		return true
+	}
+	if l.version != l.mappedVersion {
+		l.mapped.reset()
+		l.progress(&l.mapped, false)
+		l.mappedVersion = l.version
+	}
+	return l.mapped.bits+settleBits*more <= limit
 }
 
-// fresh returns the first batch with a record that is not taken up, or nil.
-func (l *lane) fresh() *batch {
-	for _, b := range l.batches {
-		for b.taken < len(b.records) && b.state[b.taken] == recordSettled {
-			b.taken++
-		}
-		if b.taken < len(b.records) {
-			return b
-		}
-	}
-	return nil
+// mapBits is how many bits of runs fit beside the note into so many bytes of metadata.
+func mapBits(metadata int) int {
+	return max((metadata-noteLimit-len(noteDone)-len(doneCodec))*6/8-crc32.Size, 0) * 8
 }
 
-// below reports whether an entry stands below a record that was begun: a draining lane brings it to its end.
-func (l *lane) below(e *entry) bool { return e.record.Offset < l.begun }
-
-// quiet reports whether nothing of the draining lane is under way or about to be.
-func (l *lane) quiet() bool {
-	if l.running > 0 || l.routing > 0 {
-		return false
-	}
-	return l.ready.len()+l.behind == 0 || !l.strand.p.gate.open()
+// mayBegin reports whether a call may be begun for a record at an offset. When the map has no more room, only what
+// stands below something that is done is begun, one at a time: that makes room.
+func (l *lane) mayBegin(offset int64) bool {
+	return l.roomInMap(l.running+1) || l.running == 0 && offset < l.top
 }
+
+// quiet reports whether nothing of the draining lane is under way.
+func (l *lane) quiet() bool { return l.running == 0 && l.routing == 0 }
 
 // signalQuiet wakes whoever waits for the lane to become quiet.
 func (l *lane) signalQuiet() {
@@ -199,13 +170,4 @@ func (l *lane) signalQuiet() {
 		close(l.idle)
 		l.told = true
 	}
-}
-
-// recordSize is what a record counts against the window: key, value and headers.
-func recordSize(r *kgo.Record) int64 {
-	n := len(r.Key) + len(r.Value)
-	for i := range r.Headers {
-		n += len(r.Headers[i].Key) + len(r.Headers[i].Value)
-	}
-	return int64(n)
 }

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,10 +11,12 @@ import (
 
 // note is the metadata of a commit: what the partition's topic is to this group. It lets any member know which topics
 // are the group's retry topics, even those that no configuration names any more, and which partitions of a source were
-// there when the group first started. Later versions carry the map of what is done above the watermark behind it.
+// there when the group first started. Behind it stands the map of what is done above the commit, if anything is, see
+// [doneRuns].
 //
 //	redeliver/1 source clicks:6 orders:12    the sources and their partitions at the group's first start
 //	redeliver/1 retry 10s orders ID          a retry topic of source orders with that delay; the topic's id, if known
+//	redeliver/1 retry 10s orders ID done=1:Qk0K4oA    the same, and records above the commit are done
 type note struct {
 	retry  bool
 	delay  string           // of a retry topic
@@ -24,8 +27,9 @@ type note struct {
 
 const (
 	noteVersion = "redeliver/1"
-	// noteLimit bounds the text in bytes. Brokers take 4096; half of that is kept for what comes behind.
-	noteLimit = 2048
+	noteDone    = " done="
+	// noteLimit bounds the note in bytes, so that the map has three quarters of what brokers take.
+	noteLimit = 1024
 )
 
 // String returns the text that is committed; "" for the zero note. Sources that have no room are left out: their
@@ -46,8 +50,27 @@ func (n note) String() string {
 	return text
 }
 
+// metadata is the note with the map of what is done behind it, which may be "".
+func (n note) metadata(done string) string {
+	text := n.String()
+	if done == "" {
+		return text
+	}
+	return cmp.Or(text, noteVersion) + noteDone + done
+}
+
+// doneIn returns the map of what is done that a commit's metadata carries, "" for none.
+func doneIn(metadata string) string {
+	if !strings.HasPrefix(metadata, noteVersion) {
+		return ""
+	}
+	_, done, _ := strings.Cut(metadata, noteDone)
+	return done
+}
+
 // parseNote reads the metadata of a commit. Metadata of other programs is no note.
 func parseNote(text string) (n note, ok bool) {
+	text, _, _ = strings.Cut(text, noteDone)
 	f := strings.Fields(text)
 	if len(f) < 3 || f[0] != noteVersion {
 		return n, false

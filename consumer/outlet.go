@@ -49,7 +49,7 @@ func (o *outlets) enter(r *route) bool {
 	if out.bytes == 0 {
 		out.moved, out.first = time.Now(), r
 	}
-	out.bytes += r.size
+	out.send(r)
 	return true
 }
 
@@ -58,7 +58,7 @@ func (o *outlets) leave(r *route) (next []*route) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	out := o.of(r)
-	out.bytes -= r.size
+	out.bytes -= r.counted
 	out.moved = time.Now()
 	if out.first == r {
 		out.first = nil
@@ -67,12 +67,19 @@ func (o *outlets) leave(r *route) (next []*route) {
 		out.limit += out.limit/64 + 1 // one batch that was too large does not slow down its partition for ever
 	}
 	for len(out.line) > 0 && out.fits(out.line[0]) {
-		out.bytes += out.line[0].size
+		out.send(out.line[0])
 		next = append(next, out.line[0])
 		out.line[0] = nil
 		out.line = out.line[1:]
 	}
 	return next
+}
+
+// pass takes a copy out that is under way no more, and writes those that have room now.
+func (o *outlets) pass(r *route, write func(*route)) {
+	for _, next := range o.leave(r) {
+		write(next)
+	}
 }
 
 // tighten lets fewer bytes under way at once, after a batch that held the copy was refused as too large. It reports
@@ -118,13 +125,19 @@ func (o *outlets) forget(l *lane) {
 }
 
 func (o *outlets) of(r *route) *outlet {
-	key := outletKey{r.record.Topic, r.record.Partition}
+	key := r.to()
 	out := o.all[key]
 	if out == nil {
 		out = &outlet{limit: outletBytes}
 		o.all[key] = out
 	}
 	return out
+}
+
+// send counts a copy as under way. Its size may change until it comes back.
+func (out *outlet) send(r *route) {
+	r.counted = r.size
+	out.bytes += r.counted
 }
 
 func (out *outlet) fits(r *route) bool { return out.bytes == 0 || out.bytes+r.size <= out.limit }

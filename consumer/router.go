@@ -19,11 +19,14 @@ type route struct {
 	record  *kgo.Record
 	snooze  bool
 	size    int64 // bytes on the way
+	counted int64 // of these, while it is under way
 	began   time.Time
 	tries   int
 	since   time.Time
 	err     error
 	slim    bool // the history was left out, for the copy was too large
+	next    *time.Timer
+	late    bool // it was written after its lane was closed
 }
 
 func newRoute(e *entry, o Outcome, copied *kgo.Record) *route {
@@ -34,8 +37,9 @@ func newRoute(e *entry, o Outcome, copied *kgo.Record) *route {
 
 // Back-off between the tries to write a copy that failed.
 const (
-	routeBackoff    = 100 * time.Millisecond
-	routeBackoffMax = 30 * time.Second
+	routeBackoff      = 100 * time.Millisecond
+	routeBackoffMax   = 30 * time.Second
+	routeBackoffDrain = time.Second // at most, in a lane that has little time left
 )
 
 // carryOut does what was decided about an entry whose call failed. It reports whether the entry stays in its lane and
@@ -86,8 +90,16 @@ func (p *Pipeline) waitHere(st *strand, e *entry, due time.Time, keepKey bool) (
 	return false
 }
 
-// moveOut writes an entry that waits in a draining lane to a retry topic, so that it does not stand below what is done:
-// from a retry topic to the same one, from a source to its first tier. It uses no attempt, and its due time goes along.
+// back puts an entry back that is to be called again or, when its lane is draining and it has attempts that its record
+// does not tell of, moves it out.
+func (p *Pipeline) back(st *strand, e *entry, at place) {
+	if !st.back(e, at) {
+		p.moveOut(e)
+	}
+}
+
+// moveOut writes an entry that waits in a draining lane to a retry topic, so that the next owner knows of its attempts and
+// its time: from a retry topic to the same one, from a source to its first tier. It uses no attempt.
 func (p *Pipeline) moveOut(e *entry) {
 	p.ensureState(e)
 	now := time.Now()
@@ -161,47 +173,62 @@ func (p *Pipeline) produce(r *route) {
 	}
 }
 
-// write hands a copy to the client, unless its lane is closed: then the record is the next owner's.
+// write hands a copy to the client or to the next transaction, unless its lane is closed: then the record is the next
+// owner's.
 func (p *Pipeline) write(r *route) {
-	st := r.entry.lane.strand
-	st.mu.Lock()
-	closed := r.entry.lane.closed
-	st.mu.Unlock()
-	if closed {
-		for _, next := range p.outlets.leave(r) {
-			p.write(next)
-		}
-		return
+	switch {
+	case p.transactor != nil:
+		p.transactor.add(r)
+	case r.closed():
+		p.outlets.pass(r, p.write)
+	default:
+		p.client.Produce(context.Background(), r.record, func(_ *kgo.Record, err error) { p.written(r, err) })
 	}
-	p.client.Produce(context.Background(), r.record, func(_ *kgo.Record, err error) {
-		p.acknowledged(r, err)
-		for _, next := range p.outlets.leave(r) {
-			p.write(next)
-		}
-	})
 }
 
-// acknowledged settles an entry whose copy is written for good, and holds one whose copy is not.
-func (p *Pipeline) acknowledged(r *route, err error) {
-	e := r.entry
-	st := e.lane.strand
-	if err != nil {
+func (r *route) closed() bool {
+	st := r.entry.lane.strand
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return r.entry.lane.closed
+}
+
+// to is where the copy goes.
+func (r *route) to() outletKey { return outletKey{r.record.Topic, r.record.Partition} }
+
+// written settles an entry whose copy is written for good, and holds one whose copy is not.
+func (p *Pipeline) written(r *route, err error) {
+	if err == nil {
+		p.settleRoute(r)
+		p.toldWritten(r)
+	} else {
 		p.routeFailed(r, err)
-		return
 	}
+	p.outlets.pass(r, p.write)
+}
+
+// settleRoute settles an entry whose copy is written.
+func (p *Pipeline) settleRoute(r *route) {
 	if r.tries > 0 {
 		p.held.written(r)
 	}
+	e := r.entry
+	st := e.lane.strand
 	st.mu.Lock()
-	closed := e.lane.closed
+	defer st.mu.Unlock()
+	r.late = e.lane.closed
 	e.lane.routing--
 	e.route = nil
 	st.settle(e)
 	e.lane.signalQuiet()
-	st.mu.Unlock()
-	if closed {
+}
+
+// toldWritten tells of a copy that is written, unless its lane was closed before.
+func (p *Pipeline) toldWritten(r *route) {
+	if r.late {
 		return
 	}
+	e := r.entry
 	if r.snooze {
 		p.meter.snoozed()
 	}
@@ -220,22 +247,19 @@ func (p *Pipeline) routeFailed(r *route, err error) {
 		go p.produce(r) // its batch was too large, not the copy; not from here, where it still counts as under way
 		return
 	}
+	r.tries++
+	wait := min(routeBackoff<<min(r.tries-1, 16), routeBackoffMax)
 	st.mu.Lock()
-	r.entry.lane.routing--
-	r.entry.lane.signalQuiet()
 	r.entry.status = entryHeld
 	gone := r.entry.lane.closed
 	st.mu.Unlock()
 	if gone || errors.Is(err, kgo.ErrClientClosed) {
 		return
 	}
-
-	r.tries++
 	r.err = err
 	if r.since.IsZero() {
 		r.since = time.Now()
 	}
-	wait := min(routeBackoff<<min(r.tries-1, 16), routeBackoffMax)
 	p.meter.routeFailed()
 	p.held.failed(r)
 	if errors.Is(err, kerr.MessageTooLarge) && !r.slim {
@@ -245,7 +269,7 @@ func (p *Pipeline) routeFailed(r *route, err error) {
 		r.record.Headers = slim.AppendHeaders(nil, r.entry.record.Headers, p.cfg.HeaderLimit)
 		r.size = recordSize(r.record) + copyOverhead
 	}
-	if errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID) {
+	if topicGone(err) {
 		p.topics.missing(r.record.Topic)
 	}
 	if r.tries&(r.tries-1) == 0 { // the first, second, fourth, ...: a standing fault does not fill the log
@@ -255,21 +279,36 @@ func (p *Pipeline) routeFailed(r *route, err error) {
 	for _, h := range p.hooks.routeFailed {
 		h.OnRouteFailed(RouteFailed{Pipeline: p.cfg.Name, ID: r.entry.state.ID, To: r.record.Topic, Tries: r.tries, Next: time.Now().Add(wait), Err: err})
 	}
-	time.AfterFunc(wait, func() {
-		st.mu.Lock()
-		gone := r.entry.lane.closed || r.entry.status != entryHeld
-		if !gone {
-			r.entry.status = entryRouting
-			r.entry.lane.routing++
-		}
-		st.mu.Unlock()
-		if gone {
-			p.held.forget(r.entry)
-			return
-		}
-		r.record.Timestamp = time.Now()
-		p.produce(r)
-	})
+	st.mu.Lock()
+	if r.entry.lane.draining {
+		wait = min(wait, routeBackoffDrain)
+	}
+	r.next = time.AfterFunc(wait, func() { p.tryAgain(r) })
+	st.mu.Unlock()
+}
+
+// tryAgain writes a held copy once more, unless its record was skipped or its lane closed meanwhile.
+func (p *Pipeline) tryAgain(r *route) {
+	st := r.entry.lane.strand
+	st.mu.Lock()
+	gone := r.entry.lane.closed || r.entry.status != entryHeld
+	if !gone {
+		r.entry.status = entryRouting
+	}
+	st.mu.Unlock()
+	if gone {
+		p.held.forget(r.entry)
+		return
+	}
+	r.record.Timestamp = time.Now()
+	p.produce(r)
+}
+
+// hurry tries a held copy at once. The strand's lock is held.
+func (r *route) hurry() {
+	if r.next != nil {
+		r.next.Reset(0)
+	}
 }
 
 func (p *Pipeline) toldRouted(r *route) {

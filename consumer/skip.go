@@ -40,7 +40,12 @@ func (p *Pipeline) Skip(topic string, partition int32, offset int64, reason stri
 		case entryReady:
 			l.ready.remove(e)
 		}
+		if e.route != nil {
+			l.routing--
+			e.route = nil
+		}
 		st.settle(e)
+		l.signalQuiet()
 		st.mu.Unlock()
 		p.held.forget(e)
 		p.meter.settled(l, Skipped)
@@ -66,9 +71,9 @@ func (st *strand) find(l *lane, topic string, partition int32, offset int64) (e 
 				// Taken up out of its turn: the lane goes over it, as over everything that is settled.
 				return st.entryAside(l, b, i), ""
 			}
-			for _, known := range l.entries(st) {
-				if known.batch == b && known.index == i {
-					return known, ""
+			if b.entries != nil && b.entries[i] != nil {
+				if e := b.entries[i]; e.status != entryRunning && e.status != entryRouting {
+					return e, ""
 				}
 			}
 			return nil, "it is being handled, or its copy is being written, right now"
@@ -95,23 +100,4 @@ func (st *strand) is(r *kgo.Record, topic string, partition int32, offset int64)
 	var rec Record
 	rec.fill(r, st.p.stateOf(r), 0)
 	return rec.Topic == topic && rec.Partition == partition && rec.Offset == offset
-}
-
-// entries lists the lane's entries that nothing is under way for.
-func (l *lane) entries(st *strand) (es []*entry) {
-	es = append(es, l.waiting...)
-	l.ready.each(func(e *entry) { es = append(es, e) })
-	for _, e := range st.keys {
-		for b := e.behind; b != nil; b = b.behind {
-			if b.lane == l {
-				es = append(es, b)
-			}
-		}
-	}
-	for e := range st.p.held.all() {
-		if e.lane == l && e.status == entryHeld {
-			es = append(es, e)
-		}
-	}
-	return es
 }

@@ -22,6 +22,8 @@ type strand struct {
 
 	mu       sync.Mutex
 	lanes    []*lane
+	turns    int               // where the next look at them begins
+	shuffled []*lane           // what lanesOf has returned last
 	running  int               // workers at work on it
 	turn     kind              // whose turn it is while one thing runs at a time
 	turnLeft int               // how much of the turn is left
@@ -84,21 +86,28 @@ func newStrand(p *Pipeline, source string, partition int32) *strand {
 
 // wake offers what may start now to the slots, and sees to what has come due. It takes the strand's lock.
 func (st *strand) wake() {
-	st.mu.Lock()
-	for _, l := range st.lanes {
-		l.signalQuiet() // what it waited for may not be started any more
-	}
-	hops := st.ripen(time.Now())
-	want := st.startable()
-	st.mu.Unlock()
-	for _, e := range hops {
-		st.p.hop(e)
+	want := st.tend()
+	if !st.p.gate.free() {
+		st.p.offerProbe()
+		return
 	}
 	for k := range want {
 		if want[k] {
 			st.p.slots.want(st, kind(k))
 		}
 	}
+}
+
+// tend sees to what has come due, and says which kinds of work could start now.
+func (st *strand) tend() (want [kinds]bool) {
+	st.mu.Lock()
+	hops := st.ripen(time.Now())
+	want = st.startable()
+	st.mu.Unlock()
+	for _, e := range hops {
+		st.p.hop(e)
+	}
+	return want
 }
 
 // ripen moves entries that have come due to their lane's ready line and returns those that their tier lets go to the
@@ -179,15 +188,15 @@ func (st *strand) rest() {
 // startable says which kinds of work the strand could start now. Where one thing runs at a time, fresh records and
 // retries take turns: a chunk against as many retries as turnLength.
 func (st *strand) startable() (want [kinds]bool) {
-	if !st.p.gate.open() || st.chunk != nil || (st.running > 0 && !st.sideBySide()) {
+	if !st.mayStart() {
 		return want
 	}
 	for _, l := range st.lanes {
-		if !l.closed && (l.ready.len() > 0 || st.mayTakeFresh(l)) {
+		if st.offers(l) {
 			want[l.kind()] = true
 		}
 	}
-	if want[fresh] && want[retry] && !st.sideBySide() {
+	if want[fresh] && want[retry] && !st.sideBySide() && st.p.gate.free() {
 		if st.turnLeft <= 0 {
 			st.turn, st.turnLeft = retry-st.turn, turnLength
 		}
@@ -196,12 +205,31 @@ func (st *strand) startable() (want [kinds]bool) {
 	return want
 }
 
+// mayStart reports whether anything of the strand may start beside what runs.
+func (st *strand) mayStart() bool {
+	return st.p.gate.open() && st.chunk == nil && (st.running == 0 || st.sideBySide())
+}
+
+// offers reports whether a lane has something that could start.
+func (st *strand) offers(l *lane) bool {
+	return !l.closed && (l.mayRunReady() || st.mayTakeFresh(l))
+}
+
 // mayTakeFresh reports whether there are fresh records that may be started: for a batch handler, enough of them.
 func (st *strand) mayTakeFresh(l *lane) bool {
-	if l.tier != 0 || l.draining || l.fresh() == nil {
+	if l.tier != 0 || l.draining {
+		return false
+	}
+	b := l.fresh()
+	if b == nil || !l.mayBegin(b.records[b.taken].Offset) {
 		return false
 	}
 	return st.batching == nil || !st.p.gate.free() || st.batchReady(l, st.batching.size.Records, time.Now())
+}
+
+// mayRunReady reports whether a ready entry may be started.
+func (l *lane) mayRunReady() bool {
+	return l.ready.len() > 0 && l.mayBegin(l.ready.items[l.ready.head].record.Offset)
 }
 
 // turnLength is how many retries a strand runs before fresh records have their turn.
@@ -289,7 +317,7 @@ func (st *strand) takeChunk() *chunk {
 			continue
 		}
 		b := l.fresh()
-		if b == nil {
+		if b == nil || !l.roomInMap(l.running+2) { // what it settles is one run, beside one record that stays
 			continue
 		}
 		to := b.taken + 1
@@ -300,6 +328,7 @@ func (st *strand) takeChunk() *chunk {
 		c.cursor.Store(int64(c.from))
 		b.taken = c.to
 		st.chunk = c
+		b.chunks++
 		l.running++
 		if st.p.cfg.Ordering != ByPartition {
 			c.seen = int64(c.from)
@@ -345,7 +374,6 @@ func (st *strand) cut(c *chunk) {
 	if claimed == c.from || claimed == c.failed {
 		return
 	}
-	c.lane.begun = max(c.lane.begun, c.batch.records[claimed-1].Offset)
 	e := st.entryOf(c.lane, c.batch, claimed-1)
 	e.status = entryRunning
 	c.running = e
@@ -358,7 +386,7 @@ func (st *strand) cut(c *chunk) {
 func (st *strand) entryOf(l *lane, b *batch, i int) *entry {
 	r := b.records[i]
 	e := &entry{lane: l, batch: b, index: i, record: r, counted: b.arrived}
-	b.state[i] = recordEntry
+	b.follow(i, e)
 	st.key(e)
 	if hasOurs(r.Headers) {
 		e.state = st.p.sourceState(r)
@@ -399,7 +427,6 @@ func (st *strand) mayRun(e *entry) bool {
 	last.behind = e
 	st.tails[e.keyHash] = e
 	e.status = entryBehind
-	e.lane.behind++
 	return false
 }
 
@@ -411,13 +438,7 @@ func (st *strand) free(e *entry) {
 	e.owns = false
 	next := e.behind
 	e.behind = nil
-	for next != nil {
-		l := next.lane
-		l.behind--
-		if !l.closed && next.status == entryBehind && (!l.draining || l.below(next)) {
-			break
-		}
-		l.signalQuiet()
+	for next != nil && (next.status != entryBehind || next.lane.draining) {
 		next, next.behind = next.behind, nil
 	}
 	if next == nil {
@@ -436,16 +457,16 @@ func (st *strand) free(e *entry) {
 // takeEntry hands out the next entry of the kind whose key is free. A probe takes a record that was not tried yet first,
 // so that one that fails whatever the dependency's state does not become the eternal probe.
 func (st *strand) takeEntry(k kind, probe bool) *entry {
-	for _, l := range st.lanes {
-		if l.kind() != k || l.closed {
-			continue
+	for _, l := range st.lanesOf(k, probe) {
+		if probe {
+			st.probing(l)
 		}
 		if probe && st.p.cfg.Ordering != ByPartition {
 			if e := st.nextFresh(l); e != nil {
 				return e
 			}
 		}
-		for l.ready.len() > 0 {
+		for l.mayRunReady() {
 			e := l.ready.pop()
 			if e.status == entrySettled {
 				continue
@@ -479,7 +500,7 @@ func (st *strand) nextFresh(l *lane) *entry {
 	if l.tier != 0 || l.draining {
 		return nil
 	}
-	for b := l.fresh(); b != nil; b = l.fresh() {
+	for b := l.fresh(); b != nil && l.mayBegin(b.records[b.taken].Offset); b = l.fresh() {
 		e := st.entryOf(l, b, b.taken)
 		b.taken++
 		if st.mayRun(e) {
@@ -491,7 +512,6 @@ func (st *strand) nextFresh(l *lane) *entry {
 
 func (st *strand) begin(e *entry) *entry {
 	e.status = entryRunning
-	e.lane.begun = max(e.lane.begun, e.record.Offset)
 	e.lane.running++
 	return e
 }
@@ -503,9 +523,12 @@ func (st *strand) takeBatch(k kind, probe bool) []*entry {
 		size = 1
 	}
 	now := time.Now()
-	for _, l := range st.lanes {
-		if l.kind() != k || l.closed || !st.batchReady(l, size, now) {
+	for _, l := range st.lanesOf(k, probe) {
+		if !st.batchReady(l, size, now) {
 			continue
+		}
+		if probe {
+			st.probing(l)
 		}
 		var batch []*entry
 		take := func(e *entry) {
@@ -518,14 +541,14 @@ func (st *strand) takeBatch(k kind, probe bool) []*entry {
 				batch = append(batch, st.begin(e))
 			}
 		}
-		for len(batch) < size && l.ready.len() > 0 {
+		for len(batch) < size && l.mayRunReady() {
 			if e := l.ready.pop(); e.status != entrySettled {
 				take(e)
 			}
 		}
 		for len(batch) < size && l.tier == 0 && !l.draining {
 			b := l.fresh()
-			if b == nil {
+			if b == nil || !l.mayBegin(b.records[b.taken].Offset) {
 				break
 			}
 			e := st.entryOf(l, b, b.taken)
@@ -598,9 +621,7 @@ func (st *strand) endChunk(c *chunk, stopped int) {
 		st.chunk = nil
 		c.batch.taken = stopped
 	}
-	if stopped > c.from {
-		l.begun = max(l.begun, c.batch.records[stopped-1].Offset)
-	}
+	c.batch.chunks--
 	if !l.closed {
 		l.settleRange(c.batch, c.from, stopped)
 	}
@@ -645,25 +666,38 @@ func (st *strand) settle(e *entry) {
 	st.free(e)
 }
 
-// first puts an entry back that is to be called again before anything else of its lane. It keeps its key.
-func (st *strand) first(e *entry) { st.back(e, (*queue).pushFront, st.claim) }
+// place says where an entry is put back, and what becomes of its key.
+type place struct {
+	put func(*queue, *entry)
+	key func(*strand, *entry)
+}
 
-// again puts an entry back at the end of the line. It keeps its key: nothing of its key overtakes it.
-func (st *strand) again(e *entry) { st.back(e, (*queue).push, st.claim) }
+var (
+	// first is before anything else of its lane. It keeps its key.
+	first = place{(*queue).pushFront, (*strand).claim}
+	// again is the end of the line. It keeps its key: nothing of its key overtakes it.
+	again = place{(*queue).push, (*strand).claim}
+	// yield is the end of the line, and others of its key go first.
+	yield = place{(*queue).push, (*strand).free}
+)
 
-// yield puts an entry back at the end of the line and lets others of its key go first.
-func (st *strand) yield(e *entry) { st.back(e, (*queue).push, st.free) }
-
-func (st *strand) back(e *entry, put func(*queue, *entry), key func(*entry)) {
+// back puts an entry back that is to be called again. It returns false when its lane is draining and the entry has to be
+// moved out, and then counts it as routing.
+func (st *strand) back(e *entry, at place) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	e.status = entryReady
-	if e.lane.draining || e.lane.closed {
+	if e.lane.draining {
+		if !e.lane.closed && e.unsaved(time.Now()) {
+			st.depart(e)
+			return false
+		}
 		st.free(e)
-		return
+		return true
 	}
-	key(e)
-	put(&e.lane.ready, e)
+	at.key(st, e)
+	at.put(&e.lane.ready, e)
+	return true
 }
 
 // drop settles an entry whose call decided that no copy of it is needed.
@@ -698,11 +732,9 @@ func (st *strand) claim(e *entry) {
 func (st *strand) waitHere(e *entry, due time.Time, keepKey bool) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	e.due, e.hopDue = due, time.Time{}
+	e.due, e.putOff, e.hopDue = due, true, time.Time{}
 	if e.lane.draining {
-		e.status = entryRouting
-		e.lane.routing++
-		st.free(e)
+		st.depart(e)
 		return false
 	}
 	if keepKey {
@@ -745,7 +777,8 @@ func (st *strand) watch(e *entry) *time.Timer {
 	})
 }
 
-// calmed counts quick calls while the strand is spread and ends the spread after enough of them.
+// calmed counts quick calls while the strand is spread and ends the spread after enough of them, unless another call is
+// under way: one that takes long would hold up everything again.
 func (st *strand) calmed(took time.Duration) {
 	if !st.spread {
 		return
@@ -754,7 +787,7 @@ func (st *strand) calmed(took time.Duration) {
 		st.calm = 0
 		return
 	}
-	if st.calm++; st.calm >= calmCalls {
+	if st.calm++; st.calm >= calmCalls && st.running == 1 {
 		st.spread, st.calm = false, 0
 	}
 }

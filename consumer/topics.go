@@ -295,6 +295,13 @@ func (t *topics) note(topic string) note {
 	return note{first: t.first}
 }
 
+// id returns a topic's id, zero when it is not known.
+func (t *topics) id(topic string) [16]byte {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.ids[topic]
+}
+
 // idOf returns a topic's id as Kafka's tools print it, "" when it is not known. The lock is held.
 func (t *topics) idOf(topic string) string {
 	id, ok := t.ids[topic]

@@ -82,14 +82,8 @@ func (w *workbench) laneOf(source string, partition int32, tier time.Duration) *
 	if tier > 0 {
 		topic = w.p.cfg.Names.RetryTopic(source, tier)
 	}
-	st := w.p.strand(strandKey{source, partition})
-	l := &lane{topic: topic, partition: partition, source: source, tier: tier, strand: st, committed: -1, epoch: -1, begun: -1, placed: true}
-	l.end.Store(-1)
-	l.meter = w.p.meter.topic(topic, source, tier)
-	l.ctx, l.cancel = context.WithCancel(context.Background())
-	st.mu.Lock()
-	st.lanes = append(st.lanes, l)
-	st.mu.Unlock()
+	l := w.p.newLane(topic, partition, source, tier)
+	l.placed = true
 	w.p.intake.open(l)
 	return l
 }

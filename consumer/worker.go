@@ -27,13 +27,13 @@ func (p *Pipeline) work(st *strand, k kind) {
 	defer p.workers.Put(w)
 	for {
 		u, more := st.take(k)
-		if more {
+		if more || !u.empty() && !p.gate.free() { // another worker may begin too, or the next probe
 			st.wake()
 		}
 		if !u.empty() {
 			p.do(w, st, u)
 			if !p.gate.free() {
-				p.wakeAll() // the next probe may be another strand's
+				p.offerProbe()
 			}
 			if !p.slots.contended() {
 				continue
@@ -41,7 +41,7 @@ func (p *Pipeline) work(st *strand, k kind) {
 			st.wake()
 		}
 		var ok bool
-		if st, k, ok = p.slots.done(k); !ok {
+		if st, k, ok = p.slots.done(st, k); !ok {
 			return
 		}
 	}
@@ -301,7 +301,7 @@ func (p *Pipeline) speaksAgainst(err error) bool {
 // judged decides and carries out what becomes of an entry whose call failed, given the breaker's state after it.
 func (p *Pipeline) judged(st *strand, e *entry, err error, began, now time.Time, after breaker.State) (stays bool) {
 	if p.interrupted(e.lane) {
-		st.first(e)
+		p.back(st, e, first)
 		return true
 	}
 	failure := p.classifier.Classify(err)
@@ -323,12 +323,12 @@ func (p *Pipeline) judged(st *strand, e *entry, err error, began, now time.Time,
 		case asked > 0:
 			return p.waitHere(st, e, now.Add(asked), inOrder)
 		case !inOrder:
-			st.yield(e)
+			p.back(st, e, yield)
 			return false
 		case p.cfg.Ordering == ByPartition:
-			st.first(e)
+			p.back(st, e, first)
 		default:
-			st.again(e)
+			p.back(st, e, again)
 		}
 		return true
 	}
@@ -347,7 +347,7 @@ func (p *Pipeline) judged(st *strand, e *entry, err error, began, now time.Time,
 		*e.state, e.attempts = before, attempts
 		p.meter.free()
 		p.told(e, failure, true, now.Sub(began))
-		st.yield(e)
+		p.back(st, e, yield)
 		return false
 	}
 	if failed {

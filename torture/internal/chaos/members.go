@@ -30,7 +30,7 @@ func (r *run) sit(s *seat) error {
 	s.lives++
 	p, err := start(r.dir, "member", fmt.Sprintf("%s-%d", s.name, s.lives), member.Config{
 		Name: fmt.Sprintf("%s-%d", s.name, s.lives), Brokers: r.cluster.nodes, Proxies: s.proxies.byBroker(),
-		Service: r.service.address, Group: group, Topic: topic, Tiers: s.tiers, Mode: r.c.Delivery,
+		Service: r.service.address, Group: group, Topic: topic, Tiers: s.tiers, ExactlyOnce: r.c.exactlyOnce(),
 	})
 	if err != nil {
 		return err

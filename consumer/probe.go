@@ -1,0 +1,53 @@
+package consumer
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// While the pipeline is held but for probes, lanes take turns: whichever was probed longest ago asks for the next slot, so
+// that a record that fails whatever the state of the dependency is not the eternal probe while there are others. A
+// probe that has begun lets the next lane ask, for as many as the gate lets through side by side.
+
+// offerProbe lets the lane whose turn it is ask for a slot.
+func (p *Pipeline) offerProbe() {
+	if !p.gate.open() {
+		return
+	}
+	var next *strand
+	var of kind
+	longest := uint64(math.MaxUint64)
+	for _, st := range p.allStrands() {
+		st.mu.Lock()
+		for _, l := range st.lanes {
+			if l.probed < longest && st.mayStart() && st.offers(l) {
+				next, of, longest = st, l.kind(), l.probed
+			}
+		}
+		st.mu.Unlock()
+	}
+	if next != nil {
+		p.slots.want(next, of)
+	}
+}
+
+// lanesOf returns the open lanes of a kind: each time another one first, so that a tier with much to do does not keep the
+// others waiting, and for a probe the one that was probed longest ago.
+func (st *strand) lanesOf(k kind, probe bool) []*lane {
+	lanes := st.shuffled[:0]
+	st.turns++
+	for i := range st.lanes {
+		if l := st.lanes[(i+st.turns)%len(st.lanes)]; l.kind() == k && !l.closed {
+			lanes = append(lanes, l)
+		}
+	}
+	if probe {
+		slices.SortStableFunc(lanes, func(a, b *lane) int { return cmp.Compare(a.probed, b.probed) })
+	}
+	st.shuffled = lanes
+	return lanes
+}
+
+// probing notes that a lane has its turn.
+func (st *strand) probing(l *lane) { l.probed = st.p.probes.Add(1) }

@@ -1,0 +1,291 @@
+package consumer
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// A window is what a lane holds of its partition: what was fetched and which of it is settled, and so how far the
+// partition may be committed. Everything from the watermark to next that is not open is done: settled, or an offset that
+// no record was seen for, as transaction markers, aborted and compacted records leave them. The strand's mutex guards it.
+type window struct {
+	batches []*batch // those with open records, in offset order
+	next    int64    // the offset after the last record seen, or where the lane starts
+	epoch   int32    // leader epoch of the last record seen
+	open    int      // records that are not settled
+	bytes   int64    // of the batches that are kept for them
+	known   []span   // from next on, done by an earlier owner, in order; see restore
+	top     int64    // the highest offset that is settled, -1: none
+	version uint64   // counts what was settled: a commit of the same version would say the same
+}
+
+// span is a range of offsets, to is the first behind it.
+type span struct{ from, to int64 }
+
+// batch is what one poll brought for a lane, in offset order.
+type batch struct {
+	records []*kgo.Record
+	state   []recordState
+	entries []*entry // of the records that are followed on their own; nil until there is one
+	low     int      // no open record before
+	taken   int      // the first that is not taken up; source lanes only
+	open    int      // records that are not settled
+	bytes   int64
+	arrived time.Time
+	chunks  int // under way in it: while there is one, its indexes hold
+	thinAt  int // so many open records are left when it is worth a look whether the others can be let go
+}
+
+type recordState uint8
+
+const (
+	recordOpen    recordState = iota
+	recordEntry               // an entry carries it on its own
+	recordLeaving             // its copy is part of a transaction that is being committed
+	recordSettled             // done, routed, dropped, or a control record
+)
+
+// add takes a poll's records into the window. Control records are settled as they come: they move the watermark over
+// the end of a transaction, so that lag falls to zero. So is what an earlier owner has done.
+func (w *window) add(records []*kgo.Record, now time.Time) *batch {
+	b := &batch{records: records, state: make([]recordState, len(records)), arrived: now, open: len(records)}
+	for i, r := range records {
+		if r.Attrs.IsControl() || w.doneBefore(r.Offset) {
+			b.state[i] = recordSettled
+			b.open--
+		}
+		b.bytes += recordSize(r)
+	}
+	last := records[len(records)-1]
+	w.next, w.epoch = last.Offset+1, last.LeaderEpoch
+	w.forget()
+	b.thinAt = b.open / 4
+	b.pass()
+	if b.open > 0 {
+		w.batches = append(w.batches, b)
+		w.open += b.open
+		w.bytes += b.bytes
+	}
+	return b
+}
+
+// settle settles one record and reports whether it was open. bytes is what the window let go of.
+func (w *window) settle(b *batch, i int) (settled bool, bytes int64) {
+	if b.state[i] == recordSettled {
+		return false, 0
+	}
+	return true, w.settled(b, i, i+1, func(recordState) bool { return true })
+}
+
+// settleRange settles the records of a chunk, except those that entries carry, and returns how many that were.
+func (w *window) settleRange(b *batch, from, to int) (records int, bytes int64) {
+	before := b.open
+	bytes = w.settled(b, from, to, func(s recordState) bool { return s == recordOpen })
+	return before - b.open, bytes
+}
+
+func (w *window) settled(b *batch, from, to int, which func(recordState) bool) (bytes int64) {
+	before := b.open
+	for i := from; i < to; i++ {
+		if b.state[i] == recordSettled || !which(b.state[i]) {
+			continue
+		}
+		b.state[i] = recordSettled
+		if b.entries != nil {
+			b.entries[i] = nil
+		}
+		b.open--
+		w.open--
+		w.top = max(w.top, b.records[i].Offset)
+	}
+	if b.open == before {
+		return 0
+	}
+	w.version++
+	b.pass()
+	switch {
+	case b.open == 0:
+		w.batches = slices.DeleteFunc(w.batches, func(o *batch) bool { return o == b })
+		w.bytes -= b.bytes
+		return b.bytes
+	case b.open <= b.thinAt:
+		return w.thin(b)
+	}
+	return 0
+}
+
+// thin lets go of a batch of which little is open, so that a record that waits does not keep the memory of all that came
+// with it: the open ones become copies that stand alone. A record that is handled or routed now stays where it is, and
+// with it the batch.
+func (w *window) thin(b *batch) (bytes int64) {
+	b.thinAt = b.open / 2
+	if b.chunks > 0 || b.entries == nil {
+		return 0
+	}
+	for i, s := range b.state {
+		if s != recordSettled && (s != recordEntry || !b.entries[i].rests()) {
+			return 0
+		}
+	}
+	thin := batch{arrived: b.arrived, open: b.open, taken: b.open, thinAt: b.thinAt}
+	for i, s := range b.state {
+		if s == recordSettled {
+			continue
+		}
+		e := b.entries[i]
+		e.record, e.index = standalone(e.record), len(thin.records)
+		thin.records = append(thin.records, e.record)
+		thin.state = append(thin.state, s)
+		thin.entries = append(thin.entries, e)
+		thin.bytes += recordSize(e.record)
+	}
+	bytes = b.bytes - thin.bytes
+	w.bytes -= bytes
+	*b = thin
+	return bytes
+}
+
+// standalone copies a record with all that it refers to: the client's records share the memory of a whole fetch.
+func standalone(r *kgo.Record) *kgo.Record {
+	c := *r
+	c.Key, c.Value = bytes.Clone(r.Key), bytes.Clone(r.Value)
+	c.Headers = slices.Clone(r.Headers)
+	for i := range c.Headers {
+		c.Headers[i].Key, c.Headers[i].Value = strings.Clone(c.Headers[i].Key), bytes.Clone(c.Headers[i].Value)
+	}
+	return &c
+}
+
+// pass moves low over what is settled.
+func (b *batch) pass() {
+	for b.low < len(b.records) && b.state[b.low] == recordSettled {
+		b.low++
+	}
+}
+
+// follow says that an entry carries a record on its own.
+func (b *batch) follow(i int, e *entry) {
+	if b.entries == nil {
+		b.entries = make([]*entry, len(b.records))
+	}
+	b.state[i], b.entries[i] = recordEntry, e
+}
+
+// data counts the records that are no control records.
+func (b *batch) data() (n int) {
+	for _, r := range b.records {
+		if !r.Attrs.IsControl() {
+			n++
+		}
+	}
+	return n
+}
+
+// fresh returns the first batch with a record that is not taken up, or nil.
+func (w *window) fresh() *batch {
+	for _, b := range w.batches {
+		for b.taken < len(b.records) && b.state[b.taken] == recordSettled {
+			b.taken++
+		}
+		if b.taken < len(b.records) {
+			return b
+		}
+	}
+	return nil
+}
+
+// watermark returns the offset below which everything is done.
+func (w *window) watermark() int64 {
+	if len(w.batches) > 0 {
+		b := w.batches[0]
+		return b.records[b.low].Offset
+	}
+	if len(w.known) > 0 && w.known[0].from <= w.next {
+		return w.known[0].to
+	}
+	return w.next
+}
+
+// progress returns the watermark and adds to runs what is done above it. With leaving, the records whose copies are part
+// of the transaction under way count as done.
+func (w *window) progress(runs *doneRuns, leaving bool) (at int64) {
+	at = -1
+	from, to := int64(0), int64(0) // the run of open records that is not written yet
+	for _, b := range w.batches {
+		for i := b.low; i < len(b.records); i++ {
+			if s := b.state[i]; s == recordSettled || leaving && s == recordLeaving {
+				continue
+			}
+			switch offset := b.records[i].Offset; {
+			case at < 0:
+				at, from, to = offset, offset, offset+1
+			case offset == to:
+				to++
+			default:
+				runs.add(to-from, offset-to)
+				from, to = offset, offset+1
+			}
+		}
+	}
+	known := w.known
+	switch {
+	case at < 0:
+		if at = w.next; len(known) > 0 && known[0].from <= at {
+			at, known = known[0].to, known[1:]
+		}
+		from = at
+	case len(known) > 0 && known[0].from <= w.next:
+		runs.add(to-from, known[0].to-to)
+		from, known = known[0].to, known[1:]
+	case to < w.next:
+		runs.add(to-from, w.next-to)
+		from = w.next
+	}
+	for _, s := range known { // what is not fetched yet is open but for these
+		runs.add(s.from-from, s.to-s.from)
+		from = s.to
+	}
+	return at
+}
+
+// restore tells the window what an earlier owner has done above the offset where the lane starts, as its last commit
+// says: these records are settled as they come.
+func (w *window) restore(done []span) {
+	w.known = done
+	if n := len(done); n > 0 {
+		w.top = max(w.top, done[n-1].to-1)
+	}
+	w.forget()
+}
+
+func (w *window) doneBefore(offset int64) bool {
+	for _, s := range w.known {
+		if offset < s.to {
+			return offset >= s.from
+		}
+	}
+	return false
+}
+
+// forget drops what is known of offsets that the window has passed.
+func (w *window) forget() {
+	for len(w.known) > 0 && w.known[0].to <= w.next {
+		w.known = w.known[1:]
+	}
+	if len(w.known) > 0 {
+		w.known[0].from = max(w.known[0].from, w.next)
+	}
+}
+
+// recordSize is what a record counts against the window: key, value and headers.
+func recordSize(r *kgo.Record) int64 {
+	n := len(r.Key) + len(r.Value)
+	for i := range r.Headers {
+		n += len(r.Headers[i].Key) + len(r.Headers[i].Value)
+	}
+	return int64(n)
+}
