@@ -90,7 +90,7 @@ func run(ctx context.Context, args []string) error {
 	flags.Uint64Var(&c.Seed, "seed", 0, "of the plan and of the records; 0: a random one")
 	flags.IntVar(&c.Rate, "rate", 2200, "records a second")
 	flags.IntVar(&c.Partitions, "partitions", 6, "of the source at first")
-	flags.StringVar(&c.Delivery, "delivery", "at_least_once", "of the members: at_least_once or exactly_once_routing")
+	flags.StringVar(&c.Delivery, "delivery", chaos.AtLeastOnce, "of the members: "+chaos.AtLeastOnce+" or "+chaos.ExactlyOnceRouting)
 	flags.StringVar(&c.Kafka, "kafka", "scripts/kafka", "the script that runs Apache Kafka")
 	flags.BoolVar(&c.Keep, "keep", false, "keep the logs in any case")
 	if err := flags.Parse(args); err != nil {

@@ -30,7 +30,7 @@ func (r *run) sit(s *seat) error {
 	s.lives++
 	p, err := start(r.dir, "member", fmt.Sprintf("%s-%d", s.name, s.lives), member.Config{
 		Name: fmt.Sprintf("%s-%d", s.name, s.lives), Brokers: r.cluster.nodes, Proxies: s.proxies.byBroker(),
-		Service: r.service.address, Group: group, Topic: topic, Tiers: s.tiers, Mode: r.c.Delivery,
+		Service: r.service.address, Group: group, Topic: topic, Tiers: s.tiers, ExactlyOnce: r.c.exactlyOnce(),
 	})
 	if err != nil {
 		return err
@@ -97,16 +97,19 @@ func (r *run) awaitWork(ctx context.Context, s *seat) {
 	}
 }
 
-// routing waits until a call of the member has failed just now, so that a copy is about to be written.
-func (r *run) routing(ctx context.Context, s *seat) {
-	if err := r.service.tell("watch " + s.life()); err != nil {
+// await waits a while for a moment of a member: a call that begins, or a failure after which a copy will be written; and
+// then some milliseconds, for to hit what follows at any point.
+func (r *run) await(ctx context.Context, moment string, s *seat) {
+	r.turn.Lock() // the service watches for one moment
+	defer r.turn.Unlock()
+	if err := r.service.tell(moment + " " + s.life()); err != nil {
 		return // the service is gone, which ends the run
 	}
 	wait := time.NewTimer(5 * time.Second) // a member that is cut off may have nothing to do
 	defer wait.Stop()
 	for {
 		select {
-		case name := <-r.service.failed:
+		case name := <-r.service.seen:
 			if name == s.life() {
 				pause(ctx, time.Duration(rand.IntN(6000))*time.Microsecond)
 				return

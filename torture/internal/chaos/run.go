@@ -34,6 +34,14 @@ type Config struct {
 	Keep       bool   // the directory with logs, also when every promise was kept
 }
 
+// The deliveries that members can be configured with.
+const (
+	AtLeastOnce        = "at_least_once"
+	ExactlyOnceRouting = "exactly_once_routing"
+)
+
+func (c *Config) exactlyOnce() bool { return c.Delivery == ExactlyOnceRouting }
+
 const (
 	group   = "torture"
 	topic   = "orders"
@@ -64,6 +72,7 @@ type run struct {
 	seats    []*seat
 
 	watchers sync.WaitGroup
+	turn     sync.Mutex // to have the service watch
 	mu       sync.Mutex // of what follows, and of out
 	out      io.Writer
 	faults   []error
@@ -71,6 +80,9 @@ type run struct {
 
 // Run is a whole run. What it finds goes to out; ErrBroken says that a promise was broken.
 func Run(ctx context.Context, c Config, out io.Writer) (err error) {
+	if c.Delivery != AtLeastOnce && c.Delivery != ExactlyOnceRouting {
+		return fmt.Errorf("delivery %q: it is %s or %s", c.Delivery, AtLeastOnce, ExactlyOnceRouting)
+	}
 	dir, err := os.MkdirTemp("", "torture-")
 	if err != nil {
 		return err
@@ -132,7 +144,7 @@ func (r *run) start(ctx context.Context) (err error) {
 		Brokers: r.cluster.nodes, Produced: produced, Called: called, Diary: diary, Verdict: filepath.Join(r.dir, "verdict"),
 		Terms: verify.Terms{
 			Group: group, Topic: topic, Seed: r.c.Seed, Window: member.Window, Concurrency: member.Concurrency, MaxRetries: member.MaxRetries,
-			Tail: tail, ExactlyOnce: r.c.Delivery == "exactly_once_routing", Begun: r.began.UnixMilli(),
+			Tail: tail, ExactlyOnce: r.c.exactlyOnce(), Begun: r.began.UnixMilli(),
 		},
 	}); err != nil {
 		return err
@@ -272,13 +284,17 @@ func (r *run) end(keep bool) error {
 
 // eventually tries until it works, for as long as nothing at all may happen.
 func (r *run) eventually(ctx context.Context, what string, try func(context.Context) error) error {
-	until := time.Now().Add(stalled)
+	until, told := time.Now().Add(stalled), ""
 	for {
 		once, cancel := context.WithTimeout(ctx, 30*time.Second)
 		err := try(once)
 		cancel()
 		if err == nil || ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if told != err.Error() {
+			told = err.Error()
+			r.say("        waiting for %s: %v", what, err)
 		}
 		if time.Now().After(until) {
 			return fmt.Errorf("waited %v for %s: %w", stalled, what, err)

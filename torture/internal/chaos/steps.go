@@ -20,10 +20,11 @@ func (r *run) do(ctx context.Context, st step) error {
 	switch st.verb {
 	case killMember:
 		r.awaitWork(ctx, s)
+		r.await(ctx, "call", s)
 		return r.restart(ctx, s, r.killed, st.lasts)
 	case killRouting:
 		r.awaitWork(ctx, s)
-		r.routing(ctx, s)
+		r.await(ctx, "failure", s)
 		return r.restart(ctx, s, r.killed, st.lasts)
 	case stopMember:
 		return r.restart(ctx, s, r.stopped, st.lasts)
@@ -149,6 +150,7 @@ func (r *run) remake(ctx context.Context) error {
 	defer r.diary.End(number)
 	return r.eventually(ctx, "the dead letters to come to rest", func(ctx context.Context) (err error) {
 		return r.standstill(func() error {
+			pause(ctx, 300*time.Millisecond) // what is under way comes to its end
 			ends, err := r.lettersAt(ctx)
 			if err != nil {
 				return err

@@ -46,8 +46,9 @@ type Config struct {
 	Service string            // address
 	Group   string
 	Topic   string
-	Tiers   int    // how many of Tiers it knows
-	Mode    string // delivery
+	Tiers   int // how many of Tiers it knows
+	// ExactlyOnce has copies and offsets go in transactions.
+	ExactlyOnce bool
 }
 
 // Run runs a member until ctx ends.
@@ -86,8 +87,8 @@ func Run(ctx context.Context, c Config, says io.Writer) error {
 		},
 		Logger: slog.Default(),
 	}
-	if err := deliver(&config, c.Mode); err != nil {
-		return err
+	if c.ExactlyOnce {
+		config.Delivery = consumer.ExactlyOnceRouting
 	}
 	p, err := consumer.New(config)
 	if err != nil {
@@ -103,14 +104,6 @@ func Run(ctx context.Context, c Config, says io.Writer) error {
 		}
 	}()
 	return p.Run(ctx)
-}
-
-// deliver sets the delivery that a run asks for.
-func deliver(_ *consumer.Config, mode string) error {
-	if mode != "at_least_once" {
-		return fmt.Errorf("this engine does not know delivery %s", mode)
-	}
-	return nil
 }
 
 // dial goes to a broker by way of the proxy that stands before it.

@@ -18,7 +18,7 @@ type Config struct {
 }
 
 // Run serves until ctx ends, or the commands do. The first line that it says has the address that it listens on; after the
-// command "watch NAME" it says NAME when a call of that member has failed.
+// command "call NAME" it says NAME when a call of that member begins, after "failure NAME" when one has failed.
 func Run(ctx context.Context, c Config, commands io.Reader, says io.Writer) error {
 	file, err := os.OpenFile(c.Log, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
@@ -44,8 +44,8 @@ func Run(ctx context.Context, c Config, commands io.Reader, says io.Writer) erro
 		defer cancel()
 		lines := bufio.NewScanner(commands)
 		for lines.Scan() {
-			if name, ok := strings.CutPrefix(lines.Text(), "watch "); ok {
-				s.Watch(name)
+			if moment, name, ok := strings.Cut(lines.Text(), " "); ok {
+				s.Watch(Watched{name, moment == "failure"})
 			}
 		}
 	}()
