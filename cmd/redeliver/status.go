@@ -26,8 +26,10 @@ processes know. The source is named in the first line, or as "source" with -o js
 	format, address := addOutput(cmd), addAdminFlag(cmd)
 	pipeline := p.addPipelineFlag(cmd)
 	cluster := cmd.Flags().Bool("cluster", false, "read the cluster, even if a process answers")
-	cmd.MarkFlagsMutuallyExclusive("admin", "cluster")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *cluster && *address != "" {
+			return usagef("--admin asks a process and --cluster the cluster: say one of them")
+		}
 		s, err := p.status(cmd.Context(), *address, *pipeline, *cluster)
 		if len(s.Pipelines) == 0 && err != nil {
 			return err
