@@ -22,6 +22,7 @@ func (p *Pipeline) Stats() Stats {
 	s.Breaker = p.breaker.Snapshot()
 	s.Held, s.HeldByPolicy = p.held.list()
 	s.Exhausted = p.held.exhausted()
+	s.WaitedFor = p.topics.waitedFor()
 	s.Held = append(s.Held, p.outlets.stalled(now)...)
 	p.partitions(&s, now)
 	p.judgeHealth(&s, now)
@@ -175,6 +176,9 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 				"kafka-transactions.sh find-hanging names it", ps.Topic, ps.Partition, ps.End, ps.OpenTransaction.Round(time.Second)))
 			break
 		}
+	}
+	for _, pattern := range s.WaitedFor {
+		s.Reasons = append(s.Reasons, fmt.Sprintf("no topic matches /%s/ yet: it is waited for", pattern))
 	}
 	if s.ClockSkew > skewTold {
 		s.Reasons = append(s.Reasons, fmt.Sprintf("another member's clock is %v ahead of this one's", s.ClockSkew))

@@ -130,6 +130,7 @@ type Stats struct {
 	Held          []HeldRecord // records whose copy cannot be written, at most 100
 	HeldByPolicy  int          // exhausted records that are held since dead letters are disabled
 
+	WaitedFor []string          // patterns of topics that no topic matches yet
 	Exhausted []ExhaustedRecord // of these the ones held longest, at most 100
 }
 

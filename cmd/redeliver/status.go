@@ -64,6 +64,7 @@ type pipelineStatus struct {
 	Retries    int64               `json:"retries"`
 	OldestDue  *time.Time          `json:"oldest_due,omitempty"`
 	Topics     []admin.TopicStatus `json:"topics"`
+	WaitsFor   []string            `json:"waits_for,omitempty"` // patterns that no topic matches yet
 
 	Process *admin.PipelineStatus `json:"process,omitempty"` // from a process only
 }
@@ -113,7 +114,7 @@ func statusOfProcess(ctx context.Context, client *admin.Client, pipeline string)
 		}
 		s.Pipelines = append(s.Pipelines, pipelineStatus{
 			Source: fromProcess, Pipeline: one.Pipeline, Group: one.Group, Lag: one.Lag, Retries: one.Retries,
-			OldestDue: oldestDue(one.Topics), Topics: one.Topics, Process: &one,
+			OldestDue: oldestDue(one.Topics), Topics: one.Topics, WaitsFor: one.WaitsFor, Process: &one,
 		})
 	}
 	if pipeline != "" && len(s.Pipelines) == 0 {

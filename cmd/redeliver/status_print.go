@@ -203,6 +203,14 @@ func printReasons(w io.Writer, s status) {
 	if s.NotReady != "" {
 		lines = append(lines, "no pipeline has started: "+s.NotReady)
 	}
+	for _, p := range s.Pipelines {
+		if p.Process != nil {
+			continue // which says it with its reasons
+		}
+		for _, pattern := range p.WaitsFor {
+			lines = append(lines, fmt.Sprintf("%s: no topic matches %s yet: it is waited for", p.Pipeline, pattern))
+		}
+	}
 	for _, p := range s.processes() {
 		if p.NotReady != "" {
 			lines = append(lines, p.Pipeline+": not ready: "+p.NotReady)

@@ -59,7 +59,8 @@ type PipelineStatus struct {
 	Lag          int64              `json:"lag"`     // records that wait in the source topics
 	Retries      int64              `json:"retries"` // records that wait in the retry topics
 	Topics       []TopicStatus      `json:"topics"`
-	Paused       map[string]int     `json:"paused"` // partitions by reason
+	WaitsFor     []string           `json:"waits_for,omitempty"` // patterns that no topic matches yet
+	Paused       map[string]int     `json:"paused"`              // partitions by reason
 	Partitions   []PartitionStatus  `json:"partitions,omitempty"`
 	Held         []HeldStatus       `json:"held,omitempty"`
 	HeldByPolicy int                `json:"held_by_policy,omitempty"`
@@ -168,6 +169,9 @@ func statusOf(s consumer.Stats) PipelineStatus {
 		} else {
 			p.Retries += t.Backlog
 		}
+	}
+	for _, pattern := range s.WaitedFor {
+		p.WaitsFor = append(p.WaitsFor, "/"+pattern+"/")
 	}
 	for reason, n := range s.Paused {
 		if n > 0 {

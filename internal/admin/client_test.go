@@ -29,6 +29,7 @@ func TestStatusTravelsWhole(t *testing.T) {
 		Paused:       map[string]int{"due": 1},
 		Partitions:   []PartitionStatus{{Topic: "orders.retry-60s", Partition: 1, Paused: []string{"due"}, PausedFor: 3}},
 		Held:         []HeldStatus{{ID: "orders/1/2", To: "orders.dlq", Since: noon, Tries: 7, Error: "not enough replicas"}},
+		WaitsFor:     []string{"/more-.*/"},
 		HeldByPolicy: 101,
 		Exhausted: []ExhaustedStatus{{ID: "orders/1/3", Topic: "orders.retry-60s", Partition: 1, Offset: 7, Since: noon, Attempts: 4,
 			Class: "network", Reason: "exhausted", Error: "refused"}},
