@@ -243,7 +243,8 @@ func clusterOptions(c Config, d *directory, l net.Listener, log *storageLog) []k
 		kfake.NumBrokers(1),
 		kfake.ClusterID(d.clusterID),
 		kfake.DataDir(d.broker()),
-		kfake.DefaultNumPartitions(1), // as num.partitions is in Kafka
+		kfake.DefaultNumPartitions(1),  // as num.partitions is in Kafka
+		kfake.AllowAutoTopicCreation(), // as auto.create.topics.enable is: kcat writes to a topic and there it is
 		kfake.ListenFn(func(string, string) (net.Listener, error) { return l, nil }),
 		kfake.WithLogger(log),
 		kfake.BrokerConfigs(map[string]string{
