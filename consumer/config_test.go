@@ -317,3 +317,16 @@ func (*everyHook) OnBreaker(string, breaker.Event)            {}
 func (*everyHook) OnAssigned(string, map[string][]int32)      {}
 func (*everyHook) OnRevoked(string, map[string][]int32, bool) {}
 func (*everyHook) OnStats(Stats)                              {}
+
+// TestPatternsMatchWholeNames: what they match is a topic's name from its beginning to its end, alternatives too.
+func TestPatternsMatchWholeNames(t *testing.T) {
+	patterns, err := anchored([]*regexp.Regexp{regexp.MustCompile("clicks-.|views")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"clicks-1": true, "views": true, "my-clicks-1": false, "clicks-10": false, "views2": false, "reviews": false} {
+		if got := patterns[0].MatchString(name); got != want {
+			t.Errorf("%s: got %v, want %v", name, got, want)
+		}
+	}
+}

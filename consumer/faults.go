@@ -62,6 +62,7 @@ func (f *faults) note(doing, topic string, partition int32, err error) {
 
 var doingText = map[string]string{
 	"fetch":       "fetch a partition",
+	"join":        "join the group",
 	"commit":      "commit offsets",
 	"positions":   "read the group's offsets",
 	"start":       "find where a partition starts",

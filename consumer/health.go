@@ -21,6 +21,8 @@ func (p *Pipeline) Stats() Stats {
 	s.Windowed, s.WindowBytes = int(p.intake.records.Load()), p.intake.bytes.Load()
 	s.Breaker = p.breaker.Snapshot()
 	s.Held, s.HeldByPolicy = p.held.list()
+	s.Exhausted = p.held.exhausted()
+	s.WaitedFor = p.topics.waitedFor()
 	s.Held = append(s.Held, p.outlets.stalled(now)...)
 	p.partitions(&s, now)
 	p.judgeHealth(&s, now)
@@ -132,7 +134,8 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 		s.Reasons = append(s.Reasons, fmt.Sprintf(format, args...))
 	}
 	if s.SuccessRate < healthyFrom {
-		s.Reasons = append(s.Reasons, fmt.Sprintf("%.0f %% of the attempts in the last minute failed", 100*s.ErrorRate))
+		good, bad := p.meter.recent.counts(now)
+		s.Reasons = append(s.Reasons, fmt.Sprintf("%d of %d attempts in the last minute failed", bad, good+bad))
 	}
 	if st := s.Breaker.State; st == breaker.Open || st == breaker.ForcedOpen || st == breaker.HalfOpen {
 		cut(cutHeld, "the breaker of %s is %s", s.Breaker.Dependency, st)
@@ -152,7 +155,7 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 		cut(cutRouting, "%d copies cannot be written, the oldest for %v, to %s: %s", len(s.Held), now.Sub(h.Since).Round(time.Second), h.To, h.Err)
 	}
 	if s.HeldByPolicy > 0 {
-		cut(cutRouting, "%d exhausted records are held, as dead letters are disabled", s.HeldByPolicy)
+		cut(cutRouting, "%d exhausted records are held, as dead letters are disabled: `redeliver status` lists them, `redeliver skip` settles one", s.HeldByPolicy)
 	}
 	faults := p.faults.list(now)
 	if len(faults) > 0 {
@@ -175,6 +178,9 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 				"kafka-transactions.sh find-hanging names it", ps.Topic, ps.Partition, ps.End, ps.OpenTransaction.Round(time.Second)))
 			break
 		}
+	}
+	for _, pattern := range s.WaitedFor {
+		s.Reasons = append(s.Reasons, fmt.Sprintf("no topic matches /%s/ yet: it is waited for", pattern))
 	}
 	if s.ClockSkew > skewTold {
 		s.Reasons = append(s.Reasons, fmt.Sprintf("another member's clock is %v ahead of this one's", s.ClockSkew))

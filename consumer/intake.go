@@ -489,7 +489,10 @@ func (in *intake) fetchFailed(topic string, partition int32, err error) {
 		return
 	}
 	var loss *kgo.ErrDataLoss
+	var session *kgo.ErrGroupSession
 	switch {
+	case errors.As(err, &session):
+		in.p.joinFailed(session.Err)
 	case errors.As(err, &loss), errors.Is(err, kerr.OffsetOutOfRange):
 		in.p.dataLost(topic, partition, err)
 	case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.UnknownTopicOrPartition):

@@ -277,8 +277,13 @@ const rateFrom = 10
 
 // rate returns the share of good among all; of fewer than rateFrom as if the rest had been good.
 func (r *recentRate) rate(now time.Time) float64 {
+	good, bad := r.counts(now)
+	return 1 - float64(bad)/float64(max(good+bad, rateFrom))
+}
+
+// counts returns how many were good and bad in the last minute.
+func (r *recentRate) counts(now time.Time) (good, bad uint64) {
 	step := uint64(now.UnixNano() / int64(rateStep))
-	var good, bad uint64
 	r.mu.Lock()
 	for _, s := range r.slots {
 		if step-s.step < uint64(len(r.slots)) {
@@ -287,5 +292,5 @@ func (r *recentRate) rate(now time.Time) float64 {
 		}
 	}
 	r.mu.Unlock()
-	return 1 - float64(bad)/float64(max(good+bad, rateFrom))
+	return good, bad
 }

@@ -37,6 +37,7 @@ type Pipeline struct {
 	held       *heldRecords
 	outlets    *outlets
 	faults     *faults
+	strangers  strangers
 	intake     *intake
 	committer  *committer
 	membership *membership

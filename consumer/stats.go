@@ -101,7 +101,7 @@ type Stats struct {
 	Attempts     map[classify.Class]uint64 // that ended, by class; None: success
 	FreeFailures uint64                    // calls that failed without using an attempt
 
-	SuccessRate float64 // of the attempts in the last minute, 0 to 1; 1 when there were none
+	SuccessRate float64 // of the attempts in the last minute, 0 to 1; of fewer than ten as if the rest had succeeded
 	ErrorRate   float64 // 1 - SuccessRate
 	Score       float64 // health from 0 to 1
 	Health      Health
@@ -130,6 +130,9 @@ type Stats struct {
 	Aborted       uint64       // transactions that came to nothing and were tried again
 	Held          []HeldRecord // records whose copy cannot be written, at most 100
 	HeldByPolicy  int          // exhausted records that are held since dead letters are disabled
+
+	WaitedFor []string          // patterns of topics that no topic matches yet
+	Exhausted []ExhaustedRecord // of these the ones held longest, at most 100
 }
 
 // TopicStats are the counts of one topic, source or retry.
@@ -174,6 +177,20 @@ type HeldRecord struct {
 	Since time.Time
 	Tries int
 	Err   string
+}
+
+// ExhaustedRecord is a record that is kept unsettled since it is given up and no dead letters are kept. It holds its place
+// until [Pipeline.Skip], or until its partition is given up and whoever has it next calls its handler again.
+type ExhaustedRecord struct {
+	ID        string
+	Topic     string // where it stands: its source or a retry topic
+	Partition int32
+	Offset    int64
+	Since     time.Time
+	Attempts  int
+	Class     classify.Class // of the last failure
+	Reason    retrytopics.Reason
+	Err       string
 }
 
 // Histogram counts durations in seconds. Counts[i] are the observations of at most Bounds[i] and more than Bounds[i-1];

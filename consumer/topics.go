@@ -34,6 +34,8 @@ type topics struct {
 	ids        map[string]kadm.TopicID
 	shared     map[string]bool // topics with copies of other groups
 	remade     []string        // topics that were deleted and made again since they were last looked at
+	idle       []string        // patterns that no topic matches
+	begun      bool            // it is known which sources there were at the start of this process
 
 	again chan struct{} // something is missing
 }
@@ -48,6 +50,8 @@ const (
 	topicsEvery = 30 * time.Second
 	// endsEvery is how often the ends of paused partitions are asked for.
 	endsEvery = 5 * time.Second
+	// topicsAwaited is how often it is looked for topics while there is none for some pattern.
+	topicsAwaited = 5 * time.Second
 	// topicsSoon is the pause between tries to make what is missing.
 	topicsSoon = time.Second
 )
@@ -59,7 +63,7 @@ func newTopics(p *Pipeline) *topics {
 
 // run keeps the topics in order until ctx ends.
 func (t *topics) run(ctx context.Context) {
-	next, ends := time.NewTimer(topicsEvery), time.NewTicker(endsEvery)
+	next, ends := time.NewTimer(t.pause()), time.NewTicker(endsEvery)
 	defer next.Stop()
 	defer ends.Stop()
 	for {
@@ -72,20 +76,27 @@ func (t *topics) run(ctx context.Context) {
 		case <-next.C:
 		case <-t.again:
 		}
-		wait := topicsEvery
+		wait := topicsSoon
 		if err := t.ensure(ctx); err != nil {
 			t.p.faults.note("topics", "", -1, err)
-			wait = topicsSoon
 		} else {
 			t.subscribe()
-			if t.recheck() {
-				wait = topicsSoon
+			if !t.recheck() {
+				wait = t.pause()
 			}
 			t.trim(ctx)
 			t.measure(ctx, true)
 		}
 		next.Reset(wait)
 	}
+}
+
+// pause is how long the topics are left alone when all is well with them.
+func (t *topics) pause() time.Duration {
+	if len(t.waitedFor()) > 0 {
+		return topicsAwaited
+	}
+	return topicsEvery
 }
 
 // ensure learns which topics there are and makes those that are missing.
@@ -99,10 +110,7 @@ func (t *topics) ensure(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list topics: %w", err)
 	}
-	sources := t.sources(found)
-	if len(sources) == 0 {
-		return fmt.Errorf("no topic matches the patterns yet")
-	}
+	sources, idle := t.sources(found)
 	want := retrytopics.Want{
 		Group: t.p.cfg.Group, Sources: append(t.gone(sources, found), sources...), Names: t.p.cfg.Names, Tiers: t.p.schedule.Tiers(),
 		DLQ: !t.p.cfg.DeadLetters.Disabled, DLQRetention: t.p.cfg.DeadLetters.Retention,
@@ -125,6 +133,7 @@ func (t *topics) ensure(ctx context.Context) error {
 		}
 	}
 	t.know(sources, want.Sources, plan.Leftover, found)
+	t.wait(idle)
 	t.learnRetention(ctx)
 	return nil
 }
@@ -158,22 +167,51 @@ func (t *topics) retention(topic string) time.Duration {
 	return t.keep[topic]
 }
 
-// sources resolves the configured topics and patterns.
-func (t *topics) sources(found kadm.TopicDetails) []string {
-	sources := slices.Clone(t.p.cfg.Topics)
+// sources resolves the configured topics and patterns; idle are the patterns that no topic matches, as they were given.
+func (t *topics) sources(found kadm.TopicDetails) (sources, idle []string) {
+	sources = slices.Clone(t.p.cfg.Topics)
+	matched := make([]bool, len(t.p.patterns))
 	for name := range found {
-		if retrytopics.IsOurs(name) || t.isOwn(name) || slices.Contains(sources, name) {
+		if retrytopics.IsOurs(name) || t.isOwn(name) {
 			continue
 		}
-		for _, re := range t.p.patterns {
-			if re.MatchString(name) {
+		for i, re := range t.p.patterns {
+			if !re.MatchString(name) {
+				continue
+			}
+			matched[i] = true
+			if !slices.Contains(sources, name) {
 				sources = append(sources, name)
-				break
 			}
 		}
 	}
+	for i, re := range t.p.cfg.TopicPatterns {
+		if !matched[i] {
+			idle = append(idle, re.String())
+		}
+	}
 	slices.Sort(sources)
-	return sources
+	return sources, idle
+}
+
+// wait tells of patterns that no topic matches. That is no fault: their topics may come at any time, and are found then.
+func (t *topics) wait(idle []string) {
+	t.mu.Lock()
+	before := t.idle
+	t.idle = idle
+	t.mu.Unlock()
+	for _, pattern := range idle {
+		if !slices.Contains(before, pattern) {
+			t.p.log.Warn("no topic matches a pattern yet: it is waited for", "pipeline", t.p.cfg.Name, "pattern", pattern)
+		}
+	}
+}
+
+// waitedFor lists the patterns that no topic matches.
+func (t *topics) waitedFor() []string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.idle
 }
 
 // gone lists sources that left the configuration while their records waited: what is left of those may need every tier
@@ -223,9 +261,10 @@ func (t *topics) know(sources, wanted, leftover []string, found kadm.TopicDetail
 		source, delay, _ := t.p.cfg.Names.Match(name)
 		t.retries[name] = note{retry: true, delay: delay.String(), source: or(source, name)}
 	}
-	if len(t.first) == 0 {
+	if !t.begun && len(t.first) == 0 {
 		maps.Copy(t.first, t.partitions)
 	}
+	t.begun = true
 	clear(t.all)
 	for name, d := range found {
 		t.all[name] = int32(len(d.Partitions))

@@ -72,8 +72,8 @@ func (p *Pipeline) consumer() consumer.Config {
 
 func (p *Pipeline) topics() (names []string, patterns []*regexp.Regexp) {
 	for _, topic := range p.Topics {
-		if re, is := Pattern(topic); is {
-			patterns = append(patterns, re)
+		if pattern, is := patternOf(topic); is {
+			patterns = append(patterns, regexp.MustCompile(pattern)) // the rules have compiled it; the pipeline anchors it
 		} else {
 			names = append(names, topic)
 		}
