@@ -123,6 +123,7 @@ func (m *Member) Crash() {
 	w := m.w
 	w.upset(m.Name, Crash, 0)
 	w.disturb(0, m.session()+w.setup.rebalanceTime())
+	w.trouble(m.session())
 	w.mu.Lock() // no call of the member begins or ends meanwhile
 	m.dead.Store(true)
 	w.mu.Unlock()
