@@ -131,6 +131,9 @@ func (w *World) DropConnections(m *Member) {
 	w.noteFault("connections dropped")
 	w.trouble(0)
 	w.disturb(0, 15*time.Second)
+	if !m.settled() {
+		w.upset(m.Name, CutOff, learning)
+	}
 	m.link.drop()
 }
 
