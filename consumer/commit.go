@@ -18,6 +18,7 @@ type committer struct {
 	p     *Pipeline
 	turn  chan struct{} // held during a commit and while lanes close; a channel, for it is held across a request
 	dirty chan struct{} // a watermark has moved
+	press chan struct{} // much has been settled
 }
 
 const (
@@ -28,7 +29,7 @@ const (
 )
 
 func newCommitter(p *Pipeline) *committer {
-	c := &committer{p: p, turn: make(chan struct{}, 1), dirty: make(chan struct{}, 1)}
+	c := &committer{p: p, turn: make(chan struct{}, 1), dirty: make(chan struct{}, 1), press: make(chan struct{}, 1)}
 	c.turn <- struct{}{}
 	return c
 }
@@ -40,6 +41,14 @@ var errGivenUp = errors.New("partitions were given up while the commit waited")
 func (c *committer) moved() {
 	select {
 	case c.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// hurry says that so much has been settled since the last commit that the next one must not wait.
+func (c *committer) hurry() {
+	select {
+	case c.press <- struct{}{}:
 	default:
 	}
 }
@@ -59,6 +68,7 @@ func (c *committer) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-pause.C:
+		case <-c.press:
 		}
 		if err := c.commit(ctx, c.p.intake.all()); err != nil && ctx.Err() == nil {
 			if !errors.Is(err, errGivenUp) {
@@ -123,6 +133,7 @@ type mark struct {
 	at       int64
 	epoch    int32
 	version  uint64
+	settled  int64 // records of the lane, all in all
 	metadata string
 }
 
@@ -164,7 +175,7 @@ func (l *lane) mark(leaving bool) *mark {
 	if len(text) > l.metadata {
 		text = ""
 	}
-	return &mark{lane: l, at: at, epoch: l.epoch, version: l.version, metadata: text}
+	return &mark{lane: l, at: at, epoch: l.epoch, version: l.version, settled: l.settledRecords.Load(), metadata: text}
 }
 
 // annotate puts the metadata into a commit that is about to be sent, and stops one that waited while lanes were closed.
@@ -206,6 +217,11 @@ func (ms marks) acknowledged() {
 		l := m.lane
 		l.strand.mu.Lock()
 		l.committed, l.committedVersion = m.at, m.version
+		saved := int64(0)
+		if !l.closed {
+			saved, l.saved = m.settled-l.saved, m.settled
+		}
 		l.strand.mu.Unlock()
+		l.strand.p.intake.saved(saved)
 	}
 }

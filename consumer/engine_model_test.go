@@ -286,9 +286,23 @@ func (h *history) anyStep() step {
 	return s
 }
 
+// commit does what the committer does, once.
+func (h *history) commit() {
+	ms := h.p.committer.marks(h.p.intake.all())
+	h.mu.Lock()
+	for at, m := range ms {
+		h.at[strandKey{at.topic, at.number}] = kadm.Offset{Topic: at.topic, Partition: at.number, At: m.at, Metadata: m.metadata}
+	}
+	h.mu.Unlock()
+	ms.acknowledged()
+}
+
 // fetch does what the poll loop does, once.
 func (h *history) fetch() {
 	in := h.p.intake
+	if h.random.IntN(2) == 0 {
+		h.commit()
+	}
 	if !in.roomy() {
 		in.mark()
 		pass(grace)
@@ -555,7 +569,7 @@ func (h *history) check() {
 		offset    int64
 	}
 	marks, above := make(map[strandKey]int64), make(map[place]bool)
-	window, bytes := 0, int64(0)
+	window, bytes, unsaved := 0, int64(0), int64(0)
 	for _, l := range h.p.intake.all() {
 		l.strand.mu.Lock()
 		marks[strandKey{l.topic, l.partition}] = l.watermark()
@@ -570,13 +584,16 @@ func (h *history) check() {
 				at++
 			}
 		}
-		window, bytes = window+l.open, bytes+l.bytes
+		window, bytes, unsaved = window+l.open, bytes+l.bytes, unsaved+l.settledRecords.Load()-l.saved
 		l.strand.mu.Unlock()
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if got := h.p.intake.records.Load(); got != int64(window) {
 		h.faultf("the window counts %d records, the lanes hold %d", got, window)
+	}
+	if got := h.p.intake.unsaved.Load(); got != unsaved || got+int64(window) > int64(h.p.cfg.Window.Records) {
+		h.faultf("the window counts %d unsaved records, the lanes have %d, and %d are open of %d", got, unsaved, window, h.p.cfg.Window.Records)
 	}
 	if got := h.p.intake.bytes.Load(); got != bytes {
 		h.faultf("the window counts %d bytes, the lanes hold %d", got, bytes)

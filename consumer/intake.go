@@ -36,6 +36,9 @@ type intake struct {
 	waiting atomic.Bool   // the poll loop waits for room
 	records atomic.Int64  // in the window
 	bytes   atomic.Int64
+	// unsaved are records that are settled while their commit is not acknowledged: after a crash they are handled again, so
+	// that they count against the window too.
+	unsaved atomic.Int64
 
 	meanSize atomic.Int64 // of the records of late, in bytes
 }
@@ -130,12 +133,12 @@ func (in *intake) waitForRoom(ctx context.Context) int {
 
 // roomy reports whether less than half of the window is taken.
 func (in *intake) roomy() bool {
-	return in.records.Load() < int64(in.p.cfg.Window.Records+1)/2 && in.bytes.Load() < in.p.cfg.Window.Bytes/2
+	return in.records.Load()+in.unsaved.Load() < int64(in.p.cfg.Window.Records+1)/2 && in.bytes.Load() < in.p.cfg.Window.Bytes/2
 }
 
 // pollSize is how many records may be polled now, 0 when the window is full.
 func (in *intake) pollSize() int {
-	left := int64(in.p.cfg.Window.Records) - in.records.Load()
+	left := int64(in.p.cfg.Window.Records) - in.records.Load() - in.unsaved.Load()
 	bytesLeft := in.p.cfg.Window.Bytes - in.bytes.Load()
 	if left <= 0 || bytesLeft <= 0 {
 		return 0
@@ -153,10 +156,33 @@ func (in *intake) took(records int, bytes int64) {
 	}
 }
 
-// released gives room back to the window.
+// settled turns open records into such whose commit is not acknowledged.
+func (in *intake) settled(records int, bytes int64) {
+	in.records.Add(-int64(records))
+	in.bytes.Add(-bytes)
+	if in.unsaved.Add(int64(records)) >= in.pressing() {
+		in.p.committer.hurry()
+	}
+}
+
+// pressing is from how many unsaved records on a commit does not wait for more: a quarter of the window.
+func (in *intake) pressing() int64 { return int64(in.p.cfg.Window.Records+3) / 4 }
+
+// saved gives the room of records back whose commit is acknowledged, or whose lane is closed.
+func (in *intake) saved(records int64) {
+	in.unsaved.Add(-records)
+	in.relieved()
+}
+
+// released gives the room of open records back whose lane is closed.
 func (in *intake) released(records int, bytes int64) {
 	in.records.Add(-int64(records))
 	in.bytes.Add(-bytes)
+	in.relieved()
+}
+
+// relieved says that there is room again.
+func (in *intake) relieved() {
 	if in.waiting.Load() {
 		select {
 		case in.room <- struct{}{}:
@@ -268,10 +294,8 @@ func (in *intake) deliver(fetches kgo.Fetches) {
 		if l == nil {
 			return
 		}
-		if end := ftp.LastStableOffset; end >= 0 {
-			l.end.Store(end)
-		} else if ftp.HighWatermark > 0 {
-			l.end.Store(ftp.HighWatermark)
+		if ftp.LastStableOffset >= 0 || ftp.HighWatermark > 0 {
+			l.ends(ftp.LastStableOffset, ftp.HighWatermark, now)
 		}
 		if len(ftp.Records) > 0 {
 			records := ftp.Records

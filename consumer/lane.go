@@ -40,6 +40,7 @@ type lane struct {
 
 	committed        int64 // the last acknowledged commit
 	committedVersion uint64
+	saved            int64         // of settledRecords, those whose commit is acknowledged
 	trimmed          int64         // below this the engine has deleted what was committed
 	metadata         int           // bytes that the metadata of a commit may take
 	mapped           doneRuns      // what was done above the watermark when it was last looked at
@@ -55,6 +56,7 @@ type lane struct {
 	full           atomic.Bool   // what was fetched beyond its share of what may wait was given back
 	crowded        atomic.Bool   // holds more than its share and hardly drains
 	end            atomic.Int64  // the last known end for readers of committed records, -1 unknown
+	unstable       atomic.Int64  // since when a transaction that is not ended keeps it there, in Unix nanoseconds; 0: none does
 	missing        atomic.Bool   // a topic is missing that its copies go to
 	lost           atomic.Bool   // unread records are gone, and the configuration says hold
 	stopping       atomic.Bool   // tells a chunk's worker to stop
@@ -76,6 +78,20 @@ func (p *Pipeline) newLane(topic string, part int32, source string, tier time.Du
 	st.lanes = append(st.lanes, l)
 	st.mu.Unlock()
 	return l
+}
+
+// ends notes where readers of committed records have to stop, and where the partition really ends.
+func (l *lane) ends(stable, high int64, now time.Time) {
+	if stable < 0 {
+		stable = high
+	}
+	moved := l.end.Swap(stable) != stable
+	switch {
+	case high <= stable:
+		l.unstable.Store(0)
+	case moved || l.unstable.Load() == 0:
+		l.unstable.Store(now.UnixNano())
+	}
 }
 
 // add takes a poll's records into the window.
@@ -105,7 +121,7 @@ func (l *lane) settle(b *batch, i int) bool {
 func (l *lane) released(records int, bytes int64) {
 	l.held.Store(int64(l.open))
 	l.settledRecords.Add(int64(records))
-	l.strand.p.intake.released(records, bytes)
+	l.strand.p.intake.settled(records, bytes)
 }
 
 const (

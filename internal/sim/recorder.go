@@ -19,19 +19,20 @@ type recorder struct {
 	terms *Terms
 	ticks atomic.Int64
 
-	mu         *sync.Mutex // the world's
-	h          *History
-	names      map[string]string // of members, by id
-	known      map[Partition]kfake.GroupCommit
-	pending    *pendingCommit
-	members    map[string]bool  // ids of the newest assignment's
-	instances  map[string]Owner // static members
-	stuck      stuckRebalance
-	topics     map[string]bool // retry and dead-letter topics that were seen
-	beforeTrim func()          // called, with the request held up, before records are deleted
-	faulted    map[string]int
-	second     int64          // of virtual time, and the requests in it
-	requests   map[string]int // by kind
+	mu            *sync.Mutex // the world's
+	h             *History
+	names         map[string]string // of members, by id
+	known         map[Partition]kfake.GroupCommit
+	pending       *pendingCommit
+	members       map[string]bool  // ids of the newest assignment's
+	instances     map[string]Owner // static members
+	stuck         stuckRebalance
+	topics        map[string]bool // retry and dead-letter topics that were seen
+	beforeTrim    func()          // called, with the request held up, before records are deleted
+	faulted       map[string]int
+	second        int64                                  // of virtual time, and the requests in it
+	requests      map[string]int                         // by kind
+	inTransaction map[string]kmsg.TxnOffsetCommitRequest // offsets of open transactions, by transactional id
 }
 
 // pendingCommit is a commit request that was seen and not yet looked for.
@@ -45,7 +46,8 @@ type pendingCommit struct {
 func newRecorder(fake *kfake.Cluster, h *History, mu *sync.Mutex) *recorder {
 	r := &recorder{
 		mu: mu, fake: fake, terms: &h.Terms, h: h, names: make(map[string]string), known: make(map[Partition]kfake.GroupCommit),
-		instances: make(map[string]Owner), topics: make(map[string]bool), requests: make(map[string]int), faulted: make(map[string]int),
+		instances: make(map[string]Owner), topics: make(map[string]bool), requests: make(map[string]int),
+		inTransaction: make(map[string]kmsg.TxnOffsetCommitRequest), faulted: make(map[string]int),
 	}
 	fake.Control(r.watch)
 	return r
@@ -61,8 +63,16 @@ func (r *recorder) watch(req kmsg.Request) (kmsg.Response, error, bool) {
 	switch req := req.(type) {
 	case *kmsg.OffsetCommitRequest:
 		if req.Group == r.terms.Group {
-			r.commitSeen(req)
+			r.commitSeen(req.MemberID, req.Generation)
 		}
+	case *kmsg.TxnOffsetCommitRequest:
+		if req.Group == r.terms.Group {
+			r.mu.Lock()
+			r.inTransaction[req.TransactionalID] = *req
+			r.mu.Unlock()
+		}
+	case *kmsg.EndTxnRequest:
+		r.transactionEnds(req)
 	case *kmsg.JoinGroupRequest:
 		if req.Group == r.terms.Group {
 			r.joinSeen()
@@ -98,8 +108,19 @@ func (r *recorder) takePulse(req kmsg.Request) {
 	}
 }
 
-func (r *recorder) commitSeen(req *kmsg.OffsetCommitRequest) {
-	p := &pendingCommit{when: r.now(), member: r.member(req.MemberID), generation: req.Generation, ends: r.ends()}
+// transactionEnds takes a transaction's offsets for a commit when it is committed.
+func (r *recorder) transactionEnds(req *kmsg.EndTxnRequest) {
+	r.mu.Lock()
+	offsets, ours := r.inTransaction[req.TransactionalID]
+	delete(r.inTransaction, req.TransactionalID)
+	r.mu.Unlock()
+	if ours && req.Commit {
+		r.commitSeen(offsets.MemberID, offsets.Generation)
+	}
+}
+
+func (r *recorder) commitSeen(memberID string, generation int32) {
+	p := &pendingCommit{when: r.now(), member: r.member(memberID), generation: generation, ends: r.ends()}
 	r.mu.Lock()
 	r.pending = p
 	r.mu.Unlock()
