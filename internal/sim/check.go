@@ -32,6 +32,7 @@ type index struct {
 	byID     map[string]*Produced
 	from     map[Place][]*Call // calls by where their record stood, in order of start
 	lineages map[lineage][]*Call
+	callsOf  map[string][]*Call // by id
 	copies   map[Place]*copied
 	byLine   map[lineage][]*copied // in order of their timestamps
 	commits  map[Partition][]*Commit
@@ -50,7 +51,7 @@ func newIndex(h *History) *index {
 	x := &index{
 		h: h, t: &h.Terms, report: newReport(),
 		produced: make(map[Place]*Produced), aborted: make(map[Place]bool), byID: make(map[string]*Produced),
-		from: make(map[Place][]*Call), lineages: make(map[lineage][]*Call),
+		from: make(map[Place][]*Call), lineages: make(map[lineage][]*Call), callsOf: make(map[string][]*Call),
 		copies: make(map[Place]*copied), byLine: make(map[lineage][]*copied),
 		commits: make(map[Partition][]*Commit), skipped: make(map[Place]Moment), upsets: make(map[string][]*Upset),
 	}
@@ -67,6 +68,7 @@ func newIndex(h *History) *index {
 		c := &h.Calls[i]
 		x.from[c.From] = append(x.from[c.From], c)
 		x.lineages[lineage{c.ID, c.Replays}] = append(x.lineages[lineage{c.ID, c.Replays}], c)
+		x.callsOf[c.ID] = append(x.callsOf[c.ID], c)
 	}
 	for p, records := range h.Log {
 		if x.t.IsSource(p.Topic) || x.t.SourceOf(p.Topic) == "" {

@@ -28,7 +28,21 @@ func (x *index) checkHonestAttempts() {
 			if line.replays == 0 || k.attempt > 0 {
 				x.checkCopyAttempts(line, k)
 			}
+			x.checkHistory(k)
 		}
+	}
+}
+
+// checkHistory looks for the call that each try of a copy's history tells of.
+func (x *index) checkHistory(k *copied) {
+	for _, tried := range k.history {
+		if !slices.ContainsFunc(x.callsOf[k.id], func(c *Call) bool {
+			return c.Attempt == tried.N && unixMilli(c.Start.At) == tried.At && c.Class == tried.Class && (c.Result == Failed || c.Result == Buried)
+		}) {
+			x.report.broken(HonestAttempts, "the history of copy %s of %s tells of attempt %d at %s with class %q, and there was no such call",
+				k.Place, k.id, tried.N, time.UnixMilli(tried.At).UTC().Format("15:04:05.000"), tried.Class)
+		}
+		x.report.count(HonestAttempts, "tries in histories", 1)
 	}
 }
 
@@ -100,7 +114,8 @@ func (x *index) checkCopyAttempts(line lineage, k *copied) {
 	}
 	if !slices.ContainsFunc(calls, func(c *Call) bool {
 		return !c.End.IsZero() && !c.End.At.Truncate(time.Millisecond).After(k.Timestamp) &&
-			((c.Result == Failed || c.Result == Buried) && c.Attempt == k.attempt || c.Result == Snoozed && c.Attempt == k.attempt+1)
+			((c.Result == Failed || c.Result == Buried) && c.Attempt == k.attempt || c.Result == Snoozed && c.Attempt == k.attempt+1 ||
+				x.givenUp(k) && x.leftFor(c, k))
 	}) {
 		x.report.broken(HonestAttempts, "copy %s of %s with %d attempts stood there before the call ended that it tells of", k.Place, k.id, k.attempt)
 	}

@@ -68,17 +68,26 @@ func (x *index) settles(c *Call) bool {
 	case Succeeded, Dropped, Buried:
 		return true
 	case Failed: // its copy tells: without one it waited in its lane, or was free
-		return slices.ContainsFunc(x.byLine[lineage{c.ID, c.Replays}], func(k *copied) bool {
-			return k.Place != c.From && k.attempt == c.Attempt && unixMilli(k.Timestamp) >= unixMilli(c.End.At) && !x.calledAgain(c, k)
+		return !x.hasTwin(c) && slices.ContainsFunc(x.byLine[lineage{c.ID, c.Replays}], func(k *copied) bool {
+			return k.Place != c.From && k.tellsOf(c) && !x.calledBetween(c, k)
 		})
 	}
 	return false
 }
 
-// calledAgain reports whether the attempt of a call was made again, with the same copy, before k was written.
-func (x *index) calledAgain(c *Call, k *copied) bool {
+// calledBetween reports whether a record was called again after a call and before k was written: then k was written for
+// that.
+func (x *index) calledBetween(c *Call, k *copied) bool {
 	return slices.ContainsFunc(x.from[c.From], func(o *Call) bool {
-		return o.Attempt == c.Attempt && c.End.Before(o.Start) && unixMilli(o.Start.At) <= unixMilli(k.Timestamp)
+		return c.End.Before(o.Start) && unixMilli(o.Start.At) <= unixMilli(k.Timestamp)
+	})
+}
+
+// hasTwin reports whether another copy of the record had the same attempt at the same time, as can be after an upset: then
+// nobody can tell from outside which of the two a copy was written for.
+func (x *index) hasTwin(c *Call) bool {
+	return slices.ContainsFunc(x.lineages[lineage{c.ID, c.Replays}], func(o *Call) bool {
+		return o != c && o.From != c.From && o.Attempt == c.Attempt && unixMilli(o.Start.At) == unixMilli(c.Start.At)
 	})
 }
 
@@ -90,9 +99,6 @@ func (x *index) checkRepeats() {
 			for _, before := range calls[:i] {
 				if before.End.IsZero() || !before.End.Before(c.Start) || !x.settles(before) {
 					continue
-				}
-				if x.settles(before) && before.Result == Failed && c.Attempt > before.Attempt {
-					continue // it was tried on where it stood
 				}
 				u, ok := x.explains(before, c)
 				if !ok {

@@ -1,5 +1,7 @@
 package sim
 
+import "slices"
+
 // checkFenced holds members to the group's assignments: commits only by who has the partition and never backwards,
 // calls only with what is assigned and not committed, and none that outlives its partition uncancelled.
 func (x *index) checkFenced() {
@@ -7,6 +9,7 @@ func (x *index) checkFenced() {
 		x.checkCommitters(p, commits)
 	}
 	x.checkHandovers()
+	x.checkExpelled()
 	for i := range x.h.Calls {
 		c := &x.h.Calls[i]
 		if x.upset(c.Member, c.Start, c.Start) {
@@ -32,6 +35,20 @@ func (x *index) checkCommitters(p Partition, commits []*Commit) {
 		}
 		if owner := x.ownerIn(p, c.Generation); owner != "" && owner != c.Member {
 			x.report.broken(Fenced, "%s committed %d for %s at %s, which generation %d had given to %s", c.Member, c.Offset, p, clock(c.When), c.Generation, owner)
+		}
+	}
+}
+
+// checkExpelled holds members to staying in their group: it gives one up only when they may not have heard from each other.
+func (x *index) checkExpelled() {
+	for i := range x.h.Upsets {
+		u := &x.h.Upsets[i]
+		if u.Kind != Expelled {
+			continue
+		}
+		x.report.count(Fenced, "members given up by the group", 1)
+		if !slices.ContainsFunc(x.h.Troubled, func(s Span) bool { return s.meets(u.Begun.At, u.Begun.At) }) {
+			x.report.broken(Fenced, "the group went on without %s at %s, though nothing had kept them from hearing each other", u.Member, clock(u.Begun))
 		}
 	}
 }

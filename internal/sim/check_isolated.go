@@ -64,6 +64,9 @@ func (x *index) inTheWay(c *Call, since time.Time, trains map[train][]*Call, bus
 	if opened, ok := x.opened[c.Member]; ok && !c.Start.Before(opened) {
 		return true
 	}
+	if x.crowdedOut(c, since) || c.Batch != 0 && x.behindBatch(c, since) {
+		return true
+	}
 	tr, ordered := x.trainOf(c)
 	if !ordered {
 		return false
@@ -75,6 +78,49 @@ func (x *index) inTheWay(c *Call, since time.Time, trains map[train][]*Call, bus
 	}
 	// A train that is a whole partition waits also for what failed on the spot.
 	return x.t.Ordering == consumer.ByPartition && x.t.Policy.InPlace > 0
+}
+
+// crowdedOut reports whether so many copies stood before a call's in its retry partition that it may not have been fetched
+// yet: retry partitions share half of the window, and what is not due stays in it.
+func (x *index) crowdedOut(c *Call, since time.Time) bool {
+	if x.copies[c.From] == nil {
+		return false
+	}
+	lanes, ahead := 0, 0
+	for i := range x.h.Assignments {
+		if a := &x.h.Assignments[i]; a.When.Before(c.Start) {
+			lanes = 0
+			for p, o := range a.Owners {
+				if o.Member == c.Member && x.t.IsRetry(p.Topic) {
+					lanes++
+				}
+			}
+		}
+	}
+	for _, r := range x.h.Log[c.From.Partition] {
+		if r.Place.Offset >= c.From.Offset {
+			break
+		}
+		if calls := x.from[r.Place]; len(calls) == 0 && x.copies[r.Place] != nil && r.Timestamp.Add(x.waits(r.Place)).After(since) || len(calls) > 0 && calls[0].Start.At.After(since) {
+			ahead++
+		}
+	}
+	return ahead >= max(x.t.Window/(2*max(lanes, 1)), 1)
+}
+
+// waits returns how long a copy waits where it stands.
+func (x *index) waits(at Place) time.Duration {
+	k := x.copies[at]
+	return time.UnixMilli(max(k.hopDue, k.due)).Sub(k.Timestamp)
+}
+
+// behindBatch reports whether another batch of the same partition was under way: one is called at a time, unless records
+// are not ordered.
+func (x *index) behindBatch(c *Call, since time.Time) bool {
+	return x.t.Ordering != consumer.Unordered && slices.ContainsFunc(x.h.Calls, func(o Call) bool {
+		return o.Member == c.Member && o.Batch != c.Batch && o.From.Number == c.From.Number && x.t.SourceOf(o.From.Topic) == x.t.SourceOf(c.From.Topic) &&
+			o.Start.Before(c.Start) && (o.End.IsZero() || !o.End.At.Before(since))
+	})
 }
 
 // longCall is when a call counts as trouble for the others.

@@ -1,6 +1,9 @@
 package sim
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // checkNoLoss holds every commit to what lies below it: a record that was committed was handled, dropped or skipped, or
 // its copy was durable, before the broker got the commit. And at the end every record has an outcome.
@@ -77,7 +80,7 @@ func (x *index) settledBy(at Place, c *Commit) string {
 		if k.Place == at || k.Place.Offset >= c.Ends[k.Place.Partition] {
 			continue
 		}
-		if x.sentFrom(at, k, c.When) || here != nil && (hopOf(here, k) || movedFrom(here, k)) {
+		if x.sentFrom(at, k, c.When) || x.movedOut(at, k, c.When) || here != nil && (hopOf(here, k) || movedFrom(here, k)) {
 			x.report.count(NoLoss, "copies durable before the commit", 1)
 			return ""
 		}
@@ -119,6 +122,18 @@ func hopOf(at, k *copied) bool {
 func movedFrom(at, k *copied) bool {
 	return k.Place.Partition == at.Place.Partition && k.Place.Offset > at.Place.Offset &&
 		k.attempt == at.attempt && k.due == at.due && k.hopDue == at.hopDue
+}
+
+// movedOut reports whether k can be the copy that a member wrote of the record at a place when it gave the partition up: of
+// one that waited there after a failure that used no attempt, and that was put off. It has the attempts from before.
+func (x *index) movedOut(at Place, k *copied, before Moment) bool {
+	return x.givenUp(k) && slices.ContainsFunc(x.from[at], func(c *Call) bool { return x.leftFor(c, k) && c.End.Before(before) })
+}
+
+// leftFor reports whether k can be what became of a record after a call whose failure used no attempt.
+func (x *index) leftFor(c *Call, k *copied) bool {
+	return c.Result == Failed && c.Delay > 0 && x.mayBeFree(c) && c.Attempt == k.attempt+1 &&
+		!c.End.At.Truncate(time.Millisecond).After(k.Timestamp) && k.due >= unixMilli(c.End.At.Add(c.Delay))
 }
 
 func (x *index) wasSkipped(at Place, line lineage, before Moment) bool {

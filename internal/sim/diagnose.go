@@ -10,6 +10,12 @@ import (
 // Diagnose describes for people what the members know of themselves. No check looks at it.
 func (w *World) Diagnose() string {
 	var b strings.Builder
+	if g := w.fake.GroupInfo(w.h.Terms.Group); g != nil {
+		fmt.Fprintf(&b, "the group: %s, generation %d, %d members\n", g.State, g.Epoch, len(g.Members))
+		for _, m := range g.Members {
+			fmt.Fprintf(&b, "  %s with %d partitions\n", m.MemberID, m.NumAssigned())
+		}
+	}
 	for _, m := range w.Members {
 		if m.gone {
 			continue

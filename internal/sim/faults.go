@@ -115,6 +115,7 @@ const learning = 90 * time.Second
 func (w *World) Evict(m *Member) {
 	w.noteFault("evicted")
 	w.upset(m.Name, Evicted, learning)
+	w.trouble(0)
 	w.disturb(0, w.setup.rebalanceTime())
 	w.refuse(kfake.Fault{
 		Keys: []kmsg.Key{kmsg.Heartbeat}, Group: w.h.Terms.Group, TopLevel: true, Err: kerr.UnknownMemberID,
@@ -128,7 +129,11 @@ func (w *World) Evict(m *Member) {
 // DropConnections closes all connections of a member. It may open new ones.
 func (w *World) DropConnections(m *Member) {
 	w.noteFault("connections dropped")
+	w.trouble(0)
 	w.disturb(0, 15*time.Second)
+	if !m.settled() {
+		w.upset(m.Name, CutOff, learning)
+	}
 	m.link.drop()
 }
 
@@ -136,6 +141,7 @@ func (w *World) DropConnections(m *Member) {
 func (w *World) CutOff(m *Member, lasts time.Duration) {
 	w.noteFault("network away")
 	w.upset(m.Name, CutOff, lasts+learning)
+	w.trouble(lasts)
 	w.disturb(0, lasts+learning)
 	m.link.setAway(true)
 	time.AfterFunc(lasts, func() { m.link.setAway(false) })
@@ -145,6 +151,7 @@ func (w *World) CutOff(m *Member, lasts time.Duration) {
 func (w *World) Deafen(m *Member, lasts time.Duration) {
 	w.noteFault("answers held up")
 	w.upset(m.Name, CutOff, lasts+learning)
+	w.trouble(lasts)
 	w.disturb(0, lasts+learning)
 	m.link.setDeaf(true)
 	time.AfterFunc(lasts, func() { m.link.setDeaf(false) })
@@ -160,6 +167,7 @@ func (w *World) MoveLeaders() {
 // MoveCoordinators gives every group a coordinator at random.
 func (w *World) MoveCoordinators() {
 	w.noteFault("coordinator moved")
+	w.trouble(0)
 	w.disturb(0, 30*time.Second)
 	w.fake.RehashCoordinators()
 }
@@ -167,6 +175,7 @@ func (w *World) MoveCoordinators() {
 // LoseBroker takes a broker out of the cluster for a time; its partitions get other leaders. The last one stays.
 func (w *World) LoseBroker(node int32, lasts time.Duration) {
 	w.disturb(0, lasts+time.Minute)
+	w.trouble(lasts)
 	if err := w.fake.RemoveNode(node); err != nil {
 		return
 	}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -23,11 +24,19 @@ type copied struct {
 	reason  string
 	class   string
 	replays int
+	history []try // newest last; the oldest may be left out
 
 	user  []kgo.RecordHeader // the producer's headers, in order
 	twice string             // one of our headers that is there more than once
 	bytes int                // of our headers
 	bad   string             // a header that cannot be read
+}
+
+// try is an attempt as the history of a copy tells of it.
+type try struct {
+	N     int    `json:"n"`
+	At    int64  `json:"at"` // when it began, Unix ms
+	Class string `json:"class"`
 }
 
 // ours are the headers that the contract reserves for the product.
@@ -84,9 +93,26 @@ func readCopy(l *Logged) *copied {
 			c.class = string(h.Value)
 		case "replays":
 			c.replays = int(number(h))
+		case "history":
+			if err := json.Unmarshal(h.Value, &c.history); err != nil {
+				c.bad = h.Key
+			}
 		}
 	}
 	return c
+}
+
+// tellsOf reports whether the copy was written for a failed call: the newest try of its history is that call. A copy whose
+// history was left out for its size may tell of any call with its number.
+func (c *copied) tellsOf(call *Call) bool {
+	if call.Attempt != c.attempt {
+		return false
+	}
+	if len(c.history) == 0 {
+		return unixMilli(c.Timestamp) >= unixMilli(call.End.At)
+	}
+	last := c.history[len(c.history)-1]
+	return last.N == call.Attempt && last.At == unixMilli(call.Start.At)
 }
 
 // userHeaders are the headers of a source record that travel: all but ours.

@@ -47,6 +47,7 @@ type History struct {
 	Skipped     []Skip
 	Stops       []Stop
 	Upsets      []Upset
+	Troubled    []Span // when the group's members and its coordinator may not have heard from each other
 	Disturbed   []Span // when promptness could not be expected
 	Begun       Moment
 	Ended       Moment
@@ -163,16 +164,17 @@ type UpsetKind uint8
 
 // The upsets.
 const (
-	Crash   UpsetKind = iota // it died: nothing that it does afterwards reaches anybody
-	CutOff                   // its network was away for longer than a moment
-	Evicted                  // the group took its partitions without asking
-	Overrun                  // it gave partitions up with calls or routes still under way
-	Unsaved                  // its last commit for a partition may have failed
+	Crash    UpsetKind = iota // it died: nothing that it does afterwards reaches anybody
+	CutOff                    // its network was away for longer than a moment
+	Evicted                   // the group took its partitions without asking
+	Overrun                   // it gave partitions up with calls or routes still under way
+	Unsaved                   // its last commit for a partition may have failed
+	Expelled                  // the group went on without it, as when it did not hear from it
 )
 
 // String names the kind.
 func (k UpsetKind) String() string {
-	return [...]string{"crash", "cut off", "evicted", "overrun", "unsaved"}[k]
+	return [...]string{"crash", "cut off", "evicted", "overrun", "unsaved", "expelled"}[k]
 }
 
 // Upset is a time during which a member could not keep to the rules of a clean handover. Records may repeat for it, and

@@ -3,9 +3,11 @@ package sim
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/consumer"
@@ -106,10 +108,20 @@ func (m *Member) handleBatch(ctx context.Context, b *consumer.Batch) error {
 	return err
 }
 
+// settled reports whether the member is part of its group while that does not rebalance. At other times it cannot save
+// where it is, and it does not keep what it has when a connection breaks on it.
+func (m *Member) settled() bool {
+	info := m.w.fake.GroupInfo(m.w.h.Terms.Group)
+	return info != nil && info.State == "Stable" && slices.ContainsFunc(info.Members, func(g kfake.GroupMember) bool { return g.ClientID == m.Name })
+}
+
 // Stop ends the member as SIGTERM would, and waits for it.
 func (m *Member) Stop() {
 	w := m.w
 	w.disturb(0, w.setup.rebalanceTime())
+	if !m.settled() {
+		w.upset(m.Name, Unsaved, w.setup.rebalanceTime())
+	}
 	w.mu.Lock()
 	w.h.Stops = append(w.h.Stops, Stop{m.Name, w.rec.now()})
 	w.mu.Unlock()
@@ -123,6 +135,7 @@ func (m *Member) Crash() {
 	w := m.w
 	w.upset(m.Name, Crash, 0)
 	w.disturb(0, m.session()+w.setup.rebalanceTime())
+	w.trouble(m.session())
 	w.mu.Lock() // no call of the member begins or ends meanwhile
 	m.dead.Store(true)
 	w.mu.Unlock()

@@ -143,7 +143,11 @@ func (g *generator) setup(seed uint64) Setup {
 	c.Window.Records = pick(g, 30, 300, 10000, 10000)
 	c.HeaderLimit = pick(g, 0, 0, 2048)
 	c.HandlerTimeout = pick[time.Duration](g, 0, 5*time.Second, 12*time.Second)
-	c.SessionTimeout = pick[time.Duration](g, 0, 10*time.Second)
+	if g.chance(0.5) {
+		// The fake broker gives up a member that waits for others to join for longer than a session, as no real broker does:
+		// nobody may take so long to give partitions up.
+		c.SessionTimeout, c.HandlerTimeout, c.Drain = 12*time.Second, 5*time.Second, 7*time.Second
+	}
 	if g.chance(0.15) {
 		s.Batch = consumer.BatchOf(2+g.IntN(15), pick[time.Duration](g, 0, 50*time.Millisecond, 500*time.Millisecond))
 	}

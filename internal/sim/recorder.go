@@ -19,12 +19,14 @@ type recorder struct {
 	terms *Terms
 	ticks atomic.Int64
 
-	mu            sync.Mutex
+	mu            *sync.Mutex // the world's
 	h             *History
 	names         map[string]string // of members, by id
 	known         map[Partition]kfake.GroupCommit
 	pending       *pendingCommit
-	assignments   map[int32]bool
+	members       map[string]bool  // ids of the newest assignment's
+	instances     map[string]Owner // static members
+	stuck         stuckRebalance
 	topics        map[string]bool // retry and dead-letter topics that were seen
 	beforeTrim    func()          // called, with the request held up, before records are deleted
 	faulted       map[string]int
@@ -41,10 +43,11 @@ type pendingCommit struct {
 	ends       map[Partition]int64
 }
 
-func newRecorder(fake *kfake.Cluster, h *History) *recorder {
+func newRecorder(fake *kfake.Cluster, h *History, mu *sync.Mutex) *recorder {
 	r := &recorder{
-		fake: fake, terms: &h.Terms, h: h, names: make(map[string]string), known: make(map[Partition]kfake.GroupCommit),
-		assignments: make(map[int32]bool), topics: make(map[string]bool), requests: make(map[string]int), inTransaction: make(map[string]kmsg.TxnOffsetCommitRequest), faulted: make(map[string]int),
+		mu: mu, fake: fake, terms: &h.Terms, h: h, names: make(map[string]string), known: make(map[Partition]kfake.GroupCommit),
+		instances: make(map[string]Owner), topics: make(map[string]bool), requests: make(map[string]int),
+		inTransaction: make(map[string]kmsg.TxnOffsetCommitRequest), faulted: make(map[string]int),
 	}
 	fake.Control(r.watch)
 	return r
@@ -70,9 +73,13 @@ func (r *recorder) watch(req kmsg.Request) (kmsg.Response, error, bool) {
 		}
 	case *kmsg.EndTxnRequest:
 		r.transactionEnds(req)
+	case *kmsg.JoinGroupRequest:
+		if req.Group == r.terms.Group {
+			r.joinSeen()
+		}
 	case *kmsg.SyncGroupRequest:
-		if req.Group == r.terms.Group && len(req.GroupAssignment) > 0 {
-			r.assignmentSeen(req)
+		if req.Group == r.terms.Group {
+			r.syncSeen(req)
 		}
 	case *kmsg.DeleteRecordsRequest:
 		if r.beforeTrim != nil {
@@ -181,29 +188,6 @@ func (r *recorder) flush() {
 				When: p.when, Partition: at, Offset: c.Offset, Member: p.member, Generation: p.generation, Ends: p.ends,
 			})
 		}
-	}
-}
-
-// assignmentSeen takes down how the group's leader has divided the partitions.
-func (r *recorder) assignmentSeen(req *kmsg.SyncGroupRequest) {
-	a := Assignment{When: r.now(), Generation: req.Generation, Owners: make(map[Partition]Owner)}
-	for _, g := range req.GroupAssignment {
-		var given kmsg.ConsumerMemberAssignment
-		if err := given.ReadFrom(g.MemberAssignment); err != nil {
-			continue
-		}
-		name := r.member(g.MemberID)
-		for _, t := range given.Topics {
-			for _, part := range t.Partitions {
-				a.Owners[Partition{t.Topic, part}] = Owner{name, g.MemberID}
-			}
-		}
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.assignments[a.Generation] {
-		r.assignments[a.Generation] = true
-		r.h.Assignments = append(r.h.Assignments, a)
 	}
 }
 

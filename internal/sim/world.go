@@ -129,7 +129,7 @@ func NewWorld(t TB, s Setup) *World {
 			t.Fatalf("create %s: %v", topic, err)
 		}
 	}
-	w.rec = newRecorder(fake, w.h)
+	w.rec = newRecorder(fake, w.h, &w.mu)
 	w.h.Begun = w.rec.now()
 	w.producer = w.client()
 	w.Admin = kadm.NewClient(w.producer)
@@ -407,6 +407,15 @@ func (w *World) disturb(before, after time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.h.Disturbed = append(w.h.Disturbed, Span{now.Add(-before), now.Add(after)})
+}
+
+// trouble takes down that from now on, for a time, members and coordinator may not hear from each other, so that the group
+// may give a member up. How long it takes until it does comes on top.
+func (w *World) trouble(lasts time.Duration) {
+	now := time.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.h.Troubled = append(w.h.Troubled, Span{now, now.Add(lasts + 2*w.setup.rebalanceTime())})
 }
 
 // Calls returns the calls so far of a record.

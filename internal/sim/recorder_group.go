@@ -1,0 +1,146 @@
+package sim
+
+import (
+	"maps"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// syncSeen takes down how the group's leader has divided the partitions, or that a static member came back.
+func (r *recorder) syncSeen(req *kmsg.SyncGroupRequest) {
+	if len(req.GroupAssignment) == 0 {
+		r.returnSeen(req)
+		return
+	}
+	gone := r.now() // whoever is not in it any more was given up before
+	a := Assignment{When: r.now(), Generation: req.Generation, Owners: make(map[Partition]Owner)}
+	for _, g := range req.GroupAssignment {
+		var given kmsg.ConsumerMemberAssignment
+		if err := given.ReadFrom(g.MemberAssignment); err != nil {
+			continue
+		}
+		owner := Owner{r.member(g.MemberID), g.MemberID}
+		for _, t := range given.Topics {
+			for _, part := range t.Partitions {
+				a.Owners[Partition{t.Topic, part}] = owner
+			}
+		}
+	}
+	info := r.fake.GroupInfo(r.terms.Group)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := len(r.h.Assignments); n > 0 && r.h.Assignments[n-1].Generation >= a.Generation {
+		return
+	}
+	r.expelled(info, gone)
+	r.h.Assignments = append(r.h.Assignments, a)
+}
+
+// returnSeen takes down that a static member has come back as another process and got what it had: the group's leader is
+// not asked then.
+func (r *recorder) returnSeen(req *kmsg.SyncGroupRequest) {
+	if req.InstanceID == nil {
+		return
+	}
+	owner := Owner{r.member(req.MemberID), req.MemberID}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := r.instances[*req.InstanceID]
+	r.instances[*req.InstanceID] = owner
+	n := len(r.h.Assignments)
+	if before.ID == "" || before.ID == owner.ID || n == 0 || r.h.Assignments[n-1].Generation != req.Generation {
+		return
+	}
+	a := Assignment{When: r.now(), Generation: req.Generation, Owners: maps.Clone(r.h.Assignments[n-1].Owners)}
+	for p, o := range a.Owners {
+		if o.ID == before.ID {
+			a.Owners[p] = owner
+		}
+	}
+	delete(r.members, before.ID)
+	r.members[owner.ID] = true
+	r.h.Assignments = append(r.h.Assignments, a)
+}
+
+// expelled takes down the members that the group has gone on without, though they had not left it: they cannot know. The
+// lock is held.
+func (r *recorder) expelled(info *kfake.GroupInfo, now Moment) {
+	before := r.members
+	r.members = make(map[string]bool)
+	if info == nil {
+		return
+	}
+	for _, m := range info.Members {
+		r.members[m.MemberID] = true
+		if m.InstanceID != nil {
+			r.instances[*m.InstanceID] = Owner{m.ClientID, m.MemberID}
+		}
+	}
+	for id := range before {
+		name := r.names[id]
+		if r.members[id] || r.stopped(name) {
+			continue
+		}
+		r.h.Upsets = append(r.h.Upsets, Upset{Member: name, Kind: Expelled, Begun: now, Ended: now.At.Add(learning)})
+	}
+}
+
+// stopped reports whether a member was told to stop or has died. The lock is held.
+func (r *recorder) stopped(name string) bool {
+	for i := range r.h.Stops {
+		if r.h.Stops[i].Member == name {
+			return true
+		}
+	}
+	for i := range r.h.Upsets {
+		if u := &r.h.Upsets[i]; u.Member == name && u.Kind == Crash {
+			return true
+		}
+	}
+	return false
+}
+
+// stuckRebalance watches for a rebalance that does not come to its end.
+type stuckRebalance struct {
+	generation int32
+	since      time.Time
+	helped     time.Time
+}
+
+const (
+	// rebalancePatience is what no rebalance takes: its time-out, twice.
+	rebalancePatience = 150 * time.Second
+	// rebalanceHelp is for how long nobody joins then: the time-out of a rebalance.
+	rebalanceHelp = 61 * time.Second
+)
+
+// joinSeen helps a rebalance to its end that the fake broker has lost count of. It ends one when as many members have
+// joined as it knows, or after a time that begins anew whenever one of them asks again; and it counts one too few when a
+// member went away while it waited for its assignment. Then members that ask again and again keep it from ever ending, as
+// no real broker lets them.
+func (r *recorder) joinSeen() {
+	info := r.fake.GroupInfo(r.terms.Group)
+	now := time.Now()
+	r.mu.Lock()
+	s := &r.stuck
+	if info == nil || info.State != "PreparingRebalance" || info.Epoch != s.generation || s.since.IsZero() {
+		*s = stuckRebalance{helped: s.helped}
+		if info != nil && info.State == "PreparingRebalance" {
+			s.generation, s.since = info.Epoch, now
+		}
+	}
+	help := !s.since.IsZero() && now.Sub(s.since) > rebalancePatience && now.Sub(s.helped) > rebalancePatience
+	if help {
+		s.helped = now
+		r.h.Disturbed = append(r.h.Disturbed, Span{s.since, now.Add(rebalanceHelp + learning)})
+		r.faulted["(rebalances helped to their end)"]++
+	}
+	r.mu.Unlock()
+	if help {
+		h := r.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Group: r.terms.Group, TopLevel: true, Err: kerr.CoordinatorLoadInProgress, Count: -1})
+		time.AfterFunc(rebalanceHelp, h.Remove)
+	}
+}
