@@ -74,7 +74,7 @@ func (p *Pipeline) mayClaim() bool {
 		parts[l.topic] = append(parts[l.topic], l.partition)
 	}
 	p.forget(parts)
-	p.lost(context.Background(), p.client, parts)
+	p.loseLanes(parts)
 	return false
 }
 
@@ -449,8 +449,14 @@ func (p *Pipeline) revoked(ctx context.Context, _ *kgo.Client, parts map[string]
 // commitTries is how often the last commit of a lane is tried.
 const commitTries = 3
 
-// lost closes the lanes of partitions that this member has lost: nothing may be committed for them any more.
+// lost is told of partitions that this member has lost. The client keeps nothing of them.
 func (p *Pipeline) lost(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
+	p.giveUp(parts)
+	p.loseLanes(parts)
+}
+
+// loseLanes closes the lanes of lost partitions: nothing may be committed for them any more.
+func (p *Pipeline) loseLanes(parts map[string][]int32) {
 	lanes := p.lanesOf(parts)
 	if len(lanes) == 0 {
 		return
