@@ -44,10 +44,12 @@ race: $(COUNTS) ## the race detector, where it pays; RACE names the packages
 	fi
 
 .PHONY: integration
-integration: $(COUNTS) ## the integration suite on the broker that REDELIVER_TEST_BROKERS names, or that make kafka-start started
+integration: $(COUNTS) ## the integration suite, with both deliveries, on the broker that REDELIVER_TEST_BROKERS names, or that make kafka-start started
 	@brokers=$${REDELIVER_TEST_BROKERS:-$$(scripts/kafka brokers)}; \
 	REDELIVER_TEST_BROKERS=$$brokers REDELIVER_REQUIRE_REAL=1 \
-		$(RUN) -label integration -o $(COUNTS)/integration.json -- -count=1 -timeout 15m $(BROKER)
+		$(RUN) -label integration -o $(COUNTS)/integration.json -- -count=1 -timeout 15m $(BROKER); \
+	REDELIVER_TEST_BROKERS=$$brokers REDELIVER_REQUIRE_REAL=1 REDELIVER_TEST_DELIVERY=exactly_once_routing \
+		$(RUN) -label 'integration, exactly once' -o $(COUNTS)/integration-exactly-once.json -- -count=1 -timeout 15m ./internal/integration
 
 .PHONY: kafka-start
 kafka-start: ## start Apache Kafka on 127.0.0.1:19092 (needs Java 17 and Maven); scripts/kafka has more, such as three nodes
@@ -64,6 +66,14 @@ lint: ## gofmt, go vet, staticcheck and our own analyzers, in every module
 .PHONY: bench
 bench: ## the pipeline beside raw franz-go
 	@cd bench && go run .
+
+FOR ?= 5m
+DELIVERY ?= at_least_once
+
+.PHONY: torture
+torture: ## three Kafka nodes, three members and a load, killed, paused and cut off for FOR=5m; SEED=N repeats a plan (Java 17, Maven)
+	@mkdir -p .cache/bin && cd torture && go build -o ../.cache/bin/torture .
+	@.cache/bin/torture run -for $(FOR) -delivery $(DELIVERY) -seed $(or $(SEED),0)
 
 .PHONY: demo
 demo: ## a flaky service, its retries, its breaker and its dead letters, live

@@ -1,6 +1,6 @@
 // Command bench measures the pipeline beside a raw franz-go consumer on the same broker in the same run.
 //
-//	go run . [-records 1000000] [-size 100] [-partitions 6] [-rounds 5] [-brokers host:port]
+//	go run . [-records 1000000] [-size 100] [-partitions 6] [-rounds 5] [-brokers host:port] [-work 10ms | -route]
 //
 // Without -brokers it starts the embedded broker in a process of its own. Rounds are interleaved, raw and pipeline in
 // turn, and what is printed is the median of each and of the ratio round by round: absolute numbers depend on the
@@ -43,6 +43,7 @@ type options struct {
 	profile    string
 	json       bool
 	work       time.Duration
+	route      bool
 }
 
 func main() {
@@ -58,6 +59,7 @@ func main() {
 	flag.StringVar(&o.brokers, "brokers", "", "brokers to use; default: an embedded one in its own process")
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the pipeline's rounds to this file")
 	flag.DurationVar(&o.work, "work", 0, "how long a handler call takes; then only the pipeline is measured")
+	flag.BoolVar(&o.route, "route", false, "measure records that all fail, on their way to a retry topic")
 	flag.BoolVar(&o.json, "json", false, "print one JSON object")
 	flag.Parse()
 	if err := run(o); err != nil {
@@ -139,6 +141,9 @@ func run(o options) error {
 		if err := pprof.StartCPUProfile(f); err != nil {
 			return err
 		}
+	}
+	if o.route {
+		return routing(ctx, brokers, topic, o)
 	}
 	if o.work > 0 {
 		return slowHandlers(ctx, brokers, topic, o)

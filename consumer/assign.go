@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -27,8 +28,9 @@ type strandKey struct {
 
 // strands are the strands of the open lanes.
 type strands struct {
-	mu  sync.Mutex
-	all map[strandKey]*strand
+	mu    sync.Mutex
+	all   map[strandKey]*strand
+	count atomic.Int64 // of all
 }
 
 // assigned opens lanes for new partitions. Their positions come a moment later, see position.
@@ -187,6 +189,7 @@ func (p *Pipeline) strand(key strandKey) *strand {
 	if st == nil {
 		st = newStrand(p, key.source, key.partition)
 		p.strands.all[key] = st
+		p.strands.count.Add(1)
 	}
 	return st
 }
@@ -220,8 +223,14 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 	var committed kadm.OffsetResponses
 	for {
 		var err error
-		committed, err = p.admin.FetchOffsets(ctx, p.cfg.Group)
-		if err == nil || errors.Is(err, kerr.GroupIDNotFound) {
+		committed, err = p.admin.FetchOffsets(kadm.RequireStable(ctx), p.cfg.Group)
+		if errors.Is(err, kerr.GroupIDNotFound) {
+			break
+		}
+		if err == nil {
+			err = unread(committed, offsets)
+		}
+		if err == nil {
 			break
 		}
 		p.faults.note("positions", "", -1, err)
@@ -265,6 +274,19 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 	}
 	p.committer.moved()
 	return offsets, nil
+}
+
+// unread returns why the commit of any of the partitions could not be read, as while a transaction that is to commit it
+// is open.
+func unread(committed kadm.OffsetResponses, parts map[string]map[int32]kgo.Offset) error {
+	for topic, ps := range parts {
+		for part := range ps {
+			if c, _ := committed.Lookup(topic, part); c.Err != nil {
+				return fmt.Errorf("%s/%d: %w", topic, part, c.Err)
+			}
+		}
+	}
+	return nil
 }
 
 func (p *Pipeline) toldAssigned(offsets map[string]map[int32]kgo.Offset) {
@@ -581,6 +603,7 @@ func (p *Pipeline) closeLanes(lanes []*lane) {
 		p.strands.mu.Lock()
 		if key := (strandKey{st.source, st.partition}); p.strands.all[key] == st {
 			delete(p.strands.all, key)
+			p.strands.count.Add(-1)
 		}
 		p.strands.mu.Unlock()
 	}

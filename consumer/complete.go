@@ -78,6 +78,9 @@ func (c *Config) complete() error {
 	if c.Ordering > Unordered {
 		wrong("Ordering", "%d is none: ByKey, ByPartition or Unordered", c.Ordering)
 	}
+	if c.Delivery > ExactlyOnceRouting {
+		wrong("Delivery", "%d is none: AtLeastOnce or ExactlyOnceRouting", c.Delivery)
+	}
 	if c.OnDataLoss > SkipDataLoss {
 		wrong("OnDataLoss", "%d is none: HoldOnDataLoss or SkipDataLoss", c.OnDataLoss)
 	}

@@ -34,6 +34,20 @@ const (
 	Classic GroupProtocol = iota
 )
 
+// Delivery says how a routed copy and the offset of its record belong together.
+type Delivery uint8
+
+const (
+	// AtLeastOnce writes the copy and commits the offset after it was acknowledged. When the member dies in between, the
+	// record is both routed and delivered again from where it was.
+	AtLeastOnce Delivery = iota
+	// ExactlyOnceRouting writes the copy and commits the offset in one transaction, so that a record is never both
+	// routed and delivered again. Handlers are still called at least once. It needs write access to the transactional ids
+	// that begin with redeliver-GROUP-. When a member dies in a transaction, the readers of its retry and dead-letter partitions wait
+	// for up to ten seconds.
+	ExactlyOnceRouting
+)
+
 // DataLossPolicy says what happens when records of a source partition are gone before they were read.
 type DataLossPolicy uint8
 
@@ -106,13 +120,16 @@ type Config struct {
 	// (offset commits, group, transactions, time-outs of copies) are refused by [New], named; the engine's own balancer,
 	// isolation, acks, partitioner and callbacks take the place of others.
 	ClientOptions []kgo.Opt
-	// Concurrency is the most handler calls in flight in this process. Defaults to 64.
+	// Concurrency is the most handler calls in flight in this process. While it has several partitions, one of them uses at
+	// most eight ninths of it, so that calls that hang leave room for the others. Defaults to 64.
 	Concurrency int
 	// CountsAgainst are the classes that count as failures of the dependency. Defaults to transient, network,
 	// rate_limited, system and authentication.
 	CountsAgainst []classify.Class
 	// DeadLetters says what becomes of exhausted records. Defaults to a dead-letter topic without retention.
 	DeadLetters DeadLetters
+	// Delivery says how copies and offsets belong together. Defaults to AtLeastOnce.
+	Delivery Delivery
 	// Drain is how long running handlers have to end when a partition is revoked or the pipeline stops, before their
 	// contexts are cancelled. It lies between HandlerTimeout and RebalanceTimeout. Defaults to 30s.
 	Drain time.Duration

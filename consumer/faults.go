@@ -61,14 +61,15 @@ func (f *faults) note(doing, topic string, partition int32, err error) {
 }
 
 var doingText = map[string]string{
-	"fetch":     "fetch a partition",
-	"commit":    "commit offsets",
-	"positions": "read the group's offsets",
-	"start":     "find where a partition starts",
-	"topics":    "make sure of the topics",
-	"trim":      "delete what is done from a retry topic",
-	"ends":      "read the ends of the partitions",
-	"loss":      "read records that are gone",
+	"fetch":       "fetch a partition",
+	"commit":      "commit offsets",
+	"positions":   "read the group's offsets",
+	"start":       "find where a partition starts",
+	"topics":      "make sure of the topics",
+	"trim":        "delete what is done from a retry topic",
+	"ends":        "read the ends of the partitions",
+	"loss":        "read records that are gone",
+	"transaction": "write copies and offsets in one transaction",
 }
 
 // warn logs a text once.

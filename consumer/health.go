@@ -12,7 +12,7 @@ import (
 // Stats returns the pipeline's counts and state now.
 func (p *Pipeline) Stats() Stats {
 	now := time.Now()
-	s := Stats{Pipeline: p.cfg.Name, Group: p.cfg.Group, Phase: Phase(p.phase.Load()), At: now, Concurrency: p.cfg.Concurrency}
+	s := Stats{Pipeline: p.cfg.Name, Group: p.cfg.Group, Phase: Phase(p.phase.Load()), At: now, Concurrency: p.cfg.Concurrency, Delivery: p.cfg.Delivery}
 	if at := p.started.Load(); at != 0 {
 		s.Started = time.Unix(0, at)
 	}
@@ -45,6 +45,9 @@ func (p *Pipeline) partitions(s *Stats, now time.Time) {
 		}
 		if len(ps.Paused) > 0 {
 			ps.PausedFor = now.Sub(time.Unix(0, l.pausedAt.Load()))
+		}
+		if at := l.unstable.Load(); at != 0 {
+			ps.OpenTransaction = now.Sub(time.Unix(0, at))
 		}
 		l.strand.mu.Lock()
 		ps.Watermark, ps.Running = l.watermark(), l.running
@@ -118,6 +121,7 @@ const (
 
 	retentionNear = time.Hour              // less is left of an unread record's time
 	skewTold      = 100 * time.Millisecond // a difference between clocks that is told
+	unstableTold  = 15 * time.Second       // for so long a transaction keeps readers from records; ours last ten seconds at most
 )
 
 // judgeHealth fills in score, health, reasons and readiness.
@@ -161,6 +165,13 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 	for _, t := range s.Topics {
 		if t.RetentionLeft != 0 && t.RetentionLeft < retentionNear {
 			cut(cutFault, "the oldest unread record of %s falls to the topic's retention in %v", t.Topic, t.RetentionLeft.Round(time.Second))
+		}
+	}
+	for _, ps := range s.Partitions {
+		if ps.OpenTransaction > unstableTold {
+			s.Reasons = append(s.Reasons, fmt.Sprintf("a transaction that is not ended has kept readers from %s/%d behind offset %d for %s: its producer hangs, or is gone and its time-out is long; "+
+				"kafka-transactions.sh find-hanging names it", ps.Topic, ps.Partition, ps.End, ps.OpenTransaction.Round(time.Second)))
+			break
 		}
 	}
 	if s.ClockSkew > skewTold {

@@ -268,10 +268,8 @@ func (in *intake) deliver(fetches kgo.Fetches) {
 		if l == nil {
 			return
 		}
-		if end := ftp.LastStableOffset; end >= 0 {
-			l.end.Store(end)
-		} else if ftp.HighWatermark > 0 {
-			l.end.Store(ftp.HighWatermark)
+		if ftp.LastStableOffset >= 0 || ftp.HighWatermark > 0 {
+			l.ends(ftp.LastStableOffset, ftp.HighWatermark, now)
 		}
 		if len(ftp.Records) > 0 {
 			records := ftp.Records

@@ -55,6 +55,7 @@ type lane struct {
 	full           atomic.Bool   // what was fetched beyond its share of what may wait was given back
 	crowded        atomic.Bool   // holds more than its share and hardly drains
 	end            atomic.Int64  // the last known end for readers of committed records, -1 unknown
+	unstable       atomic.Int64  // since when a transaction that is not ended keeps it there, in Unix nanoseconds; 0: none does
 	missing        atomic.Bool   // a topic is missing that its copies go to
 	lost           atomic.Bool   // unread records are gone, and the configuration says hold
 	stopping       atomic.Bool   // tells a chunk's worker to stop
@@ -76,6 +77,20 @@ func (p *Pipeline) newLane(topic string, part int32, source string, tier time.Du
 	st.lanes = append(st.lanes, l)
 	st.mu.Unlock()
 	return l
+}
+
+// ends notes where readers of committed records have to stop, and where the partition really ends.
+func (l *lane) ends(stable, high int64, now time.Time) {
+	if stable < 0 {
+		stable = high
+	}
+	moved := l.end.Swap(stable) != stable
+	switch {
+	case high <= stable:
+		l.unstable.Store(0)
+	case moved || l.unstable.Load() == 0:
+		l.unstable.Store(now.UnixNano())
+	}
 }
 
 // add takes a poll's records into the window.

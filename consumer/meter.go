@@ -96,6 +96,8 @@ type meter struct {
 	snoozes       atomic.Uint64
 	freeFailures  atomic.Uint64
 	routeFailures atomic.Uint64
+	transactions  atomic.Uint64
+	aborted       atomic.Uint64
 	attempts      [int(classify.Authentication) + 1]atomic.Uint64
 	handler       histogram
 	commit        histogram
@@ -171,7 +173,7 @@ func (m *meter) fill(s *Stats) {
 	s.Received = m.received.Load()
 	s.Snoozed = m.snoozes.Load()
 	s.FreeFailures = m.freeFailures.Load()
-	s.RouteFailures = m.routeFailures.Load()
+	s.RouteFailures, s.Transactions, s.Aborted = m.routeFailures.Load(), m.transactions.Load(), m.aborted.Load()
 	s.Attempts = make(map[classify.Class]uint64, len(m.attempts))
 	for c := range m.attempts {
 		s.Attempts[classify.Class(c)] = m.attempts[c].Load()

@@ -75,6 +75,13 @@ func (o *outlets) leave(r *route) (next []*route) {
 	return next
 }
 
+// pass takes a copy out that is under way no more, and writes those that have room now.
+func (o *outlets) pass(r *route, write func(*route)) {
+	for _, next := range o.leave(r) {
+		write(next)
+	}
+}
+
 // tighten lets fewer bytes under way at once, after a batch that held the copy was refused as too large. It reports
 // false when the copy went alone: then it is too large itself.
 func (o *outlets) tighten(r *route) bool {
@@ -118,7 +125,7 @@ func (o *outlets) forget(l *lane) {
 }
 
 func (o *outlets) of(r *route) *outlet {
-	key := outletKey{r.record.Topic, r.record.Partition}
+	key := r.to()
 	out := o.all[key]
 	if out == nil {
 		out = &outlet{limit: outletBytes}

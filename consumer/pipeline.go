@@ -31,18 +31,19 @@ type Pipeline struct {
 	log        *slog.Logger
 	hooks      hooks
 
-	gate      *gate
-	slots     *slots
-	meter     *meter
-	held      *heldRecords
-	outlets   *outlets
-	faults    *faults
-	intake    *intake
-	committer *committer
-	topics    *topics
-	strands   strands
-	probes    atomic.Uint64 // so many were begun
-	workers   sync.Pool
+	gate       *gate
+	slots      *slots
+	meter      *meter
+	held       *heldRecords
+	outlets    *outlets
+	faults     *faults
+	intake     *intake
+	committer  *committer
+	transactor *transactor // nil: at least once
+	topics     *topics
+	strands    strands
+	probes     atomic.Uint64 // so many were begun
+	workers    sync.Pool
 
 	client *kgo.Client
 	admin  *kadm.Client
@@ -88,9 +89,12 @@ func New(c Config) (*Pipeline, error) {
 	p.outlets = newOutlets()
 	p.faults = newFaults(p)
 	p.gate = newGate(p.breaker, c.DeadLetters.Burst, p.holdChanged, p.wakeAll)
-	p.slots = newSlots(c.Concurrency, c.Shares, p.work)
+	p.slots = newSlots(c.Concurrency, c.Shares, func() bool { return p.strands.count.Load() > 1 }, p.work)
 	p.intake = newIntake(p)
 	p.committer = newCommitter(p)
+	if c.Delivery == ExactlyOnceRouting {
+		p.transactor = newTransactor(p)
+	}
 	p.topics = newTopics(p)
 	p.strands.all = make(map[strandKey]*strand)
 	p.kept.parts = make(map[partition]struct{})
@@ -177,6 +181,9 @@ func (p *Pipeline) live(ctx context.Context) {
 	wg.Go(func() { p.intake.run(polling) })
 	wg.Go(func() { p.committer.run(working) })
 	wg.Go(func() { p.topics.run(working) })
+	if p.transactor != nil {
+		wg.Go(func() { p.transactor.run(working) })
+	}
 	if len(p.hooks.stats) > 0 {
 		wg.Go(func() { p.report(working) })
 	}
@@ -186,7 +193,9 @@ func (p *Pipeline) live(ctx context.Context) {
 	lanes := p.intake.all()
 	p.log.Info("draining", "pipeline", p.cfg.Name, "in_flight", p.slots.inFlight(), "at_most", p.cfg.Drain)
 	p.drain(working, lanes)
-	if err := p.committer.commit(working, lanes); err != nil {
+	last, cancel := context.WithTimeout(working, commitTimeout+endTimeout) // somebody may find out what has become of a transaction
+	defer cancel()
+	if err := p.committer.commit(last, lanes); err != nil {
 		p.log.Warn("last commit failed: what was handled since the one before is handled again", "pipeline", p.cfg.Name, "error", err)
 	}
 	stop()
@@ -212,23 +221,38 @@ func (p *Pipeline) report(ctx context.Context) {
 	}
 }
 
-// clientOptions are the client's options: the user's, and what the promises need.
-func (p *Pipeline) clientOptions() []kgo.Opt {
+// copyOptions are the options of a client that writes copies: the user's, and what the promises need.
+func (p *Pipeline) copyOptions() []kgo.Opt {
 	c := &p.cfg
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(c.Brokers...),
 		kgo.ClientID(c.ClientID),
+		kgo.MetadataMaxAge(time.Minute),
+		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
+		kgo.ProducerLinger(2 * time.Millisecond),
 		// Fetch less at a time than the client would: what a paused partition has buffered is thrown away.
 		kgo.FetchMaxPartitionBytes(1 << 20),
 		kgo.FetchMaxBytes(16 << 20),
-		kgo.MetadataMaxAge(time.Minute),
 		// A partition that is resumed waits for the fetch that is under way without it.
 		kgo.FetchMaxWait(fetchWait),
-		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
-		kgo.ProducerLinger(2 * time.Millisecond),
 	}
 	opts = append(opts, c.ClientOptions...)
-	opts = append(opts,
+	return append(opts,
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		// Every copy under way belongs to a record of the window, so that producing never blocks: one leader that is
+		// away cannot stop the copies for the others.
+		kgo.MaxBufferedRecords(max(2*c.Window.Records, 10000)),
+		// The client counts before compression, and a copy is larger than its record by our headers.
+		kgo.ProducerBatchMaxBytes(64<<20),
+		kgo.BrokerMaxWriteBytes(128<<20),
+	)
+}
+
+// clientOptions are the options of the client that reads.
+func (p *Pipeline) clientOptions() []kgo.Opt {
+	c := &p.cfg
+	opts := append(p.copyOptions(),
 		kgo.ConsumerGroup(c.Group),
 		kgo.SessionTimeout(c.SessionTimeout),
 		kgo.RebalanceTimeout(c.RebalanceTimeout),
@@ -243,14 +267,6 @@ func (p *Pipeline) clientOptions() []kgo.Opt {
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(),
-		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		// Every copy under way belongs to a record of the window, so that producing never blocks: one leader that is
-		// away cannot stop the copies for the others.
-		kgo.MaxBufferedRecords(max(2*c.Window.Records, 10000)),
-		// The client counts before compression, and a copy is larger than its record by our headers.
-		kgo.ProducerBatchMaxBytes(64<<20),
-		kgo.BrokerMaxWriteBytes(128<<20),
 	)
 	if c.InstanceID != "" {
 		opts = append(opts, kgo.InstanceID(c.InstanceID))

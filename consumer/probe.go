@@ -32,17 +32,20 @@ func (p *Pipeline) offerProbe() {
 	}
 }
 
-// lanesOf returns the open lanes of a kind, for a probe the one first that was probed longest ago.
+// lanesOf returns the open lanes of a kind: each time another one first, so that a tier with much to do does not keep the
+// others waiting, and for a probe the one that was probed longest ago.
 func (st *strand) lanesOf(k kind, probe bool) []*lane {
-	lanes := make([]*lane, 0, 4)
-	for _, l := range st.lanes {
-		if l.kind() == k && !l.closed {
+	lanes := st.shuffled[:0]
+	st.turns++
+	for i := range st.lanes {
+		if l := st.lanes[(i+st.turns)%len(st.lanes)]; l.kind() == k && !l.closed {
 			lanes = append(lanes, l)
 		}
 	}
 	if probe {
 		slices.SortStableFunc(lanes, func(a, b *lane) int { return cmp.Compare(a.probed, b.probed) })
 	}
+	st.shuffled = lanes
 	return lanes
 }
 

@@ -26,6 +26,7 @@ type route struct {
 	err     error
 	slim    bool // the history was left out, for the copy was too large
 	next    *time.Timer
+	late    bool // it was written after its lane was closed
 }
 
 func newRoute(e *entry, o Outcome, copied *kgo.Record) *route {
@@ -172,47 +173,62 @@ func (p *Pipeline) produce(r *route) {
 	}
 }
 
-// write hands a copy to the client, unless its lane is closed: then the record is the next owner's.
+// write hands a copy to the client or to the next transaction, unless its lane is closed: then the record is the next
+// owner's.
 func (p *Pipeline) write(r *route) {
-	st := r.entry.lane.strand
-	st.mu.Lock()
-	closed := r.entry.lane.closed
-	st.mu.Unlock()
-	if closed {
-		for _, next := range p.outlets.leave(r) {
-			p.write(next)
-		}
-		return
+	switch {
+	case p.transactor != nil:
+		p.transactor.add(r)
+	case r.closed():
+		p.outlets.pass(r, p.write)
+	default:
+		p.client.Produce(context.Background(), r.record, func(_ *kgo.Record, err error) { p.written(r, err) })
 	}
-	p.client.Produce(context.Background(), r.record, func(_ *kgo.Record, err error) {
-		p.acknowledged(r, err)
-		for _, next := range p.outlets.leave(r) {
-			p.write(next)
-		}
-	})
 }
 
-// acknowledged settles an entry whose copy is written for good, and holds one whose copy is not.
-func (p *Pipeline) acknowledged(r *route, err error) {
-	e := r.entry
-	st := e.lane.strand
-	if err != nil {
+func (r *route) closed() bool {
+	st := r.entry.lane.strand
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return r.entry.lane.closed
+}
+
+// to is where the copy goes.
+func (r *route) to() outletKey { return outletKey{r.record.Topic, r.record.Partition} }
+
+// written settles an entry whose copy is written for good, and holds one whose copy is not.
+func (p *Pipeline) written(r *route, err error) {
+	if err == nil {
+		p.settleRoute(r)
+		p.toldWritten(r)
+	} else {
 		p.routeFailed(r, err)
-		return
 	}
+	p.outlets.pass(r, p.write)
+}
+
+// settleRoute settles an entry whose copy is written.
+func (p *Pipeline) settleRoute(r *route) {
 	if r.tries > 0 {
 		p.held.written(r)
 	}
+	e := r.entry
+	st := e.lane.strand
 	st.mu.Lock()
-	closed := e.lane.closed
+	defer st.mu.Unlock()
+	r.late = e.lane.closed
 	e.lane.routing--
 	e.route = nil
 	st.settle(e)
 	e.lane.signalQuiet()
-	st.mu.Unlock()
-	if closed {
+}
+
+// toldWritten tells of a copy that is written, unless its lane was closed before.
+func (p *Pipeline) toldWritten(r *route) {
+	if r.late {
 		return
 	}
+	e := r.entry
 	if r.snooze {
 		p.meter.snoozed()
 	}
@@ -253,7 +269,7 @@ func (p *Pipeline) routeFailed(r *route, err error) {
 		r.record.Headers = slim.AppendHeaders(nil, r.entry.record.Headers, p.cfg.HeaderLimit)
 		r.size = recordSize(r.record) + copyOverhead
 	}
-	if errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID) {
+	if topicGone(err) {
 		p.topics.missing(r.record.Topic)
 	}
 	if r.tries&(r.tries-1) == 0 { // the first, second, fourth, ...: a standing fault does not fill the log

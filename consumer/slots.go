@@ -1,6 +1,9 @@
 package consumer
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // kind is which share of the slots a call uses.
 type kind uint8
@@ -13,21 +16,28 @@ const (
 
 // slots are the handler calls in flight. Fresh records and retries each have a guaranteed share; what one does not use
 // is lent to the other, but for one slot of each that is never lent, so that calls which do not end cannot keep the
-// other kind out. Within a kind, strands take turns.
+// other kind out. Within a kind, strands take turns, and none may hold more than eight times what is free: one whose calls
+// hang leaves a ninth of the slots to the others, and two leave a seventeenth (dynamic thresholds: Choudhury and Hahne,
+// "Dynamic queue length thresholds for shared-memory packet switches", 1998). Fewer than nine slots are not divided so.
 type slots struct {
 	mu       sync.Mutex
 	capacity int
 	share    [kinds]int
 	reserve  [kinds]int
 	used     [kinds]int
-	last     kind // that got a slot
+	holds    map[*strand]int // slots in use by strand
+	several  func() bool     // there are other strands that may want some
+	last     kind            // that got a slot
 	turns    [kinds][]*strand
 	queued   [kinds]map[*strand]struct{}
 	start    func(*strand, kind) // on a goroutine of its own
 }
 
-func newSlots(capacity int, shares Shares, start func(*strand, kind)) *slots {
-	s := &slots{capacity: capacity, start: start}
+// aboveFree is how many times what is free one strand may hold.
+const aboveFree = 8
+
+func newSlots(capacity int, shares Shares, several func() bool, start func(*strand, kind)) *slots {
+	s := &slots{capacity: capacity, several: several, start: start, holds: make(map[*strand]int)}
 	s.share[fresh] = int(float64(capacity)*shares.Fresh/(shares.Fresh+shares.Retries) + 0.5)
 	if capacity > 1 {
 		s.share[fresh] = min(max(s.share[fresh], 1), capacity-1)
@@ -47,9 +57,8 @@ func (s *slots) want(st *strand, k kind) {
 		s.mu.Unlock()
 		return
 	}
-	if s.free(k) && len(s.turns[k]) == 0 {
-		s.used[k]++
-		s.last = k
+	if s.free(k) && s.mayHold(st, k) && s.first(k) < 0 {
+		s.take(st, k)
 		s.mu.Unlock()
 		go s.start(st, k)
 		return
@@ -59,31 +68,72 @@ func (s *slots) want(st *strand, k kind) {
 	s.mu.Unlock()
 }
 
-// done gives a slot back and, when somebody is in line, hands it on: the caller goes on as that strand's worker.
-func (s *slots) done(k kind) (*strand, kind, bool) {
+func (s *slots) take(st *strand, k kind) {
+	s.used[k]++
+	s.holds[st]++
+	s.last = k
+}
+
+// first returns the place in line of the first strand of a kind that may hold another slot, or -1.
+func (s *slots) first(k kind) int {
+	return slices.IndexFunc(s.turns[k], func(st *strand) bool { return s.mayHold(st, k) })
+}
+
+// mayHold reports whether a strand may hold one slot more, of those that are not kept for the other kind.
+func (s *slots) mayHold(st *strand, k kind) bool {
+	held := s.holds[st]
+	if held == 0 || s.capacity <= aboveFree || !s.several() {
+		return true
+	}
+	other := retry - k
+	free := s.capacity - s.used[k] - max(s.used[other], s.reserve[other])
+	return free > 1 && held < aboveFree*free
+}
+
+// done gives a strand's slot back and, when somebody is in line, hands it on: the caller goes on as that strand's worker.
+func (s *slots) done(of *strand, used kind) (*strand, kind, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.used[k]--
+	s.used[used]--
+	if s.holds[of]--; s.holds[of] == 0 {
+		delete(s.holds, of)
+	}
+	st, k, ok := s.serve()
+	for more := ok; more; { // where one may begin, another may too, whom the threshold kept waiting
+		var other *strand
+		var of kind
+		if other, of, more = s.serve(); more {
+			go s.start(other, of)
+		}
+	}
+	return st, k, ok
+}
+
+// serve gives a slot to whose turn it is, of those that may have one.
+func (s *slots) serve() (*strand, kind, bool) {
 	for _, next := range s.order() {
-		if len(s.turns[next]) == 0 || !s.free(next) {
+		if !s.free(next) {
 			continue
 		}
-		st := s.turns[next][0]
-		s.turns[next][0] = nil
-		s.turns[next] = s.turns[next][1:]
+		i := s.first(next)
+		if i < 0 {
+			continue
+		}
+		st := s.turns[next][i]
+		s.turns[next] = slices.Delete(s.turns[next], i, i+1)
 		delete(s.queued[next], st)
-		s.used[next]++
-		s.last = next
+		s.take(st, next)
 		return st, next, true
 	}
 	return nil, 0, false
 }
 
-// contended reports whether a strand stands in line, so that a worker hands its slot on after its turn.
+// contended reports whether a strand stands in line that may hold another slot, so that a worker hands its own on after its
+// turn.
 func (s *slots) contended() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.turns[fresh])+len(s.turns[retry]) > 0
+	return s.first(fresh) >= 0 || s.first(retry) >= 0
 }
 
 // order returns the kinds, first the one that is further below its share.

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -11,29 +12,48 @@ import (
 // could start; and who stands in line is served.
 func TestSlotsModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		capacity := rapid.IntRange(1, 8).Draw(t, "capacity")
+		capacity := rapid.IntRange(1, 30).Draw(t, "capacity")
 		shares := Shares{Fresh: rapid.Float64Range(0.05, 1).Draw(t, "fresh"), Retries: rapid.Float64Range(0.05, 1).Draw(t, "retries")}
-		started := make(chan kind, 1000)
-		s := newSlots(capacity, shares, func(_ *strand, k kind) { started <- k })
+		started := make(chan slot, 1000)
+		several := rapid.Bool().Draw(t, "several")
+		s := newSlots(capacity, shares, func() bool { return several }, func(st *strand, k kind) { started <- slot{st, k} })
+		var inUse []slot
 		strands := make([]*strand, 6)
 		for i := range strands {
 			strands[i] = &strand{partition: int32(i)}
 		}
 		var running [kinds]int
 		inLine := func(k kind, st *strand) bool { _, is := s.queued[k][st]; return is }
-		for range rapid.IntRange(1, 200).Draw(t, "steps") {
+		for range rapid.IntRange(1, 300).Draw(t, "steps") {
 			if k := kind(rapid.IntRange(0, 1).Draw(t, "kind")); rapid.Bool().Draw(t, "want") {
 				st := rapid.SampledFrom(strands).Draw(t, "strand")
 				before := inLine(k, st)
 				s.want(st, k)
 				if !before && !inLine(k, st) {
-					equalTo(t, "started", <-started, k)
+					got := <-started
+					equalTo(t, "started", got, slot{st, k})
 					running[k]++
+					inUse = append(inUse, got)
 				}
-			} else if running[k] > 0 {
-				running[k]--
-				if _, next, ok := s.done(k); ok {
+			} else if len(inUse) > 0 {
+				i := rapid.IntRange(0, len(inUse)-1).Draw(t, "done")
+				ended := inUse[i]
+				inUse = slices.Delete(inUse, i, i+1)
+				running[ended.kind]--
+				if st, next, ok := s.done(ended.strand, ended.kind); ok {
 					running[next]++
+					inUse = append(inUse, slot{st, next})
+				}
+				for s.inFlight() > len(inUse) {
+					also := <-started
+					running[also.kind]++
+					inUse = append(inUse, also)
+				}
+			}
+			holds := make(map[*strand]int)
+			for _, u := range inUse {
+				if holds[u.strand]++; several && capacity > aboveFree && holds[u.strand] == capacity {
+					t.Fatalf("one strand holds all %d slots", capacity)
 				}
 			}
 			if running[fresh]+running[retry] > capacity || s.inFlight() != running[fresh]+running[retry] {
@@ -43,7 +63,7 @@ func TestSlotsModel(t *testing.T) {
 				if len(s.turns[k]) != len(s.queued[k]) {
 					t.Fatalf("%d stand in line, %d are known to", len(s.turns[k]), len(s.queued[k]))
 				}
-				if len(s.turns[k]) > 0 && s.free(k) {
+				if s.first(k) >= 0 && s.free(k) {
 					t.Fatalf("a call of kind %d stands in line and could start: running %v of %d, shares %v", k, running, capacity, s.share)
 				}
 			}
@@ -58,6 +78,12 @@ func TestSlotsModel(t *testing.T) {
 	})
 }
 
+// slot is one in use.
+type slot struct {
+	strand *strand
+	kind   kind
+}
+
 func equalTo[T comparable](t *rapid.T, what string, got, want T) {
 	t.Helper()
 	if got != want {
@@ -65,12 +91,15 @@ func equalTo[T comparable](t *rapid.T, what string, got, want T) {
 	}
 }
 
+// alone says that there is one strand only, as far as anybody's share of the slots goes.
+func alone() bool { return false }
+
 // TestBothKindsAreServed has both kinds always want more than there is: each gets its share of the turns, with a single
 // slot too.
 func TestBothKindsAreServed(t *testing.T) {
 	for _, capacity := range []int{1, 2, 3, 10, 64} {
 		t.Run(fmt.Sprint(capacity), func(t *testing.T) {
-			s := newSlots(capacity, Shares{Fresh: 0.5, Retries: 0.5}, func(*strand, kind) {})
+			s := newSlots(capacity, Shares{Fresh: 0.5, Retries: 0.5}, alone, func(st *strand, k kind) {})
 			strands := make([]*strand, 2*capacity)
 			var served [kinds]int
 			var running [kinds]int
@@ -96,7 +125,11 @@ func TestBothKindsAreServed(t *testing.T) {
 					k = retry - k
 				}
 				running[k]--
-				_, next, ok := s.done(k)
+				var holder *strand
+				for st := range s.holds {
+					holder = st
+				}
+				_, next, ok := s.done(holder, k)
 				if !ok {
 					t.Fatal("nobody was served though both kinds stand in line")
 				}

@@ -86,6 +86,7 @@ type Stats struct {
 	Pipeline string
 	Group    string
 	Phase    Phase
+	Delivery Delivery
 	At       time.Time
 	Started  time.Time
 
@@ -124,6 +125,8 @@ type Stats struct {
 	Handler       Histogram // seconds per handler call
 	Commit        Histogram // seconds per commit
 	RouteFailures uint64
+	Transactions  uint64       // committed; with ExactlyOnceRouting only
+	Aborted       uint64       // transactions that came to nothing and were tried again
 	Held          []HeldRecord // records whose copy cannot be written, at most 100
 	HeldByPolicy  int          // exhausted records that are held since dead letters are disabled
 }
@@ -158,6 +161,9 @@ type PartitionStats struct {
 	Running   int   // handler calls in flight
 	Paused    []PauseReason
 	PausedFor time.Duration
+	// OpenTransaction is for how long a transaction that is not ended has kept readers from the records behind it, 0: none
+	// does.
+	OpenTransaction time.Duration
 }
 
 // HeldRecord is a record that is kept unsettled since its copy cannot be written.

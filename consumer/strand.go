@@ -22,6 +22,8 @@ type strand struct {
 
 	mu       sync.Mutex
 	lanes    []*lane
+	turns    int               // where the next look at them begins
+	shuffled []*lane           // what lanesOf has returned last
 	running  int               // workers at work on it
 	turn     kind              // whose turn it is while one thing runs at a time
 	turnLeft int               // how much of the turn is left

@@ -41,7 +41,7 @@ func (p *Pipeline) work(st *strand, k kind) {
 			st.wake()
 		}
 		var ok bool
-		if st, k, ok = p.slots.done(k); !ok {
+		if st, k, ok = p.slots.done(st, k); !ok {
 			return
 		}
 	}

@@ -47,6 +47,7 @@ func (p *Pipeline) consumer() consumer.Config {
 			Retention: max(p.DLQ.Retention, 0),
 			Burst:     p.DLQ.Admission.burst(),
 		},
+		Delivery:         map[string]consumer.Delivery{"at_least_once": consumer.AtLeastOnce, "exactly_once_routing": consumer.ExactlyOnceRouting}[p.Delivery],
 		Drain:            p.Drain,
 		Group:            p.Group,
 		GroupProtocol:    consumer.Classic,

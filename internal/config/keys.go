@@ -115,9 +115,8 @@ func pipelineKeys(p *Pipeline) []key {
 			size("bytes", &p.Window.Bytes, 1<<20, 1<<40).byDefault("64MiB").
 				means("The most bytes of their keys, values and headers; one poll may go beyond."),
 		).means("Bounds what the pipeline holds in memory, and what is handled again after a crash."),
-		choice("delivery", &p.Delivery, "at_least_once").byDefault("at_least_once").
-			notYet("exactly_once_routing", "at_least_once").
-			means("What holds when a process dies between writing a copy and committing."),
+		choice("delivery", &p.Delivery, "at_least_once", "exactly_once_routing").byDefault("at_least_once").
+			means("What holds when a process dies between writing a copy and committing: the record is routed and delivered again, or, by a transaction, never both."),
 		duration("drain", &p.Drain, time.Millisecond, day).byDefault("30s").
 			means("How long running handlers have to end when a partition is given up or the pipeline stops. handler.timeout < drain < rebalance_timeout."),
 		duration("session_timeout", &p.SessionTimeout, 6*time.Second, 30*time.Minute).byDefault("45s").

@@ -182,7 +182,7 @@ var mistakes = []mistakeRow{
 	{"pipelines[].window.bytes", inPipeline("window: {bytes: " + mark + "64MB}"), `"64MB" is no size; did you mean 64MiB?`},
 	{"pipelines[].window.bytes", inPipeline("window: {bytes: " + mark + "lots}"), `"lots" is no size; its units are B, KiB, MiB, GiB; want a size from 1MiB`},
 	{"pipelines[].window.bytes", inPipeline("window: {bytes: " + mark + "1KiB}"), "1KiB is out of range; want a size from 1MiB"},
-	{"pipelines[].delivery", inPipeline("delivery: " + mark + "exactly_once_routing"), "exactly_once_routing is not in this version of Redeliver yet; write delivery: at_least_once"},
+	{"pipelines[].delivery", inPipeline("delivery: " + mark + "exactly_once"), `"exactly_once" is unknown; did you mean exactly_once_routing?`},
 	{"pipelines[].drain", inPipeline("drain: " + mark + "20s"), "handler.timeout, 25s (the default), is not shorter than drain, 20s: a call could outlive the drain and be repeated elsewhere; want handler.timeout < drain < rebalance_timeout"},
 	{"pipelines[].drain", inPipeline("drain: " + mark + "30"), `"30" has no unit; did you mean 30s?`},
 	{"pipelines[].session_timeout", inPipeline("session_timeout: " + mark + "1s"), "1s is out of range; want a duration from 6s to 30m"},

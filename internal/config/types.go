@@ -81,7 +81,7 @@ type Pipeline struct {
 	Concurrency      int
 	Shares           Shares
 	Window           Window
-	Delivery         string // at_least_once
+	Delivery         string // at_least_once, exactly_once_routing
 	Drain            time.Duration
 	SessionTimeout   time.Duration
 	RebalanceTimeout time.Duration

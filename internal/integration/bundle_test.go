@@ -3,6 +3,7 @@ package integration_test
 import (
 	"context"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,10 @@ const patience = 60 * time.Second
 // quick is a policy whose tiers a test can wait for: the records of its tests fail for the same reasons and travel the
 // same way as with the default tiers.
 var quick = retrytopics.Policy{Tiers: []time.Duration{200 * time.Millisecond, time.Second}}
+
+// delivery is what the pipelines of all tests promise of routed records: at least once, unless the environment says
+// exactly_once_routing.
+var delivery = map[string]consumer.Delivery{"exactly_once_routing": consumer.ExactlyOnceRouting}[os.Getenv("REDELIVER_TEST_DELIVERY")]
 
 // bundle is what a test works with: a source topic, a consumer group that reads it, and the calls of its handlers.
 type bundle struct {
@@ -82,7 +87,8 @@ func (b *bundle) config(h handler) consumer.Config {
 		Handler: consumer.HandlerFunc(func(ctx context.Context, r *consumer.Record) error {
 			return b.calls.made(ctx, r, h)
 		}),
-		Retry: quick,
+		Delivery: delivery,
+		Retry:    quick,
 		// What the broker has just made is known soon, not after the minute that a quiet cluster is worth.
 		ClientOptions: []kgo.Opt{kgo.MetadataMinAge(50 * time.Millisecond), kgo.MetadataMaxAge(time.Second)},
 		// A member that is gone is noticed as soon as a broker allows.

@@ -23,7 +23,7 @@ func lag(ctx context.Context, admin *kadm.Client, group string, topics ...string
 	if err != nil {
 		return 0, err
 	}
-	ends, err := admin.ListCommittedOffsets(ctx, topics...)
+	ends, err := admin.ListEndOffsets(ctx, topics...) // of open transactions too: what they hold is on its way
 	if err == nil {
 		err = ends.Error()
 	}

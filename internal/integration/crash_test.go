@@ -13,6 +13,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/redeliver/redeliver/consumer"
 	"github.com/redeliver/redeliver/dlq"
 	"github.com/redeliver/redeliver/internal/kafkatest"
 	"github.com/redeliver/redeliver/retrytopics"
@@ -157,6 +158,9 @@ func (c *crash) verify() {
 	}
 	if got, want := slices.Sorted(maps.Keys(dead)), c.ids(failsEver); !slices.Equal(got, want) {
 		t.Errorf("no-loss: %d records are dead, want the %d that fail for ever", len(got), len(want))
+	}
+	if delivery == consumer.ExactlyOnceRouting && len(letters) != len(dead) {
+		t.Errorf("bounded: %d dead letters of %d records: some were routed and delivered again", len(letters), len(dead))
 	}
 	t.Logf("%d records, of which %d were repeated (window %d) with %d calls; %d dead letters, of which %d twice",
 		len(c.fates), repeated, c.window, again, len(dead), len(letters)-len(dead))

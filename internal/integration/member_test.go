@@ -91,7 +91,8 @@ func runMember(ctx context.Context, config string) error {
 	}
 	defer log.Close()
 	p, err := consumer.New(consumer.Config{
-		Brokers: c.Brokers, Group: c.Group, Topics: []string{c.Topic}, Name: c.Name,
+		Delivery: delivery,
+		Brokers:  c.Brokers, Group: c.Group, Topics: []string{c.Topic}, Name: c.Name,
 		Handler:        consumer.HandlerFunc(func(ctx context.Context, r *consumer.Record) error { return c.handle(ctx, log, r) }),
 		Retry:          quick,
 		SessionTimeout: 6 * time.Second,

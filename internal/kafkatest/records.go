@@ -68,7 +68,7 @@ func produce(t testing.TB, client *kgo.Client, records []*kgo.Record) {
 const readWithin = 30 * time.Second
 
 // ReadAll returns what the topics hold now, by topic, partition and offset, as a consumer with isolation read_committed
-// sees it. Topics must exist.
+// sees it: it waits for transactions that are not ended yet. Topics must exist.
 func ReadAll(t testing.TB, topics ...string) []*kgo.Record {
 	t.Helper()
 	from, until := bounds(t, topics)
@@ -112,7 +112,7 @@ type place struct {
 
 func (p place) String() string { return fmt.Sprintf("%s/%d", p.topic, p.partition) }
 
-// bounds returns where each partition that holds something begins and ends (its last stable offset).
+// bounds returns where each partition that holds something begins and ends.
 func bounds(t testing.TB, topics []string) (map[string]map[int32]kgo.Offset, map[place]int64) {
 	t.Helper()
 	admin := Admin(t)
@@ -124,7 +124,7 @@ func bounds(t testing.TB, topics []string) (map[string]map[int32]kgo.Offset, map
 	if err != nil {
 		t.Fatalf("kafkatest: start offsets of %v: %v", topics, err)
 	}
-	ends, err := admin.ListCommittedOffsets(t.Context(), topics...)
+	ends, err := admin.ListEndOffsets(t.Context(), topics...)
 	if err == nil {
 		err = ends.Error()
 	}

@@ -20,6 +20,7 @@ func (x *index) checkBounded() {
 	}
 	x.checkRepeats()
 	x.checkTwins()
+	x.checkRoutedOnce()
 }
 
 // flight is how many calls are in flight from a moment on.
@@ -127,6 +128,38 @@ func (x *index) explains(before, again *Call) (*Upset, bool) {
 		}
 	}
 	return nil, false
+}
+
+// checkRoutedOnce looks for records that were routed and delivered again from where they were, which a transaction of copy
+// and offset rules out whatever happens to members: a record would be dead twice, or have two times to wait for after one
+// attempt.
+func (x *index) checkRoutedOnce() {
+	if !x.t.ExactlyOnce {
+		return
+	}
+	for line, copies := range x.byLine {
+		dead := 0
+		dues := make(map[int]map[int64]Place)
+		putOff := slices.ContainsFunc(x.lineages[line], func(c *Call) bool { return c.Result == Snoozed || c.Delay > 0 })
+		for _, k := range copies {
+			if x.t.IsDLQ(k.Place.Topic) {
+				dead++
+				continue
+			}
+			if dues[k.attempt] == nil {
+				dues[k.attempt] = make(map[int64]Place)
+			}
+			dues[k.attempt][k.due] = k.Place
+			if len(dues[k.attempt]) > 1 && !putOff {
+				x.report.broken(Bounded, "%s was routed more than once after attempt %d: copies with due times %v", line.id, k.attempt, dues[k.attempt])
+				break
+			}
+		}
+		if dead > 1 {
+			x.report.broken(Bounded, "%s is dead %d times", line.id, dead)
+		}
+		x.report.count(Bounded, "records routed once", 1)
+	}
 }
 
 // checkTwins looks for copies that were written twice.

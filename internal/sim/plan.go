@@ -137,6 +137,9 @@ func (g *generator) setup(seed uint64) Setup {
 		OnDataLoss:  consumer.SkipDataLoss, // kfake tells of losses that are none when a leader moves
 	}
 	c := &s.Config
+	if seed%3 == 0 {
+		c.Delivery = consumer.ExactlyOnceRouting
+	}
 	c.Window.Records = pick(g, 30, 300, 10000, 10000)
 	c.HeaderLimit = pick(g, 0, 0, 2048)
 	c.HandlerTimeout = pick[time.Duration](g, 0, 5*time.Second, 12*time.Second)

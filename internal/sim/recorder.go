@@ -19,17 +19,18 @@ type recorder struct {
 	terms *Terms
 	ticks atomic.Int64
 
-	mu          sync.Mutex
-	h           *History
-	names       map[string]string // of members, by id
-	known       map[Partition]kfake.GroupCommit
-	pending     *pendingCommit
-	assignments map[int32]bool
-	topics      map[string]bool // retry and dead-letter topics that were seen
-	beforeTrim  func()          // called, with the request held up, before records are deleted
-	faulted     map[string]int
-	second      int64          // of virtual time, and the requests in it
-	requests    map[string]int // by kind
+	mu            sync.Mutex
+	h             *History
+	names         map[string]string // of members, by id
+	known         map[Partition]kfake.GroupCommit
+	pending       *pendingCommit
+	assignments   map[int32]bool
+	topics        map[string]bool // retry and dead-letter topics that were seen
+	beforeTrim    func()          // called, with the request held up, before records are deleted
+	faulted       map[string]int
+	second        int64                                  // of virtual time, and the requests in it
+	requests      map[string]int                         // by kind
+	inTransaction map[string]kmsg.TxnOffsetCommitRequest // offsets of open transactions, by transactional id
 }
 
 // pendingCommit is a commit request that was seen and not yet looked for.
@@ -43,7 +44,7 @@ type pendingCommit struct {
 func newRecorder(fake *kfake.Cluster, h *History) *recorder {
 	r := &recorder{
 		fake: fake, terms: &h.Terms, h: h, names: make(map[string]string), known: make(map[Partition]kfake.GroupCommit),
-		assignments: make(map[int32]bool), topics: make(map[string]bool), requests: make(map[string]int), faulted: make(map[string]int),
+		assignments: make(map[int32]bool), topics: make(map[string]bool), requests: make(map[string]int), inTransaction: make(map[string]kmsg.TxnOffsetCommitRequest), faulted: make(map[string]int),
 	}
 	fake.Control(r.watch)
 	return r
@@ -59,8 +60,16 @@ func (r *recorder) watch(req kmsg.Request) (kmsg.Response, error, bool) {
 	switch req := req.(type) {
 	case *kmsg.OffsetCommitRequest:
 		if req.Group == r.terms.Group {
-			r.commitSeen(req)
+			r.commitSeen(req.MemberID, req.Generation)
 		}
+	case *kmsg.TxnOffsetCommitRequest:
+		if req.Group == r.terms.Group {
+			r.mu.Lock()
+			r.inTransaction[req.TransactionalID] = *req
+			r.mu.Unlock()
+		}
+	case *kmsg.EndTxnRequest:
+		r.transactionEnds(req)
 	case *kmsg.SyncGroupRequest:
 		if req.Group == r.terms.Group && len(req.GroupAssignment) > 0 {
 			r.assignmentSeen(req)
@@ -92,8 +101,19 @@ func (r *recorder) takePulse(req kmsg.Request) {
 	}
 }
 
-func (r *recorder) commitSeen(req *kmsg.OffsetCommitRequest) {
-	p := &pendingCommit{when: r.now(), member: r.member(req.MemberID), generation: req.Generation, ends: r.ends()}
+// transactionEnds takes a transaction's offsets for a commit when it is committed.
+func (r *recorder) transactionEnds(req *kmsg.EndTxnRequest) {
+	r.mu.Lock()
+	offsets, ours := r.inTransaction[req.TransactionalID]
+	delete(r.inTransaction, req.TransactionalID)
+	r.mu.Unlock()
+	if ours && req.Commit {
+		r.commitSeen(offsets.MemberID, offsets.Generation)
+	}
+}
+
+func (r *recorder) commitSeen(memberID string, generation int32) {
+	p := &pendingCommit{when: r.now(), member: r.member(memberID), generation: generation, ends: r.ends()}
 	r.mu.Lock()
 	r.pending = p
 	r.mu.Unlock()

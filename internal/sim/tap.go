@@ -53,7 +53,7 @@ func (t *tap) sync(ctx context.Context) error {
 		}
 		from[p.Topic][p.Number] = kgo.NewOffset().At(t.next[p])
 	}
-	client, err := kgo.NewClient(append(slices.Clone(t.options), kgo.ConsumePartitions(from), kgo.KeepControlRecords())...)
+	client, err := kgo.NewClient(append(slices.Clone(t.options), kgo.ConsumePartitions(from), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())...)
 	if err != nil {
 		return err
 	}
@@ -93,8 +93,8 @@ func (t *tap) ends(ctx context.Context) (map[Partition]int64, error) {
 				t.missed = append(t.missed, fmt.Sprintf("%s from %d to %d", p, t.next[p], info.LogStartOffset))
 				t.next[p] = info.LogStartOffset
 			}
-			if info.HighWatermark > t.next[p] {
-				ends[p] = info.HighWatermark
+			if info.LastStableOffset > t.next[p] { // what is in an open transaction comes later
+				ends[p] = info.LastStableOffset
 			}
 		}
 	}

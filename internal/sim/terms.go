@@ -17,6 +17,8 @@ type Terms struct {
 	HeaderLimit int // bytes
 	Policy      Policy
 	Drain       time.Duration
+	// ExactlyOnce says that copies and offsets are committed in one transaction.
+	ExactlyOnce bool
 
 	// BreakerCalls is how many calls the breaker wants to have seen, and BreakerRate the rate of failures that opens it.
 	// BreakerCalls 0: there is no breaker.

@@ -66,6 +66,10 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		w.paused(s)
 		w.gauge(inFlight, float64(s.InFlight))
 		w.counter(routeFailures, float64(s.RouteFailures))
+		if s.Delivery == consumer.ExactlyOnceRouting {
+			w.counter(transactions, float64(s.Transactions), "committed")
+			w.counter(transactions, float64(s.Aborted), "aborted")
+		}
 		w.histogram(handlerSeconds, s.Handler)
 		w.histogram(commitSeconds, s.Commit)
 		w.gauge(healthScore, s.Score)

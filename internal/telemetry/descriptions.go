@@ -28,6 +28,8 @@ var (
 		"Assigned partitions that are paused, by reason; one that is paused for several reasons counts under each.", "pipeline", "reason")
 	routeFailures = describe("redeliver_route_failures_total",
 		"Writes of copies to retry and dead-letter topics that failed; the records are held and tried again.", "pipeline")
+	transactions = describe("redeliver_transactions_total",
+		"Transactions of copies and offsets, by outcome: committed, or aborted and tried again. With delivery: exactly_once_routing only.", "pipeline", "outcome")
 	commitSeconds = describe("redeliver_commit_seconds",
 		"Duration of offset commits, in seconds.", "pipeline")
 	retentionLeft = describe("redeliver_retention_left_seconds",

@@ -1,0 +1,407 @@
+package consumer
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// A transactor writes copies and commits the offsets of what they were made from in one transaction, so that a record is
+// never both routed and delivered again from where it was. Handlers run before: a transaction lasts as long as its
+// requests. What is handed over while one is under way makes up the next.
+//
+// It has a client of its own, whose transactional id says who it is: whoever comes with the same id fences it. That a
+// member which the group has forgotten cannot commit is seen to by its member id and generation, which travel with the
+// offsets.
+type transactor struct {
+	p  *Pipeline
+	id string
+
+	client *kgo.Client // nil until it is needed, and after what only a new one mends; the run loop's own
+
+	added chan struct{} // there is something to write
+
+	mu    sync.Mutex
+	queue []*route
+	avoid map[outletKey]*avoided
+}
+
+// avoided is a destination that did not take its copies: the next transactions go without it, and one that tries it goes
+// without the others.
+type avoided struct {
+	until time.Time
+	wait  time.Duration
+}
+
+const (
+	// transactionTimeout is after what time brokers abort the transaction of a member that is gone. Until then readers of
+	// committed records wait.
+	transactionTimeout = 10 * time.Second
+	// transactionRecords and transactionBytes bound one transaction.
+	transactionRecords = 5000
+	transactionBytes   = 8 << 20
+	// writeTimeout is how long a transaction waits for its copies, and tryTimeout one that tries an avoided destination.
+	writeTimeout = 3 * time.Second
+	tryTimeout   = time.Second
+	// avoidFor is for how long a destination is avoided at first; it doubles up to routeBackoffMax.
+	avoidFor = 2 * time.Second
+	// endTimeout bounds the requests that end a transaction.
+	endTimeout = transactionTimeout
+)
+
+func newTransactor(p *Pipeline) *transactor {
+	who := p.cfg.InstanceID
+	if who == "" {
+		who = rand.Text()
+	}
+	return &transactor{
+		p: p, id: "redeliver-" + p.cfg.Group + "-" + who, added: make(chan struct{}, 1), avoid: make(map[outletKey]*avoided),
+	}
+}
+
+// add hands a copy over.
+func (t *transactor) add(r *route) {
+	t.mu.Lock()
+	t.queue = append(t.queue, r)
+	t.mu.Unlock()
+	select {
+	case t.added <- struct{}{}:
+	default:
+	}
+}
+
+// run writes what is handed over until ctx ends.
+func (t *transactor) run(ctx context.Context) {
+	defer t.reset()
+	for failed := 0; ctx.Err() == nil; {
+		batch, timeout, wait := t.next(time.Now())
+		if len(batch) == 0 {
+			t.rest(ctx, wait)
+			continue
+		}
+		err := t.transact(ctx, batch, timeout)
+		if err == nil || ctx.Err() != nil {
+			failed = 0
+			continue
+		}
+		t.p.meter.aborted.Add(1)
+		if !errors.Is(err, errGivenUp) { // of which nobody needs to be told
+			t.p.faults.note("transaction", "", -1, err)
+		}
+		failed++
+		t.rest(ctx, min(routeBackoff<<min(failed-1, 8), routeBackoffMax))
+	}
+}
+
+// rest waits until something is handed over, or for a time, 0: none.
+func (t *transactor) rest(ctx context.Context, wait time.Duration) {
+	var timer <-chan time.Time
+	added := t.added
+	if wait > 0 {
+		timer = time.After(wait)
+		if t.waiting() { // what is there already waits for its time
+			added = nil
+		}
+	}
+	select {
+	case <-ctx.Done():
+	case <-added:
+	case <-timer:
+	}
+}
+
+func (t *transactor) waiting() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.queue) > 0
+}
+
+// next takes the copies of the next transaction: those whose destinations are well, else one copy for a destination
+// that is avoided and may be tried again. wait is when there will be such a one.
+func (t *transactor) next(now time.Time) (batch []*route, timeout, wait time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	size := int64(0)
+	var left []*route
+	for _, r := range t.queue {
+		if t.avoid[r.to()] != nil || len(batch) >= transactionRecords || size+r.size > transactionBytes && len(batch) > 0 {
+			left = append(left, r)
+			continue
+		}
+		size += r.size
+		batch = append(batch, r)
+	}
+	if len(batch) > 0 {
+		t.queue = left
+		return batch, writeTimeout, 0
+	}
+	for i, r := range left {
+		if at := t.avoid[r.to()].until; at.After(now) {
+			if wait == 0 || at.Sub(now) < wait {
+				wait = at.Sub(now)
+			}
+			continue
+		}
+		t.queue = slices.Delete(left, i, i+1)
+		return []*route{r}, tryTimeout, 0
+	}
+	return nil, 0, wait
+}
+
+// again puts copies back that were part of a transaction that came to nothing.
+func (t *transactor) again(batch []*route) {
+	now := time.Now()
+	for _, r := range batch {
+		r.record.Timestamp = now
+	}
+	t.mu.Lock()
+	t.queue = append(slices.Clone(batch), t.queue...)
+	t.mu.Unlock()
+}
+
+// transact carries out one transaction. What its error stands for was not done, and is tried again.
+func (t *transactor) transact(ctx context.Context, batch []*route, timeout time.Duration) error {
+	batch = t.open(batch)
+	if len(batch) == 0 {
+		return nil
+	}
+	client, err := t.connect()
+	if err == nil {
+		err = client.BeginTransaction()
+	}
+	if err != nil {
+		t.reset()
+		t.again(batch)
+		return fmt.Errorf("begin a transaction: %w", err)
+	}
+	failed, err := t.write(ctx, client, batch, timeout)
+	if err != nil || len(failed) > 0 {
+		t.abort(client)
+		batch = slices.DeleteFunc(batch, func(r *route) bool { return failed[r] != nil })
+		t.again(batch)
+		for r, why := range failed {
+			if topicGone(why) {
+				t.reset() // a topic that is made again has another id, which a new client learns
+			}
+			t.shun(r, why)
+			t.p.written(r, why)
+		}
+		return err
+	}
+	return t.commit(ctx, client, batch)
+}
+
+// open leaves out the copies of closed lanes: their records are the next owner's.
+func (t *transactor) open(batch []*route) []*route {
+	return slices.DeleteFunc(batch, func(r *route) bool {
+		if r.closed() {
+			t.p.outlets.pass(r, t.p.write)
+			return true
+		}
+		return false
+	})
+}
+
+// write produces the copies. It returns those that their destinations did not take, or an error that says nothing of a
+// single one.
+func (t *transactor) write(ctx context.Context, client *kgo.Client, batch []*route, timeout time.Duration) (failed map[*route]error, err error) {
+	var mu sync.Mutex
+	left := make(map[*route]error, len(batch))
+	for _, r := range batch {
+		left[r] = errNotTaken
+	}
+	for _, r := range batch {
+		copied := *r.record // the client keeps what it fails, for a while
+		client.Produce(ctx, &copied, func(_ *kgo.Record, why error) {
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case why == nil:
+				delete(left, r)
+			case producerFailed(why):
+				left[r], err = why, why
+			default:
+				left[r] = why
+			}
+		})
+	}
+	flushed, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	_ = client.Flush(flushed) // what it did not bring out is left
+	mu.Lock()
+	defer mu.Unlock()
+	if err != nil || ctx.Err() != nil {
+		return nil, errors.Join(err, ctx.Err())
+	}
+	failed = left
+	left = make(map[*route]error) // who is called back from now on changes nothing
+	return failed, nil
+}
+
+var errNotTaken = errors.New("its destination did not acknowledge it in time")
+
+// producerFailed reports whether an error is the producer's, or its transaction's, and not that of a copy.
+func producerFailed(err error) bool {
+	for _, of := range []error{
+		kerr.ProducerFenced, kerr.InvalidProducerEpoch, kerr.InvalidProducerIDMapping, kerr.UnknownProducerID, kerr.OutOfOrderSequenceNumber, kerr.InvalidTxnState,
+		kerr.TransactionAbortable, kerr.TransactionalIDAuthorizationFailed, kerr.ConcurrentTransactions, kerr.TransactionCoordinatorFenced, kgo.ErrAborting, kgo.ErrClientClosed, context.Canceled,
+	} {
+		if errors.Is(err, of) {
+			return true
+		}
+	}
+	return false
+}
+
+func topicGone(err error) bool {
+	return errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID)
+}
+
+// shun avoids a destination for a while that kept a transaction waiting.
+func (t *transactor) shun(r *route, why error) {
+	if !errors.Is(why, errNotTaken) && !topicGone(why) {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a := t.avoid[r.to()]
+	if a == nil {
+		a = &avoided{wait: avoidFor}
+		t.avoid[r.to()] = a
+	} else if time.Now().After(a.until) {
+		a.wait = min(2*a.wait, routeBackoffMax)
+	}
+	a.until = time.Now().Add(a.wait)
+}
+
+// commit commits the offsets and ends the transaction. From the offsets on it excludes all other commits and the closing of
+// lanes that are given up: a commit in between would be the older one and stand.
+func (t *transactor) commit(ctx context.Context, client *kgo.Client, batch []*route) error {
+	turn := t.p.committer.turn
+	<-turn
+	release := sync.OnceFunc(func() { turn <- struct{}{} })
+	defer release()
+	ms, complete := t.leave(batch)
+	err := errGivenUp
+	if complete {
+		err = t.commitOffsets(ctx, client, ms)
+	}
+	if err != nil {
+		t.stay(batch)
+		t.abort(client)
+		t.again(batch)
+		return fmt.Errorf("commit offsets in a transaction: %w", err)
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	defer cancel()
+	if err := client.EndTransaction(ending, kgo.TryCommit); err != nil {
+		committed, unknown := t.outcome(ctx, ms)
+		if unknown != nil || !committed {
+			t.stay(batch)
+			t.again(batch)
+			return errors.Join(fmt.Errorf("commit a transaction: %w", err), unknown)
+		}
+	}
+	ms.acknowledged()
+	for _, r := range batch {
+		t.p.settleRoute(r)
+	}
+	release()
+	t.p.meter.transactions.Add(1)
+	t.p.faults.clear("transaction")
+	t.mu.Lock()
+	for _, r := range batch {
+		delete(t.avoid, r.to())
+	}
+	t.mu.Unlock()
+	for _, r := range batch {
+		t.p.toldWritten(r)
+		t.p.outlets.pass(r, t.p.write)
+	}
+	return nil
+}
+
+// leave marks the records of a batch as leaving and returns what is to be committed with them. complete is false when
+// a lane is closed: then nothing may be.
+func (t *transactor) leave(batch []*route) (ms marks, complete bool) {
+	ms, complete = make(marks), true
+	for _, r := range batch {
+		e := r.entry
+		st := e.lane.strand
+		st.mu.Lock()
+		if e.lane.closed {
+			complete = false
+		} else {
+			e.batch.state[e.index] = recordLeaving
+		}
+		st.mu.Unlock()
+	}
+	if !complete {
+		return nil, false
+	}
+	for _, r := range batch {
+		l := r.entry.lane
+		if at := (partition{l.topic, l.partition}); ms[at] == nil {
+			if ms[at] = l.mark(true); ms[at] == nil {
+				return nil, false // closed since
+			}
+		}
+	}
+	return ms, true
+}
+
+// stay takes back what leave has marked.
+func (t *transactor) stay(batch []*route) {
+	for _, r := range batch {
+		e := r.entry
+		st := e.lane.strand
+		st.mu.Lock()
+		if !e.lane.closed && e.batch.state[e.index] == recordLeaving {
+			e.batch.state[e.index] = recordEntry
+		}
+		st.mu.Unlock()
+	}
+}
+
+// abort ends a transaction of which nothing is to stay. A client that cannot is replaced: its successor's first request
+// aborts what is open.
+func (t *transactor) abort(client *kgo.Client) {
+	ctx, cancel := context.WithTimeout(context.Background(), tryTimeout)
+	defer cancel()
+	if err := client.AbortBufferedRecords(ctx); err != nil {
+		t.reset()
+		return
+	}
+	if err := client.EndTransaction(ctx, kgo.TryAbort); err != nil {
+		t.reset()
+	}
+}
+
+// connect returns the client, a new one if there is none.
+func (t *transactor) connect() (*kgo.Client, error) {
+	if t.client != nil {
+		return t.client, nil
+	}
+	client, err := kgo.NewClient(append(t.p.copyOptions(),
+		kgo.TransactionalID(t.id),
+		kgo.TransactionTimeout(transactionTimeout),
+		kgo.ProducerLinger(0), // a transaction waits for its last record
+	)...)
+	t.client = client
+	return client, err
+}
+
+// reset lets go of the client. What it had under way is in doubt until another has its place.
+func (t *transactor) reset() {
+	if t.client != nil {
+		t.client.Close()
+		t.client = nil
+	}
+}

@@ -1,0 +1,135 @@
+//go:build synctests
+
+package sim
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/redeliver/redeliver/breaker"
+	"github.com/redeliver/redeliver/consumer"
+)
+
+// exactlyOnce is a world whose members route in transactions. So much fails that a breaker would open.
+func exactlyOnce() Setup {
+	return Setup{Config: consumer.Config{Delivery: consumer.ExactlyOnceRouting, SessionTimeout: 20 * time.Second, Breaker: breaker.Config{Disabled: true}}}
+}
+
+// failing produces records of which most fail a few times, and some for ever.
+func failing(w *World, n int) {
+	for i := range n {
+		f := Fate{Kind: Fail, Times: i % 5}
+		if i%7 == 0 {
+			f.Times = ForEver
+		}
+		w.Produce(&Record{Partition: int32(i % 3), Key: fmt.Append(nil, i%11), Fate: f})
+	}
+}
+
+// TestTransactionRecovers refuses each request of a transaction with what brokers refuse it with, for a while: nothing is lost,
+// nothing is routed twice, and all goes on without a restart.
+func TestTransactionRecovers(t *testing.T) {
+	for _, tt := range []struct {
+		key  kmsg.Key
+		errs []*kerr.Error
+	}{
+		{kmsg.InitProducerID, []*kerr.Error{kerr.ConcurrentTransactions, kerr.CoordinatorNotAvailable, kerr.TransactionalIDAuthorizationFailed}},
+		{kmsg.AddOffsetsToTxn, []*kerr.Error{kerr.CoordinatorLoadInProgress, kerr.ConcurrentTransactions, kerr.InvalidTxnState, kerr.GroupAuthorizationFailed}},
+		{kmsg.TxnOffsetCommit, []*kerr.Error{kerr.IllegalGeneration, kerr.UnknownMemberID, kerr.CoordinatorLoadInProgress, kerr.OffsetMetadataTooLarge, kerr.GroupAuthorizationFailed}},
+		{kmsg.EndTxn, []*kerr.Error{kerr.UnknownServerError, kerr.ConcurrentTransactions, kerr.InvalidProducerEpoch, kerr.ProducerFenced, kerr.TransactionAbortable}},
+	} {
+		for _, refused := range tt.errs {
+			t.Run(tt.key.Name()+" "+refused.Message, func(t *testing.T) {
+				run(t, exactlyOnce(), func(w *World) {
+					w.Join()
+					failing(w, 30)
+					w.Sleep(time.Second)
+					w.refuse(kfake.Fault{Keys: []kmsg.Key{tt.key}, Err: refused}, 0, 4*time.Second)
+					failing(w, 30)
+					w.Sleep(time.Minute)
+				}, settledOnce(t))
+			})
+		}
+	}
+}
+
+// TestTransactionWhoseEndIsNotAnswered keeps the answer to the end of a transaction from its member: it is committed, and the
+// member finds that out. In another run the request does not arrive, and the member finds that out as well.
+func TestTransactionWhoseEndIsNotAnswered(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		lose func(w *World, m *Member)
+	}{
+		{"the answer is lost", func(w *World, m *Member) { w.Deafen(m, 15*time.Second) }},
+		{"the request is lost", func(_ *World, m *Member) { m.link.drop() }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			run(t, exactlyOnce(), func(w *World) {
+				m := w.Join()
+				failing(w, 10)
+				w.Sleep(5 * time.Second)
+				seen := 0
+				w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Observe: true, Count: -1, When: func(r kmsg.Request) bool {
+					if end, ok := r.(*kmsg.EndTxnRequest); ok && end.Commit && seen == 0 {
+						seen++
+						tt.lose(w, m)
+					}
+					return true
+				}})
+				failing(w, 30)
+				w.Sleep(2 * time.Minute)
+				if seen == 0 {
+					t.Error("no transaction was ended")
+				}
+			}, settledOnce(t))
+		})
+	}
+}
+
+// TestADeadDestinationLeavesTheTransaction takes the leader of one retry partition's copies away for longer than a transaction
+// lasts: the copies for the others are written meanwhile.
+func TestADeadDestinationLeavesTheTransaction(t *testing.T) {
+	run(t, exactlyOnce(), func(w *World) {
+		w.Join()
+		failing(w, 3)
+		w.Sleep(5 * time.Second)
+		const away = 2 * time.Minute
+		w.RefuseProduce(w.h.Terms.RetryTopic("orders", "1s"), kerr.NotEnoughReplicas, away, 1)
+		began := w.rec.now()
+		for i := range 30 {
+			w.Produce(&Record{Partition: int32(i % 3), Key: fmt.Append(nil, i), Fate: Fate{Kind: Fail, Times: 1}})
+			w.Sleep(time.Second)
+		}
+		w.Sleep(20 * time.Second)
+		retried := make(map[int32]int)
+		w.mu.Lock()
+		for _, c := range w.h.Calls {
+			if began.Before(c.Start) && c.Attempt == 2 {
+				retried[c.Origin.Number]++
+			}
+		}
+		w.mu.Unlock()
+		if retried[0] < 8 || retried[2] < 8 || retried[1] > 0 {
+			t.Errorf("retried while partition 1 of the tier was away: %v, want nearly all of partitions 0 and 2", retried)
+		}
+		w.Sleep(away)
+	}, settledOnce(t))
+}
+
+// settledOnce expects that everything was settled, in transactions.
+func settledOnce(t *testing.T) func(*History, *Report) {
+	return func(h *History, r *Report) {
+		if !h.Settled {
+			t.Errorf("not settled: %s", h.Unsettled)
+		}
+		if !strings.Contains(r.Exercise(), "records routed once") {
+			t.Error("no record was routed in a transaction")
+		}
+	}
+}

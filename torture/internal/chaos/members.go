@@ -1,0 +1,142 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"syscall"
+	"time"
+
+	"github.com/redeliver/redeliver/torture/internal/member"
+	"github.com/redeliver/redeliver/torture/internal/upset"
+)
+
+// seat is the place of a member, that lives there one life after another.
+type seat struct {
+	name    string
+	proxies *proxies
+	tiers   int
+
+	lives int
+	p     *process
+	gone  chan struct{} // closed when its end is wanted, so that nobody wonders
+}
+
+// life is the name of the member that lives there now.
+func (s *seat) life() string { return s.p.name }
+
+// sit starts the seat's next life.
+func (r *run) sit(s *seat) error {
+	s.lives++
+	p, err := start(r.dir, "member", fmt.Sprintf("%s-%d", s.name, s.lives), member.Config{
+		Name: fmt.Sprintf("%s-%d", s.name, s.lives), Brokers: r.cluster.nodes, Proxies: s.proxies.byBroker(),
+		Service: r.service.address, Group: group, Topic: topic, Tiers: s.tiers, Mode: r.c.Delivery,
+	})
+	if err != nil {
+		return err
+	}
+	if line, err := p.lines.ReadString('\n'); err != nil || line != member.Ready {
+		return fmt.Errorf("%w: it said %q", p.died(), line)
+	}
+	gone := make(chan struct{})
+	s.p, s.gone = p, gone
+	r.watchers.Go(func() {
+		<-p.ended
+		select {
+		case <-gone:
+		default:
+			r.fault(p.died())
+		}
+	})
+	return nil
+}
+
+// killed ends a life with SIGKILL.
+func (r *run) killed(s *seat) {
+	r.diary.End(r.diary.Begin(upset.Kill, s.life(), ""))
+	close(s.gone)
+	s.p.kill()
+}
+
+// stopPatience is how long a member may take to end as it should. It has to drain, commit and leave, and brokers may be
+// away meanwhile.
+const stopPatience = 90 * time.Second
+
+// stopped ends a life with SIGTERM, as a deployment does.
+func (r *run) stopped(s *seat) {
+	number := r.diary.Begin(upset.Stop, s.life(), "")
+	close(s.gone)
+	s.p.signal(syscall.SIGTERM)
+	select {
+	case <-s.p.ended:
+		if s.p.err != nil {
+			r.fault(fmt.Errorf("%s ended with %w after SIGTERM; its log is %s", s.life(), s.p.err, s.p.log))
+		}
+	case <-time.After(stopPatience):
+		r.fault(fmt.Errorf("%s has not ended %v after SIGTERM; what it was doing stands in %s", s.life(), stopPatience, s.p.log))
+		s.p.signal(syscall.SIGQUIT)
+		<-s.p.ended
+	}
+	r.diary.End(number)
+}
+
+// restart ends a life and begins the next after a while.
+func (r *run) restart(ctx context.Context, s *seat, end func(*seat), after time.Duration) error {
+	end(s)
+	pause(ctx, after)
+	return r.sit(s)
+}
+
+// awaitWork waits a while until the member is at work: a kill that hits an idle one proves nothing.
+func (r *run) awaitWork(ctx context.Context, s *seat) {
+	for range 100 {
+		if r.working(s) || ctx.Err() != nil {
+			return
+		}
+		pause(ctx, 100*time.Millisecond)
+	}
+}
+
+// routing waits until a call of the member has failed just now, so that a copy is about to be written.
+func (r *run) routing(ctx context.Context, s *seat) {
+	if err := r.service.tell("watch " + s.life()); err != nil {
+		return // the service is gone, which ends the run
+	}
+	wait := time.NewTimer(5 * time.Second) // a member that is cut off may have nothing to do
+	defer wait.Stop()
+	for {
+		select {
+		case name := <-r.service.failed:
+			if name == s.life() {
+				pause(ctx, time.Duration(rand.IntN(6000))*time.Microsecond)
+				return
+			}
+		case <-wait.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// during does something to a member and undoes it after a while.
+func (r *run) during(ctx context.Context, k upset.Kind, s *seat, lasts time.Duration, do func() error, undo func() error) error {
+	number := r.diary.Begin(k, s.life(), "")
+	if err := do(); err != nil {
+		return err
+	}
+	pause(ctx, lasts)
+	err := undo()
+	r.diary.End(number)
+	return err
+}
+
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,206 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/redeliver/redeliver/torture/internal/member"
+	"github.com/redeliver/redeliver/torture/internal/upset"
+	"github.com/redeliver/redeliver/torture/internal/verify"
+)
+
+// do carries a step out. It returns when everything that the step has broken works again.
+func (r *run) do(ctx context.Context, st step) error {
+	s := r.seats[st.member]
+	switch st.verb {
+	case killMember:
+		r.awaitWork(ctx, s)
+		return r.restart(ctx, s, r.killed, st.lasts)
+	case killRouting:
+		r.awaitWork(ctx, s)
+		r.routing(ctx, s)
+		return r.restart(ctx, s, r.killed, st.lasts)
+	case stopMember:
+		return r.restart(ctx, s, r.stopped, st.lasts)
+	case pauseMember:
+		return r.during(ctx, upset.Pause, s, st.lasts,
+			func() error { s.p.signal(syscall.SIGSTOP); return nil },
+			func() error { s.p.signal(syscall.SIGCONT); return nil })
+	case cutMember:
+		return r.during(ctx, upset.CutOff, s, st.lasts, func() error { s.proxies.cut(); return nil }, s.proxies.mend)
+	case silence:
+		return r.during(ctx, upset.Silence, s, st.lasts, s.proxies.silence, s.proxies.calm)
+	case slowMember:
+		return r.during(ctx, upset.Slow, s, st.lasts, func() error { return s.proxies.slow(200 * time.Millisecond) }, s.proxies.calm)
+	case resetLink:
+		return r.during(ctx, upset.Reset, s, 0, func() error { return s.proxies.reset(st.broker) }, func() error { return nil })
+	case killBroker:
+		return r.broker(ctx, upset.BrokerEnd, st, "kill", "restart")
+	case pauseBroker:
+		return r.broker(ctx, upset.BrokerNap, st, "pause", "cont")
+	case stopBroker: // restart is also what stops it
+		return r.broker(ctx, upset.BrokerBye, st, "", "restart")
+	case growSource:
+		return r.grow(ctx)
+	case tierAway:
+		return r.retier(ctx, upset.TierAway, 1)
+	case tierBack:
+		return r.retier(ctx, upset.TierBack, len(member.Tiers()))
+	case remake:
+		return r.remake(ctx)
+	case roll:
+		return r.roll(ctx)
+	}
+	return fmt.Errorf("no step %q", st.verb)
+}
+
+// broker does something to a broker and undoes it.
+func (r *run) broker(ctx context.Context, k upset.Kind, st step, do, undo string) error {
+	n := fmt.Sprint(st.broker + 1)
+	number := r.diary.Begin(k, "", n)
+	if do != "" {
+		if err := r.cluster.do(ctx, do, n); err != nil {
+			return err
+		}
+		pause(ctx, st.lasts)
+	}
+	if err := r.cluster.do(ctx, undo, n); err != nil {
+		return err
+	}
+	r.diary.End(number)
+	return nil
+}
+
+// grow gives the source two more partitions.
+func (r *run) grow(ctx context.Context) error {
+	number := r.diary.Begin(upset.Grow, "", "")
+	err := r.eventually(ctx, "the source to grow", func(ctx context.Context) error {
+		responses, err := r.admin.CreatePartitions(ctx, 2, topic)
+		if err != nil {
+			return err
+		}
+		_, err = responses.On(topic, func(p *kadm.CreatePartitionsResponse) error { return p.Err })
+		return err
+	})
+	r.diary.End(number)
+	return err
+}
+
+// retier restarts the members, one after the other, with another number of tiers.
+func (r *run) retier(ctx context.Context, k upset.Kind, tiers int) error {
+	number := r.diary.Begin(k, "", "")
+	defer r.diary.End(number)
+	for _, s := range r.seats {
+		s.tiers = tiers
+		if err := r.restart(ctx, s, r.stopped, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// roll restarts the members as a deployment does, each once the one before has caught up, when nothing else is wrong.
+func (r *run) roll(ctx context.Context) error {
+	if err := r.calm(ctx); err != nil {
+		return err
+	}
+	for _, s := range r.seats {
+		if err := r.restart(ctx, s, r.stopped, 0); err != nil {
+			return err
+		}
+		if err := r.calm(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// calm waits until all members are at work, and the last upset is so long ago that it excuses nothing any more.
+func (r *run) calm(ctx context.Context) error {
+	err := r.eventually(ctx, "all members to be at work", func(context.Context) error {
+		for _, s := range r.seats {
+			if !r.working(s) {
+				return fmt.Errorf("%s has not been called yet", s.life())
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if last := r.diary.Last(); !last.IsZero() {
+		pause(ctx, time.Until(last.Add(tail+time.Second)))
+	}
+	return ctx.Err()
+}
+
+// working reports whether the life in a seat has handled anything.
+func (r *run) working(s *seat) bool { return r.verifier.latest().Working[s.life()] > 0 }
+
+// remake deletes the dead-letter topic when the verifier has read what is in it. For that nobody must write to it, so all
+// members stand still meanwhile, shorter than their sessions.
+func (r *run) remake(ctx context.Context) error {
+	number := r.diary.Begin(upset.Remake, "", "")
+	defer r.diary.End(number)
+	return r.eventually(ctx, "the dead letters to come to rest", func(ctx context.Context) (err error) {
+		return r.standstill(func() error {
+			ends, err := r.lettersAt(ctx)
+			if err != nil {
+				return err
+			}
+			if _, err := r.verifier.ask(ctx, verify.ReadLetters); err != nil {
+				return err
+			}
+			again, err := r.lettersAt(ctx)
+			if err != nil {
+				return err
+			}
+			if again != ends {
+				return fmt.Errorf("%d came after all members had been stopped", again-ends)
+			}
+			if _, err := r.admin.DeleteTopic(ctx, letters); err != nil {
+				return err
+			}
+			r.say("dead letters deleted, %d entries", ends)
+			return nil
+		})
+	})
+}
+
+// standstill stops all members, does something, and lets them go on.
+func (r *run) standstill(do func() error) error {
+	for _, s := range r.seats {
+		number := r.diary.Begin(upset.Pause, s.life(), "")
+		s.p.signal(syscall.SIGSTOP)
+		defer func() {
+			s.p.signal(syscall.SIGCONT)
+			r.diary.End(number)
+		}()
+	}
+	return do()
+}
+
+// lettersAt is how many dead letters there are. What belongs to a transaction that has not ended yet is none, and it
+// would be gone with the topic when that ends.
+func (r *run) lettersAt(ctx context.Context) (sum int64, err error) {
+	all, err := r.admin.ListEndOffsets(ctx, letters)
+	if err = errors.Join(err, all.Error()); err != nil {
+		return 0, err
+	}
+	committed, err := r.admin.ListCommittedOffsets(ctx, letters)
+	if err = errors.Join(err, committed.Error()); err != nil {
+		return 0, err
+	}
+	all.Each(func(o kadm.ListedOffset) {
+		sum += o.Offset
+		if c, ok := committed.Lookup(o.Topic, o.Partition); !ok || c.Offset != o.Offset {
+			err = fmt.Errorf("a transaction is open in %s/%d", o.Topic, o.Partition)
+		}
+	})
+	return sum, err
+}
