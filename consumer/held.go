@@ -81,3 +81,10 @@ func (h *heldRecords) list() (routes []HeldRecord, policy int) {
 	slices.SortFunc(routes, func(a, b HeldRecord) int { return a.Since.Compare(b.Since) })
 	return routes[:min(len(routes), shownHeld)], policy
 }
+
+// count returns how many records wait for their copies to be written.
+func (h *heldRecords) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.routes)
+}
