@@ -155,6 +155,15 @@ func Leader(t testing.TB, topic string, partition int32) int32 {
 	return p.Leader
 }
 
+// AddressOf returns where a node listens, as clients are told.
+func AddressOf(t testing.TB, node int32) string {
+	t.Helper()
+	if port, ok := broker(t).ports[node]; ok {
+		return fmt.Sprint(":", port) // it may be gone already
+	}
+	return Brokers(t)[node-1] // scripts/kafka counts from 1
+}
+
 // KillNode kills a broker and returns a function that brings it back, which is called by the end of the test if not
 // before. The embedded broker only goes on to serve those connections that a test does not cut itself.
 func KillNode(t testing.TB, node int32) (back func()) {
