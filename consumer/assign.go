@@ -245,7 +245,6 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 	for topic, ps := range offsets {
 		for part, off := range ps {
 			if c, ok := committed.Lookup(topic, part); ok && c.At >= 0 && !p.topics.earlier(topic, c.Metadata) {
-				ps[part] = off.WithEpoch(-1)
 				p.place(topic, part, c.At, c.At)
 				p.restore(topic, part, c.Offset)
 				continue

@@ -23,7 +23,9 @@ func (p *Pipeline) Stats() Stats {
 	s.Held, s.HeldByPolicy = p.held.list()
 	s.Exhausted = p.held.exhausted()
 	s.WaitedFor = p.topics.waitedFor()
-	s.Held = append(s.Held, p.outlets.stalled(now)...)
+	stalled, copies := p.outlets.stalled(now)
+	s.Held = append(s.Held, stalled...)
+	s.HeldRecords = p.held.count() + copies
 	p.partitions(&s, now)
 	p.judgeHealth(&s, now)
 	return s
@@ -152,14 +154,21 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 	}
 	if len(s.Held) > 0 {
 		h := s.Held[0]
-		cut(cutRouting, "%d copies cannot be written, the oldest for %v, to %s: %s", len(s.Held), now.Sub(h.Since).Round(time.Second), h.To, h.Err)
+		cut(cutRouting, "%d copies cannot be written, the oldest for %v, to %s: %s", s.HeldRecords, now.Sub(h.Since).Round(time.Second), h.To, h.Err)
 	}
 	if s.HeldByPolicy > 0 {
 		cut(cutRouting, "%d exhausted records are held, as dead letters are disabled: `redeliver status` lists them, `redeliver skip` settles one", s.HeldByPolicy)
 	}
 	faults := p.faults.list(now)
+	s.Faults = make(map[string]int, len(doingText))
+	for doing := range doingText {
+		s.Faults[doing] = 0
+	}
+	for _, f := range faults {
+		s.Faults[f.doing]++
+	}
 	if len(faults) > 0 {
-		cut(cutFault, "%s", faults[0])
+		cut(cutFault, "%s", faults[0].text)
 	}
 	if n := s.Paused[PauseTopic]; n > 0 {
 		cut(cutFault, "%d partitions stand still, for topics are missing that retries go to", n)
@@ -195,21 +204,36 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 }
 
 // judgeReady says whether any partition can make progress, as far as this process knows.
-func (p *Pipeline) judgeReady(s *Stats, faults []string) {
+func (p *Pipeline) judgeReady(s *Stats, faults []standingFault) {
+	stopped := slices.IndexFunc(faults, standingFault.stops)
 	switch {
 	case s.Phase != Running:
 		s.NotReady = "the pipeline is " + s.Phase.String()
 	case len(faults) > 0 && len(s.Partitions) == 0:
-		s.NotReady = faults[0]
+		s.NotReady = faults[0].text
+	case stopped >= 0:
+		s.NotReady = faults[stopped].text
+	case s.Faults["fetch"] > 0 && s.Faults["fetch"] >= len(s.Partitions):
+		s.NotReady = faults[slices.IndexFunc(faults, func(f standingFault) bool { return f.doing == "fetch" })].text
 	case len(s.Held) > 0:
 		s.NotReady = "copies cannot be written to " + s.Held[0].To + ": " + s.Held[0].Err
 	case s.Paused[PauseTopic] > 0 && s.Paused[PauseTopic] == len(s.Partitions):
 		s.NotReady = "topics are missing that retries go to: make them with `redeliver topics apply`, or let the pipeline make them"
-	case s.Paused[PauseDataLoss] > 0 && s.Paused[PauseDataLoss] == len(s.Partitions):
-		s.NotReady = "unread records are gone in every partition"
+	case s.Paused[PauseDataLoss] > 0 && s.Paused[PauseDataLoss] >= sources(s):
+		s.NotReady = "unread records are gone in every source partition"
 	}
 	s.Ready = s.NotReady == ""
 	if s.Phase == Starting && len(faults) > 0 {
-		s.NotReady += ": " + faults[0]
+		s.NotReady += ": " + faults[0].text
 	}
+}
+
+// sources counts the assigned partitions of source topics.
+func sources(s *Stats) (n int) {
+	for _, p := range s.Partitions {
+		if slices.ContainsFunc(s.Topics, func(t TopicStats) bool { return t.Topic == p.Topic && t.Tier == 0 }) {
+			n++
+		}
+	}
+	return n
 }

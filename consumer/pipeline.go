@@ -38,6 +38,7 @@ type Pipeline struct {
 	outlets    *outlets
 	faults     *faults
 	strangers  strangers
+	losses     *losses
 	intake     *intake
 	committer  *committer
 	membership *membership
@@ -90,6 +91,7 @@ func New(c Config) (*Pipeline, error) {
 	p.held = newHeldRecords()
 	p.outlets = newOutlets()
 	p.faults = newFaults(p)
+	p.losses = newLosses()
 	p.gate = newGate(p.breaker, c.DeadLetters.Burst, p.holdChanged, p.wakeAll)
 	p.slots = newSlots(c.Concurrency, c.Shares, func() bool { return p.strands.count.Load() > 1 }, p.work)
 	p.membership = newMembership(&p.cfg, p.membershipChanged)
@@ -242,6 +244,7 @@ func (p *Pipeline) copyOptions() []kgo.Opt {
 	}
 	opts = append(opts, c.ClientOptions...)
 	return append(opts,
+		kgo.WithHooks(p.faults),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		// Every copy under way belongs to a record of the window, so that producing never blocks: one leader that is

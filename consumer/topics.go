@@ -71,6 +71,7 @@ func (t *topics) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ends.C:
+			t.p.outlets.tell(t.p, time.Now())
 			t.measure(ctx, false)
 			continue
 		case <-next.C:

@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"os"
 	"slices"
@@ -37,6 +38,8 @@ type bundle struct {
 	source string
 	group  string
 	calls  calls
+	log    logbook
+	given  []*kgo.Record // by wave
 }
 
 // setup makes a source topic with the partitions and settings.
@@ -93,7 +96,7 @@ func (b *bundle) config(h handler) consumer.Config {
 		ClientOptions: []kgo.Opt{kgo.MetadataMinAge(50 * time.Millisecond), kgo.MetadataMaxAge(time.Second)},
 		// A member that is gone is noticed as soon as a broker allows.
 		SessionTimeout: 6 * time.Second,
-		Logger:         slog.New(slog.NewTextHandler(b.t.Output(), nil)),
+		Logger:         slog.New(slog.NewTextHandler(io.MultiWriter(b.t.Output(), &b.log), nil)),
 	}
 }
 
