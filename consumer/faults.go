@@ -61,7 +61,14 @@ func (f *faults) note(doing, topic string, partition int32, err error) {
 	count := s.count
 	f.mu.Unlock()
 	if loud {
-		f.p.log.Warn("cannot "+doingText[doing]+": will try again", "pipeline", f.p.cfg.Name, "topic", topic, "partition", partition, "times", count, "error", err)
+		args := []any{"pipeline", f.p.cfg.Name}
+		if topic != "" {
+			args = append(args, "topic", topic)
+		}
+		if partition >= 0 {
+			args = append(args, "partition", partition)
+		}
+		f.p.log.Warn("cannot "+doingText[doing]+": will try again", append(args, "times", count, "error", err)...)
 	}
 }
 
