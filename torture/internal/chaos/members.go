@@ -13,9 +13,10 @@ import (
 
 // seat is the place of a member, that lives there one life after another.
 type seat struct {
-	name    string
-	proxies *proxies
-	tiers   int
+	name     string
+	instance string // of a static member: each life replaces the one before
+	proxies  *proxies
+	tiers    int
 
 	lives int
 	p     *process
@@ -30,7 +31,7 @@ func (r *run) sit(s *seat) error {
 	s.lives++
 	p, err := start(r.dir, "member", fmt.Sprintf("%s-%d", s.name, s.lives), member.Config{
 		Name: fmt.Sprintf("%s-%d", s.name, s.lives), Brokers: r.cluster.nodes, Proxies: s.proxies.byBroker(),
-		Service: r.service.address, Group: group, Topic: topic, Tiers: s.tiers, ExactlyOnce: r.c.exactlyOnce(),
+		Service: r.service.address, Group: group, Topic: topic, Tiers: s.tiers, Instance: s.instance, ExactlyOnce: r.c.exactlyOnce(),
 	})
 	if err != nil {
 		return err
@@ -120,6 +121,22 @@ func (r *run) await(ctx context.Context, moment string, s *seat) {
 			return
 		}
 	}
+}
+
+// replaced stops a life for a while, begins the next meanwhile, and lets the old one go on beside it: it must do no harm.
+// In the end it is killed, for whoever runs it would have replaced it for good.
+func (r *run) replaced(ctx context.Context, s *seat, lasts time.Duration) error {
+	old := s.p
+	number := r.diary.Begin(upset.Pause, s.life(), "replaced meanwhile")
+	old.signal(syscall.SIGSTOP)
+	close(s.gone)
+	err := r.sit(s)
+	pause(ctx, lasts)
+	old.signal(syscall.SIGCONT)
+	pause(ctx, 5*time.Second)
+	old.kill()
+	r.diary.End(number)
+	return err
 }
 
 // during does something to a member and undoes it after a while.

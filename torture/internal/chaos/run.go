@@ -151,6 +151,9 @@ func (r *run) start(ctx context.Context) (err error) {
 	}
 	for i := range members {
 		s := &seat{name: string(rune('a' + i)), tiers: len(member.Tiers())}
+		if i == 0 { // the others are dynamic
+			s.instance = s.name
+		}
 		if s.proxies, err = newProxies(s.name, r.cluster.nodes); err != nil {
 			return err
 		}
@@ -299,6 +302,6 @@ func (r *run) eventually(ctx context.Context, what string, try func(context.Cont
 		if time.Now().After(until) {
 			return fmt.Errorf("waited %v for %s: %w", stalled, what, err)
 		}
-		pause(ctx, 500*time.Millisecond)
+		pause(ctx, 200*time.Millisecond)
 	}
 }

@@ -47,6 +47,8 @@ type Config struct {
 	Group   string
 	Topic   string
 	Tiers   int // how many of Tiers it knows
+	// Instance makes it a static member, "": it is none.
+	Instance string
 	// ExactlyOnce has copies and offsets go in transactions.
 	ExactlyOnce bool
 }
@@ -70,6 +72,7 @@ func Run(ctx context.Context, c Config, says io.Writer) error {
 		Group:            c.Group,
 		Topics:           []string{c.Topic},
 		Name:             c.Name,
+		InstanceID:       c.Instance,
 		Handler:          handler{link},
 		Retry:            retrytopics.Policy{Tiers: tiers, MaxRetries: MaxRetries},
 		Window:           consumer.Window{Records: Window},
