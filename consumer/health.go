@@ -206,6 +206,7 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 // judgeReady says whether any partition can make progress, as far as this process knows.
 func (p *Pipeline) judgeReady(s *Stats, faults []standingFault) {
 	stopped := slices.IndexFunc(faults, standingFault.stops)
+	unfetched := s.unfetched(faults)
 	switch {
 	case s.Phase != Running:
 		s.NotReady = "the pipeline is " + s.Phase.String()
@@ -213,13 +214,13 @@ func (p *Pipeline) judgeReady(s *Stats, faults []standingFault) {
 		s.NotReady = faults[0].text
 	case stopped >= 0:
 		s.NotReady = faults[stopped].text
-	case s.Faults["fetch"] > 0 && s.Faults["fetch"] >= len(s.Partitions):
-		s.NotReady = faults[slices.IndexFunc(faults, func(f standingFault) bool { return f.doing == "fetch" })].text
+	case unfetched >= 0:
+		s.NotReady = faults[unfetched].text
 	case len(s.Held) > 0:
 		s.NotReady = "copies cannot be written to " + s.Held[0].To + ": " + s.Held[0].Err
 	case s.Paused[PauseTopic] > 0 && s.Paused[PauseTopic] == len(s.Partitions):
 		s.NotReady = "topics are missing that retries go to: make them with `redeliver topics apply`, or let the pipeline make them"
-	case s.Paused[PauseDataLoss] > 0 && s.Paused[PauseDataLoss] >= sources(s):
+	case s.Paused[PauseDataLoss] > 0 && s.Paused[PauseDataLoss] >= s.sources():
 		s.NotReady = "unread records are gone in every source partition"
 	}
 	s.Ready = s.NotReady == ""
@@ -228,12 +229,32 @@ func (p *Pipeline) judgeReady(s *Stats, faults []standingFault) {
 	}
 }
 
+// unfetched returns the index of a fault, when fetching fails for every source partition, else -1.
+func (s *Stats) unfetched(faults []standingFault) (at int) {
+	at = -1
+	n := 0
+	for i, f := range faults {
+		if f.doing == "fetch" && s.isSource(f.topic) {
+			n++
+			at = i
+		}
+	}
+	if n < s.sources() {
+		return -1
+	}
+	return at
+}
+
 // sources counts the assigned partitions of source topics.
-func sources(s *Stats) (n int) {
+func (s *Stats) sources() (n int) {
 	for _, p := range s.Partitions {
-		if slices.ContainsFunc(s.Topics, func(t TopicStats) bool { return t.Topic == p.Topic && t.Tier == 0 }) {
+		if s.isSource(p.Topic) {
 			n++
 		}
 	}
 	return n
+}
+
+func (s *Stats) isSource(topic string) bool {
+	return slices.ContainsFunc(s.Topics, func(t TopicStats) bool { return t.Topic == topic && t.Tier == 0 })
 }

@@ -194,7 +194,7 @@ func TestThrottling(t *testing.T) {
 	m := b.start(failsUntil(3, errBroken), withoutBreaker, func(c *consumer.Config) { c.ClientID = b.group })
 	given := make([]*kgo.Record, records)
 	for i := range given {
-		given[i] = record(fmt.Sprint("key-", i), string(noise(2000*(i+1))[2000*i:])) // no two compress together
+		given[i] = record(fmt.Sprint("key-", i), string(noise(2000 * (i + 1))[2000*i:])) // no two compress together
 	}
 	b.produce(given...)
 	b.awaitLog("level=WARN", "brokers throttle this client")
