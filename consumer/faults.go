@@ -69,6 +69,8 @@ var doingText = map[string]string{
 	"trim":        "delete what is done from a retry topic",
 	"ends":        "read the ends of the partitions",
 	"loss":        "read records that are gone",
+	"group":       "be a member of the group",
+	"protocol":    "ask the group's coordinator for its protocol",
 	"transaction": "write copies and offsets in one transaction",
 }
 

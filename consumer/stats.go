@@ -87,6 +87,7 @@ type Stats struct {
 	Group    string
 	Phase    Phase
 	Delivery Delivery
+	Protocol GroupProtocol
 	At       time.Time
 	Started  time.Time
 
@@ -128,6 +129,7 @@ type Stats struct {
 	Transactions  uint64       // committed; with ExactlyOnceRouting only
 	Aborted       uint64       // transactions that came to nothing and were tried again
 	Held          []HeldRecord // records whose copy cannot be written, at most 100
+	Apart         []Apart      // source partitions whose retry partitions have been other members' for longer than the drain time
 	HeldByPolicy  int          // exhausted records that are held since dead letters are disabled
 }
 
