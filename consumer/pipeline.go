@@ -151,7 +151,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	defer unsubscribe()
 	defer p.breaker.WhenFree(p.wakeAll)()
 	defer p.membership.end()
-	p.onBreaker(breaker.Event{Dependency: p.cfg.Breaker.Dependency, From: breaker.Closed, To: p.breaker.State(), At: time.Now()})
+	p.gate.onBreaker(breaker.Event{}) // another pipeline may have opened it already
 
 	defer p.coAssignment.end()
 	if !p.prepare(ctx) {
