@@ -34,6 +34,7 @@ type topics struct {
 	ids        map[string]kadm.TopicID
 	shared     map[string]bool // topics with copies of other groups
 	remade     []string        // topics that were deleted and made again since they were last looked at
+	lacking    bool            // topics are missing that may not be made
 
 	again chan struct{} // something is missing
 }
@@ -79,7 +80,7 @@ func (t *topics) run(ctx context.Context) {
 			wait = topicsSoon
 		} else {
 			t.subscribe()
-			if t.recheck() {
+			if t.recheck() || t.lacking {
 				wait = topicsSoon
 			}
 			t.trim(ctx)
@@ -116,6 +117,7 @@ func (t *topics) ensure(ctx context.Context) error {
 	for _, w := range plan.Warnings {
 		t.p.faults.warn(w)
 	}
+	t.lacks(plan)
 	if want.AllowCreate && len(plan.Actions) > 0 {
 		if err := plan.Apply(ctx, t.p.admin); err != nil {
 			return err
@@ -128,6 +130,20 @@ func (t *topics) ensure(ctx context.Context) error {
 	t.know(sources, want.Sources, plan.Leftover, found)
 	t.learnRetention(ctx)
 	return nil
+}
+
+// lacks says which topics are missing that may not be made.
+func (t *topics) lacks(plan retrytopics.Plan) {
+	var missing []string
+	if plan.ReadOnly {
+		missing = plan.Missing()
+	}
+	t.mu.Lock()
+	t.lacking = len(missing) > 0
+	t.mu.Unlock()
+	if len(missing) > 0 {
+		t.p.faults.note("topics", "", -1, &retrytopics.MissingTopicsError{Topics: missing})
+	}
 }
 
 // learnRetention asks for how long the topics keep records. Not being allowed to ask is no fault: nothing depends on it.
@@ -230,7 +246,7 @@ func (t *topics) know(sources, wanted, leftover []string, found kadm.TopicDetail
 	clear(t.all)
 	for name, d := range found {
 		t.all[name] = int32(len(d.Partitions))
-		if id, known := t.ids[name]; known && id != d.ID {
+		if id, known := t.ids[name]; known && id != d.ID && t.ours(name) {
 			t.remade = append(t.remade, name)
 		}
 		t.ids[name] = d.ID
@@ -382,11 +398,44 @@ func (t *topics) subscribe() {
 	t.remade = nil
 	t.mu.Unlock()
 	if len(remade) > 0 {
-		t.p.log.Warn("topics were deleted and made again", "pipeline", t.p.cfg.Name, "topics", remade)
+		for _, topic := range remade {
+			t.p.log.Error("topic was deleted and made again: what was in it is gone", "pipeline", t.p.cfg.Name, "topic", topic, "unread", t.lost(topic))
+		}
 		t.p.abandon(remade)
 		t.p.client.PurgeTopicsFromClient(remade...)
 	}
 	t.p.client.AddConsumeTopics(t.subscriptions()...)
+}
+
+// ours reports whether the pipeline reads or writes a topic. The lock is held.
+func (t *topics) ours(topic string) bool {
+	_, source := t.partitions[topic]
+	_, retry := t.retries[topic]
+	return source || retry || t.isLetter(topic)
+}
+
+func (t *topics) isLetter(topic string) bool {
+	for _, l := range t.letters {
+		if l == topic {
+			return true
+		}
+	}
+	return false
+}
+
+// lost counts the records of a topic that were not settled when it was deleted, as far as known.
+func (t *topics) lost(topic string) (n int64) {
+	for _, l := range t.p.intake.all() {
+		if l.topic != topic {
+			continue
+		}
+		l.strand.mu.Lock()
+		unread := int64(l.open) + max(l.end.Load()-l.next, 0)
+		l.strand.mu.Unlock()
+		l.meter.lost.Add(uint64(unread))
+		n += unread
+	}
+	return n
 }
 
 // missing says that a topic is not there that a copy was sent to.
