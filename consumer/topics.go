@@ -105,8 +105,9 @@ func (t *topics) ensure(ctx context.Context) error {
 	if len(sources) == 0 {
 		return fmt.Errorf("no topic matches the patterns yet")
 	}
+	left, gone := t.left(sources, found)
 	want := retrytopics.Want{
-		Group: t.p.cfg.Group, Sources: append(t.gone(sources, found), sources...), Names: t.p.cfg.Names, Tiers: t.p.schedule.Tiers(),
+		Group: t.p.cfg.Group, Sources: append(left, sources...), Gone: gone, Names: t.p.cfg.Names, Tiers: t.p.schedule.Tiers(),
 		DLQ: !t.p.cfg.DeadLetters.Disabled, DLQRetention: t.p.cfg.DeadLetters.Retention,
 		ReplicationFactor: t.p.cfg.TopicSettings.ReplicationFactor, AllowCreate: !t.p.cfg.TopicSettings.Manual,
 	}
@@ -127,7 +128,7 @@ func (t *topics) ensure(ctx context.Context) error {
 			return fmt.Errorf("list topics: %w", err)
 		}
 	}
-	t.know(sources, want.Sources, plan.Leftover, found)
+	t.know(sources, slices.AppendSeq(want.Sources, maps.Keys(gone)), plan.Leftover, found)
 	t.learnRetention(ctx)
 	return nil
 }
@@ -193,18 +194,23 @@ func (t *topics) sources(found kadm.TopicDetails) []string {
 	return sources
 }
 
-// gone lists sources that left the configuration while their records waited: what is left of those may need every tier
-// and the dead letters of today.
-func (t *topics) gone(sources []string, found kadm.TopicDetails) (gone []string) {
+// left lists the sources that left the configuration while their records waited: what is left of those may need every
+// tier and the dead letters of today. Those that are gone from the cluster too come with the topics in which they wait.
+func (t *topics) left(sources []string, found kadm.TopicDetails) (left []string, gone map[string][]string) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
+	gone = make(map[string][]string)
 	for name, n := range t.retries {
-		if found.Has(name) && found.Has(n.source) && !slices.Contains(sources, n.source) && !slices.Contains(gone, n.source) {
-			gone = append(gone, n.source)
+		switch {
+		case !found.Has(name) || slices.Contains(sources, n.source):
+		case !found.Has(n.source):
+			gone[n.source] = append(gone[n.source], name)
+		case !slices.Contains(left, n.source):
+			left = append(left, n.source)
 		}
 	}
-	slices.Sort(gone)
-	return gone
+	slices.Sort(left)
+	return left, gone
 }
 
 // isOwn reports whether a topic is a retry topic of this group, by its commits or by its name.

@@ -96,3 +96,40 @@ func TestRetryTopicIsMadeAgain(t *testing.T) {
 	neverEarly(t, all)
 	m.mustBeReady(t)
 }
+
+// A source is deleted from the cluster and leaves the configuration, while a record of it waits in a tier that leaves too.
+// The record goes on by the tiers of today, which are made for it, and dies where its dead letters are looked for.
+func TestSourceIsGone(t *testing.T) {
+	t.Parallel()
+	const partitions = 3
+	b := setup(t, partitions)
+	gone := kafkatest.Topic(t, partitions)
+	of := func(role string) string { return b.group + "." + gone + "." + role }
+	routed := make(routes, 100)
+	old := b.start(fails(errBroken), func(c *consumer.Config) {
+		c.Topics = []string{b.source, gone}
+		c.Retry = retrytopics.Policy{Tiers: []time.Duration{3 * time.Second, time.Hour}}
+		c.Hooks = []consumer.Hook{routed}
+		c.DeadLetters.Disabled = true
+	})
+	given := record("a", "of a source that is gone")
+	given.Topic = gone
+	kafkatest.Produce(t, given)
+	within(t, "copy in the tier of 3 s", routed)
+	old.stop()
+	deleteTopic(t, gone)
+
+	m := b.start(fails(errBroken))
+	all := b.calls.awaitCount(t, 3)
+	b.settledIn(of("retry-3s"), of("retry-1s"))
+	neverEarly(t, all)
+	attemptsOnce(t, all)
+	if letters := kafkatest.ReadAll(t, of("dlq")); len(letters) != 1 || string(letters[0].Value) != string(given.Value) {
+		t.Errorf("the dead letters of the source that is gone are %q, want the one", values(letters))
+	}
+	awaitTopics(t, partitions, of("retry-200ms"), of("retry-1s"), of("dlq"))
+	if got := settings(t, of("retry-1s")); got["retention.ms"] != "-1" || got["max.message.bytes"] != "1114124" {
+		t.Errorf("its tier has retention.ms=%s and max.message.bytes=%s, want -1 and 1114124", got["retention.ms"], got["max.message.bytes"])
+	}
+	m.mustBeReady(t)
+}
