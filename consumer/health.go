@@ -226,7 +226,10 @@ func (p *Pipeline) judgeReady(s *Stats, faults []standingFault) {
 	case len(s.Held) > 0:
 		s.NotReady = "copies cannot be written to " + s.Held[0].To + ": " + s.Held[0].Err
 	case s.Paused[PauseTopic] > 0 && s.Paused[PauseTopic] == len(s.Partitions):
-		s.NotReady = "topics are missing that retries go to: make them with `redeliver topics apply`, or let the pipeline make them"
+		s.NotReady = "topics are missing that retries go to"
+		if missing := slices.IndexFunc(faults, func(f standingFault) bool { return f.doing == "topics" }); missing >= 0 {
+			s.NotReady = faults[missing].text
+		}
 	case s.Paused[PauseDataLoss] > 0 && s.Paused[PauseDataLoss] >= s.sources():
 		s.NotReady = "unread records are gone in every source partition"
 	}

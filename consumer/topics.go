@@ -36,6 +36,7 @@ type topics struct {
 	remade     []string        // topics that were deleted and made again since they were last looked at
 	idle       []string        // patterns that no topic matches
 	begun      bool            // it is known which sources there were at the start of this process
+	lacking    bool            // topics are missing that may not be made
 
 	again chan struct{} // something is missing
 }
@@ -82,7 +83,7 @@ func (t *topics) run(ctx context.Context) {
 			t.p.faults.note("topics", "", -1, err)
 		} else {
 			t.subscribe()
-			if !t.recheck() {
+			if soon := t.recheck(); !soon && !t.lacking {
 				wait = t.pause()
 			}
 			t.trim(ctx)
@@ -112,8 +113,9 @@ func (t *topics) ensure(ctx context.Context) error {
 		return fmt.Errorf("list topics: %w", err)
 	}
 	sources, idle := t.sources(found)
+	left, gone := t.left(sources, found)
 	want := retrytopics.Want{
-		Group: t.p.cfg.Group, Sources: append(t.gone(sources, found), sources...), Names: t.p.cfg.Names, Tiers: t.p.schedule.Tiers(),
+		Group: t.p.cfg.Group, Sources: append(left, sources...), Gone: gone, Names: t.p.cfg.Names, Tiers: t.p.schedule.Tiers(),
 		DLQ: !t.p.cfg.DeadLetters.Disabled, DLQRetention: t.p.cfg.DeadLetters.Retention,
 		ReplicationFactor: t.p.cfg.TopicSettings.ReplicationFactor, AllowCreate: !t.p.cfg.TopicSettings.Manual,
 	}
@@ -124,6 +126,7 @@ func (t *topics) ensure(ctx context.Context) error {
 	for _, w := range plan.Warnings {
 		t.p.faults.warn(w)
 	}
+	t.lacks(plan)
 	if want.AllowCreate && len(plan.Actions) > 0 {
 		if err := plan.Apply(ctx, t.p.admin); err != nil {
 			return err
@@ -133,10 +136,24 @@ func (t *topics) ensure(ctx context.Context) error {
 			return fmt.Errorf("list topics: %w", err)
 		}
 	}
-	t.know(sources, want.Sources, plan.Leftover, found)
+	t.know(sources, slices.AppendSeq(want.Sources, maps.Keys(gone)), plan.Leftover, found)
 	t.wait(idle)
 	t.learnRetention(ctx)
 	return nil
+}
+
+// lacks says which topics are missing that may not be made.
+func (t *topics) lacks(plan retrytopics.Plan) {
+	var missing []string
+	if plan.ReadOnly {
+		missing = plan.Missing()
+	}
+	t.mu.Lock()
+	t.lacking = len(missing) > 0
+	t.mu.Unlock()
+	if len(missing) > 0 {
+		t.p.faults.note("topics", "", -1, &retrytopics.MissingTopicsError{Topics: missing})
+	}
 }
 
 // learnRetention asks for how long the topics keep records. Not being allowed to ask is no fault: nothing depends on it.
@@ -215,18 +232,23 @@ func (t *topics) waitedFor() []string {
 	return t.idle
 }
 
-// gone lists sources that left the configuration while their records waited: what is left of those may need every tier
-// and the dead letters of today.
-func (t *topics) gone(sources []string, found kadm.TopicDetails) (gone []string) {
+// left lists the sources that left the configuration while their records waited: what is left of those may need every
+// tier and the dead letters of today. Those that are gone from the cluster too come with the topics in which they wait.
+func (t *topics) left(sources []string, found kadm.TopicDetails) (left []string, gone map[string][]string) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
+	gone = make(map[string][]string)
 	for name, n := range t.retries {
-		if found.Has(name) && found.Has(n.source) && !slices.Contains(sources, n.source) && !slices.Contains(gone, n.source) {
-			gone = append(gone, n.source)
+		switch {
+		case !found.Has(name) || slices.Contains(sources, n.source):
+		case !found.Has(n.source):
+			gone[n.source] = append(gone[n.source], name)
+		case !slices.Contains(left, n.source):
+			left = append(left, n.source)
 		}
 	}
-	slices.Sort(gone)
-	return gone
+	slices.Sort(left)
+	return left, gone
 }
 
 // isOwn reports whether a topic is a retry topic of this group, by its commits or by its name.
@@ -269,7 +291,7 @@ func (t *topics) know(sources, wanted, leftover []string, found kadm.TopicDetail
 	clear(t.all)
 	for name, d := range found {
 		t.all[name] = int32(len(d.Partitions))
-		if id, known := t.ids[name]; known && id != d.ID {
+		if id, known := t.ids[name]; known && id != d.ID && t.ours(name) {
 			t.remade = append(t.remade, name)
 		}
 		t.ids[name] = d.ID
@@ -421,7 +443,9 @@ func (t *topics) subscribe() {
 	t.remade = nil
 	t.mu.Unlock()
 	if len(remade) > 0 {
-		t.p.log.Warn("topics were deleted and made again", "pipeline", t.p.cfg.Name, "topics", remade)
+		for _, topic := range remade {
+			t.p.log.Error("topic was deleted and made again: what was in it is gone", "pipeline", t.p.cfg.Name, "topic", topic, "unread", t.lost(topic))
+		}
 		t.p.abandon(remade)
 		t.p.client.PurgeTopicsFromClient(remade...)
 	}
@@ -462,6 +486,37 @@ func (t *topics) neverAssigned(committed kadm.OffsetResponses) bool {
 		}
 	}
 	return false
+}
+
+// ours reports whether the pipeline reads or writes a topic. The lock is held.
+func (t *topics) ours(topic string) bool {
+	_, source := t.partitions[topic]
+	_, retry := t.retries[topic]
+	return source || retry || t.isLetter(topic)
+}
+
+func (t *topics) isLetter(topic string) bool {
+	for _, l := range t.letters {
+		if l == topic {
+			return true
+		}
+	}
+	return false
+}
+
+// lost counts the records of a topic that were not settled when it was deleted, as far as known.
+func (t *topics) lost(topic string) (n int64) {
+	for _, l := range t.p.intake.all() {
+		if l.topic != topic {
+			continue
+		}
+		l.strand.mu.Lock()
+		unread := int64(l.open) + max(l.end.Load()-l.next, 0)
+		l.strand.mu.Unlock()
+		l.meter.lost.Add(uint64(unread))
+		n += unread
+	}
+	return n
 }
 
 // missing says that a topic is not there that a copy was sent to.
