@@ -474,20 +474,6 @@ func (t *topics) families() map[string]map[string]int32 {
 	return families
 }
 
-// neverAssigned reports whether a partition of the group's topics has no commit: nobody has had it.
-func (t *topics) neverAssigned(committed kadm.OffsetResponses) bool {
-	for _, topics := range t.families() {
-		for topic, partitions := range topics {
-			for part := range partitions {
-				if c, ok := committed.Lookup(topic, part); !ok || c.At < 0 {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
 // ours reports whether the pipeline reads or writes a topic. The lock is held.
 func (t *topics) ours(topic string) bool {
 	_, source := t.partitions[topic]
