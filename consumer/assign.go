@@ -35,8 +35,10 @@ type strands struct {
 
 // assigned opens lanes for new partitions. Their positions come a moment later, see position.
 func (p *Pipeline) assigned(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
+	p.joined()
 	p.regain(parts)
 	p.openLanes(parts)
+	p.coAssignment.verify()
 	if len(parts) > 0 {
 		p.log.Info("partitions assigned", "pipeline", p.cfg.Name, "partitions", printable(parts))
 	}
@@ -146,6 +148,7 @@ func (p *Pipeline) adopt(ctx context.Context, parts map[string][]int32) {
 	p.log.Warn("partitions kept after this member was forgotten by its group: starting over from their commits",
 		"pipeline", p.cfg.Name, "partitions", printable(parts))
 	p.openLanes(parts)
+	p.coAssignment.verify()
 	offsets := make(map[string]map[int32]kgo.Offset)
 	for topic, ps := range parts {
 		offsets[topic] = make(map[int32]kgo.Offset)
@@ -241,6 +244,7 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 		}
 	}
 	p.topics.learn(committed)
+	p.revive(committed)
 	unknown := make(map[string]map[int32]kgo.Offset)
 	for topic, ps := range offsets {
 		for part, off := range ps {
@@ -273,6 +277,18 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 	}
 	p.committer.moved()
 	return offsets, nil
+}
+
+// revive has the group assign anew when a static member came back with topics that nobody has: it was given what it had
+// before, without anybody looking what it reads now.
+func (p *Pipeline) revive(committed kadm.OffsetResponses) {
+	if p.cfg.InstanceID == "" || p.cfg.GroupProtocol == NextGen || p.revived.Swap(true) || len(committed) == 0 {
+		return
+	}
+	if p.topics.neverAssigned(committed) {
+		p.log.Info("there are topics that no member has: the group assigns anew", "pipeline", p.cfg.Name)
+		go p.client.ForceRebalance()
+	}
 }
 
 // unread returns why the commit of any of the partitions could not be read, as while a transaction that is to commit it
@@ -439,6 +455,7 @@ func (p *Pipeline) revoked(ctx context.Context, _ *kgo.Client, parts map[string]
 	}
 	p.closeLanes(lanes)
 	p.committer.turn <- struct{}{}
+	p.coAssignment.verify()
 	p.log.Info("partitions revoked", "pipeline", p.cfg.Name, "partitions", printable(parts))
 	for _, h := range p.hooks.revoked {
 		h.OnRevoked(p.cfg.Name, parts, false)
@@ -461,6 +478,7 @@ func (p *Pipeline) loseLanes(parts map[string][]int32) {
 		return
 	}
 	p.closeLanes(lanes) // a commit that waits looks once more before it is sent, and this may be called from what it waits for
+	p.coAssignment.verify()
 	p.log.Warn("partitions lost", "pipeline", p.cfg.Name, "partitions", printable(parts))
 	for _, h := range p.hooks.revoked {
 		h.OnRevoked(p.cfg.Name, parts, true)

@@ -83,6 +83,7 @@ var doingText = map[string]string{
 	"trim":        "delete what is done from a retry topic",
 	"ends":        "read the ends of the partitions",
 	"loss":        "read on where a partition was",
+	"protocol":    "ask the group's coordinator for its protocol",
 	"transaction": "write copies and offsets in one transaction",
 	"throttle":    "go at full speed",
 }
@@ -136,7 +137,7 @@ func (f *faults) list(now time.Time) (all []standingFault) {
 // stops reports whether nothing gets on while the fault lasts, and it has lasted for a while.
 func (s standingFault) stops() bool {
 	switch s.doing {
-	case "commit", "group", "positions", "start", "transaction":
+	case "commit", "group", "join", "positions", "start", "transaction":
 		return s.lasted > faultMemory
 	}
 	return false

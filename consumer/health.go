@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redeliver/redeliver/breaker"
@@ -12,7 +13,7 @@ import (
 // Stats returns the pipeline's counts and state now.
 func (p *Pipeline) Stats() Stats {
 	now := time.Now()
-	s := Stats{Pipeline: p.cfg.Name, Group: p.cfg.Group, Phase: Phase(p.phase.Load()), At: now, Concurrency: p.cfg.Concurrency, Delivery: p.cfg.Delivery}
+	s := Stats{Pipeline: p.cfg.Name, Group: p.cfg.Group, Phase: Phase(p.phase.Load()), At: now, Concurrency: p.cfg.Concurrency, Delivery: p.cfg.Delivery, Protocol: p.cfg.GroupProtocol}
 	if at := p.started.Load(); at != 0 {
 		s.Started = time.Unix(0, at)
 	}
@@ -27,6 +28,7 @@ func (p *Pipeline) Stats() Stats {
 	s.Held = append(s.Held, stalled...)
 	s.HeldRecords = p.held.count() + copies
 	p.partitions(&s, now)
+	s.Apart = p.coAssignment.lasting(now)
 	p.judgeHealth(&s, now)
 	return s
 }
@@ -169,6 +171,11 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 	}
 	if len(faults) > 0 {
 		cut(cutFault, "%s", faults[0].text)
+	}
+	if n := len(s.Apart); n > 0 {
+		a := s.Apart[0]
+		cut(cutFault, "%d source partitions are apart from their retry partitions, such as %s/%d, of which others have %s: the order of a key between its retries and fresh records is not kept",
+			n, a.Source, a.Partition, strings.Join(a.Elsewhere, ", "))
 	}
 	if n := s.Paused[PauseTopic]; n > 0 {
 		cut(cutFault, "%d partitions stand still, for topics are missing that retries go to", n)

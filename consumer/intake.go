@@ -503,8 +503,7 @@ func (in *intake) fetchFailed(topic string, partition int32, err error) {
 	var loss *kgo.ErrDataLoss
 	var session *kgo.ErrGroupSession
 	switch {
-	case errors.As(err, &session):
-		in.p.joinFailed(session.Err)
+	case errors.As(err, &session): // its own hook tells, see groupErrors
 	case topic == "": // of the client, not of a partition
 		in.p.faults.note("group", "", -1, err)
 	case errors.As(err, &loss), errors.Is(err, kerr.OffsetOutOfRange):

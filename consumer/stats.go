@@ -88,6 +88,7 @@ type Stats struct {
 	Group    string
 	Phase    Phase
 	Delivery Delivery
+	Protocol GroupProtocol
 	At       time.Time
 	Started  time.Time
 
@@ -134,6 +135,7 @@ type Stats struct {
 	Aborted       uint64       // transactions that came to nothing and were tried again
 	Held          []HeldRecord // records whose copy cannot be written, at most 100
 	HeldRecords   int          // all records whose copy cannot be written
+	Apart         []Apart      // source partitions whose retry partitions have been other members' for longer than the drain time
 	HeldByPolicy  int          // exhausted records that are held since dead letters are disabled
 
 	WaitedFor []string          // patterns of topics that no topic matches yet

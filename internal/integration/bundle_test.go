@@ -32,6 +32,20 @@ var quick = retrytopics.Policy{Tiers: []time.Duration{200 * time.Millisecond, ti
 // exactly_once_routing.
 var delivery = map[string]consumer.Delivery{"exactly_once_routing": consumer.ExactlyOnceRouting}[os.Getenv("REDELIVER_TEST_DELIVERY")]
 
+// protocol is the group protocol of the members of all tests that do not choose one: classic, unless the environment says
+// eager or consumer. With consumer the session time-out is the broker's: tests in which a member dies want one that is short.
+var protocol = map[string]consumer.GroupProtocol{"eager": consumer.Eager, "consumer": consumer.NextGen}[os.Getenv("REDELIVER_TEST_PROTOCOL")]
+
+// speaking makes a member speak a group protocol.
+func speaking(p consumer.GroupProtocol) func(*consumer.Config) {
+	return func(c *consumer.Config) {
+		c.GroupProtocol = p
+		if p == consumer.NextGen {
+			c.SessionTimeout = 0
+		}
+	}
+}
+
 // bundle is what a test works with: a source topic, a consumer group that reads it, and the calls of its handlers.
 type bundle struct {
 	t      *testing.T
@@ -82,7 +96,7 @@ type member struct {
 
 // config is the configuration of a member whose handler is h, with the calls written down.
 func (b *bundle) config(h handler) consumer.Config {
-	return consumer.Config{
+	c := consumer.Config{
 		Brokers: kafkatest.Brokers(b.t),
 		Group:   b.group,
 		Name:    "member",
@@ -98,6 +112,8 @@ func (b *bundle) config(h handler) consumer.Config {
 		SessionTimeout: 6 * time.Second,
 		Logger:         slog.New(slog.NewTextHandler(io.MultiWriter(b.t.Output(), &b.log), nil)),
 	}
+	speaking(protocol)(&c)
+	return c
 }
 
 // start runs a member with the handler, changed as the changes say, until it is stopped or the test ends.
@@ -107,6 +123,7 @@ func (b *bundle) start(h handler, changes ...func(*consumer.Config)) *member {
 	for _, change := range changes {
 		change(&c)
 	}
+	speaking(c.GroupProtocol)(&c)
 	return run(b.t, c)
 }
 
