@@ -93,7 +93,7 @@ func Run(ctx context.Context, c Config, out io.Writer) (err error) {
 		keep := err != nil || c.Keep
 		err = errors.Join(err, r.end(keep))
 		if keep {
-			r.say("the logs of all processes are in %s, those of the brokers in %s; the same plan again: SEED=%d", dir, r.cluster.logs(), c.Seed)
+			r.say("the logs of all processes are in %s, those of the brokers in %s; the same plan again: SEED=%d", dir, r.brokerLogs(), c.Seed)
 		}
 	}()
 	if err := r.start(ctx); err != nil {
@@ -283,6 +283,18 @@ func (r *run) end(keep bool) error {
 		err = errors.Join(err, os.RemoveAll(r.dir))
 	}
 	return err
+}
+
+// brokerLogs says where the brokers' logs are.
+func (r *run) brokerLogs() string {
+	if r.cluster == nil {
+		return "no place"
+	}
+	directory, err := r.cluster.directory()
+	if err != nil {
+		return err.Error()
+	}
+	return directory
 }
 
 // eventually tries until it works, for as long as nothing at all may happen.
