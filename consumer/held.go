@@ -99,3 +99,10 @@ func (h *heldRecords) exhausted() []ExhaustedRecord {
 	slices.SortFunc(all, func(a, b ExhaustedRecord) int { return a.Since.Compare(b.Since) })
 	return all[:min(len(all), shownHeld)]
 }
+
+// count returns how many records wait for their copies to be written.
+func (h *heldRecords) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.routes)
+}

@@ -35,7 +35,7 @@ const askTime = 5 * time.Second
 // joinFailed says that the group cannot be joined for now: the client tries again by itself, without an end.
 func (p *Pipeline) joinFailed(err error) {
 	p.faults.note("join", "", -1, p.explainJoin(err))
-	if errors.Is(err, kerr.InconsistentGroupProtocol) && p.strangers.asking.CompareAndSwap(false, true) {
+	if (errors.Is(err, kerr.InconsistentGroupProtocol) || errors.Is(err, kerr.GroupIDNotFound)) && p.strangers.asking.CompareAndSwap(false, true) {
 		// Not from here: the client is being polled. The next time that joining fails the answer is there.
 		go func() {
 			defer p.strangers.asking.Store(false)
@@ -57,7 +57,7 @@ func (p *Pipeline) explainJoin(err error) error {
 	}
 	text := ""
 	switch code {
-	case kerr.InconsistentGroupProtocol:
+	case kerr.InconsistentGroupProtocol, kerr.GroupIDNotFound: // the latter to a member of KIP-848 whose group is a classic one
 		who := "other programs"
 		if found := p.strangers.found.Load(); found != nil && *found != "" {
 			who = *found
@@ -67,6 +67,10 @@ func (p *Pipeline) explainJoin(err error) error {
 		text = fmt.Sprintf("the broker does not allow a session time-out of %v: its bounds are group.min.session.timeout.ms and group.max.session.timeout.ms", p.cfg.SessionTimeout)
 	case kerr.FencedInstanceID:
 		text = fmt.Sprintf("another process has come with the instance id %q: every process of the group %s needs one of its own", p.cfg.InstanceID, p.cfg.Group)
+	case kerr.UnreleasedInstanceID:
+		text = fmt.Sprintf("another process has the instance id %q, or had it and died: this one waits until that one stops or its session is over; every process of the group %s needs one of its own", p.cfg.InstanceID, p.cfg.Group)
+	case kerr.UnsupportedAssignor:
+		text = `the brokers do not offer the assignor "range": add it to group.consumer.assignors`
 	case kerr.GroupAuthorizationFailed:
 		text = fmt.Sprintf("the user may not be in the group %s: it needs READ on it", p.cfg.Group)
 	case kerr.GroupMaxSizeReached:

@@ -88,6 +88,7 @@ type topicMeter struct {
 	tier     time.Duration
 	outcomes [outcomes]atomic.Uint64
 	lateness histogram
+	lost     atomic.Uint64
 }
 
 // meter counts what the pipeline does. Counting takes no lock but for dead letters.
@@ -195,7 +196,7 @@ func (m *meter) fill(s *Stats) {
 		return strings.Compare(string(a.Reason), string(b.Reason))
 	})
 	for _, t := range m.topics {
-		ts := TopicStats{Topic: t.topic, Source: t.source, Tier: t.tier, Lateness: t.lateness.snapshot()}
+		ts := TopicStats{Topic: t.topic, Source: t.source, Tier: t.tier, Lateness: t.lateness.snapshot(), Lost: t.lost.Load()}
 		for o := range t.outcomes {
 			ts.Outcomes[o] = t.outcomes[o].Load()
 		}

@@ -38,6 +38,7 @@ type Pipeline struct {
 	outlets    *outlets
 	faults     *faults
 	strangers  strangers
+	losses     *losses
 	intake     *intake
 	committer  *committer
 	membership *membership
@@ -54,8 +55,11 @@ type Pipeline struct {
 	started atomic.Int64 // Unix nanoseconds; 0: not yet
 	ran     atomic.Bool
 
-	kept keptPartitions
-	own  *breaker.Registry // to be closed with the pipeline
+	kept         keptPartitions
+	coAssignment *coAssignment
+	standby      atomic.Bool       // another process has the instance id
+	revived      atomic.Bool       // whether a static member that came back needs a rebalance was looked at
+	own          *breaker.Registry // to be closed with the pipeline
 }
 
 // New checks the configuration and makes a pipeline. It does not connect.
@@ -90,6 +94,7 @@ func New(c Config) (*Pipeline, error) {
 	p.held = newHeldRecords()
 	p.outlets = newOutlets()
 	p.faults = newFaults(p)
+	p.losses = newLosses()
 	p.gate = newGate(p.breaker, c.DeadLetters.Burst, p.holdChanged, p.wakeAll)
 	p.slots = newSlots(c.Concurrency, c.Shares, func() bool { return p.strands.count.Load() > 1 }, p.work)
 	p.membership = newMembership(&p.cfg, p.membershipChanged)
@@ -99,6 +104,7 @@ func New(c Config) (*Pipeline, error) {
 		p.transactor = newTransactor(p)
 	}
 	p.topics = newTopics(p)
+	p.coAssignment = newCoAssignment(p)
 	p.strands.all = make(map[strandKey]*strand)
 	p.kept.parts = make(map[partition]struct{})
 	p.workers.New = func() any {
@@ -145,10 +151,17 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	defer unsubscribe()
 	defer p.breaker.WhenFree(p.wakeAll)()
 	defer p.membership.end()
-	p.onBreaker(breaker.Event{Dependency: p.cfg.Breaker.Dependency, From: breaker.Closed, To: p.breaker.State(), At: time.Now()})
+	p.gate.onBreaker(breaker.Event{}) // another pipeline may have opened it already
 
+	defer p.coAssignment.end()
 	if !p.prepare(ctx) {
 		return nil
+	}
+	if err := p.checkProtocol(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("consumer: group %s: %w", p.cfg.Group, err)
 	}
 	p.topics.subscribe()
 	p.phase.Store(uint32(Running))
@@ -242,6 +255,7 @@ func (p *Pipeline) copyOptions() []kgo.Opt {
 	}
 	opts = append(opts, c.ClientOptions...)
 	return append(opts,
+		kgo.WithHooks(p.faults),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		// Every copy under way belongs to a record of the window, so that producing never blocks: one leader that is
@@ -255,12 +269,8 @@ func (p *Pipeline) copyOptions() []kgo.Opt {
 
 // clientOptions are the options of the client that reads.
 func (p *Pipeline) clientOptions() []kgo.Opt {
-	c := &p.cfg
-	opts := append(p.copyOptions(),
-		kgo.ConsumerGroup(c.Group),
-		kgo.SessionTimeout(c.SessionTimeout),
-		kgo.RebalanceTimeout(c.RebalanceTimeout),
-		kgo.Balancers(newBalancer(p.topics.family, p.mayClaim)),
+	opts := append(p.copyOptions(), p.groupOptions()...)
+	return append(opts,
 		kgo.DisableAutoCommit(),
 		kgo.BlockRebalanceOnPoll(),
 		kgo.OnPartitionsAssigned(p.assigned),
@@ -273,10 +283,6 @@ func (p *Pipeline) clientOptions() []kgo.Opt {
 		kgo.KeepControlRecords(),
 		kgo.WithHooks(p.membership),
 	)
-	if c.InstanceID != "" {
-		opts = append(opts, kgo.InstanceID(c.InstanceID))
-	}
-	return opts
 }
 
 // onBreaker follows the breaker of the dependency.

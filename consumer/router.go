@@ -187,12 +187,7 @@ func (p *Pipeline) write(r *route) {
 	}
 }
 
-func (r *route) closed() bool {
-	st := r.entry.lane.strand
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return r.entry.lane.closed
-}
+func (r *route) closed() bool { return r.entry.lane.isClosed() }
 
 // to is where the copy goes.
 func (r *route) to() outletKey { return outletKey{r.record.Topic, r.record.Partition} }

@@ -88,6 +88,7 @@ type Stats struct {
 	Group    string
 	Phase    Phase
 	Delivery Delivery
+	Protocol GroupProtocol
 	At       time.Time
 	Started  time.Time
 
@@ -118,6 +119,10 @@ type Stats struct {
 	// member's; attempts are started by the clock of the member that starts them.
 	ClockSkew time.Duration
 
+	// Faults counts what the cluster does not do for the pipeline now and is asked for again and again: fetch, commit,
+	// group, positions, start, topics, trim, ends, loss, transaction, throttle.
+	Faults map[string]int
+
 	Topics        []TopicStats
 	DeadLetters   []DeadLetterCount
 	Paused        map[PauseReason]int // partitions
@@ -129,6 +134,8 @@ type Stats struct {
 	Transactions  uint64       // committed; with ExactlyOnceRouting only
 	Aborted       uint64       // transactions that came to nothing and were tried again
 	Held          []HeldRecord // records whose copy cannot be written, at most 100
+	HeldRecords   int          // all records whose copy cannot be written
+	Apart         []Apart      // source partitions whose retry partitions have been other members' for longer than the drain time
 	HeldByPolicy  int          // exhausted records that are held since dead letters are disabled
 
 	WaitedFor []string          // patterns of topics that no topic matches yet
@@ -146,6 +153,9 @@ type TopicStats struct {
 	Lateness  Histogram // of attempts out of a retry topic: seconds from due to start
 	// RetentionLeft is the time until the oldest unread record falls to the topic's retention; 0: it never does.
 	RetentionLeft time.Duration
+	// Lost counts the offsets that were gone from the topic before they were read, of partitions that went on with what
+	// was left. Not every offset is a record's.
+	Lost uint64
 }
 
 // DeadLetterCount counts the dead letters of one class and reason.

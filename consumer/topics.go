@@ -71,6 +71,7 @@ func (t *topics) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ends.C:
+			t.p.outlets.tell(t.p, time.Now())
 			t.measure(ctx, false)
 			continue
 		case <-next.C:
@@ -425,6 +426,42 @@ func (t *topics) subscribe() {
 		t.p.client.PurgeTopicsFromClient(remade...)
 	}
 	t.p.client.AddConsumeTopics(t.subscriptions()...)
+}
+
+// families lists the topics that the group reads with their partitions, by the source that they belong to.
+func (t *topics) families() map[string]map[string]int32 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	families := make(map[string]map[string]int32)
+	add := func(source, topic string) {
+		if families[source] == nil {
+			families[source] = make(map[string]int32)
+		}
+		families[source][topic] = t.all[topic]
+	}
+	for s := range t.partitions {
+		add(s, s)
+	}
+	for r, n := range t.retries {
+		if t.all[r] > 0 {
+			add(n.source, r)
+		}
+	}
+	return families
+}
+
+// neverAssigned reports whether a partition of the group's topics has no commit: nobody has had it.
+func (t *topics) neverAssigned(committed kadm.OffsetResponses) bool {
+	for _, topics := range t.families() {
+		for topic, partitions := range topics {
+			for part := range partitions {
+				if c, ok := committed.Lookup(topic, part); !ok || c.At < 0 {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // missing says that a topic is not there that a copy was sent to.

@@ -153,6 +153,12 @@ func TestConfigSchemaIsJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(e.out), &schema); err != nil || schema["$schema"] == nil {
 		t.Errorf("%v: %.100s", err, e.out)
 	}
+	line := run(t, "config", "schema", "-o", "jsonl")
+	line.want(t, exitDone, `"$schema":`)
+	if strings.Count(line.out, "\n") != 1 {
+		t.Errorf("%d lines, want one", strings.Count(line.out, "\n"))
+	}
+	run(t, "config", "schema", "-o", "table").want(t, exitUsage, "redeliver config keys")
 }
 
 func TestConfigKeysListsEveryKey(t *testing.T) {

@@ -50,7 +50,7 @@ func (p *Pipeline) consumer() consumer.Config {
 		Delivery:         map[string]consumer.Delivery{"at_least_once": consumer.AtLeastOnce, "exactly_once_routing": consumer.ExactlyOnceRouting}[p.Delivery],
 		Drain:            p.Drain,
 		Group:            p.Group,
-		GroupProtocol:    consumer.Classic,
+		GroupProtocol:    map[string]consumer.GroupProtocol{"classic": consumer.Classic, "eager": consumer.Eager, "consumer": consumer.NextGen}[p.GroupProtocol],
 		HandlerTimeout:   p.Handler.Timeout,
 		HeaderLimit:      int(p.HeaderLimit),
 		IDNamespace:      p.IDNamespace,
