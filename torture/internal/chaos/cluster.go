@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/redeliver/redeliver/torture/internal/member"
 )
 
 // cluster is Apache Kafka on three nodes, run by scripts/kafka.
@@ -102,13 +104,17 @@ func (c *cluster) do(ctx context.Context, args ...string) error {
 
 func (c *cluster) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, c.script, append([]string{"--name", c.name}, args...)...)
-	cmd.Env = append(os.Environ(), "REDELIVER_KAFKA_HEAP="+heap)
+	cmd.Env = append(os.Environ(), "REDELIVER_KAFKA_HEAP="+heap, "REDELIVER_KAFKA_CONFIG="+settings)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is the driver's
 	return cmd
 }
 
 // heap is that of each node.
 const heap = "256m"
+
+// settings give members of the KIP-848 protocol, whose session is the brokers' to say, the session of the others.
+var settings = fmt.Sprintf("group.consumer.min.session.timeout.ms=%[1]d\ngroup.consumer.session.timeout.ms=%[1]d\n"+
+	"group.consumer.min.heartbeat.interval.ms=1000\ngroup.consumer.heartbeat.interval.ms=1000", member.SessionTimeout.Milliseconds())
 
 // directory has the nodes' data and logs.
 func (c *cluster) directory() (string, error) {
