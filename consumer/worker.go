@@ -184,7 +184,13 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 	case p.interrupted(entries[0].lane):
 		p.breaker.Cancel(permit.breaker)
 	case against > 0 && float64(against) >= p.breaker.Config().FailureRate*float64(len(errs)):
-		state = p.breaker.Record(permit.breaker, breaker.Failure, took)
+		outcome := breaker.FailureAgain
+		for i, err := range errs {
+			if err != nil && !entries[i].failedBefore() {
+				outcome = breaker.Failure
+			}
+		}
+		state = p.breaker.Record(permit.breaker, outcome, took)
 	case good > 0:
 		p.breaker.Record(permit.breaker, breaker.Success, took)
 	default:
@@ -273,6 +279,8 @@ func (p *Pipeline) finish(st *strand, e *entry, err error, began, now time.Time,
 	switch {
 	case p.interrupted(e.lane):
 		p.breaker.Cancel(permit.breaker)
+	case p.speaksAgainst(err) && e.failedBefore():
+		state = p.breaker.Record(permit.breaker, breaker.FailureAgain, took)
 	case p.speaksAgainst(err):
 		state = p.breaker.Record(permit.breaker, breaker.Failure, took)
 	default:
