@@ -82,6 +82,13 @@ func (m *membership) now() (lapsed bool) {
 	return m.lapsed
 }
 
+// over reports whether the claim is past its time, which may be known before it has lapsed.
+func (m *membership) over() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !m.ended && !m.until.IsZero() && time.Now().After(m.until)
+}
+
 // end ends the claim for good.
 func (m *membership) end() {
 	m.mu.Lock()

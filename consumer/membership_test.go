@@ -58,3 +58,33 @@ func countCalls(n *int) Handler {
 		return nil
 	})
 }
+
+// TestACallThatSleptIsNoOutcome has a call run into its time-out while the group does not answer, as after the process was
+// suspended: its failure uses no attempt and writes no copy, and it is called again once the group answers.
+func TestACallThatSleptIsNoOutcome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var attempts []int
+		w := onBench(t, HandlerFunc(func(ctx context.Context, r *Record) error {
+			attempts = append(attempts, r.Attempt())
+			if len(attempts) == 1 {
+				<-ctx.Done()
+			}
+			return ctx.Err()
+		}), func(c *Config) {
+			c.SessionTimeout, c.Drain, c.HandlerTimeout = 6*time.Second, 30*time.Second, 29*time.Second
+		})
+		w.p.membership.lasts = 20 * time.Second
+		w.p.membership.answered(time.Now())
+		l := w.lane(0, 0)
+		w.feed(l, "a")
+		pass(40 * time.Second)
+		equal(t, "copies", len(w.produced()), 0)
+		equal(t, "watermark", w.watermark(l), 0)
+		w.p.membership.answered(time.Now())
+		synctest.Wait()
+		if len(attempts) != 2 || attempts[1] != 1 {
+			t.Errorf("attempts %v, want the first one again", attempts)
+		}
+		equal(t, "watermark after it was called again", w.watermark(l), 1)
+	})
+}

@@ -289,9 +289,9 @@ func (p *Pipeline) finish(st *strand, e *entry, err error, began, now time.Time,
 	return p.judged(st, e, err, began, now, state)
 }
 
-// interrupted reports whether a call ended after its lane did: whatever it says is no outcome, for the record is the
-// next owner's.
-func (p *Pipeline) interrupted(l *lane) bool { return l.ctx.Err() != nil }
+// interrupted reports whether a call ended after its lane did, or after this member may have been given up, as the calls do
+// of a process that slept: whatever such a failure says is no outcome, for the record is the next owner's.
+func (p *Pipeline) interrupted(l *lane) bool { return l.ctx.Err() != nil || p.membership.over() }
 
 // speaksAgainst reports whether a failure counts against the dependency.
 func (p *Pipeline) speaksAgainst(err error) bool {

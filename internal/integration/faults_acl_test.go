@@ -45,7 +45,7 @@ func TestAuthorizationIsLostAndRegained(t *testing.T) {
 		{
 			name: "read as the group",
 			deny: func(t *testing.T, b *bundle) func() { return kafkatest.DenyGroup(t, kadm.OpRead, b.group) },
-			log:  []string{"level=WARN", "cannot take part in the group", "GROUP_AUTHORIZATION_FAILED"}, fault: "group",
+			log:  []string{"level=WARN", "cannot join the group", "GROUP_AUTHORIZATION_FAILED"}, fault: "join",
 			notReady: "GROUP_AUTHORIZATION_FAILED", repeats: true,
 		},
 		{

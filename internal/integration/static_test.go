@@ -130,7 +130,7 @@ func TestTwoMembersWithOneInstanceID(t *testing.T) {
 				works, waits, name = older, newer, "older"
 			}
 			eventually(t, func() error {
-				if s := waits.Stats(); s.Ready || !strings.Contains(s.NotReady, "another process") || !strings.Contains(s.NotReady, "instance_id same") {
+				if s := waits.Stats(); s.Ready || !strings.Contains(s.NotReady, "another process") || !strings.Contains(s.NotReady, `instance id "same"`) {
 					return fmt.Errorf("the member that stands by is ready %v: %q", s.Ready, s.NotReady)
 				}
 				if s := works.Stats(); !s.Ready {
