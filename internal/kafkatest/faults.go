@@ -274,6 +274,17 @@ func deny(t testing.TB, on *kadm.ACLBuilder, op kadm.ACLOperation) (allow func()
 			t.Fatalf("kafkatest: creating an ACL (on Apache Kafka it needs an authorizer, as scripts/kafka sets one): %v", err)
 		}
 	}
+	// Apache Kafka answers when the controllers know it, and its brokers follow a moment later.
+	Eventually(t, cleanupWithin, func() error {
+		described, err := admin.DescribeACLs(t.Context(), &taken)
+		for _, d := range described {
+			if len(d.Described) > 0 {
+				return nil
+			}
+			err = errors.Join(err, d.Err)
+		}
+		return errors.Join(errors.New("the ACL does not hold yet"), err)
+	})
 	given := false
 	allow = func() {
 		t.Helper()
