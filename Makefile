@@ -69,11 +69,12 @@ bench: ## the pipeline beside raw franz-go
 
 FOR ?= 5m
 DELIVERY ?= at_least_once
+PROTOCOL ?= classic
 
 .PHONY: torture
 torture: ## three Kafka nodes, three members and a load, killed, paused and cut off for FOR=5m; SEED=N repeats a plan (Java 17, Maven)
 	@mkdir -p .cache/bin && cd torture && go build -o ../.cache/bin/torture .
-	@.cache/bin/torture run -for $(FOR) -delivery $(DELIVERY) -seed $(or $(SEED),0) $(if $(KEEP),-keep)
+	@.cache/bin/torture run -for $(FOR) -delivery $(DELIVERY) -protocol $(PROTOCOL) -seed $(or $(SEED),0) $(if $(KEEP),-keep)
 
 .PHONY: demo
 demo: ## a flaky service, its retries, its breaker and its dead letters, live

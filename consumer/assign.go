@@ -39,6 +39,9 @@ func (p *Pipeline) assigned(_ context.Context, _ *kgo.Client, parts map[string][
 	p.regain(parts)
 	p.openLanes(parts)
 	p.coAssignment.verify()
+	if p.cfg.InstanceID != "" && p.cfg.GroupProtocol != NextGen && !p.revived.Swap(true) {
+		go p.revive()
+	}
 	if len(parts) > 0 {
 		p.log.Info("partitions assigned", "pipeline", p.cfg.Name, "partitions", printable(parts))
 	}
@@ -244,7 +247,6 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 		}
 	}
 	p.topics.learn(committed)
-	p.revive(committed)
 	unknown := make(map[string]map[int32]kgo.Offset)
 	for topic, ps := range offsets {
 		for part, off := range ps {
@@ -277,18 +279,6 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 	}
 	p.committer.moved()
 	return offsets, nil
-}
-
-// revive has the group assign anew when a static member came back with topics that nobody has: it was given what it had
-// before, without anybody looking what it reads now.
-func (p *Pipeline) revive(committed kadm.OffsetResponses) {
-	if p.cfg.InstanceID == "" || p.cfg.GroupProtocol == NextGen || p.revived.Swap(true) || len(committed) == 0 {
-		return
-	}
-	if p.topics.neverAssigned(committed) {
-		p.log.Info("there are topics that no member has: the group assigns anew", "pipeline", p.cfg.Name)
-		go p.client.ForceRebalance()
-	}
 }
 
 // unread returns why the commit of any of the partitions could not be read, as while a transaction that is to commit it

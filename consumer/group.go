@@ -108,3 +108,46 @@ func (p *Pipeline) joined() {
 		p.log.Info("this member's instance_id is free again: it goes on", "pipeline", p.cfg.Name, "instance_id", p.cfg.InstanceID)
 	}
 }
+
+// leave leaves the group and closes the client: once, for a second close would wait for the first's poll.
+func (p *Pipeline) leave() {
+	defer p.client.CloseAllowingRebalance() // leaves the group, if nobody has
+	member, epoch := p.client.GroupMetadata()
+	if p.cfg.GroupProtocol != NextGen || p.cfg.InstanceID == "" || epoch <= 0 {
+		return
+	}
+	// The client takes a static member's leave without its instance id to the coordinator, which refuses it: the
+	// member's next process would have to wait until the session is over.
+	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	defer cancel()
+	_ = p.client.LeaveGroupContext(ctx) // for what it does before it asks
+	req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+	req.Group, req.MemberID, req.InstanceID, req.MemberEpoch = p.cfg.Group, member, &p.cfg.InstanceID, -2
+	if _, err := req.RequestWith(ctx, p.client); err != nil {
+		p.log.Warn("the group was not told that this member goes: its next process waits until the session is over", "pipeline", p.cfg.Name, "error", err)
+	}
+}
+
+// revive has the group assign anew when a static member came back, by the classic protocol, with topics that nobody has: it
+// was given what it had before, without the leader being asked.
+func (p *Pipeline) revive() {
+	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	defer cancel()
+	described, err := p.admin.DescribeGroups(ctx, p.cfg.Group)
+	group := described[p.cfg.Group]
+	if err != nil || group.Err != nil || group.State != "Stable" { // it is being assigned
+		return
+	}
+	assigned := group.AssignedPartitions()
+	for _, topics := range p.topics.families() {
+		for topic, partitions := range topics {
+			for part := range partitions {
+				if !assigned.Lookup(topic, part) {
+					p.log.Info("no member has a topic that this one reads: the group assigns anew", "pipeline", p.cfg.Name, "topic", topic)
+					p.client.ForceRebalance()
+					return
+				}
+			}
+		}
+	}
+}

@@ -145,7 +145,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		return fmt.Errorf("consumer: the Kafka client refuses its options: %w", err)
 	}
 	p.client, p.admin = client, kadm.NewClient(client)
-	defer client.CloseAllowingRebalance() // leaves the group; and once, for a second close would wait for the first's poll
+	defer p.leave()
 
 	unsubscribe := p.breaker.Subscribe(p.onBreaker)
 	defer unsubscribe()

@@ -138,6 +138,7 @@ func (t *topics) ensure(ctx context.Context) error {
 	}
 	t.know(sources, slices.AppendSeq(want.Sources, maps.Keys(gone)), plan.Leftover, found)
 	t.wait(idle)
+	t.tellLeftover(sources)
 	t.learnRetention(ctx)
 	return nil
 }
@@ -295,6 +296,27 @@ func (t *topics) know(sources, wanted, leftover []string, found kadm.TopicDetail
 			t.remade = append(t.remade, name)
 		}
 		t.ids[name] = d.ID
+	}
+}
+
+// tellLeftover says which retry topics no tier of a source needs any more.
+func (t *topics) tellLeftover(sources []string) {
+	wanted := make(map[string]bool)
+	var leftover []string
+	t.mu.Lock()
+	for _, s := range sources {
+		for _, d := range t.p.schedule.Tiers() {
+			wanted[t.names[tierOf{s, d}]] = true
+		}
+	}
+	for name := range t.retries {
+		if t.all[name] > 0 && !wanted[name] {
+			leftover = append(leftover, name)
+		}
+	}
+	t.mu.Unlock()
+	for _, name := range slices.Sorted(slices.Values(leftover)) {
+		t.p.faults.warn(name + " is a retry topic that the configuration needs no more: it is read on, and can be deleted when nothing waits in it")
 	}
 }
 
@@ -472,20 +494,6 @@ func (t *topics) families() map[string]map[string]int32 {
 		}
 	}
 	return families
-}
-
-// neverAssigned reports whether a partition of the group's topics has no commit: nobody has had it.
-func (t *topics) neverAssigned(committed kadm.OffsetResponses) bool {
-	for _, topics := range t.families() {
-		for topic, partitions := range topics {
-			for part := range partitions {
-				if c, ok := committed.Lookup(topic, part); !ok || c.At < 0 {
-					return true
-				}
-			}
-		}
-	}
-	return false
 }
 
 // ours reports whether the pipeline reads or writes a topic. The lock is held.

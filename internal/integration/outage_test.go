@@ -57,6 +57,8 @@ func topicIsDeleted(t *testing.T, which func(*bundle) string) {
 	if got := settings(t, topic)["retention.ms"]; got != "-1" {
 		t.Errorf("the topic that was made again has retention.ms=%s, want -1", got)
 	}
+	b.awaitLog("level=ERROR", "copy cannot be written", topic)
+	b.awaitLog("level=ERROR", "deleted and made again", topic)
 	if len(refused) == 0 {
 		t.Error("nobody was told that the copy could not be written at first")
 	}

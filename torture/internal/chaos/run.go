@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/redeliver/redeliver/consumer"
 	"github.com/redeliver/redeliver/torture/internal/load"
 	"github.com/redeliver/redeliver/torture/internal/member"
 	"github.com/redeliver/redeliver/torture/internal/service"
@@ -30,6 +31,7 @@ type Config struct {
 	Rate       int           // records a second
 	Partitions int           // of the source at first
 	Delivery   string
+	Protocol   consumer.GroupProtocol
 	Kafka      string // the script that runs it
 	Keep       bool   // the directory with logs, also when every promise was kept
 }
@@ -88,12 +90,12 @@ func Run(ctx context.Context, c Config, out io.Writer) (err error) {
 		return err
 	}
 	r := &run{c: c, dir: dir, began: time.Now(), out: out}
-	r.say("seed %d, %v of chaos, %d records/s, %s; logs in %s", c.Seed, c.For, c.Rate, c.Delivery, dir)
+	r.say("seed %d, %v of chaos, %d records/s, %s, group protocol %s; logs in %s", c.Seed, c.For, c.Rate, c.Delivery, c.Protocol, dir)
 	defer func() {
 		keep := err != nil || c.Keep
 		err = errors.Join(err, r.end(keep))
 		if keep {
-			r.say("the logs of all processes are in %s, those of the brokers in %s; the same plan again: SEED=%d", dir, r.cluster.logs(), c.Seed)
+			r.say("the logs of all processes are in %s, those of the brokers in %s; the same plan again: SEED=%d", dir, r.brokerLogs(), c.Seed)
 		}
 	}()
 	if err := r.start(ctx); err != nil {
@@ -137,7 +139,7 @@ func (r *run) start(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
-	if r.service, err = startService(r.dir, service.Config{Log: called}); err != nil {
+	if r.service, err = startService(r.dir, service.Config{Log: called, Last: member.MaxRetries + 1}); err != nil {
 		return err
 	}
 	if r.verifier, err = startVerifier(r.dir, verify.Config{
@@ -283,6 +285,18 @@ func (r *run) end(keep bool) error {
 		err = errors.Join(err, os.RemoveAll(r.dir))
 	}
 	return err
+}
+
+// brokerLogs says where the brokers' logs are.
+func (r *run) brokerLogs() string {
+	if r.cluster == nil {
+		return "no place"
+	}
+	directory, err := r.cluster.directory()
+	if err != nil {
+		return err.Error()
+	}
+	return directory
 }
 
 // eventually tries until it works, for as long as nothing at all may happen.

@@ -49,6 +49,7 @@ type Config struct {
 	Tiers   int // how many of Tiers it knows
 	// Instance makes it a static member, "": it is none.
 	Instance string
+	Protocol consumer.GroupProtocol
 	// ExactlyOnce has copies and offsets go in transactions.
 	ExactlyOnce bool
 }
@@ -73,6 +74,7 @@ func Run(ctx context.Context, c Config, says io.Writer) error {
 		Topics:           []string{c.Topic},
 		Name:             c.Name,
 		InstanceID:       c.Instance,
+		GroupProtocol:    c.Protocol,
 		Handler:          handler{link},
 		Retry:            retrytopics.Policy{Tiers: tiers, MaxRetries: MaxRetries},
 		Window:           consumer.Window{Records: Window},

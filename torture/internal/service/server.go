@@ -24,6 +24,7 @@ type Server struct {
 	snoozes map[string]int // how often a record was put off, by its id
 	flying  int            // calls in flight
 	watched Watched
+	spare   int
 	broken  error // the log could not be written
 }
 
@@ -42,6 +43,14 @@ func NewServer(w io.Writer, seen func(member string)) *Server {
 func (s *Server) Watch(w Watched) {
 	s.mu.Lock()
 	s.watched = w
+	s.mu.Unlock()
+}
+
+// Spare puts records off that a call would make a dead letter of, from now on: those that are refused, and those that fail
+// for the last time. last is that attempt; 0 ends it.
+func (s *Server) Spare(last int) {
+	s.mu.Lock()
+	s.spare = last
 	s.mu.Unlock()
 }
 
@@ -199,8 +208,11 @@ func (c *caller) answer(call *Call, f fate.Fate) {
 		return
 	}
 	a := f.Answer(call.Attempt, c.snoozes[call.ID])
-	if a == fate.Snoozed {
+	switch {
+	case a == fate.Snoozed:
 		c.snoozes[call.ID]++
+	case c.spare > 0 && (a == fate.Refused || a == fate.Failed && call.Attempt >= c.spare):
+		a = fate.Snoozed
 	}
 	told := a != fate.OK && a != fate.Dropped && c.has(Watched{c.name, true})
 	c.over(call, Outcome(a.String()))
