@@ -529,6 +529,11 @@ func (st *strand) takeBatch(k kind, probe bool) []*entry {
 		}
 		if probe {
 			st.probing(l)
+			if st.p.cfg.Ordering != ByPartition {
+				if e := st.nextFresh(l); e != nil { // one that was not tried yet, as takeEntry does
+					return []*entry{e}
+				}
+			}
 		}
 		var batch []*entry
 		take := func(e *entry) {

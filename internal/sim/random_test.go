@@ -23,6 +23,9 @@ var (
 	times     = flag.Int("sim.times", 1, "how often each seed is run")
 )
 
+// stormy is more calls than any record takes.
+const stormy = 50
+
 // TestRandom holds random scenarios to every promise, and says how often each promise and each fault was put to the test.
 func TestRandom(t *testing.T) {
 	var mu sync.Mutex
@@ -53,6 +56,12 @@ func TestRandom(t *testing.T) {
 					}
 					began := time.Now()
 					w, h := p.Run(t)
+					if n := len(h.Calls); n > stormy*(len(p.Records)+1) { // the checks would take for ever
+						if *trace != "" {
+							_ = os.WriteFile(*trace, []byte(h.Trace()), 0o644)
+						}
+						t.Fatalf("seed %d: %d calls of %d records: a storm\n%s%s", seed, n, len(p.Records), p, w.Log())
+					}
 					r := Check(h)
 					if *oneSeed != 0 {
 						t.Logf("\n%s", r.Exercise())
