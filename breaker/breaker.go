@@ -23,6 +23,7 @@ type Breaker struct {
 	window      window
 	run         run
 	consecutive int // failures in a row
+	row         int // of these, not of what had failed before
 	probes      probes
 	since       time.Time
 	openUntil   time.Time
@@ -154,7 +155,7 @@ func (b *Breaker) Successes(n, slow int) {
 	b.succeeded.Add(uint64(n))
 	if state := b.State(); (state == Closed || state == Disabled) && !b.closed {
 		b.window.add(b.now(), counts{calls: n, slow: slow})
-		b.consecutive = 0
+		b.consecutive, b.row = 0, 0
 		b.run.reset()
 		if slow > 0 {
 			b.judge()
@@ -217,12 +218,17 @@ func (b *Breaker) measure(p Permit, o Outcome, isSlow bool) {
 	switch o {
 	case Success:
 		b.succeeded.Add(1)
-		b.consecutive = 0
+		b.consecutive, b.row = 0, 0
 		b.run.succeeded(p.serial)
 	case Failure:
 		c.failures = 1
 		b.consecutive++
+		b.row++
 		b.run.failed(p.serial, b.begun.Load())
+	case FailureAgain:
+		c.failures = 1
+		b.consecutive++
+		b.run.over(p.serial)
 	default:
 		b.run.over(p.serial)
 		return

@@ -43,7 +43,8 @@
 // served before half of the window has failed. The promise is another one: from
 // closed to open a dependency that fails every call gets at most MinimumCalls
 // failing calls, plus those in flight when the last of these ends. So
-// MinimumCalls failures in a row, with no success between them, open the breaker
+// MinimumCalls failures in a row of calls whose like has not failed before (see
+// [FailureAgain]), with no success between them, open the breaker
 // as if the window had begun with them.
 //
 // Calls that were in flight when the dependency died may still succeed, and each

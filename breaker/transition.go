@@ -77,8 +77,8 @@ func (b *Breaker) tooMany() string {
 	case enough && rate(seen.failures, seen.calls) >= c.FailureRate:
 		return fmt.Sprintf("failure rate %s of %d calls, the limit is %s",
 			percent(rate(seen.failures, seen.calls)), seen.calls, percent(c.FailureRate))
-	case b.consecutive >= c.MinimumCalls:
-		return fmt.Sprintf("%d failures in a row: as many as the minimum of calls", b.consecutive)
+	case b.row >= c.MinimumCalls:
+		return fmt.Sprintf("%d failures in a row: as many as the minimum of calls", b.row)
 	case b.run.dead(b.begun.Load(), c.MinimumCalls, c.FailureRate):
 		return fmt.Sprintf("%d failures and no success of a call that began after the first of them", b.run.failures)
 	case enough && rate(seen.slow, seen.calls) >= c.SlowRate:
@@ -98,7 +98,7 @@ func (b *Breaker) recordProbe(p Permit, o Outcome, isSlow bool) {
 	case Ignored:
 		b.probes.freed = b.probes.refused
 		b.probes.refused = false
-	case Failure:
+	case Failure, FailureAgain:
 		b.become(Open, "a probe failed")
 	case Success:
 		b.succeeded.Add(1)
@@ -129,7 +129,7 @@ func (b *Breaker) become(to State, why string) {
 	case Closed, Disabled:
 		b.window.reset()
 		b.run.reset()
-		b.consecutive = 0
+		b.consecutive, b.row = 0, 0
 	case HalfOpen:
 		b.probes.reset()
 	case Open:

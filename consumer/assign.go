@@ -35,8 +35,13 @@ type strands struct {
 
 // assigned opens lanes for new partitions. Their positions come a moment later, see position.
 func (p *Pipeline) assigned(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
+	p.joined()
 	p.regain(parts)
 	p.openLanes(parts)
+	p.coAssignment.verify()
+	if p.cfg.InstanceID != "" && p.cfg.GroupProtocol != NextGen && !p.revived.Swap(true) {
+		go p.revive()
+	}
 	if len(parts) > 0 {
 		p.log.Info("partitions assigned", "pipeline", p.cfg.Name, "partitions", printable(parts))
 	}
@@ -74,7 +79,7 @@ func (p *Pipeline) mayClaim() bool {
 		parts[l.topic] = append(parts[l.topic], l.partition)
 	}
 	p.forget(parts)
-	p.lost(context.Background(), p.client, parts)
+	p.loseLanes(parts)
 	return false
 }
 
@@ -146,6 +151,7 @@ func (p *Pipeline) adopt(ctx context.Context, parts map[string][]int32) {
 	p.log.Warn("partitions kept after this member was forgotten by its group: starting over from their commits",
 		"pipeline", p.cfg.Name, "partitions", printable(parts))
 	p.openLanes(parts)
+	p.coAssignment.verify()
 	offsets := make(map[string]map[int32]kgo.Offset)
 	for topic, ps := range parts {
 		offsets[topic] = make(map[int32]kgo.Offset)
@@ -245,7 +251,6 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 	for topic, ps := range offsets {
 		for part, off := range ps {
 			if c, ok := committed.Lookup(topic, part); ok && c.At >= 0 && !p.topics.earlier(topic, c.Metadata) {
-				ps[part] = off.WithEpoch(-1)
 				p.place(topic, part, c.At, c.At)
 				p.restore(topic, part, c.Offset)
 				continue
@@ -440,6 +445,7 @@ func (p *Pipeline) revoked(ctx context.Context, _ *kgo.Client, parts map[string]
 	}
 	p.closeLanes(lanes)
 	p.committer.turn <- struct{}{}
+	p.coAssignment.verify()
 	p.log.Info("partitions revoked", "pipeline", p.cfg.Name, "partitions", printable(parts))
 	for _, h := range p.hooks.revoked {
 		h.OnRevoked(p.cfg.Name, parts, false)
@@ -449,13 +455,20 @@ func (p *Pipeline) revoked(ctx context.Context, _ *kgo.Client, parts map[string]
 // commitTries is how often the last commit of a lane is tried.
 const commitTries = 3
 
-// lost closes the lanes of partitions that this member has lost: nothing may be committed for them any more.
+// lost is told of partitions that this member has lost. The client keeps nothing of them.
 func (p *Pipeline) lost(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
+	p.giveUp(parts)
+	p.loseLanes(parts)
+}
+
+// loseLanes closes the lanes of lost partitions: nothing may be committed for them any more.
+func (p *Pipeline) loseLanes(parts map[string][]int32) {
 	lanes := p.lanesOf(parts)
 	if len(lanes) == 0 {
 		return
 	}
 	p.closeLanes(lanes) // a commit that waits looks once more before it is sent, and this may be called from what it waits for
+	p.coAssignment.verify()
 	p.log.Warn("partitions lost", "pipeline", p.cfg.Name, "partitions", printable(parts))
 	for _, h := range p.hooks.revoked {
 		h.OnRevoked(p.cfg.Name, parts, true)

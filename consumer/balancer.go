@@ -2,41 +2,84 @@ package consumer
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// coPartitioned is a cooperative sticky balancer whose unit is a source partition with its retry topics' partitions of
-// the same number: all of a unit goes to one member, so that whatever touches a key is in one process.
+// coPartitioned is a sticky balancer whose unit is a source partition with its retry topics' partitions of the same
+// number: all of a unit goes to one member, so that whatever touches a key is in one process. It is cooperative or
+// eager.
 type coPartitioned struct {
 	kgo.GroupBalancer                           // the cooperative sticky balancer, for its wire formats
 	family            func(topic string) string // the source topic that a topic belongs to
 	mayClaim          func() bool               // what this member had is still its own
+	eager             bool
+
+	mu  sync.Mutex
+	had map[string][]int32 // an eager member's last assignment, which it has given up when it joins and wants back
 }
 
-// balancerName is the protocol that all members of a group must share. It never changes: a group changes its protocol
-// only by two rollouts.
-const balancerName = "redeliver-copartitioned"
+// These are the protocols that all members of a group must share. They never change: a group changes its protocol only
+// while nobody runs, or by two rollouts.
+const (
+	balancerName      = "redeliver-copartitioned"
+	balancerNameEager = "redeliver-copartitioned-eager"
+)
 
-func newBalancer(family func(string) string, mayClaim func() bool) kgo.GroupBalancer {
-	return &coPartitioned{GroupBalancer: kgo.CooperativeStickyBalancer(), family: family, mayClaim: mayClaim}
+func newBalancer(p GroupProtocol, family func(string) string, mayClaim func() bool) kgo.GroupBalancer {
+	return &coPartitioned{GroupBalancer: kgo.CooperativeStickyBalancer(), family: family, mayClaim: mayClaim, eager: p == Eager}
 }
 
 // ProtocolName implements kgo.GroupBalancer.
-func (*coPartitioned) ProtocolName() string { return balancerName }
+func (c *coPartitioned) ProtocolName() string {
+	if c.eager {
+		return balancerNameEager
+	}
+	return balancerName
+}
 
 // JoinGroupMetadata implements kgo.GroupBalancer. A member that the group has forgotten claims nothing: others may have
 // had its partitions meanwhile.
 func (c *coPartitioned) JoinGroupMetadata(topics []string, current map[string][]int32, generation int32) []byte {
-	if !c.mayClaim() {
+	switch {
+	case !c.mayClaim():
 		current, generation = nil, -1
+	case c.eager:
+		current = c.last()
 	}
 	return c.GroupBalancer.JoinGroupMetadata(topics, current, generation)
 }
 
+// ParseSyncAssignment implements kgo.GroupBalancer.
+func (c *coPartitioned) ParseSyncAssignment(assignment []byte) (map[string][]int32, error) {
+	parts, err := c.GroupBalancer.ParseSyncAssignment(assignment)
+	if err == nil && c.eager {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.had = cloneParts(parts)
+	}
+	return parts, err
+}
+
+// last returns the last assignment, for the caller to keep.
+func (c *coPartitioned) last() map[string][]int32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return cloneParts(c.had)
+}
+
+func cloneParts(parts map[string][]int32) map[string][]int32 {
+	clone := make(map[string][]int32, len(parts))
+	for topic, ps := range parts {
+		clone[topic] = slices.Clone(ps)
+	}
+	return clone
+}
+
 // IsCooperative implements kgo.GroupBalancer.
-func (*coPartitioned) IsCooperative() bool { return true }
+func (c *coPartitioned) IsCooperative() bool { return !c.eager }
 
 // MemberBalancer implements kgo.GroupBalancer.
 func (c *coPartitioned) MemberBalancer(members []kmsg.JoinGroupResponseMember) (kgo.GroupMemberBalancer, map[string]struct{}, error) {
@@ -84,7 +127,9 @@ func (c *coPartitioned) Balance(b *kgo.ConsumerBalancer, topics map[string]int32
 			plan.AddPartitions(member, topic, ps)
 		}
 	}
-	plan.AdjustCooperative(b)
+	if !c.eager {
+		plan.AdjustCooperative(b)
+	}
 	return plan
 }
 

@@ -109,11 +109,12 @@ func (c *committer) commitHeld(ctx context.Context, lanes []*lane) error {
 	ctx = kgo.PreCommitFnContext(ctx, marks.annotate)
 	began := time.Now()
 	var failed error
-	c.p.client.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+	c.p.client.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
 		if err != nil {
 			failed = err
 			return
 		}
+		nameTopics(req, resp)
 		for _, t := range resp.Topics {
 			for _, part := range t.Partitions {
 				if err := kerr.ErrorForCode(part.ErrorCode); err != nil {
@@ -125,6 +126,19 @@ func (c *committer) commitHeld(ctx context.Context, lanes []*lane) error {
 	})
 	c.p.meter.commit.observe(time.Since(began))
 	return failed
+}
+
+// nameTopics names the topics of a response that newer brokers call by their ids only. The client does so itself, except
+// when the member has changed since the request.
+func nameTopics(req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse) {
+	for i := range resp.Topics {
+		t := &resp.Topics[i]
+		for j := 0; t.Topic == "" && j < len(req.Topics); j++ {
+			if req.Topics[j].TopicID == t.TopicID {
+				t.Topic = req.Topics[j].Topic
+			}
+		}
+	}
 }
 
 // mark is what a commit says of one lane.
@@ -184,10 +198,7 @@ func (ms marks) annotate(req *kmsg.OffsetCommitRequest) error {
 		t := &req.Topics[i]
 		for j := range t.Partitions {
 			m := ms[partition{t.Topic, t.Partitions[j].Partition}]
-			m.lane.strand.mu.Lock()
-			closed := m.lane.closed
-			m.lane.strand.mu.Unlock()
-			if closed {
+			if m.lane.isClosed() {
 				return errGivenUp
 			}
 			t.Partitions[j].Metadata = &m.metadata

@@ -37,6 +37,7 @@ var defaultCounts = []classify.Class{classify.Transient, classify.Network, class
 
 // complete fills in the defaults and reports everything that is wrong.
 func (c *Config) complete() error {
+	sessionGiven := c.SessionTimeout != 0
 	c.defaults()
 	var errs []error
 	wrong := func(field, format string, args ...any) {
@@ -84,8 +85,11 @@ func (c *Config) complete() error {
 	if c.OnDataLoss > SkipDataLoss {
 		wrong("OnDataLoss", "%d is none: HoldOnDataLoss or SkipDataLoss", c.OnDataLoss)
 	}
-	if c.GroupProtocol > Classic {
-		wrong("GroupProtocol", "%d is none: Classic", c.GroupProtocol)
+	if c.GroupProtocol > NextGen {
+		wrong("GroupProtocol", "%d is none: Classic, Eager or NextGen", c.GroupProtocol)
+	}
+	if sessionGiven && c.GroupProtocol == NextGen {
+		wrong("SessionTimeout", "is the broker's with NextGen: leave it out, and set group.consumer.session.timeout.ms there, or consumer.session.timeout.ms of the group")
 	}
 	if c.HandlerTimeout < 0 || c.SessionTimeout < 0 {
 		wrong("HandlerTimeout", "%v, and SessionTimeout %v, must be above 0", c.HandlerTimeout, c.SessionTimeout)
@@ -230,7 +234,7 @@ func refused(group string, opts []kgo.Opt) error {
 		{"AllowIdempotentProduceCancellation", kgo.AllowIdempotentProduceCancellation, "a copy in doubt would be written twice, or not at all"},
 		{"DisableIdempotentWrite", kgo.DisableIdempotentWrite, "copies are written by an idempotent producer"},
 		{"RecordDeliveryTimeout", kgo.RecordDeliveryTimeout, "a copy in doubt would be written twice"},
-		{"ServerSideBalancer", kgo.ServerSideBalancer, "a partition and its retries must belong to one member"},
+		{"ServerSideBalancer", kgo.ServerSideBalancer, "set Config.GroupProtocol"},
 		{"RecordRetries", kgo.RecordRetries, "a copy in doubt would be written twice"},
 	} {
 		if fmt.Sprint(cl.OptValues(o.opt)...) != fmt.Sprint(bare.OptValues(o.opt)...) {

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"fmt"
 	"log/slog"
 	"regexp"
 	"time"
@@ -25,14 +26,31 @@ const (
 	Unordered
 )
 
-// GroupProtocol is the protocol that the consumer group speaks with its coordinator.
+// GroupProtocol is the protocol that the consumer group speaks with its coordinator. All members of a group speak the
+// same one.
 type GroupProtocol uint8
 
 const (
 	// Classic is the protocol of all brokers, with Redeliver's own cooperative balancer that keeps a source
-	// partition and its retry partitions together.
+	// partition and its retry partitions together: in a rebalance members give up only what goes to others.
 	Classic GroupProtocol = iota
+	// Eager is the classic protocol with Redeliver's own balancer in its eager form: in a rebalance every member drains
+	// and gives up all that it has before anything is assigned. What is not to move comes back to where it was.
+	Eager
+	// NextGen is the protocol of KIP-848, which Kafka calls group.protocol=consumer: the coordinator assigns. It needs
+	// Apache Kafka 4.0 or newer, better 4.3, whose commits do not fail while a member learns of a rebalance. The session
+	// time-out is the broker's. Redeliver asks for the assignor "range", which keeps partitions of one number together while
+	// a source and its retry topics have equally many, and tells where that does not hold, see [Stats.Apart].
+	NextGen
 )
+
+// String returns the protocol's name in config.yaml: classic, eager or consumer.
+func (p GroupProtocol) String() string {
+	if p > NextGen {
+		return fmt.Sprintf("GroupProtocol(%d)", uint8(p))
+	}
+	return [...]string{"classic", "eager", "consumer"}[p]
+}
 
 // Delivery says how a routed copy and the offset of its record belong together.
 type Delivery uint8
@@ -149,7 +167,9 @@ type Config struct {
 	// IDNamespace sets the ids of this pipeline's records apart from those of topics that once had the same name.
 	// Defaults to none.
 	IDNamespace string
-	// InstanceID makes the member static: a restart within the session time-out causes no rebalance. Defaults to none.
+	// InstanceID makes the member static: a restart within the session time-out causes no rebalance, and what it had waits
+	// for it until then. No two processes of a group may have the same: one of them stands by, see [Stats.NotReady]. Defaults
+	// to none.
 	InstanceID string
 	// Logger gets the pipeline's log. Defaults to slog.Default().
 	Logger *slog.Logger
@@ -168,7 +188,8 @@ type Config struct {
 	RebalanceTimeout time.Duration
 	// Retry is the policy: how often, when, and over which tiers. Defaults to tiers of 1s, 10s and 60s, one retry each.
 	Retry retrytopics.Policy
-	// SessionTimeout is how long the group waits for a member that is silent. Defaults to 45s.
+	// SessionTimeout is how long the group waits for a member that is silent. Defaults to 45s. With NextGen it is the
+	// broker's and must not be set.
 	SessionTimeout time.Duration
 	// Shares divide the slots between fresh records and retries. Defaults to halves.
 	Shares Shares

@@ -77,7 +77,9 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		{"a negative session time-out", func(c *Config) { c.SessionTimeout = -1 }, "SessionTimeout"},
 		{"ordering", func(c *Config) { c.Ordering = 9 }, "consumer: Ordering: 9 is none"},
 		{"data loss", func(c *Config) { c.OnDataLoss = 9 }, "consumer: OnDataLoss: 9 is none"},
-		{"group protocol", func(c *Config) { c.GroupProtocol = 9 }, "consumer: GroupProtocol: 9 is none"},
+		{"group protocol", func(c *Config) { c.GroupProtocol = 9 }, "consumer: GroupProtocol: 9 is none: Classic, Eager or NextGen"},
+		{"a session time-out that is the broker's", func(c *Config) { c.GroupProtocol, c.SessionTimeout = NextGen, time.Minute },
+			"consumer: SessionTimeout: is the broker's with NextGen: leave it out"},
 		{"a class that there is not", func(c *Config) { c.CountsAgainst = []classify.Class{99} }, "consumer: CountsAgainst"},
 		{"class none", func(c *Config) { c.CountsAgainst = []classify.Class{classify.None} }, "consumer: CountsAgainst"},
 		{"name templates", func(c *Config) { c.Names.Retry = "retry" }, "consumer: Names"},
@@ -317,3 +319,16 @@ func (*everyHook) OnBreaker(string, breaker.Event)            {}
 func (*everyHook) OnAssigned(string, map[string][]int32)      {}
 func (*everyHook) OnRevoked(string, map[string][]int32, bool) {}
 func (*everyHook) OnStats(Stats)                              {}
+
+// TestPatternsMatchWholeNames: what they match is a topic's name from its beginning to its end, alternatives too.
+func TestPatternsMatchWholeNames(t *testing.T) {
+	patterns, err := anchored([]*regexp.Regexp{regexp.MustCompile("clicks-.|views")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"clicks-1": true, "views": true, "my-clicks-1": false, "clicks-10": false, "views2": false, "reviews": false} {
+		if got := patterns[0].MatchString(name); got != want {
+			t.Errorf("%s: got %v, want %v", name, got, want)
+		}
+	}
+}

@@ -57,6 +57,9 @@ func (e *entry) unsaved(now time.Time) bool {
 	return e.attempts > e.carried || e.putOff && e.due.After(now)
 }
 
+// failedBefore reports whether a call for the record has failed already.
+func (e *entry) failedBefore() bool { return e.attempts > 0 || e.free > 0 }
+
 // rests reports whether nobody works on the entry or its copy now.
 func (e *entry) rests() bool {
 	switch e.status {

@@ -1,10 +1,15 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // faults keeps what is wrong with the cluster, as far as the engine goes on by itself: it is logged at a falling rate
@@ -56,20 +61,31 @@ func (f *faults) note(doing, topic string, partition int32, err error) {
 	count := s.count
 	f.mu.Unlock()
 	if loud {
-		f.p.log.Warn("cannot "+doingText[doing]+": will try again", "pipeline", f.p.cfg.Name, "topic", topic, "partition", partition, "times", count, "error", err)
+		args := []any{"pipeline", f.p.cfg.Name}
+		if topic != "" {
+			args = append(args, "topic", topic)
+		}
+		if partition >= 0 {
+			args = append(args, "partition", partition)
+		}
+		f.p.log.Warn("cannot "+doingText[doing]+": will try again", append(args, "times", count, "error", err)...)
 	}
 }
 
 var doingText = map[string]string{
 	"fetch":       "fetch a partition",
+	"join":        "join the group",
 	"commit":      "commit offsets",
+	"group":       "take part in the group",
 	"positions":   "read the group's offsets",
 	"start":       "find where a partition starts",
 	"topics":      "make sure of the topics",
 	"trim":        "delete what is done from a retry topic",
 	"ends":        "read the ends of the partitions",
-	"loss":        "read records that are gone",
+	"loss":        "read on where a partition was",
+	"protocol":    "ask the group's coordinator for its protocol",
 	"transaction": "write copies and offsets in one transaction",
+	"throttle":    "go at full speed",
 }
 
 // warn logs a text once.
@@ -94,8 +110,15 @@ func (f *faults) clear(doing string) {
 	}
 }
 
-// list returns the faults that stand, as text for people.
-func (f *faults) list(now time.Time) (texts []string) {
+// standingFault is a fault for people.
+type standingFault struct {
+	faultKey
+	text   string
+	lasted time.Duration
+}
+
+// list returns the faults that stand, the oldest first.
+func (f *faults) list(now time.Time) (all []standingFault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for k, s := range f.standing {
@@ -103,7 +126,29 @@ func (f *faults) list(now time.Time) (texts []string) {
 			delete(f.standing, k)
 			continue
 		}
-		texts = append(texts, "cannot "+doingText[k.doing]+": "+s.text)
+		all = append(all, standingFault{k, "cannot " + doingText[k.doing] + ": " + s.text, now.Sub(s.first)})
 	}
-	return texts
+	slices.SortFunc(all, func(a, b standingFault) int {
+		return cmp.Or(cmp.Compare(b.lasted, a.lasted), cmp.Compare(a.doing, b.doing), cmp.Compare(a.topic, b.topic), cmp.Compare(a.partition, b.partition))
+	})
+	return all
 }
+
+// stops reports whether nothing gets on while the fault lasts, and it has lasted for a while.
+func (s standingFault) stops() bool {
+	switch s.doing {
+	case "commit", "group", "join", "positions", "start", "transaction":
+		return s.lasted > faultMemory
+	}
+	return false
+}
+
+// OnBrokerThrottle implements [kgo.HookBrokerThrottle]: the client waits by itself, and nobody would know why.
+func (f *faults) OnBrokerThrottle(_ kgo.BrokerMetadata, interval time.Duration, _ bool) {
+	if interval >= throttleTold {
+		f.note("throttle", "", -1, fmt.Errorf("the brokers throttle this client, by a quota, for %v", interval))
+	}
+}
+
+// throttleTold is the shortest throttling that is told.
+const throttleTold = 100 * time.Millisecond

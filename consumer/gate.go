@@ -45,13 +45,16 @@ func newGate(b *breaker.Breaker, burst int, changed func(PauseReason, bool), wak
 	return &gate{breaker: b, burst: burst, changed: changed, wake: wake}
 }
 
+// shut are the reasons that let no probe through either.
+const shut = 1<<PauseOperator | 1<<PauseMembership
+
 // open reports whether anything at all may start: nothing holds, or probes are let through.
 func (g *gate) open() bool {
 	h := g.held.Load()
 	if h == 0 {
 		return true
 	}
-	if h&bit(PauseOperator) != 0 {
+	if h&shut != 0 {
 		return false
 	}
 	return h&bit(PauseBreaker) == 0 || g.breaker.State() == breaker.HalfOpen
@@ -66,7 +69,7 @@ func (g *gate) frozen() bool { return g.held.Load() != 0 && !g.open() }
 // enter asks for permission to start. probe says that it is for a single call, whose outcome decides how to go on.
 func (g *gate) enter() (p callPermit, probe, ok bool) {
 	h := g.held.Load()
-	if h&bit(PauseOperator) != 0 {
+	if h&shut != 0 {
 		return p, false, false
 	}
 	if p.breaker, ok = g.breaker.Acquire(); !ok {

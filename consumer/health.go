@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redeliver/redeliver/breaker"
@@ -12,7 +13,7 @@ import (
 // Stats returns the pipeline's counts and state now.
 func (p *Pipeline) Stats() Stats {
 	now := time.Now()
-	s := Stats{Pipeline: p.cfg.Name, Group: p.cfg.Group, Phase: Phase(p.phase.Load()), At: now, Concurrency: p.cfg.Concurrency, Delivery: p.cfg.Delivery}
+	s := Stats{Pipeline: p.cfg.Name, Group: p.cfg.Group, Phase: Phase(p.phase.Load()), At: now, Concurrency: p.cfg.Concurrency, Delivery: p.cfg.Delivery, Protocol: p.cfg.GroupProtocol}
 	if at := p.started.Load(); at != 0 {
 		s.Started = time.Unix(0, at)
 	}
@@ -21,8 +22,13 @@ func (p *Pipeline) Stats() Stats {
 	s.Windowed, s.WindowBytes = int(p.intake.records.Load()), p.intake.bytes.Load()
 	s.Breaker = p.breaker.Snapshot()
 	s.Held, s.HeldByPolicy = p.held.list()
-	s.Held = append(s.Held, p.outlets.stalled(now)...)
+	s.Exhausted = p.held.exhausted()
+	s.WaitedFor = p.topics.waitedFor()
+	stalled, copies := p.outlets.stalled(now)
+	s.Held = append(s.Held, stalled...)
+	s.HeldRecords = p.held.count() + copies
 	p.partitions(&s, now)
+	s.Apart = p.coAssignment.lasting(now)
 	p.judgeHealth(&s, now)
 	return s
 }
@@ -132,7 +138,8 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 		s.Reasons = append(s.Reasons, fmt.Sprintf(format, args...))
 	}
 	if s.SuccessRate < healthyFrom {
-		s.Reasons = append(s.Reasons, fmt.Sprintf("%.0f %% of the attempts in the last minute failed", 100*s.ErrorRate))
+		good, bad := p.meter.recent.counts(now)
+		s.Reasons = append(s.Reasons, fmt.Sprintf("%d of %d attempts in the last minute failed", bad, good+bad))
 	}
 	if st := s.Breaker.State; st == breaker.Open || st == breaker.ForcedOpen || st == breaker.HalfOpen {
 		cut(cutHeld, "the breaker of %s is %s", s.Breaker.Dependency, st)
@@ -141,20 +148,34 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 		switch r {
 		case PauseOutage:
 			cut(cutHeld, "too many dead letters without one success: the pipeline holds")
+		case PauseMembership:
+			cut(cutFault, "the group's coordinator has not answered for more than %v: nothing is started until it does", p.membership.lasts)
 		case PauseOperator:
 			s.Reasons = append(s.Reasons, "an operator has paused the pipeline")
 		}
 	}
 	if len(s.Held) > 0 {
 		h := s.Held[0]
-		cut(cutRouting, "%d copies cannot be written, the oldest for %v, to %s: %s", len(s.Held), now.Sub(h.Since).Round(time.Second), h.To, h.Err)
+		cut(cutRouting, "%d copies cannot be written, the oldest for %v, to %s: %s", s.HeldRecords, now.Sub(h.Since).Round(time.Second), h.To, h.Err)
 	}
 	if s.HeldByPolicy > 0 {
-		cut(cutRouting, "%d exhausted records are held, as dead letters are disabled", s.HeldByPolicy)
+		cut(cutRouting, "%d exhausted records are held, as dead letters are disabled: `redeliver status` lists them, `redeliver skip` settles one", s.HeldByPolicy)
 	}
 	faults := p.faults.list(now)
+	s.Faults = make(map[string]int, len(doingText))
+	for doing := range doingText {
+		s.Faults[doing] = 0
+	}
+	for _, f := range faults {
+		s.Faults[f.doing]++
+	}
 	if len(faults) > 0 {
-		cut(cutFault, "%s", faults[0])
+		cut(cutFault, "%s", faults[0].text)
+	}
+	if n := len(s.Apart); n > 0 {
+		a := s.Apart[0]
+		cut(cutFault, "%d source partitions are apart from their retry partitions, such as %s/%d, of which others have %s: the order of a key between its retries and fresh records is not kept",
+			n, a.Source, a.Partition, strings.Join(a.Elsewhere, ", "))
 	}
 	if n := s.Paused[PauseTopic]; n > 0 {
 		cut(cutFault, "%d partitions stand still, for topics are missing that retries go to", n)
@@ -174,6 +195,9 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 			break
 		}
 	}
+	for _, pattern := range s.WaitedFor {
+		s.Reasons = append(s.Reasons, fmt.Sprintf("no topic matches /%s/ yet: it is waited for", pattern))
+	}
 	if s.ClockSkew > skewTold {
 		s.Reasons = append(s.Reasons, fmt.Sprintf("another member's clock is %v ahead of this one's", s.ClockSkew))
 	}
@@ -187,21 +211,60 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 }
 
 // judgeReady says whether any partition can make progress, as far as this process knows.
-func (p *Pipeline) judgeReady(s *Stats, faults []string) {
+func (p *Pipeline) judgeReady(s *Stats, faults []standingFault) {
+	stopped := slices.IndexFunc(faults, standingFault.stops)
+	unfetched := s.unfetched(faults)
 	switch {
 	case s.Phase != Running:
 		s.NotReady = "the pipeline is " + s.Phase.String()
 	case len(faults) > 0 && len(s.Partitions) == 0:
-		s.NotReady = faults[0]
+		s.NotReady = faults[0].text
+	case stopped >= 0:
+		s.NotReady = faults[stopped].text
+	case unfetched >= 0:
+		s.NotReady = faults[unfetched].text
 	case len(s.Held) > 0:
 		s.NotReady = "copies cannot be written to " + s.Held[0].To + ": " + s.Held[0].Err
 	case s.Paused[PauseTopic] > 0 && s.Paused[PauseTopic] == len(s.Partitions):
-		s.NotReady = "topics are missing that retries go to: make them with `redeliver topics apply`, or let the pipeline make them"
-	case s.Paused[PauseDataLoss] > 0 && s.Paused[PauseDataLoss] == len(s.Partitions):
-		s.NotReady = "unread records are gone in every partition"
+		s.NotReady = "topics are missing that retries go to"
+		if missing := slices.IndexFunc(faults, func(f standingFault) bool { return f.doing == "topics" }); missing >= 0 {
+			s.NotReady = faults[missing].text
+		}
+	case s.Paused[PauseDataLoss] > 0 && s.Paused[PauseDataLoss] >= s.sources():
+		s.NotReady = "unread records are gone in every source partition"
 	}
 	s.Ready = s.NotReady == ""
 	if s.Phase == Starting && len(faults) > 0 {
-		s.NotReady += ": " + faults[0]
+		s.NotReady += ": " + faults[0].text
 	}
+}
+
+// unfetched returns the index of a fault, when fetching fails for every source partition, else -1.
+func (s *Stats) unfetched(faults []standingFault) (at int) {
+	at = -1
+	n := 0
+	for i, f := range faults {
+		if f.doing == "fetch" && s.isSource(f.topic) {
+			n++
+			at = i
+		}
+	}
+	if n < s.sources() {
+		return -1
+	}
+	return at
+}
+
+// sources counts the assigned partitions of source topics.
+func (s *Stats) sources() (n int) {
+	for _, p := range s.Partitions {
+		if s.isSource(p.Topic) {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *Stats) isSource(topic string) bool {
+	return slices.ContainsFunc(s.Topics, func(t TopicStats) bool { return t.Topic == topic && t.Tier == 0 })
 }

@@ -1,8 +1,12 @@
 package consumer
 
 import (
+	"maps"
 	"slices"
 	"sync"
+	"time"
+
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // heldRecords knows the records that are kept unsettled: those whose copy cannot be written for now, and those that
@@ -10,11 +14,11 @@ import (
 type heldRecords struct {
 	mu       sync.Mutex
 	routes   map[*entry]*HeldRecord
-	byPolicy map[*entry]struct{}
+	byPolicy map[*entry]ExhaustedRecord
 }
 
 func newHeldRecords() *heldRecords {
-	return &heldRecords{routes: make(map[*entry]*HeldRecord), byPolicy: make(map[*entry]struct{})}
+	return &heldRecords{routes: make(map[*entry]*HeldRecord), byPolicy: make(map[*entry]ExhaustedRecord)}
 }
 
 // shownHeld bounds how many held records Stats lists.
@@ -28,9 +32,14 @@ func (h *heldRecords) failed(r *route) {
 
 func (h *heldRecords) written(r *route) { h.forget(r.entry) }
 
-func (h *heldRecords) policy(e *entry) {
+// policy says that an entry is held that would be a dead letter for that reason. Nothing else has the entry yet.
+func (h *heldRecords) policy(e *entry, why retrytopics.Reason) {
+	r := ExhaustedRecord{
+		ID: e.state.ID, Topic: e.record.Topic, Partition: e.record.Partition, Offset: e.record.Offset,
+		Since: time.Now(), Attempts: e.state.Attempt, Class: e.state.Class, Reason: why, Err: e.state.Error,
+	}
 	h.mu.Lock()
-	h.byPolicy[e] = struct{}{}
+	h.byPolicy[e] = r
 	h.mu.Unlock()
 }
 
@@ -80,4 +89,20 @@ func (h *heldRecords) list() (routes []HeldRecord, policy int) {
 	h.mu.Unlock()
 	slices.SortFunc(routes, func(a, b HeldRecord) int { return a.Since.Compare(b.Since) })
 	return routes[:min(len(routes), shownHeld)], policy
+}
+
+// exhausted returns those that are held longest of the records that would be dead letters.
+func (h *heldRecords) exhausted() []ExhaustedRecord {
+	h.mu.Lock()
+	all := slices.Collect(maps.Values(h.byPolicy))
+	h.mu.Unlock()
+	slices.SortFunc(all, func(a, b ExhaustedRecord) int { return a.Since.Compare(b.Since) })
+	return all[:min(len(all), shownHeld)]
+}
+
+// count returns how many records wait for their copies to be written.
+func (h *heldRecords) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.routes)
 }

@@ -32,10 +32,12 @@ type intake struct {
 	pollMu  sync.Mutex
 	poll    context.Context // of the poll under way
 	endPoll context.CancelFunc
-	room    chan struct{} // there is room in the window again
-	waiting atomic.Bool   // the poll loop waits for room
-	records atomic.Int64  // in the window
-	bytes   atomic.Int64
+	// interrupted since the last poll began
+	interrupted bool
+	room        chan struct{} // there is room in the window again
+	waiting     atomic.Bool   // the poll loop waits for room
+	records     atomic.Int64  // in the window
+	bytes       atomic.Int64
 	// unsaved are records that are settled while their commit is not acknowledged: after a crash they are handled again, so
 	// that they count against the window too.
 	unsaved atomic.Int64
@@ -77,6 +79,7 @@ func (in *intake) run(ctx context.Context) {
 		if kept := in.p.regained(); len(kept) > 0 {
 			in.p.adopt(ctx, kept)
 		}
+		in.p.readOn()
 		in.p.client.AllowRebalance()
 		if fetches.IsClientClosed() {
 			return
@@ -265,20 +268,25 @@ func (in *intake) pauseCrowded() (draining bool) {
 	return draining
 }
 
-// interruptible returns a context for one poll, which interrupt ends.
+// interruptible returns a context for one poll, which interrupt ends, or has ended if it came since the last one.
 func (in *intake) interruptible(ctx context.Context) context.Context {
 	in.pollMu.Lock()
 	defer in.pollMu.Unlock()
 	if in.poll == nil || in.poll.Err() != nil {
 		in.poll, in.endPoll = context.WithCancel(ctx)
 	}
+	if in.interrupted {
+		in.interrupted = false
+		in.endPoll()
+	}
 	return in.poll
 }
 
-// interrupt ends a poll that waits for records.
+// interrupt ends a poll that waits for records, so that the poll loop sees to what only it may do.
 func (in *intake) interrupt() {
 	in.pollMu.Lock()
 	defer in.pollMu.Unlock()
+	in.interrupted = true
 	if in.endPoll != nil {
 		in.endPoll()
 	}
@@ -291,7 +299,7 @@ func (in *intake) deliver(fetches kgo.Fetches) {
 	fetches.EachError(func(topic string, partition int32, err error) { in.fetchFailed(topic, partition, err) })
 	fetches.EachPartition(func(ftp kgo.FetchTopicPartition) {
 		l := in.lane(ftp.Topic, ftp.Partition)
-		if l == nil {
+		if l == nil || l.lost.Load() {
 			return
 		}
 		if ftp.LastStableOffset >= 0 || ftp.HighWatermark > 0 {
@@ -478,8 +486,12 @@ func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool
 
 // relieve resumes a lane that has drained enough.
 func (in *intake) relieve(l *lane) {
-	if l.pauses.Load() != 0 {
-		in.review(l)
+	if l.pauses.Load() == 0 {
+		return
+	}
+	in.review(l)
+	if l.lost.Load() && l.held.Load() == 0 {
+		in.interrupt() // it may be moved now
 	}
 }
 
@@ -489,7 +501,11 @@ func (in *intake) fetchFailed(topic string, partition int32, err error) {
 		return
 	}
 	var loss *kgo.ErrDataLoss
+	var session *kgo.ErrGroupSession
 	switch {
+	case errors.As(err, &session): // its own hook tells, see groupErrors
+	case topic == "": // of the client, not of a partition
+		in.p.faults.note("group", "", -1, err)
 	case errors.As(err, &loss), errors.Is(err, kerr.OffsetOutOfRange):
 		in.p.dataLost(topic, partition, err)
 	case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.UnknownTopicOrPartition):

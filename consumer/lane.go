@@ -161,6 +161,13 @@ func (l *lane) mayBegin(offset int64) bool {
 	return l.roomInMap(l.running+1) || l.running == 0 && offset < l.top
 }
 
+// isClosed reports whether the lane is closed, to who does not hold the strand's lock.
+func (l *lane) isClosed() bool {
+	l.strand.mu.Lock()
+	defer l.strand.mu.Unlock()
+	return l.closed
+}
+
 // quiet reports whether nothing of the draining lane is under way.
 func (l *lane) quiet() bool { return l.running == 0 && l.routing == 0 }
 

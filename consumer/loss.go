@@ -3,58 +3,189 @@ package consumer
 import (
 	"context"
 	"errors"
+	"maps"
+	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// dataLost sees to a partition whose unread records are gone. A source stands still until an operator decides, unless
-// the configuration says skip; a retry topic, from which only its group deletes, is read on from what is left.
+// losses are the partitions that cannot be read on where they were: their records were deleted before they were read, or
+// the log was cut off below them by an unclean election and written anew. A loss is found by a fetch, where to go on is
+// asked of the brokers, and the poll loop goes there, since nobody else may move a partition.
+type losses struct {
+	mu sync.Mutex
+	of map[*lane]*loss
+}
+
+type loss struct {
+	cause error
+	to    int64 // where to go on
+	epoch int32 // of the record before that, -1: unknown
+	end   int64 // of the log
+}
+
+func newLosses() *losses { return &losses{of: make(map[*lane]*loss)} }
+
+func (ls *losses) add(l *lane, found *loss) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.of[l] = found
+}
+
+func (ls *losses) forget(l *lane) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	delete(ls.of, l)
+}
+
+func (ls *losses) all() map[*lane]*loss {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if len(ls.of) == 0 {
+		return nil
+	}
+	return maps.Clone(ls.of)
+}
+
+// dataLost sees to a partition whose unread records are gone. It is read no more, until it is known what is left.
 func (p *Pipeline) dataLost(topic string, partition int32, cause error) {
 	l := p.intake.lane(topic, partition)
 	if l == nil {
 		return
 	}
 	p.faults.note("loss", topic, partition, cause)
-	if l.tier == 0 && p.cfg.OnDataLoss == HoldOnDataLoss {
-		if !l.lost.Swap(true) {
-			p.log.Error("unread records are gone: the partition stands still", "pipeline", p.cfg.Name, "topic", topic, "partition", partition,
-				"remedy", "set on_data_loss: skip to go on with the oldest record that is left, or reset the group's offset", "error", cause)
-			p.intake.review(l)
-		}
-		return
+	if l.lost.Swap(true) {
+		return // seen to already
 	}
-	go p.readOn(l, cause)
+	p.intake.review(l)
+	go p.findLeft(l, cause)
 }
 
-// readOn goes on with the oldest record that is left.
-func (p *Pipeline) readOn(l *lane, cause error) {
+// findLeft asks where a partition can be read on, for as long as it takes, and tells the poll loop.
+func (p *Pipeline) findLeft(l *lane, cause error) {
+	for {
+		found, err := p.left(l, cause)
+		if err == nil {
+			p.losses.add(l, found)
+			p.intake.interrupt()
+			return
+		}
+		p.faults.note("loss", l.topic, l.partition, err)
+		select {
+		case <-l.ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// left returns where the partition can be read on. Where the client knows from which offset on the log is another one,
+// that is there. A position below the log goes to its beginning. So does one of which only its absence is known: to read
+// again repeats, and not to read would lose.
+func (p *Pipeline) left(l *lane, cause error) (*loss, error) {
 	ctx, cancel := context.WithTimeout(l.ctx, commitTimeout)
 	defer cancel()
-	listed, err := p.admin.ListStartOffsets(ctx, l.topic)
-	o, ok := listed.Lookup(l.topic, l.partition)
-	if err != nil || !ok || o.Err != nil {
-		p.faults.note("loss", l.topic, l.partition, errors.Join(err, o.Err))
-		time.AfterFunc(time.Second, func() {
-			if l.ctx.Err() == nil {
-				p.readOn(l, cause)
-			}
-		})
-		return
+	starts, err := p.admin.ListStartOffsets(ctx, l.topic)
+	if err != nil {
+		return nil, err
 	}
+	ends, err := p.admin.ListCommittedOffsets(ctx, l.topic)
+	if err != nil {
+		return nil, err
+	}
+	start, end := listed(starts, l), listed(ends, l)
+	if err := errors.Join(start.Err, end.Err); err != nil {
+		return nil, err
+	}
+	found := &loss{cause: cause, to: start.Offset, epoch: -1, end: end.Offset}
+	var cut *kgo.ErrDataLoss
+	if errors.As(cause, &cut) && cut.ResetTo > found.to {
+		found.to, found.epoch = cut.ResetTo, cut.ResetToEpoch
+	}
+	return found, nil
+}
+
+func listed(offsets kadm.ListedOffsets, l *lane) kadm.ListedOffset {
+	o, ok := offsets.Lookup(l.topic, l.partition)
+	if !ok && o.Err == nil {
+		o.Err = errors.New("the broker did not answer for the partition")
+	}
+	return o
+}
+
+// readOn moves lanes to where they can be read on. A source stands still until an operator decides, unless the
+// configuration says skip; a retry topic, from which only its group deletes, is read on from what is left. A lane that goes
+// back waits until its window is empty: what stands there has the offsets of what will be read. It is called between a
+// poll and AllowRebalance.
+func (p *Pipeline) readOn() {
+	var moved []*lane
+	at := make(map[string]map[int32]kgo.EpochOffset)
+	for l, found := range p.losses.all() {
+		hold := l.tier == 0 && p.cfg.OnDataLoss == HoldOnDataLoss
+		from, state := l.moveTo(found, hold)
+		if state == moveLater {
+			continue
+		}
+		p.losses.forget(l)
+		attrs := []any{"pipeline", p.cfg.Name, "topic", l.topic, "partition", l.partition, "from", from, "to", found.to, "error", found.cause}
+		switch {
+		case state == moveNever:
+			continue
+		case state == moveHeld:
+			p.log.Error("unread records are gone: the partition stands still", append(attrs,
+				"remedy", "set on_data_loss: skip to go on with what is left, or reset the group's offset")...)
+			continue
+		case found.to != from:
+			p.log.Error("unread records are gone: going on with what is left", attrs...)
+		}
+		if at[l.topic] == nil {
+			at[l.topic] = make(map[int32]kgo.EpochOffset)
+		}
+		at[l.topic][l.partition] = kgo.EpochOffset{Epoch: found.epoch, Offset: found.to}
+		moved = append(moved, l)
+		l.meter.lost.Add(uint64(max(found.to-from, 0)))
+	}
+	p.goBack(at)
+	for _, l := range moved {
+		l.lost.Store(false)
+	}
+	p.intake.review(moved...)
+	if len(moved) > 0 {
+		p.committer.moved()
+	}
+}
+
+type move uint8
+
+const (
+	moveNow   move = iota
+	moveLater      // records are open that have to end first
+	moveHeld       // it stands still
+	moveNever      // the lane is closed, or will be
+)
+
+// moveTo sets where the lane reads next, unless it is to hold when that is elsewhere, and returns where it was.
+func (l *lane) moveTo(found *loss, hold bool) (from int64, m move) {
 	l.strand.mu.Lock()
-	from := l.next
-	if o.Offset < l.next && len(l.batches) == 0 {
-		// The log ends before our position: it was cut off by an unclean election, or made again. Reading it from its
-		// beginning repeats; not reading what is there would lose.
-		l.next = o.Offset
+	defer l.strand.mu.Unlock()
+	from = l.next
+	switch {
+	case l.closed || l.draining:
+		return from, moveNever
+	case hold && found.to != from:
+		return from, moveHeld
+	case found.to < from && l.open > 0:
+		return from, moveLater
+	case found.to < from:
+		l.known, l.top = nil, -1
 	}
-	closed := l.closed
-	l.strand.mu.Unlock()
-	if closed {
-		return
+	if found.to != from {
+		l.next, l.epoch = found.to, found.epoch
+		l.forget()
+		l.version++
 	}
-	p.log.Error("unread records are gone: going on with the oldest that is left", "pipeline", p.cfg.Name, "topic", l.topic,
-		"partition", l.partition, "from", from, "to", o.Offset, "error", cause)
-	p.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{l.topic: {l.partition: {Epoch: -1, Offset: o.Offset}}})
+	l.end.Store(found.end)
+	return from, moveNow
 }

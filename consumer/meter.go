@@ -88,6 +88,7 @@ type topicMeter struct {
 	tier     time.Duration
 	outcomes [outcomes]atomic.Uint64
 	lateness histogram
+	lost     atomic.Uint64
 }
 
 // meter counts what the pipeline does. Counting takes no lock but for dead letters.
@@ -195,7 +196,7 @@ func (m *meter) fill(s *Stats) {
 		return strings.Compare(string(a.Reason), string(b.Reason))
 	})
 	for _, t := range m.topics {
-		ts := TopicStats{Topic: t.topic, Source: t.source, Tier: t.tier, Lateness: t.lateness.snapshot()}
+		ts := TopicStats{Topic: t.topic, Source: t.source, Tier: t.tier, Lateness: t.lateness.snapshot(), Lost: t.lost.Load()}
 		for o := range t.outcomes {
 			ts.Outcomes[o] = t.outcomes[o].Load()
 		}
@@ -277,8 +278,13 @@ const rateFrom = 10
 
 // rate returns the share of good among all; of fewer than rateFrom as if the rest had been good.
 func (r *recentRate) rate(now time.Time) float64 {
+	good, bad := r.counts(now)
+	return 1 - float64(bad)/float64(max(good+bad, rateFrom))
+}
+
+// counts returns how many were good and bad in the last minute.
+func (r *recentRate) counts(now time.Time) (good, bad uint64) {
 	step := uint64(now.UnixNano() / int64(rateStep))
-	var good, bad uint64
 	r.mu.Lock()
 	for _, s := range r.slots {
 		if step-s.step < uint64(len(r.slots)) {
@@ -287,5 +293,5 @@ func (r *recentRate) rate(now time.Time) float64 {
 		}
 	}
 	r.mu.Unlock()
-	return 1 - float64(bad)/float64(max(good+bad, rateFrom))
+	return good, bad
 }

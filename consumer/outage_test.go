@@ -132,3 +132,38 @@ func TestWhatIsExhaustedWhileItsLaneEndsIsNotHeld(t *testing.T) {
 		equal(t, "held by policy", w.p.Stats().HeldByPolicy, 0)
 	})
 }
+
+// TestWhatIsExhaustedIsListedUntilItIsSkipped holds records that are given up where no dead letters are kept, and names them
+// so that an operator can skip them.
+func TestWhatIsExhaustedIsListedUntilItIsSkipped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := onBench(t, HandlerFunc(func(context.Context, *Record) error {
+			return classify.Mark(errors.New("malformed"), classify.Validation)
+		}), func(c *Config) { c.DeadLetters.Disabled = true })
+		source, retries := w.lane(3, 0), w.lane(3, time.Second)
+		began := time.Now()
+		w.feed(source, "a")
+		pass(time.Minute)
+		w.feedCopies(retries, "b")
+		pass(time.Minute)
+
+		s := w.p.Stats()
+		equal(t, "held by policy", s.HeldByPolicy, 2)
+		equal(t, "listed", len(s.Exhausted), 2)
+		equal(t, "held longest", s.Exhausted[0], ExhaustedRecord{ID: "t/3/0", Topic: "t", Partition: 3, Since: began, Attempts: 1,
+			Class: classify.Validation, Reason: retrytopics.ReasonNotRetriable, Err: "*errors.errorString: malformed"})
+		equal(t, "held next", s.Exhausted[1], ExhaustedRecord{ID: "t/3/0", Topic: retries.topic, Partition: 3, Since: began.Add(time.Minute), Attempts: 2,
+			Class: classify.Validation, Reason: retrytopics.ReasonNotRetriable, Err: "*errors.errorString: malformed"})
+
+		for _, one := range s.Exhausted {
+			if err := w.p.Skip(one.Topic, one.Partition, one.Offset, "test"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s = w.p.Stats()
+		equal(t, "held by policy after skip", s.HeldByPolicy, 0)
+		equal(t, "listed after skip", len(s.Exhausted), 0)
+		equal(t, "watermark of the source", w.watermark(source), 1)
+		equal(t, "watermark of the retry topic", w.watermark(retries), 1)
+	})
+}

@@ -11,11 +11,13 @@ import (
 // bytes: the client would put whatever is under way into one batch, which brokers refuse as a whole when it is larger
 // than the topic's limit, and a destination that does not answer would fill the client's buffer for all others.
 type outlet struct {
-	limit int64 // bytes under way at once; a larger copy goes alone
-	bytes int64
-	line  []*route
-	moved time.Time // when the last copy was acknowledged or refused, or the first of those under way was sent
-	first *route    // that one
+	limit     int64 // bytes under way at once; a larger copy goes alone
+	bytes     int64
+	count     int // copies under way
+	line      []*route
+	moved     time.Time     // when the last copy was acknowledged or refused, or the first of those under way was sent
+	first     *route        // that one
+	tellAfter time.Duration // it is told of, or told again, when it has not answered for so long
 }
 
 // outletBytes is what outlets begin with: below the limit of a topic that says nothing about it, 1 MiB.
@@ -59,6 +61,7 @@ func (o *outlets) leave(r *route) (next []*route) {
 	defer o.mu.Unlock()
 	out := o.of(r)
 	out.bytes -= r.counted
+	out.count--
 	out.moved = time.Now()
 	if out.first == r {
 		out.first = nil
@@ -99,20 +102,52 @@ func (o *outlets) tighten(r *route) bool {
 // again by itself without an end and without a word.
 const routeStall = 10 * time.Second
 
-// stalled lists the partitions that do not answer, as records that are held.
-func (o *outlets) stalled(now time.Time) (held []HeldRecord) {
+// stalled lists the partitions that do not answer, as records that are held, and counts the copies that wait for them.
+func (o *outlets) stalled(now time.Time) (held []HeldRecord, copies int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for key, out := range o.all {
-		if out.bytes > 0 && now.Sub(out.moved) > routeStall {
-			h := HeldRecord{To: key.topic, Since: out.moved, Err: fmt.Sprintf("partition %d does not acknowledge copies", key.partition)}
-			if out.first != nil {
-				h.ID = out.first.entry.state.ID
-			}
-			held = append(held, h)
+		if !out.stalls(now) {
+			continue
+		}
+		h := HeldRecord{To: key.topic, Since: out.moved, Err: fmt.Sprintf("partition %d does not acknowledge copies", key.partition)}
+		if out.first != nil {
+			h.ID = out.first.entry.state.ID
+		}
+		held = append(held, h)
+		copies += out.count + len(out.line)
+	}
+	return held, copies
+}
+
+func (out *outlet) stalls(now time.Time) bool {
+	return out.bytes > 0 && now.Sub(out.moved) > routeStall
+}
+
+// tell logs which partitions do not answer, each at a falling rate.
+func (o *outlets) tell(p *Pipeline, now time.Time) {
+	for key, copies := range o.untold(now) {
+		p.log.Error("partition does not acknowledge copies: their records are held", "pipeline", p.cfg.Name, "to", key.topic,
+			"partition", key.partition, "copies", copies, "remedy", "see whether it has a leader and enough replicas in sync")
+	}
+}
+
+// untold returns the partitions that are to be told of, with the number of copies that wait for them.
+func (o *outlets) untold(now time.Time) map[outletKey]int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	all := make(map[outletKey]int)
+	for key, out := range o.all {
+		took := now.Sub(out.moved)
+		switch {
+		case !out.stalls(now):
+			out.tellAfter = 0
+		case took >= out.tellAfter:
+			out.tellAfter = 2 * took
+			all[key] = out.count + len(out.line)
 		}
 	}
-	return held
+	return all
 }
 
 // forget takes the copies of a closed lane out of the lines: their records are the next owner's.
@@ -138,6 +173,7 @@ func (o *outlets) of(r *route) *outlet {
 func (out *outlet) send(r *route) {
 	r.counted = r.size
 	out.bytes += r.counted
+	out.count++
 }
 
 func (out *outlet) fits(r *route) bool { return out.bytes == 0 || out.bytes+r.size <= out.limit }

@@ -29,7 +29,17 @@ func TestACopyThatGotSlimmerGivesItsRoomBack(t *testing.T) {
 	if third := large(); !o.enter(third) {
 		t.Error("the room of copies that came back is not free")
 	}
-	if held := o.stalled(o.of(first).moved.Add(2 * routeStall)); len(held) != 1 {
-		t.Errorf("%d partitions stall, want the one with the third copy", len(held))
+	late := o.of(first).moved.Add(2 * routeStall)
+	if held, copies := o.stalled(late); len(held) != 1 || copies != 1 {
+		t.Errorf("%d partitions with %d copies stall, want the one with the third copy", len(held), copies)
+	}
+	if told := o.untold(late); len(told) != 1 {
+		t.Errorf("%d partitions are told of, want the one", len(told))
+	}
+	if told := o.untold(late.Add(routeStall)); len(told) != 0 {
+		t.Errorf("%d partitions are told of again at once, want none", len(told))
+	}
+	if told := o.untold(late.Add(2 * routeStall)); len(told) != 1 {
+		t.Errorf("%d partitions are told of again after as long, want the one", len(told))
 	}
 }

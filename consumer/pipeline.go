@@ -37,8 +37,11 @@ type Pipeline struct {
 	held       *heldRecords
 	outlets    *outlets
 	faults     *faults
+	strangers  strangers
+	losses     *losses
 	intake     *intake
 	committer  *committer
+	membership *membership
 	transactor *transactor // nil: at least once
 	topics     *topics
 	strands    strands
@@ -52,8 +55,11 @@ type Pipeline struct {
 	started atomic.Int64 // Unix nanoseconds; 0: not yet
 	ran     atomic.Bool
 
-	kept keptPartitions
-	own  *breaker.Registry // to be closed with the pipeline
+	kept         keptPartitions
+	coAssignment *coAssignment
+	standby      atomic.Bool       // another process has the instance id
+	revived      atomic.Bool       // whether a static member that came back needs a rebalance was looked at
+	own          *breaker.Registry // to be closed with the pipeline
 }
 
 // New checks the configuration and makes a pipeline. It does not connect.
@@ -88,14 +94,17 @@ func New(c Config) (*Pipeline, error) {
 	p.held = newHeldRecords()
 	p.outlets = newOutlets()
 	p.faults = newFaults(p)
+	p.losses = newLosses()
 	p.gate = newGate(p.breaker, c.DeadLetters.Burst, p.holdChanged, p.wakeAll)
 	p.slots = newSlots(c.Concurrency, c.Shares, func() bool { return p.strands.count.Load() > 1 }, p.work)
+	p.membership = newMembership(&p.cfg, p.membershipChanged)
 	p.intake = newIntake(p)
 	p.committer = newCommitter(p)
 	if c.Delivery == ExactlyOnceRouting {
 		p.transactor = newTransactor(p)
 	}
 	p.topics = newTopics(p)
+	p.coAssignment = newCoAssignment(p)
 	p.strands.all = make(map[strandKey]*strand)
 	p.kept.parts = make(map[partition]struct{})
 	p.workers.New = func() any {
@@ -136,15 +145,23 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		return fmt.Errorf("consumer: the Kafka client refuses its options: %w", err)
 	}
 	p.client, p.admin = client, kadm.NewClient(client)
-	defer client.CloseAllowingRebalance() // leaves the group; and once, for a second close would wait for the first's poll
+	defer p.leave()
 
 	unsubscribe := p.breaker.Subscribe(p.onBreaker)
 	defer unsubscribe()
 	defer p.breaker.WhenFree(p.wakeAll)()
-	p.onBreaker(breaker.Event{Dependency: p.cfg.Breaker.Dependency, From: breaker.Closed, To: p.breaker.State(), At: time.Now()})
+	defer p.membership.end()
+	p.gate.onBreaker(breaker.Event{}) // another pipeline may have opened it already
 
+	defer p.coAssignment.end()
 	if !p.prepare(ctx) {
 		return nil
+	}
+	if err := p.checkProtocol(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("consumer: group %s: %w", p.cfg.Group, err)
 	}
 	p.topics.subscribe()
 	p.phase.Store(uint32(Running))
@@ -238,6 +255,7 @@ func (p *Pipeline) copyOptions() []kgo.Opt {
 	}
 	opts = append(opts, c.ClientOptions...)
 	return append(opts,
+		kgo.WithHooks(p.faults),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		// Every copy under way belongs to a record of the window, so that producing never blocks: one leader that is
@@ -251,12 +269,8 @@ func (p *Pipeline) copyOptions() []kgo.Opt {
 
 // clientOptions are the options of the client that reads.
 func (p *Pipeline) clientOptions() []kgo.Opt {
-	c := &p.cfg
-	opts := append(p.copyOptions(),
-		kgo.ConsumerGroup(c.Group),
-		kgo.SessionTimeout(c.SessionTimeout),
-		kgo.RebalanceTimeout(c.RebalanceTimeout),
-		kgo.Balancers(newBalancer(p.topics.family, p.mayClaim)),
+	opts := append(p.copyOptions(), p.groupOptions()...)
+	return append(opts,
 		kgo.DisableAutoCommit(),
 		kgo.BlockRebalanceOnPoll(),
 		kgo.OnPartitionsAssigned(p.assigned),
@@ -267,11 +281,8 @@ func (p *Pipeline) clientOptions() []kgo.Opt {
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(),
+		kgo.WithHooks(p.membership),
 	)
-	if c.InstanceID != "" {
-		opts = append(opts, kgo.InstanceID(c.InstanceID))
-	}
-	return opts
 }
 
 // onBreaker follows the breaker of the dependency.
@@ -300,6 +311,17 @@ func (p *Pipeline) holdChanged(r PauseReason, begun bool) {
 	for _, h := range p.hooks.paused {
 		h.OnPaused(Paused{Pipeline: p.cfg.Name, Partition: -1, Reason: r, Begun: begun})
 	}
+}
+
+// membershipChanged follows the claim to the partitions.
+func (p *Pipeline) membershipChanged(lapsed bool) {
+	if lapsed {
+		p.log.Error("the group's coordinator does not answer, and may have given this member's partitions to others: nothing is started until it does",
+			"pipeline", p.cfg.Name, "silent_for", p.membership.lasts)
+	} else {
+		p.log.Info("the group's coordinator answers again", "pipeline", p.cfg.Name)
+	}
+	p.gate.change(PauseMembership, p.membership.now)
 }
 
 // toldPaused tells the hooks about a lane's reasons that began or ended.

@@ -7,8 +7,9 @@ import (
 )
 
 // While the pipeline is held but for probes, lanes take turns: whichever was probed longest ago asks for the next slot, so
-// that a record that fails whatever the state of the dependency is not the eternal probe while there are others. A
-// probe that has begun lets the next lane ask, for as many as the gate lets through side by side.
+// that a record that fails whatever the state of the dependency is not the eternal probe while there are others. Lanes with
+// records that were not tried yet come before the others, for what has failed before says less. A probe that has begun lets
+// the next lane ask, for as many as the gate lets through side by side.
 
 // offerProbe lets the lane whose turn it is ask for a slot.
 func (p *Pipeline) offerProbe() {
@@ -17,12 +18,15 @@ func (p *Pipeline) offerProbe() {
 	}
 	var next *strand
 	var of kind
-	longest := uint64(math.MaxUint64)
+	longest, untried := uint64(math.MaxUint64), false
 	for _, st := range p.allStrands() {
 		st.mu.Lock()
 		for _, l := range st.lanes {
-			if l.probed < longest && st.mayStart() && st.offers(l) {
-				next, of, longest = st, l.kind(), l.probed
+			if !st.mayStart() || !st.offers(l) {
+				continue
+			}
+			if fresh := st.mayTakeFresh(l); fresh && !untried || fresh == untried && l.probed < longest {
+				next, of, longest, untried = st, l.kind(), l.probed, fresh
 			}
 		}
 		st.mu.Unlock()

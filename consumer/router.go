@@ -57,8 +57,9 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 	case verbHoldHere:
 		p.log.Error("record is exhausted and held, since dead letters are disabled: skip it, or turn them on",
 			"pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.reason, "error", err)
-		if st.park(e) {
-			p.held.policy(e)
+		p.held.policy(e, d.reason)
+		if !st.park(e) {
+			p.held.forget(e)
 		}
 		return false
 	case verbDead:
@@ -186,12 +187,7 @@ func (p *Pipeline) write(r *route) {
 	}
 }
 
-func (r *route) closed() bool {
-	st := r.entry.lane.strand
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return r.entry.lane.closed
-}
+func (r *route) closed() bool { return r.entry.lane.isClosed() }
 
 // to is where the copy goes.
 func (r *route) to() outletKey { return outletKey{r.record.Topic, r.record.Partition} }

@@ -30,20 +30,21 @@ func (o Outcome) String() string {
 type PauseReason uint8
 
 const (
-	PauseWindow   PauseReason = iota // its share of the window is full
-	PauseDue                         // its records are not due
-	PauseBreaker                     // the dependency's breaker is not closed
-	PauseOperator                    // an operator said pause
-	PauseOutage                      // dead letters without a success, see DeadLetters.Burst
-	PauseRoute                       // its window is full of records whose copies cannot be written
-	PauseTopic                       // a retry or dead-letter topic that it needs is missing
-	PauseDataLoss                    // records are gone that were not read
+	PauseWindow     PauseReason = iota // its share of the window is full
+	PauseDue                           // its records are not due
+	PauseBreaker                       // the dependency's breaker is not closed
+	PauseOperator                      // an operator said pause
+	PauseOutage                        // dead letters without a success, see DeadLetters.Burst
+	PauseRoute                         // its window is full of records whose copies cannot be written
+	PauseTopic                         // a retry or dead-letter topic that it needs is missing
+	PauseDataLoss                      // records are gone that were not read
+	PauseMembership                    // the group has not answered for so long that it may have given its partitions to others
 	pauseReasons
 )
 
 // String returns the reason's name in metrics and status.
 func (r PauseReason) String() string {
-	return [...]string{"window", "due", "breaker", "operator", "outage", "route", "topic", "data_loss"}[r]
+	return [...]string{"window", "due", "breaker", "operator", "outage", "route", "topic", "data_loss", "membership"}[r]
 }
 
 // PauseReasons returns every reason.
@@ -87,6 +88,7 @@ type Stats struct {
 	Group    string
 	Phase    Phase
 	Delivery Delivery
+	Protocol GroupProtocol
 	At       time.Time
 	Started  time.Time
 
@@ -100,7 +102,7 @@ type Stats struct {
 	Attempts     map[classify.Class]uint64 // that ended, by class; None: success
 	FreeFailures uint64                    // calls that failed without using an attempt
 
-	SuccessRate float64 // of the attempts in the last minute, 0 to 1; 1 when there were none
+	SuccessRate float64 // of the attempts in the last minute, 0 to 1; of fewer than ten as if the rest had succeeded
 	ErrorRate   float64 // 1 - SuccessRate
 	Score       float64 // health from 0 to 1
 	Health      Health
@@ -117,6 +119,10 @@ type Stats struct {
 	// member's; attempts are started by the clock of the member that starts them.
 	ClockSkew time.Duration
 
+	// Faults counts what the cluster does not do for the pipeline now and is asked for again and again: fetch, commit,
+	// group, positions, start, topics, trim, ends, loss, transaction, throttle.
+	Faults map[string]int
+
 	Topics        []TopicStats
 	DeadLetters   []DeadLetterCount
 	Paused        map[PauseReason]int // partitions
@@ -128,7 +134,12 @@ type Stats struct {
 	Transactions  uint64       // committed; with ExactlyOnceRouting only
 	Aborted       uint64       // transactions that came to nothing and were tried again
 	Held          []HeldRecord // records whose copy cannot be written, at most 100
+	HeldRecords   int          // all records whose copy cannot be written
+	Apart         []Apart      // source partitions whose retry partitions have been other members' for longer than the drain time
 	HeldByPolicy  int          // exhausted records that are held since dead letters are disabled
+
+	WaitedFor []string          // patterns of topics that no topic matches yet
+	Exhausted []ExhaustedRecord // of these the ones held longest, at most 100
 }
 
 // TopicStats are the counts of one topic, source or retry.
@@ -142,6 +153,9 @@ type TopicStats struct {
 	Lateness  Histogram // of attempts out of a retry topic: seconds from due to start
 	// RetentionLeft is the time until the oldest unread record falls to the topic's retention; 0: it never does.
 	RetentionLeft time.Duration
+	// Lost counts the offsets that were gone from the topic before they were read, of partitions that went on with what
+	// was left. Not every offset is a record's.
+	Lost uint64
 }
 
 // DeadLetterCount counts the dead letters of one class and reason.
@@ -173,6 +187,20 @@ type HeldRecord struct {
 	Since time.Time
 	Tries int
 	Err   string
+}
+
+// ExhaustedRecord is a record that is kept unsettled since it is given up and no dead letters are kept. It holds its place
+// until [Pipeline.Skip], or until its partition is given up and whoever has it next calls its handler again.
+type ExhaustedRecord struct {
+	ID        string
+	Topic     string // where it stands: its source or a retry topic
+	Partition int32
+	Offset    int64
+	Since     time.Time
+	Attempts  int
+	Class     classify.Class // of the last failure
+	Reason    retrytopics.Reason
+	Err       string
 }
 
 // Histogram counts durations in seconds. Counts[i] are the observations of at most Bounds[i] and more than Bounds[i-1];

@@ -34,6 +34,9 @@ type topics struct {
 	ids        map[string]kadm.TopicID
 	shared     map[string]bool // topics with copies of other groups
 	remade     []string        // topics that were deleted and made again since they were last looked at
+	idle       []string        // patterns that no topic matches
+	begun      bool            // it is known which sources there were at the start of this process
+	lacking    bool            // topics are missing that may not be made
 
 	again chan struct{} // something is missing
 }
@@ -48,6 +51,8 @@ const (
 	topicsEvery = 30 * time.Second
 	// endsEvery is how often the ends of paused partitions are asked for.
 	endsEvery = 5 * time.Second
+	// topicsAwaited is how often it is looked for topics while there is none for some pattern.
+	topicsAwaited = 5 * time.Second
 	// topicsSoon is the pause between tries to make what is missing.
 	topicsSoon = time.Second
 )
@@ -59,7 +64,7 @@ func newTopics(p *Pipeline) *topics {
 
 // run keeps the topics in order until ctx ends.
 func (t *topics) run(ctx context.Context) {
-	next, ends := time.NewTimer(topicsEvery), time.NewTicker(endsEvery)
+	next, ends := time.NewTimer(t.pause()), time.NewTicker(endsEvery)
 	defer next.Stop()
 	defer ends.Stop()
 	for {
@@ -67,25 +72,33 @@ func (t *topics) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ends.C:
+			t.p.outlets.tell(t.p, time.Now())
 			t.measure(ctx, false)
 			continue
 		case <-next.C:
 		case <-t.again:
 		}
-		wait := topicsEvery
+		wait := topicsSoon
 		if err := t.ensure(ctx); err != nil {
 			t.p.faults.note("topics", "", -1, err)
-			wait = topicsSoon
 		} else {
 			t.subscribe()
-			if t.recheck() {
-				wait = topicsSoon
+			if soon := t.recheck(); !soon && !t.lacking {
+				wait = t.pause()
 			}
 			t.trim(ctx)
 			t.measure(ctx, true)
 		}
 		next.Reset(wait)
 	}
+}
+
+// pause is how long the topics are left alone when all is well with them.
+func (t *topics) pause() time.Duration {
+	if len(t.waitedFor()) > 0 {
+		return topicsAwaited
+	}
+	return topicsEvery
 }
 
 // ensure learns which topics there are and makes those that are missing.
@@ -99,12 +112,10 @@ func (t *topics) ensure(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list topics: %w", err)
 	}
-	sources := t.sources(found)
-	if len(sources) == 0 {
-		return fmt.Errorf("no topic matches the patterns yet")
-	}
+	sources, idle := t.sources(found)
+	left, gone := t.left(sources, found)
 	want := retrytopics.Want{
-		Group: t.p.cfg.Group, Sources: append(t.gone(sources, found), sources...), Names: t.p.cfg.Names, Tiers: t.p.schedule.Tiers(),
+		Group: t.p.cfg.Group, Sources: append(left, sources...), Gone: gone, Names: t.p.cfg.Names, Tiers: t.p.schedule.Tiers(),
 		DLQ: !t.p.cfg.DeadLetters.Disabled, DLQRetention: t.p.cfg.DeadLetters.Retention,
 		ReplicationFactor: t.p.cfg.TopicSettings.ReplicationFactor, AllowCreate: !t.p.cfg.TopicSettings.Manual,
 	}
@@ -115,6 +126,7 @@ func (t *topics) ensure(ctx context.Context) error {
 	for _, w := range plan.Warnings {
 		t.p.faults.warn(w)
 	}
+	t.lacks(plan)
 	if want.AllowCreate && len(plan.Actions) > 0 {
 		if err := plan.Apply(ctx, t.p.admin); err != nil {
 			return err
@@ -124,9 +136,25 @@ func (t *topics) ensure(ctx context.Context) error {
 			return fmt.Errorf("list topics: %w", err)
 		}
 	}
-	t.know(sources, want.Sources, plan.Leftover, found)
+	t.know(sources, slices.AppendSeq(want.Sources, maps.Keys(gone)), plan.Leftover, found)
+	t.wait(idle)
+	t.tellLeftover(sources)
 	t.learnRetention(ctx)
 	return nil
+}
+
+// lacks says which topics are missing that may not be made.
+func (t *topics) lacks(plan retrytopics.Plan) {
+	var missing []string
+	if plan.ReadOnly {
+		missing = plan.Missing()
+	}
+	t.mu.Lock()
+	t.lacking = len(missing) > 0
+	t.mu.Unlock()
+	if len(missing) > 0 {
+		t.p.faults.note("topics", "", -1, &retrytopics.MissingTopicsError{Topics: missing})
+	}
 }
 
 // learnRetention asks for how long the topics keep records. Not being allowed to ask is no fault: nothing depends on it.
@@ -158,36 +186,70 @@ func (t *topics) retention(topic string) time.Duration {
 	return t.keep[topic]
 }
 
-// sources resolves the configured topics and patterns.
-func (t *topics) sources(found kadm.TopicDetails) []string {
-	sources := slices.Clone(t.p.cfg.Topics)
+// sources resolves the configured topics and patterns; idle are the patterns that no topic matches, as they were given.
+func (t *topics) sources(found kadm.TopicDetails) (sources, idle []string) {
+	sources = slices.Clone(t.p.cfg.Topics)
+	matched := make([]bool, len(t.p.patterns))
 	for name := range found {
-		if retrytopics.IsOurs(name) || t.isOwn(name) || slices.Contains(sources, name) {
+		if retrytopics.IsOurs(name) || t.isOwn(name) {
 			continue
 		}
-		for _, re := range t.p.patterns {
-			if re.MatchString(name) {
+		for i, re := range t.p.patterns {
+			if !re.MatchString(name) {
+				continue
+			}
+			matched[i] = true
+			if !slices.Contains(sources, name) {
 				sources = append(sources, name)
-				break
 			}
 		}
 	}
-	slices.Sort(sources)
-	return sources
-}
-
-// gone lists sources that left the configuration while their records waited: what is left of those may need every tier
-// and the dead letters of today.
-func (t *topics) gone(sources []string, found kadm.TopicDetails) (gone []string) {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	for name, n := range t.retries {
-		if found.Has(name) && found.Has(n.source) && !slices.Contains(sources, n.source) && !slices.Contains(gone, n.source) {
-			gone = append(gone, n.source)
+	for i, re := range t.p.cfg.TopicPatterns {
+		if !matched[i] {
+			idle = append(idle, re.String())
 		}
 	}
-	slices.Sort(gone)
-	return gone
+	slices.Sort(sources)
+	return sources, idle
+}
+
+// wait tells of patterns that no topic matches. That is no fault: their topics may come at any time, and are found then.
+func (t *topics) wait(idle []string) {
+	t.mu.Lock()
+	before := t.idle
+	t.idle = idle
+	t.mu.Unlock()
+	for _, pattern := range idle {
+		if !slices.Contains(before, pattern) {
+			t.p.log.Warn("no topic matches a pattern yet: it is waited for", "pipeline", t.p.cfg.Name, "pattern", pattern)
+		}
+	}
+}
+
+// waitedFor lists the patterns that no topic matches.
+func (t *topics) waitedFor() []string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.idle
+}
+
+// left lists the sources that left the configuration while their records waited: what is left of those may need every
+// tier and the dead letters of today. Those that are gone from the cluster too come with the topics in which they wait.
+func (t *topics) left(sources []string, found kadm.TopicDetails) (left []string, gone map[string][]string) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	gone = make(map[string][]string)
+	for name, n := range t.retries {
+		switch {
+		case !found.Has(name) || slices.Contains(sources, n.source):
+		case !found.Has(n.source):
+			gone[n.source] = append(gone[n.source], name)
+		case !slices.Contains(left, n.source):
+			left = append(left, n.source)
+		}
+	}
+	slices.Sort(left)
+	return left, gone
 }
 
 // isOwn reports whether a topic is a retry topic of this group, by its commits or by its name.
@@ -223,16 +285,38 @@ func (t *topics) know(sources, wanted, leftover []string, found kadm.TopicDetail
 		source, delay, _ := t.p.cfg.Names.Match(name)
 		t.retries[name] = note{retry: true, delay: delay.String(), source: or(source, name)}
 	}
-	if len(t.first) == 0 {
+	if !t.begun && len(t.first) == 0 {
 		maps.Copy(t.first, t.partitions)
 	}
+	t.begun = true
 	clear(t.all)
 	for name, d := range found {
 		t.all[name] = int32(len(d.Partitions))
-		if id, known := t.ids[name]; known && id != d.ID {
+		if id, known := t.ids[name]; known && id != d.ID && t.ours(name) {
 			t.remade = append(t.remade, name)
 		}
 		t.ids[name] = d.ID
+	}
+}
+
+// tellLeftover says which retry topics no tier of a source needs any more.
+func (t *topics) tellLeftover(sources []string) {
+	wanted := make(map[string]bool)
+	var leftover []string
+	t.mu.Lock()
+	for _, s := range sources {
+		for _, d := range t.p.schedule.Tiers() {
+			wanted[t.names[tierOf{s, d}]] = true
+		}
+	}
+	for name := range t.retries {
+		if t.all[name] > 0 && !wanted[name] {
+			leftover = append(leftover, name)
+		}
+	}
+	t.mu.Unlock()
+	for _, name := range slices.Sorted(slices.Values(leftover)) {
+		t.p.faults.warn(name + " is a retry topic that the configuration needs no more: it is read on, and can be deleted when nothing waits in it")
 	}
 }
 
@@ -381,11 +465,66 @@ func (t *topics) subscribe() {
 	t.remade = nil
 	t.mu.Unlock()
 	if len(remade) > 0 {
-		t.p.log.Warn("topics were deleted and made again", "pipeline", t.p.cfg.Name, "topics", remade)
+		for _, topic := range remade {
+			t.p.log.Error("topic was deleted and made again: what was in it is gone", "pipeline", t.p.cfg.Name, "topic", topic, "unread", t.lost(topic))
+		}
 		t.p.abandon(remade)
 		t.p.client.PurgeTopicsFromClient(remade...)
 	}
 	t.p.client.AddConsumeTopics(t.subscriptions()...)
+}
+
+// families lists the topics that the group reads with their partitions, by the source that they belong to.
+func (t *topics) families() map[string]map[string]int32 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	families := make(map[string]map[string]int32)
+	add := func(source, topic string) {
+		if families[source] == nil {
+			families[source] = make(map[string]int32)
+		}
+		families[source][topic] = t.all[topic]
+	}
+	for s := range t.partitions {
+		add(s, s)
+	}
+	for r, n := range t.retries {
+		if t.all[r] > 0 {
+			add(n.source, r)
+		}
+	}
+	return families
+}
+
+// ours reports whether the pipeline reads or writes a topic. The lock is held.
+func (t *topics) ours(topic string) bool {
+	_, source := t.partitions[topic]
+	_, retry := t.retries[topic]
+	return source || retry || t.isLetter(topic)
+}
+
+func (t *topics) isLetter(topic string) bool {
+	for _, l := range t.letters {
+		if l == topic {
+			return true
+		}
+	}
+	return false
+}
+
+// lost counts the records of a topic that were not settled when it was deleted, as far as known.
+func (t *topics) lost(topic string) (n int64) {
+	for _, l := range t.p.intake.all() {
+		if l.topic != topic {
+			continue
+		}
+		l.strand.mu.Lock()
+		unread := int64(l.open) + max(l.end.Load()-l.next, 0)
+		l.strand.mu.Unlock()
+		l.meter.lost.Add(uint64(unread))
+		n += unread
+	}
+	return n
 }
 
 // missing says that a topic is not there that a copy was sent to.

@@ -48,18 +48,34 @@ func (t *transactor) commitOffsets(ctx context.Context, client *kgo.Client, ms m
 			t.p.meter.commit.observe(time.Since(began))
 			return nil
 		}
-		if !repeatable(ctx, err) {
+		if !repeatable(ctx, err) && !t.outdated(ctx, req, err) {
 			return err
 		}
 	}
 }
 
+// outdated reports whether the coordinator refused an epoch that this member has left behind meanwhile. With KIP-848 epochs
+// go on while a member keeps its partitions, and it may learn of it after its request was on its way.
+func (t *transactor) outdated(ctx context.Context, req *kmsg.TxnOffsetCommitRequest, err error) bool {
+	if !errors.Is(err, kerr.StaleMemberEpoch) && !errors.Is(err, kerr.IllegalGeneration) || t.p.cfg.GroupProtocol != NextGen || ctx.Err() != nil {
+		return false
+	}
+	member, epoch := t.p.client.GroupMetadata()
+	return member == req.MemberID && epoch != req.Generation
+}
+
 // offsetCommit makes the request. A client that the group has forgotten makes none: without a member the broker would not
-// look whose the partitions are.
+// look whose the partitions are. Nor is one made for lanes that were lost since: as the member that we are by now it would
+// be taken.
 func (t *transactor) offsetCommit(ms marks, producer int64, epoch int16) (*kmsg.TxnOffsetCommitRequest, error) {
 	member, generation := t.p.client.GroupMetadata()
 	if member == "" || generation < 0 {
 		return nil, errGivenUp
+	}
+	for _, m := range ms { // after the member was read: who loses a lane later is another one
+		if m.lane.isClosed() {
+			return nil, errGivenUp
+		}
 	}
 	req := kmsg.NewPtrTxnOffsetCommitRequest()
 	req.TransactionalID, req.Group, req.ProducerID, req.ProducerEpoch = t.id, t.p.cfg.Group, producer, epoch

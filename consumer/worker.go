@@ -184,7 +184,13 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 	case p.interrupted(entries[0].lane):
 		p.breaker.Cancel(permit.breaker)
 	case against > 0 && float64(against) >= p.breaker.Config().FailureRate*float64(len(errs)):
-		state = p.breaker.Record(permit.breaker, breaker.Failure, took)
+		outcome := breaker.FailureAgain
+		for i, err := range errs {
+			if err != nil && !entries[i].failedBefore() {
+				outcome = breaker.Failure
+			}
+		}
+		state = p.breaker.Record(permit.breaker, outcome, took)
 	case good > 0:
 		p.breaker.Record(permit.breaker, breaker.Success, took)
 	default:
@@ -273,6 +279,8 @@ func (p *Pipeline) finish(st *strand, e *entry, err error, began, now time.Time,
 	switch {
 	case p.interrupted(e.lane):
 		p.breaker.Cancel(permit.breaker)
+	case p.speaksAgainst(err) && e.failedBefore():
+		state = p.breaker.Record(permit.breaker, breaker.FailureAgain, took)
 	case p.speaksAgainst(err):
 		state = p.breaker.Record(permit.breaker, breaker.Failure, took)
 	default:
@@ -281,9 +289,9 @@ func (p *Pipeline) finish(st *strand, e *entry, err error, began, now time.Time,
 	return p.judged(st, e, err, began, now, state)
 }
 
-// interrupted reports whether a call ended after its lane did: whatever it says is no outcome, for the record is the
-// next owner's.
-func (p *Pipeline) interrupted(l *lane) bool { return l.ctx.Err() != nil }
+// interrupted reports whether a call ended after its lane did, or after this member may have been given up, as the calls do
+// of a process that slept: whatever such a failure says is no outcome, for the record is the next owner's.
+func (p *Pipeline) interrupted(l *lane) bool { return l.ctx.Err() != nil || p.membership.over() }
 
 // speaksAgainst reports whether a failure counts against the dependency.
 func (p *Pipeline) speaksAgainst(err error) bool {

@@ -139,22 +139,41 @@ func (c *cluster) describe(ctx context.Context, adm *kadm.Client, topics []strin
 	return nil
 }
 
+// models names for each source the topic whose partitions, replication and
+// size limit its copies follow: the source itself or, when that is gone, the
+// topic with the most partitions in which copies of its records wait.
+func (c *cluster) models(w Want) map[string]string {
+	models := map[string]string{}
+	for source, waiting := range w.Gone {
+		for _, topic := range slices.Sorted(slices.Values(waiting)) {
+			if best, ok := models[source]; c.has(topic) && (!ok || len(c.topics[topic].Partitions) > len(c.topics[best].Partitions)) {
+				models[source] = topic
+			}
+		}
+	}
+	for _, source := range w.Sources {
+		models[source] = source
+	}
+	return models
+}
+
 // specs lists the topics wanted, tiers first, source by source.
-func (c *cluster) specs(w Want) []spec {
+func (c *cluster) specs(w Want, models map[string]string) []spec {
 	var specs []spec
-	for _, source := range slices.Compact(slices.Sorted(slices.Values(w.Sources))) {
-		base := spec{source: source, partitions: int32(len(c.topics[source].Partitions)), replication: int16(w.ReplicationFactor)}
+	for _, source := range slices.Sorted(maps.Keys(models)) {
+		model := models[source]
+		base := spec{source: source, partitions: int32(len(c.topics[model].Partitions)), replication: int16(w.ReplicationFactor)}
 		if w.ReplicationFactor <= 0 {
-			base.replication = replicas(c.topics[source])
+			base.replication = replicas(c.topics[model])
 		}
 		add := func(role Role, topic string, configs map[string]string) {
 			s := base
 			s.role, s.topic = role, topic
-			s.configs = c.known(source, configs)
+			s.configs = c.known(model, configs)
 			specs = append(specs, s)
 		}
 		for _, tier := range w.Tiers {
-			add(RoleRetry, w.Names.RetryTopic(source, tier), c.retain(source, -1))
+			add(RoleRetry, w.Names.RetryTopic(source, tier), c.retain(source, model, -1))
 		}
 		if w.DLQ {
 			retention := int64(-1)
@@ -162,7 +181,7 @@ func (c *cluster) specs(w Want) []spec {
 				retention = w.DLQRetention.Milliseconds()
 			}
 			dlq := w.Names.DLQTopic(source)
-			add(RoleDLQ, dlq, c.retain(source, retention))
+			add(RoleDLQ, dlq, c.retain(source, model, retention))
 			// The ledger is read whole by key, so it follows the DLQ's partitions.
 			base.partitions = max(base.partitions, int32(len(c.topics[dlq].Partitions)))
 			add(RoleLedger, LedgerTopic(dlq), map[string]string{configCleanup: "compact", configTimeType: "CreateTime"})
@@ -176,11 +195,14 @@ func (c *cluster) specs(w Want) []spec {
 	return specs
 }
 
-// retain is how copies of the source's records are kept.
-func (c *cluster) retain(source string, retention int64) map[string]string {
-	largest, err := strconv.ParseInt(c.configs[source][configMaxMessage], 10, 32)
+// retain is how copies of the source's records are kept. A model that holds
+// copies has their headers' room already.
+func (c *cluster) retain(source, model string, retention int64) map[string]string {
+	largest, err := strconv.ParseInt(c.configs[model][configMaxMessage], 10, 32)
 	if err != nil {
 		largest = defaultMaxMessage
+	} else if model != source {
+		largest = max(largest-headerRoom, 0)
 	}
 	never := strconv.FormatInt(math.MaxInt64, 10)
 	return map[string]string{

@@ -18,6 +18,9 @@ type Want struct {
 	Group string
 	// Sources are the topics that the pipeline reads; all of them must exist.
 	Sources []string
+	// Gone are sources that exist no more, each with topics in which copies of
+	// its records still wait. Their topics are made like the largest of these.
+	Gone map[string][]string
 	// Names name the topics. Names.Group defaults to Group.
 	Names Names
 	// Tiers are the delays that need a topic, see [Schedule.Tiers].
@@ -148,10 +151,11 @@ func MakePlan(ctx context.Context, adm *kadm.Client, w Want) (Plan, error) {
 	if brokers := c.brokers; w.ReplicationFactor > brokers && brokers > 0 {
 		return Plan{}, fmt.Errorf("topics.replication_factor: %d needs as many brokers, and the cluster has %d; lower it, or -1 for that of the source", w.ReplicationFactor, brokers)
 	}
-	if err := c.describe(ctx, adm, w.Sources); err != nil {
+	models := c.models(w)
+	if err := c.describe(ctx, adm, slices.Sorted(maps.Values(models))); err != nil {
 		return Plan{}, err
 	}
-	specs := c.specs(w)
+	specs := c.specs(w, models)
 	if err := c.conflicts(w, specs); err != nil {
 		return Plan{}, err
 	}

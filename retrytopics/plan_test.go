@@ -168,6 +168,25 @@ func TestPlanMissingSources(t *testing.T) {
 		`topic "payments" does not exist, or may not be described by this user`)
 }
 
+// The topics of a source that is gone are made like the largest in which copies
+// of its records wait: a copy keeps its partition number and its size.
+func TestPlanSourceThatIsGone(t *testing.T) {
+	c := newCluster(t)
+	c.topic("orders", 1, 3)
+	c.topic("billing.gone.retry-3s", 2, 1, "max.message.bytes=300000")
+	c.topic("billing.gone.retry-5s", 5, 2, "max.message.bytes=500000")
+	w := billing("orders")
+	w.Tiers, w.DLQ = w.Tiers[:1], false
+	w.Gone = map[string][]string{"gone": {"billing.gone.retry-3s", "billing.gone.retry-5s", "billing.gone.deleted"}}
+	p := c.plan(w)
+	equal(t, len(p.Actions), 2)
+	got := p.Actions[0]
+	equal(t, got.Topic, "billing.gone.retry-1s")
+	equal(t, got.Partitions, int32(5))
+	equal(t, got.Replication, int16(2))
+	equal(t, got.Configs["max.message.bytes"], "500000")
+}
+
 // Where topics may not be made, the plan says what is missing, and Apply does
 // nothing but fail when the pipeline cannot run without it.
 func TestPlanReadOnly(t *testing.T) {

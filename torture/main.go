@@ -1,7 +1,7 @@
 // Torture runs pipelines on three nodes of Apache Kafka under load, kills, pauses and cuts off everything that can be, and
 // has a process of its own judge by each promise what came of it.
 //
-//	torture run [-for 5m] [-seed N] [-rate 2200] [-delivery at_least_once]
+//	torture run [-for 5m] [-seed N] [-rate 2200] [-delivery at_least_once] [-protocol classic]
 //
 // The other processes of a run are this program too, in another role: service, member, load, verify. Each role is a
 // package under internal/. It ends with status 1 when a promise was broken.
@@ -20,6 +20,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/redeliver/redeliver/consumer"
 	"github.com/redeliver/redeliver/torture/internal/chaos"
 	"github.com/redeliver/redeliver/torture/internal/load"
 	"github.com/redeliver/redeliver/torture/internal/member"
@@ -90,11 +91,17 @@ func run(ctx context.Context, args []string) error {
 	flags.Uint64Var(&c.Seed, "seed", 0, "of the plan and of the records; 0: a random one")
 	flags.IntVar(&c.Rate, "rate", 2200, "records a second")
 	flags.IntVar(&c.Partitions, "partitions", 6, "of the source at first")
-	flags.StringVar(&c.Delivery, "delivery", "at_least_once", "of the members: at_least_once or exactly_once_routing")
+	flags.StringVar(&c.Delivery, "delivery", chaos.AtLeastOnce, "of the members: "+chaos.AtLeastOnce+" or "+chaos.ExactlyOnceRouting)
+	protocol := flags.String("protocol", consumer.Classic.String(), "of the group: classic, eager or consumer")
 	flags.StringVar(&c.Kafka, "kafka", "scripts/kafka", "the script that runs Apache Kafka")
 	flags.BoolVar(&c.Keep, "keep", false, "keep the logs in any case")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	for c.Protocol = consumer.Classic; c.Protocol.String() != *protocol; c.Protocol++ {
+		if c.Protocol > consumer.NextGen {
+			return fmt.Errorf("group protocol %q: it is classic, eager or consumer", *protocol)
+		}
 	}
 	if c.Seed == 0 {
 		c.Seed = rand.Uint64N(1_000_000)

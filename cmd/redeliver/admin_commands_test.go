@@ -15,8 +15,10 @@ import (
 	"time"
 
 	"github.com/redeliver/redeliver/breaker"
+	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/consumer"
 	"github.com/redeliver/redeliver/internal/admin"
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // ordersFake is a pipeline of a running process: it holds the record orders/3/42 and notes what it is told.
@@ -78,6 +80,10 @@ func startProcess(t *testing.T) *processBench {
 		},
 		Reasons: []string{"the breaker of orders-api is open"},
 		Held:    []consumer.HeldRecord{{ID: "orders/3/42", To: "orders.orders.dlq", Since: time.Now(), Tries: 7, Err: "NOT_ENOUGH_REPLICAS"}},
+
+		HeldByPolicy: 12,
+		Exhausted: []consumer.ExhaustedRecord{{ID: "orders/3/43", Topic: "orders.orders.retry-60s", Partition: 3, Offset: 9, Since: time.Now(), Attempts: 4,
+			Class: classify.Network, Reason: retrytopics.ReasonExhausted, Err: "connection refused"}},
 		Breaker: breaker.Snapshot{Dependency: "orders-api", State: breaker.Open},
 	}}}
 	server, err := admin.Start(admin.Config{
@@ -168,12 +174,13 @@ func TestCommandsOnARunningProcess(t *testing.T) {
 		{args: "status", out: []string{
 			"source: process at http://127.0.0.1:", "orders    running  healthy   12        3  in 1h0m", "orders-api open  breaker 3",
 			"orders    60s     orders.orders.retry-60s        3", "orders    orders        0-1,4       breaker  1m0s",
+			"orders.orders.retry-60s/3/9  orders/3/43  0s   exhausted  network         4  connection refused\nand 11 more\n",
 			"orders/3/42  orders.orders.dlq", "NOT_ENOUGH_REPLICAS", "orders: the breaker of orders-api is open",
 		}},
 		{args: "status -o json", out: []string{`"source": "process"`, `"lag": 12`, `"retries": 3`}},
 		{args: "status -o jsonl --pipeline orders", out: []string{`{"source":"process","pipeline":"orders",`}},
 		{args: "status --pipeline clicks", exit: 1, errs: `no pipeline "clicks"`},
-		{args: "status --cluster --admin http://x", exit: 2, errs: "none of the others can be"},
+		{args: "status --cluster --admin http://x", exit: 2, errs: "say one of them"},
 	}
 	for _, test := range tests {
 		t.Run(test.args, func(t *testing.T) {

@@ -180,11 +180,8 @@ func checkSources(what func(string) string, c *config.Config, p *config.Pipeline
 		}
 		checks = append(checks, result)
 	}
-	for _, topic := range p.Topics {
-		re, is := config.Pattern(topic)
-		if is && !slices.ContainsFunc(sources, re.MatchString) {
-			checks = append(checks, check{checkWarning, what("sources " + topic), "no topic matches yet", "the pipeline waits until one does"})
-		}
+	for _, pattern := range p.Unmatched(sources) {
+		checks = append(checks, check{checkWarning, what("sources " + pattern), "no topic matches yet", "the pipeline waits until one does"})
 	}
 	return checks
 }

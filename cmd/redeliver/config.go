@@ -51,7 +51,8 @@ variables replaced, secrets masked. As YAML, or with -o json as JSON.`,
 }
 
 func newConfigSchemaCommand(p *program) *cobra.Command {
-	return &cobra.Command{
+	format := asJSON
+	cmd := &cobra.Command{
 		Use:   "schema",
 		Short: "Print the JSON Schema of config.yaml, for editors",
 		Long: `Print the JSON Schema of config.yaml. With the YAML language server (VS Code, Neovim, IntelliJ):
@@ -62,8 +63,15 @@ and, in the first line of config.yaml:
 
   # yaml-language-server: $schema=redeliver.schema.json`,
 		Args: noArguments,
-		RunE: func(*cobra.Command, []string) error { return printJSON(p.out, config.Schema()) },
+		RunE: func(*cobra.Command, []string) error {
+			if format == asTable {
+				return usagef("-o table: the schema is one JSON document; see `redeliver config keys` for a table of the keys")
+			}
+			return printOne(p.out, format, config.Schema())
+		},
 	}
+	cmd.Flags().VarP(&format, "output", "o", "output `format`: json, jsonl (in one line)")
+	return cmd
 }
 
 func newConfigExampleCommand(p *program) *cobra.Command {

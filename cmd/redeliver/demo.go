@@ -52,13 +52,15 @@ func (p *program) demo(ctx context.Context, length time.Duration) error {
 		defer stop()
 	}
 
-	c := demo.Config{For: length, Out: p.out, ASCII: p.asciiOnly(), Colour: p.wantsColour()}
+	quit, stop := secondSignal()
+	defer stop()
+	c := demo.Config{For: length, Out: p.out, Quit: quit, ASCII: p.asciiOnly(), Colour: p.wantsColour()}
 	if f, ok := p.out.(*os.File); ok && term.IsTerminal(int(f.Fd())) && p.env("TERM") != "dumb" {
 		c.Size = func() (int, int, error) { return term.GetSize(int(f.Fd())) }
 	}
 	err := demo.Run(ctx, c)
 	switch {
-	case errors.Is(err, demo.ErrDiffers):
+	case errors.Is(err, demo.ErrDiffers), errors.Is(err, demo.ErrQuit):
 		return &exitError{status: exitFailed, err: err}
 	case errors.Is(err, syscall.EPIPE):
 		return &exitError{status: exitFailed}
@@ -66,6 +68,31 @@ func (p *program) demo(ctx context.Context, length time.Duration) error {
 		return fmt.Errorf("demo: %w", err)
 	}
 	return nil
+}
+
+// secondSignal returns what is closed at the second signal that asks the process to end. The first one ends the demo's
+// context; without this the second would end the process where it is, and leave the temporary directory behind.
+func secondSignal() (second <-chan struct{}, stop func()) {
+	signals, quit, stopped := make(chan os.Signal, 2), make(chan struct{}), make(chan struct{})
+	asking := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		asking = append(asking, syscall.SIGHUP)
+	}
+	signal.Notify(signals, asking...)
+	go func() {
+		for range 2 {
+			select {
+			case <-signals:
+			case <-stopped:
+				return
+			}
+		}
+		close(quit)
+	}()
+	return quit, func() {
+		signal.Stop(signals)
+		close(stopped)
+	}
 }
 
 func (p *program) env(name string) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -52,14 +53,22 @@ func (p *program) adminPipeline(ctx context.Context, address string, args []stri
 		return nil, "", err
 	}
 	if len(status.Pipelines) != 1 {
-		return nil, "", usagef("the process at %s has %d pipelines: name one", client.URL(), len(status.Pipelines))
+		var names []string
+		for _, p := range status.Pipelines {
+			names = append(names, p.Pipeline)
+		}
+		return nil, "", usagef("the process at %s has %d pipelines, %s: name one", client.URL(), len(names), strings.Join(names, ", "))
 	}
 	return client, status.Pipelines[0].Pipeline, nil
 }
 
 func onlyPipeline(c *config.Config) (string, error) {
 	if len(c.Pipelines) != 1 {
-		return "", usagef("%s has several pipelines: name one", c.File)
+		var names []string
+		for _, p := range c.Pipelines {
+			names = append(names, p.Name)
+		}
+		return "", usagef("%s has several pipelines, %s: name one", c.File, strings.Join(names, ", "))
 	}
 	return c.Pipelines[0].Name, nil
 }

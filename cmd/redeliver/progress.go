@@ -65,12 +65,13 @@ func (g *progress) grow(total int64) {
 	g.total = total
 }
 
-// end clears the line on a terminal, so that the summary begins on an empty one.
+// end clears the line on a terminal, so that the summary begins on an empty one, and behind it the ^C that the terminal
+// shows of an interruption.
 func (g *progress) end() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.terminal && g.width > 0 {
-		fmt.Fprintf(g.w, "\r%s\r", strings.Repeat(" ", g.width))
+		fmt.Fprintf(g.w, "\r%s\r", strings.Repeat(" ", min(g.width+len("^C"), max(g.columns()-1, 1))))
 		g.width = 0
 	}
 }

@@ -26,8 +26,10 @@ processes know. The source is named in the first line, or as "source" with -o js
 	format, address := addOutput(cmd), addAdminFlag(cmd)
 	pipeline := p.addPipelineFlag(cmd)
 	cluster := cmd.Flags().Bool("cluster", false, "read the cluster, even if a process answers")
-	cmd.MarkFlagsMutuallyExclusive("admin", "cluster")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *cluster && *address != "" {
+			return usagef("--admin asks a process and --cluster the cluster: say one of them")
+		}
 		s, err := p.status(cmd.Context(), *address, *pipeline, *cluster)
 		if len(s.Pipelines) == 0 && err != nil {
 			return err
@@ -62,6 +64,7 @@ type pipelineStatus struct {
 	Retries    int64               `json:"retries"`
 	OldestDue  *time.Time          `json:"oldest_due,omitempty"`
 	Topics     []admin.TopicStatus `json:"topics"`
+	WaitsFor   []string            `json:"waits_for,omitempty"` // patterns that no topic matches yet
 
 	Process *admin.PipelineStatus `json:"process,omitempty"` // from a process only
 }
@@ -111,7 +114,7 @@ func statusOfProcess(ctx context.Context, client *admin.Client, pipeline string)
 		}
 		s.Pipelines = append(s.Pipelines, pipelineStatus{
 			Source: fromProcess, Pipeline: one.Pipeline, Group: one.Group, Lag: one.Lag, Retries: one.Retries,
-			OldestDue: oldestDue(one.Topics), Topics: one.Topics, Process: &one,
+			OldestDue: oldestDue(one.Topics), Topics: one.Topics, WaitsFor: one.WaitsFor, Process: &one,
 		})
 	}
 	if pipeline != "" && len(s.Pipelines) == 0 {

@@ -30,8 +30,14 @@ func readBacklog(ctx context.Context, client *kgo.Client, pipeline *config.Pipel
 		return s, fmt.Errorf("list the topics: %w", err)
 	}
 	s.Topics = waitingTopics(pipeline, found.Names())
+	if sources := pipeline.Sources(found.Names()); len(s.Topics) == 0 && len(sources) > 0 {
+		return s, fmt.Errorf("there is no topic %s", strings.Join(sources, ", "))
+	}
+	s.WaitsFor = pipeline.Unmatched(pipeline.Sources(found.Names()))
 	if len(s.Topics) == 0 {
-		return s, fmt.Errorf("no topic of the cluster matches %s", strings.Join(pipeline.Topics, ", "))
+		s.Topics = []admin.TopicStatus{} // [] in JSON, never null
+		s.GroupState = groupState(ctx, adm, pipeline.Group)
+		return s, nil
 	}
 	unread, err := readUnread(ctx, adm, pipeline.Group, s.Topics)
 	if err != nil {

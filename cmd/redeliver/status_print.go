@@ -30,7 +30,7 @@ func (p *program) printStatus(format outputFormat, s status) error {
 		what = "of all partitions; offsets are counted, so that gaps count as records"
 	}
 	fmt.Fprintf(p.out, "source: %s at %s, %s\n\n", s.Source, s.Address, what)
-	for _, print := range []func(io.Writer, status) error{printPipelines, printTiers, printPaused, printHeld} {
+	for _, print := range []func(io.Writer, status) error{printPipelines, printTiers, printPaused, printHeld, printExhausted} {
 		if err := print(p.out, s); err != nil {
 			return err
 		}
@@ -169,11 +169,47 @@ func printHeld(w io.Writer, s status) error {
 	return printAll(rows, all)
 }
 
+// printExhausted names the records that are held since no dead letters are kept, as `redeliver skip` takes them.
+func printExhausted(w io.Writer, s status) error {
+	type row = admin.ExhaustedStatus
+	rows := newRows(w, asTable,
+		column[row]{title: "EXHAUSTED RECORD", cell: func(e row) string { return fmt.Sprintf("%s/%d/%d", e.Topic, e.Partition, e.Offset) }},
+		column[row]{title: "ID", cell: func(e row) string { return e.ID }},
+		column[row]{title: "FOR", cell: func(e row) string { return span(s.At.Sub(e.Since)) }},
+		column[row]{title: "REASON", cell: func(e row) string { return e.Reason }},
+		column[row]{title: "CLASS", cell: func(e row) string { return e.Class }},
+		column[row]{title: "ATTEMPTS", right: true, cell: func(e row) string { return strconv.Itoa(e.Attempts) }},
+		column[row]{title: "ERROR", cell: func(e row) string { return clip(e.Error, 80) }},
+	)
+	var all []row
+	hidden := 0
+	for _, p := range s.processes() {
+		all = append(all, p.Exhausted...)
+		hidden += p.HeldByPolicy - len(p.Exhausted)
+	}
+	if len(all) > 0 {
+		fmt.Fprintln(w)
+	}
+	if err := printAll(rows, all); err != nil || hidden <= 0 {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "and %d more\n", hidden)
+	return err
+}
+
 // printReasons says why something is not as it should be, a line each.
 func printReasons(w io.Writer, s status) {
 	var lines []string
 	if s.NotReady != "" {
 		lines = append(lines, "no pipeline has started: "+s.NotReady)
+	}
+	for _, p := range s.Pipelines {
+		if p.Process != nil {
+			continue // which says it with its reasons
+		}
+		for _, pattern := range p.WaitsFor {
+			lines = append(lines, fmt.Sprintf("%s: no topic matches %s yet: it is waited for", p.Pipeline, pattern))
+		}
 	}
 	for _, p := range s.processes() {
 		if p.NotReady != "" {

@@ -169,7 +169,7 @@ func policyText(p *config.Pipeline) string {
 		text += ", no jitter"
 	}
 	if r.TotalTimeout > 0 {
-		text += ", none later than " + spoken(r.TotalTimeout) + " after the first failure"
+		text += ", given up at the first failure that comes " + spoken(r.TotalTimeout) + " or more after the first one"
 	}
 	return text
 }

@@ -136,14 +136,15 @@ func planOf(ctx context.Context, adm *kadm.Client, t config.Topics, pipeline *co
 		return retrytopics.Plan{}, fmt.Errorf("list the topics: %w", err)
 	}
 	sources := pipeline.Sources(topics.Names())
-	if len(sources) == 0 {
-		return retrytopics.Plan{}, fmt.Errorf("no topic of the cluster matches %s", strings.Join(pipeline.Topics, ", "))
-	}
 	want, err := pipeline.Wanted(t, sources)
 	if err != nil {
 		return retrytopics.Plan{}, err
 	}
-	return retrytopics.MakePlan(ctx, adm, want)
+	plan, err := retrytopics.MakePlan(ctx, adm, want)
+	for _, pattern := range pipeline.Unmatched(sources) {
+		plan.Warnings = append(plan.Warnings, fmt.Sprintf("no topic matches %s yet: nothing is planned for it", pattern))
+	}
+	return plan, err
 }
 
 // showPlans prints what is to be done on standard output and what should be known about it on standard error.

@@ -76,6 +76,11 @@ func healthyPipeline(name string) *pipelineFake {
 			DeadLetters: []consumer.DeadLetterCount{{Class: classify.Network, Reason: retrytopics.ReasonExhausted, Count: 4}},
 			Breaker:     breaker.Snapshot{Dependency: name + "-api", State: breaker.Open, OpenUntil: noon},
 			Held:        []consumer.HeldRecord{{ID: name + "/1/2", To: name + ".dlq", Since: noon, Tries: 7, Err: "not enough replicas"}},
+
+			WaitedFor:    []string{"more-.*"},
+			HeldByPolicy: 101,
+			Exhausted: []consumer.ExhaustedRecord{{ID: name + "/1/3", Topic: name + ".retry-60s", Partition: 1, Offset: 7, Since: noon, Attempts: 4,
+				Class: classify.Network, Reason: retrytopics.ReasonExhausted, Err: "refused"}},
 		},
 	}
 }

@@ -59,10 +59,12 @@ type PipelineStatus struct {
 	Lag          int64              `json:"lag"`     // records that wait in the source topics
 	Retries      int64              `json:"retries"` // records that wait in the retry topics
 	Topics       []TopicStatus      `json:"topics"`
-	Paused       map[string]int     `json:"paused"` // partitions by reason
+	WaitsFor     []string           `json:"waits_for,omitempty"` // patterns that no topic matches yet
+	Paused       map[string]int     `json:"paused"`              // partitions by reason
 	Partitions   []PartitionStatus  `json:"partitions,omitempty"`
 	Held         []HeldStatus       `json:"held,omitempty"`
 	HeldByPolicy int                `json:"held_by_policy,omitempty"`
+	Exhausted    []ExhaustedStatus  `json:"exhausted,omitempty"` // of these the oldest
 	DeadLetters  []DeadLetterStatus `json:"dead_letters,omitempty"`
 	Breaker      *BreakerStatus     `json:"breaker,omitempty"`
 }
@@ -96,6 +98,19 @@ type HeldStatus struct {
 	Since time.Time `json:"since"`
 	Tries int       `json:"tries"`
 	Error string    `json:"error"`
+}
+
+// ExhaustedStatus is a record that is given up and held, since no dead letters are kept.
+type ExhaustedStatus struct {
+	ID        string    `json:"id"`
+	Topic     string    `json:"topic"` // where it stands
+	Partition int32     `json:"partition"`
+	Offset    int64     `json:"offset"`
+	Since     time.Time `json:"since"`
+	Attempts  int       `json:"attempts"`
+	Class     string    `json:"class"`
+	Reason    string    `json:"reason"`
+	Error     string    `json:"error"`
 }
 
 // DeadLetterStatus counts the dead letters of one class and reason.
@@ -155,6 +170,9 @@ func statusOf(s consumer.Stats) PipelineStatus {
 			p.Retries += t.Backlog
 		}
 	}
+	for _, pattern := range s.WaitedFor {
+		p.WaitsFor = append(p.WaitsFor, "/"+pattern+"/")
+	}
 	for reason, n := range s.Paused {
 		if n > 0 {
 			p.Paused[reason.String()] = n
@@ -167,6 +185,12 @@ func statusOf(s consumer.Stats) PipelineStatus {
 	}
 	for _, h := range s.Held {
 		p.Held = append(p.Held, HeldStatus{ID: h.ID, To: h.To, Since: h.Since, Tries: h.Tries, Error: h.Err})
+	}
+	for _, e := range s.Exhausted {
+		p.Exhausted = append(p.Exhausted, ExhaustedStatus{
+			ID: e.ID, Topic: e.Topic, Partition: e.Partition, Offset: e.Offset, Since: e.Since,
+			Attempts: e.Attempts, Class: e.Class.String(), Reason: string(e.Reason), Error: e.Err,
+		})
 	}
 	for _, d := range s.DeadLetters {
 		p.DeadLetters = append(p.DeadLetters, DeadLetterStatus{Class: d.Class.String(), Reason: string(d.Reason), Count: d.Count})

@@ -151,7 +151,7 @@ func (s *Server) pipelineOf(w http.ResponseWriter, body Skip) Pipeline {
 	case 0:
 		fail(w, http.StatusNotFound, "no pipeline here reads the topic %q; %s", body.Topic, choices("the pipelines are", namesOf(all)))
 	default:
-		fail(w, http.StatusConflict, "several pipelines read the topic %q: name one; %s", body.Topic, choices("they are", namesOf(readers)))
+		fail(w, http.StatusConflict, "several pipelines read the topic %q: name one with --pipeline; %s", body.Topic, choices("they are", namesOf(readers)))
 	}
 	return nil
 }

@@ -50,7 +50,7 @@ func (p *Pipeline) consumer() consumer.Config {
 		Delivery:         map[string]consumer.Delivery{"at_least_once": consumer.AtLeastOnce, "exactly_once_routing": consumer.ExactlyOnceRouting}[p.Delivery],
 		Drain:            p.Drain,
 		Group:            p.Group,
-		GroupProtocol:    consumer.Classic,
+		GroupProtocol:    map[string]consumer.GroupProtocol{"classic": consumer.Classic, "eager": consumer.Eager, "consumer": consumer.NextGen}[p.GroupProtocol],
 		HandlerTimeout:   p.Handler.Timeout,
 		HeaderLimit:      int(p.HeaderLimit),
 		IDNamespace:      p.IDNamespace,
@@ -72,8 +72,8 @@ func (p *Pipeline) consumer() consumer.Config {
 
 func (p *Pipeline) topics() (names []string, patterns []*regexp.Regexp) {
 	for _, topic := range p.Topics {
-		if re, is := Pattern(topic); is {
-			patterns = append(patterns, re)
+		if pattern, is := patternOf(topic); is {
+			patterns = append(patterns, regexp.MustCompile(pattern)) // the rules have compiled it; the pipeline anchors it
 		} else {
 			names = append(names, topic)
 		}

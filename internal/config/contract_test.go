@@ -129,8 +129,10 @@ retry: {tiers: [50ms, 2m], max_retries: 9}
 breaker: {window: 10, slow_call: 0}
 dlq: {retention: 7d, admission: {enabled: false}}
 start: 2026-01-31T00:00:00Z`),
-		"auto":   inPipeline("retry: {strategy: linear, tiers: auto, overrides: [{status: 503, jitter: false}, {topic: orders, max_retries: 0}]}"),
-		"no dlq": inPipeline("dlq: {enabled: false, exhausted: drop}"),
+		"auto":    inPipeline("retry: {strategy: linear, tiers: auto, overrides: [{status: 503, jitter: false}, {topic: orders, max_retries: 0}]}"),
+		"eager":   inPipeline("group_protocol: eager"),
+		"KIP-848": inPipeline("group_protocol: consumer"),
+		"no dlq":  inPipeline("dlq: {enabled: false, exhausted: drop}"),
 		"odd texts": inPipeline(`
 instance_id: "007"
 group: "true"

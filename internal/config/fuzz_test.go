@@ -4,6 +4,10 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/redeliver/redeliver/breaker"
+	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/internal/webhook"
 )
 
 // Whatever stands in a file, reading it ends with a configuration that can be printed and used, or with problems that
@@ -29,6 +33,9 @@ func FuzzParse(f *testing.F) {
 					t.Fatal(err)
 				}
 			}
+			if err := canBeRun(c); err != nil {
+				t.Fatalf("it is accepted and cannot be run: %v", err)
+			}
 			return
 		}
 		var problems Problems
@@ -43,4 +50,31 @@ func FuzzParse(f *testing.F) {
 			_ = p.Error()
 		}
 	})
+}
+
+// canBeRun makes the pipelines as `redeliver run` does, without connecting.
+func canBeRun(c *Config) error {
+	if _, err := c.Kafka.ClientOptions(); err != nil && len(c.Kafka.Brokers) > 0 {
+		return err
+	}
+	breakers := breaker.NewRegistry()
+	defer breakers.Close()
+	configs, err := c.Consumers(func(p *Pipeline) (consumer.Handler, error) {
+		w, err := webhook.New(webhook.Config{URL: p.Handler.HTTP.URL, Headers: p.Handler.HTTP.Headers, BatchMax: p.Handler.HTTP.Batch.Max, Concurrency: p.Concurrency})
+		if err != nil {
+			return nil, err
+		}
+		defer w.Close()
+		return w.Handler(), nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, one := range configs {
+		one.Breakers, one.Brokers = breakers, []string{"localhost:9092"} // the embedded one's, else
+		if _, err := consumer.New(one); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -90,11 +90,10 @@ func pipelineKeys(p *Pipeline) []key {
 			means("Names the pipeline in logs, metrics and commands: letters, digits, '-'. Unique."),
 		text("group", &p.Group).computed("the name").like("orders").
 			means("The consumer group. No two pipelines have the same."),
-		choice("group_protocol", &p.GroupProtocol, "classic").byDefault("classic").
-			notYet("consumer", "classic").
-			means("The protocol between the group and its coordinator."),
+		choice("group_protocol", &p.GroupProtocol, "classic", "eager", "consumer").byDefault("classic").
+			means("The protocol between the group and its coordinator, the same for all members: classic gives up only what moves, eager gives up everything in a rebalance, consumer is that of KIP-848 (Apache Kafka 4.0 or newer, better 4.3)."),
 		text("instance_id", &p.InstanceID).like("orders-1").
-			means("Makes the member static: a restart within session_timeout causes no rebalance. Every process of the group needs an id of its own."),
+			means("Makes the member static: a restart within session_timeout causes no rebalance, and until then what it had waits for it. Every process of the group needs an id of its own: of two with one id one stands by."),
 		text("id_namespace", &p.IDNamespace).like("v2").
 			means("Put before the ids of this pipeline's records, to set them apart from those of topics that had the same names before."),
 		words("topics", &p.Topics).required().orElsewhere().accepting("a list of topic names, or of /regular expressions/ between slashes").like("[orders]").
@@ -120,7 +119,7 @@ func pipelineKeys(p *Pipeline) []key {
 		duration("drain", &p.Drain, time.Millisecond, day).byDefault("30s").
 			means("How long running handlers have to end when a partition is given up or the pipeline stops. handler.timeout < drain < rebalance_timeout."),
 		duration("session_timeout", &p.SessionTimeout, 6*time.Second, 30*time.Minute).byDefault("45s").
-			means("How long the group waits for a silent member. Brokers allow 6s to 30m unless they are configured otherwise."),
+			means("How long the group waits for a silent member. Brokers allow 6s to 30m unless they are configured otherwise. With group_protocol: consumer it is the brokers'."),
 		duration("rebalance_timeout", &p.RebalanceTimeout, time.Second, day).byDefault("60s").
 			means("How long a member may take to give up partitions."),
 		choice("on_data_loss", &p.OnDataLoss, "hold", "skip").byDefault("hold").

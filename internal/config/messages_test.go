@@ -71,6 +71,71 @@ func TestEveryKeyHasAMistake(t *testing.T) {
 
 // Every message that the code can give, found in its source, must be the message of some row.
 func TestEveryMessageHasAMistake(t *testing.T) {
+	all := everythingTold(t)
+	for place, message := range messagesInSource(t) {
+		if !mentions(all, message) {
+			t.Errorf("%s: no row of mistakes is told %q", place, message)
+		}
+	}
+}
+
+// rulesElsewhere are the files of other packages whose rules a configuration is judged by.
+var rulesElsewhere = []string{"../../retrytopics/compile.go", "../../retrytopics/names.go", "../../retrytopics/template.go", "../webhook/config.go"}
+
+// notOfAFile are the messages in them that no file can get, and why.
+var notOfAFile = map[string]string{
+	"either name the tiers or let them be made from the strategy (auto), not both": "one key holds either",
+	"%v is negative":                                                                "durations of the file are not",
+	"%v is negative; 0 means no limit":                                              "durations of the file are not",
+	"%v is negative; for no delay use the strategy immediate":                       "durations of the file are not",
+	"%d is out of range, 0 to %d":                                                   "the key's own range",
+	"%v is out of range, 0 to 60s: a longer wait belongs on a tier":                 "the key's own range",
+	"%v is out of range, 0 to 30 days (720h)":                                       "the key's own range",
+	"%s is out of range, 1 to 1000":                                                 "the key's own range",
+	"%s is out of range, above 0 to 1000":                                           "the key's own range",
+	"%d is no HTTP status, 100 to 599":                                              "the key's own range",
+	"Custom needs a function, got nil":                                              "of the library only",
+	"is empty: retry topics belong to one consumer group":                           "the group is judged before",
+	"%s is used twice":                                                              "of existing topics: topics plan, validate --connect",
+	"%s and %s differ only in '.' and '_', which Kafka does not allow side by side": "of existing topics: topics plan, validate --connect",
+	"batch.max is %d: give 1 or more":                                               "the key's own range",
+	"batch wait is %v: give 0 or more":                                              "of the library only",
+	"concurrency is %d: give 1 or more":                                             "the key's own range",
+	"timeout is %v: give 0 (none) or more":                                          "the key's own range",
+}
+
+// What other packages say about what they are configured with must be the message of some row too, or be out of reach.
+func TestEveryRuleElsewhereHasAMistake(t *testing.T) {
+	all := everythingTold(t)
+	found := map[string]bool{}
+	set := token.NewFileSet()
+	for _, name := range rulesElsewhere {
+		file, err := parser.ParseFile(set, name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			text, ok := n.(*ast.BasicLit)
+			if !ok || text.Kind != token.STRING || strings.Count(text.Value, " ") < 2 {
+				return true
+			}
+			message, _ := strconv.Unquote(text.Value)
+			found[message] = true
+			if _, out := notOfAFile[message]; !out && !mentions(all, message) {
+				t.Errorf("%s: no row of mistakes is told %q", set.Position(text.Pos()), message)
+			}
+			return true
+		})
+	}
+	for message := range notOfAFile {
+		if !found[message] {
+			t.Errorf("notOfAFile has %q, which nobody says any more", message)
+		}
+	}
+}
+
+// everythingTold are the messages that the rows of mistakes are told.
+func everythingTold(t *testing.T) string {
 	var told []string
 	env := map[string]string{"DIR": certificates(t)}
 	for _, row := range mistakes {
@@ -82,17 +147,18 @@ func TestEveryMessageHasAMistake(t *testing.T) {
 			}
 		}
 	}
-	all := strings.Join(told, "\n")
-	for place, message := range messagesInSource(t) {
-		verbs := regexp.MustCompile(`%[+#]?[a-z]`)
-		var parts []string
-		for _, part := range verbs.Split(message, -1) {
-			parts = append(parts, regexp.QuoteMeta(part))
-		}
-		if !regexp.MustCompile(strings.Join(parts, ".*")).MatchString(all) {
-			t.Errorf("%s: no row of mistakes is told %q", place, message)
-		}
+	return strings.Join(told, "\n")
+}
+
+var verbs = regexp.MustCompile(`%[+#]?[a-z]`)
+
+// mentions says whether a message with verbs of package fmt is among what was told.
+func mentions(all, message string) bool {
+	var parts []string
+	for _, part := range verbs.Split(message, -1) {
+		parts = append(parts, regexp.QuoteMeta(part))
 	}
+	return regexp.MustCompile(strings.Join(parts, ".*")).MatchString(all)
 }
 
 // messagesInSource finds the string literals that are given to the functions which report mistakes.

@@ -83,6 +83,8 @@ var mistakes = []mistakeRow{
 	{"", atTop(mark + "brokers: [a:1]"), `the file has no key "brokers"; it belongs under kafka`},
 	{"", atTop("kafka: {brokers: [a:1]}\n" + mark + "retry: {tiers: auto}"), `the file has no key "retry"; it belongs under pipelines[]`},
 	{"", inPipeline(mark + "kafka: {}"), `a pipeline has no key "kafka"; it belongs at the top of the file`},
+	{"", "%kafka" + mark + ": {}\n", "the file is no YAML here"},
+	{"", inPipeline("window: {" + mark + "drain: 30s}"), `window has no key "drain"; it belongs under the pipeline itself`},
 	{"", inPipeline(mark + "tiers: [1s]"), `a pipeline has no key "tiers"; it belongs under retry`},
 	{"", inPipeline("retry: {" + mark + "zzz: 1}"), `retry has no key "zzz"; its keys are tiers, strategy, max_retries`},
 	{"", inPipeline(mark + "drain:"), "drain has no value; write drain: 30s, or remove the key"},
@@ -135,6 +137,8 @@ var mistakes = []mistakeRow{
 	{"admin.listen", atTop("admin: {listen: " + mark + "':8080'}"), "whoever reaches it can pause pipelines and skip records; listen on 127.0.0.1, or write insecure: true beside it"},
 	{"admin.listen", atTop("admin: {listen: " + mark + "'localhost:99999'}"), "has no port from 0 to 65535; write host:port, like 127.0.0.1:8080"},
 	{"admin.listen", atTop("embedded: {listen: 127.0.0.1:9000}\nadmin: {listen: " + mark + "'127.0.0.1:9000'}"), "admin.listen and embedded.listen are both 127.0.0.1:9000; choose another port for one"},
+	{"admin.listen", atTop("embedded: {listen: 127.0.0.1:9000}\nadmin: {listen: " + mark + "'localhost:9000'}"), "admin.listen and embedded.listen are both localhost:9000"},
+	{"embedded.listen", atTop("embedded: {listen: " + mark + "'127.0.0.1:8080'}"), "admin.listen and embedded.listen are both 127.0.0.1:8080 (the default); choose another port for one"},
 	{"embedded.listen", atTop("embedded: {listen: " + mark + "''}"), "the address is empty; write host:port"},
 	{"admin.insecure", atTop("admin: {insecure: " + mark + "1}"), `"1" is not true or false; did you mean true?`},
 	{"log", atTop("log: " + mark + "debug"), "log is a plain value; it holds the keys level, format"},
@@ -156,7 +160,8 @@ var mistakes = []mistakeRow{
 	{"pipelines[].group", inPipeline("group: " + mark + "''"), "group is empty; name the consumer group, or remove the key: then it is the pipeline's name"},
 	{"pipelines[].group", inPipeline("group: " + mark + strings.Repeat("g", 250)), "group is longer than 249 characters"},
 	{"pipelines[].group", inPipeline("group: one") + "  - name: other\n    group: " + mark + "one\n    topics: [other]\n    handler: {http: {url: \"http://h\"}}\n", "one is the group of pipeline orders too; two pipelines of one group would take each other's partitions: give one another group"},
-	{"pipelines[].group_protocol", inPipeline("group_protocol: " + mark + "consumer"), "consumer is not in this version of Redeliver yet; write group_protocol: classic"},
+	{"pipelines[].group_protocol", inPipeline("group_protocol: " + mark + "kip-848"), `"kip-848" is unknown; want one of classic, eager, consumer: group_protocol: classic`},
+	{"pipelines[].group_protocol", inPipeline("group_protocol: " + mark + "cooperative"), `"cooperative" is unknown; want one of classic, eager, consumer`},
 	{"pipelines[].instance_id", inPipeline("instance_id: " + mark + "{a: b}"), "a section of keys is not text; want text: instance_id: orders-1"},
 	{"pipelines[].id_namespace", inPipeline("id_namespace: " + mark + "'a/b'"), "id_namespace:"},
 	{"pipelines[].topics", strings.Replace(with("drain: 30s", "    topics: [orders]\n", ""), "name: orders", mark+"name: orders", 1), "this pipeline lacks topics, a list of topic names, or of /regular expressions/ between slashes; add topics: [orders]"},
@@ -186,6 +191,7 @@ var mistakes = []mistakeRow{
 	{"pipelines[].drain", inPipeline("drain: " + mark + "20s"), "handler.timeout, 25s (the default), is not shorter than drain, 20s: a call could outlive the drain and be repeated elsewhere; want handler.timeout < drain < rebalance_timeout"},
 	{"pipelines[].drain", inPipeline("drain: " + mark + "30"), `"30" has no unit; did you mean 30s?`},
 	{"pipelines[].session_timeout", inPipeline("session_timeout: " + mark + "1s"), "1s is out of range; want a duration from 6s to 30m"},
+	{"pipelines[].session_timeout", inPipeline("group_protocol: consumer\nsession_timeout: " + mark + "45s"), "session_timeout is the brokers' with group_protocol: consumer; remove it here, and set group.consumer.session.timeout.ms there"},
 	{"pipelines[].rebalance_timeout", inPipeline("rebalance_timeout: " + mark + "30s"), "drain, 30s (the default), is not shorter than rebalance_timeout, 30s: the group would go on without this member while it drains"},
 	{"pipelines[].on_data_loss", inPipeline("on_data_loss: " + mark + "ignore"), `"ignore" is unknown; want one of hold, skip: on_data_loss: hold`},
 	{"pipelines[].header_limit", inPipeline("header_limit: " + mark + "1KiB"), "1KiB is out of range; want a size from 2KiB"},
@@ -201,6 +207,8 @@ var mistakes = []mistakeRow{
 	{"pipelines[].handler.http.url", "kafka: {brokers: [a:1]}\npipelines:\n  - " + mark + "name: orders\n    topics: [orders]\n", `this pipeline lacks handler.http.url, an http or https URL; add handler: {http: {url: "http://127.0.0.1:9000/orders"}}`},
 	{"pipelines[].handler.http.headers", with("drain: 30s", "{url:", "{headers: {a: b, "+mark+"Content-Length: 5}, url:"), "Content-Length is set by HTTP itself: leave it out"},
 	{"pipelines[].handler.http.headers", with("drain: 30s", "{url:", "{headers: {"+mark+"Redeliver-Id: x}, url:"), "Redeliver-Id is set by Redeliver from the record: choose another name"},
+	{"pipelines[].handler.http.url", with("drain: 30s", `"http://127.0.0.1:9000/orders"`, mark+"''"), "handler.http.url is missing: give the address that records are posted to, like http://127.0.0.1:9000/orders"},
+	{"pipelines[].handler.http.headers", with("drain: 30s", "{url:", "{headers: {"+mark+"X-A: \"a\\nb\"}, url:"), "the value of X-A has a control character"},
 	{"pipelines[].handler.http.headers", with("drain: 30s", "{url:", "{headers: {"+mark+"'a b': x}, url:"), "no legal name of an HTTP header"},
 	{"pipelines[].handler.http.headers", with("drain: 30s", "{url:", "{headers: "+mark+"[a], url:"), "want a section of names and texts: headers: {Authorization"},
 	{"pipelines[].handler.http.headers", with("drain: 30s", "{url:", "{headers: {a: "+mark+"[b]}, url:"), "want a section of names and texts"},
@@ -218,6 +226,8 @@ var mistakes = []mistakeRow{
 	{"pipelines[].retry.tiers", inPipeline("retry: {tiers: [1s, " + mark + "10]}"), `"10" has no unit; did you mean 10s?`},
 	{"pipelines[].retry.tiers", inPipeline("retry: {tiers: [1s, " + mark + "[10s]]}"), "a list is no duration; want a list of ascending durations, or auto: tiers: [1s, 10s, 60s]"},
 	{"pipelines[].retry.tiers", inPipeline("retry: {tiers: " + mark + "[]}"), "the list is empty; want a list of ascending durations, or auto"},
+	{"pipelines[].retry.tiers", inPipeline("retry: {tiers: [1s, " + mark + "31d]}"), "744h is too long, at most 30 days (720h)"},
+	{"pipelines[].retry.tiers", inPipeline("retry: {strategy: fixed, initial_delay: 1s, tiers: " + mark + "[" + manyTiers + "]}"), "33 tiers are too many, at most 32: every tier is a topic for each source"},
 	{"pipelines[].retry.tiers", inPipeline("retry: {tiers: " + mark + "1s}"), `"1s" is neither a list nor auto; want`},
 	{"pipelines[].retry.tiers", inPipeline("retry: {tiers: " + mark + "{a: 1s}}"), "a section of keys is no list of durations"},
 	{"pipelines[].retry.tiers", inPipeline("retry: {tiers: " + mark + "auto}"), "auto makes tiers of a strategy's delays, and the delays of tiered are the tiers; name them: [1s, 10s, 60s], or choose strategy: exponential"},
@@ -231,6 +241,7 @@ var mistakes = []mistakeRow{
 	{"pipelines[].retry.backoff_factor", inPipeline("retry: {strategy: linear, backoff_factor: " + mark + "lots}"), `"lots" is no number; want a number above 0, up to 1000: backoff_factor: 1.5`},
 	{"pipelines[].retry.min_delay", inPipeline("retry: {strategy: immediate, min_delay: " + mark + "1s}"), "retry.min_delay does not apply to the strategy immediate: it has no delay"},
 	{"pipelines[].retry.min_delay", inPipeline("retry: {strategy: linear, min_delay: " + mark + "10s, max_delay: 5s}"), "10s is above max_delay, 5s"},
+	{"pipelines[].retry.min_delay", inPipeline("retry: {min_delay: " + mark + "5s}"), "5s is above the shortest tier, 1s: no record would wait that tier alone; lower it or leave the tier out"},
 	{"pipelines[].retry.max_delay", inPipeline("retry: {max_delay: " + mark + "5s}"), "5s is below the longest tier, 60s"},
 	{"pipelines[].retry.max_delay", inPipeline("retry: {strategy: fixed, max_delay: " + mark + "60d}"), "60d is out of range; want a duration from 1ms to 30d: max_delay: 60s"},
 	{"pipelines[].retry.jitter", inPipeline("retry: {jitter: " + mark + "25%}"), "want true or false: jitter: true"},
@@ -247,6 +258,7 @@ var mistakes = []mistakeRow{
 	{"pipelines[].retry.overrides", inPipeline("retry: {overrides: " + mark + "{class: network}}"), "retry.overrides is a section of keys, not a list; begin each element with a dash"},
 	{"pipelines[].retry.overrides", inPipeline("retry: {overrides: [" + mark + "{max_retries: 2}]}"), "matches nothing by itself: set class, status or topic"},
 	{"pipelines[].retry.overrides", inPipeline("retry: {overrides: [{class: network}, " + mark + "{class: network}]}"), "never applies: overrides[0] matches the same (network) and comes first"},
+	{"pipelines[].retry.overrides", inPipeline("retry: {overrides: [{class: network}, " + mark + "{class: network, topic: orders}]}"), "never applies: overrides[0] (network) matches all of network+topic:orders and comes first; put the narrower one first"},
 	{"pipelines[].retry.overrides[].class", inPipeline("retry: {overrides: [{class: " + mark + "rate-limit}]}"), `"rate-limit" is unknown; did you mean rate_limited?`},
 	{"pipelines[].retry.overrides[].status", inPipeline("retry: {overrides: [{status: " + mark + "42}]}"), "42 is out of range; want a whole number from 100 to 599: status: 429"},
 	{"pipelines[].retry.overrides[].topic", inPipeline("retry: {overrides: [{topic: " + mark + "order}]}"), `the pipeline does not read the topic "order"; did you mean orders?`},
@@ -296,6 +308,13 @@ var mistakes = []mistakeRow{
 	{"pipelines[].dlq.enabled", inPipeline("dlq: {enabled: " + mark + "no}"), "did you mean false?"},
 	{"pipelines[].dlq.exhausted", inPipeline("dlq: {exhausted: " + mark + "drop}"), "drop has no effect while there is a dead-letter topic; write enabled: false beside it, or remove it"},
 	{"pipelines[].dlq.topic", inPipeline("dlq: {topic: " + mark + "'dead'}"), "{group}"},
+	{"pipelines[].dlq.topic", inPipeline("dlq: {topic: " + mark + "'{group}.{topic}.retry-1s'}"), "makes names that \"{group}.{topic}.retry-{delay}\" makes too"},
+	{"pipelines[].dlq.topic", inPipeline("dlq: {topic: " + mark + "'{group}.{topic}.{group}'}"), "has {group} 2 times, once is enough"},
+	{"pipelines[].dlq.topic", inPipeline("dlq: {topic: " + mark + "'{group}.{topic}.{delay}'}"), "a dead letter has no {delay}"},
+	{"pipelines[].dlq.topic", inPipeline("dlq: {topic: " + mark + "'{group}.{topic}.{name}'}"), "only {group}, {topic} and {delay} may stand in braces"},
+	{"pipelines[].dlq.topic", inPipeline("dlq: {topic: " + mark + "'{group}/{topic}'}"), `"/" may not stand in the name of a topic`},
+	{"pipelines[].dlq.topic", inPipeline("dlq: {topic: " + mark + "'{group}{topic}'}"), "put a separator between the braces, or names could not be told apart"},
+	{"pipelines[].dlq.topic", inPipeline("dlq: {topic: " + mark + "'{group}.{topic}." + strings.Repeat("x", 249) + "'}"), "is too long: at most"},
 	{"pipelines[].dlq.topic", inPipeline("dlq: {topic: " + mark + "''}"), `dlq.topic is empty; write a template like "{group}.{topic}.dlq", or remove the key`},
 	{"pipelines[].dlq.retention", inPipeline("dlq: {retention: " + mark + "0s}"), "0s is out of range; want -1, for ever, or a duration from 1s to 36500d: retention: 7d"},
 	{"pipelines[].dlq.admission", inPipeline("dlq: {admission: " + mark + "1000}"), "dlq.admission is a plain value; it holds the keys enabled, burst"},
@@ -304,9 +323,19 @@ var mistakes = []mistakeRow{
 
 	// names of topics, across pipelines
 	{"pipelines[].topics", inPipeline("retry: {topic: '{group}-again-{delay}'}") + "  - name: other\n    topics: [" + mark + "orders-again-10s]\n    handler: {http: {url: \"http://h\"}}\n", "orders-again-10s is a topic that pipeline orders makes for its retries or dead letters, which no pipeline reads as a source"},
+	{"pipelines[].topics", with("retry: {topic: '{group}-again-{delay}'}", "[orders]", "["+mark+"orders-again-7s]"), "orders-again-7s has the name that retry.topic gives the pipeline's own retry topic of 7s; give the retry topics another template, or read another source"},
 	{"pipelines[].retry.topic", with("group: a", "[orders]", "[b.c]") + "  - " + mark + "name: other\n    group: a.b\n    topics: [c]\n    handler: {http: {url: \"http://h\"}}\n", "this pipeline makes the topic a.b.c.retry-1s, and pipeline orders makes the topic too; give one of them another group, or another template"},
 	{"pipelines[].retry.topic", with("group: a_b", "[orders]", "[c]") + "  - " + mark + "name: other\n    group: a.b\n    topics: [c]\n    handler: {http: {url: \"http://h\"}}\n", "Kafka does not allow both, which differ only in '.' and '_'"},
 }
+
+// manyTiers are one more than there may be.
+var manyTiers = func() string {
+	all := make([]string, 33)
+	for i := range all {
+		all[i] = strconv.Itoa(i+1) + "s"
+	}
+	return strings.Join(all, ", ")
+}()
 
 // bomb unfolds to a hundred million values.
 var bomb = func() string {

@@ -39,6 +39,17 @@ func (p *Pipeline) Sources(existing []string) []string {
 	return slices.Compact(sources)
 }
 
+// Unmatched returns the patterns, as they are written, that none of the pipeline's sources matches. Their topics may come
+// at any time.
+func (p *Pipeline) Unmatched(sources []string) (patterns []string) {
+	for _, topic := range p.Topics {
+		if re, is := Pattern(topic); is && !slices.ContainsFunc(sources, re.MatchString) {
+			patterns = append(patterns, topic)
+		}
+	}
+	return patterns
+}
+
 // Wanted returns the topics that the pipeline needs beside its sources.
 func (p *Pipeline) Wanted(t Topics, sources []string) (retrytopics.Want, error) {
 	schedule, err := p.Policy().Compile()

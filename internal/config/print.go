@@ -41,6 +41,9 @@ func (p printer) section(keys []key, path string, leaveOut ...string) *yaml.Node
 			// What the strategy does not have is no part of what is in force.
 			leaveOut = slices.AppendSeq(slices.Clone(leaveOut), maps.Keys(notOf[fmt.Sprint(k.write())]))
 		}
+		if k.name == "group_protocol" && k.write() == "consumer" {
+			leaveOut = append(slices.Clone(leaveOut), "session_timeout")
+		}
 		at := join(path, k.name)
 		_, given := p.places[at]
 		switch {

@@ -81,9 +81,26 @@ func (r *reader) listenRules(c *Config) {
 		r.wrong(path, "%s: %s can be reached from other machines, and whoever reaches it can pause pipelines and skip records; listen on 127.0.0.1, or write insecure: true beside it if the network is closed to others", path, quote(c.Admin.Listen))
 	case !loopback(host):
 		r.warning(r.place(path), fmt.Sprintf("%s: whoever reaches %s can pause pipelines and skip records (admin.insecure: true)", path, c.Admin.Listen))
-	case c.Admin.Listen == c.Embedded.Listen:
-		r.wrong(path, "%s and embedded.listen are both %s; choose another port for one", path, c.Admin.Listen)
+	case sameAddress(c.Admin.Listen, c.Embedded.Listen):
+		at := path
+		if !r.given(path) {
+			at = "embedded.listen"
+		}
+		r.wrong(at, "%s and embedded.listen are both %s; choose another port for one", path, r.shown(path, c.Admin.Listen))
 	}
+}
+
+// sameAddress says whether two listeners would be in each other's way.
+func sameAddress(a, b string) bool {
+	hostA, portA, wrongA := listenAddress(a)
+	hostB, portB, wrongB := listenAddress(b)
+	local := func(host string) string {
+		if host == "localhost" {
+			return "127.0.0.1"
+		}
+		return host
+	}
+	return wrongA == "" && wrongB == "" && portA == portB && portA != 0 && local(hostA) == local(hostB)
 }
 
 // listenAddress splits host:port; the host may be empty, for all addresses of the machine.

@@ -46,6 +46,10 @@ func (r *reader) rulesAcrossPipelines(c *Config) {
 // sourceRules refuse a source that a pipeline makes for its retries or dead letters, by whatever template.
 func (r *reader) sourceRules(p *Pipeline, at string, owners topicOwners) {
 	for i, source := range p.Topics {
+		if _, delay, own := p.Names().Match(source); own && !retrytopics.IsOurs(source) && r.sound(at+".topics", at+".retry.topic", at+".group", at+".name") {
+			r.wrong(fmt.Sprintf("%s.topics[%d]", at, i), "topics: %s has the name that retry.topic gives the pipeline's own retry topic of %s; give the retry topics another template, or read another source", source, retrytopics.Canonical(delay))
+			continue
+		}
 		owner, made := owners[metricName(source)]
 		if made && owner.topic == source && !retrytopics.IsOurs(source) && r.sound(at+".topics") {
 			r.wrong(fmt.Sprintf("%s.topics[%d]", at, i), "topics: %s is a topic that pipeline %s makes for its retries or dead letters, which no pipeline reads as a source", source, owner.pipeline)

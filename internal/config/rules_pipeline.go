@@ -142,6 +142,12 @@ func (r *reader) timeRules(p *Pipeline, at string) {
 		r.wrong(nearer(drain, rebalance), "drain, %s, is not shorter than rebalance_timeout, %s: the group would go on without this member while it drains; want handler.timeout < drain < rebalance_timeout",
 			r.shown(drain, formatDuration(p.Drain)), r.shown(rebalance, formatDuration(p.RebalanceTimeout)))
 	}
+	if session := at + ".session_timeout"; p.GroupProtocol == "consumer" && r.sound(at+".group_protocol", session) {
+		if r.given(session) {
+			r.wrong(session, "session_timeout is the brokers' with group_protocol: consumer; remove it here, and set group.consumer.session.timeout.ms there, or consumer.session.timeout.ms of the group")
+		}
+		p.SessionTimeout = 0
+	}
 	records, concurrency := at+".window.records", at+".concurrency"
 	if r.sound(records, concurrency) && p.Window.Records < p.Concurrency {
 		r.wrong(nearer(records, concurrency), "window.records, %s, is less than concurrency, %s: not all handler slots could be used; raise window.records or lower concurrency",

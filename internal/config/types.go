@@ -72,7 +72,7 @@ type Log struct {
 type Pipeline struct {
 	Name             string
 	Group            string
-	GroupProtocol    string // classic
+	GroupProtocol    string // classic, eager, consumer
 	InstanceID       string
 	IDNamespace      string
 	Topics           []string // names, and /regex/ between slashes
@@ -83,7 +83,7 @@ type Pipeline struct {
 	Window           Window
 	Delivery         string // at_least_once, exactly_once_routing
 	Drain            time.Duration
-	SessionTimeout   time.Duration
+	SessionTimeout   time.Duration // 0 with consumer: it is the brokers'
 	RebalanceTimeout time.Duration
 	OnDataLoss       string // hold, skip
 	HeaderLimit      int64  // bytes

@@ -12,6 +12,9 @@ import (
 // ErrDiffers is the error of a demo whose figures do not add up. What differs was printed.
 var ErrDiffers = errors.New("the figures do not add up")
 
+// ErrQuit is the error of a demo that was not let come to its end.
+var ErrQuit = errors.New("it was quit: nothing was recounted")
+
 // Config says how long the demo runs and how it is shown.
 type Config struct {
 	// ASCII draws the screen with signs of ASCII only. Defaults to false.
@@ -23,13 +26,17 @@ type Config struct {
 	For time.Duration
 	// Out gets the screen or the plain lines, and the summary. Required.
 	Out io.Writer
+	// Quit, when it is closed, ends the demo at once, wherever it is: the terminal and the temporary directory are put right,
+	// everything else is left to the end of the process. Defaults to nil: never.
+	Quit <-chan struct{}
 	// Size returns the size of the terminal that Out is, in columns and lines. Defaults to nil: Out is no terminal and
 	// gets plain lines.
 	Size func() (width, height int, err error)
 }
 
 // Run runs the demo until its time is over or ctx ends, recounts, and prints a summary. A demo that ctx ended is as good
-// as another. The error is ErrDiffers when the figures do not add up, or says what could not be started.
+// as another. The error is ErrDiffers when the figures do not add up, ErrQuit after Quit, or says what could not be
+// started.
 func Run(ctx context.Context, c Config) error { return newShow(c, normal()).run(ctx) }
 
 // show is one run of the demo.
@@ -44,21 +51,41 @@ type show struct {
 	story      *story
 	terminal   *terminal
 
+	playing                         *task // the whole show
 	presenter, engine, reader, load *task
 
-	cut string // why the show ended in the middle of the story
+	cut      string        // why the show ended in the middle of the story
+	summedUp chan struct{} // closed before the summary is printed
 }
 
 func newShow(c Config, p pace) *show {
-	s := &show{Config: c, pace: p, stage: &stage{pace: p}, feed: newFeed()}
+	s := &show{Config: c, pace: p, stage: newStage(p), feed: newFeed(), summedUp: make(chan struct{})}
 	s.journal = newJournal(s.feed)
 	s.tally = newTally(p, s.feed)
 	s.terminal = &terminal{out: c.Out, size: c.Size}
 	return s
 }
 
-// run builds the stage, performs, and clears the stage.
-func (s *show) run(ctx context.Context) (err error) {
+// run lets the show go on until its end, or leaves it where it is when somebody quits.
+func (s *show) run(ctx context.Context) error {
+	s.playing = begin(ctx, s.terminal.leave, s.whole)
+	select {
+	case <-s.playing.done:
+		return s.playing.err
+	case <-s.Quit:
+	}
+	select {
+	case <-s.summedUp: // too late for that: only what was started is being ended
+		<-s.playing.done
+		return s.playing.err
+	default:
+		s.terminal.leave()
+		return errors.Join(ErrQuit, s.stage.abandon())
+	}
+}
+
+// whole builds the stage, performs, and clears the stage.
+func (s *show) whole(ctx context.Context) (err error) {
 	defer s.terminal.leave() // on a panic too
 	defer func() { err = errors.Join(err, s.stage.clear()) }()
 
@@ -100,6 +127,7 @@ func (s *show) perform(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	close(s.summedUp)
 	return errors.Join(s.sumUp(result), lost)
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -126,6 +128,45 @@ func TestDemoInterruptedBeforeItBegan(t *testing.T) {
 	cancel()
 	out := &output{}
 	if err := newShow(Config{Out: out}, quick()).run(ctx); err != nil {
+		t.Fatalf("got %v after\n%s", err, out)
+	}
+}
+
+// TestDemoQuit: whoever does not want to wait for the recount gets the terminal back at once, and the temporary directory
+// is gone with it. What still plays ends when it finds the broker gone.
+func TestDemoQuit(t *testing.T) {
+	t.Parallel()
+	for _, stage := range []string{"▸normal", "● OPEN"} {
+		t.Run(stage, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			quit := make(chan struct{})
+			out := &output{on: map[string]func(){stage: cancel, "Interrupted:": func() { close(quit) }}}
+			size := func() (int, int, error) { return 80, 24, nil }
+			s := newShow(Config{Out: out, Size: size, Quit: quit}, quick())
+			if err := s.run(ctx); !errors.Is(err, ErrQuit) {
+				t.Fatalf("got %v, want %v, after\n%s", err, ErrQuit, out)
+			}
+			if shown := out.String(); strings.Count(shown, enterScreen) != strings.Count(shown, leaveScreen) {
+				t.Errorf("the terminal was not given back: %q", shown[max(0, len(shown)-2000):])
+			}
+			if _, err := os.Stat(s.stage.broker.Dir()); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the temporary directory %s is still there: %v", s.stage.broker.Dir(), err)
+			}
+			<-s.playing.done
+		})
+	}
+}
+
+// TestDemoQuitTooLate: when the figures are told, a wish to leave without them comes too late to hide how it ended.
+func TestDemoQuitTooLate(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	quit := make(chan struct{})
+	out := &output{on: map[string]func(){"Orders come in": cancel, "Every figure is the same": func() { close(quit) }}}
+	if err := newShow(Config{Out: out, Quit: quit}, quick()).run(ctx); err != nil {
 		t.Fatalf("got %v after\n%s", err, out)
 	}
 }

@@ -33,14 +33,20 @@ type stage struct {
 	queue    *dlq.Queue
 	reader   *reader
 	load     *load
+
+	lit chan struct{} // closed when it is known whether there is a broker
 }
+
+func newStage(p pace) *stage { return &stage{pace: p, lit: make(chan struct{})} }
 
 // build starts what needs to be there before the pipeline runs. What it started is on the stage also when it fails, for
 // clear to end.
 func (s *stage) build(ctx context.Context, hook *tally, log *slog.Logger, failed func(error)) (err error) {
-	if s.broker, err = embedded.Start(ctx, embedded.Config{
+	s.broker, err = embedded.Start(ctx, embedded.Config{
 		Listen: "127.0.0.1:0", Temporary: true, Log: log, Topics: map[string]int32{sourceTopic: partitions},
-	}); err != nil {
+	})
+	close(s.lit)
+	if err != nil {
 		return err
 	}
 	if s.service, err = startService(s.pace.latency, hook.answered); err != nil {
@@ -121,4 +127,13 @@ func (s *stage) clear() error {
 		errs = append(errs, s.broker.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// abandon ends the broker and removes its directory, under the feet of whoever plays.
+func (s *stage) abandon() error {
+	<-s.lit
+	if s.broker == nil {
+		return nil
+	}
+	return s.broker.Close()
 }

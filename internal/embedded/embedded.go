@@ -143,6 +143,9 @@ func Start(ctx context.Context, c Config) (_ *Broker, err error) {
 // Addr is the address that clients connect to, "host:port".
 func (b *Broker) Addr() string { return b.addr }
 
+// Dir is the data directory.
+func (b *Broker) Dir() string { return b.dir.path }
+
 // Close stops the broker, writes what it holds to disk and gives the data directory back. Clients' connections end. It
 // returns an error when something could not be written, then or earlier. Calls after the first return what it returned.
 func (b *Broker) Close() error {
@@ -240,7 +243,8 @@ func clusterOptions(c Config, d *directory, l net.Listener, log *storageLog) []k
 		kfake.NumBrokers(1),
 		kfake.ClusterID(d.clusterID),
 		kfake.DataDir(d.broker()),
-		kfake.DefaultNumPartitions(1), // as num.partitions is in Kafka
+		kfake.DefaultNumPartitions(1),  // as num.partitions is in Kafka
+		kfake.AllowAutoTopicCreation(), // as auto.create.topics.enable is: kcat writes to a topic and there it is
 		kfake.ListenFn(func(string, string) (net.Listener, error) { return l, nil }),
 		kfake.WithLogger(log),
 		kfake.BrokerConfigs(map[string]string{

@@ -217,13 +217,17 @@ func TestTemporaryLeavesNothing(t *testing.T) {
 
 // Every mistake at the start says what is wrong and what would be right.
 func TestStartRefuses(t *testing.T) {
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	occupied := func() net.Listener {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		return l
 	}
-	defer func() { _ = silent.Close() }()
+	silent, stranger := occupied(), occupied() // of the first not even the connections are accepted
 	go func() {
-		for conn, err := silent.Accept(); err == nil; conn, err = silent.Accept() {
+		for conn, err := stranger.Accept(); err == nil; conn, err = stranger.Accept() {
 			_ = conn.Close()
 		}
 	}()
@@ -242,8 +246,12 @@ func TestStartRefuses(t *testing.T) {
 		want   []string
 	}{
 		"port in use by a stranger": {
+			Config{Listen: stranger.Addr().String()},
+			[]string{stranger.Addr().String() + " is in use by something that is no Kafka broker", "ss -ltnp", "embedded.listen"},
+		},
+		"port in use by one that says nothing": {
 			Config{Listen: silent.Addr().String()},
-			[]string{silent.Addr().String() + " is in use by something that is no Kafka broker", "ss -ltnp", "embedded.listen"},
+			[]string{silent.Addr().String() + " is in use by something that is no Kafka broker"},
 		},
 		"port in use by another embedded broker": {
 			Config{Listen: running.Addr()},

@@ -54,11 +54,15 @@ func whoAnswers(ctx context.Context, address string) string {
 	}
 }
 
-// clusterID asks whoever listens there for its cluster's id, for a second at most.
+// answerTime is how long a broker on this machine has to say who it is.
+const answerTime = time.Second
+
+// clusterID asks whoever listens there for its cluster's id. A program that accepts and says nothing is waited for no longer
+// than answerTime: the client begins with a request of its own, which no context but only its time-out ends.
 func clusterID(ctx context.Context, address string) (string, bool) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	client, err := kgo.NewClient(kgo.SeedBrokers(address), kgo.RequestRetries(0), kgo.DialTimeout(time.Second))
+	client, err := kgo.NewClient(kgo.SeedBrokers(address), kgo.RequestRetries(0), kgo.DialTimeout(answerTime), kgo.RequestTimeoutOverhead(answerTime))
 	if err != nil {
 		return "", false
 	}

@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"os"
 	"slices"
@@ -31,12 +32,28 @@ var quick = retrytopics.Policy{Tiers: []time.Duration{200 * time.Millisecond, ti
 // exactly_once_routing.
 var delivery = map[string]consumer.Delivery{"exactly_once_routing": consumer.ExactlyOnceRouting}[os.Getenv("REDELIVER_TEST_DELIVERY")]
 
+// protocol is the group protocol of the members of all tests that do not choose one: classic, unless the environment says
+// eager or consumer. With consumer the session time-out is the broker's: tests in which a member dies want one that is short.
+var protocol = map[string]consumer.GroupProtocol{"eager": consumer.Eager, "consumer": consumer.NextGen}[os.Getenv("REDELIVER_TEST_PROTOCOL")]
+
+// speaking makes a member speak a group protocol.
+func speaking(p consumer.GroupProtocol) func(*consumer.Config) {
+	return func(c *consumer.Config) {
+		c.GroupProtocol = p
+		if p == consumer.NextGen {
+			c.SessionTimeout = 0
+		}
+	}
+}
+
 // bundle is what a test works with: a source topic, a consumer group that reads it, and the calls of its handlers.
 type bundle struct {
 	t      *testing.T
 	source string
 	group  string
 	calls  calls
+	log    logbook
+	given  []*kgo.Record // by wave
 }
 
 // setup makes a source topic with the partitions and settings.
@@ -79,7 +96,7 @@ type member struct {
 
 // config is the configuration of a member whose handler is h, with the calls written down.
 func (b *bundle) config(h handler) consumer.Config {
-	return consumer.Config{
+	c := consumer.Config{
 		Brokers: kafkatest.Brokers(b.t),
 		Group:   b.group,
 		Name:    "member",
@@ -93,8 +110,10 @@ func (b *bundle) config(h handler) consumer.Config {
 		ClientOptions: []kgo.Opt{kgo.MetadataMinAge(50 * time.Millisecond), kgo.MetadataMaxAge(time.Second)},
 		// A member that is gone is noticed as soon as a broker allows.
 		SessionTimeout: 6 * time.Second,
-		Logger:         slog.New(slog.NewTextHandler(b.t.Output(), nil)),
+		Logger:         slog.New(slog.NewTextHandler(io.MultiWriter(b.t.Output(), &b.log), nil)),
 	}
+	speaking(protocol)(&c)
+	return c
 }
 
 // start runs a member with the handler, changed as the changes say, until it is stopped or the test ends.
@@ -104,6 +123,7 @@ func (b *bundle) start(h handler, changes ...func(*consumer.Config)) *member {
 	for _, change := range changes {
 		change(&c)
 	}
+	speaking(c.GroupProtocol)(&c)
 	return run(b.t, c)
 }
 

@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,9 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/redeliver/redeliver/internal/kafkatest"
 )
@@ -73,12 +77,16 @@ func (b *bundle) settledIn(topics ...string) {
 type ownership map[string]map[int32]string
 
 // owners asks the coordinator. It is an error while the group is not stable.
-func owners(ctx context.Context, admin *kadm.Client, group string) (ownership, int, error) {
+func owners(ctx context.Context, client *kgo.Client, group string) (ownership, int, error) {
+	admin := kadm.NewClient(client)
 	described, err := admin.DescribeGroups(ctx, group)
 	if err != nil {
 		return nil, 0, err
 	}
 	g := described[group]
+	if errors.Is(g.Err, kerr.GroupIDNotFound) || g.Err == nil && len(g.Members) == 0 { // not as a classic group
+		return nextGenOwners(ctx, client, group)
+	}
 	if g.Err != nil {
 		return nil, 0, g.Err
 	}
@@ -92,30 +100,75 @@ func owners(ctx context.Context, admin *kadm.Client, group string) (ownership, i
 			return nil, 0, fmt.Errorf("the assignment of %s cannot be read", m.MemberID)
 		}
 		for _, topic := range assigned.Topics {
-			if o[topic.Topic] == nil {
-				o[topic.Topic] = make(map[int32]string)
-			}
-			for _, p := range topic.Partitions {
-				if other, twice := o[topic.Topic][p]; twice {
-					return nil, 0, fmt.Errorf("%s/%d belongs to %s and %s", topic.Topic, p, other, m.MemberID)
-				}
-				o[topic.Topic][p] = m.MemberID
+			if err := o.add(topic.Topic, m.MemberID, topic.Partitions...); err != nil {
+				return nil, 0, err
 			}
 		}
 	}
 	return o, len(g.Members), nil
 }
 
+// nextGenOwners asks the coordinator of a group that speaks KIP-848. Brokers name the topics by name, by id, or both.
+func nextGenOwners(ctx context.Context, client *kgo.Client, group string) (ownership, int, error) {
+	topics, err := kadm.NewClient(client).ListTopics(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	names := make(map[[16]byte]string)
+	for name, d := range topics {
+		names[d.ID] = name
+	}
+	req := kmsg.NewPtrConsumerGroupDescribeRequest()
+	req.Groups = []string{group}
+	resp, err := req.RequestWith(ctx, client)
+	if err != nil {
+		return nil, 0, err
+	}
+	g := resp.Groups[0]
+	if err := kerr.ErrorForCode(g.ErrorCode); err != nil {
+		return nil, 0, err
+	}
+	if !strings.EqualFold(g.State, "Stable") {
+		return nil, 0, fmt.Errorf("group %s is %s", group, g.State)
+	}
+	o := make(ownership)
+	for _, m := range g.Members {
+		if m.MemberEpoch != g.Epoch { // it has not come as far as the group yet, or is away and static
+			return nil, 0, fmt.Errorf("member %s of group %s is at epoch %d of %d", m.MemberID, group, m.MemberEpoch, g.Epoch)
+		}
+		for _, tp := range m.Assignment.TopicPartitions {
+			if err := o.add(cmp.Or(tp.Topic, names[tp.TopicID]), m.MemberID, tp.Partitions...); err != nil {
+				return nil, 0, err
+			}
+		}
+	}
+	return o, len(g.Members), nil
+}
+
+// add notes whose partitions are. No partition belongs to two.
+func (o ownership) add(topic, member string, partitions ...int32) error {
+	if o[topic] == nil {
+		o[topic] = make(map[int32]string)
+	}
+	for _, p := range partitions {
+		if other, twice := o[topic][p]; twice {
+			return fmt.Errorf("%s/%d belongs to %s and %s", topic, p, other, member)
+		}
+		o[topic][p] = member
+	}
+	return nil
+}
+
 // balanced waits until the group has so many members which own all partitions of the topics between them, none of them
 // nothing, and returns who has what.
 func (b *bundle) balanced(members int, partitions int32, topics ...string) ownership {
 	b.t.Helper()
-	admin := kafkatest.Admin(b.t)
+	client := kafkatest.Client(b.t)
 	var o ownership
 	eventually(b.t, func() error {
 		var n int
 		var err error
-		if o, n, err = owners(b.t.Context(), admin, b.group); err != nil {
+		if o, n, err = owners(b.t.Context(), client, b.group); err != nil {
 			return err
 		}
 		if n != members {

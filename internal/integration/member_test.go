@@ -90,7 +90,7 @@ func runMember(ctx context.Context, config string) error {
 		return err
 	}
 	defer log.Close()
-	p, err := consumer.New(consumer.Config{
+	cfg := consumer.Config{
 		Delivery: delivery,
 		Brokers:  c.Brokers, Group: c.Group, Topics: []string{c.Topic}, Name: c.Name,
 		Handler:        consumer.HandlerFunc(func(ctx context.Context, r *consumer.Record) error { return c.handle(ctx, log, r) }),
@@ -104,7 +104,9 @@ func runMember(ctx context.Context, config string) error {
 		// Towards the end only those are left that fail for ever: to a breaker that is an outage.
 		Breaker: breaker.Config{Disabled: true},
 		Logger:  slog.New(slog.NewTextHandler(os.Stderr, nil)),
-	})
+	}
+	speaking(protocol)(&cfg)
+	p, err := consumer.New(cfg)
 	if err != nil {
 		return err
 	}

@@ -3,11 +3,7 @@ package integration_test
 import (
 	"context"
 	"fmt"
-	"net"
-	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -61,6 +57,8 @@ func topicIsDeleted(t *testing.T, which func(*bundle) string) {
 	if got := settings(t, topic)["retention.ms"]; got != "-1" {
 		t.Errorf("the topic that was made again has retention.ms=%s, want -1", got)
 	}
+	b.awaitLog("level=ERROR", "copy cannot be written", topic)
+	b.awaitLog("level=ERROR", "deleted and made again", topic)
 	if len(refused) == 0 {
 		t.Error("nobody was told that the copy could not be written at first")
 	}
@@ -164,47 +162,4 @@ func TestBrokersGoAndComeBack(t *testing.T) {
 	attemptsOnce(t, all)
 	neverEarly(t, all)
 	m.mustBeReady(t)
-}
-
-// network is what a member reaches its brokers by, and can be cut.
-type network struct {
-	mu    sync.Mutex
-	down  bool
-	conns []net.Conn
-}
-
-// option lets a member reach its brokers by the network.
-func (n *network) option(c *consumer.Config) {
-	c.ClientOptions = append(slices.Clone(c.ClientOptions), kgo.Dialer(n.dial), kgo.DialTimeout(time.Second))
-}
-
-func (n *network) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.down {
-		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
-	}
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, network, address)
-	if err == nil {
-		n.conns = append(n.conns, conn)
-	}
-	return conn, err
-}
-
-// cut breaks all connections, and refuses new ones until the network is mended.
-func (n *network) cut() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.down = true
-	for _, conn := range n.conns {
-		_ = conn.Close() // that may be closed already
-	}
-	n.conns = nil
-}
-
-func (n *network) mend() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.down = false
 }

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/consumer"
@@ -230,55 +229,6 @@ func TestPausesEndWithTheAssignment(t *testing.T) {
 	b.calls.awaitDone(t, len(given))
 	b.settled()
 	onceEach(t, b.calls.soFar(), given)
-}
-
-// A static member that restarts within its session keeps its partitions: its own, and the others do not notice.
-func TestStaticMemberRestarts(t *testing.T) {
-	t.Parallel()
-	const partitions = 4
-	b := setup(t, partitions)
-	instance := func(name string, hooks ...consumer.Hook) *member {
-		return b.start(succeeds, named(name), func(c *consumer.Config) {
-			c.InstanceID, c.Hooks, c.SessionTimeout = name, hooks, 30*time.Second
-		})
-	}
-	admin := kafkatest.Admin(t)
-	t.Cleanup(func() { // a static member that stops stays a member, and a group with members cannot be deleted
-		if _, err := admin.LeaveGroup(context.Background(), kadm.LeaveGroup(b.group).InstanceIDs("one", "two")); err != nil {
-			t.Log(err)
-		}
-	})
-	var moved atomic.Int32
-	instance("one", counting{&moved})
-	two := instance("two")
-	before := b.balanced(2, partitions, b.source)
-
-	var count int32
-	var given []*kgo.Record
-	for round := range 2 {
-		for p := range int32(partitions) {
-			r := record("key", "value")
-			r.Partition = p
-			b.produceTo(r)
-			given = append(given, r)
-		}
-		if round == 0 {
-			b.calls.awaitDone(t, len(given))
-			count = moved.Load() // by now both read what they have
-			two.stop()
-		}
-	}
-	instance("two")
-	b.calls.awaitDone(t, len(given))
-	b.settled()
-	onceEach(t, b.calls.soFar(), given)
-	after := b.balanced(2, partitions, b.source)
-	if before.perMember(b.source)[0] != after.perMember(b.source)[0] {
-		t.Errorf("the partitions were divided as %v, and now as %v", before.perMember(b.source), after.perMember(b.source))
-	}
-	if moved.Load() != count {
-		t.Errorf("%d partitions of the other member moved, want none", moved.Load()-count)
-	}
 }
 
 // counting is a hook that counts the partitions that a member gets and gives up.

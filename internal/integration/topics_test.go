@@ -128,6 +128,7 @@ func TestSourceGrows(t *testing.T) {
 	b.settled()
 	onceEach(t, all, given)
 	neverEarly(t, all)
+	b.awaitLog("level=INFO", "topics made", "actions=")
 	if s := m.Stats(); s.RouteFailures > 0 {
 		t.Errorf("%d copies were refused at first, want none", s.RouteFailures)
 	}
@@ -232,6 +233,7 @@ func TestLeftoversAreDrained(t *testing.T) {
 	b.settledIn(b.source, b.tier("3s"), b.tier("200ms"), b.tier("1s"), goneTier("3s"), goneTier("1s"))
 	onceEach(t, b.calls.soFar(), given)
 	neverEarly(t, all)
+	b.awaitLog("level=WARN", b.tier("3s"), "needs no more")
 	for _, r := range given {
 		var attempts []int
 		for _, x := range b.calls.of(id(r)) {

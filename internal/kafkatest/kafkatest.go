@@ -17,7 +17,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +28,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // The environment that says which broker the tests get.
@@ -104,7 +107,10 @@ type testBroker struct {
 	addresses   []string
 	kind        Kind
 	description string
-	real        bool // no kfake
+	nodes       int
+	real        bool           // no kfake
+	fake        *kfake.Cluster // of an embedded one
+	ports       map[int32]int  // of an embedded one, by node
 	close       func() error
 }
 
@@ -150,7 +156,7 @@ func find() (*testBroker, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if b.description, b.real, err = describe(ctx, b.addresses); err != nil {
+	if b.description, b.nodes, b.real, err = describe(ctx, b.addresses); err != nil {
 		return nil, errors.Join(fmt.Errorf("no broker answers at %s: %w; is it up? (scripts/kafka status)", strings.Join(b.addresses, ","), err), b.close())
 	}
 	if os.Getenv(EnvRequireReal) == "1" && !b.real {
@@ -171,11 +177,42 @@ func choose() (*testBroker, error) {
 		}
 		fmt.Fprintln(os.Stderr, "kafkatest: no container:", err)
 	}
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.ClusterID(embeddedClusterID), kfake.DefaultNumPartitions(1))
+	return embedded()
+}
+
+// embeddedNodes is how many brokers the embedded cluster has, so that leaders have where to go.
+const embeddedNodes = 3
+
+// embedded starts kfake. Everybody may do everything there, until a test takes something away by an ACL.
+func embedded() (*testBroker, error) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(embeddedNodes), kfake.ClusterID(embeddedClusterID), kfake.DefaultNumPartitions(1),
+		kfake.EnableACLs(), kfake.User("PLAIN", strings.TrimPrefix(everybody, "User:"), "", everything()...))
 	if err != nil {
 		return nil, fmt.Errorf("starting kfake: %w", err)
 	}
-	return &testBroker{addresses: cluster.ListenAddrs(), kind: Embedded, close: func() error { cluster.Close(); return nil }}, nil
+	b := &testBroker{addresses: cluster.ListenAddrs(), kind: Embedded, fake: cluster, ports: make(map[int32]int)}
+	b.close = func() error { cluster.Close(); return nil }
+	for node, address := range b.addresses {
+		_, port, err := net.SplitHostPort(address)
+		if err == nil {
+			b.ports[int32(node)], err = strconv.Atoi(port)
+		}
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("kfake listens on %q: %w", address, err), b.close())
+		}
+	}
+	return b, nil
+}
+
+// everything is what nobody has to be told that he may.
+func everything() (acls []kfake.ACL) {
+	for resource, name := range map[kmsg.ACLResourceType]string{
+		kmsg.ACLResourceTypeTopic: "*", kmsg.ACLResourceTypeGroup: "*", kmsg.ACLResourceTypeTransactionalId: "*",
+		kmsg.ACLResourceTypeCluster: "kafka-cluster",
+	} {
+		acls = append(acls, kfake.ACL{Resource: resource, Name: name, Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: kmsg.ACLOperationAll, Allow: true})
+	}
+	return acls
 }
 
 // container starts a broker in a container, where the package container is linked.
@@ -187,24 +224,24 @@ func ProvideContainer(start func() (addresses []string, stop func() error, err e
 	container = start
 }
 
-// describe asks the brokers who they are.
-func describe(ctx context.Context, addresses []string) (description string, real bool, err error) {
+// describe asks the brokers who they are, and how many.
+func describe(ctx context.Context, addresses []string) (description string, nodes int, real bool, err error) {
 	client, err := kgo.NewClient(kgo.SeedBrokers(addresses...))
 	if err != nil {
-		return "", false, err
+		return "", 0, false, err
 	}
 	defer client.Close()
 	admin := kadm.NewClient(client)
 	meta, err := admin.BrokerMetadata(ctx)
 	if err != nil {
-		return "", false, err
+		return "", 0, false, err
 	}
 	if strings.HasPrefix(meta.Cluster, "redeliver-embedded-") || meta.Cluster == "kfake" {
-		return "embedded kfake", false, nil // it offers what it has, which is no version of Kafka's
+		return "embedded kfake", len(meta.Brokers), false, nil // it offers what it has, which is no version of Kafka's
 	}
 	versions, err := admin.ApiVersions(ctx)
 	if err != nil {
-		return "", false, err
+		return "", 0, false, err
 	}
 	version := "of unknown version"
 	for _, v := range versions {
@@ -215,5 +252,5 @@ func describe(ctx context.Context, addresses []string) (description string, real
 	if n := len(meta.Brokers); n > 1 {
 		brokers = fmt.Sprintf("%d brokers", n)
 	}
-	return fmt.Sprintf("Apache Kafka %s, %s", version, brokers), true, nil
+	return fmt.Sprintf("Apache Kafka %s, %s", version, brokers), len(meta.Brokers), true, nil
 }

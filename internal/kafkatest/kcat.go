@@ -2,12 +2,14 @@ package kafkatest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -137,6 +139,10 @@ func kcatRecords(topic string, raw, enveloped []byte) ([]*kgo.Record, error) {
 			Key: key, Value: value, Headers: headers[place{topic, partition}][offset],
 		})
 	}
+	// Where several brokers lead partitions, kcat reads them in the order in which they answer.
+	slices.SortFunc(records, func(a, b *kgo.Record) int {
+		return cmp.Or(cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
+	})
 	return records, nil
 }
 

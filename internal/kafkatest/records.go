@@ -24,6 +24,8 @@ func Client(t testing.TB, opts ...kgo.Opt) *kgo.Client {
 		// A topic that a broker does not know yet is asked for again soon, not in 5 s out of the client's cache.
 		kgo.MetadataMinAge(20 * time.Millisecond),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }),
+		// One of several brokers may hear of a topic long after the one that was asked whether it is there.
+		kgo.UnknownTopicRetries(100),
 	}
 	client, err := kgo.NewClient(append(ours, opts...)...)
 	if err != nil {

@@ -48,6 +48,18 @@ func (w *World) CutOff(m *Member, lasts time.Duration) {
 	w.Later(lasts, func() { m.link.setAway(false) })
 }
 
+// SilenceCoordinator lets all packets between a member and the group's coordinator get lost for a time, and no others: the member
+// reads on what other brokers lead, and waits for an answer. The group goes on without it if that is longer than the session.
+func (w *World) SilenceCoordinator(m *Member, lasts time.Duration) {
+	w.noteFault("coordinator out of reach")
+	w.upset(m.Name, CutOff, lasts+learning)
+	w.trouble(lasts)
+	w.disturb(0, lasts+learning)
+	port := 9092 + int(w.fake.CoordinatorFor(w.h.Terms.Group))
+	m.link.setSilent(port, true)
+	w.Later(lasts, func() { m.link.setSilent(port, false) })
+}
+
 // Deafen keeps every answer from a member for a time: what it asks for is done, and it is in doubt.
 func (w *World) Deafen(m *Member, lasts time.Duration) {
 	w.noteFault("answers held up")

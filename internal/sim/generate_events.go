@@ -25,7 +25,7 @@ var (
 // FaultKinds lists every kind of fault that plans have, as [World.Faults] counts them.
 func FaultKinds() []string {
 	kinds := []string{
-		"admin requests refused", "answers held up", "broker lost", "configuration changed", "connections dropped", "coordinator moved", "crash",
+		"admin requests refused", "answers held up", "broker lost", "configuration changed", "connections dropped", "coordinator moved", "coordinator out of reach", "crash",
 		"dependency slow", "evicted", "leaders moved", "metadata too large", "network away", "operator pause", "operator skip", "outage", "replay", "replay killed",
 		"requests slow", "restarted at once", "retry topic deleted", "rolling restart", "source grown", "static members restarted", "transaction aborted", "transactions refused",
 	}

@@ -20,6 +20,7 @@ type link struct {
 	mu      sync.Mutex
 	conns   map[*linkConn]struct{}
 	away    bool
+	silent  map[int]chan struct{} // by port: packets get lost on the way there, until it is closed
 	severed bool
 	hearing chan struct{} // closed while answers come through
 	latency func() time.Duration
@@ -36,13 +37,20 @@ var errUnplugged = errors.New("sim: the network is away")
 func newLink(n *kfake.VirtualNetwork, latency func() time.Duration, fevered func()) *link {
 	hearing := make(chan struct{})
 	close(hearing)
-	return &link{net: n, conns: make(map[*linkConn]struct{}), hearing: hearing, latency: latency, fevered: fevered}
+	return &link{net: n, conns: make(map[*linkConn]struct{}), silent: make(map[int]chan struct{}), hearing: hearing, latency: latency, fevered: fevered}
 }
 
 // DialContext opens a connection, if the link is up.
 func (l *link) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	if l.down() {
 		return nil, errUnplugged
+	}
+	if lost := l.silence(address); lost != nil {
+		select {
+		case <-lost:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	inner, err := l.net.DialContext(ctx, network, address)
 	if err != nil {
@@ -84,7 +92,7 @@ func (l *link) dropTo(port int) {
 	l.mu.Lock()
 	var gone []*linkConn
 	for c := range l.conns {
-		if strings.HasSuffix(c.address, fmt.Sprintf(":%d", port)) {
+		if to(c.address, port) {
 			gone = append(gone, c)
 		}
 	}
@@ -103,6 +111,36 @@ func (l *link) setAway(away bool) {
 		l.drop()
 	}
 }
+
+// setSilent lets packets to and from the broker with a port get lost, or lets them through again: whoever asks hears nothing,
+// and no connection is refused or closed. Those that there were do not come back.
+func (l *link) setSilent(port int, silent bool) {
+	l.mu.Lock()
+	lost := l.silent[port]
+	delete(l.silent, port)
+	if silent {
+		l.silent[port] = make(chan struct{})
+	}
+	l.mu.Unlock()
+	if lost != nil {
+		l.dropTo(port)
+		close(lost)
+	}
+}
+
+// silence returns a channel that is closed when packets to an address get through again, nil if they do.
+func (l *link) silence(address string) chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for port, lost := range l.silent {
+		if to(address, port) {
+			return lost
+		}
+	}
+	return nil
+}
+
+func to(address string, port int) bool { return strings.HasSuffix(address, fmt.Sprintf(":%d", port)) }
 
 // sever cuts the link for good.
 func (l *link) sever() {
@@ -168,6 +206,10 @@ func (c *linkConn) Read(b []byte) (int, error) {
 	if err != nil {
 		return n, err
 	}
+	if lost := c.link.silence(c.address); lost != nil {
+		<-c.closed
+		return 0, net.ErrClosed
+	}
 	select {
 	case <-c.link.listening():
 		return n, nil
@@ -183,6 +225,9 @@ func (c *linkConn) Write(b []byte) (int, error) {
 		if d := c.link.latency(); d > 0 {
 			time.Sleep(d)
 		}
+	}
+	if c.link.silence(c.address) != nil {
+		return len(b), nil // and nobody gets it
 	}
 	return c.Conn.Write(b)
 }

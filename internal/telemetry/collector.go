@@ -66,6 +66,10 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		w.paused(s)
 		w.gauge(inFlight, float64(s.InFlight))
 		w.counter(routeFailures, float64(s.RouteFailures))
+		w.gauge(heldRecords, float64(s.HeldRecords))
+		for doing, n := range s.Faults {
+			w.gauge(faults, float64(n), doing)
+		}
 		if s.Delivery == consumer.ExactlyOnceRouting {
 			w.counter(transactions, float64(s.Transactions), "committed")
 			w.counter(transactions, float64(s.Aborted), "aborted")
@@ -131,12 +135,14 @@ func (w writer) topics(s consumer.Stats) {
 		for o, n := range t.Outcomes {
 			sum.Outcomes[o] += n
 		}
+		sum.Lost += t.Lost
 		sum.RetentionLeft = earlier(sum.RetentionLeft, t.RetentionLeft)
 	}
 	for _, name := range names {
 		for o, n := range sums[name].Outcomes {
 			w.counter(records, float64(n), name, consumer.Outcome(o).String())
 		}
+		w.counter(lostRecords, float64(sums[name].Lost), name)
 		if left := sums[name].RetentionLeft; left != 0 {
 			w.gauge(retentionLeft, left.Seconds(), name)
 		}
@@ -212,7 +218,7 @@ func (w writer) paused(s consumer.Stats) {
 // pauseReasons are the reasons that have a series, even when no partition is paused for them.
 var pauseReasons = []consumer.PauseReason{
 	consumer.PauseWindow, consumer.PauseDue, consumer.PauseBreaker, consumer.PauseOperator,
-	consumer.PauseOutage, consumer.PauseRoute, consumer.PauseTopic, consumer.PauseDataLoss,
+	consumer.PauseOutage, consumer.PauseRoute, consumer.PauseTopic, consumer.PauseDataLoss, consumer.PauseMembership,
 }
 
 // breaker sends 1 for the state that the breaker is in, and 0 for the others.

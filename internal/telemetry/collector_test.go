@@ -44,6 +44,7 @@ func orders() consumer.Stats {
 	source := consumer.TopicStats{Topic: "orders", Source: "orders", Backlog: 7}
 	source.Outcomes[consumer.Done] = 100
 	source.Outcomes[consumer.Retried] = 5
+	source.Lost = 80
 	tier := consumer.TopicStats{
 		Topic: "g.orders.retry-60s", Source: "orders", Tier: time.Minute, Backlog: 2,
 		OldestDue: noon.Add(-3 * time.Second), RetentionLeft: time.Hour,
@@ -57,6 +58,8 @@ func orders() consumer.Stats {
 		Pipeline: "orders", At: noon, Score: 0.75, InFlight: 3, RouteFailures: 4,
 		Attempts:    map[classify.Class]uint64{classify.None: 100, classify.Network: 6},
 		Topics:      []consumer.TopicStats{source, tier, other, short},
+		HeldRecords: 12,
+		Faults:      map[string]int{"fetch": 0, "commit": 1},
 		DeadLetters: []consumer.DeadLetterCount{{Class: classify.Network, Reason: retrytopics.ReasonExhausted, Count: 1}},
 		Paused:      map[consumer.PauseReason]int{consumer.PauseBreaker: 6},
 		Breaker:     breaker.Snapshot{Dependency: "payments-api", State: breaker.HalfOpen},
@@ -78,6 +81,9 @@ var contract = map[string]string{
 	"redeliver_breaker_state":          "dependency,state",
 	"redeliver_paused":                 "pipeline,reason",
 	"redeliver_route_failures_total":   "pipeline",
+	"redeliver_held_records":           "pipeline",
+	"redeliver_faults":                 "doing,pipeline",
+	"redeliver_lost_records_total":     "pipeline,topic",
 	"redeliver_commit_seconds":         "pipeline",
 	"redeliver_retention_left_seconds": "pipeline,topic",
 	"redeliver_health_score":           "pipeline",
@@ -128,6 +134,10 @@ redeliver_lateness_seconds_bucket{pipeline="orders",tier="60s",le="0.01"} 8
 redeliver_lateness_seconds_count{pipeline="orders",tier="60s"} 10
 redeliver_lateness_seconds_count{pipeline="orders",tier="1s"} 0
 redeliver_in_flight{pipeline="orders"} 3
+redeliver_held_records{pipeline="orders"} 12
+redeliver_faults{doing="commit",pipeline="orders"} 1
+redeliver_faults{doing="fetch",pipeline="orders"} 0
+redeliver_lost_records_total{pipeline="orders",topic="orders"} 80
 redeliver_backlog{pipeline="orders",tier="source"} 7
 redeliver_backlog{pipeline="orders",tier="60s"} 3
 redeliver_backlog{pipeline="orders",tier="1s"} 0

@@ -30,6 +30,12 @@ var (
 		"Writes of copies to retry and dead-letter topics that failed; the records are held and tried again.", "pipeline")
 	transactions = describe("redeliver_transactions_total",
 		"Transactions of copies and offsets, by outcome: committed, or aborted and tried again. With delivery: exactly_once_routing only.", "pipeline", "outcome")
+	heldRecords = describe("redeliver_held_records",
+		"Records that are held since their copy cannot be written, those included whose destination does not answer.", "pipeline")
+	faults = describe("redeliver_faults",
+		"What the cluster does not do for the pipeline now and is asked for again and again, by what it is.", "pipeline", "doing")
+	lostRecords = describe("redeliver_lost_records_total",
+		"Offsets that were gone from a topic before they were read, in partitions that went on with what was left.", "pipeline", "topic")
 	commitSeconds = describe("redeliver_commit_seconds",
 		"Duration of offset commits, in seconds.", "pipeline")
 	retentionLeft = describe("redeliver_retention_left_seconds",

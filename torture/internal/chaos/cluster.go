@@ -2,12 +2,16 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/redeliver/redeliver/torture/internal/member"
 )
 
 // cluster is Apache Kafka on three nodes, run by scripts/kafka.
@@ -26,7 +30,10 @@ func startCluster(ctx context.Context, script, dir string) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{script: script, name: fmt.Sprintf("torture-%d", os.Getpid()), log: log}
+	c := &cluster{script: script, name: fmt.Sprintf("%s%d", clusterName, os.Getpid()), log: log}
+	if err := c.stopOrphans(ctx); err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
 	if err := c.do(ctx, "start", "--nodes", fmt.Sprint(nodes), "--port", "0"); err != nil {
 		return c, err
 	}
@@ -38,14 +45,47 @@ func startCluster(ctx context.Context, script, dir string) (*cluster, error) {
 	return c, nil
 }
 
-// stop stops it, and removes its data unless its logs are wanted.
-func (c *cluster) stop(keep bool) error {
-	command := "remove"
-	if keep {
-		command = "stop"
+// clusterName begins the clusters' names; behind it stands the driver's process id.
+const clusterName = "torture-"
+
+// stopOrphans stops the clusters of drivers that were killed before they could do it themselves.
+func (c *cluster) stopOrphans(ctx context.Context) error {
+	directory, err := c.directory()
+	if err != nil {
+		return err
 	}
-	err := c.do(context.Background(), command)
-	_ = c.log.Close() // of what is printed on errors
+	others, err := os.ReadDir(filepath.Dir(directory))
+	if err != nil && !errors.Is(err, os.ErrNotExist) { // where there has been no cluster yet
+		return err
+	}
+	for _, other := range others {
+		text, ours := strings.CutPrefix(other.Name(), clusterName)
+		pid, err := strconv.Atoi(text)
+		if !ours || err != nil || syscall.Kill(pid, 0) == nil {
+			continue
+		}
+		orphan := &cluster{script: c.script, name: other.Name(), log: c.log}
+		if err := orphan.do(ctx, "stop"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stop stops it, and removes it, but for the logs if they are wanted.
+func (c *cluster) stop(keep bool) error {
+	defer func() { _ = c.log.Close() }() // of what is printed on errors
+	if !keep {
+		return c.do(context.Background(), "remove")
+	}
+	err := c.do(context.Background(), "stop")
+	directory, unknown := c.directory()
+	if err = errors.Join(err, unknown); err != nil {
+		return err
+	}
+	for n := range nodes {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(directory, fmt.Sprintf("node-%d", n+1), "data")))
+	}
 	return err
 }
 
@@ -64,7 +104,7 @@ func (c *cluster) do(ctx context.Context, args ...string) error {
 
 func (c *cluster) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, c.script, append([]string{"--name", c.name}, args...)...)
-	cmd.Env = append(os.Environ(), "REDELIVER_KAFKA_HEAP="+heap)
+	cmd.Env = append(os.Environ(), "REDELIVER_KAFKA_HEAP="+heap, "REDELIVER_KAFKA_CONFIG="+settings)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is the driver's
 	return cmd
 }
@@ -72,11 +112,15 @@ func (c *cluster) command(ctx context.Context, args ...string) *exec.Cmd {
 // heap is that of each node.
 const heap = "256m"
 
-// logs is the directory that has the nodes' logs.
-func (c *cluster) logs() string {
+// settings give members of the KIP-848 protocol, whose session is the brokers' to say, the session of the others.
+var settings = fmt.Sprintf("group.consumer.min.session.timeout.ms=%[1]d\ngroup.consumer.session.timeout.ms=%[1]d\n"+
+	"group.consumer.min.heartbeat.interval.ms=1000\ngroup.consumer.heartbeat.interval.ms=1000", member.SessionTimeout.Milliseconds())
+
+// directory has the nodes' data and logs.
+func (c *cluster) directory() (string, error) {
 	out, err := c.command(context.Background(), "directory").Output()
 	if err != nil {
-		return "the directory of " + c.script
+		return "", fmt.Errorf("%s directory: %w", c.script, err)
 	}
-	return strings.TrimSpace(string(out))
+	return strings.TrimSpace(string(out)), nil
 }

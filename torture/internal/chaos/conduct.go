@@ -51,11 +51,11 @@ func needs(st step) (b busy) {
 	switch st.verb {
 	case killBroker, stopBroker, pauseBroker:
 		b.brokers = true
-	case growSource:
+	case growSource, remake:
 		b.topics = true
 	case tierAway, tierBack:
 		b.members, b.topics = everybody, true
-	case roll, remake:
+	case roll:
 		b = busy{everybody, true, true}
 	default:
 		b.members[st.member] = true

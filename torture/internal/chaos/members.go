@@ -13,9 +13,10 @@ import (
 
 // seat is the place of a member, that lives there one life after another.
 type seat struct {
-	name    string
-	proxies *proxies
-	tiers   int
+	name     string
+	instance string // of a static member: each life replaces the one before
+	proxies  *proxies
+	tiers    int
 
 	lives int
 	p     *process
@@ -30,7 +31,7 @@ func (r *run) sit(s *seat) error {
 	s.lives++
 	p, err := start(r.dir, "member", fmt.Sprintf("%s-%d", s.name, s.lives), member.Config{
 		Name: fmt.Sprintf("%s-%d", s.name, s.lives), Brokers: r.cluster.nodes, Proxies: s.proxies.byBroker(),
-		Service: r.service.address, Group: group, Topic: topic, Tiers: s.tiers, Mode: r.c.Delivery,
+		Service: r.service.address, Group: group, Topic: topic, Tiers: s.tiers, Instance: s.instance, Protocol: r.c.Protocol, ExactlyOnce: r.c.exactlyOnce(),
 	})
 	if err != nil {
 		return err
@@ -97,16 +98,19 @@ func (r *run) awaitWork(ctx context.Context, s *seat) {
 	}
 }
 
-// routing waits until a call of the member has failed just now, so that a copy is about to be written.
-func (r *run) routing(ctx context.Context, s *seat) {
-	if err := r.service.tell("watch " + s.life()); err != nil {
+// await waits a while for a moment of a member: a call that begins, or a failure after which a copy will be written; and
+// then some milliseconds, for to hit what follows at any point.
+func (r *run) await(ctx context.Context, moment string, s *seat) {
+	r.turn.Lock() // the service watches for one moment
+	defer r.turn.Unlock()
+	if err := r.service.tell(moment + " " + s.life()); err != nil {
 		return // the service is gone, which ends the run
 	}
 	wait := time.NewTimer(5 * time.Second) // a member that is cut off may have nothing to do
 	defer wait.Stop()
 	for {
 		select {
-		case name := <-r.service.failed:
+		case name := <-r.service.seen:
 			if name == s.life() {
 				pause(ctx, time.Duration(rand.IntN(6000))*time.Microsecond)
 				return
@@ -117,6 +121,22 @@ func (r *run) routing(ctx context.Context, s *seat) {
 			return
 		}
 	}
+}
+
+// replaced stops a life for a while, begins the next meanwhile, and lets the old one go on beside it: it must do no harm.
+// In the end it is killed, for whoever runs it would have replaced it for good.
+func (r *run) replaced(ctx context.Context, s *seat, lasts time.Duration) error {
+	old := s.p
+	number := r.diary.Begin(upset.Pause, s.life(), "replaced meanwhile")
+	old.signal(syscall.SIGSTOP)
+	close(s.gone)
+	err := r.sit(s)
+	pause(ctx, lasts)
+	old.signal(syscall.SIGCONT)
+	pause(ctx, 5*time.Second)
+	old.kill()
+	r.diary.End(number)
+	return err
 }
 
 // during does something to a member and undoes it after a while.

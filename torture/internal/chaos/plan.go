@@ -11,22 +11,23 @@ import (
 type verb string
 
 const (
-	killMember  verb = "kill"
-	killRouting verb = "kill while copies are under way"
-	stopMember  verb = "stop"
-	pauseMember verb = "pause"
-	cutMember   verb = "cut off"
-	silence     verb = "silence"
-	resetLink   verb = "reset a connection of"
-	slowMember  verb = "slow"
-	killBroker  verb = "kill broker"
-	stopBroker  verb = "stop broker"
-	pauseBroker verb = "pause broker"
-	growSource  verb = "grow the source"
-	tierAway    verb = "take the longest tier away"
-	tierBack    verb = "give the tier back"
-	remake      verb = "delete the dead letters"
-	roll        verb = "restart all members, one after the other"
+	killMember    verb = "kill"
+	killRouting   verb = "kill while copies are under way"
+	stopMember    verb = "stop"
+	pauseMember   verb = "pause"
+	replaceMember verb = "pause and replace"
+	cutMember     verb = "cut off"
+	silence       verb = "silence"
+	resetLink     verb = "reset a connection of"
+	slowMember    verb = "slow"
+	killBroker    verb = "kill broker"
+	stopBroker    verb = "stop broker"
+	pauseBroker   verb = "pause broker"
+	growSource    verb = "grow the source"
+	tierAway      verb = "take the longest tier away"
+	tierBack      verb = "give the tier back"
+	remake        verb = "delete the dead letters"
+	roll          verb = "restart all members, one after the other"
 )
 
 // step is one thing that the chaos does.
@@ -46,7 +47,7 @@ func (s step) String() string {
 	}
 	member := string(rune('a' + s.member))
 	switch s.verb {
-	case killMember, stopMember, pauseMember, cutMember, silence, slowMember:
+	case killMember, stopMember, pauseMember, replaceMember, cutMember, silence, slowMember:
 		return lasting("%s member %s", s.verb, member)
 	case killRouting:
 		return lasting("kill member %s while copies are under way", member)
@@ -64,7 +65,7 @@ const members = 3
 // deck is what happens at random, as often as it stands here: all of it comes once before anything comes again.
 var deck = []verb{
 	killMember, killMember, killMember, killRouting, killRouting, killRouting, stopMember, pauseMember, pauseMember,
-	cutMember, silence, resetLink, resetLink, slowMember, killBroker, killBroker, stopBroker, pauseBroker,
+	replaceMember, cutMember, silence, resetLink, resetLink, slowMember, killBroker, killBroker, stopBroker, pauseBroker,
 }
 
 // makePlan makes the plan of a run that lasts so long. It is a function of the seed, but the time at which a step begins
@@ -98,7 +99,7 @@ func makePlan(seed uint64, lasts time.Duration) (plan []step) {
 			if s.lasts = between(1, 4); rng.IntN(2) == 0 {
 				s.lasts = between(8, 13)
 			}
-		case cutMember, silence:
+		case replaceMember, cutMember, silence:
 			s.lasts = between(2, 13)
 		case slowMember:
 			s.lasts = between(3, 6)

@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,15 +12,15 @@ import (
 
 // proxies stand between one member, with all its lives, and the brokers: one before each broker.
 type proxies struct {
-	all []*toxiproxy.Proxy
+	server *toxiproxy.ApiServer // what all need and nobody talks to
+	all    []*toxiproxy.Proxy
 }
 
 // newProxies puts proxies before the brokers.
 func newProxies(member string, brokers []string) (*proxies, error) {
-	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	p := &proxies{}
+	p := &proxies{server: toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())}
 	for i, broker := range brokers {
-		proxy := toxiproxy.NewProxy(server, fmt.Sprintf("%s-%d", member, i+1), "127.0.0.1:0", broker)
+		proxy := toxiproxy.NewProxy(p.server, fmt.Sprintf("%s-%d", member, i+1), "127.0.0.1:0", broker)
 		if err := proxy.Start(); err != nil {
 			p.stop()
 			return nil, err
@@ -85,11 +84,12 @@ func (p *proxies) toxic(toxics ...string) error {
 	return errors.Join(errs...)
 }
 
-// calm ends what is done to connections, and them too: some of what they carried is gone.
+// calm ends what is done to connections, and them too: some of what they carried is gone. It takes new proxies, at the
+// same addresses, for to take a toxic from a proxy is to wait for what its ended connections still hold.
 func (p *proxies) calm() error {
 	p.cut()
-	for _, proxy := range p.all {
-		proxy.Toxics.ResetToxics(context.Background())
+	for i, old := range p.all {
+		p.all[i] = toxiproxy.NewProxy(p.server, old.Name, old.Listen, old.Upstream)
 	}
 	return p.mend()
 }

@@ -46,7 +46,8 @@ func (r *run) summary(verdict string, faults []error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	fmt.Fprintf(r.out, "\n%s\nupsets           %s\n", verdict, strings.Join(done, ", "))
+	fmt.Fprintf(r.out, "\n%s\nupsets           %s; the longest clean stop took %.1fs\n",
+		verdict, strings.Join(done, ", "), r.diary.Longest(upset.Stop).Seconds())
 	for _, f := range faults {
 		fmt.Fprintf(r.out, "FAULT            %v\n", f)
 	}

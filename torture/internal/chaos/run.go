@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/redeliver/redeliver/consumer"
 	"github.com/redeliver/redeliver/torture/internal/load"
 	"github.com/redeliver/redeliver/torture/internal/member"
 	"github.com/redeliver/redeliver/torture/internal/service"
@@ -30,9 +31,18 @@ type Config struct {
 	Rate       int           // records a second
 	Partitions int           // of the source at first
 	Delivery   string
+	Protocol   consumer.GroupProtocol
 	Kafka      string // the script that runs it
 	Keep       bool   // the directory with logs, also when every promise was kept
 }
+
+// The deliveries that members can be configured with.
+const (
+	AtLeastOnce        = "at_least_once"
+	ExactlyOnceRouting = "exactly_once_routing"
+)
+
+func (c *Config) exactlyOnce() bool { return c.Delivery == ExactlyOnceRouting }
 
 const (
 	group   = "torture"
@@ -64,6 +74,7 @@ type run struct {
 	seats    []*seat
 
 	watchers sync.WaitGroup
+	turn     sync.Mutex // to have the service watch
 	mu       sync.Mutex // of what follows, and of out
 	out      io.Writer
 	faults   []error
@@ -71,17 +82,20 @@ type run struct {
 
 // Run is a whole run. What it finds goes to out; ErrBroken says that a promise was broken.
 func Run(ctx context.Context, c Config, out io.Writer) (err error) {
+	if c.Delivery != AtLeastOnce && c.Delivery != ExactlyOnceRouting {
+		return fmt.Errorf("delivery %q: it is %s or %s", c.Delivery, AtLeastOnce, ExactlyOnceRouting)
+	}
 	dir, err := os.MkdirTemp("", "torture-")
 	if err != nil {
 		return err
 	}
 	r := &run{c: c, dir: dir, began: time.Now(), out: out}
-	r.say("seed %d, %v of chaos, %d records/s, %s; logs in %s", c.Seed, c.For, c.Rate, c.Delivery, dir)
+	r.say("seed %d, %v of chaos, %d records/s, %s, group protocol %s; logs in %s", c.Seed, c.For, c.Rate, c.Delivery, c.Protocol, dir)
 	defer func() {
 		keep := err != nil || c.Keep
 		err = errors.Join(err, r.end(keep))
 		if keep {
-			r.say("the logs of all processes are in %s, those of the brokers in %s; the same plan again: SEED=%d", dir, r.cluster.logs(), c.Seed)
+			r.say("the logs of all processes are in %s, those of the brokers in %s; the same plan again: SEED=%d", dir, r.brokerLogs(), c.Seed)
 		}
 	}()
 	if err := r.start(ctx); err != nil {
@@ -125,20 +139,23 @@ func (r *run) start(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
-	if r.service, err = startService(r.dir, service.Config{Log: called}); err != nil {
+	if r.service, err = startService(r.dir, service.Config{Log: called, Last: member.MaxRetries + 1}); err != nil {
 		return err
 	}
 	if r.verifier, err = startVerifier(r.dir, verify.Config{
 		Brokers: r.cluster.nodes, Produced: produced, Called: called, Diary: diary, Verdict: filepath.Join(r.dir, "verdict"),
 		Terms: verify.Terms{
 			Group: group, Topic: topic, Seed: r.c.Seed, Window: member.Window, Concurrency: member.Concurrency, MaxRetries: member.MaxRetries,
-			Tail: tail, ExactlyOnce: r.c.Delivery == "exactly_once_routing", Begun: r.began.UnixMilli(),
+			Tail: tail, ExactlyOnce: r.c.exactlyOnce(), Begun: r.began.UnixMilli(),
 		},
 	}); err != nil {
 		return err
 	}
 	for i := range members {
 		s := &seat{name: string(rune('a' + i)), tiers: len(member.Tiers())}
+		if i == 0 { // the others are dynamic
+			s.instance = s.name
+		}
 		if s.proxies, err = newProxies(s.name, r.cluster.nodes); err != nil {
 			return err
 		}
@@ -270,9 +287,21 @@ func (r *run) end(keep bool) error {
 	return err
 }
 
+// brokerLogs says where the brokers' logs are.
+func (r *run) brokerLogs() string {
+	if r.cluster == nil {
+		return "no place"
+	}
+	directory, err := r.cluster.directory()
+	if err != nil {
+		return err.Error()
+	}
+	return directory
+}
+
 // eventually tries until it works, for as long as nothing at all may happen.
 func (r *run) eventually(ctx context.Context, what string, try func(context.Context) error) error {
-	until := time.Now().Add(stalled)
+	until, told := time.Now().Add(stalled), ""
 	for {
 		once, cancel := context.WithTimeout(ctx, 30*time.Second)
 		err := try(once)
@@ -280,9 +309,13 @@ func (r *run) eventually(ctx context.Context, what string, try func(context.Cont
 		if err == nil || ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if told != err.Error() {
+			told = err.Error()
+			r.say("        waiting for %s: %v", what, err)
+		}
 		if time.Now().After(until) {
 			return fmt.Errorf("waited %v for %s: %w", stalled, what, err)
 		}
-		pause(ctx, 500*time.Millisecond)
+		pause(ctx, 200*time.Millisecond)
 	}
 }

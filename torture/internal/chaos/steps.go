@@ -20,10 +20,11 @@ func (r *run) do(ctx context.Context, st step) error {
 	switch st.verb {
 	case killMember:
 		r.awaitWork(ctx, s)
+		r.await(ctx, "call", s)
 		return r.restart(ctx, s, r.killed, st.lasts)
 	case killRouting:
 		r.awaitWork(ctx, s)
-		r.routing(ctx, s)
+		r.await(ctx, "failure", s)
 		return r.restart(ctx, s, r.killed, st.lasts)
 	case stopMember:
 		return r.restart(ctx, s, r.stopped, st.lasts)
@@ -31,6 +32,8 @@ func (r *run) do(ctx context.Context, st step) error {
 		return r.during(ctx, upset.Pause, s, st.lasts,
 			func() error { s.p.signal(syscall.SIGSTOP); return nil },
 			func() error { s.p.signal(syscall.SIGCONT); return nil })
+	case replaceMember:
+		return r.replaced(ctx, s, st.lasts)
 	case cutMember:
 		return r.during(ctx, upset.CutOff, s, st.lasts, func() error { s.proxies.cut(); return nil }, s.proxies.mend)
 	case silence:
@@ -142,65 +145,25 @@ func (r *run) calm(ctx context.Context) error {
 // working reports whether the life in a seat has handled anything.
 func (r *run) working(s *seat) bool { return r.verifier.latest().Working[s.life()] > 0 }
 
-// remake deletes the dead-letter topic when the verifier has read what is in it. For that nobody must write to it, so all
-// members stand still meanwhile, shorter than their sessions.
+// remake deletes the dead-letter topic when the verifier has read what is in it. For that nobody must write to it, so the
+// service lets no record die for a while, and waits for those that have been sentenced.
 func (r *run) remake(ctx context.Context) error {
 	number := r.diary.Begin(upset.Remake, "", "")
 	defer r.diary.End(number)
-	return r.eventually(ctx, "the dead letters to come to rest", func(ctx context.Context) (err error) {
-		return r.standstill(func() error {
-			ends, err := r.lettersAt(ctx)
-			if err != nil {
-				return err
-			}
-			if _, err := r.verifier.ask(ctx, verify.ReadLetters); err != nil {
-				return err
-			}
-			again, err := r.lettersAt(ctx)
-			if err != nil {
-				return err
-			}
-			if again != ends {
-				return fmt.Errorf("%d came after all members had been stopped", again-ends)
-			}
-			if _, err := r.admin.DeleteTopic(ctx, letters); err != nil {
-				return err
-			}
-			r.say("dead letters deleted, %d entries", ends)
-			return nil
-		})
-	})
-}
-
-// standstill stops all members, does something, and lets them go on.
-func (r *run) standstill(do func() error) error {
-	for _, s := range r.seats {
-		number := r.diary.Begin(upset.Pause, s.life(), "")
-		s.p.signal(syscall.SIGSTOP)
-		defer func() {
-			s.p.signal(syscall.SIGCONT)
-			r.diary.End(number)
-		}()
+	if err := r.service.tell("spare"); err != nil {
+		return err
 	}
-	return do()
-}
-
-// lettersAt is how many dead letters there are. What belongs to a transaction that has not ended yet is none, and it
-// would be gone with the topic when that ends.
-func (r *run) lettersAt(ctx context.Context) (sum int64, err error) {
-	all, err := r.admin.ListEndOffsets(ctx, letters)
-	if err = errors.Join(err, all.Error()); err != nil {
-		return 0, err
-	}
-	committed, err := r.admin.ListCommittedOffsets(ctx, letters)
-	if err = errors.Join(err, committed.Error()); err != nil {
-		return 0, err
-	}
-	all.Each(func(o kadm.ListedOffset) {
-		sum += o.Offset
-		if c, ok := committed.Lookup(o.Topic, o.Partition); !ok || c.Offset != o.Offset {
-			err = fmt.Errorf("a transaction is open in %s/%d", o.Topic, o.Partition)
+	err := r.eventually(ctx, "the last dead letters", func(ctx context.Context) error {
+		pause(ctx, time.Second) // for the verifier to be told of the last sentences
+		now, err := r.verifier.ask(ctx, verify.ReadLetters)
+		if err == nil && now.Owed > 0 {
+			err = errors.New("some are on their way")
 		}
+		if err != nil {
+			return err
+		}
+		_, err = r.admin.DeleteTopic(ctx, letters)
+		return err
 	})
-	return sum, err
+	return errors.Join(err, r.service.tell("release"))
 }

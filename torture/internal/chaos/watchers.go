@@ -15,7 +15,7 @@ import (
 type serviceProcess struct {
 	*process
 	address string
-	failed  chan string // the watched member, when a call of it has failed
+	seen    chan string // the watched member, when what is watched for has come
 }
 
 // Listening is the first line of the service.
@@ -36,12 +36,12 @@ func startService(dir string, config any) (*serviceProcess, error) {
 	if err := json.Unmarshal(line, &l); err != nil {
 		return nil, fmt.Errorf("the service says %q: %w", line, err)
 	}
-	s := &serviceProcess{process: p, address: l.Address, failed: make(chan string, 16)}
+	s := &serviceProcess{process: p, address: l.Address, seen: make(chan string, 16)}
 	go func() {
 		lines := bufio.NewScanner(p.lines)
 		for lines.Scan() {
 			select {
-			case s.failed <- lines.Text():
+			case s.seen <- lines.Text():
 			default: // nobody waits for it any more
 			}
 		}

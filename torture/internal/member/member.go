@@ -46,8 +46,12 @@ type Config struct {
 	Service string            // address
 	Group   string
 	Topic   string
-	Tiers   int    // how many of Tiers it knows
-	Mode    string // delivery
+	Tiers   int // how many of Tiers it knows
+	// Instance makes it a static member, "": it is none.
+	Instance string
+	Protocol consumer.GroupProtocol
+	// ExactlyOnce has copies and offsets go in transactions.
+	ExactlyOnce bool
 }
 
 // Run runs a member until ctx ends.
@@ -69,6 +73,8 @@ func Run(ctx context.Context, c Config, says io.Writer) error {
 		Group:            c.Group,
 		Topics:           []string{c.Topic},
 		Name:             c.Name,
+		InstanceID:       c.Instance,
+		GroupProtocol:    c.Protocol,
 		Handler:          handler{link},
 		Retry:            retrytopics.Policy{Tiers: tiers, MaxRetries: MaxRetries},
 		Window:           consumer.Window{Records: Window},
@@ -86,8 +92,8 @@ func Run(ctx context.Context, c Config, says io.Writer) error {
 		},
 		Logger: slog.Default(),
 	}
-	if err := deliver(&config, c.Mode); err != nil {
-		return err
+	if c.ExactlyOnce {
+		config.Delivery = consumer.ExactlyOnceRouting
 	}
 	p, err := consumer.New(config)
 	if err != nil {
@@ -103,14 +109,6 @@ func Run(ctx context.Context, c Config, says io.Writer) error {
 		}
 	}()
 	return p.Run(ctx)
-}
-
-// deliver sets the delivery that a run asks for.
-func deliver(_ *consumer.Config, mode string) error {
-	if mode != "at_least_once" {
-		return fmt.Errorf("this engine does not know delivery %s", mode)
-	}
-	return nil
 }
 
 // dial goes to a broker by way of the proxy that stands before it.

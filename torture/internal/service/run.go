@@ -14,11 +14,13 @@ import (
 
 // Config is what the service is told.
 type Config struct {
-	Log string // the file that it writes to
+	Log  string // the file that it writes to
+	Last int    // the attempt that a record which fails for ever dies of
 }
 
 // Run serves until ctx ends, or the commands do. The first line that it says has the address that it listens on; after the
-// command "watch NAME" it says NAME when a call of that member has failed.
+// command "call NAME" it says NAME when a call of that member begins, after "failure NAME" when one has failed. From "spare"
+// to "release" it lets nobody die, see [Server.Spare].
 func Run(ctx context.Context, c Config, commands io.Reader, says io.Writer) error {
 	file, err := os.OpenFile(c.Log, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
@@ -44,8 +46,13 @@ func Run(ctx context.Context, c Config, commands io.Reader, says io.Writer) erro
 		defer cancel()
 		lines := bufio.NewScanner(commands)
 		for lines.Scan() {
-			if name, ok := strings.CutPrefix(lines.Text(), "watch "); ok {
-				s.Watch(name)
+			switch command, name, _ := strings.Cut(lines.Text(), " "); command {
+			case "spare":
+				s.Spare(c.Last)
+			case "release":
+				s.Spare(0)
+			default:
+				s.Watch(Watched{name, command == "failure"})
 			}
 		}
 	}()

@@ -16,28 +16,51 @@ import (
 
 // Server counts calls. Make one with [NewServer].
 type Server struct {
-	log    *bufio.Writer
-	failed func(member string)
+	log  *bufio.Writer
+	seen func(member string)
 
 	mu      sync.Mutex
 	tick    int64
 	snoozes map[string]int // how often a record was put off, by its id
 	flying  int            // calls in flight
-	watched string
+	watched Watched
+	spare   int
 	broken  error // the log could not be written
 }
 
-// NewServer makes a server that writes its log to w. failed is told when a call of the watched member was answered such
-// that a copy of its record will be written.
-func NewServer(w io.Writer, failed func(member string)) *Server {
-	return &Server{log: bufio.NewWriterSize(w, 1<<16), failed: failed, snoozes: make(map[string]int)}
+// Watched is a moment that is watched for.
+type Watched struct {
+	Member string
+	Failed bool // a call was answered such that a copy of its record will be written; else: a call has begun
 }
 
-// Watch watches for the member's next call that fails.
-func (s *Server) Watch(member string) {
+// NewServer makes a server that writes its log to w. seen is told when what is watched for has come.
+func NewServer(w io.Writer, seen func(member string)) *Server {
+	return &Server{log: bufio.NewWriterSize(w, 1<<16), seen: seen, snoozes: make(map[string]int)}
+}
+
+// Watch watches for a moment, once, and for none that was asked for before.
+func (s *Server) Watch(w Watched) {
 	s.mu.Lock()
-	s.watched = member
+	s.watched = w
 	s.mu.Unlock()
+}
+
+// Spare puts records off that a call would make a dead letter of, from now on: those that are refused, and those that fail
+// for the last time. last is that attempt; 0 ends it.
+func (s *Server) Spare(last int) {
+	s.mu.Lock()
+	s.spare = last
+	s.mu.Unlock()
+}
+
+// has says that a moment has come. The lock is held.
+func (s *Server) has(w Watched) (watched bool) {
+	watched = s.watched == w
+	if watched {
+		s.watched = Watched{}
+	}
+	return watched
 }
 
 // InFlight is how many calls are, of all members.
@@ -169,7 +192,11 @@ func (c *caller) begin(call *Call) {
 	call.Begin, call.BeganAt = c.tick, time.Now().UnixNano()
 	c.flight[call.Number] = call
 	c.flying++
+	told := c.has(Watched{Member: c.name})
 	c.mu.Unlock()
+	if told {
+		c.seen(c.name)
+	}
 	time.AfterFunc(f.Work, func() { c.answer(call, f) })
 }
 
@@ -181,13 +208,13 @@ func (c *caller) answer(call *Call, f fate.Fate) {
 		return
 	}
 	a := f.Answer(call.Attempt, c.snoozes[call.ID])
-	if a == fate.Snoozed {
+	switch {
+	case a == fate.Snoozed:
 		c.snoozes[call.ID]++
+	case c.spare > 0 && (a == fate.Refused || a == fate.Failed && call.Attempt >= c.spare):
+		a = fate.Snoozed
 	}
-	told := c.watched == c.name && a != fate.OK && a != fate.Dropped
-	if told {
-		c.watched = ""
-	}
+	told := a != fate.OK && a != fate.Dropped && c.has(Watched{c.name, true})
 	c.over(call, Outcome(a.String()))
 	c.mu.Unlock()
 
@@ -200,7 +227,7 @@ func (c *caller) answer(call *Call, f fate.Fate) {
 	_, _ = c.conn.Write(append(text, '\n')) // a member that is gone is seen by its reader
 	c.out.Unlock()
 	if told {
-		c.failed(c.name)
+		c.seen(c.name)
 	}
 }
 

@@ -18,14 +18,14 @@ type bench struct {
 	t       *testing.T
 	server  *service.Server
 	address string
-	failed  chan string
+	seen    chan string
 	log     bytes.Buffer
 	end     func() // ends the service; then the log is whole
 }
 
 func setup(t *testing.T) *bench {
-	b := &bench{t: t, failed: make(chan string, 1)}
-	b.server = service.NewServer(&b.log, func(m string) { b.failed <- m })
+	b := &bench{t: t, seen: make(chan string, 1)}
+	b.server = service.NewServer(&b.log, func(m string) { b.seen <- m })
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -173,23 +173,26 @@ func TestHandlerGivesUp(t *testing.T) {
 	}
 }
 
-// Who watches a member is told when a call of it has failed, and not when one of another has.
-func TestWatchedMemberFails(t *testing.T) {
-	b := setup(t)
-	defer b.end()
-	one, other := b.member("a-1"), b.member("b-1")
-	b.server.Watch("b-1")
-	for _, l := range []*service.Link{one, other, other} {
-		if _, err := l.Call(t.Context(), call("src/0/0", 1, fate.Fate{Kind: fate.Refuse})); err != nil {
-			t.Fatal(err)
+// Who watches a member is told once when a call of it begins, or fails, and nothing about others.
+func TestWatchedMember(t *testing.T) {
+	for _, failed := range []bool{false, true} {
+		b := setup(t)
+		one, other := b.member("a-1"), b.member("b-1")
+		b.server.Watch(service.Watched{Member: "b-1", Failed: failed})
+		for _, l := range []*service.Link{one, other, other} {
+			for _, f := range []fate.Fate{{}, {Kind: fate.Refuse}} {
+				if _, err := l.Call(t.Context(), call("src/0/0", 1, f)); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}
-	}
-	if got := <-b.failed; got != "b-1" {
-		t.Errorf("%s is told to have failed, want b-1", got)
-	}
-	select {
-	case got := <-b.failed:
-		t.Errorf("%s is told to have failed again", got)
-	default:
+		b.end()
+		close(b.seen)
+		if got := <-b.seen; got != "b-1" {
+			t.Errorf("failed %v: %q is told of, want b-1", failed, got)
+		}
+		if got, more := <-b.seen; more {
+			t.Errorf("failed %v: %q is told of again", failed, got)
+		}
 	}
 }

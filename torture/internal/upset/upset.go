@@ -116,6 +116,18 @@ func (d *Diary) Last() (at time.Time) {
 	return at
 }
 
+// Longest is the longest that an upset of the kind has lasted.
+func (d *Diary) Longest(k Kind) (most time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range d.all {
+		if u := &d.all[i]; u.Kind == k && u.Ended != 0 {
+			most = max(most, time.Duration(u.Ended-u.Begun))
+		}
+	}
+	return most
+}
+
 // Err is the first error of writing.
 func (d *Diary) Err() error {
 	d.mu.Lock()

@@ -244,6 +244,22 @@ func (h *History) strange(format string, args ...any) {
 	h.Strange = append(h.Strange, fmt.Sprintf(format, args...))
 }
 
+// owed counts the records whose last call made a dead letter of them that has not been read.
+func (h *History) owed() (n int) {
+	h.each(func(l *Life) {
+		var last *Call
+		for _, c := range l.Calls {
+			if last == nil || c.Begin > last.Begin {
+				last = c
+			}
+		}
+		if last != nil && !l.dead && (last.Outcome == outcome(fate.Refused) || failed(last.Outcome) && last.Attempt > h.Terms.MaxRetries) {
+			n++
+		}
+	})
+	return n
+}
+
 // working counts the calls of members that are alive.
 func (h *History) working() map[string]int {
 	n := make(map[string]int)

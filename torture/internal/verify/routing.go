@@ -21,15 +21,7 @@ func judgeRouting(h *History) Finding {
 			if n == 0 {
 				continue
 			}
-			owed, calls := 1, 0
-			if attempt == 0 { // snoozes use no attempt
-				owed = l.Fate.Times
-			}
-			for _, c := range l.Calls {
-				if c.Attempt == attempt && failed(c.Outcome) || attempt == 0 && c.Outcome == outcome(fate.Snoozed) {
-					calls++
-				}
-			}
+			owed, calls := owed(l, attempt)
 			if n <= owed {
 				continue
 			}
@@ -50,6 +42,28 @@ func judgeRouting(h *History) Finding {
 		f.broken("%d offsets of retry topics were trimmed before they were read, and could not be judged", h.Unread)
 	}
 	return f
+}
+
+// owed is how often a record is to be sent on after an attempt, and calls how many calls say so.
+func owed(l *Life, attempt int) (owed, calls int) {
+	switch {
+	case attempt > 0:
+		owed = 1
+	case l.Fate.Kind == fate.Snooze:
+		owed = l.Fate.Times
+	}
+	for _, c := range l.Calls {
+		switch {
+		case c.Attempt == attempt && failed(c.Outcome):
+			calls++
+		case c.Attempt == attempt+1 && c.Outcome == outcome(fate.Snoozed): // which uses no attempt
+			calls++
+			if l.Fate.Kind.Dead() { // it was spared
+				owed++
+			}
+		}
+	}
+	return owed, calls
 }
 
 // routings is how often a record was sent on after an attempt. Copies with one due time are one on its way over several

@@ -46,6 +46,7 @@ type Report struct {
 	Lag      int64          `json:"lag"` // -1: not known just now
 	Behind   string         `json:"behind,omitempty"`
 	Progress int64          `json:"progress"`          // grows with everything that happens
+	Owed     int            `json:"owed,omitempty"`    // with ReadLetters: dead letters that calls have decided on and that are not there
 	Working  map[string]int `json:"working,omitempty"` // calls of members that are alive
 	Error    string         `json:"error,omitempty"`
 }
@@ -96,7 +97,11 @@ func Run(ctx context.Context, c Config, commands io.Reader, reports io.Writer) e
 	for lines.Scan() {
 		switch command := lines.Text(); command {
 		case ReadLetters:
-			v.answer(Report{Done: command, Error: text(v.toTheEnd(ctx, v.isLetters))})
+			err := v.toTheEnd(ctx, v.isLetters)
+			v.mu.Lock()
+			owed := v.h.owed()
+			v.mu.Unlock()
+			v.answer(Report{Done: command, Owed: owed, Error: text(err)})
 		case Finish:
 			stopFiles()
 			for range cap(failed) {

@@ -1,0 +1,74 @@
+package integration_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redeliver/redeliver/consumer"
+)
+
+var protocols = []consumer.GroupProtocol{consumer.Classic, consumer.Eager, consumer.NextGen}
+
+// Three members are stopped and started again one after the other under load, as a deployment does it. Since every stop is
+// a clean one, no record is handled twice, none beside another of its key, and no partition stands still for longer than
+// the drain time, whatever protocol the group speaks.
+func TestRollingRestart(t *testing.T) {
+	t.Parallel()
+	for _, protocol := range protocols {
+		t.Run(protocol.String(), func(t *testing.T) {
+			t.Parallel()
+			const partitions = 12
+			b := setup(t, partitions)
+			handle := works(5*time.Millisecond, func(_ context.Context, r *consumer.Record) error {
+				if strings.HasSuffix(string(r.Value), "-once") && r.Attempt() == 1 {
+					return errBroken
+				}
+				return nil
+			})
+			topics := append(b.tiers(), b.source)
+			start := func(name string) *member { return b.start(handle, named(name), speaking(protocol)) }
+			members := []*member{start("one"), start("two"), start("three")}
+			b.balanced(3, partitions, topics...)
+			load := b.feed()
+			for i, m := range members {
+				m.stop()
+				start(fmt.Sprint("next-", i+1))
+				coAssigned(t, b.balanced(3, partitions, topics...), b.source, b.tiers()...)
+			}
+			given := load.stop()
+			b.calls.awaitDone(t, len(given))
+			b.settled()
+			all := b.calls.soFar()
+			onceEach(t, all, given)
+			neverEarly(t, all)
+			attemptsOnce(t, all)
+			keysOneByOne(t, all)
+			worst := longestStall(all)
+			if worst > consumer.DefaultDrain {
+				t.Errorf("a partition stood still for %v, want the drain time at most, %v", worst, consumer.DefaultDrain)
+			}
+			t.Logf("%d records, %d calls, longest stall of a partition %v", len(given), len(all), worst)
+		})
+	}
+}
+
+// longestStall returns the longest time without a first attempt in a partition that records are produced to all the time.
+func longestStall(all []call) (worst time.Duration) {
+	began := make(map[int32][]time.Time)
+	for _, x := range all {
+		if x.attempt == 1 {
+			began[x.record.Partition] = append(began[x.record.Partition], x.began)
+		}
+	}
+	for _, times := range began {
+		slices.SortFunc(times, time.Time.Compare)
+		for i := 1; i < len(times); i++ {
+			worst = max(worst, times[i].Sub(times[i-1]))
+		}
+	}
+	return worst
+}

@@ -1,0 +1,66 @@
+//go:build synctests
+
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/redeliver/redeliver/breaker"
+	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// TestGivenUpMemberStopsByItself cuts a member off from the coordinator of its group, and from nothing else: it could read and
+// write copies on for as long as it does not know that others have its partitions. Copies that hop would be read by two, and
+// double with every hop.
+func TestGivenUpMemberStopsByItself(t *testing.T) {
+	const session = 12 * time.Second
+	s := Setup{
+		Brokers: 3,
+		Sources: map[string]int32{"orders": 6},
+		Config: consumer.Config{
+			SessionTimeout: session, HandlerTimeout: 5 * time.Second, Drain: 7 * time.Second, Breaker: breaker.Config{Disabled: true},
+			Retry: retrytopics.Policy{Strategy: retrytopics.Fixed{Wait: 9 * time.Second}, Tiers: []time.Duration{time.Second}, MaxRetries: 8, NoJitter: true},
+		},
+	}
+	const silence = 2 * time.Minute
+	var silent Moment
+	run(t, s, func(w *World) {
+		m := w.Join()
+		w.Join()
+		w.Sleep(time.Minute)
+		for i := range 30 {
+			w.Produce(&Record{Partition: int32(i % 6), Key: fmt.Append(nil, i), Fate: Fate{Kind: Fail, Times: 7}})
+		}
+		w.Sleep(2 * time.Second)
+		silent = w.rec.now()
+		w.SilenceCoordinator(m, silence)
+		w.Sleep(silence + time.Minute)
+	}, func(h *History, _ *Report) {
+		givenUp := slices.IndexFunc(h.Assignments, func(a Assignment) bool { return silent.Before(a.When) })
+		if givenUp < 0 {
+			t.Fatal("the group has not given the member up")
+		}
+		since := h.Assignments[givenUp].When
+		for _, c := range h.Calls {
+			if c.Member == "m1" && since.Before(c.Start) && c.Start.At.Before(silent.At.Add(silence)) {
+				t.Errorf("the member began a call with %s at %s, after the group had given it up at %s and before it could hear that", c.From, clock(c.Start), clock(since))
+			}
+		}
+		copies := make(map[string]int)
+		for _, records := range h.Log {
+			for i := range records {
+				copies[readCopy(&records[i]).id]++
+			}
+		}
+		const clean = 7 * 9 // hops of a second in seven waits of nine
+		for id, n := range copies {
+			if id != "" && n > clean+9 {
+				t.Errorf("%d copies of %s were written, its retries take %d, and what was under way may come twice", n, id, clean)
+			}
+		}
+	})
+}
