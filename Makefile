@@ -55,12 +55,10 @@ race: $(COUNTS) ## the race detector, where it pays; RACE names the packages
 	fi
 
 .PHONY: integration
-integration: $(COUNTS) ## the integration suite, with both deliveries, on the broker that REDELIVER_TEST_BROKERS names, or that make kafka-start started
+integration: $(COUNTS) ## the integration suite, with the delivery that REDELIVER_TEST_DELIVERY names, on the broker that REDELIVER_TEST_BROKERS names, or that make kafka-start started
 	@brokers=$${REDELIVER_TEST_BROKERS:-$$(scripts/kafka brokers)}; \
 	REDELIVER_TEST_BROKERS=$$brokers REDELIVER_REQUIRE_REAL=1 \
-		$(RUN) -label integration -o $(COUNTS)/integration.json -- -count=1 -timeout 15m $(BROKER); \
-	REDELIVER_TEST_BROKERS=$$brokers REDELIVER_REQUIRE_REAL=1 REDELIVER_TEST_DELIVERY=exactly_once_routing \
-		$(RUN) -label 'integration, exactly once' -o $(COUNTS)/integration-exactly-once.json -- -count=1 -timeout 15m ./internal/integration
+		$(RUN) -label integration -o $(COUNTS)/integration.json -- -count=1 -timeout 15m $(BROKER)
 
 .PHONY: kafka-start
 kafka-start: ## start Apache Kafka on 127.0.0.1:19092 (needs Java 17 and Maven); scripts/kafka has more, such as three nodes

@@ -102,6 +102,33 @@ func TestBatchThatUsedNoAttemptKeepsItsOrder(t *testing.T) {
 	}
 }
 
+// TestAPoisonRecordOfABatchIsNotTheEternalProbe opens the breaker with a record that always fails: the probes are records that were not
+// tried yet, which close the breaker.
+func TestAPoisonRecordOfABatchIsNotTheEternalProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c calls
+		w := onBench(t, BatchFunc(func(_ context.Context, b *Batch) error {
+			c.add(b)
+			for i, r := range b.Records {
+				if string(r.Key) == "poison" {
+					b.Fail(i, errAway)
+				}
+			}
+			return nil
+		}, BatchOf(4, 0)), func(c *Config) {
+			c.Breaker = breaker.Config{Failures: 1, OpenFor: time.Second, HalfOpenCalls: 2}
+		})
+		l := w.lane(0, 0)
+		w.feed(l, "poison")
+		synctest.Wait()
+		w.feed(l, "a", "b", "c")
+		pass(time.Second)
+		if want := [][]string{{"poison@0"}, {"a@1"}, {"b@2"}}; len(c.batches) < 3 || !slices.EqualFunc(c.batches[:3], want, slices.Equal) {
+			t.Errorf("calls %s, want those of the probes to be %v", c.flat(), want)
+		}
+	})
+}
+
 // TestRetriesDoNotWaitForABatchToFill has many retries come due while a fresh record waits for its batch to fill.
 func TestRetriesDoNotWaitForABatchToFill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

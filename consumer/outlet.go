@@ -14,6 +14,7 @@ type outlet struct {
 	limit     int64 // bytes under way at once; a larger copy goes alone
 	bytes     int64
 	count     int // copies under way
+	sent      int // copies so far
 	line      []*route
 	moved     time.Time     // when the last copy was acknowledged or refused, or the first of those under way was sent
 	first     *route        // that one
@@ -66,7 +67,7 @@ func (o *outlets) leave(r *route) (next []*route) {
 	if out.first == r {
 		out.first = nil
 	}
-	if out.limit < outletBytes {
+	if out.limit < outletBytes && !r.refused {
 		out.limit += out.limit/64 + 1 // one batch that was too large does not slow down its partition for ever
 	}
 	for len(out.line) > 0 && out.fits(out.line[0]) {
@@ -91,7 +92,8 @@ func (o *outlets) tighten(r *route) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	out := o.of(r)
-	if out.limit <= r.size {
+	r.refused = true
+	if r.first && out.sent == r.nth {
 		return false
 	}
 	out.limit = max(out.limit/2, r.size)
@@ -171,6 +173,8 @@ func (o *outlets) of(r *route) *outlet {
 
 // send counts a copy as under way. Its size may change until it comes back.
 func (out *outlet) send(r *route) {
+	out.sent++
+	r.nth, r.first, r.refused = out.sent, out.count == 0, false
 	r.counted = r.size
 	out.bytes += r.counted
 	out.count++

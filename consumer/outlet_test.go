@@ -1,8 +1,11 @@
 package consumer
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/retrytopics"
@@ -42,4 +45,58 @@ func TestACopyThatGotSlimmerGivesItsRoomBack(t *testing.T) {
 	if told := o.untold(late.Add(2 * routeStall)); len(told) != 1 {
 		t.Errorf("%d partitions are told of again after as long, want the one", len(told))
 	}
+}
+
+// TestCopiesTooLargeTogetherGoInLess has two copies refused that went together: they are tried again at once, and with less on
+// their way, until each goes alone.
+func TestCopiesTooLargeTogetherGoInLess(t *testing.T) {
+	o := newOutlets()
+	small := func() *route {
+		return &route{record: &kgo.Record{Topic: "t"}, size: 100_000, entry: &entry{state: &retrytopics.State{}}}
+	}
+	a, b := small(), small()
+	for tries := 0; o.enter(a) && o.enter(b); tries++ {
+		if tries > 10 {
+			t.Fatal("they go together for ever")
+		}
+		for _, r := range []*route{a, b} {
+			if !o.tighten(r) {
+				t.Fatal("a copy that did not go alone is taken for too large itself")
+			}
+		}
+		o.leave(a)
+		o.leave(b)
+	}
+	if o.tighten(a) {
+		t.Error("a copy that went alone is not taken for too large itself")
+	}
+	limit := o.of(a).limit
+	o.leave(a)
+	if o.of(a).limit > limit {
+		t.Error("a refusal lets more on its way")
+	}
+}
+
+// TestACopyThatIsTooLargeIsHeld refuses a copy for its size: without its history it is tried once more soon, then it is held, and
+// tried with growing pauses.
+func TestACopyThatIsTooLargeIsHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := onBench(t, HandlerFunc(func(context.Context, *Record) error { return errAway }))
+		l := w.lane(0, 0)
+		w.feed(l, "k")
+		synctest.Wait()
+		e := l.batches[0].entries[0]
+		for range 8 {
+			r := e.route
+			w.p.written(r, kerr.MessageTooLarge)
+			synctest.Wait()
+			if e.status != entryHeld {
+				t.Fatalf("a copy that was refused for its size is not held: status %v after %d tries", e.status, r.tries)
+			}
+			pass(routeBackoffMax)
+		}
+		if !e.route.slim {
+			t.Error("its history was not left out")
+		}
+	})
 }

@@ -20,6 +20,9 @@ type route struct {
 	snooze  bool
 	size    int64 // bytes on the way
 	counted int64 // of these, while it is under way
+	nth     int   // it was the nth on its way
+	first   bool  // when it was sent no other was under way
+	refused bool  // it was too large, or what went with it
 	began   time.Time
 	tries   int
 	since   time.Time

@@ -143,7 +143,7 @@ func checkPipeline(ctx context.Context, client *kgo.Client, adm *kadm.Client, c 
 	}
 	sources := p.Sources(topics.Names())
 	checks := checkSources(what, c, p, sources, topics)
-	checks = append(checks, checkGroup(ctx, what("group "+p.Group), client, p.Group))
+	checks = append(checks, checkGroup(ctx, what("group "+p.Group), client, p))
 	if failures(checks) > 0 {
 		return checks
 	}
@@ -186,8 +186,29 @@ func checkSources(what func(string) string, c *config.Config, p *config.Pipeline
 	return checks
 }
 
-func checkGroup(ctx context.Context, what string, client *kgo.Client, group string) check {
+func checkGroup(ctx context.Context, what string, client *kgo.Client, p *config.Pipeline) check {
+	group := p.Group
 	result := check{Result: checkOK, What: what}
+	speaks := func(protocol string) {
+		if protocol != p.GroupProtocol {
+			result.Result = checkWarning
+			result.Found += ", speaking group_protocol: " + protocol
+			result.Remedy = "all members of a group speak one protocol: stop those members first, or write group_protocol: " + protocol
+			if (protocol == "consumer") != (p.GroupProtocol == "consumer") {
+				result.Remedy += "; Apache Kafka 4 also lets a group go over to or from consumer by a rolling restart"
+			}
+		}
+	}
+	if p.GroupProtocol == "consumer" && lacksNextGen(ctx, kadm.NewClient(client)) {
+		result.Result, result.Found = checkFailed, "the brokers do not speak group_protocol: consumer, which is KIP-848"
+		result.Remedy = "use Apache Kafka 4.0 or newer, better 4.3, or write group_protocol: classic"
+		return result
+	}
+	if next, there := nextGenGroup(ctx, kadm.NewClient(client), group); there {
+		result.Found = fmt.Sprintf("%s, %d %s", strings.ToLower(next.State), len(next.Members), plural(len(next.Members), "member"))
+		speaks("consumer")
+		return result
+	}
 	described, err := describeGroup(ctx, client, group)
 	switch {
 	case errors.Is(err, kerr.GroupIDNotFound):
@@ -207,8 +228,11 @@ func checkGroup(ctx context.Context, what string, client *kgo.Client, group stri
 		case len(g.Members) == 0:
 			result.Found = "has no members"
 		default:
-			result.Found = fmt.Sprintf("%d %s, %s", len(g.Members), plural(len(g.Members), "member"), strings.ToLower(g.State))
-			if g.Protocol != "" && !strings.Contains(g.Protocol, "redeliver") && g.State == "Stable" {
+			result.Found = fmt.Sprintf("%s, %d %s", strings.ToLower(g.State), len(g.Members), plural(len(g.Members), "member"))
+			if ours := protocolOf(g.Protocol); ours != "" {
+				speaks(ours)
+			}
+			if g.Protocol != "" && protocolOf(g.Protocol) == "" && g.State == "Stable" {
 				result.Result = checkWarning
 				result.Found += ", balanced by " + g.Protocol
 				result.Remedy = "its members seem to be other programs; they cannot share a group with Redeliver: choose another group, or stop them first"

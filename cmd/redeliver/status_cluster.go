@@ -206,6 +206,9 @@ func groupState(ctx context.Context, adm *kadm.Client, group string) string {
 		return "unknown"
 	}
 	one, ok := described[group]
+	if next, there := nextGenGroup(ctx, adm, group); there && len(one.Members) == 0 {
+		return fmt.Sprintf("%s, %d %s", strings.ToLower(next.State), len(next.Members), plural(len(next.Members), "member"))
+	}
 	switch {
 	case !ok || one.Err != nil || one.State == "" || one.State == "Dead":
 		return "no group"

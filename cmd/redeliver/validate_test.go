@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"log/slog"
 	"net"
 	"slices"
 	"strings"
@@ -11,8 +14,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
+	"github.com/redeliver/redeliver/consumer"
 	"github.com/redeliver/redeliver/internal/config"
+	"github.com/redeliver/redeliver/internal/kafkatest"
 )
 
 func TestValidateTellsAllMistakesWithTheirPlaces(t *testing.T) {
@@ -121,6 +127,49 @@ func TestConnectTellsWhatIsMissing(t *testing.T) {
 	run(t, "validate", "--connect", "-c", configFile(t, pipelineOn(c.ListenAddrs())+"topics: {create: false}\n")).want(t, exitFailed,
 		"failed   pipeline orders, retry and dead-letter topics: to do: create 5 topics",
 		"do it with `redeliver topics apply`, as topics.create is false")
+}
+
+// All members of a group speak one protocol.
+func TestConnectKnowsWhatTheGroupSpeaks(t *testing.T) {
+	speaking := func(c *kfake.Cluster, protocol string) []string {
+		return []string{"validate", "--connect", "-c", configFile(t, pipelineOn(c.ListenAddrs(), "group_protocol: "+protocol))}
+	}
+	for _, protocol := range []consumer.GroupProtocol{consumer.Classic, consumer.Eager, consumer.NextGen} {
+		c := cluster(t)
+		p, err := consumer.New(consumer.Config{
+			Brokers: c.ListenAddrs(), Group: "orders", Topics: []string{"orders"}, GroupProtocol: protocol, Logger: slog.New(slog.DiscardHandler),
+			Handler: consumer.HandlerFunc(func(context.Context, *consumer.Record) error { return nil }),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- p.Run(ctx) }()
+		kafkatest.Eventually(t, 20*time.Second, func() error {
+			if s := p.Stats(); len(s.Partitions) < 3 {
+				return errors.New("has no partitions yet")
+			}
+			return nil
+		})
+		for _, ours := range []string{"classic", "eager", "consumer"} {
+			e := run(t, speaking(c, ours)...)
+			if ours == protocol.String() {
+				e.want(t, exitDone, "ok       pipeline orders, group orders: stable, 1 member\n")
+				continue
+			}
+			e.want(t, exitDone, "warning  pipeline orders, group orders: stable, 1 member, speaking group_protocol: "+protocol.String(),
+				"stop those members first, or write group_protocol: "+protocol.String())
+		}
+		run(t, "status", "--pipeline", "orders", "-c", configFile(t, pipelineOn(c.ListenAddrs()))).want(t, exitDone, "stable, 1 member")
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	c := cluster(t, kfake.MaxVersions(kversion.V3_9_0()))
+	run(t, speaking(c, "consumer")...).want(t, exitFailed,
+		"failed   pipeline orders, group orders: the brokers do not speak group_protocol: consumer", "or write group_protocol: classic")
 }
 
 func TestConnectHasTheBrokerJudgeNewTopics(t *testing.T) {

@@ -108,7 +108,7 @@ func Start(ctx context.Context, c Config) (_ *Broker, err error) {
 
 	if c.Temporary {
 		if b.temporary, err = os.MkdirTemp("", "redeliver-embedded-"); err != nil {
-			return nil, fmt.Errorf("embedded broker: %w", err)
+			return nil, fmt.Errorf("embedded broker: making a temporary directory: %w; set TMPDIR to a directory that can be written to", err)
 		}
 		c.DataDir = b.temporary
 	}

@@ -337,3 +337,22 @@ func write(t *testing.T, path, content string) {
 		t.Fatal(err)
 	}
 }
+
+// A producer that asks for a topic gets one, as kcat does; whoever does not ask is told that there is none.
+func TestTopicsAreMadeForProducersThatAsk(t *testing.T) {
+	b := start(t, Config{Temporary: true})
+	produce := func(topic string, opts ...kgo.Opt) error {
+		client, err := kgo.NewClient(append(opts, kgo.SeedBrokers(b.Addr()), kgo.UnknownTopicRetries(0))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		return client.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Value: []byte("v")}).FirstErr()
+	}
+	if err := produce("asked", kgo.AllowAutoTopicCreation()); err != nil {
+		t.Errorf("for one that asks: %v", err)
+	}
+	if err := produce("not-asked"); !errors.Is(err, kerr.UnknownTopicOrPartition) {
+		t.Errorf("for one that does not ask: got %v, want UNKNOWN_TOPIC_OR_PARTITION", err)
+	}
+}

@@ -81,7 +81,7 @@ func TestNodeIsKilled(t *testing.T) {
 	n := &network{}
 	m := b.start(failsUntil(2, errBroken), withoutBreaker, n.option, func(c *consumer.Config) { c.SessionTimeout = 30 * time.Second })
 	b.wave(100, func() {})
-	node := kafkatest.Leader(t, b.source, 0)
+	node := kafkatest.MortalLeader(t, b.source, 0)
 	back := func() {}
 	b.wave(100, func() {
 		back = kafkatest.KillNode(t, node)

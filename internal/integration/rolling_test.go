@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/internal/kafkatest"
 )
 
 var protocols = []consumer.GroupProtocol{consumer.Classic, consumer.Eager, consumer.NextGen}
@@ -52,6 +53,40 @@ func TestRollingRestart(t *testing.T) {
 				t.Errorf("a partition stood still for %v, want the drain time at most, %v", worst, consumer.DefaultDrain)
 			}
 			t.Logf("%d records, %d calls, longest stall of a partition %v", len(given), len(all), worst)
+		})
+	}
+}
+
+// A group goes over from the classic protocol to KIP-848, and back, by a rolling restart under load. Apache Kafka lets members of both
+// be in one group meanwhile.
+func TestRollingChangeOfProtocol(t *testing.T) {
+	t.Parallel()
+	kafkatest.RequireReal(t)
+	for _, to := range []struct{ from, to consumer.GroupProtocol }{{consumer.Classic, consumer.NextGen}, {consumer.NextGen, consumer.Classic}} {
+		t.Run(to.from.String()+" to "+to.to.String(), func(t *testing.T) {
+			t.Parallel()
+			const partitions = 12
+			b := setup(t, partitions)
+			handle := works(5*time.Millisecond, failsUntil(1, errBroken))
+			var members []*member
+			for _, name := range []string{"one", "two", "three"} {
+				members = append(members, b.start(handle, named(name), speaking(to.from)))
+			}
+			topics := append(b.tiers(), b.source)
+			b.balanced(3, partitions, topics...)
+			load := b.feed()
+			for i, m := range members {
+				m.stop()
+				b.start(handle, named(fmt.Sprint("next-", i+1)), speaking(to.to))
+				coAssigned(t, b.balanced(3, partitions, topics...), b.source, b.tiers()...)
+			}
+			given := load.stop()
+			b.calls.awaitDone(t, len(given))
+			b.settled()
+			all := b.calls.soFar()
+			onceEach(t, all, given)
+			attemptsOnce(t, all)
+			keysOneByOne(t, all)
 		})
 	}
 }

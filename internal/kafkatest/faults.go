@@ -155,6 +155,24 @@ func Leader(t testing.TB, topic string, partition int32) int32 {
 	return p.Leader
 }
 
+// MortalLeader returns the node that leads a partition, as [Leader] does, and that [KillNode] may kill: the embedded
+// cluster elects no other controller, so there the controller first hands the partition to another node.
+func MortalLeader(t testing.TB, topic string, partition int32) int32 {
+	t.Helper()
+	if Leader(t, topic, partition) == controllerForEver(broker(t)) {
+		MoveLeader(t, topic, partition)
+	}
+	return Leader(t, topic, partition)
+}
+
+// controllerForEver is the node of the embedded cluster that must live, and -1 on other brokers.
+func controllerForEver(b *testBroker) int32 {
+	if b.fake == nil {
+		return -1
+	}
+	return embeddedNodes - 1
+}
+
 // AddressOf returns where a node listens, as clients are told.
 func AddressOf(t testing.TB, node int32) string {
 	t.Helper()
@@ -176,6 +194,9 @@ func KillNode(t testing.TB, node int32) (back func()) {
 		start = func() error {
 			_, _, err := b.fake.AddNode(node, port)
 			return err
+		}
+		if node == controllerForEver(b) {
+			t.Fatalf("kafkatest: node %d is the controller of the embedded cluster for ever; see MortalLeader", node)
 		}
 		if err := b.fake.RemoveNode(node); err != nil {
 			t.Fatalf("kafkatest: removing node %d: %v", node, err)
@@ -274,6 +295,17 @@ func deny(t testing.TB, on *kadm.ACLBuilder, op kadm.ACLOperation) (allow func()
 			t.Fatalf("kafkatest: creating an ACL (on Apache Kafka it needs an authorizer, as scripts/kafka sets one): %v", err)
 		}
 	}
+	// Apache Kafka answers when the controllers know it, and its brokers follow a moment later.
+	Eventually(t, cleanupWithin, func() error {
+		described, err := admin.DescribeACLs(t.Context(), &taken)
+		for _, d := range described {
+			if len(d.Described) > 0 {
+				return nil
+			}
+			err = errors.Join(err, d.Err)
+		}
+		return errors.Join(errors.New("the ACL does not hold yet"), err)
+	})
 	given := false
 	allow = func() {
 		t.Helper()

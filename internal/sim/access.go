@@ -57,22 +57,20 @@ func (w *World) Deny(what Denied, lasts time.Duration) {
 	switch what {
 	case ReadTopics:
 		deny.Topics("*").Operations(kadm.OpRead)
+		w.unsaved(lasts) // who commits must be allowed to read
 	case WriteTopics:
 		deny.Topics("*").Operations(kadm.OpWrite)
 		w.refused(lasts)
 	case ReadGroup:
 		deny.Groups(w.h.Terms.Group).Operations(kadm.OpRead)
-		for _, m := range w.Members { // the group goes on without them
-			if m.running() {
-				w.upset(m.Name, Evicted, lasts+learning)
-			}
-		}
+		w.upsetAll(Evicted, lasts+learning) // the group goes on without them
 		w.trouble(lasts)
 	case WriteDeadLetters:
 		deny.Topics(w.h.Terms.DLQTopic(source)).Operations(kadm.OpWrite)
 		w.refused(lasts)
 	case ReadRetries:
 		deny.Topics(w.h.Terms.RetryTopic(source, w.tiers()[0])).Operations(kadm.OpRead)
+		w.unsaved(lasts)
 	}
 	w.noteFault("denied " + what.String())
 	w.insist("deny "+what.String(), func() error {

@@ -150,9 +150,11 @@ func (w *World) RefuseFetches(topic string, err *kerr.Error, times int) {
 	w.refuse(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: topic, Err: err}, times, time.Minute)
 }
 
-// RefuseAdmin makes what keeps the topics in order fail for a time: listing, creating, trimming.
+// RefuseAdmin makes what keeps the topics in order fail for a time: listing, creating, trimming, and reading the group's offsets.
+// A member that is assigned partitions meanwhile cannot read where they stand, and its client lets go of all that it has.
 func (w *World) RefuseAdmin(lasts time.Duration) {
 	w.noteFault("admin requests refused")
+	w.unsaved(lasts)
 	w.refuse(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics, kmsg.CreatePartitions, kmsg.DeleteRecords, kmsg.DescribeConfigs, kmsg.OffsetFetch}, Err: kerr.ClusterAuthorizationFailed}, 0, lasts)
 }
 

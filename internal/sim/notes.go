@@ -28,22 +28,36 @@ func (w *World) upset(member string, kind UpsetKind, lasts time.Duration) {
 // refused takes down that copies are refused for a time: who gives partitions up meanwhile, and has no time left afterwards,
 // cannot bring to their end what it has begun.
 func (w *World) refused(lasts time.Duration) {
-	left := lasts + routeRest - w.h.Terms.Drain
-	if left <= 0 {
+	w.upsetAll(Overrun, lasts+routeRest-w.h.Terms.Drain)
+}
+
+// unsaved takes down that members cannot commit for a time.
+func (w *World) unsaved(lasts time.Duration) { w.upsetAll(Unsaved, lasts+commitRest) }
+
+// upsetAll is upset for every member that runs, and those that join meanwhile.
+func (w *World) upsetAll(kind UpsetKind, lasts time.Duration) {
+	if lasts <= 0 {
 		return
 	}
 	for _, m := range w.Members {
 		if m.running() {
-			w.upset(m.Name, Overrun, left)
+			w.upset(m.Name, kind, lasts)
 		}
 	}
+	w.common = append(w.common, commonUpset{kind, time.Now().Add(lasts)})
 }
 
-// unsaved takes down that members cannot commit for a time.
-func (w *World) unsaved(lasts time.Duration) {
-	for _, m := range w.Members {
-		if m.running() {
-			w.upset(m.Name, Unsaved, lasts+commitRest)
+// commonUpset is an upset of all members that there are, until a time.
+type commonUpset struct {
+	kind  UpsetKind
+	until time.Time
+}
+
+// upsetFrom takes down what upsets all members when one joins.
+func (w *World) upsetFrom(member string) {
+	for _, u := range w.common {
+		if left := time.Until(u.until); left > 0 {
+			w.upset(member, u.kind, left)
 		}
 	}
 }

@@ -135,7 +135,9 @@ func (r *recorder) joinSeen() {
 	help := !s.since.IsZero() && now.Sub(s.since) > rebalancePatience && now.Sub(s.helped) > rebalancePatience
 	if help {
 		s.helped = now
-		r.h.Disturbed = append(r.h.Disturbed, Span{s.since, now.Add(rebalanceHelp + learning)})
+		helped := Span{s.since, now.Add(rebalanceHelp + learning)}
+		r.h.Disturbed = append(r.h.Disturbed, helped)
+		r.h.Troubled = append(r.h.Troubled, helped) // who waited in vain, and gives up, is not waited for
 		r.faulted["(rebalances helped to their end)"]++
 	}
 	r.mu.Unlock()

@@ -47,6 +47,7 @@ type World struct {
 	joined   int
 	paused   bool
 	agenda   []appointment
+	common   []commonUpset
 	aside    sync.WaitGroup // what runs beside the test's goroutine
 
 	batches atomic.Int64
@@ -214,6 +215,7 @@ func (w *World) Join(tweaks ...func(*consumer.Config)) *Member {
 		w.abort("make a pipeline: %v", err)
 	}
 	w.Members = append(w.Members, m)
+	w.upsetFrom(m.Name)
 	return m
 }
 

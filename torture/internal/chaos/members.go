@@ -46,7 +46,7 @@ func (r *run) sit(s *seat) error {
 		select {
 		case <-gone:
 		default:
-			r.fault(p.died())
+			r.abort(p.died()) // which no fault of Kafka is a reason for
 		}
 	})
 	return nil

@@ -73,6 +73,7 @@ type run struct {
 	load     *process
 	seats    []*seat
 
+	abort    context.CancelCauseFunc // ends the run
 	watchers sync.WaitGroup
 	turn     sync.Mutex // to have the service watch
 	mu       sync.Mutex // of what follows, and of out
@@ -98,16 +99,17 @@ func Run(ctx context.Context, c Config, out io.Writer) (err error) {
 			r.say("the logs of all processes are in %s, those of the brokers in %s; the same plan again: SEED=%d", dir, r.brokerLogs(), c.Seed)
 		}
 	}()
-	if err := r.start(ctx); err != nil {
-		return err
+	ctx, r.abort = context.WithCancelCause(ctx)
+	defer r.abort(nil)
+	for _, part := range []func(context.Context) error{r.start, r.chaos, r.settle, r.judge} {
+		if err := part(ctx); err != nil {
+			if cause := context.Cause(ctx); cause != nil {
+				return cause
+			}
+			return err
+		}
 	}
-	if err := r.chaos(ctx); err != nil {
-		return err
-	}
-	if err := r.settle(ctx); err != nil {
-		return err
-	}
-	return r.judge(ctx)
+	return nil
 }
 
 // start starts everything.

@@ -68,7 +68,10 @@ func (r *run) broker(ctx context.Context, k upset.Kind, st step, do, undo string
 	number := r.diary.Begin(k, "", n)
 	if do != "" {
 		if err := r.cluster.do(ctx, do, n); err != nil {
-			return err
+			if ctx.Err() != nil {
+				return err
+			}
+			r.say("        broker %s has ended by itself, or by somebody else: %v", n, err)
 		}
 		pause(ctx, st.lasts)
 	}

@@ -92,6 +92,9 @@ func Run(ctx context.Context, c Config, says io.Writer) error {
 		},
 		Logger: slog.Default(),
 	}
+	if c.Protocol == consumer.NextGen {
+		config.SessionTimeout = 0 // the brokers', which have been told the same
+	}
 	if c.ExactlyOnce {
 		config.Delivery = consumer.ExactlyOnceRouting
 	}
