@@ -34,6 +34,17 @@ unit: $(COUNTS) ## unit tests, and the integration suite on the embedded broker 
 simulation: $(COUNTS) ## the engine on virtual time, with faults
 	@$(EMBEDDED) $(RUN) -label simulation -o $(COUNTS)/simulation.json -- -timeout 10m -tags synctests $(VIRTUAL)
 
+# How many random scenarios make sim runs, from which seed on; SEED=n runs one alone.
+SEEDS ?= 1000
+FIRST ?= 1
+SEED ?= 0
+
+.PHONY: sim
+sim: ## random scenarios on virtual time, held to every promise: SEEDS=1000 FIRST=1, or SEED=n for one alone
+	@mkdir -p .cache/bin
+	@go test -tags synctests -c -o .cache/bin/sim.test ./internal/sim
+	@.cache/bin/sim.test -test.run '^TestRandom$$' -test.timeout 6h -sim.progress -sim.seeds $(SEEDS) -sim.first $(FIRST) -sim.seed $(SEED)
+
 .PHONY: race
 race: $(COUNTS) ## the race detector, where it pays; RACE names the packages
 	@rm -f $(COUNTS)/race.json
