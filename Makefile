@@ -85,6 +85,11 @@ torture: ## three Kafka nodes, three members and a load, killed, paused and cut 
 	@mkdir -p .cache/bin && cd torture && go build -o ../.cache/bin/torture .
 	@.cache/bin/torture run -for $(FOR) -delivery $(DELIVERY) -protocol $(PROTOCOL) -seed $(or $(SEED),0) $(if $(KEEP),-keep)
 
+.PHONY: fuzz
+fuzz: FOR = 10s
+fuzz: ## every fuzz target, one after the other, for FOR=10s each; MATCH=State only those whose names match
+	@$(EMBEDDED) go run ./tools/runfuzz -for $(FOR) -run '$(MATCH)'
+
 .PHONY: demo
 demo: ## a flaky service, its retries, its breaker and its dead letters, live
 	@go run ./cmd/redeliver demo
