@@ -464,7 +464,7 @@ func (st *strand) takeEntry(k kind, probe bool) *entry {
 		if probe {
 			st.probing(l)
 		}
-		if probe && st.p.cfg.Ordering != ByPartition {
+		if probe && st.freshFirst(l) {
 			if e := st.nextFresh(l); e != nil {
 				return e
 			}
@@ -483,6 +483,12 @@ func (st *strand) takeEntry(k kind, probe bool) *entry {
 		}
 	}
 	return nil
+}
+
+// freshFirst reports whether a probe of the lane begins with a record that was not tried yet. Where a partition is handled in
+// order that is so only when what is ready has given up its place.
+func (st *strand) freshFirst(l *lane) bool {
+	return st.p.cfg.Ordering != ByPartition || l.ready.len() == 0 || l.ready.items[l.ready.head].free >= freeInOrder
 }
 
 // untried is how many records that have not failed yet a lane keeps at hand for probes.
@@ -532,7 +538,7 @@ func (st *strand) takeBatch(k kind, probe bool) []*entry {
 		}
 		if probe {
 			st.probing(l)
-			if st.p.cfg.Ordering != ByPartition {
+			if st.freshFirst(l) {
 				if e := st.nextFresh(l); e != nil { // one that was not tried yet, as takeEntry does
 					return []*entry{e}
 				}

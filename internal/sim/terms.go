@@ -94,9 +94,3 @@ func (t *Terms) SourceOf(topic string) string {
 func (t *Terms) IsRetry(topic string) bool {
 	return !t.IsSource(topic) && !t.IsDLQ(topic) && t.SourceOf(topic) != ""
 }
-
-// IsLedger reports whether a topic says what became of the dead letters of a source.
-func (t *Terms) IsLedger(topic string) bool {
-	dlq, found := strings.CutSuffix(topic, ledgerSuffix)
-	return found && t.IsDLQ(dlq)
-}
