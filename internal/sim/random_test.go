@@ -65,19 +65,19 @@ func TestRandom(t *testing.T) {
 				})
 				synctest.Test(t, func(t *testing.T) {
 					began := time.Now()
-					r, faults := runSeed(t, seed)
+					p := NewPlan(seed)
+					r, faults := runPlan(t, p)
 					mu.Lock()
 					defer mu.Unlock()
-					tally.Add(r, faults, time.Since(began))
+					tally.Add(p, r, faults, time.Since(began))
 				})
 			})
 		}
 	}
 }
 
-// runSeed lives one plan and holds it to the promises.
-func runSeed(t *testing.T, seed uint64) (*Report, map[string]int) {
-	p := NewPlan(seed)
+// runPlan lives a plan and holds it to the promises.
+func runPlan(t *testing.T, p *Plan) (*Report, map[string]int) {
 	if *oneSeed != 0 {
 		fmt.Print(p)
 	}
@@ -88,14 +88,14 @@ func runSeed(t *testing.T, seed uint64) (*Report, map[string]int) {
 		}
 	}
 	if n := len(h.Calls); n > stormy*(len(p.Records)+1) { // the checks would take for ever
-		t.Fatalf("seed %d: %d calls of %d records: a storm\n%s%s", seed, n, len(p.Records), p, w.Log())
+		t.Fatalf("seed %d: %d calls of %d records: a storm\n%s%s", p.Seed, n, len(p.Records), p, w.Log())
 	}
 	r := Check(h)
 	if len(r.Violations) > 0 {
 		t.Logf("%s", p)
 	}
 	for _, v := range r.Violations {
-		t.Errorf("seed %d: %s", seed, v)
+		t.Errorf("seed %d: %s", p.Seed, v)
 	}
 	if t.Failed() && *oneSeed != 0 {
 		t.Logf("log of the members:\n%s", w.Log())

@@ -80,6 +80,10 @@ func (r *recorder) watch(req kmsg.Request) (kmsg.Response, error, bool) {
 		if req.Group == r.terms.Group {
 			r.joinSeen()
 		}
+	case *kmsg.ConsumerGroupHeartbeatRequest:
+		if req.Group == r.terms.Group {
+			r.heartbeatSeen()
+		}
 	case *kmsg.SyncGroupRequest:
 		if req.Group == r.terms.Group {
 			r.syncSeen(req)
