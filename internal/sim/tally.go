@@ -109,7 +109,7 @@ var exercises = map[Promise][]string{
 	Isolated: {"prompt attempts", "prompt beside a long call"},
 	Bounded: {
 		"members", "repeats", "copies written once", "records routed once",
-		"upsets: crash", "upsets: cut off", "upsets: evicted", "upsets: expelled", "upsets: overrun", "upsets: unsaved",
+		"upsets: crash", "upsets: cut off", "upsets: evicted", "upsets: expelled", "upsets: overrun", "upsets: unmapped", "upsets: unsaved",
 	},
 	ReplayedOnce: {"dead letters replayed", "replays completed", "replays killed"},
 }
