@@ -92,11 +92,9 @@ func (p *Plan) Traits() (names []string) {
 	return names
 }
 
-// settleLimit is the most virtual time that a plan may take until everything is settled after its last fault.
-const settleLimit = 6 * time.Hour
-
-// Run lives the plan in a world and returns the history. It must be called inside a bubble of testing/synctest.
-func (p *Plan) Run(t TB) (*World, *History) {
+// Run lives the plan in a world and returns the history. It must be called inside a bubble of testing/synctest. Patience is
+// how long it may take until everything is settled after the last fault.
+func (p *Plan) Run(t TB, patience time.Duration) (*World, *History) {
 	w := NewWorld(t, p.Setup)
 	for range p.Members {
 		w.Join()
@@ -112,7 +110,7 @@ func (p *Plan) Run(t TB) (*World, *History) {
 		w.Sleep(d)
 	}
 	w.Heal()
-	w.settleWithTraffic(settleLimit)
+	w.settleWithTraffic(patience)
 	return w, w.Close()
 }
 

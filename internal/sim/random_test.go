@@ -18,6 +18,7 @@ var (
 	oneSeed   = flag.Uint64("sim.seed", 0, "run this seed alone, and say what it is made of")
 	trace     = flag.String("sim.trace", "", "with -sim.seed: a file that every call is written to")
 	times     = flag.Int("sim.times", 1, "how often each seed is run")
+	patience  = flag.Duration("sim.patience", 6*time.Hour, "in virtual time, how long a scenario may take until it is settled after its last fault")
 	progress  = flag.Bool("sim.progress", false, "say on standard error how far it is")
 )
 
@@ -81,7 +82,7 @@ func runPlan(t *testing.T, p *Plan) (*Report, map[string]int) {
 	if *oneSeed != 0 {
 		fmt.Print(p)
 	}
-	w, h := p.Run(t)
+	w, h := p.Run(t, *patience)
 	if *trace != "" {
 		if err := os.WriteFile(*trace, []byte(h.Trace()), 0o644); err != nil {
 			t.Error(err)
