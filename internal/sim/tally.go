@@ -99,7 +99,7 @@ var exercises = map[Promise][]string{
 	NeverEarly: {"attempts from a tier", "delays by policy", "hops", "snoozes"},
 	HonestAttempts: {
 		"calls numbered", "calls failed", "calls snoozed", "calls buried", "calls dropped", "calls interrupted", "dead letters accounted for",
-		"failures that may be free", "tries in histories",
+		"failures that are free", "failures that may be free", "tries in histories",
 	},
 	Intact:   {"calls compared", "copies compared", "null keys", "null values", "several headers"},
 	StableID: {"calls", "copies"},
