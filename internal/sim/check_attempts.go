@@ -80,6 +80,9 @@ func (x *index) numbersAfter(c *Call) []int {
 	if c.Result != Failed {
 		return []int{c.Attempt}
 	}
+	if x.free[c] {
+		return []int{c.Attempt}
+	}
 	if x.mayBeFree(c) || x.mayBeRefused(c) {
 		x.report.count(HonestAttempts, "failures that may be free", 1)
 		return []int{c.Attempt, c.Attempt + 1}
