@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -24,14 +25,20 @@ type link struct {
 	severed bool
 	hearing chan struct{} // closed while answers come through
 	latency func() time.Duration
+
+	second  int64 // of virtual time, and the requests in it
+	writes  int
+	fevered func() // called when they are too many
 }
 
 var errUnplugged = errors.New("sim: the network is away")
 
-func newLink(n *kfake.VirtualNetwork, latency func() time.Duration) *link {
+// newLink makes a link. fevered is called when somebody asks again and again without a pause: then the link is cut, since
+// time would stand still for ever.
+func newLink(n *kfake.VirtualNetwork, latency func() time.Duration, fevered func()) *link {
 	hearing := make(chan struct{})
 	close(hearing)
-	return &link{net: n, conns: make(map[*linkConn]struct{}), silent: make(map[int]chan struct{}), hearing: hearing, latency: latency}
+	return &link{net: n, conns: make(map[*linkConn]struct{}), silent: make(map[int]chan struct{}), hearing: hearing, latency: latency, fevered: fevered}
 }
 
 // DialContext opens a connection, if the link is up.
@@ -160,6 +167,25 @@ func (l *link) setDeaf(deaf bool) {
 	}
 }
 
+// fever is how many requests over one link in one second of virtual time are too many.
+const fever = 40000
+
+// takePulse counts a request.
+func (l *link) takePulse() {
+	now := time.Now().Unix()
+	l.mu.Lock()
+	if now != l.second {
+		l.second, l.writes = now, 0
+	}
+	l.writes++
+	fevered := l.writes == fever
+	l.mu.Unlock()
+	if fevered {
+		l.fevered()
+		l.sever()
+	}
+}
+
 func (l *link) listening() chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -173,28 +199,58 @@ type linkConn struct {
 	address string
 	once    sync.Once
 	closed  chan struct{}
+
+	mu      sync.Mutex
+	timer   *time.Timer   // of the read deadline
+	expired chan struct{} // closed when the read deadline has passed
 }
 
-// Read implements net.Conn: what arrives is kept back while the link is deaf.
+// Read implements net.Conn: what arrives is kept back while the link is deaf, and never comes while it is silent.
 func (c *linkConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if err != nil {
 		return n, err
 	}
-	if lost := c.link.silence(c.address); lost != nil {
-		<-c.closed
-		return 0, net.ErrClosed
+	heard := c.link.listening()
+	if c.link.silence(c.address) != nil {
+		heard = nil
 	}
+	c.mu.Lock()
+	expired := c.expired
+	c.mu.Unlock()
 	select {
-	case <-c.link.listening():
+	case <-heard:
 		return n, nil
+	case <-expired:
+		return 0, os.ErrDeadlineExceeded
 	case <-c.closed:
 		return 0, net.ErrClosed
 	}
 }
 
+// SetReadDeadline implements net.Conn, for a Read that waits too: a client interrupts it with a deadline that has passed.
+func (c *linkConn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timer != nil && !c.timer.Stop() || c.expired == nil {
+		c.expired = make(chan struct{}) // the one before is closed, or about to be
+	}
+	c.timer = nil
+	if !t.IsZero() {
+		expired := c.expired
+		c.timer = time.AfterFunc(time.Until(t), func() { close(expired) })
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+// SetDeadline implements net.Conn.
+func (c *linkConn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
 // Write implements net.Conn: it takes the link's latency.
 func (c *linkConn) Write(b []byte) (int, error) {
+	c.link.takePulse()
 	if c.link.latency != nil {
 		if d := c.link.latency(); d > 0 {
 			time.Sleep(d)

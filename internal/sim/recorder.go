@@ -1,14 +1,13 @@
 package sim
 
 import (
-	"fmt"
 	"maps"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -19,19 +18,23 @@ type recorder struct {
 	terms *Terms
 	ticks atomic.Int64
 
+	metadataLimit int           // bytes that a commit's metadata may take
+	session       time.Duration // of members
+	client        *kgo.Client   // of the simulation's own
+
 	mu            *sync.Mutex // the world's
 	h             *History
 	names         map[string]string // of members, by id
 	known         map[Partition]kfake.GroupCommit
 	pending       *pendingCommit
+	sync          *pendingSync
 	members       map[string]bool  // ids of the newest assignment's
 	instances     map[string]Owner // static members
 	stuck         stuckRebalance
 	topics        map[string]bool // retry and dead-letter topics that were seen
+	ended         map[string]bool // members whose process has ended
 	beforeTrim    func()          // called, with the request held up, before records are deleted
 	faulted       map[string]int
-	second        int64                                  // of virtual time, and the requests in it
-	requests      map[string]int                         // by kind
 	inTransaction map[string]kmsg.TxnOffsetCommitRequest // offsets of open transactions, by transactional id
 }
 
@@ -46,7 +49,7 @@ type pendingCommit struct {
 func newRecorder(fake *kfake.Cluster, h *History, mu *sync.Mutex) *recorder {
 	r := &recorder{
 		mu: mu, fake: fake, terms: &h.Terms, h: h, names: make(map[string]string), known: make(map[Partition]kfake.GroupCommit),
-		instances: make(map[string]Owner), topics: make(map[string]bool), requests: make(map[string]int),
+		instances: make(map[string]Owner), topics: make(map[string]bool), ended: make(map[string]bool),
 		inTransaction: make(map[string]kmsg.TxnOffsetCommitRequest), faulted: make(map[string]int),
 	}
 	fake.Control(r.watch)
@@ -59,7 +62,7 @@ func (r *recorder) now() Moment { return Moment{r.ticks.Add(1), time.Now()} }
 // watch is shown every request before the broker handles it.
 func (r *recorder) watch(req kmsg.Request) (kmsg.Response, error, bool) {
 	r.flush()
-	r.takePulse(req)
+	r.limitMetadata(req)
 	switch req := req.(type) {
 	case *kmsg.OffsetCommitRequest:
 		if req.Group == r.terms.Group {
@@ -87,25 +90,6 @@ func (r *recorder) watch(req kmsg.Request) (kmsg.Response, error, bool) {
 		}
 	}
 	return nil, nil, false
-}
-
-// fever is how many requests of one kind in one second of virtual time are too many: somebody asks again and again without
-// a pause.
-const fever = 5000
-
-// takePulse counts requests.
-func (r *recorder) takePulse(req kmsg.Request) {
-	now := time.Now().Unix()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if now != r.second {
-		r.second = now
-		clear(r.requests)
-	}
-	kind := kmsg.NameForKey(req.Key())
-	if r.requests[kind]++; r.requests[kind] == fever { // the run would not end
-		panic(fmt.Sprintf("sim: more than %d %s requests in one second at %s", fever, kind, time.Now().Format("15:04:05")))
-	}
 }
 
 // transactionEnds takes a transaction's offsets for a commit when it is committed.
@@ -162,12 +146,15 @@ func (r *recorder) member(id string) string {
 	return r.names[id]
 }
 
-// flush takes down what the last commit request has changed.
+// flush takes down what the last request has changed.
 func (r *recorder) flush() {
 	r.mu.Lock()
-	p := r.pending
-	r.pending = nil
+	p, s := r.pending, r.sync
+	r.pending, r.sync = nil, nil
 	r.mu.Unlock()
+	if s != nil {
+		r.divided(s)
+	}
 	if p == nil {
 		return
 	}
@@ -196,7 +183,7 @@ func (r *recorder) saw(topics ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, t := range topics {
-		if r.terms.SourceOf(t) != "" && !r.terms.IsSource(t) && !strings.HasSuffix(t, ".ledger") {
+		if r.terms.SourceOf(t) != "" && !r.terms.IsSource(t) {
 			r.topics[t] = true
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -86,6 +87,9 @@ func (t *tap) ends(ctx context.Context) (map[Partition]int64, error) {
 	}
 	ends := make(map[Partition]int64)
 	for name := range topics {
+		if strings.HasSuffix(name, ledgerSuffix) {
+			continue // it is compacted, and nobody's promise
+		}
 		t.saw(name)
 		for _, info := range t.fake.PartitionInfos(name) {
 			p := Partition{name, info.Partition}
@@ -111,6 +115,28 @@ func (t *tap) take(r *kgo.Record) {
 	t.log[p] = append(t.log[p], Logged{
 		Place: at, Timestamp: r.Timestamp, Key: r.Key, Value: r.Value, Headers: r.Headers, Control: r.Attrs.IsControl(), Planted: string(r.Value) == alien,
 	})
+}
+
+// deleted says that a topic was deleted, after what was in it was read. What was read keeps another name.
+func (t *tap) deleted(topic, as string) {
+	<-t.turn
+	defer func() { t.turn <- struct{}{} }()
+	for p, records := range t.log {
+		if p.Topic != topic {
+			continue
+		}
+		gone := Partition{as, p.Number}
+		for i := range records {
+			records[i].Place.Partition = gone
+		}
+		t.log[gone] = records
+		delete(t.log, p)
+	}
+	for p := range t.next {
+		if p.Topic == topic {
+			delete(t.next, p)
+		}
+	}
 }
 
 // contents returns what was read, each partition in offset order.
