@@ -49,17 +49,16 @@ func judgeRepeats(h *History) Finding {
 	}
 	bound := h.Terms.Window + h.Terms.Concurrency
 	kinds := make(map[upset.Kind]int)
-	worst := 0
+	worst, worstAlone := 0, 0
 	for u, n := range byUpset {
 		kinds[u.Kind] += n
-		limit := bound
-		switch {
-		case u.Kind != upset.Kill:
-			limit = 2 * bound // its own and its successor's
-		case len(before[u]) > 0:
-			limit += len(before[u]) * bound
-		default:
+		limit := 2 * bound // its own and its successor's
+		if u.Kind == upset.Kill {
+			limit = (1 + len(before[u])) * bound
 			worst = max(worst, n)
+			if len(before[u]) == 0 {
+				worstAlone = max(worstAlone, n)
+			}
 		}
 		if n > limit && !u.OfBroker() {
 			f.broken("%d repeats after %s of %s at %s, at most %d", n, u.Kind, u.Member, clock(u.Begun), limit)
@@ -71,7 +70,7 @@ func judgeRepeats(h *History) Finding {
 	for _, k := range slices.SortedFunc(maps.Keys(kinds), func(a, b upset.Kind) int { return cmp.Compare(a, b) }) {
 		f.count("%d after %s", kinds[k], k)
 	}
-	f.count("at most %d after a kill of a member that had lost nothing before (%d allowed)", worst, bound)
+	f.count("at most %d after a kill, and %d where nothing else had happened (%d allowed for each that happened)", worst, worstAlone, bound)
 	h.judgeKills(&f)
 	h.judgeFlights(&f)
 	return f
