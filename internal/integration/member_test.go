@@ -209,6 +209,7 @@ func (p *process) cleanup() {
 			end = syscall.SIGQUIT // to see what it was doing
 		}
 		_ = p.cmd.Process.Signal(end) // it may be ending right now
+		resume(p)
 		<-p.ended
 	}
 	if p.t.Failed() {
