@@ -177,7 +177,7 @@ func (w writer) tiers(s consumer.Stats) {
 			w.gauge(backlog, float64(sum.Backlog), sourceTier)
 			continue
 		}
-		name := retrytopics.Canonical(tier)
+		name := retrytopics.TierName(tier)
 		w.gauge(backlog, float64(sum.Backlog), name)
 		w.histogram(lateness, sum.Lateness, name)
 		if !sum.OldestDue.IsZero() {
