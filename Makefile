@@ -34,6 +34,17 @@ unit: $(COUNTS) ## unit tests, and the integration suite on the embedded broker 
 simulation: $(COUNTS) ## the engine on virtual time, with faults
 	@$(EMBEDDED) $(RUN) -label simulation -o $(COUNTS)/simulation.json -- -timeout 10m -tags synctests $(VIRTUAL)
 
+# How many random scenarios make sim runs, from which seed on; SEED=n runs one alone.
+SEEDS ?= 1000
+FIRST ?= 1
+SEED ?= 0
+
+.PHONY: sim
+sim: ## random scenarios on virtual time, held to every promise: SEEDS=1000 FIRST=1, or SEED=n for one alone
+	@mkdir -p .cache/bin
+	@go test -tags synctests -c -o .cache/bin/sim.test ./internal/sim
+	@.cache/bin/sim.test -test.run '^TestRandom$$' -test.timeout 6h -sim.progress -sim.seeds $(SEEDS) -sim.first $(FIRST) -sim.seed $(SEED)
+
 .PHONY: race
 race: $(COUNTS) ## the race detector, where it pays; RACE names the packages
 	@rm -f $(COUNTS)/race.json
@@ -73,6 +84,11 @@ PROTOCOL ?= classic
 torture: ## three Kafka nodes, three members and a load, killed, paused and cut off for FOR=5m; SEED=N repeats a plan (Java 17, Maven)
 	@mkdir -p .cache/bin && cd torture && go build -o ../.cache/bin/torture .
 	@.cache/bin/torture run -for $(FOR) -delivery $(DELIVERY) -protocol $(PROTOCOL) -seed $(or $(SEED),0) $(if $(KEEP),-keep)
+
+.PHONY: fuzz
+fuzz: FOR = 10s
+fuzz: ## every fuzz target, one after the other, for FOR=10s each; MATCH=State only those whose names match
+	@$(EMBEDDED) go run ./tools/runfuzz -for $(FOR) -run '$(MATCH)'
 
 .PHONY: demo
 demo: ## a flaky service, its retries, its breaker and its dead letters, live

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"pgregory.net/rapid"
 )
 
@@ -106,4 +108,94 @@ func TestBalancerDuringARollout(t *testing.T) {
 	if len(out[0]["t"])+len(out[1]["t"]) != 2 {
 		t.Fatalf("the source is not assigned once: %v", out)
 	}
+}
+
+// FuzzBalance: whatever another member says of itself when it joins, the partitions are divided, each to one member that
+// reads its topic, or it is said that they cannot be.
+func FuzzBalance(f *testing.F) {
+	topics := map[string]int32{"a": 3, "a.1s": 3, "a.10s": 4, "b": 2}
+	balancer := func(p GroupProtocol) kgo.GroupBalancer {
+		return newBalancer(p, familyOf, func() bool { return true })
+	}
+	f.Add(balancer(Classic).JoinGroupMetadata([]string{"a", "a.1s", "a.10s"}, map[string][]int32{"a": {0, 1, 2}, "a.10s": {3}}, 7), int32(7))
+	f.Add(balancer(Classic).JoinGroupMetadata([]string{"b"}, map[string][]int32{"b": {0, 1, 1, -1, 1 << 30}, "c": {0}}, -1), int32(8))
+	f.Add(balancer(Eager).JoinGroupMetadata([]string{"b", "b"}, nil, 0), int32(0))
+	f.Add([]byte{0, 1, 0x7f, 0xff, 0xff, 0xff}, int32(1)) // two thousand million topics
+	f.Add([]byte{}, int32(0))
+	f.Fuzz(func(t *testing.T, metadata []byte, generation int32) {
+		for _, protocol := range []GroupProtocol{Classic, Eager} {
+			b := balancer(protocol)
+			ours := kmsg.JoinGroupResponseMember{MemberID: "ours", ProtocolMetadata: b.JoinGroupMetadata([]string{"a", "a.1s", "a.10s"}, map[string][]int32{"a": {0}}, generation)}
+			other := kmsg.JoinGroupResponseMember{MemberID: "other", ProtocolMetadata: metadata}
+			members, _, err := b.MemberBalancer([]kmsg.JoinGroupResponseMember{ours, other})
+			if err != nil {
+				continue
+			}
+			plan, err := members.(kgo.GroupMemberBalancerOrError).BalanceOrError(topics)
+			if err != nil {
+				t.Fatalf("%q stops a rebalance: %v", metadata, err)
+			}
+			checkDivided(t, b, topics, plan.IntoSyncAssignment())
+		}
+	})
+}
+
+// checkDivided expects each partition to be given once at most, and by an eager balancer all those that are read.
+func checkDivided(t *testing.T, b kgo.GroupBalancer, topics map[string]int32, assignments []kmsg.SyncGroupRequestGroupAssignment) {
+	t.Helper()
+	given := make(map[string]map[int32]string)
+	for _, a := range assignments {
+		parts, err := b.ParseSyncAssignment(a.MemberAssignment)
+		if err != nil {
+			t.Fatalf("%s cannot read its assignment: %v", a.MemberID, err)
+		}
+		for topic, ps := range parts {
+			if given[topic] == nil {
+				given[topic] = make(map[int32]string)
+			}
+			for _, p := range ps {
+				if had := given[topic][p]; had != "" || p < 0 || p >= topics[topic] {
+					t.Fatalf("%s/%d is given to %q and %q", topic, p, a.MemberID, had)
+				}
+				given[topic][p] = a.MemberID
+			}
+		}
+	}
+	for _, topic := range []string{"a", "a.1s", "a.10s"} {
+		if !b.IsCooperative() && len(given[topic]) != int(topics[topic]) {
+			t.Fatalf("%d of %d partitions of %s are given", len(given[topic]), topics[topic], topic)
+		}
+	}
+}
+
+// FuzzSyncAssignment: whatever the leader assigns, a member takes it as partitions, or says that it cannot; an eager one
+// claims again what it was given, and not more.
+func FuzzSyncAssignment(f *testing.F) {
+	var assignment kmsg.ConsumerMemberAssignment
+	assignment.Topics = []kmsg.ConsumerMemberAssignmentTopic{{Topic: "a", Partitions: []int32{0, 1}}, {Topic: "a.1s", Partitions: nil}}
+	f.Add(assignment.AppendTo(nil))
+	f.Add([]byte{0, 0, 0x7f, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, text []byte) {
+		b := newBalancer(Eager, familyOf, func() bool { return true })
+		parts, err := b.ParseSyncAssignment(text)
+		if err != nil {
+			return
+		}
+		var meta kmsg.ConsumerMemberMetadata
+		if err := meta.ReadFrom(b.JoinGroupMetadata([]string{"a"}, nil, 1)); err != nil {
+			t.Fatalf("what is claimed cannot be read: %v", err)
+		}
+		claimed := make(map[string][]int32)
+		for _, o := range meta.OwnedPartitions {
+			claimed[o.Topic] = o.Partitions
+		}
+		for topic, ps := range parts {
+			if !slices.Equal(slices.Sorted(slices.Values(ps)), slices.Sorted(slices.Values(claimed[topic]))) {
+				t.Fatalf("%s: given %v, claimed %v", topic, ps, claimed[topic])
+			}
+		}
+		if len(claimed) > len(parts) {
+			t.Fatalf("given %v, claimed %v", parts, claimed)
+		}
+	})
 }

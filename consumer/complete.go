@@ -12,6 +12,7 @@ import (
 
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // Defaults of Config.
@@ -98,6 +99,8 @@ func (c *Config) complete() error {
 		switch {
 		case !topicSyntax.MatchString(t):
 			wrong("Topics", "%q is no name of a topic; patterns go into TopicPatterns", t)
+		case retrytopics.IsInternal(t):
+			wrong("Topics", "%q is Kafka's own topic, which holds no records for a handler", t)
 		case slices.Contains(c.Topics[:i], t):
 			wrong("Topics", "%q is there twice", t)
 		default:

@@ -134,9 +134,12 @@ func (in *intake) waitForRoom(ctx context.Context) int {
 	}
 }
 
-// roomy reports whether less than half of the window is taken.
+// roomy reports whether less than half of the window is taken by open records, and enough of it is left beside those
+// whose commit is on its way.
 func (in *intake) roomy() bool {
-	return in.records.Load()+in.unsaved.Load() < int64(in.p.cfg.Window.Records+1)/2 && in.bytes.Load() < in.p.cfg.Window.Bytes/2
+	window := int64(in.p.cfg.Window.Records)
+	open := in.records.Load()
+	return open < (window+1)/2 && open+in.unsaved.Load() < window-window/10 && in.bytes.Load() < in.p.cfg.Window.Bytes/2
 }
 
 // pollSize is how many records may be polled now, 0 when the window is full.
@@ -166,10 +169,12 @@ func (in *intake) settled(records int, bytes int64) {
 	if in.unsaved.Add(int64(records)) >= in.pressing() {
 		in.p.committer.hurry()
 	}
+	in.relieved()
 }
 
-// pressing is from how many unsaved records on a commit does not wait for more: a quarter of the window.
-func (in *intake) pressing() int64 { return int64(in.p.cfg.Window.Records+3) / 4 }
+// pressing is from how many unsaved records on a commit does not wait for more: half the window, so that commits are few
+// and the records that are settled while one is on its way have room.
+func (in *intake) pressing() int64 { return int64(in.p.cfg.Window.Records+1) / 2 }
 
 // saved gives the room of records back whose commit is acknowledged, or whose lane is closed.
 func (in *intake) saved(records int64) {

@@ -38,10 +38,11 @@ func bucket(d time.Duration) int {
 	return min(bits.Len64((us-1)>>4), len(bounds))
 }
 
-func (d *durations) add(took time.Duration) {
-	d.counts[bucket(took)]++
-	d.sum += took
-	d.n++
+// add notes that so many calls took so long each.
+func (d *durations) add(took time.Duration, calls int) {
+	d.counts[bucket(took)] += uint32(calls)
+	d.sum += took * time.Duration(calls)
+	d.n += uint64(calls)
 }
 
 // histogram is a histogram of durations that many goroutines count into.

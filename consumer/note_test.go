@@ -41,16 +41,38 @@ func TestNoteIsBounded(t *testing.T) {
 	}
 }
 
+// FuzzParseNote: whatever stands in a commit, it is a note, which says the same when it is written again, or none; and what
+// is taken for a map of done records is ours, or none.
 func FuzzParseNote(f *testing.F) {
-	f.Add("redeliver/1 source orders:12 clicks:1")
-	f.Add("redeliver/1 retry 10s orders")
-	f.Fuzz(func(t *testing.T, text string) {
+	var runs doneRuns
+	runs.add(1, 1_000_000)
+	f.Add("redeliver/1 source orders:12 clicks:1", int64(0))
+	f.Add("redeliver/1 retry 10s orders", int64(5))
+	f.Add(note{retry: true, delay: "10s", source: "orders", id: "oSe2NlKcSlS7mVMdqTbY2w"}.metadata(runs.text(5, someTopic, 100)), int64(5))
+	f.Add(note{}.metadata(runs.text(1<<62, someTopic, 100)), int64(1<<62))
+	f.Add("redeliver/1 source a:2147483648 done= done=1:", int64(1))
+	f.Add("redeliver/1\u00a0retry\v10s\x00orders", int64(1))
+	f.Fuzz(func(t *testing.T, text string, at int64) {
+		if done, err := readDone(doneIn(text), at, someTopic); err == nil {
+			checkSpans(t, done, at)
+		}
 		n, ok := parseNote(text)
 		if !ok {
+			if n.retry || n.first != nil {
+				t.Fatalf("%q is no note and reads as %+v", text, n)
+			}
 			return
 		}
-		if again, ok := parseNote(n.String()); !n.retry && len(n.String()) < noteLimit/2 && (!ok || len(again.first) != len(n.first)) {
-			t.Errorf("%q reads as %+v, which is written %q", text, n, n.String())
+		written := n.String()
+		if !n.retry && len(written) > noteLimit {
+			t.Fatalf("%d bytes are written", len(written))
+		}
+		again, ok := parseNote(written)
+		if len(written) > noteLimit/2 { // of the sources some may be left out
+			again.first = n.first
+		}
+		if diff := cmp.Diff(n, again, cmp.AllowUnexported(note{})); !ok || diff != "" {
+			t.Errorf("%q is written %q: %s", text, written, diff)
 		}
 	})
 }

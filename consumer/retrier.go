@@ -76,16 +76,17 @@ func (e *GaveUpError) Error() string {
 // Unwrap returns the error of the last attempt.
 func (e *GaveUpError) Unwrap() error { return e.Err }
 
-// Do calls f until it succeeds or the policy has no other attempt for it. It returns nil, a *GaveUpError, or ctx's error
-// when that ended first. While the breaker is open Do waits, which uses no attempt. The steering errors of handlers
+// Do calls f until it succeeds or the policy has no other attempt for it. It returns nil, a *GaveUpError, or, when ctx
+// ended first, ctx's error joined with that of the last attempt. While the breaker is open Do waits, which uses no attempt. The steering errors of handlers
 // work here too; [Drop] ends the call with nil.
 func (r *Retrier) Do(ctx context.Context, f func(ctx context.Context) error) error {
 	state := retrytopics.State{ID: r.name, Topic: r.name}
 	inPlace, free, mark := 0, 0, uint64(0)
+	var err error // of the last attempt
 	for {
-		permit, err := r.permit(ctx)
-		if err != nil {
-			return err
+		permit, over := r.permit(ctx)
+		if over != nil {
+			return errors.Join(over, err)
 		}
 		began := time.Now()
 		err = r.call(ctx, f)
@@ -133,8 +134,8 @@ func (r *Retrier) Do(ctx context.Context, f func(ctx context.Context) error) err
 		case verbDead, verbHoldHere:
 			return &GaveUpError{Name: r.name, Attempts: state.Attempt, Reason: d.reason, History: state.History, Err: err}
 		}
-		if err := sleepUntil(ctx, d.due); err != nil {
-			return err
+		if over := sleepUntil(ctx, d.due); over != nil {
+			return errors.Join(over, err)
 		}
 	}
 }

@@ -113,11 +113,12 @@ func TestRetrierHearsItsContext(t *testing.T) {
 		name string
 		open bool
 		f    func(ctx context.Context) error
+		last error // that it tells of beside the context's
 	}{
-		{"in a call", false, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }},
-		{"in a call whose error does not say so", false, func(ctx context.Context) error { <-ctx.Done(); return errAway }},
-		{"between two calls", false, func(context.Context) error { return RetryAfter(time.Hour, errAway) }},
-		{"while the breaker is open", true, func(context.Context) error { return nil }},
+		{"in a call", false, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, nil},
+		{"in a call whose error does not say so", false, func(ctx context.Context) error { <-ctx.Done(); return errAway }, errAway},
+		{"between two calls", false, func(context.Context) error { return RetryAfter(time.Hour, errAway) }, errAway},
+		{"while the breaker is open", true, func(context.Context) error { return nil }, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -132,6 +133,9 @@ func TestRetrierHearsItsContext(t *testing.T) {
 				equal(t, "ended after", time.Since(start), 10*time.Second)
 				if !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("got %v, want the context's error", err)
+				}
+				if tt.last != nil && !errors.Is(err, tt.last) {
+					t.Errorf("got %v, which says nothing of the last attempt", err)
 				}
 			})
 		})

@@ -50,8 +50,9 @@ type chunk struct {
 	running *entry // the record that was under way when the rest was taken back
 	began   time.Time
 	watch   *time.Timer
-	seen    int64 // the cursor when it was last looked at
-	failed  int   // one after the last record that failed: it has its entry, and its fate is decided elsewhere
+	ticks   atomic.Int64 // of the watch
+	seen    int64        // the cursor when it was last looked at
+	failed  int          // one after the last record that failed: it has its entry, and its fate is decided elsewhere
 }
 
 // unit is what a worker is given to do: a chunk, one entry, or the entries of a batch call.
@@ -330,31 +331,33 @@ func (st *strand) takeChunk() *chunk {
 		st.chunk = c
 		b.chunks++
 		l.running++
-		if st.p.cfg.Ordering != ByPartition {
-			c.seen = int64(c.from)
-			c.watch = time.AfterFunc(patience, func() { st.look(c) })
-		}
+		c.seen = int64(c.from)
+		c.watch = time.AfterFunc(patience, func() { st.look(c) })
 		return c
 	}
 	return nil
 }
 
-// look cuts a chunk short whose records take long, so that they run side by side.
+// look cuts a chunk short whose records take long, so that they run side by side, where they may.
 func (st *strand) look(c *chunk) {
+	c.ticks.Add(1)
 	st.mu.Lock()
 	at := c.cursor.Load()
-	slow := false
-	if st.chunk == c {
-		if slow = at-c.seen < quick; slow {
-			st.spread, st.calm = true, 0
-			st.cut(c)
-		} else {
-			c.seen = at
-			c.watch.Reset(patience)
-		}
+	cut := false
+	switch slow := at-c.seen < quick; {
+	case st.chunk != c:
+	case !slow:
+		c.seen = at
+		c.watch.Reset(patience)
+	case st.p.cfg.Ordering == ByPartition:
+		c.ticks.Store(noMoreTicks)
+	default:
+		cut = true
+		st.spread, st.calm = true, 0
+		st.cut(c)
 	}
 	st.mu.Unlock()
-	if slow {
+	if cut {
 		st.wake()
 	}
 }
@@ -619,9 +622,7 @@ func (st *strand) endChunk(c *chunk, stopped int) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	l := c.lane
-	if c.watch != nil {
-		c.watch.Stop()
-	}
+	c.watch.Stop()
 	if st.chunk == c {
 		st.chunk = nil
 		c.batch.taken = stopped

@@ -67,8 +67,20 @@ func (p *Pipeline) do(w *worker, st *strand, u unit) {
 func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit callPermit) {
 	l := c.lane
 	deadline := c.began.Add(p.cfg.HandlerTimeout).UnixNano()
+	watch := newStopwatch(c.began, &c.ticks, p.slowCall)
 	stopped, good, slow := c.from, 0, 0
-	now := time.Duration(0) // since the chunk began: half a clock reading is cheaper than a whole one
+	timed := func(took time.Duration, calls int) {
+		w.took.add(took, calls)
+		good += calls
+		if p.slowCall > 0 && took >= p.slowCall {
+			slow += calls
+		}
+	}
+	lap := func() {
+		last, before, each := watch.lap()
+		timed(each, before)
+		timed(last, 1)
+	}
 	count := func() {
 		if good > 0 {
 			p.breaker.Successes(good, slow)
@@ -92,24 +104,26 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 			state = p.sourceState(r)
 		}
 		w.record.fill(r, state, 1)
-		err := p.call(w, l, st.handler, deadline+int64(now))
-		after := time.Since(c.began)
-		took, began := after-now, now
-		now = after
+		err := p.call(w, l, st.handler, deadline+int64(watch.read))
+		shared := watch.called()
 		if err == nil {
-			w.took.add(took)
-			good++
-			if p.slowCall > 0 && took >= p.slowCall {
-				slow++
+			if !shared {
+				lap()
 			}
 			continue
 		}
+		took, before, each := watch.lap()
+		timed(each, before)
 		count()
 		e := st.failedInChunk(c, i)
-		if p.finish(st, e, err, c.began.Add(began), c.began.Add(after), permit) {
+		after := c.began.Add(watch.read)
+		if p.finish(st, e, err, after.Add(-took), after, permit) {
 			break // it stays and holds its key, which what follows in the chunk does not look at
 		}
-		now = time.Since(c.began)
+		watch.skip()
+	}
+	if watch.unread > 0 {
+		lap()
 	}
 	count()
 	st.endChunk(c, stopped)
@@ -130,7 +144,7 @@ func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) 
 		watch.Stop()
 	}
 	if err == nil {
-		w.took.add(now.Sub(began))
+		w.took.add(now.Sub(began), 1)
 		p.meter.done(e.lane, 1, &w.took)
 		p.breaker.Record(permit.breaker, breaker.Success, now.Sub(began))
 		p.gate.success()
@@ -161,7 +175,7 @@ func (p *Pipeline) runBatch(w *worker, st *strand, entries []*entry, permit call
 	p.callBatch(w, l, st.batching, b, began.Add(p.cfg.HandlerTimeout).UnixNano())
 	now := time.Now()
 	took := now.Sub(began)
-	w.took.add(took)
+	w.took.add(took, 1)
 	p.finishBatch(st, entries, b.errs, began, now, permit)
 	p.meter.called(&w.took)
 	p.gate.probed(permit, true)

@@ -23,6 +23,9 @@ func LedgerTopic(dlq string) string { return retrytopics.LedgerTopic(dlq) }
 
 const ledgerVersion = 1
 
+// year9999 in Unix ms bounds the time of a mark: one of the last time that there is would stand for ever, for no mark could be later.
+const year9999 = 253402300799999
+
 // writerPartition of the ledger holds the key that says who writes, so that it can be looked up alone.
 const writerPartition = 0
 
@@ -193,6 +196,9 @@ func (r *ledgerReader) decode(records []*kgo.Record) ([]ledgerValue, error) {
 		}
 		if err == nil && v.Doing == "" {
 			_, err = ParseStatus(v.Status)
+		}
+		if err == nil && v.Doing == "" && (v.At < 1 || v.At > year9999) {
+			err = fmt.Errorf("%d is no time in Unix ms", v.At)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("ledger record %s/%d/%d: %w", record.Topic, record.Partition, record.Offset, err)

@@ -2,6 +2,7 @@ package retrytopics
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,7 +54,7 @@ func (c Counts) Add(name string, n int) Counts {
 		}
 		out = append(out, e)
 	}
-	out = append(out, Count{Name: name, N: total})
+	out = append(out, Count{Name: name, N: min(total, math.MaxInt32)}) // what can be read again
 	if len(out) > maxCounts {
 		out = slices.Delete(out, 0, len(out)-maxCounts)
 	}

@@ -130,6 +130,15 @@ func IsOurs(topic string) bool {
 	return ok
 }
 
+// IsInternal says whether a topic is one that Kafka keeps for itself.
+func IsInternal(topic string) bool {
+	switch topic {
+	case "__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata":
+		return true
+	}
+	return false
+}
+
 // Legal turns any text into a name that Kafka accepts as a topic. What is
 // legal stays as it is; the rest is replaced by '-' or cut to 249 characters,
 // and gets a hash of the original.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -71,7 +72,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 done in part.`,
 	root.SetIn(p.in)
 	root.SetOut(p.out)
 	root.SetErr(p.err)
-	root.SetFlagErrorFunc(nearFlag)
+	root.SetFlagErrorFunc(flagError)
 	root.Version = versionLine()
 	root.SetVersionTemplate("{{.Version}}\n")
 	for _, newCommand := range commands {
@@ -128,8 +129,13 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("there is no command %q; there are %s", cmd.CommandPath()+" "+args[0], strings.Join(all, ", "))
 }
 
-// nearFlag adds to the error of an unknown flag which one may have been meant.
-func nearFlag(cmd *cobra.Command, err error) error {
+// flagError says which flag may have been meant by an unknown one, and in plain words what a value should have been.
+func flagError(cmd *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	var number *strconv.NumError
+	if errors.As(err, &invalid) && errors.As(err, &number) && number.Func != "ParseBool" {
+		return fmt.Errorf("--%s: %q is no number", invalid.GetFlag().Name, invalid.GetValue())
+	}
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) || unknown.GetSpecifiedShortnames() != "" {
 		return err

@@ -67,6 +67,10 @@ func TestSeveralPipelinesAreToldApartByName(t *testing.T) {
 	e.want(t, exitDone, "orders\n", "clicks\n")
 }
 
+func TestAFlagThatIsNoNumberIsToldPlainly(t *testing.T) {
+	run(t, "resume", "orders", "--admit", "x").want(t, exitUsage, `--admit: "x" is no number`, "See 'redeliver resume --help'")
+}
+
 const cobraComplete = "__complete"
 
 func TestCompletionKnowsCommandsFlagsAndFormats(t *testing.T) {

@@ -35,7 +35,7 @@ type registryServer struct {
 	failing atomic.Int32
 }
 
-func startRegistry(t *testing.T) (*registryServer, *schemaregistry.Registry) {
+func startRegistry(t testing.TB) (*registryServer, *schemaregistry.Registry) {
 	t.Helper()
 	s := new(registryServer)
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -158,14 +158,18 @@ func (s *Server) pipelineOf(w http.ResponseWriter, body Skip) Pipeline {
 
 // audit logs a change that was made, by whom as far as that is known: the command says who runs it.
 func (s *Server) audit(r *http.Request, change string, args ...any) {
-	who := strings.Map(func(c rune) rune {
+	args = append([]any{"change", change}, args...)
+	s.config.Logger.Warn("operator", append(args, "by", printable(r.Header.Get(userHeader)), "from", r.RemoteAddr)...)
+}
+
+// printable drops from the text of others what would act on a terminal.
+func printable(text string) string {
+	return strings.Map(func(c rune) rune {
 		if !unicode.IsPrint(c) {
 			return -1
 		}
 		return c
-	}, r.Header.Get(userHeader))
-	args = append([]any{"change", change}, args...)
-	s.config.Logger.Warn("operator", append(args, "by", who, "from", r.RemoteAddr)...)
+	}, text)
 }
 
 // userHeader names who runs the command. It is a claim, as all of them may change everything.

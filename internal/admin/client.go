@@ -158,5 +158,5 @@ func (c *Client) read(status int, text []byte, into any) error {
 	if err := json.Unmarshal(text, &failed); err != nil || failed.Error == "" {
 		return &UnreachableError{URL: c.base, Err: fmt.Errorf("another program answers, with status %d", status)}
 	}
-	return &RefusedError{Status: status, Message: failed.Error}
+	return &RefusedError{Status: status, Message: printable(failed.Error)}
 }

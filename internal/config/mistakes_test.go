@@ -169,6 +169,7 @@ var mistakes = []mistakeRow{
 	{"pipelines[].topics", with("drain: 30s", "[orders]", mark+"orders"), "a plain value is no list; want a list of topic names"},
 	{"pipelines[].topics", with("drain: 30s", "[orders]", "[orders, "+mark+"'a*']"), `"a*" is no legal topic name`},
 	{"pipelines[].topics", with("drain: 30s", "[orders]", "[orders, "+mark+"orders]"), "orders stands here a second time; remove one"},
+	{"pipelines[].topics", with("drain: 30s", "[orders]", "["+mark+"__consumer_offsets]"), "__consumer_offsets is Kafka's own topic, which holds no records for a handler; name the source topic"},
 	{"pipelines[].topics", with("drain: 30s", "[orders]", "["+mark+"orders.orders.retry-10s]"), "looks like a retry or dead-letter topic, which no pipeline reads as a source"},
 	{"pipelines[].topics", with("drain: 30s", "[orders]", "["+mark+"'/or(ders/']"), "/or(ders/ is no regular expression: missing closing )"},
 	{"pipelines[].topics", with("drain: 30s", "[orders]", "["+mark+"'//']"), "// matches no topic; write a regular expression between the slashes"},

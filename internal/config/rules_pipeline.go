@@ -82,6 +82,8 @@ func (r *reader) topicRules(p *Pipeline, at string) {
 			}
 		case !legalTopic.MatchString(topic) || topic == "." || topic == "..":
 			r.wrong(item, "topics: %s is no legal topic name (letters, digits, '.', '_', '-', at most 249); write a regular expression between slashes: /orders-.*/", quote(topic))
+		case retrytopics.IsInternal(topic):
+			r.wrong(item, "topics: %s is Kafka's own topic, which holds no records for a handler; name the source topic", topic)
 		case retrytopics.IsOurs(topic):
 			r.wrong(item, "topics: %s looks like a retry or dead-letter topic, which no pipeline reads as a source; name the source topic, and put dead letters back with: redeliver replay", topic)
 		}

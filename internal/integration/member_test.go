@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/consumer"
 )
 
@@ -101,9 +100,8 @@ func runMember(ctx context.Context, config string) error {
 		Drain:            8 * time.Second,
 		RebalanceTimeout: 10 * time.Second,
 		Window:           consumer.Window{Records: c.Window},
-		// Towards the end only those are left that fail for ever: to a breaker that is an outage.
-		Breaker: breaker.Config{Disabled: true},
-		Logger:  slog.New(slog.NewTextHandler(os.Stderr, nil)),
+
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	speaking(protocol)(&cfg)
 	p, err := consumer.New(cfg)

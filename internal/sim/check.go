@@ -18,6 +18,7 @@ func Check(h *History) *Report {
 	x.checkOrdered()
 	x.checkIsolated()
 	x.checkBounded()
+	x.checkReplayed()
 	return x.report
 }
 
@@ -135,6 +136,7 @@ func (x *index) anyUpset() bool { return len(x.h.Upsets) > 0 }
 // owner returns who had a partition when, as the group's leader had divided it, and since which assignment. Tenures of
 // one partition have different numbers.
 func (x *index) owner(p Partition, at Moment) (owner Owner, tenure int) {
+	p = p.live()
 	for i := range x.h.Assignments {
 		a := &x.h.Assignments[i]
 		if at.Before(a.When) {

@@ -80,7 +80,7 @@ func (x *index) numbersAfter(c *Call) []int {
 	if c.Result != Failed {
 		return []int{c.Attempt}
 	}
-	if x.mayBeFree(c) {
+	if x.mayBeFree(c) || x.mayBeRefused(c) {
 		x.report.count(HonestAttempts, "failures that may be free", 1)
 		return []int{c.Attempt, c.Attempt + 1}
 	}
@@ -119,10 +119,10 @@ func (x *index) checkCopyAttempts(line lineage, k *copied) {
 	}) {
 		x.report.broken(HonestAttempts, "copy %s of %s with %d attempts stood there before the call ended that it tells of", k.Place, k.id, k.attempt)
 	}
-	if x.t.Policy.Loose || len(chain) == 0 || x.ambiguous(calls, k.attempt) {
+	if len(chain) == 0 || x.ambiguous(calls, k.attempt) {
 		return
 	}
-	_, owed := x.t.Policy.Owed(chain)
+	_, owed := x.owed(chain)
 	switch {
 	case !x.t.IsDLQ(k.Place.Topic):
 		if owed != "" && !snoozedAt(calls, k.attempt+1) {
@@ -147,6 +147,21 @@ var counted = map[string]bool{"transient": true, "network": true, "rate_limited"
 func (x *index) mayBeFree(c *Call) bool {
 	opened, may := x.opened[c.Member]
 	return may && counted[c.Class] && !c.End.Before(opened)
+}
+
+// mayBeRefused reports whether the dead letter of a failure may have been refused, since its member had written as many as it
+// may without a success: then the failure used no attempt. It is a bound from above, too.
+func (x *index) mayBeRefused(c *Call) bool {
+	if x.t.Burst < 0 || x.owedReason(c) == "" {
+		return false
+	}
+	dead := 0
+	for i := range x.h.Calls {
+		if o := &x.h.Calls[i]; o.Member == c.Member && o.Result == Failed && o.End.Before(c.End) && x.owedReason(o) != "" {
+			dead++
+		}
+	}
+	return dead >= x.t.Burst
 }
 
 // breakerMemory is for longer than a breaker remembers calls by default.

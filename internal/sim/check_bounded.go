@@ -204,7 +204,7 @@ func (x *index) givenUp(k *copied) bool {
 	}
 	for i := range x.h.Assignments {
 		if a := &x.h.Assignments[i]; within(a.When) {
-			if before := x.ownerIn(k.Place.Partition, a.Generation-1); before != "" && a.Owners[k.Place.Partition].Member != before {
+			if before := x.ownerBefore(k.Place.Partition, i); before != "" && a.Owners[k.Place.Partition.live()].Member != before {
 				return true
 			}
 		}

@@ -29,26 +29,26 @@ func (x *index) checkNeverEarly() {
 
 // checkDelay holds one retry to the delay after the failure that it repeats.
 func (x *index) checkDelay(calls []*Call, c *Call) {
-	if c.Attempt < 2 || x.t.Policy.Loose {
+	if c.Attempt < 2 {
 		return
 	}
 	chain, ok := x.chain(calls, c.Attempt-1, c.Start)
 	if !ok || x.ambiguous(calls, c.Attempt-1) {
 		return // honest-attempts tells
 	}
-	delay, reason := x.t.Policy.Owed(chain)
-	if reason != "" {
-		return
-	}
 	earliest := time.Time{}
 	for _, f := range lastOfEachStay(calls, c.Attempt-1, c.Start) {
-		if at := f.End.At.Add(delay); earliest.IsZero() || at.Before(earliest) {
+		delay, reason := x.owed(append(chain[:c.Attempt-2:c.Attempt-2], faultOf(f)))
+		if at := f.End.At.Add(delay); reason == "" && (earliest.IsZero() || at.Before(earliest)) {
 			earliest = at
 		}
 	}
+	if earliest.IsZero() {
+		return
+	}
 	if c.Start.At.Before(earliest) {
-		x.report.broken(NeverEarly, "attempt %d of %s started at %s, %v before the %v that its policy owes after attempt %d",
-			c.Attempt, c.ID, clock(c.Start), earliest.Sub(c.Start.At), delay, c.Attempt-1)
+		x.report.broken(NeverEarly, "attempt %d of %s started at %s, %v before the delay was over that its policy owes after attempt %d",
+			c.Attempt, c.ID, clock(c.Start), earliest.Sub(c.Start.At), c.Attempt-1)
 	}
 	x.report.count(NeverEarly, "delays by policy", 1)
 }
@@ -154,9 +154,18 @@ func (x *index) chain(calls []*Call, n int, before Moment) (faults []Fault, ok b
 		if last == nil {
 			return nil, false
 		}
-		faults = append(faults, Fault{Class: last.Class, Asked: last.Delay, Steer: last.Delay > 0})
+		faults = append(faults, faultOf(last))
 	}
 	return faults, true
+}
+
+func faultOf(c *Call) Fault {
+	return Fault{Class: c.Class, Asked: c.Delay, Steer: c.Delay > 0, member: c.Member}
+}
+
+// owed is [Policy.Owed] by the policy of the member that made the last call.
+func (x *index) owed(chain []Fault) (delay time.Duration, reason string) {
+	return x.t.PolicyOf(chain[len(chain)-1].member).Owed(chain)
 }
 
 // owedReason returns why a record is dead after a failed call, or "".
@@ -165,7 +174,7 @@ func (x *index) owedReason(c *Call) string {
 	if !ok {
 		return ""
 	}
-	_, reason := x.t.Policy.Owed(chain)
+	_, reason := x.owed(chain)
 	return reason
 }
 

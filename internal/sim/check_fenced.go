@@ -33,7 +33,7 @@ func (x *index) checkCommitters(p Partition, commits []*Commit) {
 		if c.Generation < 0 {
 			continue // not by a member
 		}
-		if owner := x.ownerIn(p, c.Generation); owner != "" && owner != c.Member {
+		if owner := x.ownerIn(p, c.Generation, c.When); owner != "" && owner != c.Member {
 			x.report.broken(Fenced, "%s committed %d for %s at %s, which generation %d had given to %s", c.Member, c.Offset, p, clock(c.When), c.Generation, owner)
 		}
 	}
@@ -53,20 +53,25 @@ func (x *index) checkExpelled() {
 	}
 }
 
-// ownerIn returns who has a partition in a generation of the group. A partition on its way between two members is
+// ownerIn returns who has a partition in a generation of the group at a moment. A partition on its way between two members is
 // nobody's: then the one that had it before may commit.
-func (x *index) ownerIn(p Partition, generation int32) string {
-	last := ""
-	for i := range x.h.Assignments {
-		a := &x.h.Assignments[i]
-		if a.Generation > generation {
-			break
-		}
-		if o := a.Owners[p]; o.Member != "" {
-			last = o.Member
+func (x *index) ownerIn(p Partition, generation int32, at Moment) string {
+	n := slices.IndexFunc(x.h.Assignments, func(a Assignment) bool { return a.Generation > generation || !a.When.Before(at) })
+	if n < 0 {
+		n = len(x.h.Assignments)
+	}
+	return x.ownerBefore(p, n)
+}
+
+// ownerBefore returns who had a partition last before assignment n.
+func (x *index) ownerBefore(p Partition, n int) string {
+	p = p.live()
+	for i := n - 1; i >= 0; i-- {
+		if o := x.h.Assignments[i].Owners[p]; o.Member != "" {
+			return o.Member
 		}
 	}
-	return last
+	return ""
 }
 
 // checkHandovers looks at every partition that went from one member to another: from then on the old one begins no
@@ -75,7 +80,7 @@ func (x *index) checkHandovers() {
 	for i := 1; i < len(x.h.Assignments); i++ {
 		a := &x.h.Assignments[i]
 		for p, o := range a.Owners {
-			before := x.ownerIn(p, a.Generation-1)
+			before := x.ownerBefore(p, i)
 			if before == "" || before == o.Member {
 				continue
 			}
@@ -98,7 +103,7 @@ func (x *index) nextOwned(p Partition, member string, i int) Moment {
 func (x *index) checkAfter(p Partition, old string, when, until Moment) {
 	for i := range x.h.Calls {
 		c := &x.h.Calls[i]
-		if c.Member != old || c.From.Partition != p || !c.Start.Before(until) || x.upset(old, c.Start, when) {
+		if c.Member != old || c.From.Partition.live() != p || !c.Start.Before(until) || x.upset(old, c.Start, when) {
 			continue
 		}
 		switch {

@@ -148,27 +148,37 @@ func (x *index) wasSkipped(at Place, line lineage, before Moment) bool {
 	return false
 }
 
-// outcome returns what became of a produced record in the end.
+// outcome returns what became of a produced record in the end: each of its lives must have come to something.
 func (x *index) outcome(p *Produced) (how string, ok bool) {
 	for _, line := range x.lives(p) {
-		for _, c := range x.lineages[line] {
-			switch {
-			case c.Result == Succeeded:
-				return "handled", true
-			case c.Result == Dropped, x.droppedAs(c):
-				return "dropped", true
-			}
-		}
-		for _, k := range x.byLine[line] {
-			if x.t.IsDLQ(k.Place.Topic) {
-				return "dead", true
-			}
-			if x.wasSkipped(k.Place, line, x.h.Ended) {
-				return "skipped", true
-			}
+		if how, ok = x.endOf(p, line); !ok {
+			return how, false
 		}
 	}
-	if x.wasSkipped(p.Place, lineage{id: p.ID}, x.h.Ended) {
+	return how, true
+}
+
+// endOf returns what became of one life of a record.
+func (x *index) endOf(p *Produced, line lineage) (how string, ok bool) {
+	for _, c := range x.lineages[line] {
+		switch {
+		case c.Result == Succeeded:
+			return "handled", true
+		case c.Result == Dropped, x.droppedAs(c):
+			return "dropped", true
+		}
+	}
+	for _, k := range x.byLine[line] {
+		switch {
+		case x.t.IsDLQ(k.Place.Topic):
+			return "dead", true
+		case x.wasSkipped(k.Place, line, x.h.Ended):
+			return "skipped", true
+		case k.Place.isDeleted():
+			return "deleted with a topic", true
+		}
+	}
+	if x.wasSkipped(p.Place, line, x.h.Ended) {
 		return "skipped", true
 	}
 	return "open", false

@@ -57,6 +57,8 @@ type Record struct {
 	Fate      Fate
 	After     time.Duration // when a plan produces it, from its beginning
 
+	Transaction *Transaction // that it is produced in; records with one transaction go together
+
 	n     int // its number, by which a handler knows its fate
 	calls int // that ended as the fate says
 }

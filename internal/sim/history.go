@@ -45,9 +45,12 @@ type History struct {
 	Log         map[Partition][]Logged
 	Started     map[Partition]int64 // where the group had to begin; 0 for what is not named
 	Skipped     []Skip
+	Deleted     []Deletion // in order
+	Replays     []Replay
 	Stops       []Stop
 	Upsets      []Upset
 	Troubled    []Span // when the group's members and its coordinator may not have heard from each other
+	Metadata    int    // the longest metadata of a commit, in bytes
 	Disturbed   []Span // when promptness could not be expected
 	Begun       Moment
 	Ended       Moment
@@ -65,6 +68,8 @@ type Produced struct {
 	Timestamp time.Time
 	At        Moment // when it was acknowledged
 	Aborted   bool   // its transaction was
+
+	transaction bool // it had one
 }
 
 // Result is how a call ended, as the handler knows it.
@@ -109,6 +114,8 @@ type Call struct {
 	Class     string        // of a failure, as classified by the simulation
 	Delay     time.Duration // that it asked for, with a failure or a snooze; 0: none
 	Outage    bool          // it failed since the dependency was down
+
+	stamp time.Time // of the record that the call was made with, the copy's own
 }
 
 // Logged is a record of a topic as the independent reader found it.
@@ -145,6 +152,23 @@ type Assignment struct {
 type Owner struct {
 	Member string
 	ID     string
+}
+
+// Deletion is a retry topic that was deleted, with what was in it. Its partitions keep a name of their own in the history: a
+// topic that is made again has another.
+type Deletion struct {
+	Topic string
+	As    string
+	When  Moment
+}
+
+// Replay is a run over the dead letters of a source.
+type Replay struct {
+	Source string
+	Begun  Moment
+	Ended  Moment
+	Killed bool // it was cut off
+	Failed bool // it did not come to its end
 }
 
 // Skip is a record that an operator settled.

@@ -18,6 +18,8 @@ type Member struct {
 	Name     string
 	Pipeline *consumer.Pipeline
 
+	instance string // "": it is not static
+
 	w      *World
 	link   *link
 	cancel context.CancelFunc
@@ -25,16 +27,17 @@ type Member struct {
 	died   chan struct{}
 	dead   atomic.Bool
 	err    error
-	gone   bool // stopped or crashed
+	gone   bool // told to stop, or crashed
 }
 
 // start makes a member of a configuration and runs it.
 func (w *World) start(name string, cfg consumer.Config) (*Member, error) {
-	m := &Member{Name: name, w: w, link: newLink(w.net, w.latency), done: make(chan struct{}), died: make(chan struct{})}
+	m := &Member{Name: name, instance: cfg.InstanceID, w: w, link: newLink(w.net, w.latency, w.fevered(name)), done: make(chan struct{}), died: make(chan struct{})}
 	cfg.Brokers = w.addrs
 	cfg.ClientID = name
 	cfg.Logger = slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: w.setup.LogLevel})).With("member", name)
-	cfg.ClientOptions = append([]kgo.Opt{kgo.Dialer(m.link.DialContext)}, cfg.ClientOptions...)
+	cfg.ClientOptions = append([]kgo.Opt{kgo.Dialer(m.link.DialContext), loginAs(service)}, cfg.ClientOptions...)
+	w.policyOfMember(name, &cfg)
 	if size := w.setup.Batch; size.Records > 0 {
 		cfg.Handler = consumer.BatchFunc(m.handleBatch, size)
 	} else {
@@ -115,8 +118,24 @@ func (m *Member) settled() bool {
 	return info != nil && info.State == "Stable" && slices.ContainsFunc(info.Members, func(g kfake.GroupMember) bool { return g.ClientID == m.Name })
 }
 
+// running reports whether the member's process is there.
+func (m *Member) running() bool {
+	select {
+	case <-m.done:
+		return false
+	default:
+		return !m.dead.Load()
+	}
+}
+
 // Stop ends the member as SIGTERM would, and waits for it.
 func (m *Member) Stop() {
+	m.Leave()
+	m.w.await(m.done)
+}
+
+// Leave is Stop without the wait.
+func (m *Member) Leave() {
 	w := m.w
 	w.disturb(0, w.setup.rebalanceTime())
 	if !m.settled() {
@@ -127,7 +146,9 @@ func (m *Member) Stop() {
 	w.mu.Unlock()
 	m.gone = true
 	m.cancel()
-	<-m.done
+	if m.instance != "" { // it does not leave its group
+		w.disturb(0, m.session()+w.setup.rebalanceTime())
+	}
 }
 
 // Crash kills the member: its connections are cut for good, and nothing that it does afterwards counts.

@@ -24,14 +24,20 @@ type link struct {
 	severed bool
 	hearing chan struct{} // closed while answers come through
 	latency func() time.Duration
+
+	second  int64 // of virtual time, and the requests in it
+	writes  int
+	fevered func() // called when they are too many
 }
 
 var errUnplugged = errors.New("sim: the network is away")
 
-func newLink(n *kfake.VirtualNetwork, latency func() time.Duration) *link {
+// newLink makes a link. fevered is called when somebody asks again and again without a pause: then the link is cut, since
+// time would stand still for ever.
+func newLink(n *kfake.VirtualNetwork, latency func() time.Duration, fevered func()) *link {
 	hearing := make(chan struct{})
 	close(hearing)
-	return &link{net: n, conns: make(map[*linkConn]struct{}), silent: make(map[int]chan struct{}), hearing: hearing, latency: latency}
+	return &link{net: n, conns: make(map[*linkConn]struct{}), silent: make(map[int]chan struct{}), hearing: hearing, latency: latency, fevered: fevered}
 }
 
 // DialContext opens a connection, if the link is up.
@@ -160,6 +166,25 @@ func (l *link) setDeaf(deaf bool) {
 	}
 }
 
+// fever is how many requests over one link in one second of virtual time are too many.
+const fever = 40000
+
+// takePulse counts a request.
+func (l *link) takePulse() {
+	now := time.Now().Unix()
+	l.mu.Lock()
+	if now != l.second {
+		l.second, l.writes = now, 0
+	}
+	l.writes++
+	fevered := l.writes == fever
+	l.mu.Unlock()
+	if fevered {
+		l.fevered()
+		l.sever()
+	}
+}
+
 func (l *link) listening() chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -195,6 +220,7 @@ func (c *linkConn) Read(b []byte) (int, error) {
 
 // Write implements net.Conn: it takes the link's latency.
 func (c *linkConn) Write(b []byte) (int, error) {
+	c.link.takePulse()
 	if c.link.latency != nil {
 		if d := c.link.latency(); d > 0 {
 			time.Sleep(d)

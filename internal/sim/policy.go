@@ -9,8 +9,6 @@ type Policy struct {
 	Overrides    []Override
 	InPlace      int
 	InPlaceDelay time.Duration
-	// Loose says that the policy changed during the run, so that only what holds for every policy is checked.
-	Loose bool
 }
 
 // Rule gives the delays and the number of retries.
@@ -30,6 +28,8 @@ type Fault struct {
 	Class string
 	Asked time.Duration // 0: nothing
 	Steer bool          // the handler itself asked for the retry
+
+	member string // that made the call
 }
 
 // retriable are the classes that are retried without being asked.

@@ -15,9 +15,10 @@ const (
 	Ordered        Promise = "ordered"
 	Isolated       Promise = "isolated"
 	Bounded        Promise = "bounded"
+	ReplayedOnce   Promise = "replayed-once"
 )
 
 // Promises returns all of them.
 func Promises() []Promise {
-	return []Promise{NoLoss, NeverEarly, HonestAttempts, Intact, StableID, OwnLane, Fenced, Ordered, Isolated, Bounded}
+	return []Promise{NoLoss, NeverEarly, HonestAttempts, Intact, StableID, OwnLane, Fenced, Ordered, Isolated, Bounded, ReplayedOnce}
 }

@@ -5,10 +5,7 @@ package sim
 import (
 	"flag"
 	"fmt"
-	"maps"
 	"os"
-	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -21,7 +18,11 @@ var (
 	oneSeed   = flag.Uint64("sim.seed", 0, "run this seed alone, and say what it is made of")
 	trace     = flag.String("sim.trace", "", "with -sim.seed: a file that every call is written to")
 	times     = flag.Int("sim.times", 1, "how often each seed is run")
+	progress  = flag.Bool("sim.progress", false, "say on standard error how far it is")
 )
+
+// coverageSeeds is from how many seeds on everything that there is must have been put to the test.
+const coverageSeeds = 100
 
 // stormy is more calls than any record takes.
 const stormy = 50
@@ -29,15 +30,7 @@ const stormy = 50
 // TestRandom holds random scenarios to every promise, and says how often each promise and each fault was put to the test.
 func TestRandom(t *testing.T) {
 	var mu sync.Mutex
-	total, virtual, faults := newReport(), time.Duration(0), make(map[string]int)
-	runs := 0
-	t.Cleanup(func() {
-		var kinds []string
-		for _, k := range slices.Sorted(maps.Keys(faults)) {
-			kinds = append(kinds, fmt.Sprintf("%s %d", k, faults[k]))
-		}
-		fmt.Printf("simulated %.1f hours in %d runs\nfaults: %s\n%s", virtual.Hours(), runs, strings.Join(kinds, "; "), total.Exercise())
-	})
+	tally, failed, began := NewTally(), 0, time.Now()
 	list := make([]uint64, 0, *seeds)
 	for i := range *seeds {
 		list = append(list, *firstSeed+uint64(i))
@@ -45,51 +38,67 @@ func TestRandom(t *testing.T) {
 	if *oneSeed != 0 {
 		list = []uint64{*oneSeed}
 	}
+	t.Cleanup(func() {
+		fmt.Print(tally)
+		if len(list) < coverageSeeds {
+			return
+		}
+		for _, what := range tally.Missing() {
+			t.Errorf("never put to the test: %s", what)
+		}
+	})
 	for _, seed := range list {
 		for n := range *times {
 			t.Run(fmt.Sprintf("seed=%d/%d", seed, n), func(t *testing.T) {
 				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					p := NewPlan(seed)
-					if *oneSeed != 0 {
-						fmt.Print(p)
-					}
-					began := time.Now()
-					w, h := p.Run(t)
-					if n := len(h.Calls); n > stormy*(len(p.Records)+1) { // the checks would take for ever
-						if *trace != "" {
-							_ = os.WriteFile(*trace, []byte(h.Trace()), 0o644)
-						}
-						t.Fatalf("seed %d: %d calls of %d records: a storm\n%s%s", seed, n, len(p.Records), p, w.Log())
-					}
-					r := Check(h)
-					if *oneSeed != 0 {
-						t.Logf("\n%s", r.Exercise())
-					}
-					if *trace != "" {
-						if err := os.WriteFile(*trace, []byte(h.Trace()), 0o644); err != nil {
-							t.Error(err)
-						}
-					}
-					if len(r.Violations) > 0 {
-						t.Logf("%s", p)
-					}
-					for _, v := range r.Violations {
-						t.Errorf("seed %d: %s", seed, v)
-					}
-					if t.Failed() && *oneSeed != 0 {
-						t.Logf("log of the members:\n%s", w.Log())
-					}
+				t.Cleanup(func() { // outside of the bubble
 					mu.Lock()
 					defer mu.Unlock()
-					total.Add(r)
-					runs++
-					virtual += time.Since(began)
-					for k, n := range w.Faults() {
-						faults[k] += n
+					if t.Failed() {
+						failed++
+						fmt.Fprintf(os.Stderr, "seed %d failed; alone: make sim SEED=%d\n", seed, seed)
 					}
+					if *progress {
+						fmt.Fprintf(os.Stderr, "%d of %d seeds, %d failed, %.1f simulated hours in %v\n",
+							tally.Runs, len(list)**times, failed, tally.Virtual.Hours(), time.Since(began).Round(time.Second))
+					}
+				})
+				synctest.Test(t, func(t *testing.T) {
+					began := time.Now()
+					r, faults := runSeed(t, seed)
+					mu.Lock()
+					defer mu.Unlock()
+					tally.Add(r, faults, time.Since(began))
 				})
 			})
 		}
 	}
+}
+
+// runSeed lives one plan and holds it to the promises.
+func runSeed(t *testing.T, seed uint64) (*Report, map[string]int) {
+	p := NewPlan(seed)
+	if *oneSeed != 0 {
+		fmt.Print(p)
+	}
+	w, h := p.Run(t)
+	if *trace != "" {
+		if err := os.WriteFile(*trace, []byte(h.Trace()), 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := len(h.Calls); n > stormy*(len(p.Records)+1) { // the checks would take for ever
+		t.Fatalf("seed %d: %d calls of %d records: a storm\n%s%s", seed, n, len(p.Records), p, w.Log())
+	}
+	r := Check(h)
+	if len(r.Violations) > 0 {
+		t.Logf("%s", p)
+	}
+	for _, v := range r.Violations {
+		t.Errorf("seed %d: %s", seed, v)
+	}
+	if t.Failed() && *oneSeed != 0 {
+		t.Logf("log of the members:\n%s", w.Log())
+	}
+	return r, w.Faults()
 }

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"fmt"
 	"maps"
 	"strings"
 	"sync"
@@ -19,6 +18,8 @@ type recorder struct {
 	terms *Terms
 	ticks atomic.Int64
 
+	metadataLimit int // bytes that a commit's metadata may take
+
 	mu            *sync.Mutex // the world's
 	h             *History
 	names         map[string]string // of members, by id
@@ -30,8 +31,6 @@ type recorder struct {
 	topics        map[string]bool // retry and dead-letter topics that were seen
 	beforeTrim    func()          // called, with the request held up, before records are deleted
 	faulted       map[string]int
-	second        int64                                  // of virtual time, and the requests in it
-	requests      map[string]int                         // by kind
 	inTransaction map[string]kmsg.TxnOffsetCommitRequest // offsets of open transactions, by transactional id
 }
 
@@ -46,7 +45,7 @@ type pendingCommit struct {
 func newRecorder(fake *kfake.Cluster, h *History, mu *sync.Mutex) *recorder {
 	r := &recorder{
 		mu: mu, fake: fake, terms: &h.Terms, h: h, names: make(map[string]string), known: make(map[Partition]kfake.GroupCommit),
-		instances: make(map[string]Owner), topics: make(map[string]bool), requests: make(map[string]int),
+		instances: make(map[string]Owner), topics: make(map[string]bool),
 		inTransaction: make(map[string]kmsg.TxnOffsetCommitRequest), faulted: make(map[string]int),
 	}
 	fake.Control(r.watch)
@@ -59,7 +58,7 @@ func (r *recorder) now() Moment { return Moment{r.ticks.Add(1), time.Now()} }
 // watch is shown every request before the broker handles it.
 func (r *recorder) watch(req kmsg.Request) (kmsg.Response, error, bool) {
 	r.flush()
-	r.takePulse(req)
+	r.limitMetadata(req)
 	switch req := req.(type) {
 	case *kmsg.OffsetCommitRequest:
 		if req.Group == r.terms.Group {
@@ -87,25 +86,6 @@ func (r *recorder) watch(req kmsg.Request) (kmsg.Response, error, bool) {
 		}
 	}
 	return nil, nil, false
-}
-
-// fever is how many requests of one kind in one second of virtual time are too many: somebody asks again and again without
-// a pause.
-const fever = 5000
-
-// takePulse counts requests.
-func (r *recorder) takePulse(req kmsg.Request) {
-	now := time.Now().Unix()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if now != r.second {
-		r.second = now
-		clear(r.requests)
-	}
-	kind := kmsg.NameForKey(req.Key())
-	if r.requests[kind]++; r.requests[kind] == fever { // the run would not end
-		panic(fmt.Sprintf("sim: more than %d %s requests in one second at %s", fever, kind, time.Now().Format("15:04:05")))
-	}
 }
 
 // transactionEnds takes a transaction's offsets for a commit when it is committed.

@@ -2,12 +2,57 @@ package sim
 
 import (
 	"cmp"
+	"log/slog"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/redeliver/redeliver/consumer"
 	"github.com/redeliver/redeliver/retrytopics"
 )
+
+// Setup says what a world is made of. The zero value of a field is a sensible default.
+type Setup struct {
+	Brokers  int              // defaults to 1
+	Sources  map[string]int32 // topics and their partitions; defaults to orders with 3
+	Config   consumer.Config  // of every member; what the world itself must say is overwritten
+	Batch    consumer.BatchSize
+	Latency  [2]time.Duration // of every request of a member, between these
+	Seed     uint64
+	LogLevel slog.Level
+	// Static makes static members: who joins gets the first instance id that nobody has.
+	Static bool
+	// MetadataLimit is what a commit's metadata may take, in bytes. Defaults to 4096, as brokers' do.
+	MetadataLimit int
+	// Prompt, see Terms. Defaults to 3 s; negative: not checked.
+	Prompt time.Duration
+}
+
+func (s *Setup) complete() {
+	if s.Brokers == 0 {
+		s.Brokers = 1
+	}
+	if s.Sources == nil {
+		s.Sources = map[string]int32{"orders": 3}
+	}
+	if s.Config.Group == "" {
+		s.Config.Group = "g"
+	}
+	s.MetadataLimit = cmp.Or(s.MetadataLimit, 4096)
+	if s.Prompt == 0 {
+		s.Prompt = 3 * time.Second
+	}
+	if s.Config.Topics == nil {
+		for t := range s.Sources {
+			s.Config.Topics = append(s.Config.Topics, t)
+		}
+		slices.Sort(s.Config.Topics)
+	}
+}
+
+// rebalanceTime is how long a change of members may disturb the others: heartbeats, two rounds of joining, and calls
+// that are drained.
+func (s *Setup) rebalanceTime() time.Duration { return 75 * time.Second }
 
 // termsOf reads from a setup what the promises speak of. The defaults are the contract's, written down once more.
 func termsOf(s Setup) Terms {
@@ -16,7 +61,7 @@ func termsOf(s Setup) Terms {
 		Group: c.Group, Sources: c.Topics, Ordering: c.Ordering,
 		Concurrency: cmp.Or(c.Concurrency, 64), Window: cmp.Or(c.Window.Records, 10000), HeaderLimit: cmp.Or(c.HeaderLimit, 4096),
 		Policy: policyOf(c.Retry), Drain: cmp.Or(c.Drain, 30*time.Second), ExactlyOnce: c.Delivery == consumer.ExactlyOnceRouting,
-		NoDeadLetters: c.DeadLetters.Disabled, Drops: c.DeadLetters.Drop, Prompt: max(s.Prompt, 0),
+		Burst: cmp.Or(c.DeadLetters.Burst, 1000), NoDeadLetters: c.DeadLetters.Disabled, Drops: c.DeadLetters.Drop, Prompt: max(s.Prompt, 0),
 	}
 	if !c.Breaker.Disabled {
 		t.BreakerCalls, t.BreakerRate = cmp.Or(c.Breaker.MinimumCalls, 20), cmp.Or(c.Breaker.FailureRate, 0.5)

@@ -113,6 +113,28 @@ func (t *tap) take(r *kgo.Record) {
 	})
 }
 
+// deleted says that a topic was deleted, after what was in it was read. What was read keeps another name.
+func (t *tap) deleted(topic, as string) {
+	<-t.turn
+	defer func() { t.turn <- struct{}{} }()
+	for p, records := range t.log {
+		if p.Topic != topic {
+			continue
+		}
+		gone := Partition{as, p.Number}
+		for i := range records {
+			records[i].Place.Partition = gone
+		}
+		t.log[gone] = records
+		delete(t.log, p)
+	}
+	for p := range t.next {
+		if p.Topic == topic {
+			delete(t.next, p)
+		}
+	}
+}
+
 // contents returns what was read, each partition in offset order.
 func (t *tap) contents() map[Partition][]Logged {
 	for _, records := range t.log {

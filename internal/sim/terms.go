@@ -16,7 +16,9 @@ type Terms struct {
 	Window      int // records
 	HeaderLimit int // bytes
 	Policy      Policy
-	Drain       time.Duration
+	// Policies are those of members whose configuration has another one.
+	Policies map[string]Policy
+	Drain    time.Duration
 	// ExactlyOnce says that copies and offsets are committed in one transaction.
 	ExactlyOnce bool
 
@@ -24,6 +26,8 @@ type Terms struct {
 	// BreakerCalls 0: there is no breaker.
 	BreakerCalls int
 	BreakerRate  float64
+	// Burst is how many dead letters a member writes without a success between them before it holds; negative: no bound.
+	Burst int
 	// NoDeadLetters says that exhausted records are held, and Drops that they are dropped.
 	NoDeadLetters bool
 	Drops         bool
@@ -35,7 +39,17 @@ type Terms struct {
 const (
 	retryPart = ".retry-"
 	dlqSuffix = ".dlq"
+
+	ledgerSuffix = ".ledger"
 )
+
+// PolicyOf returns the policy of a member.
+func (t *Terms) PolicyOf(member string) *Policy {
+	if p, ok := t.Policies[member]; ok {
+		return &p
+	}
+	return &t.Policy
+}
 
 // RetryTopic names the retry topic of a source for a delay as the contract writes it.
 func (t *Terms) RetryTopic(source, delay string) string {
@@ -79,4 +93,10 @@ func (t *Terms) SourceOf(topic string) string {
 // IsRetry reports whether a topic is a retry topic of the group.
 func (t *Terms) IsRetry(topic string) bool {
 	return !t.IsSource(topic) && !t.IsDLQ(topic) && t.SourceOf(topic) != ""
+}
+
+// IsLedger reports whether a topic says what became of the dead letters of a source.
+func (t *Terms) IsLedger(topic string) bool {
+	dlq, found := strings.CutSuffix(topic, ledgerSuffix)
+	return found && t.IsDLQ(dlq)
 }

@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -15,7 +14,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/consumer"
 )
 
@@ -26,47 +24,9 @@ type TB interface {
 	Logf(format string, args ...any)
 }
 
-// Setup says what a world is made of. The zero value of a field is a sensible default.
-type Setup struct {
-	Brokers  int              // defaults to 1
-	Sources  map[string]int32 // topics and their partitions; defaults to orders with 3
-	Config   consumer.Config  // of every member; what the world itself must say is overwritten
-	Batch    consumer.BatchSize
-	Latency  [2]time.Duration // of every request of a member, between these
-	Seed     uint64
-	LogLevel slog.Level
-	// Prompt, see Terms. Defaults to 3 s; negative: not checked.
-	Prompt time.Duration
-}
-
-func (s *Setup) complete() {
-	if s.Brokers == 0 {
-		s.Brokers = 1
-	}
-	if s.Sources == nil {
-		s.Sources = map[string]int32{"orders": 3}
-	}
-	if s.Config.Group == "" {
-		s.Config.Group = "g"
-	}
-	if s.Prompt == 0 {
-		s.Prompt = 3 * time.Second
-	}
-	if s.Config.Topics == nil {
-		for t := range s.Sources {
-			s.Config.Topics = append(s.Config.Topics, t)
-		}
-		slices.Sort(s.Config.Topics)
-	}
-}
-
-// rebalanceTime is how long a change of members may disturb the others: heartbeats, two rounds of joining, and calls
-// that are drained.
-func (s *Setup) rebalanceTime() time.Duration { return 75 * time.Second }
-
-// World is a cluster with a group's members, a producer, and everything that can go wrong with them, in a bubble of
-// testing/synctest. Its methods are called from the test's goroutine. The world records what an outsider can see; Finish
-// ends it and returns the history.
+// World is a cluster with a group's members, producers, and everything that can go wrong with them, in a bubble of
+// testing/synctest. Its methods are called from the test's goroutine, but for [World.Produce]. The world records what an
+// outsider can see; Finish ends it and returns the history.
 type World struct {
 	t     TB
 	setup Setup
@@ -85,20 +45,32 @@ type World struct {
 	producer *kgo.Client
 	Members  []*Member
 	joined   int
+	paused   bool
+	agenda   []appointment
+	common   []commonUpset
+	aside    sync.WaitGroup // what runs beside the test's goroutine
 
 	batches atomic.Int64
 
-	mu      sync.Mutex
-	h       *History
-	records map[int]*Record
-	places  map[int]Place // of records that were acknowledged
-	numbers int
-	down    bool // the dependency
-	slow    time.Duration
-	rng     *rand.Rand
-	failed  string
+	mu         sync.Mutex
+	h          *History
+	records    map[int]*Record
+	places     map[int]Place // of records that were acknowledged
+	partitions map[string]int32
+	numbers    int
+	down       bool          // the dependency
+	slow       time.Duration // its calls, by so much
+	lag        time.Duration // the members' requests, by so much
+	rng        *rand.Rand
+	failed     string
 
 	brokerBack time.Time // when the broker that is out is back
+}
+
+// appointment is something that the test's goroutine is to do at a time.
+type appointment struct {
+	at time.Time
+	do func()
 }
 
 // NewWorld makes a cluster with its source topics. It must be called inside a bubble of testing/synctest, and the world
@@ -109,37 +81,28 @@ func NewWorld(t TB, s Setup) *World {
 	w := &World{
 		t: t, setup: s, ctx: context.Background(), net: new(kfake.VirtualNetwork), log: newTail(), Began: time.Now(),
 		h:       &History{Log: nil, Started: make(map[Partition]int64)},
-		records: make(map[int]*Record), places: make(map[int]Place),
+		records: make(map[int]*Record), places: make(map[int]Place), partitions: make(map[string]int32),
 		rng: rand.New(rand.NewPCG(s.Seed, 0x5eed)),
 	}
-	w.own = newLink(w.net, nil)
+	w.own = newLink(w.net, nil, w.fevered("the simulation"))
 	w.h.Terms = termsOf(s)
-	var ports []int
-	for i := range s.Brokers {
-		ports = append(ports, 9092+i)
-	}
-	fake, err := kfake.NewCluster(kfake.NumBrokers(s.Brokers), kfake.Ports(ports...), kfake.ListenFn(w.net.Listen),
-		kfake.BrokerConfigs(map[string]string{"default.replication.factor": fmt.Sprint(min(3, s.Brokers))}))
+	w.h.Terms.Policies = make(map[string]Policy)
+	fake, err := kfake.NewCluster(w.clusterOptions()...)
 	if err != nil {
 		t.Fatalf("make the cluster: %v", err)
 	}
 	w.fake, w.addrs = fake, fake.ListenAddrs()
 	for _, topic := range w.h.Terms.Sources {
-		if err := fake.CreateTopic(topic, s.Sources[topic], map[string]string{"retention.ms": "-1"}); err != nil {
-			t.Fatalf("create %s: %v", topic, err)
-		}
+		w.create(topic, s.Sources[topic])
 	}
 	w.rec = newRecorder(fake, w.h, &w.mu)
+	w.rec.metadataLimit = s.MetadataLimit
 	w.h.Begun = w.rec.now()
 	w.producer = w.client()
 	w.Admin = kadm.NewClient(w.producer)
 	w.tap = newTap(fake, w.clientOptions())
 	w.tap.saw = w.rec.saw
-	w.rec.beforeTrim = func() {
-		if err := w.tap.sync(w.ctx); err != nil {
-			w.fail("read before a trim: %v", err)
-		}
-	}
+	w.rec.beforeTrim = w.read
 	for _, source := range w.h.Terms.Sources { // their ends matter from the first commit on
 		w.rec.saw(w.h.Terms.DLQTopic(source))
 		for _, d := range w.tiers() {
@@ -150,8 +113,30 @@ func NewWorld(t TB, s Setup) *World {
 	return w
 }
 
+// clusterOptions are those of the fake cluster. Members have a name and permissions of their own, so that these can be
+// taken from them.
+func (w *World) clusterOptions() []kfake.Opt {
+	ports := make([]int, w.setup.Brokers)
+	for i := range ports {
+		ports[i] = 9092 + i
+	}
+	return []kfake.Opt{
+		kfake.NumBrokers(w.setup.Brokers), kfake.Ports(ports...), kfake.ListenFn(w.net.Listen),
+		kfake.BrokerConfigs(map[string]string{"default.replication.factor": fmt.Sprint(min(3, w.setup.Brokers))}),
+		kfake.EnableSASL(), kfake.EnableACLs(), kfake.Superuser("PLAIN", operator, operator), kfake.User("PLAIN", service, service, permissions()...),
+	}
+}
+
+// create makes a topic.
+func (w *World) create(topic string, partitions int32) {
+	if err := w.fake.CreateTopic(topic, partitions, map[string]string{"retention.ms": "-1"}); err != nil {
+		w.t.Fatalf("create %s: %v", topic, err)
+	}
+	w.partitions[topic] = partitions
+}
+
 func (w *World) clientOptions() []kgo.Opt {
-	return []kgo.Opt{kgo.SeedBrokers(w.addrs...), kgo.Dialer(w.own.DialContext)}
+	return []kgo.Opt{kgo.SeedBrokers(w.addrs...), kgo.Dialer(w.own.DialContext), loginAs(operator)}
 }
 
 // client makes a client of the simulation's own.
@@ -166,12 +151,9 @@ func (w *World) client(opts ...kgo.Opt) *kgo.Client {
 
 func (w *World) latency() time.Duration {
 	lo, hi := w.setup.Latency[0], w.setup.Latency[1]
-	if hi <= 0 {
-		return 0
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return lo + time.Duration(w.rng.Int64N(int64(hi-lo)+1))
+	return lo + w.lag + time.Duration(w.rng.Int64N(int64(hi-lo)+1))
 }
 
 // fail notes what went wrong with the simulation itself.
@@ -180,6 +162,26 @@ func (w *World) fail(format string, args ...any) {
 	defer w.mu.Unlock()
 	if w.failed == "" {
 		w.failed = fmt.Sprintf(format, args...)
+	}
+}
+
+// insist does something to the cluster that other faults may keep it from for a while.
+func (w *World) insist(what string, do func() error) {
+	err := do()
+	for range produceTries {
+		if err == nil {
+			return
+		}
+		w.Sleep(time.Second)
+		err = do()
+	}
+	w.fail("%s: %v", what, err)
+}
+
+// fevered returns what to do when somebody sends requests without a pause.
+func (w *World) fevered(who string) func() {
+	return func() {
+		w.fail("%s sent more than %d requests in one second at %s", who, fever, time.Now().Format("15:04:05"))
 	}
 }
 
@@ -200,6 +202,9 @@ func (w *World) abort(format string, args ...any) {
 // Join starts a member with the world's configuration, as the tweaks change it.
 func (w *World) Join(tweaks ...func(*consumer.Config)) *Member {
 	cfg := w.setup.Config
+	if w.setup.Static {
+		cfg.InstanceID = w.freeInstance()
+	}
 	for _, tweak := range tweaks {
 		tweak(&cfg)
 	}
@@ -210,124 +215,91 @@ func (w *World) Join(tweaks ...func(*consumer.Config)) *Member {
 		w.abort("make a pipeline: %v", err)
 	}
 	w.Members = append(w.Members, m)
+	w.upsetFrom(m.Name)
 	return m
 }
 
+// freeInstance returns the first instance id that no process has that runs.
+func (w *World) freeInstance() string {
+	for n := 1; ; n++ {
+		name := fmt.Sprintf("i%d", n)
+		if !slices.ContainsFunc(w.Members, func(m *Member) bool { return m.running() && m.instance == name }) {
+			return name
+		}
+	}
+}
+
+// Later lets the test's goroutine do something after a time, while it sleeps or waits for something of the world.
+func (w *World) Later(after time.Duration, do func()) {
+	w.agenda = append(w.agenda, appointment{time.Now().Add(after), do})
+	slices.SortStableFunc(w.agenda, func(a, b appointment) int { return a.at.Compare(b.at) })
+}
+
 // Sleep lets virtual time pass.
-func (w *World) Sleep(d time.Duration) { time.Sleep(d) }
-
-// Produce puts records into their topics and waits until all are acknowledged.
-func (w *World) Produce(records ...*Record) {
-	w.t.Helper()
-	w.produce(w.producer, false, records...)
+func (w *World) Sleep(d time.Duration) {
+	over := make(chan struct{})
+	time.AfterFunc(d, func() { close(over) })
+	w.await(over)
 }
 
-func (w *World) produce(client *kgo.Client, aborted bool, records ...*Record) {
-	w.t.Helper()
-	byKafka := make(map[*kgo.Record]*Record)
-	var out []*kgo.Record
-	for _, r := range records {
-		k := w.kafka(r)
-		byKafka[k] = r
-		out = append(out, k)
-	}
-	for try := 0; len(out) > 0; try++ { // a client gives up when it finds no broker; what it says failed was not written
-		var failed []*kgo.Record
-		for _, res := range client.ProduceSync(w.ctx, out...) {
-			if res.Err == nil {
-				w.acknowledged(byKafka[res.Record], res.Record, aborted)
-				continue
-			}
-			if failed = append(failed, res.Record); try == produceTries {
-				w.abort("produce to %s: %v", res.Record.Topic, res.Err)
-			}
+// await waits for something, and keeps appointments meanwhile.
+func (w *World) await(over <-chan struct{}) {
+	for {
+		var next <-chan time.Time
+		if len(w.agenda) > 0 {
+			timer := time.NewTimer(time.Until(w.agenda[0].at))
+			defer timer.Stop()
+			next = timer.C
 		}
-		if out = failed; len(out) > 0 {
-			time.Sleep(time.Second)
+		select {
+		case <-over:
+			return
+		case <-next:
+			first := w.agenda[0]
+			w.agenda = w.agenda[1:]
+			first.do()
 		}
 	}
 }
 
-// produceTries is how often the simulation itself tries to write a record.
-const produceTries = 100
-
-// kafka gives a record its number and makes it one for the client.
-func (w *World) kafka(r *Record) *kgo.Record {
-	if r.Topic == "" {
-		r.Topic = w.h.Terms.Sources[0]
+// Heal ends what may be wrong: what has a time has ended, the dependency is up, nobody has paused anything, and somebody is
+// there to work.
+func (w *World) Heal() {
+	for len(w.agenda) > 0 {
+		w.Sleep(time.Until(w.agenda[0].at))
 	}
-	w.mu.Lock()
-	r.n = w.numbers
-	w.numbers++
-	w.records[r.n] = r
-	w.mu.Unlock()
-	value, headers := r.body()
-	at := r.Timestamp
-	if at.IsZero() {
-		at = time.Now()
+	over := make(chan struct{})
+	go func() { w.aside.Wait(); close(over) }()
+	w.await(over)
+	w.Down(false)
+	w.Pause(false)
+	if w.living() == 0 {
+		w.Join()
 	}
-	return &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: value, Headers: headers, Timestamp: at}
 }
 
-func (w *World) acknowledged(r *Record, k *kgo.Record, aborted bool) {
-	place := Place{Partition{k.Topic, k.Partition}, k.Offset}
-	p := Produced{
-		Place: place, ID: place.String(), Key: k.Key, Value: k.Value, Headers: k.Headers, Timestamp: k.Timestamp,
-		At: w.rec.now(), Aborted: aborted,
-	}
-	for _, h := range k.Headers {
-		if h.Key == "redeliver-id" {
-			p.ID = string(h.Value)
+// living counts the members that were not told to stop.
+func (w *World) living() (n int) {
+	for _, m := range w.Members {
+		if !m.gone {
+			n++
 		}
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.h.Produced = append(w.h.Produced, p)
-	w.places[r.n] = place
-}
-
-// ProduceInTransaction puts records into their topics in one transaction, which is committed or aborted.
-func (w *World) ProduceInTransaction(commit bool, records ...*Record) {
-	w.t.Helper()
-	client := w.client(kgo.TransactionalID("sim-producer"))
-	defer client.Close()
-	if err := client.BeginTransaction(); err != nil {
-		w.abort("begin a transaction: %v", err)
-	}
-	w.produce(client, !commit, records...)
-	if err := client.EndTransaction(w.ctx, kgo.TransactionEndTry(commit)); err != nil {
-		w.abort("end a transaction: %v", err)
-	}
-}
-
-// alien is the group that planted copies are of. Their values say so, too.
-const alien = "another-group"
-
-// Plant writes a copy of another group into one of this group's retry topics.
-func (w *World) Plant(source, delay string, partition int32) {
-	w.t.Helper()
-	due := fmt.Sprint(time.Now().UnixMilli())
-	r := &kgo.Record{
-		Topic: w.h.Terms.RetryTopic(source, delay), Partition: partition, Key: []byte(alien), Value: []byte(alien),
-		Headers: []Header{
-			{Key: "redeliver-id", Value: []byte(source + "/0/0")}, {Key: "redeliver-origin-topic", Value: []byte(source)},
-			{Key: "redeliver-origin-partition", Value: []byte("0")}, {Key: "redeliver-origin-offset", Value: []byte("0")},
-			{Key: "redeliver-group", Value: []byte(alien)}, {Key: "redeliver-attempt", Value: []byte("1")}, {Key: "redeliver-due", Value: []byte(due)},
-		},
-	}
-	w.producer.ProduceSync(w.ctx, r) // a fault may refuse it, as it would a copy
+	return n
 }
 
 // Skip settles a record by an operator's word, on whichever member holds it.
 func (w *World) Skip(at Place) error {
 	err := fmt.Errorf("no member holds %s", at)
+	when := w.rec.now()
 	for _, m := range w.Members {
 		if m.gone {
 			continue
 		}
 		if err = m.Pipeline.Skip(at.Topic, at.Number, at.Offset, "the simulation says so"); err == nil {
+			w.noteFault("operator skip")
 			w.mu.Lock()
-			w.h.Skipped = append(w.h.Skipped, Skip{at, w.rec.now()})
+			w.h.Skipped = append(w.h.Skipped, Skip{at, when})
 			w.mu.Unlock()
 			return nil
 		}
@@ -335,181 +307,11 @@ func (w *World) Skip(at Place) error {
 	return err
 }
 
-// begin takes down that a call began and returns its number.
-func (w *World) begin(m *Member, r *consumer.Record, batch int64) int {
-	raw := r.Raw()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.h.Calls = append(w.h.Calls, Call{
-		Member: m.Name, From: Place{Partition{raw.Topic, raw.Partition}, raw.Offset},
-		Origin: Place{Partition{r.Topic, r.Partition}, r.Offset}, ID: r.ID(), Group: r.Group(), Attempt: r.Attempt(), Replays: r.Replays(),
-		Batch: batch, Key: r.Key, Value: r.Value, Headers: slices.Clone(r.Headers), Timestamp: r.Timestamp, Start: w.rec.now(),
-	})
-	return len(w.h.Calls) - 1
-}
-
-// verdict decides how a call ends.
-func (w *World) verdict(m *Member, r *consumer.Record) (v verdict, work time.Duration, deaf bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	rec := w.records[numberOf(r)]
-	if rec == nil {
-		if w.failed == "" {
-			w.failed = fmt.Sprintf("the handler was called with a record that nobody produced: %s", r.ID())
-		}
-		return verdict{result: Succeeded}, 0, false
-	}
-	if w.down {
-		return verdict{result: Failed, class: classOfDown, outage: true, err: errDown}, rec.Fate.Work + w.slow, false
-	}
-	return rec.next(), rec.Fate.Work + w.slow, rec.Fate.Deaf
-}
-
-const classOfDown = classify.Network
-
-func (w *World) cancelled(call int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if c := &w.h.Calls[call]; c.Cancelled.IsZero() {
-		c.Cancelled = w.rec.now()
-	}
-}
-
-// end takes down how a call ended. What a dead member's call comes to nobody knows.
-func (w *World) end(m *Member, call int, v *verdict) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if m.dead.Load() {
-		return
-	}
-	c := &w.h.Calls[call]
-	c.Result, c.Class, c.Delay, c.Outage = v.result, "", v.delay, v.outage
-	if v.result == Failed || v.result == Buried {
-		c.Class = v.class.String()
-	}
-	c.End = w.rec.now()
-}
-
-// upset takes down that a member leaves the straight path, for a time; 0: for good.
-func (w *World) upset(member string, kind UpsetKind, lasts time.Duration) {
-	u := Upset{Member: member, Kind: kind, Begun: w.rec.now()}
-	if lasts > 0 {
-		u.Ended = time.Now().Add(lasts)
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.h.Upsets = append(w.h.Upsets, u)
-}
-
-// disturb takes down that promptness cannot be expected from before now to after.
-func (w *World) disturb(before, after time.Duration) {
-	now := time.Now()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.h.Disturbed = append(w.h.Disturbed, Span{now.Add(-before), now.Add(after)})
-}
-
-// trouble takes down that from now on, for a time, members and coordinator may not hear from each other, so that the group
-// may give a member up. How long it takes until it does comes on top.
-func (w *World) trouble(lasts time.Duration) {
-	now := time.Now()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.h.Troubled = append(w.h.Troubled, Span{now, now.Add(lasts + 2*w.setup.rebalanceTime())})
-}
-
-// Calls returns the calls so far of a record.
-func (w *World) Calls(r *Record) (calls []Call) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	at, ok := w.places[r.n]
-	for _, c := range w.h.Calls {
-		if ok && c.Origin == at {
-			calls = append(calls, c)
-		}
-	}
-	return calls
-}
-
-// PlaceOf returns where a produced record stands.
-func (w *World) PlaceOf(r *Record) Place {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.places[r.n]
-}
-
-// lag describes the partitions of sources and retry topics that are not committed to their end, "" for none.
-func (w *World) lag() string {
-	info := w.fake.GroupInfo(w.h.Terms.Group)
-	var behind []string
-	for _, t := range w.readTopics() {
-		for _, p := range w.fake.PartitionInfos(t) {
-			at := int64(-1)
-			if info != nil {
-				if c, ok := info.Commits[t][p.Partition]; ok {
-					at = c.Offset
-				}
-			}
-			if p.HighWatermark > max(at, 0) {
-				behind = append(behind, fmt.Sprintf("%s/%d at %d of %d", t, p.Partition, at, p.HighWatermark))
-			}
-		}
-	}
-	return strings.Join(behind, ", ")
-}
-
-// readTopics lists the sources and the retry topics that there are.
-func (w *World) readTopics() []string {
-	topics := slices.Clone(w.h.Terms.Sources)
-	w.rec.mu.Lock()
-	defer w.rec.mu.Unlock()
-	for t := range w.rec.topics {
-		if w.h.Terms.IsRetry(t) {
-			topics = append(topics, t)
-		}
-	}
-	slices.Sort(topics)
-	return topics
-}
-
-// Settle waits until everything is committed, at most for limit.
-func (w *World) Settle(limit time.Duration) bool {
-	until := time.Now().Add(limit)
-	for {
-		lag := w.lag()
-		if lag == "" {
-			w.h.Settled, w.h.Unsettled = true, ""
-			return true
-		}
-		if time.Now().After(until) {
-			w.h.Settled, w.h.Unsettled = false, lag
-			_, _ = w.log.Write([]byte(w.Diagnose())) // a buffer
-			return false
-		}
-		time.Sleep(500 * time.Millisecond)
-	}
-}
-
-// trickle is how often a record that succeeds comes while a plan settles, as traffic goes on in life: what failed while
-// the breaker was not closed waits for a success of another record.
-const trickle = 30 * time.Second
-
-// settleWithTraffic is Settle while traffic goes on.
-func (w *World) settleWithTraffic(limit time.Duration) {
-	until := time.Now().Add(limit)
-	for !w.Settle(trickle) && time.Now().Before(until) {
-		for _, source := range w.h.Terms.Sources {
-			for p := range w.setup.Sources[source] {
-				w.Produce(&Record{Topic: source, Partition: p, Key: fmt.Appendf(nil, "traffic-%d", w.numbers)})
-			}
-		}
-	}
-}
-
 // Finish waits until everything is settled, at most for limit, stops the members, closes the cluster and returns what
 // was seen.
 func (w *World) Finish(limit time.Duration) *History {
 	w.t.Helper()
+	w.Heal()
 	w.Settle(limit)
 	return w.Close()
 }
@@ -520,20 +322,18 @@ func (w *World) Close() *History {
 	w.h.Ended = w.rec.now()
 	for _, m := range w.Members {
 		if !m.gone {
-			m.Stop()
+			m.Leave()
 		}
-		<-m.done
+	}
+	for _, m := range w.Members {
+		w.await(m.done)
 		if m.err != nil {
 			w.fail("%s ended with %v", m.Name, m.err)
 		}
 	}
 	w.rec.flush()
 	w.rec.beforeTrim = nil
-	ctx, cancel := context.WithTimeout(w.ctx, 10*time.Minute)
-	defer cancel()
-	if err := w.tap.sync(ctx); err != nil {
-		w.fail("read the topics at the end: %v", err)
-	}
+	w.read()
 	if len(w.tap.missed) > 0 {
 		w.fail("the independent reader missed %s", strings.Join(w.tap.missed, ", "))
 	}
@@ -541,11 +341,21 @@ func (w *World) Close() *History {
 	w.fake.Close()
 	w.h.Log = w.tap.contents()
 	w.h.Ended = w.rec.now()
+	w.h.tellApart()
 	slices.SortStableFunc(w.h.Produced, func(a, b Produced) int { return strings.Compare(a.Place.Topic, b.Place.Topic) })
 	if w.failed != "" {
 		w.t.Fatalf("the simulation itself failed: %s\n%s", w.failed, w.Log())
 	}
 	return w.h
+}
+
+// read lets the independent reader read what there is.
+func (w *World) read() {
+	ctx, cancel := context.WithTimeout(w.ctx, 10*time.Minute)
+	defer cancel()
+	if err := w.tap.sync(ctx); err != nil {
+		w.fail("read the topics: %v", err)
+	}
 }
 
 // Log returns the newest lines of the members' logs.

@@ -1,0 +1,63 @@
+package sim
+
+import "slices"
+
+// checkReplayed holds replays to their entries: a dead letter is put back to work once, however many replays there are, and
+// however they end; and only what has died is.
+func (x *index) checkReplayed() {
+	for line, copies := range x.byLine {
+		if line.replays == 0 {
+			continue
+		}
+		first := make(map[int64]*copied) // by due time: a replay makes its entries due at once
+		for _, k := range copies {
+			if !x.isReplay(line, k) {
+				continue
+			}
+			other, known := first[k.due]
+			if known && !x.givenUp(k) && !movedFrom(other, k) {
+				x.report.broken(ReplayedOnce, "copies %s and %s of %s are one dead letter replayed twice", other.Place, k.Place, k.id)
+			}
+			if !known {
+				first[k.due] = k
+				x.report.count(ReplayedOnce, "dead letters replayed", 1)
+			}
+			if !x.hasDied(lineage{line.id, line.replays - 1}, k) {
+				x.report.broken(ReplayedOnce, "copy %s of %s says that it is replay %d, but it had not died so often", k.Place, k.id, k.replays)
+			}
+		}
+		if len(first) > 1 {
+			var places []Place
+			for _, k := range first {
+				places = append(places, k.Place)
+			}
+			x.report.broken(ReplayedOnce, "a dead letter of %s was replayed %d times, to %v", line.id, len(first), places)
+		}
+	}
+	for _, r := range x.h.Replays {
+		switch {
+		case !r.Failed:
+			x.report.count(ReplayedOnce, "replays completed", 1)
+		case r.Killed:
+			x.report.count(ReplayedOnce, "replays killed", 1)
+		default:
+			x.report.count(ReplayedOnce, "replays failed", 1)
+		}
+	}
+}
+
+// isReplay reports whether a copy was written by a replay: it has no attempts behind it and was due when it was written, and
+// it is not what a snooze or a member that gave its partition up has put there.
+func (x *index) isReplay(line lineage, k *copied) bool {
+	return !x.t.IsDLQ(k.Place.Topic) && k.attempt == 0 && k.due <= unixMilli(k.Timestamp) &&
+		!slices.ContainsFunc(x.lineages[line], func(c *Call) bool {
+			return !c.End.IsZero() && (c.Result == Snoozed || c.Delay > 0) && unixMilli(c.End.At.Add(c.Delay)) <= k.due
+		})
+}
+
+// hasDied reports whether a life of a record had ended as a dead letter when a copy was written.
+func (x *index) hasDied(line lineage, k *copied) bool {
+	return slices.ContainsFunc(x.byLine[line], func(d *copied) bool {
+		return x.t.IsDLQ(d.Place.Topic) && unixMilli(d.Timestamp) <= unixMilli(k.Timestamp)
+	})
+}

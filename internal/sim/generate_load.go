@@ -1,0 +1,113 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/redeliver/redeliver/classify"
+)
+
+// load draws records in bursts, some of which are transactions.
+func (g *generator) load(p *Plan) (records []*Record) {
+	keys := pick(g, 3, 20, 200)
+	for range 1 + g.IntN(12) {
+		at := g.between(0, p.Lasts*3/4)
+		transaction := g.transaction(p)
+		for range 1 + g.IntN(40) {
+			r := g.record(p, at, keys)
+			if r.Transaction = transaction; transaction == nil {
+				at += g.between(0, 300*time.Millisecond)
+			}
+			records = append(records, r)
+		}
+	}
+	slices.SortStableFunc(records, func(a, b *Record) int { return int(a.After - b.After) })
+	return records
+}
+
+func (g *generator) record(p *Plan, at time.Duration, keys int) *Record {
+	topic := pick(g, p.sources()...)
+	partitions := p.partitionsAt(topic, at)
+	r := &Record{Topic: topic, Partition: int32(g.IntN(int(partitions))), After: at, Fate: g.fate(), Padding: g.IntN(200)}
+	if !g.chance(0.1) {
+		r.Key = fmt.Appendf(nil, "key-%d", g.IntN(keys))
+		r.Partition = int32(r.Key[len(r.Key)-1]) % partitions
+	}
+	if g.chance(0.03) {
+		r.Key = []byte{}
+	}
+	g.decorate(r)
+	return r
+}
+
+// partitionsAt is how many partitions a source has at a time.
+func (p *Plan) partitionsAt(topic string, at time.Duration) int32 {
+	n := p.Setup.Sources[topic]
+	for _, gr := range p.grown[topic] {
+		if gr.after <= at {
+			n = max(n, gr.partitions)
+		}
+	}
+	return n
+}
+
+// transaction draws whether a burst is one, and what becomes of it.
+func (g *generator) transaction(p *Plan) *Transaction {
+	if p.Temper == Calm || !g.chance(0.3) {
+		return nil
+	}
+	t := &Transaction{Abort: g.chance(0.5)}
+	if g.chance(0.3) {
+		t.Holds = g.between(time.Second, 15*time.Second)
+	}
+	return t
+}
+
+// decorate gives some records what is easily lost on the way.
+func (g *generator) decorate(r *Record) {
+	r.NullValue = g.chance(0.05)
+	if g.chance(0.2) {
+		r.Headers = append(r.Headers, Header{Key: "a", Value: []byte("1")}, Header{Key: "b", Value: nil}, Header{Key: "a", Value: []byte{}}, Header{Key: "a", Value: []byte("1")})
+	}
+	if g.chance(0.05) {
+		r.Headers = append(r.Headers, Header{Key: "redeliver-job-type", Value: []byte("mail")}, Header{Key: "redeliver-unknown", Value: []byte("stays")})
+	}
+	if g.chance(0.05) { // from outside: nobody parks or exhausts records that way
+		r.Headers = append(r.Headers, Header{Key: "redeliver-due", Value: []byte("99999999999999")}, Header{Key: "redeliver-attempt", Value: []byte("99")},
+			Header{Key: "redeliver-group", Value: []byte("somebody")}, Header{Key: "redeliver-due", Value: []byte("1")})
+	}
+	switch n := g.IntN(100); { // a producer's clock need not be right
+	case n < 5:
+		r.Timestamp = time.Date(1999, 12, 25, 0, 0, 0, 0, time.UTC)
+	case n < 8:
+		r.Timestamp = time.Date(2031, 12, 25, 0, 0, 0, 0, time.UTC)
+	}
+}
+
+func (g *generator) fate() Fate {
+	f := Fate{Class: pick(g, classify.None, classify.None, classify.Network, classify.RateLimited, classify.System, classify.Permanent, classify.Validation, classify.Authentication)}
+	f.Work = pick[time.Duration](g, 0, 0, 0, 5*time.Millisecond, 50*time.Millisecond)
+	switch n := g.IntN(100); {
+	case n < 55:
+	case n < 80:
+		f.Kind, f.Times = Fail, 1+g.IntN(4)
+	case n < 83:
+		f.Kind, f.Times = Fail, ForEver
+	case n < 85:
+		f.Kind, f.Times = Panic, 1+g.IntN(2)
+	case n < 86:
+		f.Kind, f.Times = Hang, 1
+	case n < 90:
+		f.Kind, f.Times, f.Delay = Snooze, 1+g.IntN(3), g.between(0, 40*time.Second)
+	case n < 93:
+		f.Kind, f.Times, f.Delay = Ask, 1+g.IntN(2), g.between(time.Millisecond, 100*time.Second)
+	case n < 95:
+		f.Kind = Drop
+	case n < 97:
+		f.Kind = Bury
+	default:
+		f.Work = g.between(100*time.Millisecond, 4*time.Second)
+	}
+	return f
+}

@@ -1,0 +1,75 @@
+package sim
+
+import (
+	"math"
+	"slices"
+	"strings"
+)
+
+// A topic that is deleted and made again begins at offset 0 once more. The history gives the partitions of the deleted one
+// another name, so that a place is a place.
+
+const incarnationMark = "#"
+
+// live returns the partition as the cluster names it.
+func (p Partition) live() Partition {
+	p.Topic, _, _ = strings.Cut(p.Topic, incarnationMark)
+	return p
+}
+
+// isDeleted reports whether the partition was deleted with its topic.
+func (p Partition) isDeleted() bool { return strings.Contains(p.Topic, incarnationMark) }
+
+// tellApart finds for what was seen of topics that were deleted which of them it was, and for what was produced in
+// transactions whether it is there.
+func (h *History) tellApart() {
+	for _, d := range h.Deleted {
+		for i := range h.Commits {
+			h.Commits[i].tellApart(d)
+		}
+		for i := range h.Calls {
+			if c := &h.Calls[i]; c.From.Topic == d.Topic && h.holds(d.As, c) {
+				c.From.Topic = d.As
+			}
+		}
+	}
+	for i := range h.Produced {
+		p := &h.Produced[i]
+		p.Aborted = p.transaction && h.at(p.Place) == nil
+	}
+}
+
+func (c *Commit) tellApart(d Deletion) {
+	before := c.When.Before(d.When)
+	if before && c.Partition.Topic == d.Topic {
+		c.Partition.Topic = d.As
+	}
+	for p, end := range c.Ends {
+		if p.Topic != d.Topic {
+			continue
+		}
+		gone := Partition{d.As, p.Number}
+		if before {
+			c.Ends[gone] = end
+			delete(c.Ends, p)
+		} else if _, known := c.Ends[gone]; !known {
+			c.Ends[gone] = math.MaxInt64 // whatever was in it was durable
+		}
+	}
+}
+
+// holds reports whether a call was made with a record of a topic.
+func (h *History) holds(topic string, c *Call) bool {
+	r := h.at(Place{Partition{topic, c.From.Number}, c.From.Offset})
+	return r != nil && r.Timestamp.Equal(c.stamp) && readCopy(r).id == c.ID
+}
+
+// at returns the record at a place, or nil.
+func (h *History) at(at Place) *Logged {
+	records := h.Log[at.Partition]
+	i, found := slices.BinarySearchFunc(records, at.Offset, func(l Logged, offset int64) int { return int(l.Place.Offset - offset) })
+	if !found {
+		return nil
+	}
+	return &records[i]
+}

@@ -1,0 +1,45 @@
+package sim
+
+import (
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// limitMetadata makes the broker refuse the partitions of a commit whose metadata is longer than it takes, as real brokers do
+// and the fake one does not.
+func (r *recorder) limitMetadata(req kmsg.Request) {
+	switch commit := req.(type) {
+	case *kmsg.OffsetCommitRequest:
+		for _, t := range commit.Topics {
+			for _, p := range t.Partitions {
+				r.refuseMetadata(req, t.Topic, t.TopicID, p.Partition, p.Metadata)
+			}
+		}
+	case *kmsg.TxnOffsetCommitRequest:
+		for _, t := range commit.Topics {
+			for _, p := range t.Partitions {
+				r.refuseMetadata(req, t.Topic, t.TopicID, p.Partition, p.Metadata)
+			}
+		}
+	}
+}
+
+func (r *recorder) refuseMetadata(req kmsg.Request, topic string, id [16]byte, partition int32, metadata *string) {
+	if metadata == nil {
+		return
+	}
+	r.mu.Lock()
+	r.h.Metadata = max(r.h.Metadata, len(*metadata))
+	refuse := len(*metadata) > r.metadataLimit
+	if refuse {
+		r.faulted["metadata too large"]++
+	}
+	r.mu.Unlock()
+	if refuse {
+		r.fake.Fault(kfake.Fault{
+			Keys: []kmsg.Key{kmsg.Key(req.Key())}, Topic: topic, TopicID: id, Partitions: []int32{partition}, Err: kerr.OffsetMetadataTooLarge, Count: 1,
+			When: func(other kmsg.Request) bool { return other == req },
+		})
+	}
+}
