@@ -11,15 +11,15 @@ import (
 //
 // It is plain data: the strand's mutex guards it. It takes 16 bytes a record, and some hundred a key.
 type keyOrder struct {
-	lines map[uint64][]putOff // of each key, by offset
-	size  int                 // records
+	lines map[uint64][]deferred // of each key, by offset
+	size  int                   // records
 	// stranded counts the keys whose first record stands in the park partition and was not read from there: nothing of the
 	// key can run until it is.
 	stranded int
 }
 
-// putOff is one record that was put off.
-type putOff struct {
+// deferred is one record that was put off.
+type deferred struct {
 	offset int64 // of its origin
 	where  whereabouts
 }
@@ -33,7 +33,7 @@ const (
 	inLane                    // read from there, and in this process
 )
 
-func newKeyOrder() *keyOrder { return &keyOrder{lines: make(map[uint64][]putOff)} }
+func newKeyOrder() *keyOrder { return &keyOrder{lines: make(map[uint64][]deferred)} }
 
 // put says where a record is that was put off. It may be known already.
 func (o *keyOrder) put(key uint64, offset int64, where whereabouts) {
@@ -43,7 +43,7 @@ func (o *keyOrder) put(key uint64, offset int64, where whereabouts) {
 	if known {
 		line[i].where = where
 	} else {
-		line = slices.Insert(line, i, putOff{offset, where})
+		line = slices.Insert(line, i, deferred{offset, where})
 		o.size++
 	}
 	o.keep(key, line, before)
@@ -67,7 +67,7 @@ func (o *keyOrder) remove(key uint64, offset int64) bool {
 	return true
 }
 
-func (o *keyOrder) keep(key uint64, line []putOff, before int) {
+func (o *keyOrder) keep(key uint64, line []deferred, before int) {
 	o.stranded += strandedAt(line) - before
 	if len(line) == 0 {
 		delete(o.lines, key)
@@ -86,13 +86,13 @@ func (o *keyOrder) blocks(key uint64, offset int64) bool {
 func (o *keyOrder) idle() bool { return o.size == 0 }
 
 // strandedAt is 1 when the first of a line was not read from the park partition.
-func strandedAt(line []putOff) int {
+func strandedAt(line []deferred) int {
 	if len(line) > 0 && line[0].where == inPark {
 		return 1
 	}
 	return 0
 }
 
-func find(line []putOff, offset int64) (i int, known bool) {
-	return slices.BinarySearchFunc(line, offset, func(p putOff, offset int64) int { return cmp.Compare(p.offset, offset) })
+func find(line []deferred, offset int64) (i int, known bool) {
+	return slices.BinarySearchFunc(line, offset, func(d deferred, offset int64) int { return cmp.Compare(d.offset, offset) })
 }

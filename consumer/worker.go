@@ -346,7 +346,7 @@ func (p *Pipeline) judged(st *strand, e *entry, err error, began, now time.Time,
 			return p.waitHere(st, e, now.Add(asked), inOrder)
 		case !inOrder:
 			p.back(st, e, yield)
-			return false
+			return st.holds(e)
 		case p.cfg.Ordering == ByPartition:
 			p.back(st, e, first)
 		default:
@@ -370,7 +370,7 @@ func (p *Pipeline) judged(st *strand, e *entry, err error, began, now time.Time,
 		p.meter.free()
 		p.told(e, failure, true, now.Sub(began))
 		p.back(st, e, yield)
-		return false
+		return st.holds(e)
 	}
 	if failed {
 		p.meter.failed(failure.Class)
