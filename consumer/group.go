@@ -109,22 +109,27 @@ func (p *Pipeline) joined() {
 	}
 }
 
-// leave leaves the group and closes the client: once, for a second close would wait for the first's poll.
+// leaveTimeout bounds how long a member waits for its group to let it go: without an answer the group goes on without it
+// when its session is over.
+const leaveTimeout = 5 * time.Second
+
+// leave leaves the group and closes the client.
 func (p *Pipeline) leave() {
-	defer p.client.CloseAllowingRebalance() // leaves the group, if nobody has
+	defer p.client.Close()
 	member, epoch := p.client.GroupMetadata()
-	if p.cfg.GroupProtocol != NextGen || p.cfg.InstanceID == "" || epoch <= 0 {
-		return
-	}
-	// The client takes a static member's leave without its instance id to the coordinator, which refuses it: the
-	// member's next process would have to wait until the session is over.
-	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
-	_ = p.client.LeaveGroupContext(ctx) // for what it does before it asks
-	req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
-	req.Group, req.MemberID, req.InstanceID, req.MemberEpoch = p.cfg.Group, member, &p.cfg.InstanceID, -2
-	if _, err := req.RequestWith(ctx, p.client); err != nil {
-		p.log.Warn("the group was not told that this member goes: its next process waits until the session is over", "pipeline", p.cfg.Name, "error", err)
+	p.client.AllowRebalance() // of a poll that was under way: the client waits for it
+	err := p.client.LeaveGroupContext(ctx)
+	if p.cfg.GroupProtocol == NextGen && p.cfg.InstanceID != "" && epoch > 0 {
+		// The client takes a static member's leave without its instance id to the coordinator, which refuses it: the
+		// member's next process would have to wait until the session is over.
+		req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+		req.Group, req.MemberID, req.InstanceID, req.MemberEpoch = p.cfg.Group, member, &p.cfg.InstanceID, -2
+		_, err = req.RequestWith(ctx, p.client)
+	}
+	if err != nil {
+		p.log.Warn("the group was not told that this member goes: what it had waits until its session is over", "pipeline", p.cfg.Name, "group", p.cfg.Group, "error", err)
 	}
 }
 

@@ -64,3 +64,25 @@ func TestGivenUpMemberStopsByItself(t *testing.T) {
 		}
 	})
 }
+
+// TestMemberLeavesASilentCoordinator stops a member whose coordinator does not answer: it has nothing more to commit than it
+// could not commit, and its process ends in the time that its drain and its last requests have, not in that of a rebalance.
+func TestMemberLeavesASilentCoordinator(t *testing.T) {
+	s := Setup{Brokers: 3, Config: consumer.Config{HandlerTimeout: 5 * time.Second, Drain: 7 * time.Second}}
+	var took time.Duration
+	run(t, s, func(w *World) {
+		m := w.Join()
+		w.Produce(&Record{Partition: 0, Key: []byte("a")})
+		w.Sleep(time.Minute)
+		w.SilenceCoordinator(m, 10*time.Minute)
+		began := time.Now()
+		m.Stop()
+		took = time.Since(began)
+		w.Join()
+		w.Sleep(20 * time.Minute)
+	}, func(*History, *Report) {
+		if took > 25*time.Second {
+			t.Errorf("the member took %v to end", took)
+		}
+	})
+}

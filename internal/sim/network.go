@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -198,24 +199,53 @@ type linkConn struct {
 	address string
 	once    sync.Once
 	closed  chan struct{}
+
+	mu      sync.Mutex
+	timer   *time.Timer   // of the read deadline
+	expired chan struct{} // closed when the read deadline has passed
 }
 
-// Read implements net.Conn: what arrives is kept back while the link is deaf.
+// Read implements net.Conn: what arrives is kept back while the link is deaf, and never comes while it is silent.
 func (c *linkConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if err != nil {
 		return n, err
 	}
-	if lost := c.link.silence(c.address); lost != nil {
-		<-c.closed
-		return 0, net.ErrClosed
+	heard := c.link.listening()
+	if c.link.silence(c.address) != nil {
+		heard = nil
 	}
+	c.mu.Lock()
+	expired := c.expired
+	c.mu.Unlock()
 	select {
-	case <-c.link.listening():
+	case <-heard:
 		return n, nil
+	case <-expired:
+		return 0, os.ErrDeadlineExceeded
 	case <-c.closed:
 		return 0, net.ErrClosed
 	}
+}
+
+// SetReadDeadline implements net.Conn, for a Read that waits too: a client interrupts it with a deadline that has passed.
+func (c *linkConn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timer != nil && !c.timer.Stop() || c.expired == nil {
+		c.expired = make(chan struct{}) // the one before is closed, or about to be
+	}
+	c.timer = nil
+	if !t.IsZero() {
+		expired := c.expired
+		c.timer = time.AfterFunc(time.Until(t), func() { close(expired) })
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+// SetDeadline implements net.Conn.
+func (c *linkConn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
 // Write implements net.Conn: it takes the link's latency.
