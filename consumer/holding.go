@@ -53,7 +53,6 @@ func (st *strand) undefer(e *entry) {
 	}
 	st.holding.order.remove(e.keyHash, e.origin())
 	st.callUp(e.keyHash)
-	st.makeRoom()
 }
 
 // arrived takes up a copy that was read. What a chunk has not begun may have to wait for it.
@@ -98,7 +97,6 @@ func (st *strand) standBehind(e *entry) {
 		return 1
 	})
 	st.holding.behind[e.keyHash] = slices.Insert(line, at, e)
-	st.makeRoom()
 }
 
 // callUp makes those of a key ready whose turn it is.

@@ -198,6 +198,7 @@ func (st *strand) startable() (want [kinds]bool) {
 	}
 	if st.holding != nil {
 		st.catchUp()
+		st.makeRoom()
 	}
 	for _, l := range st.lanes {
 		if st.offers(l) {
