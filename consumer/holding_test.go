@@ -27,6 +27,7 @@ type heldBench struct {
 	calls []string         // key@origin, in the order in which they began
 	fails map[string]int   // so many calls fail
 	dies  bool             // what fails is not retried
+	takes map[string]time.Duration
 	read  map[string]int64 // the end of a topic
 }
 
@@ -41,9 +42,10 @@ func onHeldBench(t testing.TB, change ...func(*Config)) *heldBench {
 }
 
 func (b *heldBench) handle(_ context.Context, r *Record) error {
+	what := handled(r)
+	time.Sleep(b.takes[what])
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	what := handled(r)
 	b.calls = append(b.calls, what)
 	if b.fails[what] > 0 {
 		b.fails[what]--
@@ -256,7 +258,10 @@ func TestASuccessInAFullParkLaneMakesRoom(t *testing.T) {
 			found = append(found, inTopic("a", i+2, inPark))
 		}
 		log = append(log, b.copyFrom(b.park, 101, "b", 102, time.Time{}))
+		b.takes = map[string]time.Duration{"b@0": time.Second} // meanwhile the others are looked at
 		b.open(0, found...)
+		b.fetchAll(b.park, &log)
+		pass(time.Second)
 		b.fetchAll(b.park, &log)
 		b.want("called", b.called(), "b@0", "b@102")
 	})
