@@ -21,7 +21,7 @@ type lane struct {
 	partition int32
 	source    string        // the source topic whose records it carries
 	tier      time.Duration // 0: the source itself
-	park      bool          // its records wait behind others of their keys, see holding
+	park      bool          // its records wait behind others of their keys, see heldKeys
 	scanned   bool          // which keys its records hold is known
 	strand    *strand
 	meter     *topicMeter

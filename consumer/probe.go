@@ -25,7 +25,7 @@ func (p *Pipeline) offerProbe() {
 			if !st.mayStart() || !st.offers(l) {
 				continue
 			}
-			if fresh := st.mayTakeFresh(l) && (l.ready.len() == 0 || p.cfg.Ordering != ByPartition); fresh && !untried || fresh == untried && l.probed < longest {
+			if fresh := st.mayTakeFresh(l) && st.freshFirst(l); fresh && !untried || fresh == untried && l.probed < longest {
 				next, of, longest, untried = st, l.kind(), l.probed, fresh
 			}
 		}

@@ -31,8 +31,8 @@ type strand struct {
 	keys     map[uint64]*entry // who holds a key; the last of the line is keys[h]'s chain
 	tails    map[uint64]*entry // the last in line behind a key
 	spread   bool
-	calm     int      // quick calls in a row while spread
-	holding  *holding // nil: a key goes on while a record of it is retried
+	calm     int       // quick calls in a row while spread
+	holding  *heldKeys // nil: a key goes on while a record of it is retried
 
 	timer   *time.Timer
 	timerAt time.Time
@@ -84,7 +84,7 @@ func newStrand(p *Pipeline, source string, partition int32) *strand {
 	st.handler = p.handlerFor(source)
 	st.batching, _ = st.handler.(*batchHandler)
 	if p.cfg.HoldKey {
-		st.holding = newHolding()
+		st.holding = newHeldKeys()
 	}
 	return st
 }
@@ -480,7 +480,7 @@ func (st *strand) takeEntry(k kind, probe bool) *entry {
 		if probe {
 			st.probing(l)
 		}
-		if probe && st.p.cfg.Ordering != ByPartition {
+		if probe && st.freshFirst(l) {
 			if e := st.nextFresh(l); e != nil {
 				return e
 			}
@@ -499,6 +499,12 @@ func (st *strand) takeEntry(k kind, probe bool) *entry {
 		}
 	}
 	return nil
+}
+
+// freshFirst reports whether a probe of the lane begins with a record that was not tried yet. Where a partition is handled in
+// order that is so only when what is ready has given up its place.
+func (st *strand) freshFirst(l *lane) bool {
+	return st.p.cfg.Ordering != ByPartition || l.ready.len() == 0 || l.ready.items[l.ready.head].free >= freeInOrder
 }
 
 // untried is how many records that have not failed yet a lane keeps at hand for probes.
@@ -548,7 +554,7 @@ func (st *strand) takeBatch(k kind, probe bool) []*entry {
 		}
 		if probe {
 			st.probing(l)
-			if st.p.cfg.Ordering != ByPartition {
+			if st.freshFirst(l) {
 				if e := st.nextFresh(l); e != nil { // one that was not tried yet, as takeEntry does
 					return []*entry{e}
 				}

@@ -65,7 +65,11 @@ func (x *index) checkParked() {
 			continue
 		}
 		x.report.count(Ordered, "records parked", 1)
-		if k.attempt > 0 || k.replays > 0 || k.byMove(x) {
+		if k.byMove(x) {
+			x.report.count(Ordered, "parked records moved", 1)
+			continue
+		}
+		if k.attempt > 0 || k.replays > 0 {
 			continue
 		}
 		at := line{k.Place.Partition, string(k.Key)}

@@ -14,6 +14,9 @@ func NewHeldPlan(seed uint64) *Plan {
 	c := &p.Setup.Config
 	c.HoldKey, c.Ordering, c.Delivery, c.GroupProtocol = true, consumer.ByKey, consumer.ExactlyOnceRouting, 0
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 20261127))}
+	if c.Breaker.Disabled || g.chance(0.4) { // park lanes that are full
+		c.Breaker.Disabled, c.Window.Records = true, pick(g, 20, 60, 300)
+	}
 	hot := pick(g, 2, 5)
 	for _, r := range p.Records {
 		if r.Key != nil && g.chance(0.5) {

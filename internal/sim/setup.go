@@ -151,6 +151,6 @@ func (w *World) tiers() (names []string) {
 func nameOf(d time.Duration) string { return retrytopics.Canonical(d) }
 
 // session is after what time the group gives a silent member up.
-func (m *Member) session() time.Duration {
-	return cmp.Or(m.w.setup.Config.SessionTimeout, consumer.DefaultSessionTimeout)
+func (w *World) session() time.Duration {
+	return cmp.Or(w.setup.Config.SessionTimeout, consumer.DefaultSessionTimeout)
 }

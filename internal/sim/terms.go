@@ -102,9 +102,3 @@ func (t *Terms) IsRetry(topic string) bool {
 func (t *Terms) IsPark(topic string) bool {
 	return t.HoldKey && t.IsRetry(topic) && strings.HasSuffix(topic, retryPart+parkName)
 }
-
-// IsLedger reports whether a topic says what became of the dead letters of a source.
-func (t *Terms) IsLedger(topic string) bool {
-	dlq, found := strings.CutSuffix(topic, ledgerSuffix)
-	return found && t.IsDLQ(dlq)
-}

@@ -9,14 +9,14 @@ import (
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
-// holding is what a strand does where later records of a key wait behind one that is retried, see [Config.HoldKey].
+// heldKeys is what a strand does where later records of a key wait behind one that is retried, see [Config.HoldKey].
 //
 // A record of a key runs when none with a lower offset of origin was put off. One of the source or of a tier whose turn it is
 // not goes to the park topic, untried; one that came from there waits in its lane. What was put off is known from the topics:
 // the strand stays closed until they were read.
 //
 // The strand's mutex guards it.
-type holding struct {
+type heldKeys struct {
 	order     *keyOrder
 	open      bool                // it is known what was put off
 	sourceEnd int64               // of the source partition when that was read
@@ -24,8 +24,8 @@ type holding struct {
 	early     []*entry            // of copies, those whose source partition was not taken up as far as their origin
 }
 
-func newHolding() *holding {
-	return &holding{order: newKeyOrder(), behind: make(map[uint64][]*entry)}
+func newHeldKeys() *heldKeys {
+	return &heldKeys{order: newKeyOrder(), behind: make(map[uint64][]*entry)}
 }
 
 // holds reports whether others of the entry's key wait for it when it is put off.

@@ -24,9 +24,9 @@ type heldBench struct {
 	source, tier, park *lane
 
 	mu    sync.Mutex
-	calls []string         // key@origin, in the order in which they began
-	fails map[string]int   // so many calls fail
-	dies  bool             // what fails is not retried
+	calls []string       // key@origin, in the order in which they began
+	fails map[string]int // so many calls fail
+	dies  bool           // what fails is not retried
 	takes map[string]time.Duration
 	read  map[string]int64 // the end of a topic
 }
