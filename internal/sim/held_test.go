@@ -87,6 +87,7 @@ func TestRandomHeld(t *testing.T) {
 				began := time.Now()
 				p := NewHeldPlan(seed)
 				w, h := p.Run(t)
+				time.Sleep(time.Minute) // for clients that were closed while they dialled
 				if *trace != "" {
 					_ = os.WriteFile(*trace, []byte(h.Trace()), 0o644)
 				}
