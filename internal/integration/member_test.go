@@ -35,6 +35,7 @@ type memberConfig struct {
 	Window  int           // records
 	Work    time.Duration // that a call takes
 	Fixed   bool          // the handler has been mended: nothing fails any more
+	HoldKey bool
 }
 
 // logged is a line of the log: one call that has ended.
@@ -104,6 +105,11 @@ func runMember(ctx context.Context, config string) error {
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	speaking(protocol)(&cfg)
+	if c.HoldKey {
+		holdingKeys(&cfg)
+		withoutBreaker(&cfg) // in the end only what fails is left, for what would succeed waits behind it
+		cfg.SessionTimeout = 6 * time.Second
+	}
 	p, err := consumer.New(cfg)
 	if err != nil {
 		return err
