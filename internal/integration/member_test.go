@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/consumer"
 )
 
@@ -101,6 +102,9 @@ func runMember(ctx context.Context, config string) error {
 		Drain:            8 * time.Second,
 		RebalanceTimeout: 10 * time.Second,
 		Window:           consumer.Window{Records: c.Window},
+		// Towards the end only those are left that fail for ever, and nothing that succeeds would tell them from an outage,
+		// through which they would be kept.
+		Breaker: breaker.Config{Disabled: true},
 
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
