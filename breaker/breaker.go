@@ -18,6 +18,7 @@ type Breaker struct {
 	begun     atomic.Uint64 // permits given so far; a permit's serial number
 	succeeded atomic.Uint64
 	untold    atomic.Bool // there are events that nobody was told of yet
+	suspected atomic.Bool // it is open since calls failed whose like had failed before, and for nothing else
 
 	mu          sync.Mutex
 	window      window
@@ -226,7 +227,7 @@ func (b *Breaker) measure(p Permit, o Outcome, isSlow bool) {
 		b.row++
 		b.run.failed(p.serial, b.begun.Load())
 	case FailureAgain:
-		c.failures = 1
+		c.failures, c.again = 1, 1
 		b.consecutive++
 		b.run.over(p.serial)
 	default:

@@ -29,7 +29,7 @@
 //
 //  1. Failures in a row, where [Config.Failures] is set.
 //  2. A failure rate of [Config.FailureRate] over the window, once the window
-//     has [Config.MinimumCalls] calls. The window is the last [Config.Window] of
+//     has [Config.MinimumCalls] calls; see below for what fails again. The window is the last [Config.Window] of
 //     time or the last [Config.WindowCalls] calls.
 //  3. A dead run, see below.
 //  4. A rate of slow calls of [Config.SlowRate] over the window, once it has
@@ -43,8 +43,7 @@
 // served before half of the window has failed. The promise is another one: from
 // closed to open a dependency that fails every call gets at most MinimumCalls
 // failing calls, plus those in flight when the last of these ends. So
-// MinimumCalls failures in a row of calls whose like has not failed before (see
-// [FailureAgain]), with no success between them, open the breaker
+// MinimumCalls failures in a row of calls whose like has not failed before, with no success between them, open the breaker
 // as if the window had begun with them.
 //
 // Calls that were in flight when the dependency died may still succeed, and each
@@ -68,6 +67,19 @@
 // opens when the stragglers have run out, which took up to some four times the
 // number of calls at once in simulations.
 //
+// # Suspicion
+//
+// A record that fails for ever says nothing of the dependency, and such records
+// come back from their delays together. So what fails again ([FailureAgain])
+// counts against the failure rate only if the other calls of the window, the
+// successes and the first failures, reach the rate too, or there are none; and it
+// is no part of a row of MinimumCalls, but of one three times as long.
+// When nothing but that has failed, the breaker opens on suspicion ([Breaker.Suspected]): a
+// dependency that is away while only retries call it shows in no other way, but
+// the first call whose like has not failed need not wait until OpenFor is over:
+// [Breaker.Probe]. While half-open, what fails again after a probe
+// has succeeded uses up its permit and decides nothing.
+//
 // # Permits
 //
 // Each call begins with [Breaker.Acquire] and ends with [Breaker.Record] or
@@ -76,8 +88,7 @@
 // failure from before the outage does not open a breaker that is probing, and a
 // late success does not close it. [Breaker.Succeeded] counts it all the same.
 //
-// In the half-open state at most HalfOpenCalls permits are out or have
-// succeeded. Cancel and the outcome [Ignored] give a permit back. A permit that
+// In the half-open state at most HalfOpenCalls permits are out or used up. Cancel and the outcome [Ignored] give a permit back. A permit that
 // is never ended is lost until the state changes, so end each of them; Snapshot
 // shows how many are out.
 //

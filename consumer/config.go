@@ -138,8 +138,10 @@ type Config struct {
 	// (offset commits, group, transactions, time-outs of copies) are refused by [New], named; the engine's own balancer,
 	// isolation, acks, partitioner and callbacks take the place of others.
 	ClientOptions []kgo.Opt
-	// Concurrency is the most handler calls in flight in this process. While it has several partitions, one of them uses at
-	// most eight ninths of it, so that calls that hang leave room for the others. Defaults to 64.
+	// Concurrency is the most handler calls in flight in this process. While it is at least nine and there are several
+	// partitions, one whose calls do not end uses a sixteenth of it, and a slot for retries, beside others that need the rest;
+	// one that is alone at work uses at most eight ninths, and gets there as its calls end, or within one and a half seconds.
+	// Defaults to 64.
 	Concurrency int
 	// CountsAgainst are the classes that count as failures of the dependency. Defaults to transient, network,
 	// rate_limited, system and authentication.

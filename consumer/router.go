@@ -177,6 +177,14 @@ func (p *Pipeline) produce(r *route) {
 	}
 }
 
+// writer is the client that writes the copies, nil while there is none: then the next one learns of topics anew.
+func (p *Pipeline) writer() *kgo.Client {
+	if p.transactor != nil {
+		return p.transactor.client.Load()
+	}
+	return p.client
+}
+
 // write hands a copy to the client or to the next transaction, unless its lane is closed: then the record is the next
 // owner's.
 func (p *Pipeline) write(r *route) {

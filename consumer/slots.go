@@ -3,6 +3,7 @@ package consumer
 import (
 	"slices"
 	"sync"
+	"time"
 )
 
 // kind is which share of the slots a call uses.
@@ -16,28 +17,30 @@ const (
 
 // slots are the handler calls in flight. Fresh records and retries each have a guaranteed share; what one does not use
 // is lent to the other, but for one slot of each that is never lent, so that calls which do not end cannot keep the
-// other kind out. Within a kind, strands take turns, and none may hold more than eight times what is free: one whose calls
-// hang leaves a ninth of the slots to the others, and two leave a seventeenth (dynamic thresholds: Choudhury and Hahne,
-// "Dynamic queue length thresholds for shared-memory packet switches", 1998). Fewer than nine slots are not divided so.
+// other kind out. Within a kind, strands take turns; what one of them may hold beside others says [slots.mayHold].
 type slots struct {
 	mu       sync.Mutex
 	capacity int
 	share    [kinds]int
 	reserve  [kinds]int
 	used     [kinds]int
-	holds    map[*strand]int // slots in use by strand
-	several  func() bool     // there are other strands that may want some
-	last     kind            // that got a slot
+	held     map[*strand]*holding
+	peaks    int         // of all strands
+	began    time.Time   // of the epoch that peaks are of
+	several  func() bool // there are other strands that may want some
+	last     kind        // that got a slot
 	turns    [kinds][]*strand
 	queued   [kinds]map[*strand]struct{}
 	start    func(*strand, kind) // on a goroutine of its own
+
+	now     func() time.Time
+	later   func(time.Duration, func())
+	looking bool // later
 }
 
-// aboveFree is how many times what is free one strand may hold.
-const aboveFree = 8
-
 func newSlots(capacity int, shares Shares, several func() bool, start func(*strand, kind)) *slots {
-	s := &slots{capacity: capacity, several: several, start: start, holds: make(map[*strand]int)}
+	s := &slots{capacity: capacity, several: several, start: start, held: make(map[*strand]*holding), now: time.Now}
+	s.later = func(d time.Duration, f func()) { time.AfterFunc(d, f) }
 	s.share[fresh] = int(float64(capacity)*shares.Fresh/(shares.Fresh+shares.Retries) + 0.5)
 	if capacity > 1 {
 		s.share[fresh] = min(max(s.share[fresh], 1), capacity-1)
@@ -65,13 +68,14 @@ func (s *slots) want(st *strand, k kind) {
 	}
 	s.queued[k][st] = struct{}{}
 	s.turns[k] = append(s.turns[k], st)
+	s.lookLater()
 	s.mu.Unlock()
 }
 
 func (s *slots) take(st *strand, k kind) {
 	s.used[k]++
-	s.holds[st]++
 	s.last = k
+	s.takes(st, k)
 }
 
 // first returns the place in line of the first strand of a kind that may hold another slot, or -1.
@@ -79,34 +83,29 @@ func (s *slots) first(k kind) int {
 	return slices.IndexFunc(s.turns[k], func(st *strand) bool { return s.mayHold(st, k) })
 }
 
-// mayHold reports whether a strand may hold one slot more, of those that are not kept for the other kind.
-func (s *slots) mayHold(st *strand, k kind) bool {
-	held := s.holds[st]
-	if held == 0 || s.capacity <= aboveFree || !s.several() {
-		return true
-	}
-	other := retry - k
-	free := s.capacity - s.used[k] - max(s.used[other], s.reserve[other])
-	return free > 1 && held < aboveFree*free
-}
-
 // done gives a strand's slot back and, when somebody is in line, hands it on: the caller goes on as that strand's worker.
 func (s *slots) done(of *strand, used kind) (*strand, kind, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.used[used]--
-	if s.holds[of]--; s.holds[of] == 0 {
-		delete(s.holds, of)
-	}
+	s.held[of].add(used, -1)
+	defer s.lookLater()
 	st, k, ok := s.serve()
-	for more := ok; more; { // where one may begin, another may too, whom the threshold kept waiting
-		var other *strand
-		var of kind
-		if other, of, more = s.serve(); more {
-			go s.start(other, of)
-		}
+	if ok {
+		s.serveMore()
+		return st, k, true
 	}
-	return st, k, ok
+	if i, k, ok := s.heir(of); ok {
+		return s.give(i, k), k, true
+	}
+	return nil, 0, false
+}
+
+// serveMore begins what else may begin: where one may, another may too, whom the bounds kept waiting.
+func (s *slots) serveMore() {
+	for st, k, ok := s.serve(); ok; st, k, ok = s.serve() {
+		go s.start(st, k)
+	}
 }
 
 // serve gives a slot to whose turn it is, of those that may have one.
@@ -119,21 +118,50 @@ func (s *slots) serve() (*strand, kind, bool) {
 		if i < 0 {
 			continue
 		}
-		st := s.turns[next][i]
-		s.turns[next] = slices.Delete(s.turns[next], i, i+1)
-		delete(s.queued[next], st)
-		s.take(st, next)
-		return st, next, true
+		return s.give(i, next), next, true
 	}
 	return nil, 0, false
 }
 
-// contended reports whether a strand stands in line that may hold another slot, so that a worker hands its own on after its
-// turn.
-func (s *slots) contended() bool {
+// give gives a slot to a strand that stands in line.
+func (s *slots) give(i int, k kind) *strand {
+	st := s.turns[k][i]
+	s.turns[k] = slices.Delete(s.turns[k], i, i+1)
+	delete(s.queued[k], st)
+	s.take(st, k)
+	return st
+}
+
+// ended notes that a strand's worker is through with something, and whether a time-out was what ended it. It reports whether
+// the worker gives its slot back: somebody stands in line that may hold one more, or that may have this one.
+func (s *slots) ended(of *strand, k kind, hung bool) (giveBack bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.first(fresh) >= 0 || s.first(retry) >= 0
+	s.earn(of, k, hung)
+	if s.first(fresh) >= 0 || s.first(retry) >= 0 {
+		return true
+	}
+	s.used[k]--
+	s.held[of].add(k, -1)
+	_, _, giveBack = s.heir(of)
+	s.used[k]++
+	s.held[of].add(k, 1)
+	return giveBack
+}
+
+// heir returns who may have the slot that a strand has given back: whoever stands in line, is another one and holds no more
+// then. So strands that want more than there is come to hold as much as one another, as far as they have earned it.
+func (s *slots) heir(of *strand) (i int, k kind, ok bool) {
+	for _, k := range s.order() {
+		if !s.free(k) {
+			continue
+		}
+		i := slices.IndexFunc(s.turns[k], func(st *strand) bool { return st != of && (s.mayHold(st, k) || s.below(st, of, k)) })
+		if i >= 0 {
+			return i, k, true
+		}
+	}
+	return 0, 0, false
 }
 
 // order returns the kinds, first the one that is further below its share.
@@ -157,7 +185,7 @@ func (s *slots) free(k kind) bool {
 	if s.used[k] < s.share[k] {
 		return true
 	}
-	if len(s.turns[other]) > 0 && s.used[other] < s.share[other] {
+	if s.used[other] < s.share[other] && s.first(other) >= 0 {
 		return false
 	}
 	return s.capacity-s.used[k]-max(s.used[other], s.reserve[other]) > 0

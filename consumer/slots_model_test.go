@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -18,11 +19,19 @@ func TestSlotsModel(t *testing.T) {
 		several := rapid.Bool().Draw(t, "several")
 		s := newSlots(capacity, shares, func() bool { return several }, func(st *strand, k kind) { started <- slot{st, k} })
 		var inUse []slot
+		clock := stopped(s)
 		strands := make([]*strand, 6)
 		for i := range strands {
 			strands[i] = &strand{partition: int32(i)}
 		}
 		var running [kinds]int
+		begun := func() { // by others than the caller
+			for s.inFlight() > len(inUse) {
+				also := <-started
+				running[also.kind]++
+				inUse = append(inUse, also)
+			}
+		}
 		inLine := func(k kind, st *strand) bool { _, is := s.queued[k][st]; return is }
 		for range rapid.IntRange(1, 300).Draw(t, "steps") {
 			if k := kind(rapid.IntRange(0, 1).Draw(t, "kind")); rapid.Bool().Draw(t, "want") {
@@ -38,18 +47,25 @@ func TestSlotsModel(t *testing.T) {
 			} else if len(inUse) > 0 {
 				i := rapid.IntRange(0, len(inUse)-1).Draw(t, "done")
 				ended := inUse[i]
+				s.ended(ended.strand, ended.kind, rapid.Bool().Draw(t, "hung"))
 				inUse = slices.Delete(inUse, i, i+1)
 				running[ended.kind]--
 				if st, next, ok := s.done(ended.strand, ended.kind); ok {
 					running[next]++
 					inUse = append(inUse, slot{st, next})
 				}
-				for s.inFlight() > len(inUse) {
-					also := <-started
-					running[also.kind]++
-					inUse = append(inUse, also)
-				}
+				begun()
 			}
+			if rapid.Bool().Draw(t, "time goes by") {
+				*clock = clock.Add(time.Duration(rapid.IntRange(0, 15_000).Draw(t, "ms")) * time.Millisecond)
+				s.look()
+				begun()
+			}
+			peaks := 0
+			for _, h := range s.held {
+				peaks += max(h.peak, h.before)
+			}
+			equalTo(t, "sum of the peaks", s.peaks, peaks)
 			holds := make(map[*strand]int)
 			for _, u := range inUse {
 				if holds[u.strand]++; several && capacity > aboveFree && holds[u.strand] == capacity {
@@ -76,6 +92,13 @@ func TestSlotsModel(t *testing.T) {
 			}
 		}
 	})
+}
+
+// stopped puts the slots on a clock that only the test moves, and lets only it look who may hold more.
+func stopped(s *slots) *time.Time {
+	clock := time.Unix(1, 0)
+	s.now, s.later = func() time.Time { return clock }, func(time.Duration, func()) {}
+	return &clock
 }
 
 // slot is one in use.
@@ -126,8 +149,10 @@ func TestBothKindsAreServed(t *testing.T) {
 				}
 				running[k]--
 				var holder *strand
-				for st := range s.holds {
-					holder = st
+				for st, h := range s.held {
+					if h.n > 0 {
+						holder = st
+					}
 				}
 				_, next, ok := s.done(holder, k)
 				if !ok {

@@ -13,6 +13,7 @@ func TestSlotsShareBetweenKinds(t *testing.T) {
 		started := make(chan kind, 64)
 		s := newSlots(capacity, Shares{Fresh: rapid.Float64Range(0.1, 1).Draw(t, "fresh"), Retries: rapid.Float64Range(0.1, 1).Draw(t, "retries")},
 			alone, func(_ *strand, k kind) { started <- k })
+		one := new(strand) // several divide nothing here
 		used := [kinds]int{}
 		waiting := [kinds]int{}
 		t.Repeat(map[string]func(*rapid.T){
@@ -32,7 +33,8 @@ func TestSlotsShareBetweenKinds(t *testing.T) {
 					t.Skip("none of the kind runs")
 				}
 				used[k]--
-				if _, next, ok := s.done(nil, k); ok {
+				s.held[one] = &holding{n: 2, of: [kinds]part{{n: 1}, {n: 1}}} // whoever it was
+				if _, next, ok := s.done(one, k); ok {
 					used[next]++
 					waiting[next]--
 				}
@@ -64,32 +66,48 @@ func TestSlotsTakeTurns(t *testing.T) {
 	for _, st := range []*strand{second, third, second} {
 		s.want(st, fresh)
 	}
+	ended := first
 	for _, want := range []*strand{second, third} {
-		if got, _, ok := s.done(nil, fresh); !ok || got != want {
+		got, _, ok := s.done(ended, fresh)
+		if !ok || got != want {
 			t.Fatalf("got %p %v, want %p", got, ok, want)
 		}
+		ended = got
 	}
-	if _, _, ok := s.done(nil, fresh); ok {
+	if _, _, ok := s.done(ended, fresh); ok {
 		t.Fatal("a strand that asked twice was served twice")
 	}
 }
 
-// TestAStrandWhoseCallsHangLeavesSlots lets one strand take all that it gets, and never give it back: it leaves a ninth to the
-// others, and a second one like it leaves some too. A strand that is alone may hold them all.
-func TestAStrandWhoseCallsHangLeavesSlots(t *testing.T) {
-	s := newSlots(64, Shares{Fresh: 0.5, Retries: 0.5}, func() bool { return true }, func(*strand, kind) {})
-	grab := func(s *slots, st *strand) (got int) {
-		for range 100 {
-			before := s.inFlight()
-			if s.want(st, fresh); s.inFlight() == before {
-				return got
-			}
-			got++
+// grab lets a strand take all that it gets.
+func grab(s *slots, st *strand) (got int) {
+	for range 1000 {
+		before := s.inFlight()
+		if s.want(st, fresh); s.inFlight() == before {
+			return got
 		}
-		return got
+		got++
 	}
+	return got
+}
+
+// TestAStrandWhoseCallsHangLeavesSlots lets one strand take all that it gets, and never give it back: a sixteenth at once, and
+// within a second all but the ninth that is for the others; a second one like it leaves some too. A strand that is alone
+// may hold them all.
+func TestAStrandWhoseCallsHangLeavesSlots(t *testing.T) {
+	several := func() bool { return true }
+	s := newSlots(64, Shares{Fresh: 0.5, Retries: 0.5}, several, func(*strand, kind) {})
+	clock := stopped(s)
 	first, second, third := new(strand), new(strand), new(strand)
-	equal(t, "slots of the first", grab(s, first), 56) // one is kept for retries
+	equal(t, "slots of the first, at once", grab(s, first), 4)
+	*clock = clock.Add(lendAfter + lendWithin/4)
+	s.look()
+	equal(t, "slots of the first, soon", s.held[first].n, 5) // it stands in line once
+	equal(t, "slots of the first, soon after", grab(s, first), 15)
+	*clock = clock.Add(lendWithin)
+	s.look()
+	grab(s, first)
+	equal(t, "slots of the first", s.held[first].n, 56) // one is kept for retries
 	if got := grab(s, second); got < 3 {
 		t.Errorf("%d slots are left for the second", got)
 	}
@@ -98,4 +116,90 @@ func TestAStrandWhoseCallsHangLeavesSlots(t *testing.T) {
 	}
 	s = newSlots(64, Shares{Fresh: 0.5, Retries: 0.5}, alone, func(*strand, kind) {})
 	equal(t, "slots of one that is alone, but for the one that is a retry's", grab(s, first), 63)
+}
+
+// TestSlotsThatOthersNeedAreEarned keeps a strand whose calls hang from what another one needed in the last seconds, though
+// it does not at the moment, and lets it have that when its calls end.
+func TestSlotsThatOthersNeedAreEarned(t *testing.T) {
+	s := newSlots(64, Shares{Fresh: 0.5, Retries: 0.5}, func() bool { return true }, func(*strand, kind) {})
+	clock := stopped(s)
+	busy, hangs := new(strand), new(strand)
+	s.want(busy, fresh)
+	for s.held[busy].n < 50 { // its calls end, and it takes more
+		s.ended(busy, fresh, false)
+		s.look()
+		grab(s, busy)
+	}
+	delete(s.queued[fresh], busy) // it has nothing more to do
+	s.turns[fresh] = nil
+	for s.held[busy].n > 1 {
+		s.done(busy, fresh)
+	}
+	*clock = clock.Add(needEpoch / 2)
+	grab(s, hangs)
+	*clock = clock.Add(needEpoch / 4)
+	s.look()
+	grab(s, hangs)
+	if n := s.held[hangs].n; n < 4 || n > 10 {
+		t.Errorf("a strand whose calls hang holds %d of 64 slots beside one that needed 50", n)
+	}
+	s.ended(hangs, fresh, true)
+	before := s.held[hangs].n
+	s.look()
+	equal(t, "slots after a call that ran into its time-out", s.held[hangs].n, before)
+	s.ended(hangs, fresh, false)
+	s.look()
+	grab(s, hangs)
+	equal(t, "slots after a call that ended", s.held[hangs].n, before+before/4+1)
+	for range 2 {
+		*clock = clock.Add(needEpoch)
+		s.look()
+	}
+	if grab(s, hangs); s.held[hangs].n < 50 {
+		t.Errorf("a strand holds %d slots that nobody has needed for long", s.held[hangs].n)
+	}
+}
+
+// TestStrandsThatWantEverythingHoldTheSame lets strands come one after the other that always want more: as calls end, each
+// comes to hold as much as the others, whoever came first.
+func TestStrandsThatWantEverythingHoldTheSame(t *testing.T) {
+	s := newSlots(64, Shares{Fresh: 0.5, Retries: 0.5}, func() bool { return true }, func(*strand, kind) {})
+	stopped(s)
+	strands := make([]*strand, 7)
+	for i := range strands {
+		strands[i] = new(strand)
+		endCalls(s, strands[:i+1], 50)
+	}
+	endCalls(s, strands, 200)
+	for i, st := range strands {
+		if n := s.held[st].n; n < 7 || n > 10 {
+			t.Errorf("strand %d holds %d slots of 64, of 7 that want all", i, n)
+		}
+	}
+}
+
+// endCalls ends a call of each strand, in rounds, as workers do, while all of them want more.
+func endCalls(s *slots, strands []*strand, rounds int) {
+	for range rounds {
+		for _, st := range strands {
+			grab(s, st)
+			if h := s.held[st]; h != nil && h.n > 0 && s.ended(st, fresh, false) {
+				s.done(st, fresh)
+			}
+		}
+	}
+}
+
+// TestWhoMayNotHoldMoreKeepsNoSlots has a strand whose calls hang stand in line for retries, of which it may hold no more: the
+// slots that it may not have are lent to fresh records all the same.
+func TestWhoMayNotHoldMoreKeepsNoSlots(t *testing.T) {
+	s := newSlots(64, Shares{Fresh: 0.5, Retries: 0.5}, func() bool { return true }, func(*strand, kind) {})
+	stopped(s)
+	hangs, busy := new(strand), new(strand)
+	grab(s, hangs)
+	s.want(hangs, retry)
+	endCalls(s, []*strand{busy}, 200)
+	if n := s.held[busy].n; n < 45 {
+		t.Errorf("%d of 64 slots are used beside a strand that holds %d and may have no more", n, s.held[hangs].n)
+	}
 }

@@ -207,8 +207,11 @@ func (st *strand) startable() (want [kinds]bool) {
 }
 
 // mayStart reports whether anything of the strand may start beside what runs.
-func (st *strand) mayStart() bool {
-	return st.p.gate.open() && st.chunk == nil && (st.running == 0 || st.sideBySide())
+func (st *strand) mayStart() bool { return st.p.gate.open() && st.idle() }
+
+// idle reports whether what runs leaves room for something beside it.
+func (st *strand) idle() bool {
+	return st.chunk == nil && (st.running == 0 || st.sideBySide())
 }
 
 // offers reports whether a lane has something that could start.
@@ -261,6 +264,11 @@ func (st *strand) take(k kind) (u unit, more bool) {
 	// Outside the lock: a permit that is given back may have to tell of the breaker's state.
 	permit, probe, ok := st.p.gate.enter()
 	if !ok {
+		return unit{}, false
+	}
+	if probe && !st.p.mayProbe(st, k) {
+		st.p.gate.leave(permit)
+		st.p.offerProbe()
 		return unit{}, false
 	}
 	u, more = st.takeWith(k, probe)

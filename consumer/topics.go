@@ -14,6 +14,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/retrytopics"
 )
@@ -559,8 +560,8 @@ func (t *topics) check(parts map[string][]int32) {
 func (t *topics) recheck() (soon bool) {
 	for _, l := range t.p.intake.all() {
 		missing := !t.complete(l.topic, l.partition)
-		if !missing && l.missing.Load() && !t.writable(l) {
-			t.p.client.ForceMetadataRefresh()
+		if writer := t.p.writer(); !missing && l.missing.Load() && writer != nil && !t.writable(writer, l) {
+			writer.ForceMetadataRefresh()
 			soon = true
 			continue
 		}
@@ -575,21 +576,21 @@ func (t *topics) recheck() (soon bool) {
 
 // writable reports whether the client knows the partitions that the lane's copies go to. What it has not written to yet
 // it will ask for when it does.
-func (t *topics) writable(l *lane) bool {
+func (t *topics) writable(writer *kgo.Client, l *lane) bool {
 	for _, d := range t.p.schedule.Tiers() {
-		if t.outdated(t.retry(l.source, d), l.partition) {
+		if outdated(writer, t.retry(l.source, d), l.partition) {
 			return false
 		}
 	}
-	return t.p.cfg.DeadLetters.Disabled || !t.outdated(t.letter(l.source), l.partition)
+	return t.p.cfg.DeadLetters.Disabled || !outdated(writer, t.letter(l.source), l.partition)
 }
 
-func (t *topics) outdated(topic string, part int32) bool {
-	known, _, err := t.p.client.PartitionLeader(topic, 0)
+func outdated(writer *kgo.Client, topic string, part int32) bool {
+	known, _, err := writer.PartitionLeader(topic, 0)
 	if err != nil || known < 0 {
 		return false
 	}
-	leader, _, err := t.p.client.PartitionLeader(topic, part)
+	leader, _, err := writer.PartitionLeader(topic, part)
 	return err != nil || leader < 0
 }
 

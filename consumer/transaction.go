@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -24,7 +25,7 @@ type transactor struct {
 	p  *Pipeline
 	id string
 
-	client *kgo.Client // nil until it is needed, and after what only a new one mends; the run loop's own
+	client atomic.Pointer[kgo.Client] // nil until it is needed, and after what only a new one mends; the run loop alone changes it
 
 	added chan struct{} // there is something to write
 
@@ -386,22 +387,24 @@ func (t *transactor) abort(client *kgo.Client) {
 
 // connect returns the client, a new one if there is none.
 func (t *transactor) connect() (*kgo.Client, error) {
-	if t.client != nil {
-		return t.client, nil
+	if client := t.client.Load(); client != nil {
+		return client, nil
 	}
 	client, err := kgo.NewClient(append(t.p.copyOptions(),
 		kgo.TransactionalID(t.id),
 		kgo.TransactionTimeout(transactionTimeout),
 		kgo.ProducerLinger(0), // a transaction waits for its last record
 	)...)
-	t.client = client
-	return client, err
+	if err != nil {
+		return nil, err
+	}
+	t.client.Store(client)
+	return client, nil
 }
 
 // reset lets go of the client. What it had under way is in doubt until another has its place.
 func (t *transactor) reset() {
-	if t.client != nil {
-		t.client.Close()
-		t.client = nil
+	if client := t.client.Swap(nil); client != nil {
+		client.Close()
 	}
 }

@@ -2,7 +2,6 @@ package consumer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
@@ -31,11 +30,11 @@ func (p *Pipeline) work(st *strand, k kind) {
 			st.wake()
 		}
 		if !u.empty() {
-			p.do(w, st, u)
+			hung := p.do(w, st, u)
 			if !p.gate.free() {
 				p.offerProbe()
 			}
-			if !p.slots.contended() {
+			if !p.slots.ended(st, k, hung) {
 				continue
 			}
 			st.wake()
@@ -47,24 +46,25 @@ func (p *Pipeline) work(st *strand, k kind) {
 	}
 }
 
-// do runs a unit to its end.
-func (p *Pipeline) do(w *worker, st *strand, u unit) {
+// do runs a unit to its end. It reports whether a call ran into its time-out.
+func (p *Pipeline) do(w *worker, st *strand, u unit) (hung bool) {
 	switch {
 	case u.chunk != nil:
-		p.runChunk(w, st, u.chunk, u.end, u.permit)
+		hung = p.runChunk(w, st, u.chunk, u.end, u.permit)
 		p.relieve(u.chunk.lane)
 	case u.entry != nil:
-		p.runEntry(w, st, u.entry, u.permit)
+		hung = p.runEntry(w, st, u.entry, u.permit)
 		p.relieve(u.entry.lane)
 	default:
-		p.runBatch(w, st, u.entries, u.permit)
+		hung = p.runBatch(w, st, u.entries, u.permit)
 		p.relieve(u.entries[0].lane)
 	}
+	return hung
 }
 
 // runChunk calls the handler for one record after the other, until the chunk is at its end, or cut short, or the
 // pipeline is held.
-func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit callPermit) {
+func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit callPermit) (hung bool) {
 	l := c.lane
 	deadline := c.began.Add(p.cfg.HandlerTimeout).UnixNano()
 	watch := newStopwatch(c.began, &c.ticks, p.slowCall)
@@ -115,6 +115,7 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 		took, before, each := watch.lap()
 		timed(each, before)
 		count()
+		hung = hung || took >= p.cfg.HandlerTimeout
 		e := st.failedInChunk(c, i)
 		after := c.began.Add(watch.read)
 		if p.finish(st, e, err, after.Add(-took), after, permit) {
@@ -128,10 +129,11 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 	count()
 	st.endChunk(c, stopped)
 	p.gate.leave(permit)
+	return hung
 }
 
 // runEntry calls the handler for one entry.
-func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) {
+func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) (hung bool) {
 	began := time.Now()
 	if e.lane.tier > 0 {
 		p.meter.late(e.lane, began.Sub(e.due))
@@ -150,16 +152,17 @@ func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) 
 		p.gate.success()
 		p.gate.probed(permit, true)
 		st.succeeded(e, now.Sub(began))
-		return
+		return false
 	}
 	p.finish(st, e, err, began, now, permit)
 	p.gate.probed(permit, true)
 	st.ended(e)
+	return now.Sub(began) >= p.cfg.HandlerTimeout
 }
 
 // runBatch calls a batch handler. For the breaker it is one call, which failed when at least that share of its records
 // failed in a way that speaks against the dependency at which the breaker opens.
-func (p *Pipeline) runBatch(w *worker, st *strand, entries []*entry, permit callPermit) {
+func (p *Pipeline) runBatch(w *worker, st *strand, entries []*entry, permit callPermit) (hung bool) {
 	began := time.Now()
 	b := &Batch{Records: make([]*Record, len(entries)), errs: make([]error, len(entries))}
 	records := make([]Record, len(entries))
@@ -179,16 +182,19 @@ func (p *Pipeline) runBatch(w *worker, st *strand, entries []*entry, permit call
 	p.finishBatch(st, entries, b.errs, began, now, permit)
 	p.meter.called(&w.took)
 	p.gate.probed(permit, true)
+	return took >= p.cfg.HandlerTimeout
 }
 
 // finishBatch carries out the outcomes of a batch call's records.
 func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began, now time.Time, permit callPermit) {
 	good, against := 0, 0
-	for _, err := range errs {
-		switch {
-		case err == nil:
+	fails := make([]failedCall, len(errs))
+	for i, err := range errs {
+		if err == nil {
 			good++
-		case p.speaksAgainst(err):
+			continue
+		}
+		if fails[i] = readError(p.classifier, err); p.speaksAgainst(&fails[i]) {
 			against++
 		}
 	}
@@ -219,7 +225,7 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 			st.succeeded(e, took)
 			continue
 		}
-		p.judged(st, e, errs[i], began, now, state)
+		p.judged(st, e, &fails[i], began, now, state)
 		st.ended(e)
 	}
 	if good > 0 {
@@ -290,17 +296,18 @@ func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 func (p *Pipeline) finish(st *strand, e *entry, err error, began, now time.Time, permit callPermit) (stays bool) {
 	state, took := breaker.Closed, now.Sub(began)
 	p.meter.handler.observe(took)
+	f := readError(p.classifier, err)
 	switch {
 	case p.interrupted(e.lane):
 		p.breaker.Cancel(permit.breaker)
-	case p.speaksAgainst(err) && e.failedBefore():
-		state = p.breaker.Record(permit.breaker, breaker.FailureAgain, took)
-	case p.speaksAgainst(err):
-		state = p.breaker.Record(permit.breaker, breaker.Failure, took)
-	default:
+	case !p.speaksAgainst(&f):
 		p.breaker.Record(permit.breaker, breaker.Ignored, took)
+	case e.failedBefore():
+		state = p.breaker.Record(permit.breaker, breaker.FailureAgain, took)
+	default:
+		state = p.breaker.Record(permit.breaker, breaker.Failure, took)
 	}
-	return p.judged(st, e, err, began, now, state)
+	return p.judged(st, e, &f, began, now, state)
 }
 
 // interrupted reports whether a call ended after its lane did, or after this member may have been given up, as the calls do
@@ -308,35 +315,24 @@ func (p *Pipeline) finish(st *strand, e *entry, err error, began, now time.Time,
 func (p *Pipeline) interrupted(l *lane) bool { return l.ctx.Err() != nil || p.membership.over() }
 
 // speaksAgainst reports whether a failure counts against the dependency.
-func (p *Pipeline) speaksAgainst(err error) bool {
-	var s *steer
-	if errors.As(err, &s) && (s.err == nil || s.verb != steerRetry) {
-		return false
-	}
-	var u *UndecodableError
-	if errors.As(err, &u) {
-		return false
-	}
-	return p.counts[p.classifier.Classify(err).Class]
+func (p *Pipeline) speaksAgainst(f *failedCall) bool {
+	return p.counts[f.failure.Class] && f.tellsOfDependency()
 }
 
 // judged decides and carries out what becomes of an entry whose call failed, given the breaker's state after it.
-func (p *Pipeline) judged(st *strand, e *entry, err error, began, now time.Time, after breaker.State) (stays bool) {
+func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.Time, after breaker.State) (stays bool) {
 	if p.interrupted(e.lane) {
 		p.back(st, e, first)
 		return true
 	}
-	failure := p.classifier.Classify(err)
+	failure := f.failure
 	notClosed := after != breaker.Closed && after != breaker.Disabled
-	var s *steer
-	errors.As(err, &s)
-	buried := s != nil && s.verb == steerDead // the handler's own decision, whatever the dependency's state
-	if notClosed && !buried && p.counts[failure.Class] && p.speaksAgainst(err) && p.isFree(e) {
+	if notClosed && p.speaksAgainst(f) && p.isFree(e) {
 		p.meter.free()
 		p.told(e, failure, true, now.Sub(began))
 		asked := failure.RetryAfter
-		if s != nil {
-			asked = s.delay
+		if f.steer != nil {
+			asked = f.steer.delay
 		}
 		// Its first call was made in order. When it fails again and again, others of its key must get their turn, or
 		// nobody could tell it from an outage; and what came back from a tier has left the order already.
@@ -356,13 +352,12 @@ func (p *Pipeline) judged(st *strand, e *entry, err error, began, now time.Time,
 	}
 	p.ensureState(e)
 	before, attempts := *e.state, e.attempts
-	failed := !noFailure(err)
-	if failed {
+	if f.isAttempt() {
 		p.count(e, failure, began, now)
 	} else {
 		p.countHeld(e, now)
 	}
-	d := judge(situation{err: err, failure: failure, state: e.state, inPlace: e.inPlace, now: now, u: rand.Float64(), schedule: p.schedule, dead: p.cfg.DeadLetters})
+	d := judge(situation{failedCall: *f, state: e.state, inPlace: e.inPlace, now: now, u: rand.Float64(), schedule: p.schedule, dead: p.cfg.DeadLetters})
 	e.state.Counts = d.counts
 	if d.verb == verbDead && !d.admitted && !p.gate.admit() {
 		// An outage, as far as anyone can tell: the record stays, and the call that was to find out uses no attempt.
@@ -372,7 +367,7 @@ func (p *Pipeline) judged(st *strand, e *entry, err error, began, now time.Time,
 		p.back(st, e, yield)
 		return false
 	}
-	if failed {
+	if f.isAttempt() {
 		p.meter.failed(failure.Class)
 		p.told(e, failure, false, now.Sub(began))
 	}
@@ -382,7 +377,7 @@ func (p *Pipeline) judged(st *strand, e *entry, err error, began, now time.Time,
 	case verbRetry:
 		e.inPlace = 0 // the counts have them now
 	}
-	return p.carryOut(st, e, d, err)
+	return p.carryOut(st, e, d, f.err)
 }
 
 // freeInOrder is how often a record fails without using an attempt before it gives up its place and may be charged.
@@ -400,12 +395,6 @@ func (p *Pipeline) isFree(e *entry) bool {
 	}
 	e.free++
 	return true
-}
-
-// noFailure reports whether an error only steers: a snooze or a drop is no failed attempt.
-func noFailure(err error) bool {
-	var s *steer
-	return errors.As(err, &s) && (s.verb == steerSnooze || s.verb == steerDrop)
 }
 
 // ensureState gives an entry the state that travels with it.

@@ -79,6 +79,7 @@ func TestRetryTopicIsMadeAgain(t *testing.T) {
 	b.calls.awaitCount(t, waiting)
 	awaitRecords(t, waiting, b.tier("1h"))
 	b.settledIn(b.source)
+	b.balanced(1, 1, b.tier("1s"), b.tier("1h")) // what it has never had it knows nothing of
 
 	for _, tier := range []string{b.tier("1h"), b.tier("1s")} {
 		deleteTopic(t, tier)
@@ -112,6 +113,7 @@ func TestSourceIsGone(t *testing.T) {
 		c.Hooks = []consumer.Hook{routed}
 		c.DeadLetters.Disabled = true
 	})
+	awaitCommits(t, b.group, of("retry-3s"), partitions) // by which the topic is known to be the group's
 	given := record("a", "of a source that is gone")
 	given.Topic = gone
 	kafkatest.Produce(t, given)

@@ -106,6 +106,13 @@ func TestSourceGrows(t *testing.T) {
 	}, func(c *consumer.Config) { c.Start = consumer.Latest() }, withoutBreaker)
 	awaitReady(t, m)
 	awaitCommits(t, b.group, b.source, before)
+	early := make([]*kgo.Record, before) // of which copies are written, so that their writer knows the tiers as they are
+	for p := range early {
+		early[p] = record("early", "value")
+		early[p].Partition = int32(p)
+	}
+	b.produceTo(early...)
+	b.calls.awaitDone(t, before)
 
 	responses, err := admin.UpdatePartitions(t.Context(), after, b.source)
 	if err == nil {
@@ -124,6 +131,7 @@ func TestSourceGrows(t *testing.T) {
 		}
 	}
 	b.produceTo(given...)
+	given = append(given, early...)
 	all := b.calls.awaitDone(t, len(given))
 	b.settled()
 	onceEach(t, all, given)

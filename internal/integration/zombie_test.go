@@ -17,8 +17,9 @@ func TestMemberHangsAndGoesOn(t *testing.T) {
 	t.Parallel()
 	const partitions, records, window = 12, 5000, 500
 	c := &crash{bundle: setup(t, partitions), dir: t.TempDir(), window: window, fates: make(map[string]string)}
-	c.load(records)
 	first, second := c.process("first", false), c.process("second", false)
+	c.balanced(2, partitions, c.source)
+	c.load(records)
 	c.awaitCalls(second, records/20)
 	second.signal(syscall.SIGSTOP)
 	c.balanced(1, partitions, c.source) // it is given up when its session is over

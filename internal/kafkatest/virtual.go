@@ -34,13 +34,14 @@ func NewVirtual(t testing.TB, opts ...kfake.Opt) *Virtual {
 	return &Virtual{cluster, network, cluster.ListenAddrs()}
 }
 
-// Brokers returns the addresses that clients connect to, by the [Virtual.Options] only.
+// Brokers returns the addresses that clients connect to, with the [Virtual.Dialer] only.
 func (v *Virtual) Brokers() []string { return v.brokers }
 
+// Dialer returns the option with which a client reaches the brokers.
+func (v *Virtual) Dialer() kgo.Opt { return kgo.Dialer(v.network.DialContext) }
+
 // Options returns what a client needs to connect.
-func (v *Virtual) Options() []kgo.Opt {
-	return []kgo.Opt{kgo.SeedBrokers(v.brokers...), kgo.Dialer(v.network.DialContext)}
-}
+func (v *Virtual) Options() []kgo.Opt { return []kgo.Opt{kgo.SeedBrokers(v.brokers...), v.Dialer()} }
 
 // Client returns a client of the cluster that is closed after the test. Options come after ours, which are the
 // connection and no linger.

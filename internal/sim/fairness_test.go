@@ -1,0 +1,219 @@
+//go:build synctests
+
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/internal/kafkatest"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// isolated: what hangs, fails or waits in one place takes next to nothing from the others. The same load is handled twice, by
+// itself and beside what disturbs, each for the same virtual time, and what counts is the ratio. The load wants every slot
+// all the time: whatever is taken from it is missed.
+
+const (
+	// contestLasts is for how long records are counted, and contestWork how long a call takes.
+	contestLasts = time.Minute
+	contestWork  = 50 * time.Millisecond
+	// contestParts are the partitions; the first is for what disturbs.
+	contestParts = 8
+	// contestRecords are more than can be handled meanwhile, with all slots.
+	contestRecords = 64 * int(contestLasts/contestWork) * 5 / 4
+	// keep is the share of their throughput that the others keep.
+	keep = 0.9
+)
+
+var errPoison = classify.Mark(errors.New("poison"), classify.Transient)
+
+// contest is a load that a pipeline handles beside something else.
+type contest struct {
+	config  func(*consumer.Config)
+	produce func(c *contestants)                                // what disturbs; nil: nothing
+	disturb func(ctx context.Context, r *consumer.Record) error // its calls
+	after   func(c *contestants)                                // looks at it when the time is over
+}
+
+// contestants are the parts of a run of a contest.
+type contestants struct {
+	t       *testing.T
+	cluster *kafkatest.Virtual
+	client  *kgo.Client
+	p       *consumer.Pipeline
+	handled atomic.Int64 // records of the load
+	calls   atomic.Int64 // with what disturbs
+}
+
+// throughput returns how many records of the load are handled while the contest lasts.
+func (c contest) throughput(t *testing.T) (handled int64) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := &contestants{t: t, cluster: kafkatest.NewVirtual(t)}
+		s.client = s.cluster.Client(t, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MaxBufferedRecords(1_000_000))
+		if err := s.cluster.CreateTopic("load", contestParts, map[string]string{"retention.ms": "-1"}); err != nil {
+			t.Fatal(err)
+		}
+		load := make([]*kgo.Record, contestRecords)
+		for i := range load {
+			load[i] = &kgo.Record{Topic: "load", Partition: 1 + int32(i)%(contestParts-1), Key: fmt.Append(nil, "key-", i), Value: []byte("load")}
+		}
+		s.write(load...)
+		if c.produce != nil {
+			c.produce(s)
+		}
+		s.run(c)
+		handled = s.handled.Load()
+	})
+	return handled
+}
+
+// run runs the pipeline while the contest lasts.
+func (s *contestants) run(c contest) {
+	cfg := consumer.Config{
+		Group: "g", Topics: []string{"load"}, Brokers: s.cluster.Brokers(), ClientOptions: []kgo.Opt{s.cluster.Dialer()}, Logger: slog.New(slog.DiscardHandler),
+		Handler: consumer.HandlerFunc(func(ctx context.Context, r *consumer.Record) error {
+			if string(r.Value) != "load" {
+				s.calls.Add(1)
+				return c.disturb(ctx, r)
+			}
+			time.Sleep(contestWork)
+			s.handled.Add(1)
+			return nil
+		}),
+	}
+	if c.config != nil {
+		c.config(&cfg)
+	}
+	p, err := consumer.New(cfg)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.p = p
+	ctx, stop := context.WithCancel(s.t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	for s.handled.Load()+s.calls.Load() == 0 {
+		time.Sleep(10 * time.Millisecond)
+	}
+	time.Sleep(contestLasts)
+	if c.after != nil {
+		c.after(s)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		s.t.Error(err)
+	}
+}
+
+// write produces records and waits until they are acknowledged.
+func (s *contestants) write(records ...*kgo.Record) {
+	s.t.Helper()
+	if err := s.client.ProduceSync(s.t.Context(), records...).FirstErr(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// poison writes records that disturb to the first partition.
+func (s *contestants) poison(n int, key func(i int) string) {
+	records := make([]*kgo.Record, n)
+	for i := range records {
+		records[i] = &kgo.Record{Topic: "load", Key: []byte(key(i)), Value: []byte("poison")}
+	}
+	s.write(records...)
+}
+
+// fair expects the load to keep its throughput beside what disturbs.
+func fair(t *testing.T, c contest) {
+	t.Helper()
+	alone := contest{config: c.config}.throughput(t)
+	beside := c.throughput(t)
+	share := float64(beside) / float64(alone)
+	t.Logf("%d records by themselves, %d beside what disturbs: %.3f", alone, beside, share)
+	if alone >= int64(contestRecords) {
+		t.Fatalf("all %d records were handled before the time was over: nothing was missed whatever was taken", alone)
+	}
+	if share < keep {
+		t.Errorf("isolated: the others keep %.1f %% of their throughput, want %.0f %%", 100*share, 100*keep)
+	}
+}
+
+// Every call for one partition hangs until its time is over, each record on its own.
+func TestOthersKeepTheirThroughputBesideAHangingPartition(t *testing.T) {
+	t.Parallel()
+	fair(t, contest{
+		produce: func(s *contestants) { s.poison(5000, func(i int) string { return fmt.Sprint("hangs-", i) }) },
+		disturb: func(ctx context.Context, _ *consumer.Record) error { <-ctx.Done(); return ctx.Err() },
+	})
+}
+
+// The records of one key fail for ever: they go through the tiers to the dead letters all the time.
+func TestOthersKeepTheirThroughputBesideAFailingKey(t *testing.T) {
+	t.Parallel()
+	const poison = 300
+	fair(t, contest{
+		produce: func(s *contestants) { s.poison(poison, func(int) string { return "the one" }) },
+		disturb: func(context.Context, *consumer.Record) error { time.Sleep(contestWork); return errPoison },
+		config: func(c *consumer.Config) {
+			c.Retry = retrytopics.Policy{Tiers: []time.Duration{time.Second, 5 * time.Second}}
+		},
+		after: func(s *contestants) {
+			if n := s.p.Stats().DeadLettered; n == 0 || s.calls.Load() < poison/4 {
+				s.t.Errorf("%d calls failed and %d records are dead: that disturbs nobody", s.calls.Load(), n)
+			}
+		},
+	})
+}
+
+// A tier holds a hundred times as many waiting records as the window takes.
+func TestOthersKeepTheirThroughputBesideABacklog(t *testing.T) {
+	t.Parallel()
+	const waiting, window = 200_000, 2000
+	tiers := []time.Duration{time.Second, time.Hour}
+	fair(t, contest{
+		config: func(c *consumer.Config) {
+			c.Retry = retrytopics.Policy{Tiers: tiers}
+			c.Window.Records = window
+		},
+		produce: func(s *contestants) {
+			tier := retrytopics.Names{Group: "g"}.RetryTopic("load", time.Hour)
+			if err := s.cluster.CreateTopic(tier, contestParts, map[string]string{"retention.ms": "-1"}); err != nil {
+				s.t.Fatal(err)
+			}
+			s.write(waitingCopies(tier, waiting, "it waits")...)
+		},
+		after: func(s *contestants) {
+			for _, topic := range s.p.Stats().Topics {
+				if topic.Tier == time.Hour && topic.Backlog != waiting {
+					s.t.Errorf("%d records wait, want %d", topic.Backlog, waiting)
+				}
+			}
+		},
+	})
+}
+
+// waitingCopies are copies that wait in a tier for an hour, as the pipeline writes them.
+func waitingCopies(tier string, n int, value string) []*kgo.Record {
+	due := time.Now().Add(time.Hour)
+	records := make([]*kgo.Record, n)
+	for i := range records {
+		partition, offset := int32(i)%contestParts, int64(i)
+		state := retrytopics.State{
+			ID: retrytopics.FormatID("", "load", partition, offset), Topic: "load", Partition: partition, Offset: offset, Group: "g",
+			Attempt: 1, Due: due, HopDue: due, Timestamp: time.Now(), FirstFailed: time.Now(), Class: classify.Transient, Error: "broken",
+		}
+		records[i] = &kgo.Record{Topic: tier, Partition: partition, Key: fmt.Append(nil, "waits-", i), Value: []byte(value), Headers: state.AppendHeaders(nil, nil, 0)}
+	}
+	return records
+}
