@@ -52,7 +52,7 @@ func (g *generator) setup(seed uint64) Setup {
 	if g.chance(0.5) {
 		s.Latency = [2]time.Duration{0, pick[time.Duration](g, 2, 10, 40) * time.Millisecond}
 	}
-	s.MetadataLimit = pick(g, 0, 0, 0, 0, 0, 0, 64, 100)
+	s.MetadataLimit = pick(g, 0, 0, 0, 0, 0, 40, 64)
 	s.Config = consumer.Config{
 		Group:         "g",
 		GroupProtocol: pick(g, consumer.Classic, consumer.Classic, consumer.Classic, consumer.Eager, consumer.NextGen),
