@@ -5,10 +5,14 @@ package sim
 import (
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/consumer"
@@ -110,4 +114,107 @@ func TestRandomHeld(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestHeldKeysOutliveACrashAtEveryStep kills the member at each request that moves records between their topics, the first times
+// that the request is seen: whoever has its partitions next finds out which keys are held.
+func TestHeldKeysOutliveACrashAtEveryStep(t *testing.T) {
+	for _, key := range []kmsg.Key{kmsg.InitProducerID, kmsg.Produce, kmsg.AddOffsetsToTxn, kmsg.TxnOffsetCommit, kmsg.EndTxn, kmsg.OffsetCommit} {
+		for nth := 1; nth <= 9 && (nth == 1 || key != kmsg.InitProducerID); nth += 2 {
+			t.Run(fmt.Sprintf("%s %d", key.Name(), nth), func(t *testing.T) {
+				run(t, heldKeys(), func(w *World) {
+					m := w.Join()
+					w.Sleep(20 * time.Second)
+					seen := 0
+					w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{key}, Observe: true, Count: -1, When: func(r kmsg.Request) bool {
+						if p, ok := r.(*kmsg.ProduceRequest); ok && p.TransactionID == nil {
+							return true // what the simulation itself produces
+						}
+						if seen++; seen == nth {
+							m.Crash()
+						}
+						return true
+					}})
+					for i := range 3 {
+						inLine(w, i)
+						w.Sleep(2 * time.Second)
+					}
+					if seen < nth {
+						t.Errorf("%s was seen %d times", key.Name(), seen)
+					}
+					w.Join()
+					inLine(w, 3)
+					w.Sleep(2 * time.Minute)
+				}, settled(t))
+			})
+		}
+	}
+}
+
+// inLine produces records of few keys, of which some fail, so that most stand behind another.
+func inLine(w *World, round int) {
+	for i := range 30 {
+		f := Fate{Work: time.Duration(i%3) * 10 * time.Millisecond}
+		switch {
+		case i%7 == 0:
+			f.Kind, f.Times = Fail, 1+(i+round)%3
+		case i == 11 && round == 1:
+			f.Kind, f.Times = Fail, ForEver
+		}
+		w.Produce(&Record{Partition: int32(i % 3), Key: fmt.Append(nil, "key-", i%2), Fate: f})
+	}
+}
+
+// TestHeldKeysOutliveACrashWhileTheyAreRead kills the successor of a member that was killed, while it reads which keys are held,
+// and its successor too.
+func TestHeldKeysOutliveACrashWhileTheyAreRead(t *testing.T) {
+	for nth := 1; nth <= 7; nth++ {
+		t.Run(fmt.Sprint(nth), func(t *testing.T) {
+			run(t, heldKeys(), func(w *World) {
+				m := w.Join()
+				w.Sleep(20 * time.Second)
+				inLine(w, 0)
+				w.Sleep(500 * time.Millisecond)
+				seen := nth // until somebody reads
+				w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets, kmsg.Fetch}, Observe: true, Count: -1, When: func(r kmsg.Request) bool {
+					if !w.readsPark(r) {
+						return true
+					}
+					if seen++; seen == nth {
+						m.Crash()
+					}
+					return true
+				}})
+				m.Crash()
+				for range 2 {
+					seen = 0
+					m = w.Join()
+					w.Sleep(time.Minute)
+					inLine(w, 1)
+					if seen < nth {
+						t.Errorf("the park topic was read %d times", seen)
+					}
+				}
+				seen = nth
+				w.Join()
+				w.Sleep(2 * time.Minute)
+			}, settled(t))
+		})
+	}
+}
+
+// readsPark reports whether a request asks for the ends of a park topic, or for what is in it.
+func (w *World) readsPark(r kmsg.Request) bool {
+	switch r := r.(type) {
+	case *kmsg.ListOffsetsRequest:
+		return slices.ContainsFunc(r.Topics, func(t kmsg.ListOffsetsRequestTopic) bool { return w.h.Terms.IsPark(t.Topic) })
+	case *kmsg.FetchRequest:
+		return slices.ContainsFunc(r.Topics, func(t kmsg.FetchRequestTopic) bool {
+			return w.h.Terms.IsPark(t.Topic) || slices.ContainsFunc(w.h.Terms.Sources, func(s string) bool {
+				info := w.fake.TopicInfo(w.h.Terms.RetryTopic(s, parkName))
+				return info != nil && info.TopicID == t.TopicID
+			})
+		})
+	}
+	return false
 }
