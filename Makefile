@@ -45,6 +45,10 @@ sim: ## random scenarios on virtual time, held to every promise: SEEDS=1000 FIRS
 	@go test -tags synctests -c -o .cache/bin/sim.test ./internal/sim
 	@.cache/bin/sim.test -test.run '^TestRandom$$' -test.timeout 6h -sim.progress -sim.seeds $(SEEDS) -sim.first $(FIRST) -sim.seed $(SEED)
 
+.PHONY: mutants
+mutants: ## plant classic bugs into a copy of the tree, and show that the simulation finds each in 20 seeds and names the promise
+	@scripts/mutants
+
 .PHONY: race
 race: $(COUNTS) ## the race detector, where it pays; RACE names the packages
 	@rm -f $(COUNTS)/race.json
@@ -54,11 +58,14 @@ race: $(COUNTS) ## the race detector, where it pays; RACE names the packages
 		echo "race: left out, the race detector needs a C compiler and there is no $$(go env CC) (Debian: apt-get install gcc)"; \
 	fi
 
+# What the counts of an integration run are called.
+SUITE ?= integration
+
 .PHONY: integration
-integration: $(COUNTS) ## the integration suite, with the delivery that REDELIVER_TEST_DELIVERY names, on the broker that REDELIVER_TEST_BROKERS names, or that make kafka-start started
+integration: $(COUNTS) ## the integration suite, with the delivery and the group protocol that REDELIVER_TEST_DELIVERY and REDELIVER_TEST_PROTOCOL name, on the broker that REDELIVER_TEST_BROKERS names, or that make kafka-start started
 	@brokers=$${REDELIVER_TEST_BROKERS:-$$(scripts/kafka brokers)}; \
 	REDELIVER_TEST_BROKERS=$$brokers REDELIVER_REQUIRE_REAL=1 \
-		$(RUN) -label integration -o $(COUNTS)/integration.json -- -count=1 -timeout 15m $(BROKER)
+		$(RUN) -label $(SUITE) -o $(COUNTS)/$(SUITE).json -- -count=1 -timeout 15m $(BROKER)
 
 .PHONY: kafka-start
 kafka-start: ## start Apache Kafka on 127.0.0.1:19092 (needs Java 17 and Maven); scripts/kafka has more, such as three nodes

@@ -268,3 +268,27 @@ func TestBatchesAreNoLargerThanAsked(t *testing.T) {
 		})
 	}
 }
+
+// TestAPoisonRecordAtTheHeadOfAPartitionIsNotTheEternalProbe opens the breaker with a record that always fails, where a partition is
+// handled in order: when it has failed three times without using an attempt those behind it have their turn.
+func TestAPoisonRecordAtTheHeadOfAPartitionIsNotTheEternalProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var order []string
+		w := onBench(t, HandlerFunc(func(_ context.Context, r *Record) error {
+			order = append(order, handled(r))
+			if string(r.Key) == "poison" {
+				return errAway
+			}
+			return nil
+		}), func(c *Config) {
+			c.Ordering = ByPartition
+			c.Breaker = breaker.Config{Failures: 1, OpenFor: time.Second, HalfOpenCalls: 1}
+		})
+		l := w.lane(0, 0)
+		w.feed(l, "poison", "a", "b")
+		pass(10 * time.Second)
+		if want := []string{"poison@0", "poison@0", "poison@0", "a@1"}; len(order) < len(want) || !slices.Equal(order[:len(want)], want) {
+			t.Errorf("calls %v, want them to begin with %v", order, want)
+		}
+	})
+}

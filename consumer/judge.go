@@ -1,7 +1,6 @@
 package consumer
 
 import (
-	"errors"
 	"time"
 
 	"github.com/redeliver/redeliver/classify"
@@ -22,8 +21,7 @@ const (
 
 // situation is everything that a decision depends on: judge is a pure function of it.
 type situation struct {
-	err      error
-	failure  classify.Failure
+	failedCall
 	state    *retrytopics.State // with the failed attempt in it, but for its counts
 	inPlace  int                // tries on the spot so far
 	now      time.Time
@@ -46,19 +44,17 @@ type decision struct {
 
 // judge decides what becomes of a record whose call ended with an error.
 func judge(s situation) decision {
-	var undecodable *UndecodableError
-	if errors.As(s.err, &undecodable) {
+	if s.undecodable {
 		return s.bury(retrytopics.ReasonUndecodable, s.state.Counts, false)
 	}
-	var st *steer
-	if errors.As(s.err, &st) {
-		switch st.verb {
+	if s.steer != nil {
+		switch s.steer.verb {
 		case steerSnooze:
-			return s.wait(verbSnooze, st.delay, s.state.Counts)
+			return s.wait(verbSnooze, s.steer.delay, s.state.Counts)
 		case steerDead:
 			return s.bury(retrytopics.ReasonRequested, s.state.Counts, true)
 		case steerDrop:
-			return decision{verb: verbDrop, drop: st.reason}
+			return decision{verb: verbDrop, drop: s.steer.reason}
 		}
 	}
 	q := retrytopics.Question{
@@ -71,12 +67,12 @@ func judge(s situation) decision {
 		U:            s.u,
 		InPlaceTries: s.inPlace,
 	}
-	if st != nil { // the handler asks for a retry, whatever the class says
+	if s.steer != nil { // the handler asks for a retry, whatever the class says
 		if !q.Class.Retriable() {
 			q.Class = classify.Transient
 		}
-		if !st.policy {
-			q.Asked = max(st.delay, 1)
+		if !s.steer.policy {
+			q.Asked = max(s.steer.delay, 1)
 		}
 	}
 	a := s.schedule.Next(q)

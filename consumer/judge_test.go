@@ -67,11 +67,11 @@ func TestJudge(t *testing.T) {
 			state := &retrytopics.State{Topic: "a", Attempt: tt.attempt, FirstFailed: tt.first, Held: tt.held}
 			if tt.inPlace > 0 { // what the judge said of the tries before
 				for i := range tt.inPlace {
-					d := judge(situation{err: cause, failure: classify.Failure{Class: tt.class}, state: &retrytopics.State{Topic: "a", Attempt: i + 1, Counts: state.Counts}, inPlace: i, now: now, schedule: s})
+					d := judge(situation{failedCall: ended(cause, classify.Failure{Class: tt.class}), state: &retrytopics.State{Topic: "a", Attempt: i + 1, Counts: state.Counts}, inPlace: i, now: now, schedule: s})
 					state.Counts = d.counts
 				}
 			}
-			d := judge(situation{err: tt.err, failure: classify.Failure{Class: tt.class, RetryAfter: tt.asked}, state: state, inPlace: tt.inPlace, now: now, schedule: s, dead: tt.dead})
+			d := judge(situation{failedCall: ended(tt.err, classify.Failure{Class: tt.class, RetryAfter: tt.asked}), state: state, inPlace: tt.inPlace, now: now, schedule: s, dead: tt.dead})
 			if d.verb != tt.verb || d.reason != tt.reason {
 				t.Fatalf("got verb %d reason %q, want %d %q", d.verb, d.reason, tt.verb, tt.reason)
 			}
@@ -95,4 +95,11 @@ func mustCompile(t *testing.T, p retrytopics.Policy) *retrytopics.Schedule {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// ended is a call that ended with an error of which the classifier says f.
+func ended(err error, f classify.Failure) failedCall {
+	call := readError(classify.New(nil), err)
+	call.failure = f
+	return call
 }

@@ -99,9 +99,9 @@ func (r *Retrier) Do(ctx context.Context, f func(ctx context.Context) error) err
 			r.breaker.Cancel(permit)
 			return errors.Join(ctx.Err(), err)
 		}
-		failure := r.classifier.Classify(err)
+		f := readError(r.classifier, err)
 		outcome := breaker.Ignored
-		if r.counts[failure.Class] && !noFailure(err) {
+		if r.counts[f.failure.Class] && f.tellsOfDependency() {
 			outcome = breaker.Failure
 		}
 		after := r.breaker.Record(permit, outcome, now.Sub(began))
@@ -115,14 +115,14 @@ func (r *Retrier) Do(ctx context.Context, f func(ctx context.Context) error) err
 				continue
 			}
 		}
-		if !noFailure(err) {
+		if f.isAttempt() {
 			state.Attempt++
 			if state.FirstFailed.IsZero() {
 				state.FirstFailed = now
 			}
-			state.History = append(state.History, retrytopics.Try{N: state.Attempt, At: began.UnixMilli(), Ms: now.Sub(began).Milliseconds(), Class: failure.Class.String(), Error: failure.Text(historyError)})
+			state.History = append(state.History, retrytopics.Try{N: state.Attempt, At: began.UnixMilli(), Ms: now.Sub(began).Milliseconds(), Class: f.failure.Class.String(), Error: f.failure.Text(historyError)})
 		}
-		d := judge(situation{err: err, failure: failure, state: &state, inPlace: inPlace, now: now, u: rand.Float64(), schedule: r.schedule})
+		d := judge(situation{failedCall: f, state: &state, inPlace: inPlace, now: now, u: rand.Float64(), schedule: r.schedule})
 		state.Counts = d.counts
 		switch d.verb {
 		case verbDrop:

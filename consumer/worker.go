@@ -2,7 +2,6 @@ package consumer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
@@ -189,11 +188,13 @@ func (p *Pipeline) runBatch(w *worker, st *strand, entries []*entry, permit call
 // finishBatch carries out the outcomes of a batch call's records.
 func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began, now time.Time, permit callPermit) {
 	good, against := 0, 0
-	for _, err := range errs {
-		switch {
-		case err == nil:
+	fails := make([]failedCall, len(errs))
+	for i, err := range errs {
+		if err == nil {
 			good++
-		case p.speaksAgainst(err):
+			continue
+		}
+		if fails[i] = readError(p.classifier, err); p.speaksAgainst(&fails[i]) {
 			against++
 		}
 	}
@@ -224,7 +225,7 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 			st.succeeded(e, took)
 			continue
 		}
-		p.judged(st, e, errs[i], began, now, state)
+		p.judged(st, e, &fails[i], began, now, state)
 		st.ended(e)
 	}
 	if good > 0 {
@@ -295,17 +296,18 @@ func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 func (p *Pipeline) finish(st *strand, e *entry, err error, began, now time.Time, permit callPermit) (stays bool) {
 	state, took := breaker.Closed, now.Sub(began)
 	p.meter.handler.observe(took)
+	f := readError(p.classifier, err)
 	switch {
 	case p.interrupted(e.lane):
 		p.breaker.Cancel(permit.breaker)
-	case p.speaksAgainst(err) && e.failedBefore():
-		state = p.breaker.Record(permit.breaker, breaker.FailureAgain, took)
-	case p.speaksAgainst(err):
-		state = p.breaker.Record(permit.breaker, breaker.Failure, took)
-	default:
+	case !p.speaksAgainst(&f):
 		p.breaker.Record(permit.breaker, breaker.Ignored, took)
+	case e.failedBefore():
+		state = p.breaker.Record(permit.breaker, breaker.FailureAgain, took)
+	default:
+		state = p.breaker.Record(permit.breaker, breaker.Failure, took)
 	}
-	return p.judged(st, e, err, began, now, state)
+	return p.judged(st, e, &f, began, now, state)
 }
 
 // interrupted reports whether a call ended after its lane did, or after this member may have been given up, as the calls do
@@ -313,35 +315,24 @@ func (p *Pipeline) finish(st *strand, e *entry, err error, began, now time.Time,
 func (p *Pipeline) interrupted(l *lane) bool { return l.ctx.Err() != nil || p.membership.over() }
 
 // speaksAgainst reports whether a failure counts against the dependency.
-func (p *Pipeline) speaksAgainst(err error) bool {
-	var s *steer
-	if errors.As(err, &s) && (s.err == nil || s.verb != steerRetry) {
-		return false
-	}
-	var u *UndecodableError
-	if errors.As(err, &u) {
-		return false
-	}
-	return p.counts[p.classifier.Classify(err).Class]
+func (p *Pipeline) speaksAgainst(f *failedCall) bool {
+	return p.counts[f.failure.Class] && f.tellsOfDependency()
 }
 
 // judged decides and carries out what becomes of an entry whose call failed, given the breaker's state after it.
-func (p *Pipeline) judged(st *strand, e *entry, err error, began, now time.Time, after breaker.State) (stays bool) {
+func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.Time, after breaker.State) (stays bool) {
 	if p.interrupted(e.lane) {
 		p.back(st, e, first)
 		return true
 	}
-	failure := p.classifier.Classify(err)
+	failure := f.failure
 	notClosed := after != breaker.Closed && after != breaker.Disabled
-	var s *steer
-	errors.As(err, &s)
-	buried := s != nil && s.verb == steerDead // the handler's own decision, whatever the dependency's state
-	if notClosed && !buried && p.counts[failure.Class] && p.speaksAgainst(err) && p.isFree(e) {
+	if notClosed && p.speaksAgainst(f) && p.isFree(e) {
 		p.meter.free()
 		p.told(e, failure, true, now.Sub(began))
 		asked := failure.RetryAfter
-		if s != nil {
-			asked = s.delay
+		if f.steer != nil {
+			asked = f.steer.delay
 		}
 		// Its first call was made in order. When it fails again and again, others of its key must get their turn, or
 		// nobody could tell it from an outage; and what came back from a tier has left the order already.
@@ -351,7 +342,7 @@ func (p *Pipeline) judged(st *strand, e *entry, err error, began, now time.Time,
 			return p.waitHere(st, e, now.Add(asked), inOrder)
 		case !inOrder:
 			p.back(st, e, yield)
-			return false
+			return st.holds(e)
 		case p.cfg.Ordering == ByPartition:
 			p.back(st, e, first)
 		default:
@@ -361,13 +352,12 @@ func (p *Pipeline) judged(st *strand, e *entry, err error, began, now time.Time,
 	}
 	p.ensureState(e)
 	before, attempts := *e.state, e.attempts
-	failed := !noFailure(err)
-	if failed {
+	if f.isAttempt() {
 		p.count(e, failure, began, now)
 	} else {
 		p.countHeld(e, now)
 	}
-	d := judge(situation{err: err, failure: failure, state: e.state, inPlace: e.inPlace, now: now, u: rand.Float64(), schedule: p.schedule, dead: p.cfg.DeadLetters})
+	d := judge(situation{failedCall: *f, state: e.state, inPlace: e.inPlace, now: now, u: rand.Float64(), schedule: p.schedule, dead: p.cfg.DeadLetters})
 	e.state.Counts = d.counts
 	if d.verb == verbDead && !d.admitted && !p.gate.admit() {
 		// An outage, as far as anyone can tell: the record stays, and the call that was to find out uses no attempt.
@@ -375,9 +365,9 @@ func (p *Pipeline) judged(st *strand, e *entry, err error, began, now time.Time,
 		p.meter.free()
 		p.told(e, failure, true, now.Sub(began))
 		p.back(st, e, yield)
-		return false
+		return st.holds(e)
 	}
-	if failed {
+	if f.isAttempt() {
 		p.meter.failed(failure.Class)
 		p.told(e, failure, false, now.Sub(began))
 	}
@@ -387,7 +377,7 @@ func (p *Pipeline) judged(st *strand, e *entry, err error, began, now time.Time,
 	case verbRetry:
 		e.inPlace = 0 // the counts have them now
 	}
-	return p.carryOut(st, e, d, err)
+	return p.carryOut(st, e, d, f.err)
 }
 
 // freeInOrder is how often a record fails without using an attempt before it gives up its place and may be charged.
@@ -405,12 +395,6 @@ func (p *Pipeline) isFree(e *entry) bool {
 	}
 	e.free++
 	return true
-}
-
-// noFailure reports whether an error only steers: a snooze or a drop is no failed attempt.
-func noFailure(err error) bool {
-	var s *steer
-	return errors.As(err, &s) && (s.verb == steerSnooze || s.verb == steerDrop)
 }
 
 // ensureState gives an entry the state that travels with it.

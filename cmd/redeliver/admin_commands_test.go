@@ -106,7 +106,8 @@ func startProcess(t *testing.T) *processBench {
 }
 
 // writeConfig writes a configuration with one pipeline, orders.
-func writeConfig(t *testing.T, listen, broker, url string) (path string) {
+// writeConfig writes a configuration of one pipeline, with more keys of it as they are given, and returns its path.
+func writeConfig(t *testing.T, listen, broker, url string, more ...string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "config.yaml")
 	text := fmt.Sprintf(`
@@ -119,6 +120,9 @@ pipelines:
     handler: {http: {url: "%s"}}
     breaker: {dependency: orders-api}
 `, broker, broker, filepath.Join(t.TempDir(), "data"), listen, url)
+	for _, key := range more {
+		text += "    " + key + "\n"
+	}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -52,9 +52,8 @@ func (p *program) demo(ctx context.Context, length time.Duration) error {
 		defer stop()
 	}
 
-	quit, stop := secondSignal()
-	defer stop()
-	c := demo.Config{For: length, Out: p.out, Quit: quit, ASCII: p.asciiOnly(), Colour: p.wantsColour()}
+	p.quits.Store(true) // the temporary directory is to be removed then, too
+	c := demo.Config{For: length, Out: p.out, Quit: p.quit, ASCII: p.asciiOnly(), Colour: p.wantsColour()}
 	if f, ok := p.out.(*os.File); ok && term.IsTerminal(int(f.Fd())) && p.env("TERM") != "dumb" {
 		c.Size = func() (int, int, error) { return term.GetSize(int(f.Fd())) }
 	}
@@ -68,31 +67,6 @@ func (p *program) demo(ctx context.Context, length time.Duration) error {
 		return fmt.Errorf("demo: %w", err)
 	}
 	return nil
-}
-
-// secondSignal returns what is closed at the second signal that asks the process to end. The first one ends the demo's
-// context; without this the second would end the process where it is, and leave the temporary directory behind.
-func secondSignal() (second <-chan struct{}, stop func()) {
-	signals, quit, stopped := make(chan os.Signal, 2), make(chan struct{}), make(chan struct{})
-	asking := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) {
-		asking = append(asking, syscall.SIGHUP)
-	}
-	signal.Notify(signals, asking...)
-	go func() {
-		for range 2 {
-			select {
-			case <-signals:
-			case <-stopped:
-				return
-			}
-		}
-		close(quit)
-	}()
-	return quit, func() {
-		signal.Stop(signals)
-		close(stopped)
-	}
 }
 
 func (p *program) env(name string) string {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,11 +13,8 @@ import (
 )
 
 func main() {
-	// The first signal ends the command's context, so that it can drain and say what it did; the second one ends the
-	// process as if nobody listened.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	p := &program{
 		in:          os.Stdin,
 		out:         os.Stdout,
@@ -25,8 +23,26 @@ func main() {
 		interactive: term.IsTerminal(int(os.Stdin.Fd())),
 		terminal:    term.IsTerminal(int(os.Stderr.Fd())),
 		columns:     stderrColumns,
+		quit:        make(chan struct{}),
 	}
+	go p.heed(cancel)
 	os.Exit(p.main(ctx, os.Args[1:]))
+}
+
+// heed has the first signal end the command's context, so that it can drain and say what it did. The second one ends the
+// process, also where it was started with interrupts ignored, as a shell does in the background; a command that has to
+// tidy up first ends by itself.
+func (p *program) heed(cancel context.CancelFunc) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	<-signals
+	cancel()
+	<-signals
+	close(p.quit)
+	if !p.quits.Load() {
+		fmt.Fprintln(os.Stderr, "redeliver: a second signal: leaving at once")
+		os.Exit(exitFailed)
+	}
 }
 
 // stderrColumns is how wide the terminal is, which may change on the way.

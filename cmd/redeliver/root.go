@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,9 @@ type program struct {
 	interactive bool       // somebody can answer a question on in
 	terminal    bool       // err is a terminal: progress may be painted over
 	columns     func() int // of that terminal; nil: progressColumns
+
+	quit  chan struct{} // closed at the second signal
+	quits atomic.Bool   // the command ends by itself then
 
 	patience time.Duration // with brokers that do not answer; 0: connectTimeout
 

@@ -39,7 +39,7 @@ A broker that cannot be reached is tried again for as long as it takes; /readyz 
 --embedded brings a broker along, for development: one node, in this process, kept on disk (see embedded in the
 configuration). Source topics that are missing are made there.
 
-Exit status: 0 after a drain, 1 when it could not start, 2 for a wrong configuration.`,
+Exit status: 0 after a drain, 1 when it could not start or was told to leave at once, 2 for a wrong configuration.`,
 		Example: "  redeliver run\n  redeliver run -c other.yaml\n  redeliver run --embedded",
 		Args:    noArguments,
 	}

@@ -30,9 +30,10 @@ func TestMemberIsKilledUnderLoad(t *testing.T) {
 	const partitions, records, window = 12, 20_000, 1000
 	c := &crash{bundle: setup(t, partitions), dir: t.TempDir(), window: window, fates: make(map[string]string)}
 	other := readAlong(t, c.source)
-	c.load(records)
-
 	first, second := c.process("first", false), c.process("second", false)
+	c.balanced(2, partitions, c.source)
+
+	c.load(records)
 	c.awaitCalls(second, records/10) // now it is in the middle of it
 	second.kill()
 	before := len(readLog(t, first.config.Log))

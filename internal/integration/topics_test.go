@@ -38,7 +38,7 @@ func TestTopicsAreMadeBySpecification(t *testing.T) {
 		b.tier("1s"): copies, b.tier("10s"): copies, b.tier("60s"): copies, b.dlq(): letters,
 		b.dlq() + ".ledger": {"cleanup.policy": "compact"},
 	} {
-		awaitTopics(t, partitions, topic)
+		kafkatest.AwaitTopics(t, partitions, topic)
 		got := settings(t, topic)
 		if sync := got["min.insync.replicas"]; replicas(t, topic) >= 3 && sync != "2" {
 			t.Errorf("%s: min.insync.replicas is %s, want 2", topic, sync)
@@ -106,6 +106,13 @@ func TestSourceGrows(t *testing.T) {
 	}, func(c *consumer.Config) { c.Start = consumer.Latest() }, withoutBreaker)
 	awaitReady(t, m)
 	awaitCommits(t, b.group, b.source, before)
+	early := make([]*kgo.Record, before) // of which copies are written, so that their writer knows the tiers as they are
+	for p := range early {
+		early[p] = record("early", "value")
+		early[p].Partition = int32(p)
+	}
+	b.produceTo(early...)
+	b.calls.awaitDone(t, before)
 
 	responses, err := admin.UpdatePartitions(t.Context(), after, b.source)
 	if err == nil {
@@ -114,7 +121,7 @@ func TestSourceGrows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	awaitTopics(t, after, b.source)
+	kafkatest.AwaitTopics(t, after, b.source)
 	var given []*kgo.Record
 	for p := range int32(after) {
 		for i := range each {
@@ -124,6 +131,7 @@ func TestSourceGrows(t *testing.T) {
 		}
 	}
 	b.produceTo(given...)
+	given = append(given, early...)
 	all := b.calls.awaitDone(t, len(given))
 	b.settled()
 	onceEach(t, all, given)

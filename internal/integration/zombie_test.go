@@ -17,8 +17,9 @@ func TestMemberHangsAndGoesOn(t *testing.T) {
 	t.Parallel()
 	const partitions, records, window = 12, 5000, 500
 	c := &crash{bundle: setup(t, partitions), dir: t.TempDir(), window: window, fates: make(map[string]string)}
-	c.load(records)
 	first, second := c.process("first", false), c.process("second", false)
+	c.balanced(2, partitions, c.source)
+	c.load(records)
 	c.awaitCalls(second, records/20)
 	second.signal(syscall.SIGSTOP)
 	c.balanced(1, partitions, c.source) // it is given up when its session is over
@@ -41,6 +42,9 @@ func TestMemberHangsAndGoesOn(t *testing.T) {
 	first.stop()
 	second.stop()
 }
+
+// resume lets a process that was stopped end: until then it takes no signal but SIGKILL.
+func resume(p *process) { _ = p.cmd.Process.Signal(syscall.SIGCONT) } // it may have ended
 
 // signal sends the process a signal.
 func (p *process) signal(s syscall.Signal) {

@@ -129,7 +129,7 @@ func (x *index) checkOwnLane() {
 			if !r.Control && source && x.produced[r.Place] == nil && !x.aborted[r.Place] {
 				x.report.broken(OwnLane, "record %s stands in a source topic, and nobody but a member can have put it there", r.Place)
 			}
-			if x.t.SourceOf(p.Topic) == "" && !x.t.IsLedger(p.Topic) {
+			if x.t.SourceOf(p.Topic) == "" {
 				x.report.broken(OwnLane, "record %s stands in a topic that is not the group's", r.Place)
 			}
 		}

@@ -11,7 +11,7 @@ func (x *index) checkReplayed() {
 		}
 		first := make(map[int64]*copied) // by due time: a replay makes its entries due at once
 		for _, k := range copies {
-			if !x.isReplay(line, k) {
+			if !x.isReplay(line, k) || x.t.IsPark(k.Place.Topic) {
 				continue
 			}
 			other, known := first[k.due]
@@ -46,10 +46,10 @@ func (x *index) checkReplayed() {
 	}
 }
 
-// isReplay reports whether a copy was written by a replay: it has no attempts behind it and was due when it was written, and
-// it is not what a snooze or a member that gave its partition up has put there.
+// isReplay reports whether a copy was written by a replay: it has no attempts behind it and was due when it was written, in
+// milliseconds rounded up, and it is not what a snooze or a member that gave its partition up has put there.
 func (x *index) isReplay(line lineage, k *copied) bool {
-	return !x.t.IsDLQ(k.Place.Topic) && k.attempt == 0 && k.due <= unixMilli(k.Timestamp) &&
+	return !x.t.IsDLQ(k.Place.Topic) && k.attempt == 0 && k.due <= unixMilli(k.Timestamp)+1 &&
 		!slices.ContainsFunc(x.lineages[line], func(c *Call) bool {
 			return !c.End.IsZero() && (c.Result == Snoozed || c.Delay > 0) && unixMilli(c.End.At.Add(c.Delay)) <= k.due
 		})

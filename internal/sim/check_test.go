@@ -16,6 +16,7 @@ const (
 	firstRetried
 	thirdRetried
 	thirdDies
+	thirdReplayed
 )
 
 const (
@@ -23,6 +24,9 @@ const (
 	commitOfTier
 	commitOfSlow
 )
+
+// replayedCopy is where in the tier the copy of the replay stands.
+const replayedCopy = 2
 
 func TestCheckAcceptsAGoodRun(t *testing.T) {
 	r := Check(goodRun())
@@ -188,6 +192,17 @@ func TestCheckFindsPlantedViolations(t *testing.T) {
 			h.Calls[secondSucceeds].End.Tick++
 			h.Calls[thirdFails].End.Tick++
 		}, "calls in flight"},
+
+		{"dead letter replayed twice", ReplayedOnce, func(h *History) {
+			l := h.Log[tier][replayedCopy]
+			l.Place.Offset++
+			l.Timestamp = l.Timestamp.Add(time.Second)
+			h.Log[tier] = append(h.Log[tier], l)
+			set(h, tier, replayedCopy+1, "due", l.Timestamp.UnixMilli())
+		}, "was replayed 2 times"},
+		{"replay of a record that has not died", ReplayedOnce, func(h *History) {
+			h.Log[dead] = nil
+		}, "had not died so often"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := goodRun()

@@ -52,6 +52,9 @@ func (w *World) start(name string, cfg consumer.Config) (*Member, error) {
 	m.cancel = cancel
 	go func() {
 		m.err = p.Run(ctx)
+		w.mu.Lock()
+		w.rec.ended[name] = true
+		w.mu.Unlock()
 		close(m.done)
 	}()
 	return m, nil
@@ -147,7 +150,7 @@ func (m *Member) Leave() {
 	m.gone = true
 	m.cancel()
 	if m.instance != "" { // it does not leave its group
-		w.disturb(0, m.session()+w.setup.rebalanceTime())
+		w.disturb(0, w.session()+w.setup.rebalanceTime())
 	}
 }
 
@@ -155,10 +158,11 @@ func (m *Member) Leave() {
 func (m *Member) Crash() {
 	w := m.w
 	w.upset(m.Name, Crash, 0)
-	w.disturb(0, m.session()+w.setup.rebalanceTime())
-	w.trouble(m.session())
+	w.disturb(0, w.session()+w.setup.rebalanceTime())
+	w.trouble(w.session())
 	w.mu.Lock() // no call of the member begins or ends meanwhile
 	m.dead.Store(true)
+	w.rec.ended[m.Name] = true
 	w.mu.Unlock()
 	m.link.sever()
 	close(m.died)

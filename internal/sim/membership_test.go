@@ -86,3 +86,15 @@ func TestMemberLeavesASilentCoordinator(t *testing.T) {
 		}
 	})
 }
+
+// TestDeadMembersLeaveNothingBehind ends members whose network is gone: none may leave a goroutine behind, or the bubble that they
+// ran in does not end.
+func TestDeadMembersLeaveNothingBehind(t *testing.T) {
+	run(t, Setup{Config: consumer.Config{SessionTimeout: 12 * time.Second, HandlerTimeout: 5 * time.Second, Drain: 7 * time.Second}}, func(w *World) {
+		for range 300 { // one in some hundreds would
+			m := w.Join()
+			w.Sleep(time.Second)
+			m.Crash()
+		}
+	})
+}

@@ -2,12 +2,12 @@ package sim
 
 import (
 	"maps"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -18,17 +18,22 @@ type recorder struct {
 	terms *Terms
 	ticks atomic.Int64
 
-	metadataLimit int // bytes that a commit's metadata may take
+	metadataLimit int           // bytes that a commit's metadata may take
+	session       time.Duration // of members
+	client        *kgo.Client   // of the simulation's own
 
 	mu            *sync.Mutex // the world's
 	h             *History
 	names         map[string]string // of members, by id
 	known         map[Partition]kfake.GroupCommit
 	pending       *pendingCommit
+	sync          *pendingSync
 	members       map[string]bool  // ids of the newest assignment's
 	instances     map[string]Owner // static members
 	stuck         stuckRebalance
 	topics        map[string]bool // retry and dead-letter topics that were seen
+	unmapped      map[string]bool // members whose metadata was refused
+	ended         map[string]bool // members whose process has ended
 	beforeTrim    func()          // called, with the request held up, before records are deleted
 	faulted       map[string]int
 	inTransaction map[string]kmsg.TxnOffsetCommitRequest // offsets of open transactions, by transactional id
@@ -45,7 +50,7 @@ type pendingCommit struct {
 func newRecorder(fake *kfake.Cluster, h *History, mu *sync.Mutex) *recorder {
 	r := &recorder{
 		mu: mu, fake: fake, terms: &h.Terms, h: h, names: make(map[string]string), known: make(map[Partition]kfake.GroupCommit),
-		instances: make(map[string]Owner), topics: make(map[string]bool),
+		instances: make(map[string]Owner), topics: make(map[string]bool), ended: make(map[string]bool), unmapped: make(map[string]bool),
 		inTransaction: make(map[string]kmsg.TxnOffsetCommitRequest), faulted: make(map[string]int),
 	}
 	fake.Control(r.watch)
@@ -75,6 +80,10 @@ func (r *recorder) watch(req kmsg.Request) (kmsg.Response, error, bool) {
 	case *kmsg.JoinGroupRequest:
 		if req.Group == r.terms.Group {
 			r.joinSeen()
+		}
+	case *kmsg.ConsumerGroupHeartbeatRequest:
+		if req.Group == r.terms.Group {
+			r.heartbeatSeen()
 		}
 	case *kmsg.SyncGroupRequest:
 		if req.Group == r.terms.Group {
@@ -142,12 +151,15 @@ func (r *recorder) member(id string) string {
 	return r.names[id]
 }
 
-// flush takes down what the last commit request has changed.
+// flush takes down what the last request has changed.
 func (r *recorder) flush() {
 	r.mu.Lock()
-	p := r.pending
-	r.pending = nil
+	p, s := r.pending, r.sync
+	r.pending, r.sync = nil, nil
 	r.mu.Unlock()
+	if s != nil {
+		r.divided(s)
+	}
 	if p == nil {
 		return
 	}
@@ -176,7 +188,7 @@ func (r *recorder) saw(topics ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, t := range topics {
-		if r.terms.SourceOf(t) != "" && !r.terms.IsSource(t) && !strings.HasSuffix(t, ".ledger") {
+		if r.terms.SourceOf(t) != "" && !r.terms.IsSource(t) {
 			r.topics[t] = true
 		}
 	}

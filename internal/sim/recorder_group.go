@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"maps"
 	"time"
 
@@ -9,34 +10,78 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// syncSeen takes down how the group's leader has divided the partitions, or that a static member came back.
+// pendingSync is a request by which the partitions are divided, whose effect was not looked for yet.
+type pendingSync struct {
+	when       Moment
+	generation int32
+	heartbeat  bool // which has no generation of its own
+}
+
+// syncSeen takes down that a member divides the partitions, or that a static member came back.
 func (r *recorder) syncSeen(req *kmsg.SyncGroupRequest) {
 	if len(req.GroupAssignment) == 0 {
 		r.returnSeen(req)
 		return
 	}
-	gone := r.now() // whoever is not in it any more was given up before
-	a := Assignment{When: r.now(), Generation: req.Generation, Owners: make(map[Partition]Owner)}
-	for _, g := range req.GroupAssignment {
-		var given kmsg.ConsumerMemberAssignment
-		if err := given.ReadFrom(g.MemberAssignment); err != nil {
-			continue
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sync = &pendingSync{when: r.now(), generation: req.Generation}
+}
+
+// divided takes down how the partitions were divided, when they were: the fake broker may call several members of one
+// generation its leader, and goes by one of them.
+func (r *recorder) divided(s *pendingSync) {
+	info := r.fake.GroupInfo(r.terms.Group)
+	if info == nil || !s.heartbeat && (info.Epoch != s.generation || info.State == "CompletingRebalance") {
+		return
+	}
+	a := Assignment{When: s.when, Generation: s.generation, Owners: make(map[Partition]Owner)}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range info.Members {
+		m := &info.Members[i]
+		r.names[m.MemberID] = m.ClientID
+		if r.ended[m.ClientID] && !s.heartbeat {
+			time.AfterFunc(r.session, func() { r.forget(m.MemberID) })
 		}
-		owner := Owner{r.member(g.MemberID), g.MemberID}
-		for _, t := range given.Topics {
-			for _, part := range t.Partitions {
-				a.Owners[Partition{t.Topic, part}] = owner
+		for topic, parts := range m.Assignment {
+			for _, part := range parts {
+				a.Owners[Partition{topic, part}] = Owner{m.ClientID, m.MemberID}
 			}
 		}
 	}
-	info := r.fake.GroupInfo(r.terms.Group)
+	if n := len(r.h.Assignments); n > 0 {
+		last := &r.h.Assignments[n-1]
+		if s.heartbeat && maps.Equal(last.Owners, a.Owners) || !s.heartbeat && last.Generation >= a.Generation {
+			return
+		}
+	}
+	r.expelled(info, s.when) // whoever is not in it any more was given up before
+	r.h.Assignments = append(r.h.Assignments, a)
+}
+
+// forget takes a member out of its group whose process has ended. The fake broker itself forgets one that it does not hear
+// from for a session, as real ones do, unless it could not tell it that it had joined: then it never would.
+func (r *recorder) forget(id string) {
+	req := kmsg.NewPtrLeaveGroupRequest()
+	req.Group = r.terms.Group
+	m := kmsg.NewLeaveGroupRequestMember()
+	m.MemberID = id
+	req.Members = append(req.Members, m)
+	if resp, err := req.RequestWith(context.Background(), r.client); err != nil || len(resp.Members) != 1 || resp.Members[0].ErrorCode != 0 {
+		return // mostly it is not there any more
+	}
+	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if n := len(r.h.Assignments); n > 0 && r.h.Assignments[n-1].Generation >= a.Generation {
-		return
-	}
-	r.expelled(info, gone)
-	r.h.Assignments = append(r.h.Assignments, a)
+	r.h.Disturbed = append(r.h.Disturbed, Span{now.Add(-r.session), now.Add(learning)})
+}
+
+// heartbeatSeen takes down that the coordinator is asked what it has for a member, where it divides the partitions itself.
+func (r *recorder) heartbeatSeen() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sync = &pendingSync{when: r.now(), heartbeat: true}
 }
 
 // returnSeen takes down that a static member has come back as another process and got what it had: the group's leader is

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -86,6 +87,9 @@ func (t *tap) ends(ctx context.Context) (map[Partition]int64, error) {
 	}
 	ends := make(map[Partition]int64)
 	for name := range topics {
+		if strings.HasSuffix(name, ledgerSuffix) {
+			continue // it is compacted, and nobody's promise
+		}
 		t.saw(name)
 		for _, info := range t.fake.PartitionInfos(name) {
 			p := Partition{name, info.Partition}

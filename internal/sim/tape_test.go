@@ -90,6 +90,14 @@ func (t *tape) copy(to Partition, origin Place, attempt int, delay time.Duration
 	return t.append(to, Logged{Key: p.Key, Value: p.Value, Headers: append(append([]Header{}, p.Headers...), own...)})
 }
 
+// replay puts a dead letter back to work.
+func (t *tape) replay(to Partition, origin Place, replays int) Place {
+	at := t.copy(to, origin, 0, 0, "")
+	l := &t.h.Log[to][at.Offset]
+	l.Headers = append(l.Headers, header("replays", replays))
+	return at
+}
+
 func header(name string, value any) Header {
 	return Header{Key: "redeliver-" + name, Value: []byte(fmt.Sprint(value))}
 }
@@ -118,7 +126,7 @@ func (t *tape) end() *History {
 }
 
 // goodRun is a run in which every promise was kept: one record that fails once, one of the same key that succeeds, one
-// that fails for ever, and a handover between two members in the middle.
+// that fails until it is dead and is replayed, and a handover between two members in the middle.
 func goodRun() *History {
 	t := newTape()
 	t.assign(1, "m1")
@@ -142,5 +150,11 @@ func goodRun() *History {
 	t.call("m2", again, third, 3, Failed, "transient")
 	t.copy(dead, third, 3, 0, "exhausted")
 	t.commit("m2", slow, 1, 3)
+	t.pass(time.Minute)
+	begun := t.now()
+	replayed := t.replay(tier, third, 1)
+	t.h.Replays = append(t.h.Replays, Replay{Source: "orders", Begun: begun, Ended: t.now()})
+	t.call("m2", replayed, third, 1, Succeeded, "").Replays = 1
+	t.commit("m2", tier, 3, 3)
 	return t.end()
 }

@@ -21,6 +21,8 @@ type Terms struct {
 	Drain    time.Duration
 	// ExactlyOnce says that copies and offsets are committed in one transaction.
 	ExactlyOnce bool
+	// HoldKey says that later records of a key wait behind one that is retried.
+	HoldKey bool
 
 	// BreakerCalls is how many calls the breaker wants to have seen, and BreakerRate the rate of failures that opens it.
 	// BreakerCalls 0: there is no breaker.
@@ -41,6 +43,7 @@ const (
 	dlqSuffix = ".dlq"
 
 	ledgerSuffix = ".ledger"
+	parkName     = "park"
 )
 
 // PolicyOf returns the policy of a member.
@@ -95,8 +98,7 @@ func (t *Terms) IsRetry(topic string) bool {
 	return !t.IsSource(topic) && !t.IsDLQ(topic) && t.SourceOf(topic) != ""
 }
 
-// IsLedger reports whether a topic says what became of the dead letters of a source.
-func (t *Terms) IsLedger(topic string) bool {
-	dlq, found := strings.CutSuffix(topic, ledgerSuffix)
-	return found && t.IsDLQ(dlq)
+// IsPark reports whether records wait in a topic behind others of their keys.
+func (t *Terms) IsPark(topic string) bool {
+	return t.HoldKey && t.IsRetry(topic) && strings.HasSuffix(topic, retryPart+parkName)
 }

@@ -98,7 +98,9 @@ func NewWorld(t TB, s Setup) *World {
 	w.rec = newRecorder(fake, w.h, &w.mu)
 	w.rec.metadataLimit = s.MetadataLimit
 	w.h.Begun = w.rec.now()
+	w.rec.session = w.session()
 	w.producer = w.client()
+	w.rec.client = w.producer
 	w.Admin = kadm.NewClient(w.producer)
 	w.tap = newTap(fake, w.clientOptions())
 	w.tap.saw = w.rec.saw
@@ -107,6 +109,9 @@ func NewWorld(t TB, s Setup) *World {
 		w.rec.saw(w.h.Terms.DLQTopic(source))
 		for _, d := range w.tiers() {
 			w.rec.saw(w.h.Terms.RetryTopic(source, d))
+		}
+		if w.h.Terms.HoldKey {
+			w.rec.saw(w.h.Terms.RetryTopic(source, parkName))
 		}
 	}
 	w.disturb(0, 20*time.Second)

@@ -1,0 +1,113 @@
+//go:build unix
+
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// envProcess makes this test's executable the command itself.
+const envProcess = "REDELIVER_TEST_PROCESS"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(envProcess) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// process is the command in a process of its own, which signals can be sent to.
+type process struct {
+	cmd   *exec.Cmd
+	log   *lines
+	ended chan error
+}
+
+func startCommand(t *testing.T, args ...string) *process {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{cmd: exec.Command(self, args...), log: newLines(), ended: make(chan error, 1)}
+	p.cmd.Env = append(os.Environ(), envProcess+"=1")
+	p.cmd.Stderr = p.log
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { p.ended <- p.cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill() // it has ended, unless the test has failed
+		if t.Failed() {
+			t.Logf("the log of the process:\n%s", p.log)
+		}
+	})
+	return p
+}
+
+func (p *process) signal(t *testing.T, s os.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// end waits for the process and returns how it ended.
+func (p *process) end(t *testing.T) error {
+	t.Helper()
+	select {
+	case err := <-p.ended:
+		return err
+	case <-time.After(20 * time.Second): // below the handler's time-out
+		t.Fatal("the process does not end")
+		return nil
+	}
+}
+
+func TestASignalDrains(t *testing.T) {
+	address, listen, service := freeAddress(t), freeAddress(t), openShop(t)
+	startBroker(t, address)
+	p := startCommand(t, "run", "-c", writeConfig(t, listen, address, service.URL))
+	awaitReady(t, listen)
+	produce(t, address, "hold")
+	service.expect(t, "hold 1")
+	p.signal(t, syscall.SIGTERM)
+	p.log.await(t, "msg=\"draining")
+	close(service.hold)
+	if err := p.end(t); err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+	p.log.await(t, "msg=drained")
+}
+
+func TestASecondSignalLeavesAtOnceAndCommitsNothingUnfinished(t *testing.T) {
+	address, listen, service := freeAddress(t), freeAddress(t), openShop(t)
+	startBroker(t, address)
+	let := sync.OnceFunc(func() { close(service.hold) })
+	t.Cleanup(let) // the service does not close before
+	config := writeConfig(t, listen, address, service.URL, "session_timeout: 6s")
+	p := startCommand(t, "run", "-c", config)
+	awaitReady(t, listen)
+	produce(t, address, "hold")
+	service.expect(t, "hold 1")
+	p.signal(t, os.Interrupt)
+	p.log.await(t, "msg=\"draining")
+	p.signal(t, os.Interrupt)
+	err := p.end(t)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != exitFailed {
+		t.Errorf("it ended with %v, want exit status %d", err, exitFailed)
+	}
+	p.log.await(t, "a second signal: leaving at once")
+
+	// What was under way is the next process's, as if it had not been begun.
+	startRun(t, "-c", config)
+	service.expect(t, "hold 1")
+	let()
+}
