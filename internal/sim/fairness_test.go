@@ -247,7 +247,7 @@ func TestMemoryStaysWithinTheWindow(t *testing.T) {
 		constant int64
 	}{
 		{"values as they are", kgo.NoCompression(), 16 << 20},
-		{"values that were compressed to a twentieth", kgo.SnappyCompression(), 64 << 20},
+		{"values that were compressed to a twentieth", kgo.SnappyCompression(), 96 << 20},
 	} {
 		t.Run(row.name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { stayWithin(t, row.codec, row.constant) }) })
 	}
