@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/consumer"
 )
 
@@ -100,8 +101,10 @@ func runMember(ctx context.Context, config string) error {
 		Drain:            8 * time.Second,
 		RebalanceTimeout: 10 * time.Second,
 		Window:           consumer.Window{Records: c.Window},
-
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		// What is left of a member that was given up in the middle of its transactions are failures, and to the breaker of
+		// who takes over an outage.
+		Breaker: breaker.Config{Disabled: delivery == consumer.ExactlyOnceRouting},
+		Logger:  slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	speaking(protocol)(&cfg)
 	p, err := consumer.New(cfg)
