@@ -45,6 +45,10 @@ sim: ## random scenarios on virtual time, held to every promise: SEEDS=1000 FIRS
 	@go test -tags synctests -c -o .cache/bin/sim.test ./internal/sim
 	@.cache/bin/sim.test -test.run '^TestRandom$$' -test.timeout 6h -sim.progress -sim.seeds $(SEEDS) -sim.first $(FIRST) -sim.seed $(SEED)
 
+.PHONY: mutants
+mutants: ## plant classic bugs into a copy of the tree, and show that the simulation finds each in 20 seeds and names the promise
+	@scripts/mutants
+
 .PHONY: race
 race: $(COUNTS) ## the race detector, where it pays; RACE names the packages
 	@rm -f $(COUNTS)/race.json

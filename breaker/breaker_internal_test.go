@@ -139,14 +139,16 @@ func TestCallWindow(t *testing.T) {
 		add  counts
 		want counts
 	}{
-		{counts{calls: 1, failures: 1, slow: 1}, counts{1, 1, 1}},
-		{counts{calls: 1, failures: 1}, counts{2, 2, 1}},
-		{counts{calls: 2}, counts{4, 2, 1}},
-		{counts{calls: 1}, counts{4, 1, 0}},            // the slow failure went
-		{counts{calls: 3, slow: 2}, counts{4, 0, 2}},   // and the other one
-		{counts{calls: 100, slow: 1}, counts{4, 0, 1}}, // of many, the slow are the last
-		{counts{calls: 100, slow: 100}, counts{4, 0, 4}},
-		{counts{calls: 1}, counts{4, 0, 3}},
+		{counts{calls: 1, failures: 1, slow: 1}, counts{calls: 1, failures: 1, slow: 1}},
+		{counts{calls: 1, failures: 1}, counts{calls: 2, failures: 2, slow: 1}},
+		{counts{calls: 2}, counts{calls: 4, failures: 2, slow: 1}},
+		{counts{calls: 1}, counts{calls: 4, failures: 1, slow: 0}},            // the slow failure went
+		{counts{calls: 3, slow: 2}, counts{calls: 4, failures: 0, slow: 2}},   // and the other one
+		{counts{calls: 100, slow: 1}, counts{calls: 4, failures: 0, slow: 1}}, // of many, the slow are the last
+		{counts{calls: 100, slow: 100}, counts{calls: 4, failures: 0, slow: 4}},
+		{counts{calls: 1}, counts{calls: 4, failures: 0, slow: 3}},
+		{counts{calls: 4, failures: 2, again: 1}, counts{calls: 4, failures: 2, again: 1}},
+		{counts{calls: 1}, counts{calls: 4, failures: 1}},
 	} {
 		w.add(0, tt.add)
 		if got := w.totals(0); got != tt.want {

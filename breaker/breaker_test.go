@@ -61,7 +61,7 @@ func advance(d time.Duration) {
 }
 
 // play makes one call after the other: "s" succeeds, "f" fails, "S" and "F" do so
-// slowly, "i" is ignored, "." is a second that passes.
+// slowly, "a" fails again, "i" is ignored, "." is a second that passes.
 func play(t *testing.T, b *breaker.Breaker, calls string) {
 	t.Helper()
 	for _, c := range calls {
@@ -78,6 +78,8 @@ func play(t *testing.T, b *breaker.Breaker, calls string) {
 			b.Record(p, breaker.Success, time.Millisecond)
 		case 'f':
 			b.Record(p, breaker.Failure, time.Millisecond)
+		case 'a':
+			b.Record(p, breaker.FailureAgain, time.Millisecond)
 		case 'S':
 			b.Record(p, breaker.Success, 5*time.Second)
 		case 'F':
@@ -123,6 +125,14 @@ func TestOpens(t *testing.T) {
 		{"a dead dependency", breaker.Config{}, times(100_000, "s") + times(20, "f"), "20 failures in a row: as many as the minimum of calls"},
 		{"one that lives", breaker.Config{}, times(100_000, "s") + times(19, "f") + "s" + times(19, "f"), ""},
 		{"a dead one, another minimum", breaker.Config{MinimumCalls: 5}, times(100_000, "s") + times(5, "f"), "5 failures in a row"},
+
+		{"poison among successes", breaker.Config{}, times(30, "sa") + times(18, "a"), ""},
+		{"poison alone", breaker.Config{}, times(20, "a"), "20 failures of calls that began after the last success; most of that had failed before"},
+		{"poison after a success", breaker.Config{}, "s" + times(20, "a"), "20 failures of calls that began after the last success"},
+		{"poison with a first failure", breaker.Config{}, "sf" + times(19, "a"), "20 failures of calls that began after the last success"},
+		{"poison in a window of calls", breaker.Config{WindowCalls: 20}, times(20, "s") + times(19, "a"), ""},
+		{"poison is no part of the rate", breaker.Config{}, times(10, "saaaf"), "failure rate 50% of 20 calls"},
+		{"first failures between poison", breaker.Config{MinimumCalls: 40}, times(200, "s") + times(19, "fa") + "ff", "40 failures of calls that began after the last success"},
 
 		{"slow calls", breaker.Config{}, times(20, "S"), "100% of 20 calls took 5s or longer, the limit is 100%"},
 		{"not all slow", breaker.Config{}, "s" + times(30, "S"), ""},

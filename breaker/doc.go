@@ -24,17 +24,19 @@
 //	│ disabled      always admits │    left by Auto or Force only
 //	└─────────────────────────────┘
 //
-// In the closed state four things are too many. Each is judged when a call that
+// In the closed state five things are too many. Each is judged when a call that
 // failed (for the last: that was slow) is recorded:
 //
 //  1. Failures in a row, where [Config.Failures] is set.
 //  2. A failure rate of [Config.FailureRate] over the window, once the window
-//     has [Config.MinimumCalls] calls. The window is the last [Config.Window] of
+//     has [Config.MinimumCalls] calls, those left out that fail again. The window is the last [Config.Window] of
 //     time or the last [Config.WindowCalls] calls.
 //  3. A dead run, see below.
 //  4. A rate of slow calls of [Config.SlowRate] over the window, once it has
 //     MinimumCalls calls. A call is slow if it took [Config.SlowCall] or longer.
 //     A failure that was slow counts as both.
+//  5. MinimumCalls failures of calls that began after the last success, whatever
+//     had failed before, see Suspicion.
 //
 // # Dead runs
 //
@@ -43,8 +45,7 @@
 // served before half of the window has failed. The promise is another one: from
 // closed to open a dependency that fails every call gets at most MinimumCalls
 // failing calls, plus those in flight when the last of these ends. So
-// MinimumCalls failures in a row of calls whose like has not failed before (see
-// [FailureAgain]), with no success between them, open the breaker
+// MinimumCalls failures in a row of calls whose like has not failed before, with no success between them, open the breaker
 // as if the window had begun with them.
 //
 // Calls that were in flight when the dependency died may still succeed, and each
@@ -68,6 +69,18 @@
 // opens when the stragglers have run out, which took up to some four times the
 // number of calls at once in simulations.
 //
+// # Suspicion
+//
+// A record that fails for ever says nothing of the dependency, and such records
+// come back from their delays together. So what fails again ([FailureAgain]) is
+// left out of the failure rate, and of a row of MinimumCalls. But a dependency that
+// is away while only retries call it shows in no other way: MinimumCalls failures,
+// whatever had failed before, of calls that began after the last success open the
+// breaker on suspicion ([Breaker.Suspected]). Then the first call whose like has not
+// failed need not wait until OpenFor is over: with [Breaker.Probe] the breaker is half-open at once, and
+// one failure does not decide, but the rate of all the probes. While half-open, what fails
+// again after a probe has succeeded uses up its permit and decides nothing.
+//
 // # Permits
 //
 // Each call begins with [Breaker.Acquire] and ends with [Breaker.Record] or
@@ -76,8 +89,7 @@
 // failure from before the outage does not open a breaker that is probing, and a
 // late success does not close it. [Breaker.Succeeded] counts it all the same.
 //
-// In the half-open state at most HalfOpenCalls permits are out or have
-// succeeded. Cancel and the outcome [Ignored] give a permit back. A permit that
+// In the half-open state at most HalfOpenCalls permits are out or used up. Cancel and the outcome [Ignored] give a permit back. A permit that
 // is never ended is lost until the state changes, so end each of them; Snapshot
 // shows how many are out.
 //

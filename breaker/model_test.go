@@ -19,6 +19,12 @@ type model struct {
 	succeeded int // ever
 	opened    int
 	inARow    int // kept when it opens
+	first     int // of these, that had not failed before
+	again     int // probes that failed as they had before
+	failed    int // probes that failed and did not decide
+	byRate    bool
+	alive     int // permits given when the last call succeeded
+	suspected bool
 	events    []string
 }
 
@@ -59,13 +65,14 @@ func (m *model) become(s State) {
 	switch s {
 	case Open:
 		m.opened++
+		m.suspected = false
 		m.openUntil = m.now + m.config.OpenFor
 	case HalfOpen:
-		m.out = nil
+		m.out, m.again, m.failed, m.byRate = nil, 0, 0, false
 	case Closed, Disabled:
 		// With nothing to judge by. An open breaker keeps its window, which
 		// runs out.
-		m.inARow = 0
+		m.inARow, m.first, m.alive = 0, 0, 0
 		m.ended = nil
 	}
 }
@@ -83,7 +90,7 @@ func (m *model) acquire() (permit, bool) {
 	switch m.state {
 	case Closed, Disabled:
 	case HalfOpen:
-		if len(m.out)+m.probed(false) >= m.config.HalfOpenCalls {
+		if len(m.out)+m.probed(false)+m.again+m.failed >= m.config.HalfOpenCalls {
 			return permit{}, false
 		}
 		m.out = append(m.out, permit{m.epoch, m.begun + 1})
@@ -127,7 +134,7 @@ func (m *model) record(p permit, o Outcome, took time.Duration) {
 	}
 	m.ended = append(m.ended, ended{m.now, p.number, o, slow, m.begun})
 	m.count(o)
-	if o == Failure || o == Success && slow {
+	if o == Failure || o == FailureAgain || o == Success && slow {
 		m.judge()
 	}
 }
@@ -135,7 +142,21 @@ func (m *model) record(p permit, o Outcome, took time.Duration) {
 func (m *model) probe(o Outcome, slow bool) {
 	switch o {
 	case Failure:
-		m.become(Open)
+		if !m.byRate {
+			m.become(Open)
+			return
+		}
+		m.failed++
+		m.probesEnded()
+	case FailureAgain:
+		if m.probed(false) == 0 {
+			certain := m.failed > 0
+			m.become(Open)
+			m.suspected = !certain
+			return
+		}
+		m.again++
+		m.probesEnded()
 	case Success:
 		m.succeeded++
 		// Marked as a probe of this state: it is in no window.
@@ -143,17 +164,31 @@ func (m *model) probe(o Outcome, slow bool) {
 		switch {
 		case m.probed(true) > 0 && float64(m.probed(true))/float64(m.config.HalfOpenCalls) >= m.config.SlowRate:
 			m.become(Open)
-		case m.probed(false) == m.config.HalfOpenCalls:
-			m.become(Closed)
+		default:
+			m.probesEnded()
 		}
+	}
+}
+
+func (m *model) probesEnded() {
+	good := m.probed(false)
+	switch {
+	case good+m.failed+m.again < m.config.HalfOpenCalls:
+	case float64(m.failed)/float64(good+m.failed) >= m.config.FailureRate:
+		m.become(Open)
+	default:
+		m.become(Closed)
 	}
 }
 
 func (m *model) count(o Outcome) {
 	switch o {
 	case Success:
-		m.inARow = 0
+		m.inARow, m.first, m.alive = 0, 0, m.begun
 	case Failure:
+		m.inARow++
+		m.first++
+	case FailureAgain:
 		m.inARow++
 	}
 }
@@ -173,7 +208,7 @@ func (m *model) successes(n, slow int) {
 	for i := range n {
 		m.ended = append(m.ended, ended{m.now, later, Success, i >= n-slow, m.begun})
 	}
-	m.inARow = 0
+	m.inARow, m.first, m.alive = 0, 0, m.begun
 	if slow > 0 {
 		m.judge()
 	}
@@ -182,6 +217,13 @@ func (m *model) successes(n, slow int) {
 func (m *model) force(s State) {
 	if s <= Disabled {
 		m.become(s)
+	}
+}
+
+func (m *model) probeEarly() {
+	if m.state == Open && m.suspected {
+		m.become(HalfOpen)
+		m.byRate = true
 	}
 }
 
@@ -212,13 +254,36 @@ func (m *model) judge() {
 	}
 	s := m.snapshot()
 	enough := s.Calls >= m.config.MinimumCalls
-	if m.config.Failures > 0 && m.inARow >= m.config.Failures ||
-		enough && s.FailureRate >= m.config.FailureRate ||
-		m.inARow >= m.config.MinimumCalls ||
-		m.dead() ||
-		enough && s.SlowRate >= m.config.SlowRate {
-		m.become(Open)
+	others, failed := 0, 0
+	for _, e := range m.judged() {
+		if e.outcome != FailureAgain {
+			others++
+		}
+		if e.outcome == Failure {
+			failed++
+		}
 	}
+	silent := 0
+	for i := len(m.ended) - 1; i >= 0 && m.ended[i].outcome != Success; i-- {
+		if e := m.ended[i]; e.outcome != Ignored && e.number > m.alive {
+			silent++
+		}
+	}
+	suspected := false
+	switch {
+	case m.config.Failures > 0 && m.inARow >= m.config.Failures:
+		suspected = m.first == 0
+	case others >= m.config.MinimumCalls && float64(failed)/float64(others) >= m.config.FailureRate:
+	case m.first >= m.config.MinimumCalls:
+	case m.dead():
+	case silent >= m.config.MinimumCalls:
+		suspected = true
+	case enough && s.SlowRate >= m.config.SlowRate:
+	default:
+		return
+	}
+	m.become(Open)
+	m.suspected = suspected
 }
 
 // dead looks for the run that is still on: from its first failure no call that
@@ -261,12 +326,13 @@ func (m *model) snapshot() Snapshot {
 		Dependency:          m.config.Dependency,
 		State:               m.state,
 		ConsecutiveFailures: m.inARow,
+		Suspected:           m.state == Open && m.suspected,
 		Opened:              uint64(m.opened),
 		Succeeded:           uint64(m.succeeded),
 	}
 	for _, e := range m.judged() {
 		s.Calls++
-		if e.outcome == Failure {
+		if e.outcome == Failure || e.outcome == FailureAgain {
 			s.Failures++
 		}
 		if e.slow {

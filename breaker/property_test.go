@@ -62,17 +62,17 @@ type step struct {
 func steps(c Config) *rapid.Generator[step] {
 	return rapid.Custom(func(t *rapid.T) step {
 		s := step{Do: rapid.SampledFrom([]string{
-			"acquire", "acquire", "record", "record", "record", "record", "call", "call", "call", "call", "cancel", "successes", "wait", "force", "auto",
+			"acquire", "acquire", "record", "record", "record", "record", "call", "call", "call", "call", "cancel", "successes", "wait", "force", "auto", "probe",
 		}).Draw(t, "do")}
 		switch s.Do {
 		case "acquire":
 			s.N = rapid.IntRange(1, 10).Draw(t, "n")
 		case "call":
 			s.N = rapid.IntRange(1, 10).Draw(t, "n")
-			s.Outcome = rapid.SampledFrom([]Outcome{Success, Failure, Failure}).Draw(t, "outcome")
+			s.Outcome = rapid.SampledFrom([]Outcome{Success, Failure, Failure, FailureAgain}).Draw(t, "outcome")
 			s.Took = rapid.SampledFrom([]time.Duration{0, 5 * time.Millisecond}).Draw(t, "took")
 		case "record":
-			s.Outcome = rapid.SampledFrom([]Outcome{Success, Failure, Failure, Ignored}).Draw(t, "outcome")
+			s.Outcome = rapid.SampledFrom([]Outcome{Success, Failure, Failure, FailureAgain, Ignored}).Draw(t, "outcome")
 			s.Took = rapid.SampledFrom([]time.Duration{0, 5*time.Millisecond - 1, 5 * time.Millisecond, time.Second}).Draw(t, "took")
 			s.Permit = rapid.IntRange(0, 12).Draw(t, "permit")
 		case "cancel":
@@ -160,6 +160,9 @@ func play(t *testing.T, c Config, script []step) string {
 		case "auto":
 			m.auto()
 			b.Auto()
+		case "probe":
+			m.probeEarly()
+			b.Probe()
 		}
 		if wrong == "" {
 			wrong = cmp.Diff(m.snapshot(), withoutTimes(b.Snapshot()))

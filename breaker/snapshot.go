@@ -9,6 +9,7 @@ type Snapshot struct {
 	Since      time.Time // of the state
 	Why        string    // it came to the state
 	OpenUntil  time.Time // when an open breaker probes; zero in other states
+	Suspected  bool      // it is open on suspicion, see [Breaker.Suspected]
 
 	// Of the window, which an open breaker lets run out.
 	Calls       int
@@ -37,6 +38,7 @@ func (b *Breaker) Snapshot() Snapshot {
 		Since:               b.since,
 		Why:                 b.why,
 		OpenUntil:           b.openUntil,
+		Suspected:           b.Suspected(),
 		Calls:               seen.calls,
 		Failures:            seen.failures,
 		Slow:                seen.slow,

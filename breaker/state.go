@@ -70,8 +70,8 @@ const (
 	Ignored                // the call says nothing of the dependency; it gives its permit back
 
 	// FailureAgain is a failure of a call whose like has failed before, as that of a record that is retried. Records that
-	// fail whatever the dependency's state come back together, and would look like the dependency's death: their failures
-	// count in the rates and in [Config.Failures], but not as one of MinimumCalls failures in a row.
+	// fail whatever the dependency's state come back together, and would look like the dependency's death, see the package
+	// comment.
 	FailureAgain
 )
 

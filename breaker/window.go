@@ -10,20 +10,23 @@ type window interface {
 	reset()
 }
 
-// counts of calls. A call that failed and was slow counts in both.
+// counts of calls. A call that failed and was slow counts in both. again are those
+// failures whose like has failed before.
 type counts struct {
-	calls, failures, slow int
+	calls, failures, again, slow int
 }
 
 func (c *counts) add(d counts) {
 	c.calls += d.calls
 	c.failures += d.failures
+	c.again += d.again
 	c.slow += d.slow
 }
 
 func (c *counts) sub(d counts) {
 	c.calls -= d.calls
 	c.failures -= d.failures
+	c.again -= d.again
 	c.slow -= d.slow
 }
 
@@ -85,13 +88,14 @@ func (w *timeWindow) advance(now time.Duration) {
 
 // A callWindow remembers the last calls, one byte each.
 type callWindow struct {
-	ring []byte // bits callFailed and callSlow
+	ring []byte // bits callFailed, callAgain and callSlow
 	next int    // where the next call goes: the oldest call, once the ring is full
 	sum  counts
 }
 
 const (
 	callFailed = 1 << iota
+	callAgain
 	callSlow
 )
 
@@ -106,6 +110,9 @@ func (w *callWindow) add(_ time.Duration, c counts) {
 		var call byte
 		if i < c.failures {
 			call |= callFailed
+		}
+		if i < c.again {
+			call |= callAgain
 		}
 		if i >= c.calls-c.slow {
 			call |= callSlow
@@ -136,6 +143,9 @@ func countsOf(call byte) counts {
 	c := counts{calls: 1}
 	if call&callFailed != 0 {
 		c.failures = 1
+	}
+	if call&callAgain != 0 {
+		c.again = 1
 	}
 	if call&callSlow != 0 {
 		c.slow = 1

@@ -90,12 +90,22 @@ func (c *committer) commit(ctx context.Context, lanes []*lane) error {
 	return c.commitHeld(ctx, lanes)
 }
 
-// commitHeld is commit for who has the turn.
+// commitHeld is commit for who has the turn. Brokers that take less metadata than we thought get less at once: the lanes
+// may be about to go.
 func (c *committer) commitHeld(ctx context.Context, lanes []*lane) error {
-	marks := c.marks(lanes)
-	if len(marks) == 0 {
-		return nil
+	for {
+		marks := c.marks(lanes)
+		if len(marks) == 0 {
+			return nil
+		}
+		if tooLarge, err := c.send(ctx, marks); err != nil || !tooLarge {
+			return err
+		}
 	}
+}
+
+// send commits what the marks say. It reports whether metadata was refused for its size, and will be less the next time.
+func (c *committer) send(ctx context.Context, marks marks) (tooLarge bool, err error) {
 	offsets := make(map[string]map[int32]kgo.EpochOffset)
 	for p, m := range marks {
 		if offsets[p.topic] == nil {
@@ -118,6 +128,7 @@ func (c *committer) commitHeld(ctx context.Context, lanes []*lane) error {
 		for _, t := range resp.Topics {
 			for _, part := range t.Partitions {
 				if err := kerr.ErrorForCode(part.ErrorCode); err != nil {
+					tooLarge = tooLarge || errors.Is(err, kerr.OffsetMetadataTooLarge)
 					failed = errors.Join(failed, marks.refused(partition{t.Topic, part.Partition}, err))
 				}
 			}
@@ -125,7 +136,7 @@ func (c *committer) commitHeld(ctx context.Context, lanes []*lane) error {
 		marks.acknowledged()
 	})
 	c.p.meter.commit.observe(time.Since(began))
-	return failed
+	return tooLarge, failed
 }
 
 // nameTopics names the topics of a response that newer brokers call by their ids only. The client does so itself, except

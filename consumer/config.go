@@ -139,8 +139,9 @@ type Config struct {
 	// isolation, acks, partitioner and callbacks take the place of others.
 	ClientOptions []kgo.Opt
 	// Concurrency is the most handler calls in flight in this process. While it is at least nine and there are several
-	// partitions, one whose calls do not end uses a sixteenth of it beside others that need the rest, and one that is alone at
-	// work at most eight ninths: it gets there as its calls end, or within one and a half seconds. Defaults to 64.
+	// partitions, one whose calls do not end uses a sixteenth of it, and a slot for retries, beside others that need the rest;
+	// one that is alone at work uses at most eight ninths, and gets there as its calls end, or within one and a half seconds.
+	// Defaults to 64.
 	Concurrency int
 	// CountsAgainst are the classes that count as failures of the dependency. Defaults to transient, network,
 	// rate_limited, system and authentication.
@@ -163,6 +164,12 @@ type Config struct {
 	// HeaderLimit bounds the bytes of Redeliver's own headers on a copy; the oldest history gives way first.
 	// Defaults to 4096; at least 2048.
 	HeaderLimit int
+	// HoldKey keeps the order of a key across retries: while a record of a key is retried, later records of the key go untried
+	// to a topic of their own, and run in the order of their origin when it is settled: handled, dropped or a dead letter. Records
+	// without a key wait for nobody. It needs the ordering ByKey, the delivery ExactlyOnceRouting, and one of Redeliver's own
+	// balancers, which is Classic or Eager. While so many records wait behind others that the memory for their order is used up, 16
+	// windows of them, their source partitions are paused. Defaults to false.
+	HoldKey bool
 	// Hooks are told what happens, see [Hook]. Defaults to none.
 	Hooks []Hook
 	// IDNamespace sets the ids of this pipeline's records apart from those of topics that once had the same name.

@@ -60,6 +60,9 @@ func (g *gate) open() bool {
 	return h&bit(PauseBreaker) == 0 || g.breaker.State() == breaker.HalfOpen
 }
 
+// doubtful reports whether the breaker is open on suspicion only, and a record that has not failed may find out.
+func (g *gate) doubtful() bool { return g.held.Load()&shut == 0 && g.breaker.Suspected() }
+
 // free reports whether calls need no permit of their own.
 func (g *gate) free() bool { return g.held.Load() == 0 }
 

@@ -11,9 +11,13 @@ import (
 // records that were not tried yet come before the others, for what has failed before says less. A probe that has begun lets
 // the next lane ask, for as many as the gate lets through side by side.
 
-// offerProbe lets the lane whose turn it is ask for a slot.
+// offerProbe lets the lane whose turn it is ask for a slot. A breaker that is open on suspicion, for records that had failed
+// before, is probed at once when there is one that has not.
 func (p *Pipeline) offerProbe() {
 	if !p.gate.open() {
+		if p.gate.doubtful() && p.untriedAtHand(nil) {
+			p.breaker.Probe() // its event comes back here
+		}
 		return
 	}
 	var next *strand
@@ -34,6 +38,35 @@ func (p *Pipeline) offerProbe() {
 	if next != nil {
 		p.slots.want(next, of)
 	}
+}
+
+// mayProbe reports whether a strand may use a permit for a probe of a kind: a worker that was in line, or goes on, when the
+// breaker let probes through has not asked whose turn it is.
+func (p *Pipeline) mayProbe(st *strand, k kind) bool {
+	if k == retry {
+		return !p.untriedAtHand(nil)
+	}
+	st.mu.Lock()
+	untried := st.hasUntried()
+	st.mu.Unlock()
+	return untried || !p.untriedAtHand(st)
+}
+
+// untriedAtHand reports whether a strand, other than one, could start a record that was not tried yet.
+func (p *Pipeline) untriedAtHand(but *strand) bool {
+	return slices.ContainsFunc(p.allStrands(), func(st *strand) bool {
+		if st == but {
+			return false
+		}
+		st.mu.Lock()
+		defer st.mu.Unlock()
+		return st.hasUntried()
+	})
+}
+
+// hasUntried reports whether the strand could start a record that was not tried yet.
+func (st *strand) hasUntried() bool {
+	return st.idle() && slices.ContainsFunc(st.lanes, func(l *lane) bool { return !l.closed && st.mayTakeFresh(l) && st.freshFirst(l) })
 }
 
 // lanesOf returns the open lanes of a kind: each time another one first, so that a tier with much to do does not keep the

@@ -75,7 +75,7 @@ func (s *slots) want(st *strand, k kind) {
 func (s *slots) take(st *strand, k kind) {
 	s.used[k]++
 	s.last = k
-	s.takes(st)
+	s.takes(st, k)
 }
 
 // first returns the place in line of the first strand of a kind that may hold another slot, or -1.
@@ -88,7 +88,7 @@ func (s *slots) done(of *strand, used kind) (*strand, kind, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.used[used]--
-	s.held[of].n--
+	s.held[of].add(used, -1)
 	defer s.lookLater()
 	st, k, ok := s.serve()
 	if ok {
@@ -137,15 +137,15 @@ func (s *slots) give(i int, k kind) *strand {
 func (s *slots) ended(of *strand, k kind, hung bool) (giveBack bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.earn(of, hung)
+	s.earn(of, k, hung)
 	if s.first(fresh) >= 0 || s.first(retry) >= 0 {
 		return true
 	}
 	s.used[k]--
-	s.held[of].n--
+	s.held[of].add(k, -1)
 	_, _, giveBack = s.heir(of)
 	s.used[k]++
-	s.held[of].n++
+	s.held[of].add(k, 1)
 	return giveBack
 }
 
@@ -156,7 +156,7 @@ func (s *slots) heir(of *strand) (i int, k kind, ok bool) {
 		if !s.free(k) {
 			continue
 		}
-		i := slices.IndexFunc(s.turns[k], func(st *strand) bool { return st != of && (s.mayHold(st, k) || s.below(st, of)) })
+		i := slices.IndexFunc(s.turns[k], func(st *strand) bool { return st != of && (s.mayHold(st, k) || s.below(st, of, k)) })
 		if i >= 0 {
 			return i, k, true
 		}

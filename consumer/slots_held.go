@@ -4,17 +4,23 @@ import "time"
 
 // holding is what one strand has of the slots.
 type holding struct {
-	n      int       // in use
+	n      int // in use
+	of     [kinds]part
+	peak   int // the most it held in this epoch
+	before int // the most it held in the one before
+}
+
+// part is what a strand has of the slots for one kind.
+type part struct {
+	n      int
 	since  time.Time // when it had none before
 	earned int       // how many it may hold, by what its calls have shown
-	peak   int       // the most it held in this epoch
-	before int       // the most it held in the one before
 }
 
 const (
 	// aboveFree is how many times what is free one strand may hold.
 	aboveFree = 8
-	// unearned is the part of the slots that a strand may hold whose calls do not end: one in so many.
+	// unearned is the part of the slots that a strand may hold for fresh records though its calls do not end: one in so many.
 	unearned = 16
 	// lendAfter is when a strand may get more, which gives the others the time to show what they need, and lendWithin
 	// within what time from then on it may get all that they do not.
@@ -27,9 +33,10 @@ const (
 
 // mayHold reports whether a strand may hold one slot more, of those that are not kept for the other kind. A slot that is
 // given to a call which hangs is gone until that call's time is over. So, while there are several strands and at least nine
-// slots, what a strand may hold is earned by calls that end: with each of them the strand may hold a quarter more than it
-// holds. Without, it may hold a sixteenth of the slots at once, and more only step by step, after half a second, and only
-// what the others have not needed of late. One whose calls all hang takes next to nothing from others that are at work.
+// slots, what a strand may hold is earned by calls that end: with each of them the strand may hold a quarter more of the
+// kind than it holds. Without, it may at once hold a sixteenth of the slots for fresh records, and one for retries, which
+// have failed before; and more only step by step, after half a second, and only what the others have not needed of
+// late. One whose calls all hang takes next to nothing from others that are at work.
 //
 // Nobody holds more than eight times what is free, so that whoever comes finds some: one strand leaves a ninth, and two
 // a seventeenth (dynamic thresholds: Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet
@@ -44,54 +51,73 @@ func (s *slots) mayHold(st *strand, k kind) bool {
 	switch {
 	case free <= 1 || h.n >= aboveFree*free:
 		return false
-	case h.n < h.earned:
+	case h.of[k].n < s.earned(h, k):
 		return true
 	}
 	now := s.now()
 	s.turnEpoch(now)
 	others := s.peaks - max(h.peak, h.before)
-	if h.n+others >= s.capacity-s.reserve[other]-1 {
+	if h.n+others >= s.capacity-s.reserve[other]-1 || h.of[k].n == 0 {
 		return false
 	}
-	lent := min(max(now.Sub(h.since)-lendAfter, 0), lendWithin)
-	return h.n < s.unearned()+int(int64(s.capacity)*int64(lent)/int64(lendWithin))
+	lent := min(max(now.Sub(h.of[k].since)-lendAfter, 0), lendWithin)
+	return h.of[k].n < s.unearned(k)+int(int64(s.capacity)*int64(lent)/int64(lendWithin))
 }
 
 // below reports whether a strand may have the slot that another one has just given back, and not hold more than that.
-func (s *slots) below(st, of *strand) bool {
+func (s *slots) below(st, of *strand, k kind) bool {
 	h := s.held[st]
-	return h != nil && h.n < h.earned && h.n < s.held[of].n
+	return h != nil && h.of[k].n < s.earned(h, k) && h.n < s.held[of].n
 }
 
 // divided reports whether strands are kept from one another's slots.
 func (s *slots) divided() bool { return s.capacity > aboveFree && s.several() }
 
-func (s *slots) unearned() int { return max(s.capacity/unearned, 1) }
+// unearned is how many slots of a kind a strand may hold at once, and earned how many by what its calls have shown.
+func (s *slots) unearned(k kind) int {
+	if k == retry {
+		return 1
+	}
+	return max(s.capacity/unearned, 1)
+}
+
+func (s *slots) earned(h *holding, k kind) int {
+	if h.of[k].n == 0 {
+		return s.unearned(k)
+	}
+	return h.of[k].earned
+}
 
 // takes notes that a strand holds one slot more.
-func (s *slots) takes(st *strand) {
+func (s *slots) takes(st *strand, k kind) {
 	h := s.held[st]
 	if h == nil {
 		s.turnEpoch(s.now())
 		h = new(holding)
 		s.held[st] = h
 	}
-	if h.n == 0 {
-		h.since, h.earned = s.now(), s.unearned()
+	of := &h.of[k]
+	if of.n == 0 {
+		of.since, of.earned = s.now(), s.unearned(k)
 	}
-	h.n++
+	h.add(k, 1)
 	if h.n > h.peak {
 		s.peaks += max(h.n-max(h.peak, h.before), 0)
 		h.peak = h.n
 	}
 }
 
+func (h *holding) add(k kind, n int) {
+	h.n += n
+	h.of[k].n += n
+}
+
 // earn says what a strand may hold after a call of it that ended.
-func (s *slots) earn(st *strand, hung bool) {
-	h := s.held[st]
-	h.earned = s.unearned()
+func (s *slots) earn(st *strand, k kind, hung bool) {
+	of := &s.held[st].of[k]
+	of.earned = s.unearned(k)
 	if !hung {
-		h.earned = max(h.earned, h.n+h.n/4+1)
+		of.earned = max(of.earned, of.n+of.n/4+1)
 	}
 }
 

@@ -33,7 +33,7 @@ func TestSlotsShareBetweenKinds(t *testing.T) {
 					t.Skip("none of the kind runs")
 				}
 				used[k]--
-				s.held[one] = &holding{n: 1} // whoever it was
+				s.held[one] = &holding{n: 2, of: [kinds]part{{n: 1}, {n: 1}}} // whoever it was
 				if _, next, ok := s.done(one, k); ok {
 					used[next]++
 					waiting[next]--

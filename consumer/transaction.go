@@ -129,8 +129,10 @@ func (t *transactor) next(now time.Time) (batch []*route, timeout, wait time.Dur
 	defer t.mu.Unlock()
 	size := int64(0)
 	var left []*route
+	full := false // what comes later does not overtake
 	for _, r := range t.queue {
-		if t.avoid[r.to()] != nil || len(batch) >= transactionRecords || size+r.size > transactionBytes && len(batch) > 0 {
+		full = full || len(batch) >= transactionRecords || size+r.size > transactionBytes && len(batch) > 0
+		if full || t.avoid[r.to()] != nil {
 			left = append(left, r)
 			continue
 		}

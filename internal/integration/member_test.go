@@ -36,6 +36,7 @@ type memberConfig struct {
 	Window  int           // records
 	Work    time.Duration // that a call takes
 	Fixed   bool          // the handler has been mended: nothing fails any more
+	HoldKey bool
 }
 
 // logged is a line of the log: one call that has ended.
@@ -101,12 +102,17 @@ func runMember(ctx context.Context, config string) error {
 		Drain:            8 * time.Second,
 		RebalanceTimeout: 10 * time.Second,
 		Window:           consumer.Window{Records: c.Window},
-		// What is left of a member that was given up in the middle of its transactions are failures, and to the breaker of
-		// who takes over an outage.
-		Breaker: breaker.Config{Disabled: delivery == consumer.ExactlyOnceRouting},
+		// Towards the end only those are left that fail for ever, and nothing that succeeds would tell them from an outage,
+		// through which they would be kept.
+		Breaker: breaker.Config{Disabled: true},
 		Logger:  slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	speaking(protocol)(&cfg)
+	if c.HoldKey {
+		holdingKeys(&cfg)
+		withoutBreaker(&cfg) // in the end only what fails is left, for what would succeed waits behind it
+		cfg.SessionTimeout = 6 * time.Second
+	}
 	p, err := consumer.New(cfg)
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ func Check(h *History) *Report {
 	x.checkNoLoss()
 	x.checkNeverEarly()
 	x.checkHonestAttempts()
+	x.checkFree()
 	x.checkIntact()
 	x.checkStableID()
 	x.checkOwnLane()
@@ -39,6 +40,7 @@ type index struct {
 	commits  map[Partition][]*Commit
 	skipped  map[Place]Moment
 	upsets   map[string][]*Upset
+	free     map[*Call]bool    // failures that may use no attempt
 	opened   map[string]Moment // from when on a member's breaker may not have been closed
 }
 
@@ -100,6 +102,7 @@ func newIndex(h *History) *index {
 		x.upsets[u.Member] = append(x.upsets[u.Member], u)
 	}
 	x.opened = x.mayOpen()
+	x.free = x.freeCalls()
 	return x
 }
 

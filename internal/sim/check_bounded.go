@@ -128,12 +128,56 @@ func (x *index) checkRepeats() {
 func (x *index) explains(before, again *Call) (*Upset, bool) {
 	for _, member := range []string{before.Member, again.Member} { // the one may not have saved it, the other not have known
 		for _, u := range x.upsets[member] {
+			if u.Kind == Unmapped && !x.aboveWatermark(before, again) {
+				continue
+			}
 			if u.Begun.Before(again.Start) && (u.Ended.IsZero() || !u.Ended.Before(before.Start.At)) {
 				return u, true
 			}
 		}
 	}
 	return nil, false
+}
+
+// aboveWatermark reports whether a record that was settled stood above one that was not when it was handed on: then no commit
+// could pass it, and whoever got it knew of it by the metadata only.
+func (x *index) aboveWatermark(before, again *Call) bool {
+	handed := x.handed(before, again)
+	for offset := max(x.committed(again.From.Partition, again.Start), 0); offset < again.From.Offset; offset++ {
+		if !x.doneBefore(Place{again.From.Partition, offset}, handed) {
+			return true
+		}
+	}
+	return false
+}
+
+// handed returns when the member of the second call got the partition; when it had it before, when partitions were assigned last.
+func (x *index) handed(before, again *Call) (when Moment) {
+	p := again.From.Partition.live()
+	owner, _ := x.owner(p, again.Start)
+	first, _ := x.owner(p, before.End)
+	for i := range x.h.Assignments {
+		a := &x.h.Assignments[i]
+		if !a.When.Before(again.Start) {
+			break
+		}
+		if first == owner || i == 0 || a.Owners[p] == owner && x.h.Assignments[i-1].Owners[p] != owner {
+			when = a.When
+		}
+	}
+	return when
+}
+
+// doneBefore reports whether nothing was to be done any more with what stands at a place.
+func (x *index) doneBefore(at Place, when Moment) bool {
+	r := x.h.at(at)
+	if r == nil || r.Control || r.Planted || x.aborted[at] {
+		return true
+	}
+	if skipped, ok := x.skipped[at]; ok && skipped.Before(when) {
+		return true
+	}
+	return slices.ContainsFunc(x.from[at], func(c *Call) bool { return !c.End.IsZero() && c.End.Before(when) && x.settles(c) })
 }
 
 // checkRoutedOnce looks for records that were routed and delivered again from where they were, which a transaction of copy
@@ -184,7 +228,7 @@ func (x *index) checkTwins() {
 		seen := make(map[face]Place)
 		for _, k := range copies {
 			f := face{k.Place.Topic, k.attempt, k.due, k.hopDue, 0, k.reason}
-			if other, dup := seen[f]; dup && !x.repeated(line) && !x.givenUp(k) {
+			if other, dup := seen[f]; dup && !x.t.IsPark(k.Place.Topic) && !x.repeated(line) && !x.givenUp(k) {
 				x.report.broken(Bounded, "copies %s and %s of %s are one copy written twice", other, k.Place, k.id)
 			}
 			seen[f] = k.Place

@@ -11,11 +11,12 @@
 //   - A [World] is a cluster with members in a bubble of testing/synctest, with faults that can be begun and ended.
 //   - A [Plan] is a random scenario made from a seed.
 //
-// A run is made by the tests of this package, with the build tag synctests:
+// A run is made by the tests of this package, with the build tag synctests, or by make:
 //
-//	go test -tags synctests ./internal/sim                      # the named scenarios and a slice of the seeds
-//	go test -tags synctests ./internal/sim -sim.seeds 1000      # more seeds
-//	go test -tags synctests ./internal/sim -run Random -sim.seed 17 -v   # one seed again
+//	go test -tags synctests ./internal/sim     # the named scenarios and a slice of the seeds
+//	make sim SEEDS=1000                        # more seeds, and a tally of what they put to the test
+//	make sim SEED=17                           # one seed again
+//	make mutants                               # bugs that are planted, and must be found
 //
 // Time is virtual but scheduling is not: a seed fixes the plan, not the order in which goroutines run. A seed that failed
 // once may need to be run a few times to fail again.

@@ -26,12 +26,13 @@ func (w *World) MoveCoordinators() {
 	w.fake.RehashCoordinators()
 }
 
-// LoseBroker takes a broker out of the cluster for a time; its partitions get other leaders. The last one stays, and one is
-// out at a time.
-func (w *World) LoseBroker(node int32, lasts time.Duration) {
+// LoseBroker takes a broker out of the cluster for a time; its partitions get other leaders. The last one stays, for it is the
+// controller and the fake cluster elects no other, and one is out at a time.
+func (w *World) LoseBroker(n int, lasts time.Duration) {
 	if w.setup.Brokers < 2 || time.Now().Before(w.brokerBack) {
 		return
 	}
+	node := int32(n % (w.setup.Brokers - 1))
 	if err := w.fake.RemoveNode(node); err != nil {
 		return
 	}

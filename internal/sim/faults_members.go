@@ -1,8 +1,7 @@
 package sim
 
 import (
-	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -18,13 +17,31 @@ func (w *World) Evict(m *Member) {
 	w.upset(m.Name, Evicted, learning)
 	w.trouble(0)
 	w.disturb(0, w.setup.rebalanceTime())
+	ids := w.idsOf(m)
 	w.refuse(kfake.Fault{
-		Keys: []kmsg.Key{kmsg.Heartbeat}, Group: w.h.Terms.Group, TopLevel: true, Err: kerr.UnknownMemberID,
+		Keys: []kmsg.Key{kmsg.Heartbeat, kmsg.ConsumerGroupHeartbeat}, Group: w.h.Terms.Group, TopLevel: true, Err: kerr.UnknownMemberID,
 		When: func(r kmsg.Request) bool {
-			hb, ok := r.(*kmsg.HeartbeatRequest)
-			return ok && strings.HasPrefix(hb.MemberID, m.idPrefix())
+			switch hb := r.(type) {
+			case *kmsg.HeartbeatRequest:
+				return slices.Contains(ids, hb.MemberID)
+			case *kmsg.ConsumerGroupHeartbeatRequest:
+				return slices.Contains(ids, hb.MemberID) && hb.MemberEpoch > 0
+			}
+			return false
 		},
 	}, 1, 10*time.Second)
+}
+
+// idsOf returns the ids that the group knows a member by, none or one.
+func (w *World) idsOf(m *Member) (ids []string) {
+	if info := w.fake.GroupInfo(w.h.Terms.Group); info != nil {
+		for _, member := range info.Members {
+			if member.ClientID == m.Name {
+				ids = append(ids, member.MemberID)
+			}
+		}
+	}
+	return ids
 }
 
 // DropConnections closes all connections of a member. It may open new ones.
@@ -147,12 +164,4 @@ func (w *World) policyOfMember(name string, cfg *consumer.Config) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.h.Terms.Policies[name] = policyOf(cfg.Retry)
-}
-
-// idPrefix is how the group names the member, before what it adds.
-func (m *Member) idPrefix() string {
-	if m.instance != "" {
-		return fmt.Sprintf("%s-", m.instance)
-	}
-	return fmt.Sprintf("%s-", m.Name)
 }

@@ -52,12 +52,13 @@ func (g *generator) setup(seed uint64) Setup {
 	if g.chance(0.5) {
 		s.Latency = [2]time.Duration{0, pick[time.Duration](g, 2, 10, 40) * time.Millisecond}
 	}
-	s.MetadataLimit = pick(g, 0, 0, 0, 300)
+	s.MetadataLimit = pick(g, 0, 0, 0, 0, 0, 40, 64)
 	s.Config = consumer.Config{
-		Group:       "g",
-		Ordering:    pick(g, consumer.ByKey, consumer.ByKey, consumer.ByKey, consumer.ByPartition, consumer.Unordered),
-		Concurrency: pick(g, 1, 2, 4, 16, 64, 64),
-		OnDataLoss:  consumer.SkipDataLoss, // kfake tells of losses that are none when a leader moves
+		Group:         "g",
+		GroupProtocol: pick(g, consumer.Classic, consumer.Classic, consumer.Classic, consumer.Eager, consumer.NextGen),
+		Ordering:      pick(g, consumer.ByKey, consumer.ByKey, consumer.ByKey, consumer.ByPartition, consumer.Unordered),
+		Concurrency:   pick(g, 1, 2, 4, 16, 64, 64),
+		OnDataLoss:    consumer.SkipDataLoss, // kfake tells of losses that are none when a leader moves
 	}
 	c := &s.Config
 	if g.chance(0.33) {
@@ -70,6 +71,9 @@ func (g *generator) setup(seed uint64) Setup {
 		// The fake broker gives up a member that waits for others to join for longer than a session, as no real broker does:
 		// nobody may take so long to give partitions up.
 		c.SessionTimeout, c.HandlerTimeout, c.Drain = 12*time.Second, 5*time.Second, 7*time.Second
+	}
+	if c.GroupProtocol == consumer.NextGen {
+		c.SessionTimeout = 0 // the brokers' own
 	}
 	if g.chance(0.15) {
 		s.Batch = consumer.BatchOf(2+g.IntN(15), pick[time.Duration](g, 0, 50*time.Millisecond, 500*time.Millisecond))

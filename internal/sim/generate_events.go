@@ -201,6 +201,10 @@ var disturbances = []disturbance{
 		lasts := g.between(time.Second, 40*time.Second)
 		return fmt.Sprintf("answers held up for %v", lasts), onMember(g, 0, func(w *World, m *Member) { w.Deafen(m, lasts) })
 	}},
+	{0, 2, func(g *generator, _ *Plan, _ time.Duration) (string, func(*World)) {
+		lasts := g.between(time.Second, 100*time.Second)
+		return fmt.Sprintf("the coordinator out of reach for %v", lasts), onMember(g, 0, func(w *World, m *Member) { w.SilenceCoordinator(m, lasts) })
+	}},
 	{1, 1, func(*generator, *Plan, time.Duration) (string, func(*World)) {
 		return "leaders move", (*World).MoveLeaders
 	}},
@@ -208,8 +212,8 @@ var disturbances = []disturbance{
 		return "coordinators move", (*World).MoveCoordinators
 	}},
 	{0, 1, func(g *generator, _ *Plan, _ time.Duration) (string, func(*World)) {
-		node, lasts := int32(g.IntN(3)), g.between(time.Second, 40*time.Second)
-		return fmt.Sprintf("broker %d lost for %v", node, lasts), func(w *World) { w.LoseBroker(node, lasts) }
+		n, lasts := g.IntN(2), g.between(time.Second, 40*time.Second)
+		return fmt.Sprintf("a broker lost for %v", lasts), func(w *World) { w.LoseBroker(n, lasts) }
 	}},
 	{0, 1, func(g *generator, p *Plan, at time.Duration) (string, func(*World)) {
 		if p.deletes { // the client asks for a topic that is gone without a pause, which takes long to simulate

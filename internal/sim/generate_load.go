@@ -13,6 +13,10 @@ func (g *generator) load(p *Plan) (records []*Record) {
 	keys := pick(g, 3, 20, 200)
 	for range 1 + g.IntN(12) {
 		at := g.between(0, p.Lasts*3/4)
+		if g.chance(0.05) {
+			records = append(records, g.striped(p, at)...)
+			continue
+		}
 		transaction := g.transaction(p)
 		for range 1 + g.IntN(40) {
 			r := g.record(p, at, keys)
@@ -23,6 +27,21 @@ func (g *generator) load(p *Plan) (records []*Record) {
 		}
 	}
 	slices.SortStableFunc(records, func(a, b *Record) int { return int(a.After - b.After) })
+	return records
+}
+
+// striped draws a burst in one partition of which every other record takes long: what is done then is no run of offsets, but
+// many.
+func (g *generator) striped(p *Plan, at time.Duration) (records []*Record) {
+	topic := pick(g, p.sources()...)
+	partition := int32(g.IntN(int(p.partitionsAt(topic, at))))
+	for i := range 40 + g.IntN(160) {
+		r := &Record{Topic: topic, Partition: partition, Key: fmt.Appendf(nil, "stripe-%d", i), After: at}
+		if i%2 == 0 {
+			r.Fate.Work = g.between(time.Second, 4*time.Second)
+		}
+		records = append(records, r)
+	}
 	return records
 }
 

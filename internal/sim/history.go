@@ -194,11 +194,12 @@ const (
 	Overrun                   // it gave partitions up with calls or routes still under way
 	Unsaved                   // its last commit for a partition may have failed
 	Expelled                  // the group went on without it, as when it did not hear from it
+	Unmapped                  // the brokers have no room for what it has done above its commits
 )
 
 // String names the kind.
 func (k UpsetKind) String() string {
-	return [...]string{"crash", "cut off", "evicted", "overrun", "unsaved", "expelled"}[k]
+	return [...]string{"crash", "cut off", "evicted", "overrun", "unsaved", "expelled", "unmapped"}[k]
 }
 
 // Upset is a time during which a member could not keep to the rules of a clean handover. Records may repeat for it, and

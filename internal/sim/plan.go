@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/redeliver/redeliver/consumer"
 )
 
 // Plan is a scenario made from a seed: a cluster, a configuration, a load whose fate is known, and what goes wrong when.
@@ -50,21 +52,49 @@ type growth struct {
 func (p *Plan) String() string {
 	var b strings.Builder
 	c := p.Setup.Config
-	fmt.Fprintf(&b, "seed %d, %s: %d brokers, sources %v, %d members, static %v, %d records and %d events in %v\n",
-		p.Seed, p.Temper, p.Setup.Brokers, p.Setup.Sources, p.Members, p.Setup.Static, len(p.Records), len(p.Events), p.Lasts)
-	fmt.Fprintf(&b, "  delivery %d, ordering %d, concurrency %d, window %d, metadata %d, retry %+v, breaker %+v, dead letters %+v, batch %v, timeout %v, drain %v, session %v, latency %v\n",
-		c.Delivery, c.Ordering, c.Concurrency, c.Window.Records, p.Setup.MetadataLimit, c.Retry, c.Breaker, c.DeadLetters, p.Setup.Batch, c.HandlerTimeout, c.Drain, c.SessionTimeout, p.Setup.Latency)
+	fmt.Fprintf(&b, "seed %d, %s: %d brokers, sources %v, %d members, %d records and %d events in %v\n",
+		p.Seed, p.Temper, p.Setup.Brokers, p.Setup.Sources, p.Members, len(p.Records), len(p.Events), p.Lasts)
+	fmt.Fprintf(&b, "  %s, concurrency %d, window %d, metadata %d, retry %+v, breaker %+v, dead letters %+v, batch %v, timeout %v, drain %v, session %v, latency %v\n",
+		strings.Join(p.Traits(), ", "), c.Concurrency, c.Window.Records, p.Setup.MetadataLimit, c.Retry, c.Breaker, c.DeadLetters, p.Setup.Batch, c.HandlerTimeout, c.Drain, c.SessionTimeout, p.Setup.Latency)
 	for _, e := range p.Events {
 		fmt.Fprintf(&b, "  %v %s\n", e.After.Round(time.Millisecond), e.What)
 	}
 	return b.String()
 }
 
-// settleLimit is the most virtual time that a plan may take until everything is settled after its last fault.
-const settleLimit = 6 * time.Hour
+// trait is a way in which the configurations of plans differ.
+type trait struct {
+	name string
+	has  func(p *Plan) bool
+}
 
-// Run lives the plan in a world and returns the history. It must be called inside a bubble of testing/synctest.
-func (p *Plan) Run(t TB) (*World, *History) {
+var traits = []trait{
+	{"ordering key", func(p *Plan) bool { return p.Setup.Config.Ordering == consumer.ByKey }},
+	{"ordering partition", func(p *Plan) bool { return p.Setup.Config.Ordering == consumer.ByPartition }},
+	{"ordering none", func(p *Plan) bool { return p.Setup.Config.Ordering == consumer.Unordered }},
+	{"delivery at_least_once", func(p *Plan) bool { return p.Setup.Config.Delivery == consumer.AtLeastOnce }},
+	{"delivery exactly_once_routing", func(p *Plan) bool { return p.Setup.Config.Delivery == consumer.ExactlyOnceRouting }},
+	{"group_protocol classic", func(p *Plan) bool { return p.Setup.Config.GroupProtocol == consumer.Classic }},
+	{"group_protocol eager", func(p *Plan) bool { return p.Setup.Config.GroupProtocol == consumer.Eager }},
+	{"group_protocol consumer", func(p *Plan) bool { return p.Setup.Config.GroupProtocol == consumer.NextGen }},
+	{"static members", func(p *Plan) bool { return p.Setup.Static }},
+	{"batch handler", func(p *Plan) bool { return p.Setup.Batch.Records > 0 }},
+	{"breaker", func(p *Plan) bool { return !p.Setup.Config.Breaker.Disabled }},
+}
+
+// Traits lists what the configuration of the plan is, of what every collection of plans must have.
+func (p *Plan) Traits() (names []string) {
+	for _, t := range traits {
+		if t.has(p) {
+			names = append(names, t.name)
+		}
+	}
+	return names
+}
+
+// Run lives the plan in a world and returns the history. It must be called inside a bubble of testing/synctest. Patience is
+// how long it may take until everything is settled after the last fault.
+func (p *Plan) Run(t TB, patience time.Duration) (*World, *History) {
 	w := NewWorld(t, p.Setup)
 	for range p.Members {
 		w.Join()
@@ -80,7 +110,7 @@ func (p *Plan) Run(t TB) (*World, *History) {
 		w.Sleep(d)
 	}
 	w.Heal()
-	w.settleWithTraffic(settleLimit)
+	w.settleWithTraffic(patience)
 	return w, w.Close()
 }
 

@@ -55,11 +55,12 @@ func (p *Policy) Owed(failures []Fault) (delay time.Duration, reason string) {
 	if last.Asked > 0 {
 		return last.Asked, ""
 	}
-	if len(failures) <= p.InPlace {
-		return p.InPlaceDelay, ""
-	}
 	retry := max(count-p.InPlace, 1)
-	return rule.Delays[min(retry, len(rule.Delays))-1], ""
+	delay = rule.Delays[min(retry, len(rule.Delays))-1]
+	if len(failures) <= p.InPlace { // on the spot, unless it has travelled meanwhile
+		delay = min(delay, p.InPlaceDelay)
+	}
+	return delay, ""
 }
 
 // rule returns the rule for a failure, and the index of its override or -1.

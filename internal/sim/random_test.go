@@ -18,6 +18,7 @@ var (
 	oneSeed   = flag.Uint64("sim.seed", 0, "run this seed alone, and say what it is made of")
 	trace     = flag.String("sim.trace", "", "with -sim.seed: a file that every call is written to")
 	times     = flag.Int("sim.times", 1, "how often each seed is run")
+	patience  = flag.Duration("sim.patience", 6*time.Hour, "in virtual time, how long a scenario may take until it is settled after its last fault")
 	progress  = flag.Bool("sim.progress", false, "say on standard error how far it is")
 )
 
@@ -65,37 +66,37 @@ func TestRandom(t *testing.T) {
 				})
 				synctest.Test(t, func(t *testing.T) {
 					began := time.Now()
-					r, faults := runSeed(t, seed)
+					p := NewPlan(seed)
+					r, faults := runPlan(t, p)
 					mu.Lock()
 					defer mu.Unlock()
-					tally.Add(r, faults, time.Since(began))
+					tally.Add(p, r, faults, time.Since(began))
 				})
 			})
 		}
 	}
 }
 
-// runSeed lives one plan and holds it to the promises.
-func runSeed(t *testing.T, seed uint64) (*Report, map[string]int) {
-	p := NewPlan(seed)
+// runPlan lives a plan and holds it to the promises.
+func runPlan(t *testing.T, p *Plan) (*Report, map[string]int) {
 	if *oneSeed != 0 {
 		fmt.Print(p)
 	}
-	w, h := p.Run(t)
+	w, h := p.Run(t, *patience)
 	if *trace != "" {
 		if err := os.WriteFile(*trace, []byte(h.Trace()), 0o644); err != nil {
 			t.Error(err)
 		}
 	}
 	if n := len(h.Calls); n > stormy*(len(p.Records)+1) { // the checks would take for ever
-		t.Fatalf("seed %d: %d calls of %d records: a storm\n%s%s", seed, n, len(p.Records), p, w.Log())
+		t.Fatalf("seed %d: %d calls of %d records: a storm\n%s%s", p.Seed, n, len(p.Records), p, w.Log())
 	}
 	r := Check(h)
 	if len(r.Violations) > 0 {
 		t.Logf("%s", p)
 	}
 	for _, v := range r.Violations {
-		t.Errorf("seed %d: %s", seed, v)
+		t.Errorf("seed %d: %s", p.Seed, v)
 	}
 	if t.Failed() && *oneSeed != 0 {
 		t.Logf("log of the members:\n%s", w.Log())

@@ -32,6 +32,7 @@ type recorder struct {
 	instances     map[string]Owner // static members
 	stuck         stuckRebalance
 	topics        map[string]bool // retry and dead-letter topics that were seen
+	unmapped      map[string]bool // members whose metadata was refused
 	ended         map[string]bool // members whose process has ended
 	beforeTrim    func()          // called, with the request held up, before records are deleted
 	faulted       map[string]int
@@ -49,7 +50,7 @@ type pendingCommit struct {
 func newRecorder(fake *kfake.Cluster, h *History, mu *sync.Mutex) *recorder {
 	r := &recorder{
 		mu: mu, fake: fake, terms: &h.Terms, h: h, names: make(map[string]string), known: make(map[Partition]kfake.GroupCommit),
-		instances: make(map[string]Owner), topics: make(map[string]bool), ended: make(map[string]bool),
+		instances: make(map[string]Owner), topics: make(map[string]bool), ended: make(map[string]bool), unmapped: make(map[string]bool),
 		inTransaction: make(map[string]kmsg.TxnOffsetCommitRequest), faulted: make(map[string]int),
 	}
 	fake.Control(r.watch)
@@ -79,6 +80,10 @@ func (r *recorder) watch(req kmsg.Request) (kmsg.Response, error, bool) {
 	case *kmsg.JoinGroupRequest:
 		if req.Group == r.terms.Group {
 			r.joinSeen()
+		}
+	case *kmsg.ConsumerGroupHeartbeatRequest:
+		if req.Group == r.terms.Group {
+			r.heartbeatSeen()
 		}
 	case *kmsg.SyncGroupRequest:
 		if req.Group == r.terms.Group {

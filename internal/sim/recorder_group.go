@@ -10,10 +10,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// pendingSync is the request of a member that divides the partitions, whose effect was not looked for yet.
+// pendingSync is a request by which the partitions are divided, whose effect was not looked for yet.
 type pendingSync struct {
 	when       Moment
 	generation int32
+	heartbeat  bool // which has no generation of its own
 }
 
 // syncSeen takes down that a member divides the partitions, or that a static member came back.
@@ -24,14 +25,14 @@ func (r *recorder) syncSeen(req *kmsg.SyncGroupRequest) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.sync = &pendingSync{r.now(), req.Generation}
+	r.sync = &pendingSync{when: r.now(), generation: req.Generation}
 }
 
 // divided takes down how the partitions were divided, when they were: the fake broker may call several members of one
 // generation its leader, and goes by one of them.
 func (r *recorder) divided(s *pendingSync) {
 	info := r.fake.GroupInfo(r.terms.Group)
-	if info == nil || info.Epoch != s.generation || info.State == "CompletingRebalance" {
+	if info == nil || !s.heartbeat && (info.Epoch != s.generation || info.State == "CompletingRebalance") {
 		return
 	}
 	a := Assignment{When: s.when, Generation: s.generation, Owners: make(map[Partition]Owner)}
@@ -40,7 +41,7 @@ func (r *recorder) divided(s *pendingSync) {
 	for i := range info.Members {
 		m := &info.Members[i]
 		r.names[m.MemberID] = m.ClientID
-		if r.ended[m.ClientID] {
+		if r.ended[m.ClientID] && !s.heartbeat {
 			time.AfterFunc(r.session, func() { r.forget(m.MemberID) })
 		}
 		for topic, parts := range m.Assignment {
@@ -49,8 +50,11 @@ func (r *recorder) divided(s *pendingSync) {
 			}
 		}
 	}
-	if n := len(r.h.Assignments); n > 0 && r.h.Assignments[n-1].Generation >= a.Generation {
-		return
+	if n := len(r.h.Assignments); n > 0 {
+		last := &r.h.Assignments[n-1]
+		if s.heartbeat && maps.Equal(last.Owners, a.Owners) || !s.heartbeat && last.Generation >= a.Generation {
+			return
+		}
 	}
 	r.expelled(info, s.when) // whoever is not in it any more was given up before
 	r.h.Assignments = append(r.h.Assignments, a)
@@ -71,6 +75,13 @@ func (r *recorder) forget(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.h.Disturbed = append(r.h.Disturbed, Span{now.Add(-r.session), now.Add(learning)})
+}
+
+// heartbeatSeen takes down that the coordinator is asked what it has for a member, where it divides the partitions itself.
+func (r *recorder) heartbeatSeen() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sync = &pendingSync{when: r.now(), heartbeat: true}
 }
 
 // returnSeen takes down that a static member has come back as another process and got what it had: the group's leader is

@@ -13,27 +13,34 @@ func (r *recorder) limitMetadata(req kmsg.Request) {
 	case *kmsg.OffsetCommitRequest:
 		for _, t := range commit.Topics {
 			for _, p := range t.Partitions {
-				r.refuseMetadata(req, t.Topic, t.TopicID, p.Partition, p.Metadata)
+				r.refuseMetadata(req, commit.MemberID, t.Topic, t.TopicID, p.Partition, p.Metadata)
 			}
 		}
 	case *kmsg.TxnOffsetCommitRequest:
 		for _, t := range commit.Topics {
 			for _, p := range t.Partitions {
-				r.refuseMetadata(req, t.Topic, t.TopicID, p.Partition, p.Metadata)
+				r.refuseMetadata(req, commit.MemberID, t.Topic, t.TopicID, p.Partition, p.Metadata)
 			}
 		}
 	}
 }
 
-func (r *recorder) refuseMetadata(req kmsg.Request, topic string, id [16]byte, partition int32, metadata *string) {
+// refuseMetadata refuses a partition of a commit when its metadata is too long. From then on its member is known to have no
+// room for what it has done above its commits.
+func (r *recorder) refuseMetadata(req kmsg.Request, memberID, topic string, id [16]byte, partition int32, metadata *string) {
 	if metadata == nil {
 		return
 	}
+	member := r.member(memberID)
 	r.mu.Lock()
 	r.h.Metadata = max(r.h.Metadata, len(*metadata))
 	refuse := len(*metadata) > r.metadataLimit
 	if refuse {
 		r.faulted["metadata too large"]++
+		if !r.unmapped[member] {
+			r.unmapped[member] = true
+			r.h.Upsets = append(r.h.Upsets, Upset{Member: member, Kind: Unmapped, Begun: r.now()})
+		}
 	}
 	r.mu.Unlock()
 	if refuse {

@@ -14,15 +14,21 @@ type Tally struct {
 	Virtual time.Duration
 	Report  *Report
 	Faults  map[string]int
+	Traits  map[string]int // of the plans
 
 	perRun []int // faults
 }
 
 // NewTally returns an empty one.
-func NewTally() *Tally { return &Tally{Report: newReport(), Faults: make(map[string]int)} }
+func NewTally() *Tally {
+	return &Tally{Report: newReport(), Faults: make(map[string]int), Traits: make(map[string]int)}
+}
 
-// Add adds a run.
-func (t *Tally) Add(r *Report, faults map[string]int, virtual time.Duration) {
+// Add adds a run of a plan.
+func (t *Tally) Add(p *Plan, r *Report, faults map[string]int, virtual time.Duration) {
+	for _, name := range p.Traits() {
+		t.Traits[name]++
+	}
 	t.Runs++
 	t.Virtual += virtual
 	t.Report.Add(r)
@@ -46,7 +52,11 @@ func (t *Tally) Median() int {
 // String says what was run, how often each kind of fault was injected, and how often each promise was put to the test.
 func (t *Tally) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d seeds, %.1f simulated hours, %d faults in the median seed\nfaults:", t.Runs, t.Virtual.Hours(), t.Median())
+	fmt.Fprintf(&b, "%d seeds, %.1f simulated hours, %d faults in the median seed\nplans:", t.Runs, t.Virtual.Hours(), t.Median())
+	for _, trait := range traits {
+		fmt.Fprintf(&b, " %s %d;", trait.name, t.Traits[trait.name])
+	}
+	b.WriteString("\nfaults:")
 	for _, kind := range slices.Sorted(maps.Keys(t.Faults)) {
 		fmt.Fprintf(&b, " %s %d;", kind, t.Faults[kind])
 	}
@@ -57,8 +67,14 @@ func (t *Tally) String() string {
 // leastFaults is how many faults the median run must have had.
 const leastFaults = 10
 
-// Missing lists what ought to have been put to the test and was not: kinds of faults, and counters of promises.
+// Missing lists what ought to have been put to the test and was not: traits of plans, kinds of faults, and counters of
+// promises.
 func (t *Tally) Missing() (missing []string) {
+	for _, trait := range traits {
+		if t.Traits[trait.name] == 0 {
+			missing = append(missing, "plans with "+trait.name)
+		}
+	}
 	for _, kind := range FaultKinds() {
 		if t.Faults[kind] == 0 {
 			missing = append(missing, "the fault "+kind)
@@ -83,7 +99,7 @@ var exercises = map[Promise][]string{
 	NeverEarly: {"attempts from a tier", "delays by policy", "hops", "snoozes"},
 	HonestAttempts: {
 		"calls numbered", "calls failed", "calls snoozed", "calls buried", "calls dropped", "calls interrupted", "dead letters accounted for",
-		"failures that may be free", "tries in histories",
+		"failures that are free", "failures that may be free", "tries in histories",
 	},
 	Intact:   {"calls compared", "copies compared", "null keys", "null values", "several headers"},
 	StableID: {"calls", "copies"},
@@ -93,7 +109,7 @@ var exercises = map[Promise][]string{
 	Isolated: {"prompt attempts", "prompt beside a long call"},
 	Bounded: {
 		"members", "repeats", "copies written once", "records routed once",
-		"upsets: crash", "upsets: cut off", "upsets: evicted", "upsets: expelled", "upsets: overrun", "upsets: unsaved",
+		"upsets: crash", "upsets: cut off", "upsets: evicted", "upsets: expelled", "upsets: overrun", "upsets: unmapped", "upsets: unsaved",
 	},
 	ReplayedOnce: {"dead letters replayed", "replays completed", "replays killed"},
 }

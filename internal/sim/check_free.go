@@ -1,0 +1,96 @@
+package sim
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+const (
+	// breakerShort and breakerLong are for less and for more than what a breaker remembers of calls by default.
+	breakerShort = 25 * time.Second
+	breakerLong  = 35 * time.Second
+)
+
+// freeCalls finds the failures that may use no attempt: they ended while the breaker of their member was open for certain.
+func (x *index) freeCalls() map[*Call]bool {
+	free := make(map[*Call]bool)
+	if x.t.BreakerCalls == 0 {
+		return free
+	}
+	ended := make(map[string][]*Call)
+	for i := range x.h.Calls {
+		if c := &x.h.Calls[i]; !c.End.IsZero() {
+			ended[c.Member] = append(ended[c.Member], c)
+		}
+	}
+	for _, calls := range ended {
+		slices.SortFunc(calls, func(a, b *Call) int { return cmp.Compare(a.End.Tick, b.End.Tick) })
+		x.freeIn(calls, free)
+	}
+	return free
+}
+
+// freeIn looks through the calls of one member in the order in which they ended.
+func (x *index) freeIn(calls []*Call, free map[*Call]bool) {
+	var opened *Call
+	for i, c := range calls {
+		if !x.outage(c) {
+			opened = nil
+			continue
+		}
+		switch {
+		case opened == nil:
+			if x.opens(calls[:i+1]) {
+				opened = c
+			}
+		case c.End.At.After(opened.End.At) && !x.upset(c.Member, opened.Start, c.End) && x.triedFreely(c) < 3:
+			free[c] = true
+		}
+	}
+}
+
+// outage reports whether a call failed since the dependency was down, and nothing else can have been made of it.
+func (x *index) outage(c *Call) bool {
+	return c.Result == Failed && c.Outage && c.Delay == 0 && c.Batch == 0 && c.Cancelled.IsZero() && counted[c.Class]
+}
+
+// opens reports whether the last of some calls, all of one member, cannot have left the breaker closed: the failures that it must
+// remember are enough, and no fewer than the other calls that it may remember.
+func (x *index) opens(calls []*Call) bool {
+	last := calls[len(calls)-1].End.At
+	failures, others := 0, 0
+	for i := len(calls) - 1; i >= 0 && last.Sub(calls[i].End.At) <= breakerLong; i-- {
+		switch c := calls[i]; {
+		case !x.outage(c):
+			others++
+		case last.Sub(c.End.At) <= breakerShort:
+			failures++
+		}
+	}
+	return failures >= x.t.BreakerCalls && float64(failures) >= x.t.BreakerRate*float64(failures+others)
+}
+
+// triedFreely counts the failures of a record with the number of a call before it: after three that use no attempt the next one
+// may.
+func (x *index) triedFreely(c *Call) (n int) {
+	for _, o := range x.lineages[lineage{c.ID, c.Replays}] {
+		if o.Attempt == c.Attempt && o.Result == Failed && o.End.Before(c.End) && o != c {
+			n++
+		}
+	}
+	return n
+}
+
+// checkFree looks for copies that tell of a failure as an attempt that used none.
+func (x *index) checkFree() {
+	for c := range x.free {
+		for _, k := range x.byLine[lineage{c.ID, c.Replays}] {
+			if len(k.history) > 0 && k.tellsOf(c) {
+				x.report.broken(HonestAttempts, "copy %s of %s counts attempt %d, which failed at %s while the breaker of %s was open",
+					k.Place, k.id, c.Attempt, clock(c.End), c.Member)
+			}
+		}
+		x.report.count(HonestAttempts, "failures that are free", 1)
+	}
+}
