@@ -247,7 +247,11 @@ func (x *index) givenUp(k *copied) bool {
 		return true
 	}
 	for i := range x.h.Assignments {
-		if a := &x.h.Assignments[i]; within(a.When) {
+		a := &x.h.Assignments[i]
+		if early := a.When.At.Sub(k.Timestamp); x.t.Eager && early >= 0 && early <= rebalancePatience {
+			return true // everybody gives everything up first
+		}
+		if within(a.When) {
 			if before := x.ownerBefore(k.Place.Partition, i); before != "" && a.Owners[k.Place.Partition.live()].Member != before {
 				return true
 			}
