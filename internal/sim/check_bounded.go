@@ -143,7 +143,7 @@ func (x *index) explains(before, again *Call) (*Upset, bool) {
 // could pass it, and whoever got it knew of it by the metadata only.
 func (x *index) aboveWatermark(before, again *Call) bool {
 	handed := x.handed(before, again)
-	for offset := max(x.committed(again.From.Partition, again.Start), 0); offset < again.From.Offset; offset++ {
+	for offset := max(x.committed(again.From.Partition, handed), 0); offset < again.From.Offset; offset++ {
 		if !x.doneBefore(Place{again.From.Partition, offset}, handed) {
 			return true
 		}
