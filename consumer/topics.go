@@ -37,6 +37,7 @@ type topics struct {
 	remade     []string        // topics that were deleted and made again since they were last looked at
 	idle       []string        // patterns that no topic matches
 	begun      bool            // it is known which sources there were at the start of this process
+	lacking    bool            // topics are missing that may not be made
 
 	again chan struct{} // something is missing
 }
@@ -84,7 +85,7 @@ func (t *topics) run(ctx context.Context) {
 		} else {
 			t.subscribe()
 			t.p.openAllHeld()
-			if !t.recheck() {
+			if soon := t.recheck(); !soon && !t.lacking {
 				wait = t.pause()
 			}
 			t.trim(ctx)
@@ -146,10 +147,14 @@ func (t *topics) ensure(ctx context.Context) error {
 
 // lacks says which topics are missing that may not be made.
 func (t *topics) lacks(plan retrytopics.Plan) {
-	if !plan.ReadOnly {
-		return
+	var missing []string
+	if plan.ReadOnly {
+		missing = plan.Missing()
 	}
-	if missing := plan.Missing(); len(missing) > 0 {
+	t.mu.Lock()
+	t.lacking = len(missing) > 0
+	t.mu.Unlock()
+	if len(missing) > 0 {
 		t.p.faults.note("topics", "", -1, &retrytopics.MissingTopicsError{Topics: missing})
 	}
 }

@@ -246,8 +246,8 @@ func TestMemoryStaysWithinTheWindow(t *testing.T) {
 		codec    kgo.CompressionCodec
 		constant int64
 	}{
-		{"values as they are", kgo.NoCompression(), 16 << 20},
-		{"values that were compressed to a twentieth", kgo.SnappyCompression(), 96 << 20},
+		{"values as they are", kgo.NoCompression(), 24 << 20},
+		{"values that were compressed to a twentieth", kgo.SnappyCompression(), 128 << 20},
 	} {
 		t.Run(row.name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { stayWithin(t, row.codec, row.constant) }) })
 	}
@@ -262,12 +262,9 @@ func stayWithin(t *testing.T, codec kgo.CompressionCodec, constant int64) {
 	s := setUp(t, kgo.ProducerBatchCompression(codec))
 	value := strings.Repeat("v", size)
 	s.fillTier(values/2, value)
-	records := make([]*kgo.Record, values)
-	for i := range records {
-		records[i] = &kgo.Record{Topic: "load", Partition: int32(i) % contestParts, Key: fmt.Append(nil, i), Value: []byte(value)}
+	for i := range values {
+		s.write(&kgo.Record{Topic: "load", Partition: int32(i) % contestParts, Key: fmt.Append(nil, i), Value: []byte(value)})
 	}
-	s.write(records...)
-	records = nil
 	before, most := heap(), int64(0)
 	s.watch = func() { most = max(most, heap()-before) }
 	s.run(contest{
