@@ -626,6 +626,7 @@ func (p *Pipeline) closeLanes(lanes []*lane) {
 		}
 		p.strands.mu.Unlock()
 	}
+	p.intake.reviewAll() // the shares of those that stay have grown
 }
 
 func without(lanes []*lane, gone *lane) []*lane {
