@@ -565,11 +565,13 @@ func (t *topics) check(parts map[string][]int32) {
 	}
 }
 
-// recheck lets lanes go on whose topics are there now, and known to the client that writes to them.
-// It reports whether one waits for the client to learn of its topics.
+// recheck lets lanes go on whose topics are there now, and known to the client that writes to them. It reports whether
+// one still waits: for somebody to make its topics, for the client to learn of them, or since the broker that was asked
+// is behind the others.
 func (t *topics) recheck() (soon bool) {
 	for _, l := range t.p.intake.all() {
 		missing := !t.complete(l.topic, l.partition)
+		soon = soon || missing
 		if writer := t.p.writer(); !missing && l.missing.Load() && writer != nil && !t.writable(writer, l) {
 			writer.ForceMetadataRefresh()
 			soon = true

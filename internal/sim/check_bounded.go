@@ -143,7 +143,7 @@ func (x *index) explains(before, again *Call) (*Upset, bool) {
 // could pass it, and whoever got it knew of it by the metadata only.
 func (x *index) aboveWatermark(before, again *Call) bool {
 	handed := x.handed(before, again)
-	for offset := max(x.committed(again.From.Partition, again.Start), 0); offset < again.From.Offset; offset++ {
+	for offset := max(x.committed(again.From.Partition, handed), 0); offset < again.From.Offset; offset++ {
 		if !x.doneBefore(Place{again.From.Partition, offset}, handed) {
 			return true
 		}
@@ -247,7 +247,11 @@ func (x *index) givenUp(k *copied) bool {
 		return true
 	}
 	for i := range x.h.Assignments {
-		if a := &x.h.Assignments[i]; within(a.When) {
+		a := &x.h.Assignments[i]
+		if early := a.When.At.Sub(k.Timestamp); x.t.Eager && early >= 0 && early <= rebalancePatience {
+			return true // everybody gives everything up first
+		}
+		if within(a.When) {
 			if before := x.ownerBefore(k.Place.Partition, i); before != "" && a.Owners[k.Place.Partition.live()].Member != before {
 				return true
 			}

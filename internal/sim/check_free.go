@@ -56,7 +56,7 @@ func (x *index) outage(c *Call) bool {
 }
 
 // opens reports whether the last of some calls, all of one member, cannot have left the breaker closed: the failures that it must
-// remember are enough, and no fewer than the other calls that it may remember.
+// remember of records that had not failed before are enough, and no fewer than the other calls that it may remember.
 func (x *index) opens(calls []*Call) bool {
 	last := calls[len(calls)-1].End.At
 	failures, others := 0, 0
@@ -64,7 +64,7 @@ func (x *index) opens(calls []*Call) bool {
 		switch c := calls[i]; {
 		case !x.outage(c):
 			others++
-		case last.Sub(c.End.At) <= breakerShort:
+		case last.Sub(c.End.At) <= breakerShort && c.Attempt == 1 && x.triedFreely(c) == 0:
 			failures++
 		}
 	}

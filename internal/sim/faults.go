@@ -151,10 +151,12 @@ func (w *World) RefuseFetches(topic string, err *kerr.Error, times int) {
 }
 
 // RefuseAdmin makes what keeps the topics in order fail for a time: listing, creating, trimming, and reading the group's offsets.
-// A member that is assigned partitions meanwhile cannot read where they stand, and its client lets go of all that it has.
+// A member that is assigned partitions meanwhile cannot read where they stand, and its client lets go of all that it has
+// and stays away from its group for as long.
 func (w *World) RefuseAdmin(lasts time.Duration) {
 	w.noteFault("admin requests refused")
 	w.unsaved(lasts)
+	w.trouble(lasts)
 	w.refuse(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics, kmsg.CreatePartitions, kmsg.DeleteRecords, kmsg.DescribeConfigs, kmsg.OffsetFetch}, Err: kerr.ClusterAuthorizationFailed}, 0, lasts)
 }
 

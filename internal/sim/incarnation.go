@@ -1,9 +1,11 @@
 package sim
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A topic that is deleted and made again begins at offset 0 once more. The history gives the partitions of the deleted one
@@ -24,8 +26,14 @@ func (p Partition) isDeleted() bool { return strings.Contains(p.Topic, incarnati
 // transactions whether it is there.
 func (h *History) tellApart() {
 	for _, d := range h.Deleted {
+		var gone []Partition
+		for p := range h.Log {
+			if p.Topic == d.As {
+				gone = append(gone, p)
+			}
+		}
 		for i := range h.Commits {
-			h.Commits[i].tellApart(d)
+			h.Commits[i].tellApart(d, gone)
 		}
 		for i := range h.Calls {
 			if c := &h.Calls[i]; c.From.Topic == d.Topic && h.holds(d.As, c) {
@@ -39,21 +47,28 @@ func (h *History) tellApart() {
 	}
 }
 
-func (c *Commit) tellApart(d Deletion) {
+// remaking is within what time nobody makes a topic again that was deleted: a commit that comes so soon is still of the old one, and
+// the fake broker takes it.
+const remaking = time.Second
+
+// tellApart says which incarnation a commit is of, and its ends are. Gone are the partitions of the one that was deleted.
+func (c *Commit) tellApart(d Deletion, gone []Partition) {
 	before := c.When.Before(d.When)
-	if before && c.Partition.Topic == d.Topic {
+	if c.Partition.Topic == d.Topic && c.When.At.Before(d.When.At.Add(remaking)) {
 		c.Partition.Topic = d.As
 	}
-	for p, end := range c.Ends {
-		if p.Topic != d.Topic {
-			continue
+	if !before {
+		for _, p := range gone {
+			if _, known := c.Ends[p]; !known {
+				c.Ends[p] = math.MaxInt64 // whatever was in it was durable
+			}
 		}
-		gone := Partition{d.As, p.Number}
-		if before {
-			c.Ends[gone] = end
+		return
+	}
+	for p, end := range maps.Clone(c.Ends) {
+		if p.Topic == d.Topic {
+			c.Ends[Partition{d.As, p.Number}] = end
 			delete(c.Ends, p)
-		} else if _, known := c.Ends[gone]; !known {
-			c.Ends[gone] = math.MaxInt64 // whatever was in it was durable
 		}
 	}
 }

@@ -19,6 +19,8 @@ type Terms struct {
 	// Policies are those of members whose configuration has another one.
 	Policies map[string]Policy
 	Drain    time.Duration
+	// Eager says that members give all partitions up before they are divided anew.
+	Eager bool
 	// ExactlyOnce says that copies and offsets are committed in one transaction.
 	ExactlyOnce bool
 	// HoldKey says that later records of a key wait behind one that is retried.
