@@ -1,6 +1,9 @@
 package consumer
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // A pace says how long transactions wait for their copies. A short time is what keeps a destination that is away from
 // holding up the others; but where nobody answers within it, the cluster as a whole is slow, and to begin again and again
@@ -32,4 +35,12 @@ func (p *pace) took(d time.Duration, silent bool) {
 	case d < tryTimeout/2:
 		p.silent = 0
 	}
+}
+
+// whileHeard returns a context that ends when heard has not been called for the time of silence, and after most in any
+// case. heard may be called concurrently, and at any time; cancel must be called.
+func whileHeard(ctx context.Context, silence, most time.Duration) (_ context.Context, heard, cancel func()) {
+	ctx, end := context.WithTimeout(ctx, most)
+	timer := time.AfterFunc(silence, end)
+	return ctx, func() { timer.Reset(silence) }, func() { timer.Stop(); end() }
 }

@@ -216,14 +216,16 @@ func (t *transactor) open(batch []*route) []*route {
 	})
 }
 
-// write produces the copies. It returns those that their destinations did not take, or an error that says nothing of a
-// single one.
+// write produces the copies, and waits for as long as one after the other is acknowledged within the time-out. It returns
+// those that their destinations did not take, or an error that says nothing of a single one.
 func (t *transactor) write(ctx context.Context, client *kgo.Client, batch []*route, timeout time.Duration) (failed map[*route]error, err error) {
 	var mu sync.Mutex
 	left := make(map[*route]error, len(batch))
 	for _, r := range batch {
 		left[r] = errNotTaken
 	}
+	flushed, heard, cancel := whileHeard(ctx, timeout, writeTimeoutMax)
+	defer cancel()
 	for _, r := range batch {
 		copied := *r.record // the client keeps what it fails, for a while
 		client.Produce(ctx, &copied, func(_ *kgo.Record, why error) {
@@ -232,6 +234,7 @@ func (t *transactor) write(ctx context.Context, client *kgo.Client, batch []*rou
 			switch {
 			case why == nil:
 				delete(left, r)
+				heard() // others may be on their way
 			case producerFailed(why):
 				left[r], err = why, why
 			default:
@@ -239,8 +242,6 @@ func (t *transactor) write(ctx context.Context, client *kgo.Client, batch []*rou
 			}
 		})
 	}
-	flushed, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	_ = client.Flush(flushed) // what it did not bring out is left
 	mu.Lock()
 	defer mu.Unlock()

@@ -69,7 +69,7 @@ func TestPatternThatNoTopicMatchesYet(t *testing.T) {
 					c.Topics = nil
 				}
 				c.Hooks = append(c.Hooks, onStats(func(s consumer.Stats) {
-					if s.Phase == consumer.Running && len(s.WaitedFor) > 0 && (len(s.Partitions) > 0) == tt.topics {
+					if s.Phase == consumer.Running && s.Ready && len(s.WaitedFor) > 0 && (len(s.Partitions) > 0) == tt.topics {
 						select {
 						case waiting <- s:
 						default:
@@ -77,9 +77,9 @@ func TestPatternThatNoTopicMatchesYet(t *testing.T) {
 					}
 				}))
 			})
-			s := <-waiting
-			if want := "no topic matches /" + pattern.String() + "/ yet: it is waited for"; !s.Ready || s.Health != consumer.Healthy || !slices.Contains(s.Reasons, want) {
-				t.Errorf("got ready %v (%s), %v, reasons %q; want a pipeline that is ready and well, and that says %q", s.Ready, s.NotReady, s.Health, s.Reasons, want)
+			s := within(t, "pipeline that is ready and waits for topics", waiting)
+			if want := "no topic matches /" + pattern.String() + "/ yet: it is waited for"; s.Health != consumer.Healthy || !slices.Contains(s.Reasons, want) {
+				t.Errorf("got %v, reasons %q; want a pipeline that is well, and that says %q", s.Health, s.Reasons, want)
 			}
 
 			b.createTopics(3, []string{later})
