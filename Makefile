@@ -58,11 +58,14 @@ race: $(COUNTS) ## the race detector, where it pays; RACE names the packages
 		echo "race: left out, the race detector needs a C compiler and there is no $$(go env CC) (Debian: apt-get install gcc)"; \
 	fi
 
+# What the counts of an integration run are called.
+SUITE ?= integration
+
 .PHONY: integration
-integration: $(COUNTS) ## the integration suite, with the delivery that REDELIVER_TEST_DELIVERY names, on the broker that REDELIVER_TEST_BROKERS names, or that make kafka-start started
+integration: $(COUNTS) ## the integration suite, with the delivery and the group protocol that REDELIVER_TEST_DELIVERY and REDELIVER_TEST_PROTOCOL name, on the broker that REDELIVER_TEST_BROKERS names, or that make kafka-start started
 	@brokers=$${REDELIVER_TEST_BROKERS:-$$(scripts/kafka brokers)}; \
 	REDELIVER_TEST_BROKERS=$$brokers REDELIVER_REQUIRE_REAL=1 \
-		$(RUN) -label integration -o $(COUNTS)/integration.json -- -count=1 -timeout 15m $(BROKER)
+		$(RUN) -label $(SUITE) -o $(COUNTS)/$(SUITE).json -- -count=1 -timeout 15m $(BROKER)
 
 .PHONY: kafka-start
 kafka-start: ## start Apache Kafka on 127.0.0.1:19092 (needs Java 17 and Maven); scripts/kafka has more, such as three nodes

@@ -18,13 +18,15 @@ type Breaker struct {
 	begun     atomic.Uint64 // permits given so far; a permit's serial number
 	succeeded atomic.Uint64
 	untold    atomic.Bool // there are events that nobody was told of yet
-	suspected atomic.Bool // it is open since calls failed whose like had failed before, and for nothing else
+	suspected atomic.Bool // it is open since calls failed most of which had failed before
 
 	mu          sync.Mutex
 	window      window
 	run         run
-	consecutive int // failures in a row
-	row         int // of these, not of what had failed before
+	consecutive int    // failures in a row
+	row         int    // of these, not of what had failed before
+	alive       uint64 // permits given when the last call succeeded
+	silent      int    // failures of calls that began after that
 	probes      probes
 	since       time.Time
 	openUntil   time.Time
@@ -156,7 +158,7 @@ func (b *Breaker) Successes(n, slow int) {
 	b.succeeded.Add(uint64(n))
 	if state := b.State(); (state == Closed || state == Disabled) && !b.closed {
 		b.window.add(b.now(), counts{calls: n, slow: slow})
-		b.consecutive, b.row = 0, 0
+		b.consecutive, b.row, b.silent, b.alive = 0, 0, 0, b.begun.Load()
 		b.run.reset()
 		if slow > 0 {
 			b.judge()
@@ -219,7 +221,7 @@ func (b *Breaker) measure(p Permit, o Outcome, isSlow bool) {
 	switch o {
 	case Success:
 		b.succeeded.Add(1)
-		b.consecutive, b.row = 0, 0
+		b.consecutive, b.row, b.silent, b.alive = 0, 0, 0, b.begun.Load()
 		b.run.succeeded(p.serial)
 	case Failure:
 		c.failures = 1
@@ -233,6 +235,9 @@ func (b *Breaker) measure(p Permit, o Outcome, isSlow bool) {
 	default:
 		b.run.over(p.serial)
 		return
+	}
+	if c.failures > 0 && p.serial > b.alive {
+		b.silent++
 	}
 	b.window.add(b.now(), c)
 	if c.failures+c.slow > 0 {

@@ -24,17 +24,19 @@
 //	│ disabled      always admits │    left by Auto or Force only
 //	└─────────────────────────────┘
 //
-// In the closed state four things are too many. Each is judged when a call that
+// In the closed state five things are too many. Each is judged when a call that
 // failed (for the last: that was slow) is recorded:
 //
 //  1. Failures in a row, where [Config.Failures] is set.
 //  2. A failure rate of [Config.FailureRate] over the window, once the window
-//     has [Config.MinimumCalls] calls; see below for what fails again. The window is the last [Config.Window] of
+//     has [Config.MinimumCalls] calls, those left out that fail again. The window is the last [Config.Window] of
 //     time or the last [Config.WindowCalls] calls.
 //  3. A dead run, see below.
 //  4. A rate of slow calls of [Config.SlowRate] over the window, once it has
 //     MinimumCalls calls. A call is slow if it took [Config.SlowCall] or longer.
 //     A failure that was slow counts as both.
+//  5. MinimumCalls failures of calls that began after the last success, whatever
+//     had failed before, see Suspicion.
 //
 // # Dead runs
 //
@@ -70,15 +72,14 @@
 // # Suspicion
 //
 // A record that fails for ever says nothing of the dependency, and such records
-// come back from their delays together. So what fails again ([FailureAgain])
-// counts against the failure rate only if the other calls of the window, the
-// successes and the first failures, reach the rate too, or there are none; and it
-// is no part of a row of MinimumCalls, but of one three times as long.
-// When nothing but that has failed, the breaker opens on suspicion ([Breaker.Suspected]): a
-// dependency that is away while only retries call it shows in no other way, but
-// the first call whose like has not failed need not wait until OpenFor is over:
-// [Breaker.Probe]. While half-open, what fails again after a probe
-// has succeeded uses up its permit and decides nothing.
+// come back from their delays together. So what fails again ([FailureAgain]) is
+// left out of the failure rate, and of a row of MinimumCalls. But a dependency that
+// is away while only retries call it shows in no other way: MinimumCalls failures,
+// whatever had failed before, of calls that began after the last success open the
+// breaker on suspicion ([Breaker.Suspected]). Then the first call whose like has not
+// failed need not wait until OpenFor is over: with [Breaker.Probe] the breaker is half-open at once, and
+// one failure does not decide, but the rate of all the probes. While half-open, what fails
+// again after a probe has succeeded uses up its permit and decides nothing.
 //
 // # Permits
 //

@@ -21,6 +21,9 @@ type model struct {
 	inARow    int // kept when it opens
 	first     int // of these, that had not failed before
 	again     int // probes that failed as they had before
+	failed    int // probes that failed and did not decide
+	byRate    bool
+	alive     int // permits given when the last call succeeded
 	suspected bool
 	events    []string
 }
@@ -65,11 +68,11 @@ func (m *model) become(s State) {
 		m.suspected = false
 		m.openUntil = m.now + m.config.OpenFor
 	case HalfOpen:
-		m.out, m.again = nil, 0
+		m.out, m.again, m.failed, m.byRate = nil, 0, 0, false
 	case Closed, Disabled:
 		// With nothing to judge by. An open breaker keeps its window, which
 		// runs out.
-		m.inARow, m.first = 0, 0
+		m.inARow, m.first, m.alive = 0, 0, 0
 		m.ended = nil
 	}
 }
@@ -87,7 +90,7 @@ func (m *model) acquire() (permit, bool) {
 	switch m.state {
 	case Closed, Disabled:
 	case HalfOpen:
-		if len(m.out)+m.probed(false)+m.again >= m.config.HalfOpenCalls {
+		if len(m.out)+m.probed(false)+m.again+m.failed >= m.config.HalfOpenCalls {
 			return permit{}, false
 		}
 		m.out = append(m.out, permit{m.epoch, m.begun + 1})
@@ -139,16 +142,21 @@ func (m *model) record(p permit, o Outcome, took time.Duration) {
 func (m *model) probe(o Outcome, slow bool) {
 	switch o {
 	case Failure:
-		m.become(Open)
-	case FailureAgain:
-		if m.probed(false) == 0 {
+		if !m.byRate {
 			m.become(Open)
-			m.suspected = true
 			return
 		}
-		if m.again++; m.probed(false)+m.again == m.config.HalfOpenCalls {
-			m.become(Closed)
+		m.failed++
+		m.probesEnded()
+	case FailureAgain:
+		if m.probed(false) == 0 {
+			certain := m.failed > 0
+			m.become(Open)
+			m.suspected = !certain
+			return
 		}
+		m.again++
+		m.probesEnded()
 	case Success:
 		m.succeeded++
 		// Marked as a probe of this state: it is in no window.
@@ -156,16 +164,27 @@ func (m *model) probe(o Outcome, slow bool) {
 		switch {
 		case m.probed(true) > 0 && float64(m.probed(true))/float64(m.config.HalfOpenCalls) >= m.config.SlowRate:
 			m.become(Open)
-		case m.probed(false)+m.again == m.config.HalfOpenCalls:
-			m.become(Closed)
+		default:
+			m.probesEnded()
 		}
+	}
+}
+
+func (m *model) probesEnded() {
+	good := m.probed(false)
+	switch {
+	case good+m.failed+m.again < m.config.HalfOpenCalls:
+	case float64(m.failed)/float64(good+m.failed) >= m.config.FailureRate:
+		m.become(Open)
+	default:
+		m.become(Closed)
 	}
 }
 
 func (m *model) count(o Outcome) {
 	switch o {
 	case Success:
-		m.inARow, m.first = 0, 0
+		m.inARow, m.first, m.alive = 0, 0, m.begun
 	case Failure:
 		m.inARow++
 		m.first++
@@ -189,7 +208,7 @@ func (m *model) successes(n, slow int) {
 	for i := range n {
 		m.ended = append(m.ended, ended{m.now, later, Success, i >= n-slow, m.begun})
 	}
-	m.inARow, m.first = 0, 0
+	m.inARow, m.first, m.alive = 0, 0, m.begun
 	if slow > 0 {
 		m.judge()
 	}
@@ -204,6 +223,7 @@ func (m *model) force(s State) {
 func (m *model) probeEarly() {
 	if m.state == Open && m.suspected {
 		m.become(HalfOpen)
+		m.byRate = true
 	}
 }
 
@@ -243,16 +263,21 @@ func (m *model) judge() {
 			failed++
 		}
 	}
+	silent := 0
+	for i := len(m.ended) - 1; i >= 0 && m.ended[i].outcome != Success; i-- {
+		if e := m.ended[i]; e.outcome != Ignored && e.number > m.alive {
+			silent++
+		}
+	}
 	suspected := false
 	switch {
 	case m.config.Failures > 0 && m.inARow >= m.config.Failures:
 		suspected = m.first == 0
-	case enough && s.FailureRate >= m.config.FailureRate && (others == 0 || float64(failed)/float64(others) >= m.config.FailureRate):
-		suspected = others == 0
+	case others >= m.config.MinimumCalls && float64(failed)/float64(others) >= m.config.FailureRate:
 	case m.first >= m.config.MinimumCalls:
-	case m.inARow >= 3*m.config.MinimumCalls:
-		suspected = m.first == 0
 	case m.dead():
+	case silent >= m.config.MinimumCalls:
+		suspected = true
 	case enough && s.SlowRate >= m.config.SlowRate:
 	default:
 		return

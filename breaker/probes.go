@@ -10,6 +10,8 @@ type probes struct {
 	succeeded int
 	slow      int  // of those that succeeded
 	again     int  // failed as they had before, after one had succeeded
+	failed    int  // for the first time, where that does not decide
+	byRate    bool // no single failure decides
 	refused   bool // somebody wanted a permit while none was free
 	freed     bool // and then one was given back
 }
@@ -19,7 +21,7 @@ func newProbes(allowed int) probes {
 }
 
 func (p *probes) free() bool {
-	return len(p.out)+p.succeeded+p.again < p.allowed
+	return len(p.out)+p.succeeded+p.again+p.failed < p.allowed
 }
 
 func (p *probes) take(serial uint64) {
@@ -38,6 +40,6 @@ func (p *probes) end(serial uint64) bool {
 
 func (p *probes) reset() {
 	p.out = p.out[:0]
-	p.succeeded, p.slow, p.again = 0, 0, 0
+	p.succeeded, p.slow, p.again, p.failed, p.byRate = 0, 0, 0, 0, false
 	p.refused, p.freed = false, false
 }

@@ -66,58 +66,54 @@ func (b *Breaker) judge() {
 }
 
 // tooMany says why the breaker has to open, "" if it has not, and whether that is
-// only suspected: everything that failed has failed before.
+// only suspected: most of what failed has failed before.
 func (b *Breaker) tooMany() (why string, suspected bool) {
 	c := b.config
 	if c.Failures > 0 && b.consecutive >= c.Failures {
 		return fmt.Sprintf("%d failures in a row", b.consecutive), b.row == 0
 	}
 	seen := b.window.totals(b.now())
-	enough := seen.calls >= c.MinimumCalls
 	others, failed := seen.calls-seen.again, seen.failures-seen.again
 	switch {
-	case enough && rate(seen.failures, seen.calls) >= c.FailureRate && (others == 0 || rate(failed, others) >= c.FailureRate):
+	case others >= c.MinimumCalls && rate(failed, others) >= c.FailureRate:
 		return fmt.Sprintf("failure rate %s of %d calls, the limit is %s",
-			percent(rate(seen.failures, seen.calls)), seen.calls, percent(c.FailureRate)), others == 0
+			percent(rate(failed, others)), others, percent(c.FailureRate)), false
 	case b.row >= c.MinimumCalls:
 		return fmt.Sprintf("%d failures in a row: as many as the minimum of calls", b.row), false
-	case b.consecutive >= suspicious*c.MinimumCalls:
-		return fmt.Sprintf("%d failures in a row: %d times the minimum of calls", b.consecutive, suspicious), b.row == 0
 	case b.run.dead(b.begun.Load(), c.MinimumCalls, c.FailureRate):
 		return fmt.Sprintf("%d failures and no success of a call that began after the first of them", b.run.failures), false
-	case enough && rate(seen.slow, seen.calls) >= c.SlowRate:
+	case b.silent >= c.MinimumCalls:
+		return fmt.Sprintf("%d failures of calls that began after the last success", b.silent), true
+	case seen.calls >= c.MinimumCalls && rate(seen.slow, seen.calls) >= c.SlowRate:
 		return fmt.Sprintf("%s of %d calls took %v or longer, the limit is %s",
 			percent(rate(seen.slow, seen.calls)), seen.calls, c.SlowCall, percent(c.SlowRate)), false
 	}
 	return "", false
 }
 
-// suspicious is how many times the minimum of calls has to fail in a row, whatever
-// has failed before, to open the breaker.
-const suspicious = 3
-
 // open opens the breaker, for certain or on suspicion.
 func (b *Breaker) open(why string, suspected bool) {
 	if suspected {
-		why += ", of calls that had failed before"
+		why += "; most of that had failed before"
 	}
 	b.become(Open, why)
 	b.suspected.Store(suspected)
 }
 
-// Suspected reports whether the breaker is open on suspicion only: all that failed
-// had failed before, see [FailureAgain]. Who has a call whose like has not failed
-// may ask for it with [Breaker.Probe]. It takes no lock.
+// Suspected reports whether the breaker is open on suspicion only: most of what
+// failed had failed before, see [FailureAgain]. Who has a call whose like has not
+// failed need not wait, see [Breaker.Probe]. It takes no lock.
 func (b *Breaker) Suspected() bool {
 	return b.State() == Open && b.suspected.Load()
 }
 
 // Probe ends the time that a breaker is open on suspicion: it is half-open at
-// once. In any other state it does nothing.
+// once, and the rate of all its probes decides. In any other state it does nothing.
 func (b *Breaker) Probe() {
 	b.mu.Lock()
 	if b.Suspected() {
 		b.become(HalfOpen, "it was open on suspicion, and there is a call whose like has not failed")
+		b.probes.byRate = true
 	}
 	b.mu.Unlock()
 	b.tell()
@@ -135,13 +131,18 @@ func (b *Breaker) recordProbe(p Permit, o Outcome, isSlow bool) {
 		b.probes.refused = false
 	case FailureAgain:
 		if b.probes.succeeded == 0 {
-			b.open("a probe failed", true)
+			b.open("a probe failed", b.probes.failed == 0)
 			return
 		}
 		b.probes.again++ // another probe has shown that the dependency lives
 		b.probed()
 	case Failure:
-		b.open("a probe failed", false)
+		if !b.probes.byRate {
+			b.open("a probe failed", false)
+			return
+		}
+		b.probes.failed++
+		b.probed()
 	case Success:
 		b.succeeded.Add(1)
 		b.probes.succeeded++
@@ -157,9 +158,14 @@ func (b *Breaker) recordProbe(p Permit, o Outcome, isSlow bool) {
 	}
 }
 
-// probed closes the breaker when all its probes have ended and none has failed for the first time.
+// probed decides when all probes have ended.
 func (b *Breaker) probed() {
-	if p := &b.probes; p.succeeded+p.again == p.allowed {
+	p := &b.probes
+	switch told := p.succeeded + p.failed; {
+	case told+p.again < p.allowed:
+	case rate(p.failed, told) >= b.config.FailureRate:
+		b.open(fmt.Sprintf("%d of %d probes failed", p.failed, told), false)
+	default:
 		b.become(Closed, fmt.Sprintf("%d of %d probes succeeded", p.succeeded, p.allowed))
 	}
 }
@@ -178,7 +184,7 @@ func (b *Breaker) become(to State, why string) {
 	case Closed, Disabled:
 		b.window.reset()
 		b.run.reset()
-		b.consecutive, b.row = 0, 0
+		b.consecutive, b.row, b.silent, b.alive = 0, 0, 0, 0
 	case HalfOpen:
 		b.probes.reset()
 	case Open:

@@ -262,6 +262,7 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 		}
 	}
 	defer p.toldAssigned(offsets)
+	defer p.scan(offsets)
 	if len(unknown) == 0 {
 		return offsets, nil
 	}
@@ -414,6 +415,9 @@ func (p *Pipeline) enter(l *lane, b *batch, i int, r *kgo.Record, now time.Time)
 	}
 	p.meter.skewed(r.Timestamp.Sub(now))
 	l.strand.key(e)
+	if l.strand.holds(e) {
+		l.strand.arrived(e)
+	}
 	if e.due.IsZero() {
 		e.due = now
 	}
@@ -580,6 +584,7 @@ func (st *strand) depart(e *entry) *entry {
 
 // closeLanes ends lanes: what is still under way counts for nothing, and its handlers' contexts end.
 func (p *Pipeline) closeLanes(lanes []*lane) {
+	defer p.scanAgain(lanes)
 	for _, l := range lanes { // all of them first: a key that one frees must not go to another that is about to close
 		l.stopping.Store(true)
 		l.strand.mu.Lock()

@@ -89,6 +89,17 @@ func (c *Config) complete() error {
 	if c.GroupProtocol > NextGen {
 		wrong("GroupProtocol", "%d is none: Classic, Eager or NextGen", c.GroupProtocol)
 	}
+	if c.HoldKey {
+		if c.Delivery != ExactlyOnceRouting {
+			wrong("HoldKey", "needs Delivery ExactlyOnceRouting: else a record could be both put off and handled where it was, after others of its key")
+		}
+		if c.Ordering != ByKey {
+			wrong("HoldKey", "needs Ordering ByKey: it is the order of keys that it keeps across retries")
+		}
+		if c.GroupProtocol == NextGen {
+			wrong("HoldKey", "needs GroupProtocol Classic or Eager: with NextGen the coordinator assigns, and nothing holds a source partition and its retry partitions together")
+		}
+	}
 	if sessionGiven && c.GroupProtocol == NextGen {
 		wrong("SessionTimeout", "is the broker's with NextGen: leave it out, and set group.consumer.session.timeout.ms there, or consumer.session.timeout.ms of the group")
 	}

@@ -164,6 +164,12 @@ type Config struct {
 	// HeaderLimit bounds the bytes of Redeliver's own headers on a copy; the oldest history gives way first.
 	// Defaults to 4096; at least 2048.
 	HeaderLimit int
+	// HoldKey keeps the order of a key across retries: while a record of a key is retried, later records of the key go untried
+	// to a topic of their own, and run in the order of their origin when it is settled: handled, dropped or a dead letter. Records
+	// without a key wait for nobody. It needs the ordering ByKey, the delivery ExactlyOnceRouting, and one of Redeliver's own
+	// balancers, which is Classic or Eager. While so many records wait behind others that the memory for their order is used up, 16
+	// windows of them, their source partitions are paused. Defaults to false.
+	HoldKey bool
 	// Hooks are told what happens, see [Hook]. Defaults to none.
 	Hooks []Hook
 	// IDNamespace sets the ids of this pipeline's records apart from those of topics that once had the same name.

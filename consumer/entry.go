@@ -22,6 +22,8 @@ type entry struct {
 	keyHash uint64 // collisions only make records wait for each other
 	owns    bool   // holds its key
 	behind  *entry // the next of its key
+	// deferred says that the key order counts the entry among those that were put off.
+	deferred bool
 
 	attempts int       // made so far, those on the spot included
 	carried  int       // of these, those that the record itself tells of

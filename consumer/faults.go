@@ -74,6 +74,7 @@ func (f *faults) note(doing, topic string, partition int32, err error) {
 
 var doingText = map[string]string{
 	"fetch":       "fetch a partition",
+	"held":        "read which keys are held",
 	"join":        "join the group",
 	"commit":      "commit offsets",
 	"group":       "take part in the group",

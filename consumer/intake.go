@@ -226,13 +226,14 @@ func (in *intake) keep(l *lane, records []*kgo.Record, now time.Time) int {
 		return len(records)
 	}
 	l.strand.mu.Lock()
-	left := in.waitingShare() - len(l.waiting)
-	if len(l.waiting) > 0 && l.bytes > in.waitingBytes() {
+	waiting, bytes := l.notRunnable(), l.bytes
+	l.strand.mu.Unlock()
+	left := in.waitingShare() - waiting
+	if waiting > 0 && bytes > in.waitingBytes() {
 		left = 0
 	}
-	l.strand.mu.Unlock()
-	if left = max(left, 0); left >= len(records) {
-		return len(records)
+	if left = max(left, 0); left >= len(records) || l.park {
+		return min(left, len(records))
 	}
 	state, _ := retrytopics.Decode(records[left])
 	e := entry{due: state.Due, hopDue: state.HopDue}
@@ -455,9 +456,12 @@ const forProbes = 1<<PauseBreaker | 1<<PauseOutage
 // reasons returns why a lane is to be paused now, given why it was, and whether it is short of records for probes.
 func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool) {
 	l.strand.mu.Lock()
-	open, waiting, bytes := l.open, len(l.waiting), l.bytes
+	open, waiting, bytes := l.open, l.notRunnable(), l.bytes
 	probes = open-l.strand.freeFailed(l) < untried
-	far := waiting > 0 && time.Until(l.waiting[0].wakeAt()) > farDue
+	far := l.park || len(l.waiting) > 0 && time.Until(l.waiting[0].wakeAt()) > farDue
+	if l.heldFull(before.has(PauseHoldKeyFull)) {
+		after |= pauseSet(bit(PauseHoldKeyFull))
+	}
 	l.strand.mu.Unlock()
 
 	for _, r := range in.p.gate.reasons() {
@@ -489,8 +493,21 @@ func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool
 	return after, probes
 }
 
+// notRunnable is how many records a retry lane keeps for later: those that are not due and, of the park lane, all.
+func (l *lane) notRunnable() int {
+	if l.park {
+		return l.open
+	}
+	return len(l.waiting)
+}
+
 // relieve resumes a lane that has drained enough.
 func (in *intake) relieve(l *lane) {
+	if l.strand.holding != nil && l.tier != 0 {
+		if source := in.lane(l.source, l.partition); source != nil && source.pauses.Load() != 0 {
+			in.review(source)
+		}
+	}
 	if l.pauses.Load() == 0 {
 		return
 	}

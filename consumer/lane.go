@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // A lane holds one assigned partition: what was fetched of it, what waits, what runs and what is settled. It alone says
@@ -19,6 +21,8 @@ type lane struct {
 	partition int32
 	source    string        // the source topic whose records it carries
 	tier      time.Duration // 0: the source itself
+	park      bool          // its records wait behind others of their keys, see heldKeys
+	scanned   bool          // which keys its records hold is known
 	strand    *strand
 	meter     *topicMeter
 
@@ -76,6 +80,10 @@ func (p *Pipeline) newLane(topic string, part int32, source string, tier time.Du
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	st.mu.Lock()
 	st.lanes = append(st.lanes, l)
+	if st.holding != nil {
+		l.park = tier == retrytopics.Park
+		st.holding.open = false
+	}
 	st.mu.Unlock()
 	return l
 }
@@ -158,7 +166,11 @@ func mapBits(metadata int) int {
 // mayBegin reports whether a call may be begun for a record at an offset. When the map has no more room, only what
 // stands below something that is done is begun, one at a time: that makes room.
 func (l *lane) mayBegin(offset int64) bool {
-	return l.roomInMap(l.running+1) || l.running == 0 && offset < l.top
+	underway := l.running
+	if l.strand.holding != nil { // there many leave untried, in one transaction
+		underway += l.routing
+	}
+	return l.roomInMap(underway+1) || underway == 0 && offset < l.top
 }
 
 // isClosed reports whether the lane is closed, to who does not hold the strand's lock.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -152,6 +153,7 @@ func (p *Pipeline) readOn() {
 		l.lost.Store(false)
 	}
 	p.intake.review(moved...)
+	p.scanAgain(slices.DeleteFunc(slices.Clone(moved), func(l *lane) bool { return l.tier == 0 }))
 	if len(moved) > 0 {
 		p.committer.moved()
 	}

@@ -90,8 +90,11 @@ func TestACopyThatIsTooLargeIsHeld(t *testing.T) {
 			r := e.route
 			w.p.written(r, kerr.MessageTooLarge)
 			synctest.Wait()
-			if e.status != entryHeld {
-				t.Fatalf("a copy that was refused for its size is not held: status %v after %d tries", e.status, r.tries)
+			l.strand.mu.Lock() // which puts this before the next try for the race detector, too
+			status := e.status
+			l.strand.mu.Unlock()
+			if status != entryHeld {
+				t.Fatalf("a copy that was refused for its size is not held: status %v after %d tries", status, r.tries)
 			}
 			pass(routeBackoffMax)
 		}

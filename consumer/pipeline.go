@@ -43,6 +43,7 @@ type Pipeline struct {
 	committer  *committer
 	membership *membership
 	transactor *transactor // nil: at least once
+	scans      *heldScans
 	topics     *topics
 	strands    strands
 	probes     atomic.Uint64 // so many were begun
@@ -103,6 +104,7 @@ func New(c Config) (*Pipeline, error) {
 	if c.Delivery == ExactlyOnceRouting {
 		p.transactor = newTransactor(p)
 	}
+	p.scans = newHeldScans(p)
 	p.topics = newTopics(p)
 	p.coAssignment = newCoAssignment(p)
 	p.strands.all = make(map[strandKey]*strand)
@@ -146,6 +148,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	}
 	p.client, p.admin = client, kadm.NewClient(client)
 	defer p.leave()
+	defer p.scans.end()
 
 	unsubscribe := p.breaker.Subscribe(p.onBreaker)
 	defer unsubscribe()

@@ -61,18 +61,16 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 		p.log.Error("record is exhausted and held, since dead letters are disabled: skip it, or turn them on",
 			"pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.reason, "error", err)
 		p.held.policy(e, d.reason)
-		if !st.park(e) {
+		if !st.leave(e) {
 			p.held.forget(e)
 		}
 		return false
 	case verbDead:
 		e.state.Reason = d.reason
-		p.send(st, newRoute(e, Dead, p.letter(e)))
-		return false
+		return p.send(st, newRoute(e, Dead, p.letter(e)))
 	}
 	if d.tier == retrytopics.Lane {
-		p.waitHere(st, e, d.due, false)
-		return false
+		return p.waitHere(st, e, d.due, false)
 	}
 	out := Retried
 	if d.verb == verbSnooze {
@@ -80,13 +78,13 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 	}
 	r := newRoute(e, out, p.copyTo(e, p.schedule.Tiers()[d.tier]))
 	r.snooze = d.verb == verbSnooze
-	p.send(st, r)
-	return false
+	return p.send(st, r)
 }
 
 // waitHere lets an entry wait in its lane or, when that is draining, moves it out. It reports whether the entry stays and
 // holds its key.
 func (p *Pipeline) waitHere(st *strand, e *entry, due time.Time, keepKey bool) (stays bool) {
+	keepKey = keepKey || st.holds(e)
 	if st.waitHere(e, due, keepKey) {
 		return keepKey
 	}
@@ -112,7 +110,7 @@ func (p *Pipeline) moveOut(e *entry) {
 		e.due = now
 	}
 	e.state.Due = e.due
-	if e.lane.tier == 0 {
+	if e.lane.tier == 0 || e.lane.park {
 		e.state.HopDue = e.due
 		p.produce(newRoute(e, Retried, p.copyTo(e, p.schedule.Tiers()[0])))
 		return
@@ -158,14 +156,25 @@ func (p *Pipeline) letter(e *entry) *kgo.Record {
 	return r
 }
 
-// send frees the entry's key, as a retry leaves the order, and writes its copy.
-func (p *Pipeline) send(st *strand, r *route) {
+// send frees the entry's key, as a retry leaves the order, and writes its copy. Where keys are held the others of the key
+// are put off from now on or, behind a dead letter, wait until it is written. It reports whether they do.
+func (p *Pipeline) send(st *strand, r *route) (holds bool) {
+	e := r.entry
 	st.mu.Lock()
-	r.entry.status = entryRouting
-	r.entry.lane.routing++
-	st.free(r.entry)
+	e.status = entryRouting
+	e.lane.routing++
+	switch holds = st.holds(e); {
+	case !holds:
+		st.free(e)
+	case r.outcome == Dead:
+		st.claim(e)
+	default:
+		st.putOff(e, inTier)
+		st.free(e)
+	}
 	st.mu.Unlock()
 	p.produce(r)
+	return holds
 }
 
 // produce writes a copy, or lets it wait until there is room on its way. The client's own retries have no end, so that
@@ -226,16 +235,22 @@ func (p *Pipeline) settleRoute(r *route) {
 	r.late = e.lane.closed
 	e.lane.routing--
 	e.route = nil
+	if r.outcome != Dead {
+		e.deferred = false // its copy is
+	}
 	st.settle(e)
 	e.lane.signalQuiet()
 }
 
 // toldWritten tells of a copy that is written, unless its lane was closed before.
 func (p *Pipeline) toldWritten(r *route) {
+	e := r.entry
+	if e.lane.strand.holding != nil {
+		e.lane.strand.wake() // what waited for the copy, or for room in the map
+	}
 	if r.late {
 		return
 	}
-	e := r.entry
 	if r.snooze {
 		p.meter.snoozed()
 	}

@@ -30,21 +30,22 @@ func (o Outcome) String() string {
 type PauseReason uint8
 
 const (
-	PauseWindow     PauseReason = iota // its share of the window is full
-	PauseDue                           // its records are not due
-	PauseBreaker                       // the dependency's breaker is not closed
-	PauseOperator                      // an operator said pause
-	PauseOutage                        // dead letters without a success, see DeadLetters.Burst
-	PauseRoute                         // its window is full of records whose copies cannot be written
-	PauseTopic                         // a retry or dead-letter topic that it needs is missing
-	PauseDataLoss                      // records are gone that were not read
-	PauseMembership                    // the group has not answered for so long that it may have given its partitions to others
+	PauseWindow      PauseReason = iota // its share of the window is full
+	PauseDue                            // its records are not due
+	PauseBreaker                        // the dependency's breaker is not closed
+	PauseOperator                       // an operator said pause
+	PauseOutage                         // dead letters without a success, see DeadLetters.Burst
+	PauseRoute                          // its window is full of records whose copies cannot be written
+	PauseTopic                          // a retry or dead-letter topic that it needs is missing
+	PauseDataLoss                       // records are gone that were not read
+	PauseMembership                     // the group has not answered for so long that it may have given its partitions to others
+	PauseHoldKeyFull                    // so many records wait behind others of their keys that no more can be remembered
 	pauseReasons
 )
 
 // String returns the reason's name in metrics and status.
 func (r PauseReason) String() string {
-	return [...]string{"window", "due", "breaker", "operator", "outage", "route", "topic", "data_loss", "membership"}[r]
+	return [...]string{"window", "due", "breaker", "operator", "outage", "route", "topic", "data_loss", "membership", "hold_key_full"}[r]
 }
 
 // PauseReasons returns every reason.
@@ -120,7 +121,7 @@ type Stats struct {
 	ClockSkew time.Duration
 
 	// Faults counts what the cluster does not do for the pipeline now and is asked for again and again: fetch, commit,
-	// group, positions, start, topics, trim, ends, loss, transaction, throttle.
+	// group, positions, start, topics, trim, ends, loss, transaction, throttle, held.
 	Faults map[string]int
 
 	Topics        []TopicStats

@@ -31,7 +31,8 @@ type strand struct {
 	keys     map[uint64]*entry // who holds a key; the last of the line is keys[h]'s chain
 	tails    map[uint64]*entry // the last in line behind a key
 	spread   bool
-	calm     int // quick calls in a row while spread
+	calm     int       // quick calls in a row while spread
+	holding  *heldKeys // nil: a key goes on while a record of it is retried
 
 	timer   *time.Timer
 	timerAt time.Time
@@ -82,6 +83,9 @@ func newStrand(p *Pipeline, source string, partition int32) *strand {
 	st := &strand{p: p, source: source, partition: partition, keys: make(map[uint64]*entry), tails: make(map[uint64]*entry)}
 	st.handler = p.handlerFor(source)
 	st.batching, _ = st.handler.(*batchHandler)
+	if p.cfg.HoldKey {
+		st.holding = newHeldKeys()
+	}
 	return st
 }
 
@@ -192,6 +196,10 @@ func (st *strand) startable() (want [kinds]bool) {
 	if !st.mayStart() {
 		return want
 	}
+	if st.holding != nil {
+		st.catchUp()
+		st.makeRoom()
+	}
 	for _, l := range st.lanes {
 		if st.offers(l) {
 			want[l.kind()] = true
@@ -209,9 +217,9 @@ func (st *strand) startable() (want [kinds]bool) {
 // mayStart reports whether anything of the strand may start beside what runs.
 func (st *strand) mayStart() bool { return st.p.gate.open() && st.idle() }
 
-// idle reports whether what runs leaves room for something beside it.
+// idle reports whether what runs leaves room for something beside it, and it is known which keys are held.
 func (st *strand) idle() bool {
-	return st.chunk == nil && (st.running == 0 || st.sideBySide())
+	return st.chunk == nil && (st.running == 0 || st.sideBySide()) && (st.holding == nil || st.holding.open)
 }
 
 // offers reports whether a lane has something that could start.
@@ -309,6 +317,9 @@ func (st *strand) takeWith(k kind, probe bool) (u unit, more bool) {
 // mayChunk reports whether nothing of the strand needs its key looked after.
 func (st *strand) mayChunk() bool {
 	if st.running > 0 || (st.spread && st.p.cfg.Ordering != ByPartition) || len(st.keys) > 0 {
+		return false
+	}
+	if st.holding != nil && !st.holding.order.idle() {
 		return false
 	}
 	for _, l := range st.lanes {
@@ -411,9 +422,11 @@ func (st *strand) key(e *entry) {
 	case st.p.cfg.Ordering == ByPartition:
 		e.keyed = true
 	case st.p.cfg.Ordering == ByKey && e.record.Key != nil:
-		e.keyed, e.keyHash = true, maphash.Bytes(keySeed, e.record.Key)
+		e.keyed, e.keyHash = true, keyHash(e.record.Key)
 	}
 }
+
+func keyHash(key []byte) uint64 { return maphash.Bytes(keySeed, key) }
 
 // hold makes an entry the holder of its key.
 func (st *strand) hold(e *entry) {
@@ -423,6 +436,9 @@ func (st *strand) hold(e *entry) {
 
 // mayRun reports whether an entry's key is free or its own; otherwise the entry stands in line behind the holder.
 func (st *strand) mayRun(e *entry) bool {
+	if st.holding != nil && !st.inTurn(e) {
+		return false
+	}
 	if !e.keyed || e.owns {
 		return true
 	}
@@ -555,7 +571,7 @@ func (st *strand) takeBatch(k kind, probe bool) []*entry {
 		var batch []*entry
 		take := func(e *entry) {
 			holder := st.keys[e.keyHash]
-			if e.keyed && holder != nil && !e.owns && holder.behind == nil && sameBatch(batch, holder) {
+			if st.holding == nil && e.keyed && holder != nil && !e.owns && holder.behind == nil && sameBatch(batch, holder) {
 				batch = append(batch, st.begin(e)) // in offset order within one call
 				return
 			}
@@ -683,22 +699,26 @@ func (st *strand) left(l *lane) {
 func (st *strand) settle(e *entry) {
 	e.status = entrySettled
 	e.lane.settle(e.batch, e.index)
+	if e.deferred {
+		st.undefer(e)
+	}
 	st.free(e)
 }
 
 // place says where an entry is put back, and what becomes of its key.
 type place struct {
-	put func(*queue, *entry)
-	key func(*strand, *entry)
+	put    func(*queue, *entry)
+	key    func(*strand, *entry)
+	yields bool
 }
 
 var (
 	// first is before anything else of its lane. It keeps its key.
-	first = place{(*queue).pushFront, (*strand).claim}
+	first = place{put: (*queue).pushFront, key: (*strand).claim}
 	// again is the end of the line. It keeps its key: nothing of its key overtakes it.
-	again = place{(*queue).push, (*strand).claim}
-	// yield is the end of the line, and others of its key go first.
-	yield = place{(*queue).push, (*strand).free}
+	again = place{put: (*queue).push, key: (*strand).claim}
+	// yield is the end of the line, and others of its key go first, unless keys are held.
+	yield = place{put: (*queue).push, key: (*strand).free, yields: true}
 )
 
 // back puts an entry back that is to be called again. It returns false when its lane is draining and the entry has to be
@@ -715,6 +735,9 @@ func (st *strand) back(e *entry, at place) bool {
 		st.free(e)
 		return true
 	}
+	if at.yields && st.holds(e) {
+		at = again
+	}
 	at.key(st, e)
 	at.put(&e.lane.ready, e)
 	return true
@@ -727,12 +750,15 @@ func (st *strand) drop(e *entry) {
 	st.mu.Unlock()
 }
 
-// park keeps an entry unsettled that nothing more is done with, until an operator skips it. Its key goes on. It returns
+// leave keeps an entry unsettled that nothing more is done with, until an operator skips it. Its key goes on. It returns
 // false when the lane is closed.
-func (st *strand) park(e *entry) bool {
+func (st *strand) leave(e *entry) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	e.status = entryHeld
+	if e.deferred {
+		st.undefer(e)
+	}
 	st.free(e)
 	return !e.lane.closed
 }

@@ -84,6 +84,7 @@ func (t *topics) run(ctx context.Context) {
 			t.p.faults.note("topics", "", -1, err)
 		} else {
 			t.subscribe()
+			t.p.openAllHeld()
 			if soon := t.recheck(); !soon && !t.lacking {
 				wait = t.pause()
 			}
@@ -116,7 +117,7 @@ func (t *topics) ensure(ctx context.Context) error {
 	sources, idle := t.sources(found)
 	left, gone := t.left(sources, found)
 	want := retrytopics.Want{
-		Group: t.p.cfg.Group, Sources: append(left, sources...), Gone: gone, Names: t.p.cfg.Names, Tiers: t.p.schedule.Tiers(),
+		Group: t.p.cfg.Group, Sources: append(left, sources...), Gone: gone, Names: t.p.cfg.Names, Tiers: t.p.schedule.Tiers(), Park: t.p.cfg.HoldKey,
 		DLQ: !t.p.cfg.DeadLetters.Disabled, DLQRetention: t.p.cfg.DeadLetters.Retention,
 		ReplicationFactor: t.p.cfg.TopicSettings.ReplicationFactor, AllowCreate: !t.p.cfg.TopicSettings.Manual,
 	}
@@ -178,6 +179,15 @@ func (t *topics) learnRetention(ctx context.Context) {
 	t.mu.Lock()
 	t.keep = keep
 	t.mu.Unlock()
+}
+
+// tiers are the delays that have a retry topic, and that of the park topic where there is one.
+func (t *topics) tiers() []time.Duration {
+	tiers := t.p.schedule.Tiers()
+	if t.p.cfg.HoldKey {
+		tiers = append(slices.Clone(tiers), retrytopics.Park)
+	}
+	return tiers
 }
 
 // retention returns for how long a topic keeps its records, 0 for ever or unknown.
@@ -273,7 +283,7 @@ func (t *topics) know(sources, wanted, leftover []string, found kadm.TopicDetail
 	}
 	for _, s := range wanted {
 		t.letters[s] = t.p.cfg.Names.DLQTopic(s)
-		for _, d := range t.p.schedule.Tiers() {
+		for _, d := range t.tiers() {
 			name := t.p.cfg.Names.RetryTopic(s, d)
 			t.names[tierOf{s, d}] = name
 			t.retries[name] = note{retry: true, delay: d.String(), source: s}
@@ -306,7 +316,7 @@ func (t *topics) tellLeftover(sources []string) {
 	var leftover []string
 	t.mu.Lock()
 	for _, s := range sources {
-		for _, d := range t.p.schedule.Tiers() {
+		for _, d := range t.tiers() {
 			wanted[t.names[tierOf{s, d}]] = true
 		}
 	}
@@ -577,7 +587,7 @@ func (t *topics) recheck() (soon bool) {
 // writable reports whether the client knows the partitions that the lane's copies go to. What it has not written to yet
 // it will ask for when it does.
 func (t *topics) writable(writer *kgo.Client, l *lane) bool {
-	for _, d := range t.p.schedule.Tiers() {
+	for _, d := range t.tiers() {
 		if outdated(writer, t.retry(l.source, d), l.partition) {
 			return false
 		}
@@ -602,7 +612,7 @@ func (t *topics) complete(topic string, part int32) bool {
 	if _, current := t.partitions[source]; !current {
 		return true // left over: its copies are few, and an unknown topic holds them one by one
 	}
-	for _, d := range t.p.schedule.Tiers() {
+	for _, d := range t.tiers() {
 		if t.all[t.names[tierOf{source, d}]] <= part {
 			return false
 		}

@@ -27,6 +27,7 @@ type transactor struct {
 
 	client atomic.Pointer[kgo.Client] // nil until it is needed, and after what only a new one mends; the run loop alone changes it
 
+	pace  pace          // of the run loop
 	added chan struct{} // there is something to write
 
 	mu    sync.Mutex
@@ -48,9 +49,6 @@ const (
 	// transactionRecords and transactionBytes bound one transaction.
 	transactionRecords = 5000
 	transactionBytes   = 8 << 20
-	// writeTimeout is how long a transaction waits for its copies, and tryTimeout one that tries an avoided destination.
-	writeTimeout = 3 * time.Second
-	tryTimeout   = time.Second
 	// avoidFor is for how long a destination is avoided at first; it doubles up to routeBackoffMax.
 	avoidFor = 2 * time.Second
 	// endTimeout bounds the requests that end a transaction.
@@ -131,8 +129,10 @@ func (t *transactor) next(now time.Time) (batch []*route, timeout, wait time.Dur
 	defer t.mu.Unlock()
 	size := int64(0)
 	var left []*route
+	full := false // what comes later does not overtake
 	for _, r := range t.queue {
-		if t.avoid[r.to()] != nil || len(batch) >= transactionRecords || size+r.size > transactionBytes && len(batch) > 0 {
+		full = full || len(batch) >= transactionRecords || size+r.size > transactionBytes && len(batch) > 0
+		if full || t.avoid[r.to()] != nil {
 			left = append(left, r)
 			continue
 		}
@@ -141,7 +141,7 @@ func (t *transactor) next(now time.Time) (batch []*route, timeout, wait time.Dur
 	}
 	if len(batch) > 0 {
 		t.queue = left
-		return batch, writeTimeout, 0
+		return batch, t.pace.allow(writeTimeout), 0
 	}
 	for i, r := range left {
 		if at := t.avoid[r.to()].until; at.After(now) {
@@ -151,7 +151,7 @@ func (t *transactor) next(now time.Time) (batch []*route, timeout, wait time.Dur
 			continue
 		}
 		t.queue = slices.Delete(left, i, i+1)
-		return []*route{r}, tryTimeout, 0
+		return []*route{r}, t.pace.allow(tryTimeout), 0
 	}
 	return nil, 0, wait
 }
@@ -182,7 +182,11 @@ func (t *transactor) transact(ctx context.Context, batch []*route, timeout time.
 		t.again(batch)
 		return fmt.Errorf("begin a transaction: %w", err)
 	}
+	began := time.Now()
 	failed, err := t.write(ctx, client, batch, timeout)
+	silent := err == nil && len(failed) == len(batch) && allNotTaken(failed)
+	nobody := silent && slices.ContainsFunc(batch, func(r *route) bool { return r.to() != batch[0].to() })
+	t.pace.took(time.Since(began), silent)
 	if err != nil || len(failed) > 0 {
 		t.abort(client)
 		batch = slices.DeleteFunc(batch, func(r *route) bool { return failed[r] != nil })
@@ -191,7 +195,9 @@ func (t *transactor) transact(ctx context.Context, batch []*route, timeout time.
 			if topicGone(why) {
 				t.reset() // a topic that is made again has another id, which a new client learns
 			}
-			t.shun(r, why)
+			if !nobody { // where nobody answers it is no destination's fault
+				t.shun(r, why)
+			}
 			t.p.written(r, why)
 		}
 		return err
@@ -259,6 +265,15 @@ func producerFailed(err error) bool {
 		}
 	}
 	return false
+}
+
+func allNotTaken(failed map[*route]error) bool {
+	for _, why := range failed {
+		if !errors.Is(why, errNotTaken) {
+			return false
+		}
+	}
+	return true
 }
 
 func topicGone(err error) bool {
@@ -374,7 +389,7 @@ func (t *transactor) stay(batch []*route) {
 // abort ends a transaction of which nothing is to stay. A client that cannot is replaced: its successor's first request
 // aborts what is open.
 func (t *transactor) abort(client *kgo.Client) {
-	ctx, cancel := context.WithTimeout(context.Background(), tryTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), t.pace.allow(tryTimeout))
 	defer cancel()
 	if err := client.AbortBufferedRecords(ctx); err != nil {
 		t.reset()

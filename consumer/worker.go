@@ -342,7 +342,7 @@ func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.T
 			return p.waitHere(st, e, now.Add(asked), inOrder)
 		case !inOrder:
 			p.back(st, e, yield)
-			return false
+			return st.holds(e)
 		case p.cfg.Ordering == ByPartition:
 			p.back(st, e, first)
 		default:
@@ -365,7 +365,7 @@ func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.T
 		p.meter.free()
 		p.told(e, failure, true, now.Sub(began))
 		p.back(st, e, yield)
-		return false
+		return st.holds(e)
 	}
 	if f.isAttempt() {
 		p.meter.failed(failure.Class)

@@ -167,7 +167,7 @@ func shortestTier(topics kadm.TopicDetails, group, origin string) (tier string) 
 	names := retrytopics.Names{Group: group}
 	var shortest time.Duration
 	for name := range topics {
-		if source, delay, ok := names.Match(name); ok && source == origin && (tier == "" || delay < shortest) {
+		if source, delay, ok := names.Match(name); ok && source == origin && delay != retrytopics.Park && (tier == "" || delay < shortest) {
 			tier, shortest = name, delay
 		}
 	}

@@ -107,6 +107,41 @@ func TestCommitWhoseAnswerIsLost(t *testing.T) {
 	}
 }
 
+// Apache Kafka may answer the end of a transaction that another call is just fencing with an error that does not say so. Who
+// took over says it in the ledger soon.
+func TestTakeOverThatTheBrokersDoNotTell(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(24)
+	first, second := b.open(dlq.SmallBatches(6)), b.open()
+	var taken error
+	done := make(chan struct{})
+	commits := 0
+	b.cluster.ControlKey(kmsg.EndTxn.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		b.cluster.KeepControl()
+		if commits++; commits != 3 { // the first one is that of who writes
+			return nil, nil, false
+		}
+		go func() {
+			defer close(done)
+			_, taken = second.Replay(b.ctx(), dlq.Replay{TakeOver: true})
+		}()
+		answer := req.ResponseKind().(*kmsg.EndTxnResponse)
+		answer.ErrorCode = kerr.UnknownServerError.Code
+		return answer, nil, true
+	})
+	_, err := first.Replay(b.ctx(), dlq.Replay{})
+	<-done
+	var fenced *dlq.FencedError
+	if !errors.As(err, &fenced) || fenced.By.Run == "" {
+		t.Errorf("the first replay ended with %v, want who took over", err)
+	}
+	if taken != nil {
+		t.Errorf("the second replay: %v", taken)
+	}
+	equal(t, "ids in the tier", b.ids(tier1), originIDs(24))
+}
+
 // kgo takes a new producer epoch by itself when a topic was trimmed behind what it wrote last, also in the middle of a
 // transaction, which that ends. A replay does not commit what is left of such a transaction.
 func TestEpochThatChangesInATransaction(t *testing.T) {

@@ -53,6 +53,10 @@ func fencing(err error) bool {
 	return errors.Is(err, errEpochMoved)
 }
 
+// mayBeFencing says whether it could be another call's doing: Apache Kafka also answers the end of a transaction that it is
+// just fencing with an error of its own.
+func mayBeFencing(err error) bool { return fencing(err) || errors.Is(err, kerr.UnknownServerError) }
+
 // errEpochMoved: the client was given another producer epoch in the middle of a transaction, which ended it.
 var errEpochMoved = errors.New("the transaction was ended by the brokers")
 
@@ -76,7 +80,7 @@ func (w *writer) aftermath(ctx context.Context, sent result) findings {
 	var f findings
 	for range announceTries {
 		f = w.lookBack(ctx, sent.inDoubt)
-		if !fencing(sent.err) || f.writer.Run != w.self.Run || pause(ctx, announceBackoff) != nil {
+		if !mayBeFencing(sent.err) || f.writer.Run != w.self.Run || pause(ctx, announceBackoff) != nil {
 			break
 		}
 	}

@@ -48,6 +48,31 @@ func parseCanonical(s string) (time.Duration, bool) {
 	return d, Canonical(d) == s
 }
 
+// Park stands where a tier's delay would for the park topic, in which records
+// wait that have no time to wait for: behind another of their key. It is no
+// delay, and no tier has it.
+const Park time.Duration = 1
+
+// parkName is the {delay} of the park topic.
+const parkName = "park"
+
+// TierName is what a tier is called: its delay as [Canonical] writes it, or
+// "park".
+func TierName(tier time.Duration) string {
+	if tier == Park {
+		return parkName
+	}
+	return Canonical(tier)
+}
+
+// parseTier reads what TierName wrote.
+func parseTier(s string) (time.Duration, bool) {
+	if s == parkName {
+		return Park, true
+	}
+	return parseCanonical(s)
+}
+
 // ceilMillisecond rounds up, never down: a due time that loses its
 // microseconds on the way would be early.
 func ceilMillisecond(d time.Duration) time.Duration {

@@ -175,6 +175,9 @@ func (c *cluster) specs(w Want, models map[string]string) []spec {
 		for _, tier := range w.Tiers {
 			add(RoleRetry, w.Names.RetryTopic(source, tier), c.retain(source, model, -1))
 		}
+		if w.Park {
+			add(RolePark, w.Names.RetryTopic(source, Park), c.retain(source, model, -1))
+		}
 		if w.DLQ {
 			retention := int64(-1)
 			if w.DLQRetention > 0 {

@@ -51,9 +51,9 @@ type Names struct {
 }
 
 // RetryTopic names the topic in which records of the source topic wait for the
-// delay.
+// delay, or, with [Park], behind others of their keys.
 func (n Names) RetryTopic(topic string, delay time.Duration) string {
-	return n.retryTemplate().render(n.groupPart(), topic, Canonical(delay))
+	return n.retryTemplate().render(n.groupPart(), topic, TierName(delay))
 }
 
 // DLQTopic names the topic for dead letters of the source topic.
@@ -103,7 +103,7 @@ func (n Names) Validate(sources int) error {
 }
 
 // Match says whether a topic has the name of a retry topic of this group, and
-// if so, of which source and delay. source is "" where the template has no
+// if so, of which source and delay; that of the park topic is [Park]. source is "" where the template has no
 // {topic} or the name was cut.
 //
 // A match is a guess when the topic is not known to be the group's: topic
@@ -113,7 +113,7 @@ func (n Names) Match(topic string) (source string, delay time.Duration, ok bool)
 	return n.retryTemplate().match(n.groupPart(), topic)
 }
 
-var ours = regexp.MustCompile(`^.+\.(?:retry-([0-9]+(?:ms|s|m|h))|dlq|dlq` + regexp.QuoteMeta(ledgerSuffix) + `)$`)
+var ours = regexp.MustCompile(`^.+\.(?:retry-([0-9]+(?:ms|s|m|h)|park)|dlq|dlq` + regexp.QuoteMeta(ledgerSuffix) + `)$`)
 
 // IsOurs says whether a topic looks, by the default naming, like a retry
 // topic, a dead-letter topic or a ledger of any group. Patterns of source
@@ -126,7 +126,7 @@ func IsOurs(topic string) bool {
 	if m[1] == "" {
 		return true
 	}
-	_, ok := parseCanonical(m[1])
+	_, ok := parseTier(m[1])
 	return ok
 }
 

@@ -72,7 +72,7 @@ func TestNamesAreLegalDistinctAndReadable(t *testing.T) {
 		).Draw(t, "group")
 		sources := rapid.SliceOfNDistinct(rapid.StringMatching(`[a-z.{}]{0,3}[a-zA-Z0-9._-]{1,20}(xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx){0,6}[0-9a-f]?`).
 			Filter(func(s string) bool { return legal.MatchString(s) && s != "." && s != ".." }), 1, 5, rapid.ID).Draw(t, "sources")
-		tiers := append(retrytopics.DefaultTiers(), 1500*time.Millisecond, 719*time.Hour, 2591999999*time.Millisecond)
+		tiers := append(retrytopics.DefaultTiers(), 1500*time.Millisecond, 719*time.Hour, 2591999999*time.Millisecond, retrytopics.Park)
 		noError(t, names.Validate(len(sources)+1))
 
 		seen := map[string]bool{}
@@ -143,7 +143,7 @@ func TestMatch(t *testing.T) {
 }
 
 func TestIsOurs(t *testing.T) {
-	for _, topic := range []string{"g.orders.retry-1s", "any.thing.retry-1500ms", "a.retry-10m", "g.orders.dlq", "g.orders.dlq.ledger"} {
+	for _, topic := range []string{"g.orders.retry-1s", "any.thing.retry-1500ms", "a.retry-10m", "g.orders.retry-park", "g.orders.dlq", "g.orders.dlq.ledger"} {
 		equal(t, retrytopics.IsOurs(topic), true)
 	}
 	for _, topic := range []string{"orders", "retry-1s", "g.orders.retry-1m", "g.orders.retry-soon", "dlq", ".dlq", "g.orders.dlq.old", "general.ledger", "dlq.orders", "orders.retry"} {

@@ -25,6 +25,9 @@ type Want struct {
 	Names Names
 	// Tiers are the delays that need a topic, see [Schedule.Tiers].
 	Tiers []time.Duration
+	// Park asks for a park topic per source: records wait in it behind others of
+	// their keys.
+	Park bool
 	// DLQ asks for a dead-letter topic, and a ledger beside it, per source.
 	DLQ bool
 	// DLQRetention is for how long dead letters are kept. 0 and negative mean
@@ -69,6 +72,7 @@ type Role string
 // The roles of topics.
 const (
 	RoleRetry  Role = "retry"  // a tier
+	RolePark   Role = "park"   // records that wait behind others of their keys
 	RoleDLQ    Role = "dlq"    // dead letters
 	RoleLedger Role = "ledger" // what became of the dead letters
 )

@@ -63,6 +63,26 @@ func TestPlanWithoutDeadLetters(t *testing.T) {
 	equal(t, actions(c.plan(w)), []string{"create billing.orders.retry-1s"})
 }
 
+// The park topic is made, grown and kept like a tier; when it is asked for no more it is left over, and read on.
+func TestPlanPark(t *testing.T) {
+	c := newCluster(t)
+	c.topic("orders", 3, 1)
+	w := billing("orders")
+	w.DLQ, w.Tiers, w.Park = false, w.Tiers[:1], true
+	equal(t, actions(c.plan(w)), []string{"create billing.orders.retry-1s", "create billing.orders.retry-park"})
+	equal(t, c.plan(w).Actions[1].Role, retrytopics.RolePark)
+	c.apply(w)
+	equal(t, c.shape("billing.orders.retry-park", retentionKeys...), "3 partitions, replication 1"+keptForEver)
+	equal(t, len(c.plan(w).Leftover), 0)
+
+	_, err := c.admin.UpdatePartitions(c.ctx, 5, "orders")
+	noError(t, err)
+	equal(t, actions(c.plan(w)), []string{"grow billing.orders.retry-1s 3 -> 5", "grow billing.orders.retry-park 3 -> 5"})
+
+	w.Park = false
+	equal(t, c.plan(w).Leftover, []string{"billing.orders.retry-park"})
+}
+
 // Retry topics, dead letters and ledger follow a source that grows; what is
 // larger already stays.
 func TestPlanGrows(t *testing.T) {

@@ -54,7 +54,7 @@ func (t template) match(group, name string) (source string, delay time.Duration,
 		if !ok {
 			return "", 0, false
 		}
-		delay, ok = parseCanonical(middle)
+		delay, ok = parseTier(middle)
 		return "", delay, ok
 	}
 	if prefix, middle, ok := strings.Cut(before, partTopic); ok {
@@ -82,7 +82,7 @@ func (t template) match(group, name string) (source string, delay time.Duration,
 }
 
 func (t template) read(group, topic, delayText string) (string, time.Duration, bool) {
-	delay, ok := parseCanonical(delayText)
+	delay, ok := parseTier(delayText)
 	if !ok || topic == "" {
 		return "", 0, false
 	}

@@ -73,7 +73,11 @@ func (p *permissions) check(what string, pipeline *config.Pipeline, want retryto
 	names := pipeline.Names()
 	for _, source := range want.Sources {
 		lacking(checkFailed, source, "it is needed to read the source", read)
-		for _, tier := range want.Tiers {
+		tiers := slices.Clone(want.Tiers)
+		if want.Park {
+			tiers = append(tiers, retrytopics.Park)
+		}
+		for _, tier := range tiers {
 			topic := names.RetryTopic(source, tier)
 			lacking(checkFailed, topic, "it is needed to retry", read, write)
 			lacking(checkWarning, topic, "without it what is done cannot be trimmed away, and the topic keeps it as long as its retention says", remove)

@@ -82,7 +82,7 @@ func waitingTopics(pipeline *config.Pipeline, existing []string) (topics []admin
 	var tiers []tier
 	for _, name := range existing {
 		if source, delay, ok := pipeline.Names().Match(name); ok && !slices.Contains(sources, name) {
-			tiers = append(tiers, tier{admin.TopicStatus{Topic: name, Source: source, Tier: retrytopics.Canonical(delay)}, delay})
+			tiers = append(tiers, tier{admin.TopicStatus{Topic: name, Source: source, Tier: retrytopics.TierName(delay)}, delay})
 		}
 	}
 	slices.SortFunc(tiers, func(a, b tier) int {

@@ -65,6 +65,9 @@ func timetableOf(p *config.Pipeline) timetable {
 	for _, tier := range schedule.Tiers() {
 		t.Topics = append(t.Topics, shownName(names.RetryTopic(source, tier)))
 	}
+	if p.Retry.HoldKey {
+		t.Topics = append(t.Topics, shownName(names.RetryTopic(source, retrytopics.Park)))
+	}
 	switch {
 	case p.DLQ.Enabled:
 		t.Dead, t.fate = shownName(names.DLQTopic(source)), "dead"

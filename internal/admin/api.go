@@ -76,7 +76,7 @@ const SourceTier = "source"
 type TopicStatus struct {
 	Topic     string     `json:"topic"`
 	Source    string     `json:"source"`
-	Tier      string     `json:"tier"` // source, or the delay
+	Tier      string     `json:"tier"` // source, the delay, or park
 	Backlog   int64      `json:"backlog"`
 	OldestDue *time.Time `json:"oldest_due,omitempty"`
 	// RetentionLeft is the time until the topic's retention deletes an unread record, in seconds; 0: never.
@@ -205,7 +205,7 @@ func statusOf(s consumer.Stats) PipelineStatus {
 func topicStatus(t consumer.TopicStats) TopicStatus {
 	out := TopicStatus{Topic: t.Topic, Source: t.Source, Tier: SourceTier, Backlog: t.Backlog, OldestDue: known(t.OldestDue), RetentionLeft: t.RetentionLeft.Seconds()}
 	if t.Tier > 0 {
-		out.Tier = retrytopics.Canonical(t.Tier)
+		out.Tier = retrytopics.TierName(t.Tier)
 	}
 	return out
 }

@@ -53,6 +53,7 @@ func (p *Pipeline) consumer() consumer.Config {
 		GroupProtocol:    map[string]consumer.GroupProtocol{"classic": consumer.Classic, "eager": consumer.Eager, "consumer": consumer.NextGen}[p.GroupProtocol],
 		HandlerTimeout:   p.Handler.Timeout,
 		HeaderLimit:      int(p.HeaderLimit),
+		HoldKey:          p.Retry.HoldKey,
 		IDNamespace:      p.IDNamespace,
 		InstanceID:       p.InstanceID,
 		Name:             p.Name,

@@ -169,8 +169,8 @@ func retryKeys(r *Retry) []key {
 			number("max", &r.InPlace.Max, 0, 10).byDefault("0").means("Quick tries on the spot before the first hop; each is an attempt."),
 			duration("delay", &r.InPlace.Delay, time.Millisecond, time.Minute).byDefault("50ms").like("50ms").means("The wait between them."),
 		).means("Tries on the spot."),
-		toggle("hold_key", &r.HoldKey).byDefault("false").notYet("true", "false").
-			means("Make later records of a key wait behind one that is being retried."),
+		toggle("hold_key", &r.HoldKey).byDefault("false").
+			means("Make later records of a key wait behind one that is being retried, in a topic of their own. Needs ordering: key and delivery: exactly_once_routing."),
 		choice("on_dead_letter", &r.OnDeadLetter, "release").byDefault("release").notYet("hold", "release").
 			means("What becomes of the records that wait behind a dead record of their key."),
 		text("topic", &r.Topic).byDefault(`"{group}.{topic}.retry-{delay}"`).like(`"{group}.{topic}.retry-{delay}"`).

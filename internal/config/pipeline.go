@@ -61,6 +61,7 @@ func (p *Pipeline) Wanted(t Topics, sources []string) (retrytopics.Want, error) 
 		Sources:           sources,
 		Names:             p.Names(),
 		Tiers:             schedule.Tiers(),
+		Park:              p.Retry.HoldKey,
 		DLQ:               p.DLQ.Enabled,
 		DLQRetention:      p.DLQ.Retention,
 		ReplicationFactor: t.ReplicationFactor,

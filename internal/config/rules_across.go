@@ -47,7 +47,7 @@ func (r *reader) rulesAcrossPipelines(c *Config) {
 func (r *reader) sourceRules(p *Pipeline, at string, owners topicOwners) {
 	for i, source := range p.Topics {
 		if _, delay, own := p.Names().Match(source); own && !retrytopics.IsOurs(source) && r.sound(at+".topics", at+".retry.topic", at+".group", at+".name") {
-			r.wrong(fmt.Sprintf("%s.topics[%d]", at, i), "topics: %s has the name that retry.topic gives the pipeline's own retry topic of %s; give the retry topics another template, or read another source", source, retrytopics.Canonical(delay))
+			r.wrong(fmt.Sprintf("%s.topics[%d]", at, i), "topics: %s has the name that retry.topic gives the pipeline's own retry topic of %s; give the retry topics another template, or read another source", source, retrytopics.TierName(delay))
 			continue
 		}
 		owner, made := owners[metricName(source)]
@@ -96,6 +96,9 @@ func (r *reader) topicNameRules(p *Pipeline, at string, owners topicOwners) {
 			if !claim(at+".retry.topic", names.RetryTopic(source, tier)) {
 				return
 			}
+		}
+		if p.Retry.HoldKey && !claim(at+".retry.topic", names.RetryTopic(source, retrytopics.Park)) {
+			return
 		}
 		dead := names.DLQTopic(source)
 		if p.DLQ.Enabled && !(claim(at+".dlq.topic", dead) && claim(at+".dlq.topic", retrytopics.LedgerTopic(dead))) {

@@ -56,6 +56,24 @@ func (r *reader) retryRules(p *Pipeline, at string) {
 		r.effective(&p.Retry, retry, schedule.Tiers())
 	}
 	r.templateRules(p, at)
+	r.holdKeyRules(p, at)
+}
+
+// holdKeyRules refuse to hold keys where their order could not be kept.
+func (r *reader) holdKeyRules(p *Pipeline, at string) {
+	path := at + ".retry.hold_key"
+	if !p.Retry.HoldKey || !r.sound(path, at+".delivery", at+".ordering", at+".group_protocol") {
+		return
+	}
+	if p.Delivery != "exactly_once_routing" {
+		r.wrong(path, "retry.hold_key needs delivery: exactly_once_routing, for else a record could be both put off and handled where it was, after others of its key; set that, or write hold_key: false")
+	}
+	if p.Ordering != "key" {
+		r.wrong(path, "retry.hold_key keeps the order of a key across retries, and ordering is %s; write ordering: key, or hold_key: false", p.Ordering)
+	}
+	if p.GroupProtocol == "consumer" {
+		r.wrong(path, "retry.hold_key needs a source partition and its retry partitions on one member, which nothing sees to with group_protocol: consumer; write group_protocol: classic, or hold_key: false")
+	}
 }
 
 // effective writes down what the policy makes of keys that are not in the file and depend on others.

@@ -217,34 +217,6 @@ func (o ownership) perMember(topic string) []int {
 	return counts
 }
 
-// awaitTopics waits until the topics are there with so many partitions.
-func awaitTopics(t testing.TB, partitions int, topics ...string) {
-	t.Helper()
-	admin := kafkatest.Admin(t)
-	eventually(t, func() error {
-		// What the client remembers may be old: with the permissions it has to ask.
-		details, err := admin.ListTopics(kadm.WithAuthorizedOps(t.Context()), topics...)
-		if err != nil {
-			return err
-		}
-		for _, topic := range topics {
-			d := details[topic]
-			if d.Err != nil {
-				return fmt.Errorf("%s: %w", topic, d.Err)
-			}
-			if len(d.Partitions) != partitions {
-				return fmt.Errorf("%s has %d partitions, want %d", topic, len(d.Partitions), partitions)
-			}
-			for _, p := range d.Partitions {
-				if p.Err != nil || p.Leader < 0 {
-					return fmt.Errorf("%s/%d has leader %d, %w", topic, p.Partition, p.Leader, p.Err)
-				}
-			}
-		}
-		return nil
-	})
-}
-
 // within waits for a signal that a test has arranged.
 func within[T any](t testing.TB, what string, signal <-chan T) (v T) {
 	t.Helper()

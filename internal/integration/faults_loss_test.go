@@ -244,7 +244,7 @@ func (b *bundle) onTwoNodes() (leader, follower int32) {
 			b.t.Log(err)
 		}
 	})
-	awaitTopics(b.t, 1, b.source)
+	kafkatest.AwaitTopics(b.t, 1, b.source)
 	topics, err := admin.ListTopics(kadm.WithAuthorizedOps(ctx), b.source)
 	if err != nil {
 		b.t.Fatal(err)

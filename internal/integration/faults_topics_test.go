@@ -51,7 +51,7 @@ func deleteTopic(t *testing.T, topic string) {
 	if _, err := kafkatest.Admin(t).DeleteTopics(t.Context(), topic); err != nil {
 		t.Fatal(err)
 	}
-	awaitGone(t, topic)
+	kafkatest.AwaitGone(t, topic)
 }
 
 // Somebody deletes a tier in which records wait and makes it again, faster than the pipeline looks. What waited is gone,
@@ -79,7 +79,12 @@ func TestRetryTopicIsMadeAgain(t *testing.T) {
 	b.calls.awaitCount(t, waiting)
 	awaitRecords(t, waiting, b.tier("1h"))
 	b.settledIn(b.source)
-	b.balanced(1, 1, b.tier("1s"), b.tier("1h")) // what it has never had it knows nothing of
+	eventually(t, func() error { // what it has never heard of it cannot miss
+		if got := m.metric(t, "redeliver_backlog", "tier=1h"); got != waiting {
+			return fmt.Errorf("the backlog of the tier of 1h is %v, want %d", got, waiting)
+		}
+		return nil
+	})
 
 	for _, tier := range []string{b.tier("1h"), b.tier("1s")} {
 		deleteTopic(t, tier)
@@ -129,7 +134,7 @@ func TestSourceIsGone(t *testing.T) {
 	if letters := kafkatest.ReadAll(t, of("dlq")); len(letters) != 1 || string(letters[0].Value) != string(given.Value) {
 		t.Errorf("the dead letters of the source that is gone are %q, want the one", values(letters))
 	}
-	awaitTopics(t, partitions, of("retry-200ms"), of("retry-1s"), of("dlq"))
+	kafkatest.AwaitTopics(t, partitions, of("retry-200ms"), of("retry-1s"), of("dlq"))
 	if got := settings(t, of("retry-1s")); got["retention.ms"] != "-1" || got["max.message.bytes"] != "1114124" {
 		t.Errorf("its tier has retention.ms=%s and max.message.bytes=%s, want -1 and 1114124", got["retention.ms"], got["max.message.bytes"])
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/consumer"
 )
 
@@ -35,6 +36,7 @@ type memberConfig struct {
 	Window  int           // records
 	Work    time.Duration // that a call takes
 	Fixed   bool          // the handler has been mended: nothing fails any more
+	HoldKey bool
 }
 
 // logged is a line of the log: one call that has ended.
@@ -100,10 +102,18 @@ func runMember(ctx context.Context, config string) error {
 		Drain:            8 * time.Second,
 		RebalanceTimeout: 10 * time.Second,
 		Window:           consumer.Window{Records: c.Window},
+		// Towards the end only those are left that fail for ever, and nothing that succeeds would tell them from an outage,
+		// through which they would be kept.
+		Breaker: breaker.Config{Disabled: true},
 
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	speaking(protocol)(&cfg)
+	if c.HoldKey {
+		holdingKeys(&cfg)
+		withoutBreaker(&cfg) // in the end only what fails is left, for what would succeed waits behind it
+		cfg.SessionTimeout = 6 * time.Second
+	}
 	p, err := consumer.New(cfg)
 	if err != nil {
 		return err
@@ -209,6 +219,7 @@ func (p *process) cleanup() {
 			end = syscall.SIGQUIT // to see what it was doing
 		}
 		_ = p.cmd.Process.Signal(end) // it may be ending right now
+		resume(p)
 		<-p.ended
 	}
 	if p.t.Failed() {

@@ -43,7 +43,7 @@ func topicIsDeleted(t *testing.T, which func(*bundle) string) {
 	if _, err := kafkatest.Admin(t).DeleteTopics(t.Context(), topic); err != nil {
 		t.Fatal(err)
 	}
-	awaitGone(t, topic)
+	kafkatest.AwaitGone(t, topic)
 	b.produce(after)
 	all := b.calls.awaitCount(t, 6)
 	b.settled()
@@ -53,7 +53,7 @@ func topicIsDeleted(t *testing.T, which func(*bundle) string) {
 	}
 	neverEarly(t, all)
 	attemptsOnce(t, b.calls.soFar())
-	awaitTopics(t, partitions, topic)
+	kafkatest.AwaitTopics(t, partitions, topic)
 	if got := settings(t, topic)["retention.ms"]; got != "-1" {
 		t.Errorf("the topic that was made again has retention.ms=%s, want -1", got)
 	}
@@ -83,21 +83,6 @@ func (m *member) mustBeReady(t testing.TB) {
 			return fmt.Errorf("ready: %v (%s), %d records held", s.Ready, s.NotReady, len(s.Held))
 		}
 		return nil
-	})
-}
-
-// awaitGone waits until no broker knows the topic.
-func awaitGone(t testing.TB, topic string) {
-	t.Helper()
-	admin := kafkatest.Admin(t)
-	eventually(t, func() error {
-		n, err := partitionsOf(t.Context(), admin, topic)
-		if err == nil {
-			err = fmt.Errorf("%s is still there, with %d partitions", topic, n)
-		} else {
-			err = nil
-		}
-		return err
 	})
 }
 
@@ -150,10 +135,13 @@ func TestBrokersGoAndComeBack(t *testing.T) {
 		given[i] = record(fmt.Sprint("key-", i), "value")
 	}
 	b.produce(given...)
-	within(t, "call", calling)
+	const slots = 16 // that four partitions have before any call has ended
+	for range slots {
+		within(t, "call", calling)
+	}
 	n.cut()
 	close(mended)
-	b.calls.awaitCount(t, 16) // as many as run at once, of four partitions, have failed and cannot be routed
+	b.calls.awaitCount(t, slots) // all that run at a time have failed, and cannot be routed
 	n.mend()
 	b.calls.awaitDone(t, records)
 	b.settled()

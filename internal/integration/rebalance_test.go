@@ -40,7 +40,7 @@ func TestMembersJoinAndLeave(t *testing.T) {
 		}
 	}
 	members := []*member{b.start(handle, named("one"))}
-	awaitTopics(t, partitions, b.tiers()...)
+	kafkatest.AwaitTopics(t, partitions, b.tiers()...)
 	settle(1)
 	members = append(members, b.start(handle, named("two")))
 	settle(2)

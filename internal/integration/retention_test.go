@@ -74,7 +74,7 @@ func (b *bundle) createTopics(partitions int32, topics []string, settings ...str
 	if _, err := kafkatest.Admin(b.t).CreateTopics(b.t.Context(), partitions, -1, configs, topics...); err != nil {
 		b.t.Fatal(err)
 	}
-	awaitTopics(b.t, int(partitions), topics...)
+	kafkatest.AwaitTopics(b.t, partitions, topics...)
 }
 
 // awaitCheck waits until the broker has looked for records that are too old.

@@ -60,7 +60,7 @@ func TestGroupStarts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			awaitTopics(t, partitions+2, b.source)
+			kafkatest.AwaitTopics(t, partitions+2, b.source)
 			s.produce(partitions+2, "with new partitions")
 			s.member("three")
 			s.expect()

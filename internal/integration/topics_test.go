@@ -38,7 +38,7 @@ func TestTopicsAreMadeBySpecification(t *testing.T) {
 		b.tier("1s"): copies, b.tier("10s"): copies, b.tier("60s"): copies, b.dlq(): letters,
 		b.dlq() + ".ledger": {"cleanup.policy": "compact"},
 	} {
-		awaitTopics(t, partitions, topic)
+		kafkatest.AwaitTopics(t, partitions, topic)
 		got := settings(t, topic)
 		if sync := got["min.insync.replicas"]; replicas(t, topic) >= 3 && sync != "2" {
 			t.Errorf("%s: min.insync.replicas is %s, want 2", topic, sync)
@@ -121,7 +121,7 @@ func TestSourceGrows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	awaitTopics(t, after, b.source)
+	kafkatest.AwaitTopics(t, after, b.source)
 	var given []*kgo.Record
 	for p := range int32(after) {
 		for i := range each {

@@ -43,6 +43,9 @@ func TestMemberHangsAndGoesOn(t *testing.T) {
 	second.stop()
 }
 
+// resume lets a process that was stopped end: until then it takes no signal but SIGKILL.
+func resume(p *process) { _ = p.cmd.Process.Signal(syscall.SIGCONT) } // it may have ended
+
 // signal sends the process a signal.
 func (p *process) signal(s syscall.Signal) {
 	p.t.Helper()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // cleanupWithin bounds what is deleted behind a test, which is not worth more.
@@ -36,27 +37,78 @@ func Topic(t testing.TB, partitions int32, configs ...string) string {
 		t.Fatalf("kafkatest: creating topic %s: %v", name, err)
 	}
 	deleteTopicsAfter(t, name)
-	// A broker answers before every partition has its leader.
-	Eventually(t, 30*time.Second, func() error {
-		topics, err := admin.ListTopics(t.Context(), name)
-		if err != nil {
-			return err
-		}
-		return errors.Join(topics.Error(), leaders(topics[name], partitions))
-	})
+	AwaitTopics(t, partitions, name)
 	return name
 }
 
-func leaders(topic kadm.TopicDetail, partitions int32) error {
-	if len(topic.Partitions) != int(partitions) {
-		return fmt.Errorf("topic %s has %d partitions, want %d", topic.Topic, len(topic.Partitions), partitions)
-	}
-	for _, p := range topic.Partitions {
-		if p.Err != nil || p.Leader < 0 {
-			return fmt.Errorf("topic %s, partition %d: leader %d, %w", topic.Topic, p.Partition, p.Leader, p.Err)
+// AwaitTopics waits until every broker knows the topics, with so many partitions and a leader of each. The one that is asked
+// for a change answers before that, and the others hear of it a moment later.
+func AwaitTopics(t testing.TB, partitions int32, topics ...string) {
+	t.Helper()
+	everywhere(t, topics, func(topic kmsg.MetadataResponseTopic) error {
+		if err := kerr.ErrorForCode(topic.ErrorCode); err != nil {
+			return err
 		}
+		if len(topic.Partitions) != int(partitions) {
+			return fmt.Errorf("it has %d partitions, want %d", len(topic.Partitions), partitions)
+		}
+		for _, p := range topic.Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil || p.Leader < 0 {
+				return fmt.Errorf("partition %d has leader %d, %w", p.Partition, p.Leader, err)
+			}
+		}
+		return nil
+	})
+}
+
+// AwaitGone waits until no broker knows the topic.
+func AwaitGone(t testing.TB, topic string) {
+	t.Helper()
+	everywhere(t, []string{topic}, func(topic kmsg.MetadataResponseTopic) error {
+		switch err := kerr.ErrorForCode(topic.ErrorCode); {
+		case err == nil:
+			return fmt.Errorf("it is still there, with %d partitions", len(topic.Partitions))
+		case errors.Is(err, kerr.UnknownTopicOrPartition):
+			return nil
+		default:
+			return err
+		}
+	})
+}
+
+// everywhere waits until what every broker knows of the topics passes the check.
+func everywhere(t testing.TB, topics []string, check func(kmsg.MetadataResponseTopic) error) {
+	t.Helper()
+	client := Client(t)
+	defer client.Close()
+	req := kmsg.NewPtrMetadataRequest()
+	for _, topic := range topics {
+		asked := kmsg.NewMetadataRequestTopic()
+		asked.Topic = kmsg.StringPtr(topic)
+		req.Topics = append(req.Topics, asked)
 	}
-	return nil
+	Eventually(t, settleWithin, func() error {
+		brokers, err := kadm.NewClient(client).ListBrokers(t.Context())
+		if err != nil {
+			return err
+		}
+		for _, id := range brokers.NodeIDs() {
+			answer, err := client.Broker(int(id)).Request(t.Context(), req)
+			if err != nil {
+				return fmt.Errorf("node %d: %w", id, err)
+			}
+			metadata, ok := answer.(*kmsg.MetadataResponse)
+			if !ok {
+				return fmt.Errorf("node %d answers with a %T", id, answer)
+			}
+			for _, topic := range metadata.Topics {
+				if err := check(topic); err != nil {
+					return fmt.Errorf("node %d, topic %s: %w", id, *topic.Topic, err)
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // Group returns the name of a consumer group that nobody else uses. The group is deleted after the test, if it has no

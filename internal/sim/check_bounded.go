@@ -228,7 +228,7 @@ func (x *index) checkTwins() {
 		seen := make(map[face]Place)
 		for _, k := range copies {
 			f := face{k.Place.Topic, k.attempt, k.due, k.hopDue, 0, k.reason}
-			if other, dup := seen[f]; dup && !x.repeated(line) && !x.givenUp(k) {
+			if other, dup := seen[f]; dup && !x.t.IsPark(k.Place.Topic) && !x.repeated(line) && !x.givenUp(k) {
 				x.report.broken(Bounded, "copies %s and %s of %s are one copy written twice", other, k.Place, k.id)
 			}
 			seen[f] = k.Place

@@ -38,6 +38,12 @@ func (x *index) checkOrdered() {
 		slices.SortFunc(calls, func(a, b *Call) int { return cmp.Compare(a.Start.Tick, b.Start.Tick) })
 		x.checkOneAtATime(tr, calls)
 		x.checkOffsetOrder(tr, calls)
+		if x.t.HoldKey {
+			x.checkHeld(tr, calls)
+		}
+	}
+	if x.t.HoldKey {
+		x.checkParked()
 	}
 }
 

@@ -11,7 +11,7 @@ func (x *index) checkReplayed() {
 		}
 		first := make(map[int64]*copied) // by due time: a replay makes its entries due at once
 		for _, k := range copies {
-			if !x.isReplay(line, k) {
+			if !x.isReplay(line, k) || x.t.IsPark(k.Place.Topic) {
 				continue
 			}
 			other, known := first[k.due]

@@ -23,6 +23,8 @@ type Terms struct {
 	Eager bool
 	// ExactlyOnce says that copies and offsets are committed in one transaction.
 	ExactlyOnce bool
+	// HoldKey says that later records of a key wait behind one that is retried.
+	HoldKey bool
 
 	// BreakerCalls is how many calls the breaker wants to have seen, and BreakerRate the rate of failures that opens it.
 	// BreakerCalls 0: there is no breaker.
@@ -43,6 +45,7 @@ const (
 	dlqSuffix = ".dlq"
 
 	ledgerSuffix = ".ledger"
+	parkName     = "park"
 )
 
 // PolicyOf returns the policy of a member.
@@ -95,4 +98,9 @@ func (t *Terms) SourceOf(topic string) string {
 // IsRetry reports whether a topic is a retry topic of the group.
 func (t *Terms) IsRetry(topic string) bool {
 	return !t.IsSource(topic) && !t.IsDLQ(topic) && t.SourceOf(topic) != ""
+}
+
+// IsPark reports whether records wait in a topic behind others of their keys.
+func (t *Terms) IsPark(topic string) bool {
+	return t.HoldKey && t.IsRetry(topic) && strings.HasSuffix(topic, retryPart+parkName)
 }

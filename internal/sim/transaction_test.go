@@ -122,6 +122,29 @@ func TestADeadDestinationLeavesTheTransaction(t *testing.T) {
 	}, settledOnce(t))
 }
 
+// TestTransactionsOfASlowCluster has brokers take longer for copies than transactions usually wait for them: what is given up
+// and begun again for ever is never written.
+func TestTransactionsOfASlowCluster(t *testing.T) {
+	for _, takes := range []time.Duration{1500 * time.Millisecond, 4 * time.Second} {
+		t.Run(takes.String(), func(t *testing.T) {
+			run(t, exactlyOnce(), func(w *World) {
+				w.Join()
+				failing(w, 3)
+				w.Sleep(5 * time.Second)
+				w.fake.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+					w.fake.KeepControl()
+					if r, ok := req.(*kmsg.ProduceRequest); ok && r.TransactionID != nil {
+						w.fake.SleepControl(func() { time.Sleep(takes) })
+					}
+					return nil, nil, false
+				})
+				failing(w, 30)
+				w.Sleep(10 * time.Minute)
+			}, settledOnce(t))
+		})
+	}
+}
+
 // settledOnce expects that everything was settled, in transactions.
 func settledOnce(t *testing.T) func(*History, *Report) {
 	return func(h *History, r *Report) {

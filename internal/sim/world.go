@@ -110,6 +110,9 @@ func NewWorld(t TB, s Setup) *World {
 		for _, d := range w.tiers() {
 			w.rec.saw(w.h.Terms.RetryTopic(source, d))
 		}
+		if w.h.Terms.HoldKey {
+			w.rec.saw(w.h.Terms.RetryTopic(source, parkName))
+		}
 	}
 	w.disturb(0, 20*time.Second)
 	return w

@@ -177,7 +177,7 @@ func (w writer) tiers(s consumer.Stats) {
 			w.gauge(backlog, float64(sum.Backlog), sourceTier)
 			continue
 		}
-		name := retrytopics.Canonical(tier)
+		name := retrytopics.TierName(tier)
 		w.gauge(backlog, float64(sum.Backlog), name)
 		w.histogram(lateness, sum.Lateness, name)
 		if !sum.OldestDue.IsZero() {
@@ -218,7 +218,7 @@ func (w writer) paused(s consumer.Stats) {
 // pauseReasons are the reasons that have a series, even when no partition is paused for them.
 var pauseReasons = []consumer.PauseReason{
 	consumer.PauseWindow, consumer.PauseDue, consumer.PauseBreaker, consumer.PauseOperator,
-	consumer.PauseOutage, consumer.PauseRoute, consumer.PauseTopic, consumer.PauseDataLoss, consumer.PauseMembership,
+	consumer.PauseOutage, consumer.PauseRoute, consumer.PauseTopic, consumer.PauseDataLoss, consumer.PauseMembership, consumer.PauseHoldKeyFull,
 }
 
 // breaker sends 1 for the state that the breaker is in, and 0 for the others.

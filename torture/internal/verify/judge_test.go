@@ -50,6 +50,9 @@ func TestJudgeAcquits(t *testing.T) {
 			s.after(time.Second)
 			s.first("b", l, ok)
 		},
+		"a repeat of all that a member had when it lost it, and of all that it had when it was killed": func(s *story) {
+			s.afterKill(2*(s.h.Terms.Window+s.h.Terms.Concurrency), func() { s.upset(upset.BrokerEnd, "") })
+		},
 		"a call that is cut and made again": func(s *story) {
 			l := s.record(fate.Succeed, 0)
 			s.first("a", l, service.Cut)
@@ -210,16 +213,15 @@ func TestJudgeFindsEveryBrokenPromise(t *testing.T) {
 			s.first("b", l, ok)
 		}},
 		{"more repeats after a kill than window and slots allow", "bounded", func(s *story) {
-			var all []*Life
-			for range s.h.Terms.Window + s.h.Terms.Concurrency + 1 {
-				l := s.record(fate.Succeed, 0)
-				all = append(all, l)
-				s.first("a", l, ok)
-			}
-			s.upset(upset.Kill, "a")
-			for _, l := range all {
-				s.first("b", l, ok)
-			}
+			s.afterKill(s.h.Terms.Window+s.h.Terms.Concurrency+1, func() {})
+		}},
+		{"more repeats after a kill than it and a loss before it allow", "bounded", func(s *story) {
+			s.afterKill(2*(s.h.Terms.Window+s.h.Terms.Concurrency)+1, func() { s.upset(upset.BrokerEnd, "") })
+		}},
+		{"more repeats after a kill than window and slots allow, long after another upset", "bounded", func(s *story) {
+			s.upset(upset.BrokerEnd, "")
+			s.after(s.h.Terms.Tail + time.Second)
+			s.afterKill(s.h.Terms.Window+s.h.Terms.Concurrency+1, func() {})
 		}},
 		{"more calls in flight than slots", "bounded", func(s *story) {
 			var ends []func(service.Outcome) *Call
@@ -281,6 +283,23 @@ func TestJudgeFindsEveryBrokenPromise(t *testing.T) {
 				t.Errorf("%s is found broken too: %v", promise, examples)
 			}
 		})
+	}
+}
+
+// afterKill has a member handle so many records, half of them before something happens, and die; all of them repeat.
+func (s *story) afterKill(records int, meanwhile func()) {
+	var all []*Life
+	for i := range records {
+		if i == records/2 {
+			meanwhile()
+		}
+		l := s.record(fate.Succeed, 0)
+		all = append(all, l)
+		s.first("a", l, ok)
+	}
+	s.upset(upset.Kill, "a")
+	for _, l := range all {
+		s.first("b", l, ok)
 	}
 }
 

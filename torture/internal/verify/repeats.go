@@ -11,45 +11,54 @@ import (
 )
 
 // judgeRepeats looks for records that were handled again where they stood, and for what explains that. A repeat after a
-// member was killed is a record that it had begun and not committed: at most its window and its calls in flight. After
-// other upsets a member that does not know better repeats what its successor does, and the other way round.
+// member was killed is a record that it had begun and not committed: at most its window and its calls in flight, and as many
+// again for each upset by which it may have lost what it had shortly before. After other upsets a member that does not know
+// better repeats what its successor does, and the other way round.
 func judgeRepeats(h *History) Finding {
 	f := Finding{Promise: "bounded"}
 	byUpset := make(map[*upset.Upset]int)
+	before := make(map[*upset.Upset]map[*upset.Upset]bool) // of a kill, the upsets by which its member may have lost partitions
 	places := make(map[Place]*Call)
 	var all, stopped, unexplained int
 	for _, c := range h.Calls {
-		before := places[c.Place]
+		first := places[c.Place]
 		places[c.Place] = c
-		if before == nil || !handled(before.Outcome) {
+		if first == nil || !handled(first.Outcome) {
 			continue
 		}
 		all++
-		u := h.explains(before, c)
+		u := h.explains(first, c)
 		switch {
 		case u != nil:
 			byUpset[u]++
-		case h.kill(upset.Stop, before.Member, c.BeganAt) != nil:
+			if loss := h.loss(first, u); loss != nil {
+				if before[u] == nil {
+					before[u] = make(map[*upset.Upset]bool)
+				}
+				before[u][loss] = true
+			}
+		case h.kill(upset.Stop, first.Member, c.BeganAt) != nil:
 			stopped++
 			f.broken("%s was handled again by %s at %s, after %s had handled it (attempt %d %s at %s) and had been stopped as it should",
-				c.Place, c.Member, clock(c.BeganAt), before.Member, before.Attempt, before.Outcome, clock(before.EndedAt))
+				c.Place, c.Member, clock(c.BeganAt), first.Member, first.Attempt, first.Outcome, clock(first.EndedAt))
 		default:
 			unexplained++
 			f.broken("%s was handled again by %s at %s, after %s had handled it (attempt %d %s at %s), and nothing explains it",
-				c.Place, c.Member, clock(c.BeganAt), before.Member, before.Attempt, before.Outcome, clock(before.EndedAt))
+				c.Place, c.Member, clock(c.BeganAt), first.Member, first.Attempt, first.Outcome, clock(first.EndedAt))
 		}
 	}
 	bound := h.Terms.Window + h.Terms.Concurrency
 	kinds := make(map[upset.Kind]int)
-	worst, worstOther := 0, 0
+	worst, worstAlone := 0, 0
 	for u, n := range byUpset {
 		kinds[u.Kind] += n
-		limit := bound
-		if u.Kind != upset.Kill {
-			limit = 2 * bound // its own and its successor's
-			worstOther = max(worstOther, n)
-		} else {
+		limit := 2 * bound // its own and its successor's
+		if u.Kind == upset.Kill {
+			limit = (1 + len(before[u])) * bound
 			worst = max(worst, n)
+			if len(before[u]) == 0 {
+				worstAlone = max(worstAlone, n)
+			}
 		}
 		if n > limit && !u.OfBroker() {
 			f.broken("%d repeats after %s of %s at %s, at most %d", n, u.Kind, u.Member, clock(u.Begun), limit)
@@ -61,7 +70,7 @@ func judgeRepeats(h *History) Finding {
 	for _, k := range slices.SortedFunc(maps.Keys(kinds), func(a, b upset.Kind) int { return cmp.Compare(a, b) }) {
 		f.count("%d after %s", kinds[k], k)
 	}
-	f.count("at most %d after a kill (%d allowed)", worst, bound)
+	f.count("at most %d after a kill, and %d where nothing else had happened (%d allowed for each that happened)", worst, worstAlone, bound)
 	h.judgeKills(&f)
 	h.judgeFlights(&f)
 	return f
@@ -87,6 +96,17 @@ func (h *History) explains(before, again *Call) *upset.Upset {
 		return u
 	}
 	return h.upset(before.BeganAt, again.BeganAt, func(u *upset.Upset) bool { return u.OfBroker() })
+}
+
+// loss returns an upset between a call and the kill of its member by which the member may have lost the partition before it
+// was killed, nil if there was none.
+func (h *History) loss(c *Call, kill *upset.Upset) *upset.Upset {
+	if kill.Kind != upset.Kill {
+		return nil
+	}
+	return h.upset(c.BeganAt, kill.Begun, func(u *upset.Upset) bool {
+		return u.OfBroker() || u.OfMember() && u.Member == c.Member
+	})
 }
 
 // kill returns how a life of a member was ended before a moment, nil if it was not or in another way.

@@ -1,0 +1,256 @@
+package consumer
+
+import (
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// heldKeys is what a strand does where later records of a key wait behind one that is retried, see [Config.HoldKey].
+//
+// A record of a key runs when none with a lower offset of origin was put off. One of the source or of a tier whose turn it is
+// not goes to the park topic, untried; one that came from there waits in its lane. What was put off is known from the topics:
+// the strand stays closed until they were read.
+//
+// The strand's mutex guards it.
+type heldKeys struct {
+	order     *keyOrder
+	open      bool                // it is known what was put off
+	sourceEnd int64               // of the source partition when that was read
+	behind    map[uint64][]*entry // of the park lane, not their turn; of each key, by offset of origin
+	early     []*entry            // of copies, those whose source partition was not taken up as far as their origin
+}
+
+func newHeldKeys() *heldKeys {
+	return &heldKeys{order: newKeyOrder(), behind: make(map[uint64][]*entry)}
+}
+
+// holds reports whether others of the entry's key wait for it when it is put off.
+func (st *strand) holds(e *entry) bool { return st.holding != nil && e.keyed }
+
+// origin is the entry's offset in its source partition.
+func (e *entry) origin() int64 {
+	if e.lane.tier == 0 {
+		return e.record.Offset
+	}
+	return e.state.Offset
+}
+
+// putOff counts an entry among those that its key waits for.
+func (st *strand) putOff(e *entry, where whereabouts) {
+	e.deferred = true
+	st.holding.order.put(e.keyHash, e.origin(), where)
+}
+
+// undefer says that an entry is settled that its key waited for.
+func (st *strand) undefer(e *entry) {
+	e.deferred = false
+	if e.lane.closed { // it is not: whoever has the partition next sees to it
+		return
+	}
+	st.holding.order.remove(e.keyHash, e.origin())
+	st.callUp(e.keyHash)
+}
+
+// arrived takes up a copy that was read. What a chunk has not begun may have to wait for it.
+func (st *strand) arrived(e *entry) {
+	if st.chunk != nil {
+		st.cut(st.chunk)
+	}
+	st.putOff(e, inLane)
+}
+
+// inTurn reports whether it is an entry's turn; otherwise it sees to where the entry waits for that.
+func (st *strand) inTurn(e *entry) bool {
+	if !e.keyed {
+		return true
+	}
+	switch origin := e.origin(); {
+	case st.holding.order.blocks(e.keyHash, origin):
+		st.free(e)
+		if e.lane.park {
+			st.standBehind(e)
+		} else {
+			st.park(e)
+		}
+		return false
+	case e.lane.tier != 0 && !st.takenUp(origin):
+		st.free(e)
+		e.status = entryBehind
+		st.holding.early = append(st.holding.early, e)
+		return false
+	}
+	return true
+}
+
+// standBehind lets an entry of the park lane wait for its turn where it is.
+func (st *strand) standBehind(e *entry) {
+	e.status = entryBehind
+	line := st.holding.behind[e.keyHash]
+	at, _ := slices.BinarySearchFunc(line, e.origin(), func(o *entry, origin int64) int {
+		if o.origin() <= origin {
+			return -1
+		}
+		return 1
+	})
+	st.holding.behind[e.keyHash] = slices.Insert(line, at, e)
+}
+
+// callUp makes those of a key ready whose turn it is.
+func (st *strand) callUp(key uint64) {
+	line := st.holding.behind[key]
+	for len(line) > 0 {
+		if e := line[0]; e.status == entryBehind && !e.lane.draining {
+			if st.holding.order.blocks(key, e.origin()) {
+				break
+			}
+			e.status = entryReady
+			e.lane.ready.push(e)
+		}
+		line = line[1:]
+	}
+	if len(line) == 0 {
+		delete(st.holding.behind, key)
+		return
+	}
+	st.holding.behind[key] = line
+}
+
+// takenUp reports whether everything of the source partition before an offset was taken up, so that nothing of the
+// record's key is left there that was before it: an earlier owner may have put a record off whose predecessor it was still
+// working on. Offsets that the source had not reached are of a topic that is gone.
+func (st *strand) takenUp(offset int64) bool {
+	for _, l := range st.lanes {
+		if l.tier != 0 || l.closed {
+			continue
+		}
+		at := l.next
+		if b := l.fresh(); b != nil {
+			at = b.records[b.taken].Offset
+		}
+		return offset < at || offset >= st.holding.sourceEnd
+	}
+	return true
+}
+
+// catchUp makes copies ready that waited for the source partition to be taken up.
+func (st *strand) catchUp() {
+	h := st.holding
+	if len(h.early) == 0 {
+		return
+	}
+	h.early = slices.DeleteFunc(h.early, func(e *entry) bool {
+		if e.status != entryBehind || e.lane.draining {
+			return true
+		}
+		if !st.takenUp(e.origin()) {
+			return false
+		}
+		e.status = entryReady
+		e.lane.ready.push(e)
+		return true
+	})
+}
+
+// park sends an entry whose turn it is not to the park topic, untried and with what it carries. It is called under the
+// lock, so that those of a key go in their order; in transactions, as they are here, nothing of it waits.
+func (st *strand) park(e *entry) {
+	p := st.p
+	e.status = entryRouting
+	e.lane.routing++
+	p.ensureState(e)
+	p.countHeld(e, time.Now())
+	e.state.HopDue = time.Time{}
+	st.putOff(e, inPark)
+	p.produce(newRoute(e, Hopped, p.copyTo(e, retrytopics.Park)))
+}
+
+// makeRoom moves what waits in a full park lane to the end of the park topic, in order, when something stands behind it
+// there whose turn it is: one key must not stop the others.
+func (st *strand) makeRoom() {
+	h := st.holding
+	if h.order.stranded == 0 {
+		return
+	}
+	for _, l := range st.lanes {
+		if !l.park || l.draining || l.closed || l.running > 0 || l.routing > 0 || l.ready.len() > 0 || l.open <= st.p.intake.waitingShare()/2 {
+			continue
+		}
+		var moved []*entry
+		for key, line := range h.behind {
+			for _, e := range line {
+				if e.lane == l && e.status == entryBehind {
+					moved = append(moved, e)
+				}
+			}
+			delete(h.behind, key)
+		}
+		slices.SortFunc(moved, func(a, b *entry) int { return int(a.record.Offset - b.record.Offset) })
+		for _, e := range moved {
+			st.park(e)
+		}
+	}
+}
+
+// heldLimit is how many records of a strand may be put off before its source partition is not fetched any more: together
+// the strands of a process remember so many windows of them.
+func (p *Pipeline) heldLimit() int {
+	return max(heldWindows*p.cfg.Window.Records/max(int(p.strands.count.Load()), 1), 1)
+}
+
+// heldWindows times 16 bytes a record, and some hundred a key, is what the order of keys takes for each record of the window.
+const heldWindows = 16
+
+// heldFull reports whether the lane is a source whose keys hold too many records. The strand's lock is held.
+func (l *lane) heldFull(before bool) bool {
+	if l.tier != 0 || l.strand.holding == nil {
+		return false
+	}
+	size, limit := l.strand.holding.order.size, l.strand.p.heldLimit()
+	return size >= limit || before && size > limit*3/4
+}
+
+// reset forgets what was put off, but for what this process has of it, and closes the strand until the topics were read
+// again.
+func (st *strand) reset() {
+	h := st.holding
+	waiting := h.early
+	for _, line := range h.behind {
+		waiting = append(waiting, line...)
+	}
+	h.open, h.order, h.early = false, newKeyOrder(), nil
+	clear(h.behind)
+	for _, e := range waiting {
+		if e.status == entryBehind && !e.lane.draining {
+			e.status = entryReady
+			e.lane.ready.push(e)
+		}
+	}
+	for _, l := range st.lanes {
+		l.scanned = l.tier == 0
+		for _, b := range l.batches {
+			for _, e := range b.entries {
+				if e == nil || !e.deferred {
+					continue
+				}
+				where := inLane
+				if e.status == entryRouting || e.route != nil {
+					where = inTier
+				}
+				st.putOff(e, where)
+			}
+		}
+	}
+}
+
+// heldKey returns the hash of a copy's key and the offset of its origin; ok is false when it holds nobody up.
+func (p *Pipeline) heldKey(r *kgo.Record) (key uint64, origin int64, ok bool) {
+	if r.Key == nil || r.Attrs.IsControl() {
+		return 0, 0, false
+	}
+	state, _ := retrytopics.Decode(r)
+	return keyHash(r.Key), state.Offset, state.Group == "" || state.Group == p.cfg.Group
+}

@@ -1,0 +1,339 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// A heldBench is a workbench whose pipeline holds keys, with the lanes of one partition. What is written is committed and
+// comes back when the test says so.
+type heldBench struct {
+	*workbench
+	source, tier, park *lane
+
+	mu    sync.Mutex
+	calls []string       // key@origin, in the order in which they began
+	fails map[string]int // so many calls fail
+	dies  bool           // what fails is not retried
+	takes map[string]time.Duration
+	read  map[string]int64 // the end of a topic
+}
+
+func onHeldBench(t testing.TB, change ...func(*Config)) *heldBench {
+	b := &heldBench{fails: make(map[string]int), read: make(map[string]int64)}
+	b.workbench = onBench(t, HandlerFunc(b.handle), append([]func(*Config){func(c *Config) {
+		c.HoldKey, c.Delivery = true, ExactlyOnceRouting
+		c.Retry.Tiers = []time.Duration{time.Minute}
+	}}, change...)...)
+	b.source, b.tier, b.park = b.lane(0, 0), b.lane(0, time.Minute), b.lane(0, retrytopics.Park)
+	return b
+}
+
+func (b *heldBench) handle(_ context.Context, r *Record) error {
+	what := handled(r)
+	time.Sleep(b.takes[what])
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.calls = append(b.calls, what)
+	if b.fails[what] > 0 {
+		b.fails[what]--
+		if b.dies {
+			return classify.Mark(errors.New("as the test says"), classify.Permanent)
+		}
+		return errors.New("as the test says")
+	}
+	return nil
+}
+
+// open says that the topics were read, and what is in them.
+func (b *heldBench) open(sourceEnd int64, found ...func(*keyOrder)) {
+	st := b.source.strand
+	st.mu.Lock()
+	for _, f := range found {
+		f(st.holding.order)
+	}
+	st.holding.open, st.holding.sourceEnd = true, sourceEnd
+	st.mu.Unlock()
+	st.wake()
+}
+
+func inTopic(key string, origin int64, where whereabouts) func(*keyOrder) {
+	return func(o *keyOrder) { o.put(keyHash([]byte(key)), origin, where) }
+}
+
+// commit commits what waits for a transaction, and returns what was written, as TOPIC key@origin.
+func (b *heldBench) commit() (written []string) {
+	b.p.transactor.mu.Lock()
+	batch := b.p.transactor.queue
+	b.p.transactor.queue = nil
+	b.p.transactor.mu.Unlock()
+	for _, r := range batch {
+		b.p.settleRoute(r)
+	}
+	for _, r := range batch {
+		b.p.toldWritten(r)
+		b.p.outlets.pass(r, b.p.write)
+		written = append(written, fmt.Sprintf("%s %s@%d", r.record.Topic[strings.LastIndexByte(r.record.Topic, '.')+1:], r.record.Key, r.entry.origin()))
+	}
+	for _, r := range batch {
+		if l := b.p.intake.lane(r.record.Topic, 0); l != nil {
+			c := *r.record
+			c.Offset = max(b.read[c.Topic], l.next)
+			b.read[c.Topic] = c.Offset + 1
+			b.p.received(l, []*kgo.Record{&c}, time.Now())
+		}
+	}
+	synctest.Wait()
+	return written
+}
+
+// copyFrom makes a copy of the record of a key at an offset of the source, as it stands in a lane's topic.
+func (b *heldBench) copyFrom(l *lane, offset int64, key string, origin int64, due time.Time) *kgo.Record {
+	s := retrytopics.State{ID: fmt.Sprintf("t/0/%d", origin), Topic: testTopic, Offset: origin, Group: testGroup, Due: due, Timestamp: time.Now(), Class: classify.Transient}
+	return &kgo.Record{Topic: l.topic, Offset: offset, Key: []byte(key), Value: []byte("v"), Timestamp: time.Now(), Headers: s.AppendHeaders(nil, nil, DefaultHeaderLimit)}
+}
+
+func (b *heldBench) called() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.calls)
+}
+
+func (b *heldBench) want(what string, got []string, want ...string) {
+	b.t.Helper()
+	if !slices.Equal(got, want) {
+		b.t.Fatalf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+// TestRecordsBehindARetryAreParkedInOrder lets the second record of a key fail among quick ones: what is behind it in the same
+// chunk goes to the park topic, in its order and untried, and runs when the second is done.
+func TestRecordsBehindARetryAreParkedInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t)
+		b.fails["a@1"] = 1
+		b.open(0)
+		b.feed(b.source, "a", "a", "b", "a", "b", "a")
+		synctest.Wait()
+		b.want("called", b.called(), "a@0", "a@1", "b@2", "b@4")
+		b.want("written", b.commit(), "retry-60s a@1", "retry-park a@3", "retry-park a@5")
+		b.want("called while it waits", b.called()[4:])
+		b.feed(b.source, "a", "b")
+		synctest.Wait()
+		b.want("called of what came later", b.called()[4:], "b@7")
+		b.want("written of what came later", b.commit(), "retry-park a@6")
+		pass(time.Minute)
+		b.want("called in the end", b.called()[5:], "a@1", "a@3", "a@5", "a@6")
+		equal(t, "records that are put off", b.source.strand.holding.order.size, 0)
+		equal(t, "watermark", b.watermark(b.source), 8)
+	})
+}
+
+// TestAParkedRecordThatFailsKeepsTheOthersParked lets the first of two parked records fail: it goes to its tier, and the other
+// stays where it is.
+func TestAParkedRecordThatFailsKeepsTheOthersParked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t)
+		b.fails["a@0"], b.fails["a@1"] = 1, 1
+		b.open(0)
+		b.feed(b.source, "a", "a", "a")
+		synctest.Wait()
+		b.commit()
+		pass(time.Minute)
+		b.want("called", b.called(), "a@0", "a@0", "a@1")
+		b.want("written", b.commit(), "retry-60s a@1")
+		pass(59 * time.Second)
+		b.want("called while it waits", b.called()[3:])
+		pass(time.Second)
+		b.want("called then", b.called()[3:], "a@1", "a@2")
+	})
+}
+
+// TestRecordsBehindADeadLetterWaitUntilItIsWritten lets the first record of a key die among quick ones: what is behind it runs
+// when the dead letter is written and the offset with it, or a crash would let the dead one be called again after the others.
+func TestRecordsBehindADeadLetterWaitUntilItIsWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t)
+		b.fails["a@1"], b.dies = 1, true
+		b.open(0)
+		b.feed(b.source, "b", "a", "b", "a")
+		pass(time.Minute)
+		b.want("called", b.called(), "b@0", "a@1", "b@2")
+		b.want("written", b.commit(), "dlq a@1")
+		b.want("called then", b.called()[3:], "a@3")
+	})
+}
+
+// TestNothingIsStartedBeforeTheTopicsWereRead keeps a strand closed until it is known what an earlier owner has put off.
+func TestNothingIsStartedBeforeTheTopicsWereRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t)
+		b.feed(b.source, "a", "b")
+		pass(time.Minute)
+		b.want("called before", b.called())
+		b.open(2, inTopic("a", 0, inTier))
+		synctest.Wait()
+		b.want("called", b.called(), "a@0", "b@1") // a@0 is the one that was put off: it is its turn
+	})
+}
+
+// TestACopyWaitsForItsSourceToBeTakenUp has a copy whose predecessor stands in the source still, as after a crash of the
+// member that put it off: it runs in its turn. One whose origin is beyond the end of the source waits for nothing.
+func TestACopyWaitsForItsSourceToBeTakenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t)
+		b.open(3)
+		b.p.received(b.park, []*kgo.Record{b.copyFrom(b.park, 0, "a", 2, time.Time{}), b.copyFrom(b.park, 1, "z", 90, time.Time{})}, time.Now())
+		pass(time.Minute)
+		b.want("called before", b.called(), "z@90")
+		b.feed(b.source, "x", "a")
+		pass(time.Minute)
+		b.want("called with its predecessor", b.called()[1:], "x@0", "a@1")
+		b.feed(b.source, "y")
+		synctest.Wait()
+		b.want("called", b.called()[3:], "y@2", "a@2")
+	})
+}
+
+// TestAFullParkLaneMakesRoom has more records of one key in the park partition than its lane may hold, and behind them one of
+// another key whose turn it is: they are moved to the end, in their order, until it is read.
+func TestAFullParkLaneMakesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t, func(c *Config) { c.Window.Records = 80 })
+		const many = 100
+		var log []*kgo.Record
+		found := []func(*keyOrder){inTopic("a", 0, inTier), inTopic("b", many, inPark)}
+		for i := range int64(many - 1) {
+			log = append(log, b.copyFrom(b.park, i, "a", i+1, time.Time{}))
+			found = append(found, inTopic("a", i+1, inPark))
+		}
+		log = append(log, b.copyFrom(b.park, many-1, "b", many, time.Time{}))
+		b.open(0, found...)
+		b.p.received(b.tier, []*kgo.Record{b.copyFrom(b.tier, 0, "a", 0, time.Now().Add(10*time.Minute))}, time.Now())
+		moved := 0
+		fetch := func() {
+			for _, w := range b.fetchAll(b.park, &log) {
+				moved++
+				if !strings.HasPrefix(w, "retry-park a@") {
+					t.Fatalf("written: %s", w)
+				}
+			}
+		}
+		fetch()
+		b.want("called", b.called(), "b@100")
+		if moved == 0 || moved > 2*many {
+			t.Errorf("%d records were moved, want some of %d", moved, many)
+		}
+		pass(10 * time.Minute)
+		fetch()
+		want := make([]string, many)
+		for i := range want {
+			want[i] = fmt.Sprintf("a@%d", i)
+		}
+		b.want("called when the key is open", b.called()[1:], want...)
+	})
+}
+
+// TestASuccessInAFullParkLaneMakesRoom has the next record of a key that is open behind many of one that is held: it is read
+// after the one before it is done, though nothing else happens then.
+func TestASuccessInAFullParkLaneMakesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t, func(c *Config) { c.Window.Records = 80 })
+		log := []*kgo.Record{b.copyFrom(b.park, 0, "b", 0, time.Time{})}
+		found := []func(*keyOrder){inTopic("a", 1, inTier), inTopic("b", 0, inPark), inTopic("b", 102, inPark)}
+		for i := range int64(100) {
+			log = append(log, b.copyFrom(b.park, i+1, "a", i+2, time.Time{}))
+			found = append(found, inTopic("a", i+2, inPark))
+		}
+		log = append(log, b.copyFrom(b.park, 101, "b", 102, time.Time{}))
+		b.takes = map[string]time.Duration{"b@0": time.Second} // meanwhile the others are looked at
+		b.open(0, found...)
+		b.fetchAll(b.park, &log)
+		pass(time.Second)
+		b.fetchAll(b.park, &log)
+		b.want("called", b.called(), "b@0", "b@102")
+	})
+}
+
+// fetchAll fetches a lane's topic, a log of the test's, as the poll loop does, until nothing changes any more. What is written
+// to the topic meanwhile, which it returns, is fetched in its turn.
+func (b *heldBench) fetchAll(l *lane, log *[]*kgo.Record) (written []string) {
+	for range 1000 {
+		written = append(written, b.commitTo(l, log)...)
+		l.strand.mu.Lock()
+		next := l.next
+		l.strand.mu.Unlock()
+		if next >= int64(len(*log)) || !b.fetched(l) {
+			continue
+		}
+		batch := slices.Clone((*log)[next:min(next+10, int64(len(*log)))])
+		b.p.intake.deliver(kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: l.topic, Partitions: []kgo.FetchPartition{{Records: batch, LastStableOffset: int64(len(*log))}}}}}})
+		synctest.Wait()
+	}
+	return written
+}
+
+// commitTo is commit for a lane whose topic is a log of the test's.
+func (b *heldBench) commitTo(l *lane, log *[]*kgo.Record) (written []string) {
+	b.p.transactor.mu.Lock()
+	batch := b.p.transactor.queue
+	b.p.transactor.queue = nil
+	b.p.transactor.mu.Unlock()
+	for _, r := range batch {
+		b.p.settleRoute(r)
+		b.p.toldWritten(r)
+		b.p.outlets.pass(r, b.p.write)
+		c := *r.record
+		c.Offset = int64(len(*log))
+		*log = append(*log, &c)
+		written = append(written, fmt.Sprintf("retry-park %s@%d", c.Key, r.entry.origin()))
+	}
+	synctest.Wait()
+	return written
+}
+
+// TestSourceIsPausedWhileTooManyRecordsArePutOff fills the memory for the order of keys: the source partition is not fetched, and
+// is when a quarter of it is free again.
+func TestSourceIsPausedWhileTooManyRecordsArePutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t, func(c *Config) { c.Window.Records = 10 })
+		limit := int64(b.p.heldLimit())
+		equal(t, "the limit", limit, 160)
+		b.open(0)
+		st := b.source.strand
+		put := func(from, to int64, put bool) {
+			st.mu.Lock()
+			for i := from; i < to; i++ {
+				if put {
+					st.holding.order.put(1, i, inTier)
+				} else {
+					st.holding.order.remove(1, i)
+				}
+			}
+			st.mu.Unlock()
+			b.p.intake.reviewAll()
+		}
+		put(0, limit-1, true)
+		equal(t, "fetched below the limit", b.fetched(b.source), true)
+		put(limit-1, limit, true)
+		equal(t, "fetched at the limit", b.fetched(b.source), false)
+		equal(t, "partitions paused for it", b.p.Stats().Paused[PauseHoldKeyFull], 1)
+		equal(t, "fetched of the tier", b.fetched(b.tier), true)
+		put(0, limit/4-1, false)
+		equal(t, "fetched above three quarters", b.fetched(b.source), false)
+		put(limit/4-1, limit/4, false)
+		equal(t, "fetched at three quarters", b.fetched(b.source), true)
+	})
+}

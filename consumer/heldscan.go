@@ -1,0 +1,315 @@
+package consumer
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// heldScans read from the topics which records of newly assigned partitions were put off, before anything of their strands
+// is started: what an earlier owner has left in the tiers and the park topic, from where the lane starts to where the
+// partition ended when its commit was known. An open transaction of that owner ends before its end is reached.
+type heldScans struct {
+	p      *Pipeline
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	mu    sync.Mutex
+	ended bool
+	wg    sync.WaitGroup
+}
+
+const (
+	// scanPause is the time between tries to read, and after how long without a record the ends are asked for again.
+	scanPause = time.Second
+	scanStall = 10 * time.Second
+	// scanTold is how often a scan that lasts is told of.
+	scanTold = 10 * time.Second
+)
+
+func newHeldScans(p *Pipeline) *heldScans {
+	s := &heldScans{p: p}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// end stops all scans and waits for them.
+func (s *heldScans) end() {
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+	s.cancel()
+	s.wg.Wait()
+}
+
+// heldLane is a lane that is read.
+type heldLane struct {
+	lane      *lane
+	next, end int64
+	found     []heldRecord
+}
+
+// heldRecord is a copy that was found.
+type heldRecord struct {
+	key    uint64
+	origin int64
+	offset int64 // of the copy
+}
+
+// scan begins to read partitions that have their places.
+func (p *Pipeline) scan(parts map[string]map[int32]kgo.Offset) {
+	if !p.cfg.HoldKey {
+		return
+	}
+	var lanes []*lane
+	for topic, ps := range parts {
+		for part := range ps {
+			if l := p.intake.lane(topic, part); l != nil {
+				lanes = append(lanes, l)
+			}
+		}
+	}
+	p.scans.begin(lanes)
+}
+
+// scanAgain begins anew for the strands that have lost some of their lanes, and not all: what was put off may have gone
+// with them.
+func (p *Pipeline) scanAgain(lanes []*lane) {
+	if !p.cfg.HoldKey {
+		return
+	}
+	var again []*lane
+	seen := make(map[*strand]bool)
+	for _, l := range lanes {
+		st := l.strand
+		if seen[st] {
+			continue
+		}
+		seen[st] = true
+		st.mu.Lock()
+		if len(st.lanes) > 0 {
+			st.reset()
+			again = append(again, st.lanes...)
+		}
+		st.mu.Unlock()
+	}
+	p.scans.begin(again)
+}
+
+func (s *heldScans) begin(lanes []*lane) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended || len(lanes) == 0 {
+		return
+	}
+	s.wg.Go(func() { s.run(slices.Clone(lanes)) })
+}
+
+// run reads lanes until all of them are read, or closed.
+func (s *heldScans) run(lanes []*lane) {
+	began, told := time.Now(), time.Now()
+	tell := func(left []*heldLane) {
+		if time.Since(told) < scanTold {
+			return
+		}
+		told = time.Now()
+		records := 0
+		for _, h := range left {
+			records += int(h.end - h.next)
+		}
+		s.p.log.Info("reading which keys are held: their partitions are not started before", "pipeline", s.p.cfg.Name,
+			"partitions", len(left), "records", records, "for", time.Since(began).Round(time.Second))
+	}
+	var todo []*heldLane
+	for _, l := range lanes {
+		todo = append(todo, &heldLane{lane: l, end: -1})
+	}
+	for {
+		known := s.bounds(todo)
+		s.read(known, tell)
+		todo = slices.DeleteFunc(todo, func(h *heldLane) bool { return h.done() })
+		if len(todo) == 0 {
+			return
+		}
+		tell(todo)
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-time.After(scanPause):
+		}
+	}
+}
+
+// done reports whether the lane needs no scan any more.
+func (h *heldLane) done() bool {
+	st := h.lane.strand
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return h.lane.closed || h.lane.scanned
+}
+
+// bounds finds out how far lanes are to be read. It returns those of which that is known and which are not there yet.
+func (s *heldScans) bounds(todo []*heldLane) (known []*heldLane) {
+	var topics []string
+	for _, h := range todo {
+		if h.end < 0 && !slices.Contains(topics, h.lane.topic) {
+			topics = append(topics, h.lane.topic)
+		}
+	}
+	var ends kadm.ListedOffsets
+	if len(topics) > 0 {
+		ctx, cancel := context.WithTimeout(s.ctx, commitTimeout)
+		defer cancel()
+		var err error
+		// Not the end for readers of committed records: what an earlier owner has under way must be seen to its end.
+		if ends, err = s.p.admin.ListEndOffsets(ctx, topics...); err != nil {
+			s.p.faults.note("held", "", -1, err)
+		}
+	}
+	for _, h := range todo {
+		l := h.lane
+		if h.end < 0 {
+			o := listed(ends, l)
+			if o.Err != nil {
+				s.p.faults.note("held", l.topic, l.partition, o.Err)
+				continue
+			}
+			l.strand.mu.Lock()
+			placed := l.placed
+			h.next, h.end = l.next, o.Offset
+			l.strand.mu.Unlock()
+			if !placed {
+				h.end = -1
+				continue
+			}
+		}
+		if l.tier == 0 || h.next >= h.end {
+			s.finish(h)
+			continue
+		}
+		known = append(known, h)
+	}
+	return known
+}
+
+// read reads lanes to their ends, until nothing comes any more.
+func (s *heldScans) read(lanes []*heldLane, tell func([]*heldLane)) {
+	if len(lanes) == 0 {
+		return
+	}
+	from := make(map[string]map[int32]kgo.Offset)
+	left := make(map[partition]*heldLane)
+	for _, h := range lanes {
+		if from[h.lane.topic] == nil {
+			from[h.lane.topic] = make(map[int32]kgo.Offset)
+		}
+		from[h.lane.topic][h.lane.partition] = kgo.NewOffset().At(h.next)
+		left[partition{h.lane.topic, h.lane.partition}] = h
+	}
+	client, err := kgo.NewClient(append(s.p.copyOptions(), kgo.ConsumePartitions(from), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())...)
+	if err != nil {
+		s.p.faults.note("held", "", -1, err)
+		return
+	}
+	defer client.Close()
+	for last := time.Now(); len(left) > 0 && s.ctx.Err() == nil && time.Since(last) < scanStall; {
+		ctx, cancel := context.WithTimeout(s.ctx, scanPause)
+		fetches := client.PollFetches(ctx)
+		cancel()
+		fetches.EachError(func(topic string, part int32, err error) {
+			if ctx.Err() == nil {
+				s.p.faults.note("held", topic, part, err)
+			}
+		})
+		fetches.EachRecord(func(r *kgo.Record) {
+			if h := left[partition{r.Topic, r.Partition}]; h != nil {
+				last = time.Now()
+				s.p.take(h, r)
+			}
+		})
+		for at, h := range left {
+			if h.next >= h.end {
+				s.finish(h)
+			}
+			if h.done() {
+				delete(left, at)
+			}
+		}
+		tell(lanes)
+	}
+}
+
+func (p *Pipeline) take(h *heldLane, r *kgo.Record) {
+	h.next = r.Offset + 1
+	if key, origin, ok := p.heldKey(r); ok && r.Offset < h.end {
+		h.found = append(h.found, heldRecord{key, origin, r.Offset})
+	}
+}
+
+// finish tells a lane's strand what was found, and opens it when that was the last. What the lane has read meanwhile is
+// known already.
+func (s *heldScans) finish(h *heldLane) {
+	l := h.lane
+	st := l.strand
+	where := inTier
+	if l.park {
+		where = inPark
+	}
+	st.mu.Lock()
+	if !l.closed && !l.scanned {
+		for _, f := range h.found {
+			if f.offset >= l.next && !l.doneBefore(f.offset) {
+				st.holding.order.put(f.key, f.origin, where)
+			}
+		}
+		l.scanned = true
+		if l.tier == 0 {
+			st.holding.sourceEnd = h.end
+		}
+	}
+	st.mu.Unlock()
+	s.p.openHeld(st)
+}
+
+// openHeld opens a strand when all of its partitions are this member's and were read.
+func (p *Pipeline) openHeld(st *strand) {
+	family := p.topics.families()[st.source]
+	st.mu.Lock()
+	h := st.holding
+	opens := !h.open && len(st.lanes) > 0
+	has := make(map[string]bool, len(st.lanes))
+	for _, l := range st.lanes {
+		has[l.topic] = true
+		opens = opens && l.scanned
+	}
+	for topic, partitions := range family {
+		opens = opens && (has[topic] || st.partition >= partitions)
+	}
+	size, keys := h.order.size, len(h.order.lines)
+	if opens {
+		h.open = true
+	}
+	st.mu.Unlock()
+	if !opens {
+		return
+	}
+	if size > 0 {
+		p.log.Info("keys are held", "pipeline", p.cfg.Name, "topic", st.source, "partition", st.partition, "keys", keys, "records", size)
+	}
+	p.intake.reviewAll()
+	st.wake()
+}
+
+// openAllHeld looks at the strands that are closed: a topic that one waited for may be gone.
+func (p *Pipeline) openAllHeld() {
+	if !p.cfg.HoldKey {
+		return
+	}
+	for _, st := range p.allStrands() {
+		p.openHeld(st)
+	}
+}

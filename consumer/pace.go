@@ -1,0 +1,35 @@
+package consumer
+
+import "time"
+
+// A pace says how long transactions wait for their copies. A short time is what keeps a destination that is away from
+// holding up the others; but where nobody answers within it, the cluster as a whole is slow, and to begin again and again
+// would bring it nothing but more work. Then the time grows.
+type pace struct {
+	silent int // transactions in a row of which nothing was acknowledged in time
+}
+
+const (
+	// writeTimeout is how long a transaction waits for its copies, and tryTimeout one that tries an avoided destination.
+	writeTimeout = 3 * time.Second
+	tryTimeout   = time.Second
+	// writeTimeoutMax leaves time to commit before the brokers end the transaction.
+	writeTimeoutMax = transactionTimeout - 2*time.Second
+	// silentBefore is how many silent transactions in a row may be the fault of destinations.
+	silentBefore = 2
+)
+
+// allow returns how long to wait now for what is waited for so long in a cluster that is well.
+func (p *pace) allow(usual time.Duration) time.Duration {
+	return min(usual<<min(max(p.silent-silentBefore, 0), 8), writeTimeoutMax)
+}
+
+// took notes how long a transaction waited, and whether for nothing.
+func (p *pace) took(d time.Duration, silent bool) {
+	switch {
+	case silent:
+		p.silent++
+	case d < tryTimeout/2:
+		p.silent = 0
+	}
+}

@@ -1,0 +1,220 @@
+//go:build synctests
+
+package sim
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/redeliver/redeliver/breaker"
+	"github.com/redeliver/redeliver/consumer"
+)
+
+// heldKeys is a world whose members hold keys.
+func heldKeys() Setup {
+	return Setup{Config: consumer.Config{
+		HoldKey: true, Delivery: consumer.ExactlyOnceRouting, SessionTimeout: 20 * time.Second, Breaker: breaker.Config{Disabled: true},
+	}}
+}
+
+// TestKeyIsHeldWhileItsRecordIsRetried lets a record fail three times: those behind it wait until it is done, and then run in
+// their order; a record of another key is handled at once.
+func TestKeyIsHeldWhileItsRecordIsRetried(t *testing.T) {
+	run(t, heldKeys(), func(w *World) {
+		w.Join()
+		w.Sleep(20 * time.Second)
+		first := &Record{Key: []byte("a"), Fate: Fate{Kind: Fail, Times: 3}}
+		w.Produce(first)
+		w.Sleep(100 * time.Millisecond)
+		var behind []*Record
+		for i := range 5 {
+			behind = append(behind, &Record{Key: []byte("a"), Fate: Fate{Kind: Fail, Times: i % 2}})
+		}
+		other := &Record{Key: []byte("b")}
+		w.Produce(append(behind, other)...)
+		w.Sleep(time.Second)
+		if n := len(w.Calls(other)); n != 1 {
+			t.Errorf("the other key had %d calls within a second, want 1", n)
+		}
+		w.Sleep(30 * time.Second)
+		if n := len(w.Calls(behind[0])); n != 0 {
+			t.Errorf("a record was called %d times while the one before it is retried", n)
+		}
+	}, settled(t))
+}
+
+// TestKeyOpensAfterADeadLetter lets a record die: those behind it run then.
+func TestKeyOpensAfterADeadLetter(t *testing.T) {
+	run(t, heldKeys(), func(w *World) {
+		w.Join()
+		w.Sleep(20 * time.Second)
+		w.Produce(&Record{Key: []byte("a"), Fate: Fate{Kind: Fail, Times: ForEver}}, &Record{Key: []byte("a")}, &Record{Key: []byte("a"), Fate: Fate{Kind: Bury}}, &Record{Key: []byte("a")})
+		w.Sleep(5 * time.Minute)
+	}, settled(t))
+}
+
+func settled(t *testing.T) func(*History, *Report) {
+	return func(h *History, r *Report) {
+		if !h.Settled {
+			t.Errorf("not settled: %s", h.Unsettled)
+		}
+		if r.Exercised[Ordered]["records held behind another"] == 0 {
+			t.Error("no record was held behind another")
+		}
+	}
+}
+
+// TestRandomHeld holds random scenarios whose members hold keys to every promise.
+func TestRandomHeld(t *testing.T) {
+	var mu sync.Mutex
+	tally := NewTally()
+	t.Cleanup(func() { fmt.Print(tally) })
+	list := make([]uint64, 0, *seeds)
+	for i := range *seeds {
+		list = append(list, *firstSeed+uint64(i))
+	}
+	if *oneSeed != 0 {
+		list = []uint64{*oneSeed}
+	}
+	for _, seed := range list {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				p := NewHeldPlan(seed)
+				w, h := p.Run(t, *patience)
+				time.Sleep(time.Minute) // for clients that were closed while they dialled
+				if *trace != "" {
+					_ = os.WriteFile(*trace, []byte(h.Trace()), 0o644)
+				}
+				r := Check(h)
+				mu.Lock()
+				tally.Add(p, r, w.Faults(), time.Since(began))
+				mu.Unlock()
+				if len(r.Violations) > 0 {
+					t.Logf("%s", p)
+				}
+				for _, v := range r.Violations {
+					t.Errorf("seed %d: %s", seed, v)
+				}
+				if *oneSeed != 0 {
+					t.Logf("\n%s", r.Exercise())
+				}
+				if t.Failed() && *oneSeed != 0 {
+					t.Logf("log of the members:\n%s", w.Log())
+				}
+			})
+		})
+	}
+}
+
+// TestHeldKeysOutliveACrashAtEveryStep kills the member at each request that moves records between their topics, the first times
+// that the request is seen: whoever has its partitions next finds out which keys are held.
+func TestHeldKeysOutliveACrashAtEveryStep(t *testing.T) {
+	for _, key := range []kmsg.Key{kmsg.InitProducerID, kmsg.Produce, kmsg.AddOffsetsToTxn, kmsg.TxnOffsetCommit, kmsg.EndTxn, kmsg.OffsetCommit} {
+		for nth := 1; nth <= 9 && (nth == 1 || key != kmsg.InitProducerID); nth += 2 {
+			t.Run(fmt.Sprintf("%s %d", key.Name(), nth), func(t *testing.T) {
+				run(t, heldKeys(), func(w *World) {
+					m := w.Join()
+					w.Sleep(20 * time.Second)
+					seen := 0
+					w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{key}, Observe: true, Count: -1, When: func(r kmsg.Request) bool {
+						if p, ok := r.(*kmsg.ProduceRequest); ok && p.TransactionID == nil {
+							return true // what the simulation itself produces
+						}
+						if seen++; seen == nth {
+							m.Crash()
+						}
+						return true
+					}})
+					for i := range 3 {
+						inLine(w, i)
+						w.Sleep(2 * time.Second)
+					}
+					if seen < nth {
+						t.Errorf("%s was seen %d times", key.Name(), seen)
+					}
+					w.Join()
+					inLine(w, 3)
+					w.Sleep(2 * time.Minute)
+				}, settled(t))
+			})
+		}
+	}
+}
+
+// inLine produces records of few keys, of which some fail, so that most stand behind another.
+func inLine(w *World, round int) {
+	for i := range 30 {
+		f := Fate{Work: time.Duration(i%3) * 10 * time.Millisecond}
+		switch {
+		case i%7 == 0:
+			f.Kind, f.Times = Fail, 1+(i+round)%3
+		case i == 11 && round == 1:
+			f.Kind, f.Times = Fail, ForEver
+		}
+		w.Produce(&Record{Partition: int32(i % 3), Key: fmt.Append(nil, "key-", i%2), Fate: f})
+	}
+}
+
+// TestHeldKeysOutliveACrashWhileTheyAreRead kills the successor of a member that was killed, while it reads which keys are held,
+// and its successor too.
+func TestHeldKeysOutliveACrashWhileTheyAreRead(t *testing.T) {
+	for nth := 1; nth <= 7; nth++ {
+		t.Run(fmt.Sprint(nth), func(t *testing.T) {
+			run(t, heldKeys(), func(w *World) {
+				m := w.Join()
+				w.Sleep(20 * time.Second)
+				inLine(w, 0)
+				w.Sleep(500 * time.Millisecond)
+				seen := nth // until somebody reads
+				w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets, kmsg.Fetch}, Observe: true, Count: -1, When: func(r kmsg.Request) bool {
+					if !w.readsPark(r) {
+						return true
+					}
+					if seen++; seen == nth {
+						m.Crash()
+					}
+					return true
+				}})
+				m.Crash()
+				for range 2 {
+					seen = 0
+					m = w.Join()
+					w.Sleep(time.Minute)
+					inLine(w, 1)
+					if seen < nth {
+						t.Errorf("the park topic was read %d times", seen)
+					}
+				}
+				seen = nth
+				w.Join()
+				w.Sleep(2 * time.Minute)
+			}, settled(t))
+		})
+	}
+}
+
+// readsPark reports whether a request asks for the ends of a park topic, or for what is in it.
+func (w *World) readsPark(r kmsg.Request) bool {
+	switch r := r.(type) {
+	case *kmsg.ListOffsetsRequest:
+		return slices.ContainsFunc(r.Topics, func(t kmsg.ListOffsetsRequestTopic) bool { return w.h.Terms.IsPark(t.Topic) })
+	case *kmsg.FetchRequest:
+		return slices.ContainsFunc(r.Topics, func(t kmsg.FetchRequestTopic) bool {
+			return w.h.Terms.IsPark(t.Topic) || slices.ContainsFunc(w.h.Terms.Sources, func(s string) bool {
+				info := w.fake.TopicInfo(w.h.Terms.RetryTopic(s, parkName))
+				return info != nil && info.TopicID == t.TopicID
+			})
+		})
+	}
+	return false
+}
