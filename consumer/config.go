@@ -99,7 +99,8 @@ type Shares struct {
 	Retries float64 // defaults to 0.5
 }
 
-// Window bounds what a pipeline holds in memory.
+// Window bounds what a pipeline holds in memory. Beside it there is what was fetched and not taken yet: of each broker a quarter
+// of Bytes, from 1 to 16 MiB, in batches that producers have compressed and that take their whole size in memory.
 type Window struct {
 	Records int   // fetched and not yet settled; defaults to 10000
 	Bytes   int64 // of their keys, values and headers; may be exceeded by one poll; defaults to 64 MiB
@@ -139,8 +140,8 @@ type Config struct {
 	// isolation, acks, partitioner and callbacks take the place of others.
 	ClientOptions []kgo.Opt
 	// Concurrency is the most handler calls in flight in this process. While it is at least nine and there are several
-	// partitions, one whose calls do not end uses a sixteenth of it, and a slot for retries, beside others that need the rest;
-	// one that is alone at work uses at most eight ninths, and gets there as its calls end, or within one and a half seconds.
+	// partitions, one whose calls hang or fail uses a sixteenth of it, and a slot for retries, beside others that need the rest;
+	// one that is alone at work uses at most eight ninths, and gets there as its calls succeed, or within one and a half seconds.
 	// Defaults to 64.
 	Concurrency int
 	// CountsAgainst are the classes that count as failures of the dependency. Defaults to transient, network,

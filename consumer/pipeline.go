@@ -241,6 +241,10 @@ func (p *Pipeline) report(ctx context.Context) {
 	}
 }
 
+// fetchBytes is how much is fetched from a broker at a time: a quarter of the window, for it is held beside the window, and up
+// to 16 MiB. Batches are compressed on the way and take their whole size when they have come.
+func fetchBytes(w Window) int32 { return int32(min(max(w.Bytes/4, 1<<20), 16<<20)) }
+
 // copyOptions are the options of a client that writes copies: the user's, and what the promises need.
 func (p *Pipeline) copyOptions() []kgo.Opt {
 	c := &p.cfg
@@ -251,8 +255,8 @@ func (p *Pipeline) copyOptions() []kgo.Opt {
 		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
 		kgo.ProducerLinger(2 * time.Millisecond),
 		// Fetch less at a time than the client would: what a paused partition has buffered is thrown away.
-		kgo.FetchMaxPartitionBytes(1 << 20),
-		kgo.FetchMaxBytes(16 << 20),
+		kgo.FetchMaxPartitionBytes(min(1<<20, fetchBytes(c.Window))),
+		kgo.FetchMaxBytes(fetchBytes(c.Window)),
 		// A partition that is resumed waits for the fetch that is under way without it.
 		kgo.FetchMaxWait(fetchWait),
 	}

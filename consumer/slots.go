@@ -132,12 +132,12 @@ func (s *slots) give(i int, k kind) *strand {
 	return st
 }
 
-// ended notes that a strand's worker is through with something, and whether a time-out was what ended it. It reports whether
-// the worker gives its slot back: somebody stands in line that may hold one more, or that may have this one.
-func (s *slots) ended(of *strand, k kind, hung bool) (giveBack bool) {
+// ended notes that a strand's worker is through with something, and whether a call succeeded. It reports whether the worker
+// gives its slot back: somebody stands in line that may hold one more, or that may have this one.
+func (s *slots) ended(of *strand, k kind, worked bool) (giveBack bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.earn(of, k, hung)
+	s.earn(of, k, worked)
 	if s.first(fresh) >= 0 || s.first(retry) >= 0 {
 		return true
 	}

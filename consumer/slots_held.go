@@ -33,7 +33,7 @@ const (
 
 // mayHold reports whether a strand may hold one slot more, of those that are not kept for the other kind. A slot that is
 // given to a call which hangs is gone until that call's time is over. So, while there are several strands and at least nine
-// slots, what a strand may hold is earned by calls that end: with each of them the strand may hold a quarter more of the
+// slots, what a strand may hold is earned by calls that succeed: with each of them the strand may hold a quarter more of the
 // kind than it holds. Without, it may at once hold a sixteenth of the slots for fresh records, and one for retries, which
 // have failed before; and more only step by step, after half a second, and only what the others have not needed of
 // late. One whose calls all hang takes next to nothing from others that are at work.
@@ -112,13 +112,16 @@ func (h *holding) add(k kind, n int) {
 	h.of[k].n += n
 }
 
-// earn says what a strand may hold after a call of it that ended.
-func (s *slots) earn(st *strand, k kind, hung bool) {
+// earn says what a strand may hold after a call of it that ended: a quarter more than it holds after one that succeeded, and
+// one less after one that did not.
+func (s *slots) earn(st *strand, k kind, worked bool) {
 	of := &s.held[st].of[k]
-	of.earned = s.unearned(k)
-	if !hung {
-		of.earned = max(of.earned, of.n+of.n/4+1)
+	if worked {
+		of.earned = of.n + of.n/4 + 1
+	} else {
+		of.earned = min(of.earned, of.n-1)
 	}
+	of.earned = max(of.earned, s.unearned(k))
 }
 
 // turnEpoch begins another epoch when it is time, and forgets strands that have had nothing for long.

@@ -47,7 +47,7 @@ func TestSlotsModel(t *testing.T) {
 			} else if len(inUse) > 0 {
 				i := rapid.IntRange(0, len(inUse)-1).Draw(t, "done")
 				ended := inUse[i]
-				s.ended(ended.strand, ended.kind, rapid.Bool().Draw(t, "hung"))
+				s.ended(ended.strand, ended.kind, rapid.Bool().Draw(t, "worked"))
 				inUse = slices.Delete(inUse, i, i+1)
 				running[ended.kind]--
 				if st, next, ok := s.done(ended.strand, ended.kind); ok {

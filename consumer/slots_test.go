@@ -119,14 +119,14 @@ func TestAStrandWhoseCallsHangLeavesSlots(t *testing.T) {
 }
 
 // TestSlotsThatOthersNeedAreEarned keeps a strand whose calls hang from what another one needed in the last seconds, though
-// it does not at the moment, and lets it have that when its calls end.
+// it does not at the moment, and lets it have that when its calls succeed.
 func TestSlotsThatOthersNeedAreEarned(t *testing.T) {
 	s := newSlots(64, Shares{Fresh: 0.5, Retries: 0.5}, func() bool { return true }, func(*strand, kind) {})
 	clock := stopped(s)
 	busy, hangs := new(strand), new(strand)
 	s.want(busy, fresh)
-	for s.held[busy].n < 50 { // its calls end, and it takes more
-		s.ended(busy, fresh, false)
+	for s.held[busy].n < 50 { // its calls succeed, and it takes more
+		s.ended(busy, fresh, true)
 		s.look()
 		grab(s, busy)
 	}
@@ -143,14 +143,14 @@ func TestSlotsThatOthersNeedAreEarned(t *testing.T) {
 	if n := s.held[hangs].n; n < 4 || n > 10 {
 		t.Errorf("a strand whose calls hang holds %d of 64 slots beside one that needed 50", n)
 	}
-	s.ended(hangs, fresh, true)
+	s.ended(hangs, fresh, false)
 	before := s.held[hangs].n
 	s.look()
 	equal(t, "slots after a call that ran into its time-out", s.held[hangs].n, before)
-	s.ended(hangs, fresh, false)
+	s.ended(hangs, fresh, true)
 	s.look()
 	grab(s, hangs)
-	equal(t, "slots after a call that ended", s.held[hangs].n, before+before/4+1)
+	equal(t, "slots after a call that succeeded", s.held[hangs].n, before+before/4+1)
 	for range 2 {
 		*clock = clock.Add(needEpoch)
 		s.look()
@@ -183,7 +183,7 @@ func endCalls(s *slots, strands []*strand, rounds int) {
 	for range rounds {
 		for _, st := range strands {
 			grab(s, st)
-			if h := s.held[st]; h != nil && h.n > 0 && s.ended(st, fresh, false) {
+			if h := s.held[st]; h != nil && h.n > 0 && s.ended(st, fresh, true) {
 				s.done(st, fresh)
 			}
 		}

@@ -37,7 +37,6 @@ type topics struct {
 	remade     []string        // topics that were deleted and made again since they were last looked at
 	idle       []string        // patterns that no topic matches
 	begun      bool            // it is known which sources there were at the start of this process
-	lacking    bool            // topics are missing that may not be made
 
 	again chan struct{} // something is missing
 }
@@ -85,7 +84,7 @@ func (t *topics) run(ctx context.Context) {
 		} else {
 			t.subscribe()
 			t.p.openAllHeld()
-			if soon := t.recheck(); !soon && !t.lacking {
+			if !t.recheck() {
 				wait = t.pause()
 			}
 			t.trim(ctx)
@@ -147,14 +146,10 @@ func (t *topics) ensure(ctx context.Context) error {
 
 // lacks says which topics are missing that may not be made.
 func (t *topics) lacks(plan retrytopics.Plan) {
-	var missing []string
-	if plan.ReadOnly {
-		missing = plan.Missing()
+	if !plan.ReadOnly {
+		return
 	}
-	t.mu.Lock()
-	t.lacking = len(missing) > 0
-	t.mu.Unlock()
-	if len(missing) > 0 {
+	if missing := plan.Missing(); len(missing) > 0 {
 		t.p.faults.note("topics", "", -1, &retrytopics.MissingTopicsError{Topics: missing})
 	}
 }
@@ -565,11 +560,13 @@ func (t *topics) check(parts map[string][]int32) {
 	}
 }
 
-// recheck lets lanes go on whose topics are there now, and known to the client that writes to them.
-// It reports whether one waits for the client to learn of its topics.
+// recheck lets lanes go on whose topics are there now, and known to the client that writes to them. It reports whether
+// one still waits: for somebody to make its topics, for the client to learn of them, or since the broker that was asked
+// is behind the others.
 func (t *topics) recheck() (soon bool) {
 	for _, l := range t.p.intake.all() {
 		missing := !t.complete(l.topic, l.partition)
+		soon = soon || missing
 		if writer := t.p.writer(); !missing && l.missing.Load() && writer != nil && !t.writable(writer, l) {
 			writer.ForceMetadataRefresh()
 			soon = true

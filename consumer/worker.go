@@ -30,11 +30,11 @@ func (p *Pipeline) work(st *strand, k kind) {
 			st.wake()
 		}
 		if !u.empty() {
-			hung := p.do(w, st, u)
+			worked := p.do(w, st, u)
 			if !p.gate.free() {
 				p.offerProbe()
 			}
-			if !p.slots.ended(st, k, hung) {
+			if !p.slots.ended(st, k, worked) {
 				continue
 			}
 			st.wake()
@@ -46,25 +46,25 @@ func (p *Pipeline) work(st *strand, k kind) {
 	}
 }
 
-// do runs a unit to its end. It reports whether a call ran into its time-out.
-func (p *Pipeline) do(w *worker, st *strand, u unit) (hung bool) {
+// do runs a unit to its end. It reports whether a call succeeded.
+func (p *Pipeline) do(w *worker, st *strand, u unit) (worked bool) {
 	switch {
 	case u.chunk != nil:
-		hung = p.runChunk(w, st, u.chunk, u.end, u.permit)
+		worked = p.runChunk(w, st, u.chunk, u.end, u.permit)
 		p.relieve(u.chunk.lane)
 	case u.entry != nil:
-		hung = p.runEntry(w, st, u.entry, u.permit)
+		worked = p.runEntry(w, st, u.entry, u.permit)
 		p.relieve(u.entry.lane)
 	default:
-		hung = p.runBatch(w, st, u.entries, u.permit)
+		worked = p.runBatch(w, st, u.entries, u.permit)
 		p.relieve(u.entries[0].lane)
 	}
-	return hung
+	return worked
 }
 
 // runChunk calls the handler for one record after the other, until the chunk is at its end, or cut short, or the
 // pipeline is held.
-func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit callPermit) (hung bool) {
+func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit callPermit) (worked bool) {
 	l := c.lane
 	deadline := c.began.Add(p.cfg.HandlerTimeout).UnixNano()
 	watch := newStopwatch(c.began, &c.ticks, p.slowCall)
@@ -83,6 +83,7 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 	}
 	count := func() {
 		if good > 0 {
+			worked = true
 			p.breaker.Successes(good, slow)
 			p.gate.success()
 			p.meter.done(l, good, &w.took)
@@ -115,7 +116,6 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 		took, before, each := watch.lap()
 		timed(each, before)
 		count()
-		hung = hung || took >= p.cfg.HandlerTimeout
 		e := st.failedInChunk(c, i)
 		after := c.began.Add(watch.read)
 		if p.finish(st, e, err, after.Add(-took), after, permit) {
@@ -129,11 +129,11 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 	count()
 	st.endChunk(c, stopped)
 	p.gate.leave(permit)
-	return hung
+	return worked
 }
 
 // runEntry calls the handler for one entry.
-func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) (hung bool) {
+func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) (worked bool) {
 	began := time.Now()
 	if e.lane.tier > 0 {
 		p.meter.late(e.lane, began.Sub(e.due))
@@ -152,17 +152,17 @@ func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) 
 		p.gate.success()
 		p.gate.probed(permit, true)
 		st.succeeded(e, now.Sub(began))
-		return false
+		return true
 	}
 	p.finish(st, e, err, began, now, permit)
 	p.gate.probed(permit, true)
 	st.ended(e)
-	return now.Sub(began) >= p.cfg.HandlerTimeout
+	return false
 }
 
 // runBatch calls a batch handler. For the breaker it is one call, which failed when at least that share of its records
 // failed in a way that speaks against the dependency at which the breaker opens.
-func (p *Pipeline) runBatch(w *worker, st *strand, entries []*entry, permit callPermit) (hung bool) {
+func (p *Pipeline) runBatch(w *worker, st *strand, entries []*entry, permit callPermit) (worked bool) {
 	began := time.Now()
 	b := &Batch{Records: make([]*Record, len(entries)), errs: make([]error, len(entries))}
 	records := make([]Record, len(entries))
@@ -182,7 +182,7 @@ func (p *Pipeline) runBatch(w *worker, st *strand, entries []*entry, permit call
 	p.finishBatch(st, entries, b.errs, began, now, permit)
 	p.meter.called(&w.took)
 	p.gate.probed(permit, true)
-	return took >= p.cfg.HandlerTimeout
+	return slices.Contains(b.errs, nil)
 }
 
 // finishBatch carries out the outcomes of a batch call's records.

@@ -33,7 +33,7 @@ func (e *DamagedHeaderError) Error() string {
 // counts.
 //
 // The error joins one [*DamagedHeaderError] for each header that is damaged, or
-// missing where every copy has it. The State is then still as good as can be:
+// missing where every copy has it, 32 at most. The State is then still as good as can be:
 // what could be read is in it; the origin is taken from the id or the id from
 // the origin, and, where both are gone, they are the copy's own position;
 // times that are gone are zero, which makes the record due at once.
@@ -52,7 +52,13 @@ type decoder struct {
 	problems []error
 }
 
+// maxProblems bounds what is told of one record: there are seventeen headers, and a record may have each of them many times.
+const maxProblems = 32
+
 func (d *decoder) wrong(key string, value []byte, problem string) {
+	if len(d.problems) == maxProblems {
+		return
+	}
 	d.problems = append(d.problems, &DamagedHeaderError{Header: key, Value: cutText(string(value), 64), Problem: problem})
 }
 
@@ -141,9 +147,8 @@ func (d *decoder) number(h *kgo.RecordHeader, least, most, was int64) int64 {
 const year9999 = 253402300799999
 
 func (d *decoder) time(h *kgo.RecordHeader, least int64, was time.Time) time.Time {
-	problems := len(d.problems)
-	ms := d.number(h, least, year9999, 0)
-	if len(d.problems) > problems {
+	ms := d.number(h, least, year9999, math.MinInt64)
+	if ms == math.MinInt64 {
 		return was
 	}
 	return time.UnixMilli(ms)

@@ -2,6 +2,7 @@ package retrytopics_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -137,6 +138,10 @@ func TestDecodeErrorsAreShort(t *testing.T) {
 	if size := len(err.Error()); size > 600 {
 		t.Fatalf("got an error of %d bytes", size)
 	}
+	_, err = retrytopics.Decode(&kgo.Record{Topic: "t", Headers: slices.Repeat(headers("redeliver-due=x"), 10_000)})
+	if size := len(err.Error()); size > 10_000 {
+		t.Fatalf("got an error of %d bytes for a header that is damaged ten thousand times", size)
+	}
 }
 
 // FuzzDecode: whatever stands in the headers, decoding neither panics nor
@@ -168,7 +173,9 @@ func FuzzDecode(f *testing.F) {
 		if size := ownSize(written); size > retrytopics.DefaultHeaderLimit {
 			t.Fatalf("wrote %d bytes", size)
 		}
-		equal(t, texts(retrytopics.UserHeaders(written)), texts(retrytopics.UserHeaders(r.Headers)))
+		if got, want := texts(retrytopics.UserHeaders(written)), texts(retrytopics.UserHeaders(r.Headers)); !slices.Equal(got, want) {
+			t.Fatalf("got %q, want %q", got, want)
+		}
 		twice, err := retrytopics.Decode(&kgo.Record{Topic: "other", Headers: written})
 		if once.Group != "" {
 			noError(t, err)

@@ -403,3 +403,23 @@ func places(err error) []string {
 	}
 	return all
 }
+
+// One key that cannot be read does not hide what is wrong with others beside it.
+func TestEveryMistakeIsToldAtOnce(t *testing.T) {
+	_, err := Parse("config.yaml", []byte(`kafka: {brokers: [a:9092]}
+pipelines:
+  - name: orders
+    topics: [orders]
+    handler: {http: {url: "http://h"}}
+    retry: {tiers: [10s, 1s], topic: "{group}.x", jitter: maybe, hold_key: true}
+`), options(nil))
+	var problems Problems
+	if !errors.As(err, &problems) {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"tiers ascend", "needs {delay}", `"maybe" is not true or false`, "retry.hold_key needs delivery"} {
+		if !strings.Contains(problems.Error(), want) {
+			t.Errorf("%q is missing in\n%s", want, problems.Error())
+		}
+	}
+}

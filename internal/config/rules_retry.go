@@ -44,19 +44,20 @@ func (r *reader) retryRules(p *Pipeline, at string) {
 	for i, o := range p.Retry.Overrides {
 		ok = r.overrideRules(p, o, fmt.Sprintf("%s.overrides[%d]", retry, i)) && ok
 	}
-	if r.anyBad(retry) {
-		return // the policy would be judged by defaults that nobody wrote
-	}
+	r.templateRules(p, at)
+	r.holdKeyRules(p, at)
+	defaulted := r.anyBad(retry) // keys that cannot be read are their defaults, which nobody wrote
 	schedule, err := p.Policy().Compile()
 	for _, wrong := range fieldErrors(err) {
+		if defaulted && (!strings.HasPrefix(wrong.Field, "tiers") || !r.sound(retry+".tiers")) {
+			continue
+		}
 		r.wrong(retry+"."+wrong.Field, "retry.%s: %s", wrong.Field, wrong.Problem)
 		ok = false
 	}
-	if ok {
+	if ok && !defaulted {
 		r.effective(&p.Retry, retry, schedule.Tiers())
 	}
-	r.templateRules(p, at)
-	r.holdKeyRules(p, at)
 }
 
 // holdKeyRules refuse to hold keys where their order could not be kept.

@@ -105,8 +105,7 @@ func runMember(ctx context.Context, config string) error {
 		// Towards the end only those are left that fail for ever, and nothing that succeeds would tell them from an outage,
 		// through which they would be kept.
 		Breaker: breaker.Config{Disabled: true},
-
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Logger:  slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	speaking(protocol)(&cfg)
 	if c.HoldKey {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -54,17 +56,36 @@ type contestants struct {
 	p       *consumer.Pipeline
 	handled atomic.Int64 // records of the load
 	calls   atomic.Int64 // with what disturbs
+	watch   func()       // looks at the run every second
+}
+
+func setUp(t *testing.T, opts ...kgo.Opt) *contestants {
+	s := &contestants{t: t, cluster: kafkatest.NewVirtual(t), watch: func() {}}
+	s.client = s.cluster.Client(t, append(opts, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MaxBufferedRecords(1_000_000))...)
+	s.create("load")
+	return s
+}
+
+func (s *contestants) create(topic string) {
+	s.t.Helper()
+	if err := s.cluster.CreateTopic(topic, contestParts, map[string]string{"retention.ms": "-1"}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// fillTier fills a tier of an hour with copies that wait.
+func (s *contestants) fillTier(n int, value string) {
+	s.t.Helper()
+	tier := retrytopics.Names{Group: "g"}.RetryTopic("load", time.Hour)
+	s.create(tier)
+	s.write(waitingCopies(tier, n, value)...)
 }
 
 // throughput returns how many records of the load are handled while the contest lasts.
 func (c contest) throughput(t *testing.T) (handled int64) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s := &contestants{t: t, cluster: kafkatest.NewVirtual(t)}
-		s.client = s.cluster.Client(t, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MaxBufferedRecords(1_000_000))
-		if err := s.cluster.CreateTopic("load", contestParts, map[string]string{"retention.ms": "-1"}); err != nil {
-			t.Fatal(err)
-		}
+		s := setUp(t)
 		load := make([]*kgo.Record, contestRecords)
 		for i := range load {
 			load[i] = &kgo.Record{Topic: "load", Partition: 1 + int32(i)%(contestParts-1), Key: fmt.Append(nil, "key-", i), Value: []byte("load")}
@@ -107,7 +128,9 @@ func (s *contestants) run(c contest) {
 	for s.handled.Load()+s.calls.Load() == 0 {
 		time.Sleep(10 * time.Millisecond)
 	}
-	time.Sleep(contestLasts)
+	for began := time.Now(); time.Since(began) < contestLasts; time.Sleep(time.Second) {
+		s.watch()
+	}
 	if c.after != nil {
 		c.after(s)
 	}
@@ -186,13 +209,7 @@ func TestOthersKeepTheirThroughputBesideABacklog(t *testing.T) {
 			c.Retry = retrytopics.Policy{Tiers: tiers}
 			c.Window.Records = window
 		},
-		produce: func(s *contestants) {
-			tier := retrytopics.Names{Group: "g"}.RetryTopic("load", time.Hour)
-			if err := s.cluster.CreateTopic(tier, contestParts, map[string]string{"retention.ms": "-1"}); err != nil {
-				s.t.Fatal(err)
-			}
-			s.write(waitingCopies(tier, waiting, "it waits")...)
-		},
+		produce: func(s *contestants) { s.fillTier(waiting, "it waits") },
 		after: func(s *contestants) {
 			for _, topic := range s.p.Stats().Topics {
 				if topic.Tier == time.Hour && topic.Backlog != waiting {
@@ -216,4 +233,64 @@ func waitingCopies(tier string, n int, value string) []*kgo.Record {
 		records[i] = &kgo.Record{Topic: tier, Partition: partition, Key: fmt.Append(nil, "waits-", i), Value: []byte(value), Headers: state.AppendHeaders(nil, nil, 0)}
 	}
 	return records
+}
+
+// bounded: memory stays within the window and a constant, though a hundred times as much waits, in the sources and in a
+// full tier, with values that are large and handlers that are slow. What is fetched and not taken yet is the constant: a
+// quarter of the window, in batches that take their whole size when they have come.
+//
+// It is not parallel: the heap is everybody's.
+func TestMemoryStaysWithinTheWindow(t *testing.T) {
+	for _, row := range []struct {
+		name     string
+		codec    kgo.CompressionCodec
+		constant int64
+	}{
+		{"values as they are", kgo.NoCompression(), 16 << 20},
+		{"values that were compressed to a twentieth", kgo.SnappyCompression(), 96 << 20},
+	} {
+		t.Run(row.name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { stayWithin(t, row.codec, row.constant) }) })
+	}
+}
+
+func stayWithin(t *testing.T, codec kgo.CompressionCodec, constant int64) {
+	const (
+		window = 8 << 20
+		size   = 64 << 10
+		values = 100 * window / size // in the sources, and half as many in the tier
+	)
+	s := setUp(t, kgo.ProducerBatchCompression(codec))
+	value := strings.Repeat("v", size)
+	s.fillTier(values/2, value)
+	records := make([]*kgo.Record, values)
+	for i := range records {
+		records[i] = &kgo.Record{Topic: "load", Partition: int32(i) % contestParts, Key: fmt.Append(nil, i), Value: []byte(value)}
+	}
+	s.write(records...)
+	records = nil
+	before, most := heap(), int64(0)
+	s.watch = func() { most = max(most, heap()-before) }
+	s.run(contest{
+		config: func(c *consumer.Config) {
+			c.Retry = retrytopics.Policy{Tiers: []time.Duration{time.Second, time.Hour}}
+			c.Window.Bytes = window
+		},
+		disturb: func(context.Context, *consumer.Record) error { time.Sleep(time.Second); return nil },
+	})
+	t.Logf("%d of %d records were handled beside %d that wait; the heap grew by %.1f MiB at most, with a window of %d MiB",
+		s.calls.Load(), values, values/2, float64(most)/(1<<20), window>>20)
+	if s.calls.Load() < values/10 {
+		t.Errorf("only %d calls: that is no load", s.calls.Load())
+	}
+	if most > window+constant {
+		t.Errorf("bounded: the heap grew by %d bytes, want at most the window and a constant, %d", most, window+constant)
+	}
+}
+
+// heap is what is live on the heap, in bytes.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

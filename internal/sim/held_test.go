@@ -3,6 +3,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -175,9 +176,9 @@ func TestHeldKeysOutliveACrashWhileTheyAreRead(t *testing.T) {
 				w.Sleep(20 * time.Second)
 				inLine(w, 0)
 				w.Sleep(500 * time.Millisecond)
-				seen := nth // until somebody reads
+				seen, reads := nth, w.parkReads() // until somebody reads
 				w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets, kmsg.Fetch}, Observe: true, Count: -1, When: func(r kmsg.Request) bool {
-					if !w.readsPark(r) {
+					if !reads(r) {
 						return true
 					}
 					if seen++; seen == nth {
@@ -203,18 +204,21 @@ func TestHeldKeysOutliveACrashWhileTheyAreRead(t *testing.T) {
 	}
 }
 
-// readsPark reports whether a request asks for the ends of a park topic, or for what is in it.
-func (w *World) readsPark(r kmsg.Request) bool {
-	switch r := r.(type) {
-	case *kmsg.ListOffsetsRequest:
-		return slices.ContainsFunc(r.Topics, func(t kmsg.ListOffsetsRequestTopic) bool { return w.h.Terms.IsPark(t.Topic) })
-	case *kmsg.FetchRequest:
-		return slices.ContainsFunc(r.Topics, func(t kmsg.FetchRequestTopic) bool {
-			return w.h.Terms.IsPark(t.Topic) || slices.ContainsFunc(w.h.Terms.Sources, func(s string) bool {
-				info := w.fake.TopicInfo(w.h.Terms.RetryTopic(s, parkName))
-				return info != nil && info.TopicID == t.TopicID
-			})
-		})
+// parkReads returns what reports whether a request asks for the ends of a park topic, or for what is in it.
+func (w *World) parkReads() func(kmsg.Request) bool {
+	topic := w.h.Terms.RetryTopic(w.h.Terms.Sources[0], parkName)
+	found, err := w.Admin.ListTopics(w.ctx, topic)
+	if err != nil || found.Error() != nil {
+		w.abort("look for %s: %v", topic, errors.Join(err, found.Error()))
 	}
-	return false
+	id := found[topic].ID
+	return func(r kmsg.Request) bool {
+		switch r := r.(type) {
+		case *kmsg.ListOffsetsRequest:
+			return slices.ContainsFunc(r.Topics, func(t kmsg.ListOffsetsRequestTopic) bool { return t.Topic == topic })
+		case *kmsg.FetchRequest:
+			return slices.ContainsFunc(r.Topics, func(t kmsg.FetchRequestTopic) bool { return t.Topic == topic || t.TopicID == id })
+		}
+		return false
+	}
 }

@@ -134,7 +134,7 @@ func TestTransactionsOfASlowCluster(t *testing.T) {
 				w.fake.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
 					w.fake.KeepControl()
 					if r, ok := req.(*kmsg.ProduceRequest); ok && r.TransactionID != nil {
-						w.fake.SleepControl(func() { time.Sleep(takes) })
+						w.fake.SleepControl(func() { <-time.After(takes) })
 					}
 					return nil, nil, false
 				})

@@ -68,9 +68,12 @@ func runAll(w io.Writer, root string, lasts time.Duration, pattern string) error
 	return nil
 }
 
+// minimize bounds the time in which an input is made smaller. By default that is a minute, in which nothing else is tried.
+const minimize = "1s"
+
 // fuzz runs the target and returns what go test printed.
 func (t target) fuzz(root string, lasts time.Duration) ([]byte, error) {
-	cmd := exec.Command("go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", lasts.String(), "./"+t.dir)
+	cmd := exec.Command("go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", lasts.String(), "-fuzzminimizetime", minimize, "./"+t.dir)
 	cmd.Dir = root
 	return cmd.CombinedOutput()
 }
