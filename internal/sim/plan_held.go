@@ -12,6 +12,7 @@ import (
 func NewHeldPlan(seed uint64) *Plan {
 	p := NewPlan(seed)
 	c := &p.Setup.Config
+	p.Setup.MetadataLimit = 0 // exactly-once routing needs the room that brokers give by default
 	c.HoldKey, c.Ordering, c.Delivery, c.GroupProtocol = true, consumer.ByKey, consumer.ExactlyOnceRouting, 0
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 20261127))}
 	if c.Breaker.Disabled || g.chance(0.4) { // park lanes that are full
