@@ -13,7 +13,7 @@ func (g *generator) load(p *Plan) (records []*Record) {
 	keys := pick(g, 3, 20, 200)
 	for range 1 + g.IntN(12) {
 		at := g.between(0, p.Lasts*3/4)
-		if g.chance(0.05) {
+		if p.Temper != Calm && g.chance(0.05) { // it takes all slots
 			records = append(records, g.striped(p, at)...)
 			continue
 		}

@@ -32,8 +32,14 @@ func (h *History) tellApart() {
 				gone = append(gone, p)
 			}
 		}
+		last := make(map[Partition]int64) // commits of the one that was deleted
 		for i := range h.Commits {
-			h.Commits[i].tellApart(d, gone)
+			c := &h.Commits[i]
+			if c.When.Before(d.When) {
+				last[c.Partition] = c.Offset
+			}
+			soon := c.When.At.Before(d.When.At.Add(remaking)) && c.Offset > 0 && c.Offset >= last[c.Partition]
+			c.tellApart(d, gone, soon)
 		}
 		for i := range h.Calls {
 			if c := &h.Calls[i]; c.From.Topic == d.Topic && h.holds(d.As, c) {
@@ -47,14 +53,15 @@ func (h *History) tellApart() {
 	}
 }
 
-// remaking is within what time nobody makes a topic again that was deleted: a commit that comes so soon is still of the old one, and
-// the fake broker takes it.
+// remaking is within what time nothing is done in a topic that was deleted and made again: a commit that comes so soon, of more than
+// the one before, is still of the old one, and the fake broker takes it.
 const remaking = time.Second
 
-// tellApart says which incarnation a commit is of, and its ends are. Gone are the partitions of the one that was deleted.
-func (c *Commit) tellApart(d Deletion, gone []Partition) {
+// tellApart says which incarnation a commit is of, and its ends are. Gone are the partitions of the one that was deleted,
+// and soon says that it is of that one though it came later.
+func (c *Commit) tellApart(d Deletion, gone []Partition, soon bool) {
 	before := c.When.Before(d.When)
-	if c.Partition.Topic == d.Topic && c.When.At.Before(d.When.At.Add(remaking)) {
+	if c.Partition.Topic == d.Topic && (before || soon) {
 		c.Partition.Topic = d.As
 	}
 	if !before {

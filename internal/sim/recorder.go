@@ -34,6 +34,7 @@ type recorder struct {
 	topics        map[string]bool // retry and dead-letter topics that were seen
 	unmapped      map[string]bool // members whose metadata was refused
 	ended         map[string]bool // members whose process has ended
+	forgotten     map[string]bool // ids of those that are or will be forgotten
 	beforeTrim    func()          // called, with the request held up, before records are deleted
 	faulted       map[string]int
 	inTransaction map[string]kmsg.TxnOffsetCommitRequest // offsets of open transactions, by transactional id
@@ -50,7 +51,7 @@ type pendingCommit struct {
 func newRecorder(fake *kfake.Cluster, h *History, mu *sync.Mutex) *recorder {
 	r := &recorder{
 		mu: mu, fake: fake, terms: &h.Terms, h: h, names: make(map[string]string), known: make(map[Partition]kfake.GroupCommit),
-		instances: make(map[string]Owner), topics: make(map[string]bool), ended: make(map[string]bool), unmapped: make(map[string]bool),
+		instances: make(map[string]Owner), topics: make(map[string]bool), ended: make(map[string]bool), forgotten: make(map[string]bool), unmapped: make(map[string]bool),
 		inTransaction: make(map[string]kmsg.TxnOffsetCommitRequest), faulted: make(map[string]int),
 	}
 	fake.Control(r.watch)

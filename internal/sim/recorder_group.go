@@ -41,8 +41,9 @@ func (r *recorder) divided(s *pendingSync) {
 	for i := range info.Members {
 		m := &info.Members[i]
 		r.names[m.MemberID] = m.ClientID
-		if r.ended[m.ClientID] && !s.heartbeat {
-			time.AfterFunc(r.session, func() { r.forget(m.MemberID) })
+		if r.ended[m.ClientID] && !r.forgotten[m.MemberID] {
+			r.forgotten[m.MemberID] = true
+			time.AfterFunc(r.session, func() { r.forget(m, s.heartbeat) })
 		}
 		for topic, parts := range m.Assignment {
 			for _, part := range parts {
@@ -61,20 +62,33 @@ func (r *recorder) divided(s *pendingSync) {
 }
 
 // forget takes a member out of its group whose process has ended. The fake broker itself forgets one that it does not hear
-// from for a session, as real ones do, unless it could not tell it that it had joined: then it never would.
-func (r *recorder) forget(id string) {
-	req := kmsg.NewPtrLeaveGroupRequest()
-	req.Group = r.terms.Group
-	m := kmsg.NewLeaveGroupRequestMember()
-	m.MemberID = id
-	req.Members = append(req.Members, m)
-	if resp, err := req.RequestWith(context.Background(), r.client); err != nil || len(resp.Members) != 1 || resp.Members[0].ErrorCode != 0 {
+// from for a session, as real ones do, unless it could not tell it that it had joined, or it is a static one that went for a while:
+// then it never would.
+func (r *recorder) forget(m *kfake.GroupMember, heartbeats bool) {
+	if !r.leave(m, heartbeats) {
 		return // mostly it is not there any more
 	}
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.h.Disturbed = append(r.h.Disturbed, Span{now.Add(-r.session), now.Add(learning)})
+}
+
+// leave leaves the group on behalf of a member, and reports whether it was there.
+func (r *recorder) leave(m *kfake.GroupMember, heartbeats bool) bool {
+	if heartbeats {
+		req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+		req.Group, req.MemberID, req.InstanceID, req.MemberEpoch = r.terms.Group, m.MemberID, m.InstanceID, -1
+		resp, err := req.RequestWith(context.Background(), r.client)
+		return err == nil && resp.ErrorCode == 0
+	}
+	req := kmsg.NewPtrLeaveGroupRequest()
+	req.Group = r.terms.Group
+	leaves := kmsg.NewLeaveGroupRequestMember()
+	leaves.MemberID = m.MemberID
+	req.Members = append(req.Members, leaves)
+	resp, err := req.RequestWith(context.Background(), r.client)
+	return err == nil && len(resp.Members) == 1 && resp.Members[0].ErrorCode == 0
 }
 
 // heartbeatSeen takes down that the coordinator is asked what it has for a member, where it divides the partitions itself.
