@@ -64,7 +64,7 @@ func (g *generator) setup(seed uint64) Setup {
 		c.Delivery = consumer.ExactlyOnceRouting
 	} else {
 		// Transactions need the map of what is done above the commit: without room for it copies are written twice.
-		s.MetadataLimit = pick(g, 0, 0, 0, 40, 64)
+		s.MetadataLimit = pick(g, 0, 0, 40, 40, 64)
 	}
 	c.Window.Records = pick(g, 30, 300, 10000, 10000)
 	c.HeaderLimit = pick(g, 0, 0, 2048)
