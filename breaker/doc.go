@@ -17,7 +17,7 @@
 //	            └────────┘  failures,   └──────┘  is over      └──────────┬┘
 //	              ▲    │    or slow         ▲                             │
 //	              │    │                    └─────────────────────────────┘
-//	       Auto   │    │ Force               one failure, or too many slow
+//	       Auto   │    │ Force               too many failed, or were slow
 //	              │    ▼
 //	┌─────────────┴───────────────┐
 //	│ forced_open   never admits  │    reached by Force from every state,
@@ -77,9 +77,16 @@
 // is away while only retries call it shows in no other way: MinimumCalls failures,
 // whatever had failed before, of calls that began after the last success open the
 // breaker on suspicion ([Breaker.Suspected]). Then the first call whose like has not
-// failed need not wait until OpenFor is over: with [Breaker.Probe] the breaker is half-open at once, and
-// one failure does not decide, but the rate of all the probes. While half-open, what fails
-// again after a probe has succeeded uses up its permit and decides nothing.
+// failed need not wait until OpenFor is over: with [Breaker.Probe] the breaker is
+// half-open at once.
+//
+// # Probes
+//
+// A probe that fails opens the breaker again, unless another one has succeeded or is
+// still out: a record that fails for ever does not outweigh those that show that the
+// dependency lives. When all HalfOpenCalls have ended and one at least has succeeded, it
+// opens if FailureRate of those that had not failed before did fail, and closes
+// otherwise.
 //
 // # Permits
 //
@@ -89,7 +96,8 @@
 // failure from before the outage does not open a breaker that is probing, and a
 // late success does not close it. [Breaker.Succeeded] counts it all the same.
 //
-// In the half-open state at most HalfOpenCalls permits are out or used up. Cancel and the outcome [Ignored] give a permit back. A permit that
+// In the half-open state at most HalfOpenCalls permits are out or used up. Cancel
+// and the outcome [Ignored] give a permit back. A permit that
 // is never ended is lost until the state changes, so end each of them; Snapshot
 // shows how many are out.
 //

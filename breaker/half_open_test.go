@@ -52,8 +52,12 @@ func TestHalfOpen(t *testing.T) {
 	}{
 		{"enough successes close it", breaker.Config{}, "sss", "half_open>closed"},
 		{"fewer do not", breaker.Config{}, "ss", ""},
-		{"one failure opens it", breaker.Config{}, "ssf", "half_open>open"},
-		{"at once", breaker.Config{}, "f", "half_open>open"},
+		{"a failure opens it at once", breaker.Config{}, "f", "half_open>open"},
+		{"but not beside more successes", breaker.Config{}, "ssf", "half_open>closed"},
+		{"too many failures do", breaker.Config{}, "sff", "half_open>open"},
+		{"what fails again decides nothing beside a success", breaker.Config{}, "saa", "half_open>closed"},
+		{"and is left out of the rate", breaker.Config{}, "saf", "half_open>open"},
+		{"it opens it when nothing succeeds", breaker.Config{}, "a", "half_open>open"},
 		{"what is ignored gives its permit back", breaker.Config{}, "iiiisiiiisiiii", ""},
 		{"and may be used", breaker.Config{}, "iiisiisiis", "half_open>closed"},
 		{"all slow open it", breaker.Config{}, "SSS", "half_open>open"},
@@ -177,7 +181,7 @@ func TestProbeFailsAgainAndAgain(t *testing.T) {
 		play(t, b, times(20, "f"))
 		for range 3 {
 			advance(time.Minute)
-			play(t, b, "SSf")
+			play(t, b, "Sff")
 		}
 		advance(time.Minute)
 		play(t, b, "sSS") // nothing is left of the probes that were slow then
@@ -185,7 +189,7 @@ func TestProbeFailsAgainAndAgain(t *testing.T) {
 		if got := e.take(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
-		if s := b.Snapshot(); s.Opened != 4 || s.Calls != 0 || s.Succeeded != 9 {
+		if s := b.Snapshot(); s.Opened != 4 || s.Calls != 0 || s.Succeeded != 6 {
 			t.Errorf("got %+v", s)
 		}
 		play(t, b, times(19, "f")) // the new window knows nothing of the old failures
@@ -193,6 +197,36 @@ func TestProbeFailsAgainAndAgain(t *testing.T) {
 			t.Errorf("got %v by %s", b.State(), b.Snapshot().Why)
 		}
 	})
+}
+
+// A probe that is out may still show that the dependency lives: those that fail meanwhile wait for it.
+func TestProbesThatAreOutAreWaitedFor(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		last breaker.Outcome
+		want string
+	}{
+		{"it succeeds", breaker.Success, "half_open>closed"},
+		{"it fails, too", breaker.Failure, "half_open>open"},
+		{"it says nothing", breaker.Ignored, "half_open>open"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, e := setup(t, breaker.Config{})
+				b.Force(breaker.HalfOpen)
+				e.take()
+				out, _ := b.Acquire()
+				play(t, b, "aa")
+				if got := e.take(); got != "" {
+					t.Fatalf("got %q while a probe was out", got)
+				}
+				b.Record(out, tt.last, time.Millisecond)
+				if got := e.take(); got != tt.want {
+					t.Errorf("got %q, want %q", got, tt.want)
+				}
+			})
+		})
+	}
 }
 
 // Whoever was refused a probe hears when one is given back unused; otherwise nobody is bothered.

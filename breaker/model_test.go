@@ -21,8 +21,7 @@ type model struct {
 	inARow    int // kept when it opens
 	first     int // of these, that had not failed before
 	again     int // probes that failed as they had before
-	failed    int // probes that failed and did not decide
-	byRate    bool
+	failed    int // probes that failed
 	alive     int // permits given when the last call succeeded
 	suspected bool
 	events    []string
@@ -68,7 +67,7 @@ func (m *model) become(s State) {
 		m.suspected = false
 		m.openUntil = m.now + m.config.OpenFor
 	case HalfOpen:
-		m.out, m.again, m.failed, m.byRate = nil, 0, 0, false
+		m.out, m.again, m.failed = nil, 0, 0
 	case Closed, Disabled:
 		// With nothing to judge by. An open breaker keeps its window, which
 		// runs out.
@@ -142,37 +141,22 @@ func (m *model) record(p permit, o Outcome, took time.Duration) {
 func (m *model) probe(o Outcome, slow bool) {
 	switch o {
 	case Failure:
-		if !m.byRate {
-			m.become(Open)
-			return
-		}
 		m.failed++
-		m.probesEnded()
 	case FailureAgain:
-		if m.probed(false) == 0 {
-			certain := m.failed > 0
-			m.become(Open)
-			m.suspected = !certain
-			return
-		}
 		m.again++
-		m.probesEnded()
 	case Success:
 		m.succeeded++
 		// Marked as a probe of this state: it is in no window.
 		m.ended = append(m.ended, ended{m.now, 0, Ignored, slow, -m.epoch})
-		switch {
-		case m.probed(true) > 0 && float64(m.probed(true))/float64(m.config.HalfOpenCalls) >= m.config.SlowRate:
-			m.become(Open)
-		default:
-			m.probesEnded()
-		}
 	}
-}
-
-func (m *model) probesEnded() {
 	good := m.probed(false)
 	switch {
+	case m.probed(true) > 0 && float64(m.probed(true))/float64(m.config.HalfOpenCalls) >= m.config.SlowRate:
+		m.become(Open)
+	case good == 0 && len(m.out) == 0 && m.failed+m.again > 0:
+		certain := m.failed > 0
+		m.become(Open)
+		m.suspected = !certain
 	case good+m.failed+m.again < m.config.HalfOpenCalls:
 	case float64(m.failed)/float64(good+m.failed) >= m.config.FailureRate:
 		m.become(Open)
@@ -223,7 +207,6 @@ func (m *model) force(s State) {
 func (m *model) probeEarly() {
 	if m.state == Open && m.suspected {
 		m.become(HalfOpen)
-		m.byRate = true
 	}
 }
 

@@ -9,9 +9,8 @@ type probes struct {
 	out       []uint64 // serial numbers of the permits that are out
 	succeeded int
 	slow      int  // of those that succeeded
-	again     int  // failed as they had before, after one had succeeded
-	failed    int  // for the first time, where that does not decide
-	byRate    bool // no single failure decides
+	failed    int  // for the first time
+	again     int  // as they had before
 	refused   bool // somebody wanted a permit while none was free
 	freed     bool // and then one was given back
 }
@@ -40,6 +39,6 @@ func (p *probes) end(serial uint64) bool {
 
 func (p *probes) reset() {
 	p.out = p.out[:0]
-	p.succeeded, p.slow, p.again, p.failed, p.byRate = 0, 0, 0, 0, false
+	p.succeeded, p.slow, p.again, p.failed = 0, 0, 0, 0
 	p.refused, p.freed = false, false
 }

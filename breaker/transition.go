@@ -108,12 +108,11 @@ func (b *Breaker) Suspected() bool {
 }
 
 // Probe ends the time that a breaker is open on suspicion: it is half-open at
-// once, and the rate of all its probes decides. In any other state it does nothing.
+// once. In any other state it does nothing.
 func (b *Breaker) Probe() {
 	b.mu.Lock()
 	if b.Suspected() {
 		b.become(HalfOpen, "it was open on suspicion, and there is a call whose like has not failed")
-		b.probes.byRate = true
 	}
 	b.mu.Unlock()
 	b.tell()
@@ -124,44 +123,34 @@ func (b *Breaker) recordProbe(p Permit, o Outcome, isSlow bool) {
 	if !b.probes.end(p.serial) {
 		return // recorded before
 	}
-	allowed := b.probes.allowed
 	switch o {
 	case Ignored:
 		b.probes.freed = b.probes.refused
 		b.probes.refused = false
 	case FailureAgain:
-		if b.probes.succeeded == 0 {
-			b.open("a probe failed", b.probes.failed == 0)
-			return
-		}
-		b.probes.again++ // another probe has shown that the dependency lives
-		b.probed()
+		b.probes.again++
 	case Failure:
-		if !b.probes.byRate {
-			b.open("a probe failed", false)
-			return
-		}
 		b.probes.failed++
-		b.probed()
 	case Success:
 		b.succeeded.Add(1)
 		b.probes.succeeded++
 		if isSlow {
 			b.probes.slow++
 		}
-		switch {
-		case rate(b.probes.slow, allowed) >= b.config.SlowRate:
-			b.open(fmt.Sprintf("%d of %d probes took %v or longer", b.probes.slow, allowed, b.config.SlowCall), false)
-		default:
-			b.probed()
-		}
 	}
+	b.probed()
 }
 
-// probed decides when all probes have ended.
+// probed decides what the probes have shown so far: nothing works, as soon as none is out, or what their rates say when
+// all of them have ended.
 func (b *Breaker) probed() {
 	p := &b.probes
-	switch told := p.succeeded + p.failed; {
+	told := p.succeeded + p.failed
+	switch {
+	case rate(p.slow, p.allowed) >= b.config.SlowRate:
+		b.open(fmt.Sprintf("%d of %d probes took %v or longer", p.slow, p.allowed, b.config.SlowCall), false)
+	case p.succeeded == 0 && len(p.out) == 0 && told+p.again > 0:
+		b.open("a probe failed", p.failed == 0)
 	case told+p.again < p.allowed:
 	case rate(p.failed, told) >= b.config.FailureRate:
 		b.open(fmt.Sprintf("%d of %d probes failed", p.failed, told), false)
