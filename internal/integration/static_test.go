@@ -67,7 +67,13 @@ func TestStaticMemberRestarts(t *testing.T) {
 			var moved atomic.Int32
 			b.start(succeeds, static("one", protocol, counting{&moved}))
 			two := b.start(succeeds, static("two", protocol))
-			before := b.balanced(2, partitions, b.source)
+			before := b.balanced(2, partitions, append(b.tiers(), b.source)...)
+			eventually(t, func() error { // it has heard of its half of the source and of both tiers
+				if n := moved.Load(); n < 3*partitions/2 {
+					return fmt.Errorf("the first member was given %d partitions", n)
+				}
+				return nil
+			})
 
 			var count int32
 			var given []*kgo.Record
