@@ -50,7 +50,7 @@ func runAll(w io.Writer, root string, lasts time.Duration, pattern string) error
 		fmt.Fprintf(w, "%-18s %-28s ", t.name, t.dir)
 		output, err := t.fuzz(root, lasts)
 		o := read(output)
-		if err == nil {
+		if err == nil || o.late {
 			fmt.Fprintf(w, "ok      %s\n", o.progress)
 			continue
 		}
@@ -82,11 +82,13 @@ func (t target) fuzz(root string, lasts time.Duration) ([]byte, error) {
 type outcome struct {
 	progress string // how many inputs were tried
 	input    string // the file of the one that failed, in the package's directory
+	late     bool   // no input failed: a worker was still busy when the time was up, which go test calls a failure
 }
 
 var (
 	progressLine = regexp.MustCompile(`execs: (\d+).*total: (\d+)`)
 	inputLine    = regexp.MustCompile(`testdata/fuzz/\S+`)
+	lateLine     = regexp.MustCompile(`(?m)^\s+context deadline exceeded$`)
 	seedLine     = regexp.MustCompile(`failure while testing seed corpus entry: \w+/(\S+)`)
 )
 
@@ -102,6 +104,7 @@ func read(output []byte) (o outcome) {
 	} else if m := seedLine.FindSubmatch(output); m != nil {
 		o.input = string(m[1])
 	}
+	o.late = o.input == "" && lateLine.Match(output)
 	return o
 }
 

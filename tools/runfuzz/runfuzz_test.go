@@ -62,6 +62,20 @@ func TestRunAll(t *testing.T) {
 	}
 }
 
+// A busy machine lets go test end a run without a failing input as a failure; a failing input is one whatever else is told.
+func TestLate(t *testing.T) {
+	const late = "fuzz: elapsed: 2s, execs: 99 (48/sec), new interesting: 0 (total: 1)\n--- FAIL: FuzzGood (2.04s)\n    context deadline exceeded\nFAIL\n"
+	if o := read([]byte(late)); !o.late || o.progress != "99 inputs, 1 of them in the corpus" {
+		t.Errorf("got %+v", o)
+	}
+	if o := read([]byte(late + "    Failing input written to testdata/fuzz/FuzzGood/582528ddfad69eb5\n")); o.late || o.input == "" {
+		t.Errorf("got %+v", o)
+	}
+	if o := read([]byte("--- FAIL: FuzzGood (2.04s)\n    fuzzing process hung or terminated unexpectedly\nFAIL\n")); o.late {
+		t.Errorf("got %+v", o)
+	}
+}
+
 func tree(t *testing.T, files map[string]string) string {
 	t.Helper()
 	root := t.TempDir()
