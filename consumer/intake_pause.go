@@ -1,0 +1,139 @@
+package consumer
+
+import (
+	"time"
+)
+
+// pauseSet is the set of reasons why a partition is not fetched.
+type pauseSet uint32
+
+func (s pauseSet) has(r PauseReason) bool { return s&pauseSet(bit(r)) != 0 }
+
+// reviewAll reviews every lane, after something has changed for all of them.
+func (in *intake) reviewAll() { in.review(in.all()...) }
+
+// review works out the lanes' reasons to pause and tells the client, in one call for all of them, where a set becomes
+// empty or is empty no more: a fetch that is under way does not take up partitions that are resumed after it began.
+func (in *intake) review(lanes ...*lane) {
+	for _, c := range in.decide(lanes) {
+		in.p.toldPaused(c.lane, c.before, c.after)
+	}
+}
+
+// pauseChange is a change of a lane's reasons.
+type pauseChange struct {
+	lane          *lane
+	before, after pauseSet
+}
+
+func (in *intake) decide(lanes []*lane) (told []pauseChange) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	// More than once: who settled records while we looked saw no pause to relieve.
+	for changed := true; changed; {
+		changed = false
+		pause, resume := make(map[string][]int32), make(map[string][]int32)
+		for _, l := range lanes {
+			if in.lanes[l.topic][l.partition] != l {
+				continue
+			}
+			before := pauseSet(l.pauses.Load())
+			after, probes := in.reasons(l, before)
+			if stop := after&^forProbes != 0 || (after != 0 && !probes); stop != l.stopped {
+				changed = true
+				l.stopped = stop
+				if stop {
+					pause[l.topic] = append(pause[l.topic], l.partition)
+				} else {
+					resume[l.topic] = append(resume[l.topic], l.partition)
+				}
+			}
+			if before == after {
+				continue
+			}
+			changed = true
+			if len(in.p.hooks.paused) > 0 {
+				told = append(told, pauseChange{l, before, after})
+			}
+			l.pauses.Store(uint32(after))
+			if before == 0 {
+				l.pausedAt.Store(time.Now().UnixNano())
+			}
+		}
+		if len(pause) > 0 {
+			in.p.client.PauseFetchPartitions(pause)
+		}
+		if len(resume) > 0 {
+			in.p.client.ResumeFetchPartitions(resume)
+		}
+	}
+	return told
+}
+
+// forProbes are the reasons for which a lane fetches a few records all the same: whoever probes the dependency needs
+// records to choose from, or the one that happens to be there is the eternal probe.
+const forProbes = 1<<PauseBreaker | 1<<PauseOutage
+
+// reasons returns why a lane is to be paused now, given why it was, and whether it is short of records for probes.
+func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool) {
+	l.strand.mu.Lock()
+	open, waiting, bytes := l.open, l.notRunnable(), l.bytes
+	probes = open-l.strand.freeFailed(l) < untried
+	far := l.park || len(l.waiting) > 0 && time.Until(l.waiting[0].wakeAt()) > farDue
+	if l.heldFull(before.has(PauseHoldKeyFull)) {
+		after |= pauseSet(bit(PauseHoldKeyFull))
+	}
+	l.strand.mu.Unlock()
+
+	for _, r := range in.p.gate.reasons() {
+		after |= pauseSet(bit(r))
+	}
+	if l.crowded.Load() && open <= int(l.resumeBelow.Load()) {
+		l.crowded.Store(false)
+	}
+	if l.crowded.Load() {
+		if in.p.held.onLane(l) {
+			after |= pauseSet(bit(PauseRoute))
+		} else {
+			after |= pauseSet(bit(PauseWindow))
+		}
+	}
+	share := in.waitingShare()
+	if l.full.Load() && (waiting == 0 || waiting <= share/2 && bytes <= in.waitingBytes()/2) {
+		l.full.Store(false)
+	}
+	if l.full.Load() || waiting >= share && far || before.has(PauseDue) && waiting > share/2 {
+		after |= pauseSet(bit(PauseDue))
+	}
+	if l.missing.Load() {
+		after |= pauseSet(bit(PauseTopic))
+	}
+	if l.lost.Load() {
+		after |= pauseSet(bit(PauseDataLoss))
+	}
+	return after, probes
+}
+
+// notRunnable is how many records a retry lane keeps for later: those that are not due and, of the park lane, all.
+func (l *lane) notRunnable() int {
+	if l.park {
+		return l.open
+	}
+	return len(l.waiting)
+}
+
+// relieve resumes a lane that has drained enough.
+func (in *intake) relieve(l *lane) {
+	if l.strand.holding != nil && l.tier != 0 {
+		if source := in.lane(l.source, l.partition); source != nil && source.pauses.Load() != 0 {
+			in.review(source)
+		}
+	}
+	if l.pauses.Load() == 0 {
+		return
+	}
+	in.review(l)
+	if l.lost.Load() && l.held.Load() == 0 {
+		in.interrupt() // it may be moved now
+	}
+}

@@ -1,0 +1,163 @@
+package consumer
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// maxChunk bounds how long a chunk keeps others of its strand waiting, and how often its locks are taken.
+	maxChunk = 512
+	// patience is after what time a chunk is looked at, and quick how many records it should have done by then not to
+	// be cut short: 20 microseconds a record is where running side by side begins to pay for its bookkeeping.
+	patience = time.Millisecond
+	quick    = 50
+	// calmCalls is how many calls in a row below quickCall end the spread.
+	calmCalls = 256
+	quickCall = 10 * time.Microsecond
+)
+
+// chunk is a run of consecutive records of a batch. Its worker claims them one by one, so that what is not claimed can
+// be taken back at any time.
+type chunk struct {
+	lane    *lane
+	batch   *batch
+	from    int
+	to      int
+	cursor  atomic.Int64
+	running *entry // the record that was under way when the rest was taken back
+	began   time.Time
+	watch   *time.Timer
+	ticks   atomic.Int64 // of the watch
+	seen    int64        // the cursor when it was last looked at
+	failed  int          // one after the last record that failed: it has its entry, and its fate is decided elsewhere
+}
+
+// mayChunk reports whether nothing of the strand needs its key looked after.
+func (st *strand) mayChunk() bool {
+	if st.running > 0 || (st.spread && st.p.cfg.Ordering != ByPartition) || len(st.keys) > 0 {
+		return false
+	}
+	if st.holding != nil && !st.holding.order.idle() {
+		return false
+	}
+	for _, l := range st.lanes {
+		if l.tier == 0 && l.ready.len() > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// takeChunk hands out the next records of the source lane.
+func (st *strand) takeChunk() *chunk {
+	for _, l := range st.lanes {
+		if l.tier != 0 || l.draining || l.closed {
+			continue
+		}
+		b := l.fresh()
+		if b == nil || !l.roomInMap(l.running+2) { // what it settles is one run, beside one record that stays
+			continue
+		}
+		to := b.taken + 1
+		for to < min(b.taken+maxChunk, len(b.records)) && (b.state[to] == recordOpen || b.records[to].Attrs.IsControl()) {
+			to++ // up to one that an operator has skipped
+		}
+		c := &chunk{lane: l, batch: b, from: b.taken, to: to, began: time.Now()}
+		c.cursor.Store(int64(c.from))
+		b.taken = c.to
+		st.chunk = c
+		b.chunks++
+		l.running++
+		c.seen = int64(c.from)
+		c.watch = time.AfterFunc(patience, func() { st.look(c) })
+		return c
+	}
+	return nil
+}
+
+// look cuts a chunk short whose records take long, so that they run side by side, where they may.
+func (st *strand) look(c *chunk) {
+	c.ticks.Add(1)
+	st.mu.Lock()
+	at := c.cursor.Load()
+	cut := false
+	switch slow := at-c.seen < quick; {
+	case st.chunk != c:
+	case !slow:
+		c.seen = at
+		c.watch.Reset(patience)
+	case st.p.cfg.Ordering == ByPartition:
+		c.ticks.Store(noMoreTicks)
+	default:
+		cut = true
+		st.spread, st.calm = true, 0
+		st.cut(c)
+	}
+	st.mu.Unlock()
+	if cut {
+		st.wake()
+	}
+}
+
+// cut takes back the records of a chunk that its worker has not claimed. The one it may be at holds its key from now on.
+func (st *strand) cut(c *chunk) {
+	claimed := int(c.cursor.Swap(int64(c.to)))
+	if claimed >= c.to {
+		if claimed > c.to {
+			return // its worker is through
+		}
+		claimed = c.to
+	}
+	c.batch.taken = claimed
+	c.to = claimed
+	st.chunk = nil
+	if claimed == c.from || claimed == c.failed {
+		return
+	}
+	e := st.entryOf(c.lane, c.batch, claimed-1)
+	e.status = entryRunning
+	c.running = e
+	if e.keyed {
+		st.hold(e)
+	}
+}
+
+// failedInChunk makes an entry of a chunk's record that failed.
+func (st *strand) failedInChunk(c *chunk, i int) *entry {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	c.failed = i + 1
+	if e := c.running; e != nil && e.index == i {
+		c.running = nil
+		return e
+	}
+	e := st.entryOf(c.lane, c.batch, i)
+	e.status = entryRunning
+	return e
+}
+
+// endChunk settles what a chunk's worker went through, up to stopped.
+func (st *strand) endChunk(c *chunk, stopped int) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	l := c.lane
+	c.watch.Stop()
+	if st.chunk == c {
+		st.chunk = nil
+		c.batch.taken = stopped
+	}
+	c.batch.chunks--
+	if !l.closed {
+		l.settleRange(c.batch, c.from, stopped)
+	}
+	if e := c.running; e != nil && e.status == entryRunning {
+		if e.index >= stopped { // it was claimed, but not begun
+			e.status = entryReady
+			l.ready.pushFront(e)
+		} else {
+			st.settle(e)
+		}
+	}
+	st.left(l)
+}

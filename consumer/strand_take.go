@@ -1,0 +1,220 @@
+package consumer
+
+import (
+	"time"
+)
+
+// unit is what a worker is given to do: a chunk, one entry, or the entries of a batch call.
+type unit struct {
+	chunk   *chunk
+	end     int // of the chunk, as it was handed out
+	entry   *entry
+	entries []*entry
+	permit  callPermit
+}
+
+func (u *unit) empty() bool { return u.chunk == nil && u.entry == nil && u.entries == nil }
+
+// startable says which kinds of work the strand could start now. Where one thing runs at a time, fresh records and
+// retries take turns: a chunk against as many retries as turnLength.
+func (st *strand) startable() (want [kinds]bool) {
+	if !st.mayStart() {
+		return want
+	}
+	if st.holding != nil {
+		st.catchUp()
+		st.makeRoom()
+	}
+	for _, l := range st.lanes {
+		if st.offers(l) {
+			want[l.kind()] = true
+		}
+	}
+	if want[fresh] && want[retry] && !st.sideBySide() && st.p.gate.free() {
+		if st.turnLeft <= 0 {
+			st.turn, st.turnLeft = retry-st.turn, turnLength
+		}
+		want[retry-st.turn] = false
+	}
+	return want
+}
+
+// mayStart reports whether anything of the strand may start beside what runs.
+func (st *strand) mayStart() bool { return st.p.gate.open() && st.idle() }
+
+// idle reports whether what runs leaves room for something beside it, and it is known which keys are held.
+func (st *strand) idle() bool {
+	return st.chunk == nil && (st.running == 0 || st.sideBySide()) && (st.holding == nil || st.holding.open)
+}
+
+// offers reports whether a lane has something that could start.
+func (st *strand) offers(l *lane) bool {
+	return !l.closed && (l.mayRunReady() || st.mayTakeFresh(l))
+}
+
+// mayTakeFresh reports whether there are fresh records that may be started: for a batch handler, enough of them.
+func (st *strand) mayTakeFresh(l *lane) bool {
+	if l.tier != 0 || l.draining {
+		return false
+	}
+	b := l.fresh()
+	if b == nil || !l.mayBegin(b.records[b.taken].Offset) {
+		return false
+	}
+	return st.batching == nil || !st.p.gate.free() || st.batchReady(l, st.batching.size.Records, time.Now())
+}
+
+// mayRunReady reports whether a ready entry may be started.
+func (l *lane) mayRunReady() bool {
+	return l.ready.len() > 0 && l.mayBegin(l.ready.items[l.ready.head].record.Offset)
+}
+
+// turnLength is how many retries a strand runs before fresh records have their turn.
+const turnLength = 32
+
+// sideBySide reports whether the strand may start something while something of it runs.
+func (st *strand) sideBySide() bool {
+	if st.p.cfg.Ordering == ByPartition {
+		return false
+	}
+	if st.batching != nil {
+		return st.p.cfg.Ordering == Unordered
+	}
+	return st.spread
+}
+
+// kind says which share of the slots the lane's records use.
+func (l *lane) kind() kind {
+	if l.tier == 0 {
+		return fresh
+	}
+	return retry
+}
+
+// take gives a worker something to do, or nothing when what there was is gone. more says that there is something
+// for another worker too.
+func (st *strand) take(k kind) (u unit, more bool) {
+	// Outside the lock: a permit that is given back may have to tell of the breaker's state.
+	permit, probe, ok := st.p.gate.enter()
+	if !ok {
+		return unit{}, false
+	}
+	if probe && !st.p.mayProbe(st, k) {
+		st.p.gate.leave(permit)
+		st.p.offerProbe()
+		return unit{}, false
+	}
+	u, more = st.takeWith(k, probe)
+	if u.permit = permit; u.empty() {
+		st.p.gate.leave(permit)
+	}
+	return u, more
+}
+
+func (st *strand) takeWith(k kind, probe bool) (u unit, more bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if want := st.startable(); !want[k] {
+		return u, want[retry-k]
+	}
+	switch {
+	case st.batching != nil:
+		u.entries = st.takeBatch(k, probe)
+		st.turnLeft -= len(u.entries)
+	case !probe && k == fresh && st.mayChunk():
+		if u.chunk = st.takeChunk(); u.chunk != nil {
+			u.end = u.chunk.to
+			st.turnLeft -= turnLength
+		}
+	}
+	if u.empty() && st.batching == nil {
+		u.entry = st.takeEntry(k, probe)
+		st.turnLeft--
+	}
+	if !u.empty() {
+		st.running += max(len(u.entries), 1) // each record of a batch leaves by itself
+	}
+	// Also when there was nothing: what was looked at may stand behind its key now, and leave the turn to the others.
+	want := st.startable()
+	return u, want[fresh] || want[retry]
+}
+
+// entryOf makes the entry of one record of a source lane's batch.
+func (st *strand) entryOf(l *lane, b *batch, i int) *entry {
+	r := b.records[i]
+	e := &entry{lane: l, batch: b, index: i, record: r, counted: b.arrived}
+	b.follow(i, e)
+	st.key(e)
+	if hasOurs(r.Headers) {
+		e.state = st.p.sourceState(r)
+	}
+	return e
+}
+
+// takeEntry hands out the next entry of the kind whose key is free. A probe takes a record that was not tried yet first,
+// so that one that fails whatever the dependency's state does not become the eternal probe.
+func (st *strand) takeEntry(k kind, probe bool) *entry {
+	for _, l := range st.lanesOf(k, probe) {
+		if probe {
+			st.probing(l)
+		}
+		if probe && st.freshFirst(l) {
+			if e := st.nextFresh(l); e != nil {
+				return e
+			}
+		}
+		for l.mayRunReady() {
+			e := l.ready.pop()
+			if e.status == entrySettled {
+				continue
+			}
+			if st.mayRun(e) {
+				return st.begin(e)
+			}
+		}
+		if e := st.nextFresh(l); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// freshFirst reports whether a probe of the lane begins with a record that was not tried yet. Where a partition is handled in
+// order that is so only when what is ready has given up its place.
+func (st *strand) freshFirst(l *lane) bool {
+	return st.p.cfg.Ordering != ByPartition || l.ready.len() == 0 || l.ready.items[l.ready.head].free >= freeInOrder
+}
+
+// untried is how many records that have not failed yet a lane keeps at hand for probes.
+const untried = 8
+
+// freeFailed counts the lane's ready entries that have failed without using an attempt.
+func (st *strand) freeFailed(l *lane) (n int) {
+	l.ready.each(func(e *entry) {
+		if e.free > 0 {
+			n++
+		}
+	})
+	return n
+}
+
+// nextFresh makes an entry of the source lane's next record whose key is free.
+func (st *strand) nextFresh(l *lane) *entry {
+	if l.tier != 0 || l.draining {
+		return nil
+	}
+	for b := l.fresh(); b != nil && l.mayBegin(b.records[b.taken].Offset); b = l.fresh() {
+		e := st.entryOf(l, b, b.taken)
+		b.taken++
+		if st.mayRun(e) {
+			return st.begin(e)
+		}
+	}
+	return nil
+}
+
+func (st *strand) begin(e *entry) *entry {
+	e.status = entryRunning
+	e.lane.running++
+	return e
+}
