@@ -12,31 +12,29 @@ import (
 // measured on them.
 const (
 	length = 12 * time.Hour
-	rate   = 2.0 // records a second, without bursts
+	rate   = 2.0 // records a second
 
-	blipGap      = time.Minute // between the end of one and the start of the next, on average
-	blipMedian   = 800 * time.Millisecond
-	blipSpread   = 0.8 // of the logarithm
-	blipLongest  = 10 * time.Second
-	blipNetwork  = 0.7
-	longGap      = 45 * time.Minute
+	blipGap     = 30 * time.Second // between the end of one and the start of the next, on average
+	blipMedian  = 800 * time.Millisecond
+	blipSpread  = 0.8 // of the logarithm
+	blipLongest = 10 * time.Second
+	blipNetwork = 0.7
+
+	longGap      = time.Hour
 	longShortest = 30 * time.Second
 	longLongest  = 10 * time.Minute
 	longNetwork  = 0.2
 
-	quota         = 300 // calls in a minute
-	burstGap      = time.Hour
-	burstShortest = time.Minute
-	burstLongest  = 4 * time.Minute
-	burstLeast    = 2.0 // times the rate
-	burstMost     = 5.0
+	busyGap     = 30 * time.Minute // between times in which a quota is used up minute after minute
+	busyMinutes = 3                // on average
+	quotaWindow = time.Minute
+	quotaLeast  = 0.3 // the part of a minute that the quota lasts for at least
 )
 
 // Generate makes the trace of a kind and a seed.
 func Generate(kind Kind, seed uint64) *Trace {
 	g := generator{rand.New(rand.NewPCG(seed, 0x6f757461676573))}
 	t := &Trace{Kind: kind, Seed: seed}
-	var bursts []burst
 	if kind == Blips || kind == Mixed {
 		t.Outages = append(t.Outages, g.blips()...)
 	}
@@ -44,21 +42,14 @@ func Generate(kind Kind, seed uint64) *Trace {
 		t.Outages = append(t.Outages, g.long()...)
 	}
 	if kind == Limits || kind == Mixed {
-		t.Quota = quota
-		bursts = g.bursts()
+		t.Outages = append(t.Outages, g.limits()...)
 	}
 	slices.SortStableFunc(t.Outages, func(a, b Outage) int { return cmp.Compare(a.Start, b.Start) })
-	t.Arrivals = g.arrivals(bursts)
+	t.Arrivals = g.arrivals()
 	return t
 }
 
 type generator struct{ *rand.Rand }
-
-// burst is a time of more records.
-type burst struct {
-	start, end time.Duration
-	times      float64
-}
 
 // spells lays spells of time one after the other, with exponential gaps between them.
 func (g generator) spells(gap time.Duration, lasts func() time.Duration, add func(start, end time.Duration)) {
@@ -94,34 +85,28 @@ func (g generator) long() (all []Outage) {
 	return all
 }
 
-func (g generator) bursts() (all []burst) {
+// limits uses up the quota of some minutes in a row, each time at another moment.
+func (g generator) limits() (all []Outage) {
 	lasts := func() time.Duration {
-		return time.Duration(g.between(float64(burstShortest), float64(burstLongest)))
+		return time.Duration(1+math.Floor(g.ExpFloat64()*busyMinutes)) * quotaWindow
 	}
-	g.spells(burstGap, lasts, func(start, end time.Duration) {
-		all = append(all, burst{start, end, g.between(burstLeast, burstMost)})
+	g.spells(busyGap, lasts, func(start, end time.Duration) {
+		for at := start.Truncate(quotaWindow); at < end.Truncate(quotaWindow); at += quotaWindow {
+			used := at + time.Duration(g.between(quotaLeast, 1)*float64(quotaWindow))
+			all = append(all, Outage{Start: used, End: at + quotaWindow, Share: 1, Limited: true})
+		}
 	})
 	return all
 }
 
-// arrivals is a Poisson process whose rate is higher during bursts, by thinning.
-func (g generator) arrivals(bursts []burst) (all []time.Duration) {
-	at, next := time.Duration(0), 0
-	for {
-		at += time.Duration(g.ExpFloat64() / (rate * burstMost) * float64(time.Second))
+// arrivals is a Poisson process.
+func (g generator) arrivals() (all []time.Duration) {
+	for at := time.Duration(0); ; {
+		at += time.Duration(g.ExpFloat64() / rate * float64(time.Second))
 		if at >= length {
 			return all
 		}
-		for next < len(bursts) && bursts[next].end <= at {
-			next++
-		}
-		times := 1.0
-		if next < len(bursts) && bursts[next].start <= at {
-			times = bursts[next].times
-		}
-		if g.Float64()*burstMost < times {
-			all = append(all, at)
-		}
+		all = append(all, at)
 	}
 }
 

@@ -60,20 +60,40 @@ func TestWhatIsGivenUpHasWaitedForEver(t *testing.T) {
 	}
 }
 
-func TestAQuotaTakesSoManyCallsAWindow(t *testing.T) {
-	trace := &Trace{Quota: 2, Arrivals: []time.Duration{1, 2, 3, 4, 5}}
-	d := dependency{Trace: trace}
-	for i, want := range []classify.Class{classify.None, classify.None, classify.RateLimited} {
-		if got := d.call(time.Second, i, 1); got != want {
-			t.Errorf("call %d: got %v, want %v", i+1, got, want)
+func TestAQuotaComesBackWithTheNextMinute(t *testing.T) {
+	trace := Generate(Limits, 1)
+	if len(trace.Outages) == 0 {
+		t.Fatal("no quota was used up")
+	}
+	for _, o := range trace.Outages {
+		if o.End%quotaWindow != 0 || o.End-o.Start > quotaWindow {
+			t.Errorf("used up from %v to %v, want at most the rest of a minute", o.Start, o.End)
 		}
 	}
-	if got := d.call(quotaWindow, 2, 2); got != classify.None {
-		t.Errorf("in the next window: got %v, want success", got)
+	d := dependency{Trace: trace}
+	if got := d.call(trace.Outages[0].Start, 1, 1); got != classify.RateLimited {
+		t.Errorf("got %v, want %v", got, classify.RateLimited)
 	}
-	r := Run(trace, Optimum(trace))
-	if r.Wasted != 0 || r.Wait(1) < 2*quotaWindow-5 || r.Wait(1) > 2*quotaWindow {
-		t.Errorf("optimum: got %+v, want three records in two windows, and no retry wasted", r)
+	if got := d.call(trace.Outages[0].End, 1, 2); got != classify.None {
+		t.Errorf("in the next minute: got %v, want success", got)
+	}
+}
+
+func TestTheFirstFailuresAreTheSameForAllPolicies(t *testing.T) {
+	for _, kind := range Kinds() {
+		all := Evaluate(kind, TrainingSeeds()[:2], Contenders())
+		optimum := all["optimum"]
+		if optimum.Wasted != 0 || optimum.Dead != 0 {
+			t.Errorf("%s: the optimum wastes %d retries and gives up %d records", kind, optimum.Wasted, optimum.Dead)
+		}
+		for name, r := range all {
+			if r.Records != optimum.Records || r.Records == 0 || r.Recovered+r.Dead != r.Records {
+				t.Errorf("%s, %s: %d records, of which %d recovered and %d were given up; want %d", kind, name, r.Records, r.Recovered, r.Dead, optimum.Records)
+			}
+			if r.Wait(0.5) < optimum.Wait(0.5) {
+				t.Errorf("%s, %s: median %v is below the optimum's %v", kind, name, r.Wait(0.5), optimum.Wait(0.5))
+			}
+		}
 	}
 }
 

@@ -46,9 +46,6 @@ func (r *Result) Wait(share float64) time.Duration {
 	return r.Waits[i]
 }
 
-// FailedCalls is how many calls failed in all: where calls are limited, a policy may also make first attempts fail.
-func (r *Result) FailedCalls() int { return r.Records + r.Wasted }
-
 // Run replays a trace under a policy. What waits at the end of the trace is followed until it has recovered or is given
 // up: calls then fail no more.
 func Run(t *Trace, p Policy) (r Result) {

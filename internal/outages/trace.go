@@ -13,7 +13,7 @@ type Kind string
 const (
 	Blips  Kind = "blips"  // about a second long, some of the calls fail
 	Long   Kind = "long"   // half a minute to ten minutes, some of the records fail
-	Limits Kind = "limits" // more calls than the dependency takes in a minute
+	Limits Kind = "limits" // a quota by the minute, shared with others, that is used up before the minute is over
 	Mixed  Kind = "mixed"  // all of them
 )
 
@@ -21,13 +21,13 @@ const (
 func Kinds() []Kind { return []Kind{Blips, Long, Limits, Mixed} }
 
 // Trace is half a day of a dependency: when records come to be handled, and when calls fail. Times count from its
-// beginning.
+// beginning. What fails does not depend on what is tried: a trace has the same first failures for every policy, and says
+// nothing about retries that make an outage worse.
 type Trace struct {
 	Kind     Kind
 	Seed     uint64
 	Arrivals []time.Duration // ascending
 	Outages  []Outage        // ascending by Start
-	Quota    int             // calls that are taken in each quotaWindow, 0: all
 }
 
 // Outage is a time in which calls fail.
@@ -38,20 +38,17 @@ type Outage struct {
 	// ByRecord says that a record which is hit is hit until the end, as when the shard is away that it needs. Otherwise
 	// each call has its own luck, as with one bad replica behind a balancer.
 	ByRecord bool
-	// Network is the share of the failures that are of class network; the others are transient.
+	// Limited says that the failures are of class rate_limited.
+	Limited bool
+	// Network is the share of the other failures that are of class network; the rest is transient.
 	Network float64
 }
-
-// quotaWindow is after which time the count of a quota begins anew.
-const quotaWindow = time.Minute
 
 // dependency answers the calls of one run over a trace.
 type dependency struct {
 	*Trace
-	next   int   // of Outages: the first that has not begun
-	open   []int // of Outages: those that have begun and may not have ended
-	window time.Duration
-	taken  int // calls in that window
+	next int   // of Outages: the first that has not begun
+	open []int // of Outages: those that have begun and may not have ended
 }
 
 // call answers the attempt of a record, counted from 1: classify.None is success. Calls come in the order of time.
@@ -72,17 +69,7 @@ func (d *dependency) call(at time.Duration, record, attempt int) classify.Class 
 		}
 	}
 	d.open = kept
-	if failed != classify.None || d.Quota == 0 {
-		return failed
-	}
-	if window := at.Truncate(quotaWindow); window != d.window {
-		d.window, d.taken = window, 0
-	}
-	if d.taken >= d.Quota {
-		return classify.RateLimited
-	}
-	d.taken++
-	return classify.None
+	return failed
 }
 
 // hits reports whether a call that is made during an outage fails by it.
@@ -95,7 +82,10 @@ func (t *Trace) hits(outage, record, attempt int) bool {
 }
 
 func (t *Trace) class(outage, record, attempt int) classify.Class {
-	if t.chance(outage, record, attempt, 2) < t.Outages[outage].Network {
+	switch o := &t.Outages[outage]; {
+	case o.Limited:
+		return classify.RateLimited
+	case t.chance(outage, record, attempt, 2) < o.Network:
 		return classify.Network
 	}
 	return classify.Transient
