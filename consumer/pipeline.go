@@ -47,6 +47,7 @@ type Pipeline struct {
 	topics     *topics
 	strands    strands
 	probes     atomic.Uint64 // so many were begun
+	spreads    atomic.Uint64 // so many records were looked for out of their turn
 	workers    sync.Pool
 
 	client *kgo.Client

@@ -21,6 +21,9 @@ type strand struct {
 	mu       sync.Mutex
 	lanes    []*lane
 	turns    int               // where the next look at them begins
+
+	spreadTurn int // of a slow start
+
 	shuffled []*lane           // what lanesOf has returned last
 	running  int               // workers at work on it
 	turn     kind              // whose turn it is while one thing runs at a time
