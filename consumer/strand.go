@@ -18,12 +18,11 @@ type strand struct {
 	handler   Handler
 	batching  *batchHandler // the handler, when it takes batches
 
+	spreadTurn int // of a slow start, see spreadsNow
+
 	mu       sync.Mutex
 	lanes    []*lane
 	turns    int               // where the next look at them begins
-
-	spreadTurn int // of a slow start
-
 	shuffled []*lane           // what lanesOf has returned last
 	running  int               // workers at work on it
 	turn     kind              // whose turn it is while one thing runs at a time
