@@ -20,7 +20,7 @@ func quietGate(t testing.TB, burst int, c breaker.Config) (*gate, *breaker.Break
 		t.Fatal(err)
 	}
 	changes := new([]PauseReason)
-	g := newGate(b, burst, func(r PauseReason, begun bool) { *changes = append(*changes, r) }, func() {})
+	g := newGate([]*breaker.Breaker{b}, burst, func(r PauseReason, begun bool) { *changes = append(*changes, r) }, func() {})
 	b.Subscribe(g.onBreaker)
 	t.Cleanup(b.Close)
 	return g, b, changes
@@ -35,7 +35,7 @@ func TestGateIsASetOfReasons(t *testing.T) {
 		}
 		defer b.Close()
 		changes, wakes := 0, 0
-		g := newGate(b, 1000, func(PauseReason, bool) { changes++ }, func() { wakes++ })
+		g := newGate([]*breaker.Breaker{b}, 1000, func(PauseReason, bool) { changes++ }, func() { wakes++ })
 		model := make(map[PauseReason]bool)
 		reasons := []PauseReason{PauseBreaker, PauseOperator, PauseOutage}
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
@@ -217,7 +217,7 @@ func TestOutageGoesOnBeingProbed(t *testing.T) {
 		}
 		defer b.Close()
 		var woken atomic.Int32
-		g := newGate(b, 1, func(PauseReason, bool) {}, func() { woken.Add(1) })
+		g := newGate([]*breaker.Breaker{b}, 1, func(PauseReason, bool) {}, func() { woken.Add(1) })
 		g.set(PauseOutage, true)
 		first, _, ok := g.enter()
 		equal(t, "the first probe", ok, true)
@@ -252,7 +252,7 @@ func TestWhoWasRefusedIsWoken(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer b.Close()
-			g := newGate(b, 1, func(PauseReason, bool) {}, func() { woken++ })
+			g := newGate([]*breaker.Breaker{b}, 1, func(PauseReason, bool) {}, func() { woken++ })
 			b.Subscribe(g.onBreaker)
 			b.WhenFree(g.wake)
 			tt.hold(g, b)
@@ -279,9 +279,9 @@ func TestAPermitThatAnotherPipelineGivesBackIsUsed(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer b.Close()
-		one := newGate(b, 1, func(PauseReason, bool) {}, func() {})
+		one := newGate([]*breaker.Breaker{b}, 1, func(PauseReason, bool) {}, func() {})
 		woken := 0
-		other := newGate(b, 1, func(PauseReason, bool) {}, func() { woken++ })
+		other := newGate([]*breaker.Breaker{b}, 1, func(PauseReason, bool) {}, func() { woken++ })
 		b.Subscribe(one.onBreaker)
 		b.Subscribe(other.onBreaker)
 		b.WhenFree(one.wake)
