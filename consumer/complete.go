@@ -67,6 +67,9 @@ func (c *Config) complete() error {
 			wrong("CountsAgainst", "%d is none of the seven classes", class)
 		}
 	}
+	if err := checkTreatments(c.Classes); err != nil {
+		wrong("Classes", "%v", err)
+	}
 	for _, re := range c.TopicPatterns {
 		if re == nil {
 			wrong("TopicPatterns", "one is nil")
@@ -180,6 +183,22 @@ func (c *Config) defaults() {
 	if c.Breakers == nil {
 		c.Breaker = withName(c.Breaker, c.Name)
 	}
+}
+
+// checkTreatments says what is wrong with the treatments of classes.
+func checkTreatments(all classify.Treatments) error {
+	var errs []error
+	for class, t := range all {
+		switch {
+		case class == classify.None || class > classify.Authentication:
+			errs = append(errs, fmt.Errorf("%d is none of the seven classes", class))
+		case t.Severity > classify.Critical:
+			errs = append(errs, fmt.Errorf("%v: %d is none of the severities", class, t.Severity))
+		case t.Handling > classify.Drop:
+			errs = append(errs, fmt.Errorf("%v: %d is none of the handlings", class, t.Handling))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func withName(b breaker.Config, name string) breaker.Config {

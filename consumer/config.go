@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -131,6 +132,9 @@ type Config struct {
 	Breakers *breaker.Registry
 	// Brokers are the seed brokers, host:port. Required.
 	Brokers []string
+	// Classes say how failures of a class are treated: how severe they are, what becomes of their records, and whether Notify is
+	// told. Rules may say otherwise. Defaults to [classify.Class.Severity], and retries for what is retriable.
+	Classes classify.Treatments
 	// Classify are rules that say what kind of failure an error is, before the built-in ones. Defaults to none.
 	Classify classify.Rules
 	// ClientID is what the brokers know this client by. Defaults to "redeliver".
@@ -189,6 +193,10 @@ type Config struct {
 	// Names are the templates of the retry and dead-letter topics' names. Defaults to {group}.{topic}.retry-{delay} and
 	// {group}.{topic}.dlq.
 	Names retrytopics.Names
+	// Notify is told of failures whose class or rule says Notify, see [Notice]: of the first of a kind at once, then of all others of
+	// the kind together, after a minute, two, four, up to an hour. It is called beside the records, once at a time for each kind; a
+	// call that takes long delays nothing but the next of its kind. Its context ends with Run. Defaults to nobody.
+	Notify func(context.Context, Notice)
 	// OnDataLoss says what happens when unread records of a source are gone. Defaults to HoldOnDataLoss.
 	OnDataLoss DataLossPolicy
 	// Ordering says what may be handled side by side. Defaults to ByKey.

@@ -159,7 +159,11 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 		cut(cutRouting, "%d copies cannot be written, the oldest for %v, to %s: %s", s.HeldRecords, now.Sub(h.Since).Round(time.Second), h.To, h.Err)
 	}
 	if s.HeldByPolicy > 0 {
-		cut(cutRouting, "%d exhausted records are held, as dead letters are disabled: `redeliver status` lists them, `redeliver skip` settles one", s.HeldByPolicy)
+		why := "as dead letters are disabled"
+		if !p.cfg.DeadLetters.Disabled {
+			why = "as classify says for such failures"
+		}
+		cut(cutRouting, "%d records that are given up are held, %s: `redeliver status` lists them, `redeliver release` tries one again, `redeliver skip` settles one", s.HeldByPolicy, why)
 	}
 	faults := p.faults.list(now)
 	s.Faults = make(map[string]int, len(doingText))

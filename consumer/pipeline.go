@@ -25,6 +25,7 @@ type Pipeline struct {
 	patterns   []*regexp.Regexp
 	schedule   *retrytopics.Schedule
 	classifier *classify.Classifier
+	notices    *notices
 	counts     [int(classify.Authentication) + 1]bool // the classes that count against the dependency
 	breaker    *breaker.Breaker
 	slowCall   time.Duration
@@ -68,7 +69,7 @@ func New(c Config) (*Pipeline, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
-	p := &Pipeline{cfg: c, log: c.Logger, classifier: classify.New(c.Classify)}
+	p := &Pipeline{cfg: c, log: c.Logger, classifier: classify.New(c.Classify).With(c.Classes)}
 	var err error
 	if p.schedule, err = c.Retry.Compile(); err != nil {
 		return nil, fmt.Errorf("consumer: Retry: %w", err)
@@ -91,7 +92,8 @@ func New(c Config) (*Pipeline, error) {
 	for _, class := range c.CountsAgainst {
 		p.counts[class] = true
 	}
-	p.meter = newMeter()
+	p.meter = newMeter(p.classifier)
+	p.notices = newNotices(c.Notify, c.Logger)
 	p.held = newHeldRecords()
 	p.outlets = newOutlets()
 	p.faults = newFaults(p)
@@ -142,6 +144,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	if p.own != nil {
 		defer p.own.Close()
 	}
+	defer p.notices.end()
 	client, err := kgo.NewClient(p.clientOptions()...)
 	if err != nil {
 		return fmt.Errorf("consumer: the Kafka client refuses its options: %w", err)

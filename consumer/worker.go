@@ -194,7 +194,7 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 			good++
 			continue
 		}
-		if fails[i] = readError(p.classifier, err); p.speaksAgainst(&fails[i]) {
+		if fails[i] = readError(p.classifier, p.failedIn(entries[i]), err); p.speaksAgainst(&fails[i]) {
 			against++
 		}
 	}
@@ -296,7 +296,7 @@ func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 func (p *Pipeline) finish(st *strand, e *entry, err error, began, now time.Time, permit callPermit) (stays bool) {
 	state, took := breaker.Closed, now.Sub(began)
 	p.meter.handler.observe(took)
-	f := readError(p.classifier, err)
+	f := readError(p.classifier, p.failedIn(e), err)
 	switch {
 	case p.interrupted(e.lane):
 		p.breaker.Cancel(permit.breaker)
@@ -329,7 +329,7 @@ func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.T
 	notClosed := !after.Admits()
 	if notClosed && p.speaksAgainst(f) && p.isFree(e) {
 		p.meter.free()
-		p.told(e, failure, true, now.Sub(began))
+		p.told(e, f, true, now.Sub(began))
 		asked := failure.RetryAfter
 		if f.steer != nil {
 			asked = f.steer.delay
@@ -363,13 +363,13 @@ func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.T
 		// An outage, as far as anyone can tell: the record stays, and the call that was to find out uses no attempt.
 		*e.state, e.attempts = before, attempts
 		p.meter.free()
-		p.told(e, failure, true, now.Sub(began))
+		p.told(e, f, true, now.Sub(began))
 		p.back(st, e, yield)
 		return st.holds(e)
 	}
 	if f.isAttempt() {
-		p.meter.failed(failure.Class)
-		p.told(e, failure, false, now.Sub(began))
+		p.meter.failed(failure.Class, failure.Severity)
+		p.told(e, f, false, now.Sub(began))
 	}
 	switch d.verb {
 	case verbInPlace:
@@ -416,7 +416,7 @@ func (p *Pipeline) count(e *entry, f classify.Failure, began, now time.Time) {
 	if len(s.History) >= historyTries {
 		s.History = s.History[len(s.History)-historyTries+1:]
 	}
-	s.Class, s.Error = f.Class, f.Text(retrytopics.MaxErrorSize)
+	s.Class, s.Severity, s.Error = f.Class, f.Severity, f.Text(retrytopics.MaxErrorSize)
 	s.History = append(s.History[:len(s.History):len(s.History)], retrytopics.Try{
 		N: e.attempts, At: began.UnixMilli(), Ms: now.Sub(began).Milliseconds(), Class: f.Class.String(), Error: f.Text(historyError),
 	})
@@ -436,14 +436,24 @@ const historyTries = 64
 // historyError bounds an error in the history, in bytes: what is left of 4 KiB for some ten attempts.
 const historyError = 160
 
-// told tells the hooks about a failed attempt.
-func (p *Pipeline) told(e *entry, f classify.Failure, free bool, took time.Duration) {
+// told tells the hooks, and who wants to be notified, about a failed attempt.
+func (p *Pipeline) told(e *entry, f *failedCall, free bool, took time.Duration) {
+	if f.steer == nil || f.steer.err != nil {
+		p.notices.failed(&f.failure, func() Notice { return p.notice(e, f) })
+	}
 	if len(p.hooks.failed) == 0 {
 		return
 	}
 	r := Record{namespace: p.cfg.IDNamespace}
 	r.fill(e.record, e.state, e.attempts)
 	for _, h := range p.hooks.failed {
-		h.OnFailed(Failed{Pipeline: p.cfg.Name, ID: r.ID(), Topic: r.Topic, Attempt: e.attempts, Free: free, Took: took, Failure: f})
+		h.OnFailed(Failed{Pipeline: p.cfg.Name, ID: r.ID(), Topic: r.Topic, Attempt: e.attempts, Free: free, Took: took, Failure: f.failure})
 	}
+}
+
+// notice says whose call failed.
+func (p *Pipeline) notice(e *entry, f *failedCall) Notice {
+	r := Record{namespace: p.cfg.IDNamespace}
+	r.fill(e.record, e.state, e.attempts)
+	return Notice{Pipeline: p.cfg.Name, Dependency: p.cfg.Breaker.Dependency, ID: r.ID(), Topic: r.Topic, Attempt: e.attempts, Job: f.job}
 }

@@ -112,8 +112,9 @@ func (w writer) histogram(d *prometheus.Desc, h consumer.Histogram, labels ...st
 }
 
 func (w writer) attempts(s consumer.Stats) {
-	for _, class := range append([]classify.Class{classify.None}, classify.Classes()...) {
-		w.counter(attempts, float64(s.Attempts[class]), class.String())
+	w.counter(attempts, float64(s.Attempts[classify.None]), classify.None.String(), classify.SeverityNone.String())
+	for _, f := range s.Failures {
+		w.counter(attempts, float64(f.Count), f.Class.String(), f.Severity.String())
 	}
 }
 
@@ -205,7 +206,7 @@ func merged(a, b consumer.Histogram) consumer.Histogram {
 
 func (w writer) deadLetters(s consumer.Stats) {
 	for _, d := range s.DeadLetters {
-		w.counter(deadLetters, float64(d.Count), d.Class.String(), string(d.Reason))
+		w.counter(deadLetters, float64(d.Count), d.Class.String(), d.Severity.String(), string(d.Reason))
 	}
 }
 

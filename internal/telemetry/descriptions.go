@@ -9,7 +9,7 @@ var (
 	records = describe("redeliver_records_total",
 		"Records that were settled, by the topic they were read from and by outcome.", "pipeline", "topic", "outcome")
 	attempts = describe("redeliver_attempts_total",
-		"Attempts that ended, by class of failure; none is success.", "pipeline", "class")
+		"Attempts that ended, by class and severity of failure; none is success.", "pipeline", "class", "severity")
 	handlerSeconds = describe("redeliver_handler_seconds",
 		"Duration of handler calls, in seconds.", "pipeline")
 	lateness = describe("redeliver_lateness_seconds",
@@ -21,7 +21,7 @@ var (
 	oldestDue = describe("redeliver_oldest_due_seconds",
 		"Time since the record that is due first in a tier became due, in seconds; below 0 when it becomes due only then. Absent when nothing waits.", "pipeline", "tier")
 	deadLetters = describe("redeliver_dead_letters_total",
-		"Records that were written to the dead-letter topic, by class of the last failure and by reason.", "pipeline", "class", "reason")
+		"Records that were written to the dead-letter topic, by class and severity of the last failure and by reason.", "pipeline", "class", "severity", "reason")
 	breakerState = describe("redeliver_breaker_state",
 		"1 for the state that the dependency's breaker is in, 0 for the other states.", "dependency", "state")
 	paused = describe("redeliver_paused",
