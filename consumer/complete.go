@@ -138,6 +138,9 @@ func (c *Config) complete() error {
 	if c.HeaderLimit < 2048 {
 		wrong("HeaderLimit", "is %d, at least 2048 bytes", c.HeaderLimit)
 	}
+	if limit := c.Breaker.HalfOpenFor; limit > 0 && limit <= c.HandlerTimeout {
+		wrong("Breaker", "HalfOpenFor is %v: give more than HandlerTimeout, %v, or a probe that takes as long as it may counts as failed; or a negative one for no limit", limit, c.HandlerTimeout)
+	}
 	if c.HandlerTimeout >= c.Drain {
 		wrong("HandlerTimeout", "%v must be below Drain, %v, so that a call can end while a partition is given up", c.HandlerTimeout, c.Drain)
 	}
@@ -182,6 +185,9 @@ func (c *Config) defaults() {
 	}
 	if c.Breakers == nil {
 		c.Breaker = withName(c.Breaker, c.Name)
+	}
+	if c.Breaker.HalfOpenFor == 0 && 2*c.HandlerTimeout > breaker.DefaultHalfOpenFor {
+		c.Breaker.HalfOpenFor = 2 * c.HandlerTimeout // a probe may take as long as any call
 	}
 }
 

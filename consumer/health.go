@@ -144,6 +144,9 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 	if st := s.Breaker.State; st == breaker.Open || st == breaker.ForcedOpen || st == breaker.HalfOpen {
 		cut(cutHeld, "the breaker of %s is %s", s.Breaker.Dependency, st)
 	}
+	if n := p.slots.allowed(); n > 0 {
+		s.Reasons = append(s.Reasons, fmt.Sprintf("%s is back: %d of %d calls at once, and more by and by", s.Breaker.Dependency, n, s.Concurrency))
+	}
 	for _, r := range p.gate.reasons() {
 		switch r {
 		case PauseOutage:

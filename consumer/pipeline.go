@@ -48,6 +48,7 @@ type Pipeline struct {
 	topics     *topics
 	strands    strands
 	probes     atomic.Uint64 // so many were begun
+	spreads    atomic.Uint64 // so many records were looked for out of their turn
 	workers    sync.Pool
 
 	client *kgo.Client
@@ -297,13 +298,29 @@ func (p *Pipeline) clientOptions() []kgo.Opt {
 
 // onBreaker follows the breaker of the dependency.
 func (p *Pipeline) onBreaker(e breaker.Event) {
+	p.comeBack(e)
 	p.gate.onBreaker(e)
 	if e.From == e.To {
+		return
+	}
+	if e.Would {
+		p.log.Info("breaker would change, but is in metrics_only", "pipeline", p.cfg.Name, "dependency", e.Dependency, "from", e.From, "to", e.To, "why", e.Why)
 		return
 	}
 	p.log.Warn("breaker", "pipeline", p.cfg.Name, "dependency", e.Dependency, "from", e.From, "to", e.To, "why", e.Why)
 	for _, h := range p.hooks.breaker {
 		h.OnBreaker(p.cfg.Name, e)
+	}
+}
+
+// comeBack begins a slow start when the probes have closed the breaker, and ends one when it opens.
+func (p *Pipeline) comeBack(e breaker.Event) {
+	switch c := p.breaker.Config(); {
+	case e.Would:
+	case e.From == breaker.HalfOpen && e.To == breaker.Closed && c.SlowStart > 0:
+		p.slots.slowStart(c.HalfOpenCalls, c.SlowStart)
+	case e.To == breaker.Open:
+		p.slots.full()
 	}
 }
 

@@ -18,6 +18,8 @@ type strand struct {
 	handler   Handler
 	batching  *batchHandler // the handler, when it takes batches
 
+	spreadTurn int // of a slow start, see spreadsNow
+
 	mu       sync.Mutex
 	lanes    []*lane
 	turns    int               // where the next look at them begins

@@ -211,6 +211,9 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 			}
 		}
 		state = p.breaker.Record(permit.breaker, outcome, took)
+		if outcome == breaker.Failure {
+			p.slots.falter()
+		}
 	case good > 0:
 		p.breaker.Record(permit.breaker, breaker.Success, took)
 	default:
@@ -306,6 +309,7 @@ func (p *Pipeline) finish(st *strand, e *entry, err error, began, now time.Time,
 		state = p.breaker.Record(permit.breaker, breaker.FailureAgain, took)
 	default:
 		state = p.breaker.Record(permit.breaker, breaker.Failure, took)
+		p.slots.falter()
 	}
 	return p.judged(st, e, &f, began, now, state)
 }

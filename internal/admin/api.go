@@ -22,6 +22,7 @@ type Breaker interface {
 	Snapshot() breaker.Snapshot
 	Force(breaker.State)
 	Auto()
+	History() []breaker.Event
 }
 
 // Status is the answer of GET /api/v1/status.
@@ -124,6 +125,9 @@ type DeadLetterStatus struct {
 type BreakerStatus struct {
 	Dependency          string     `json:"dependency"`
 	State               string     `json:"state"`
+	Would               string     `json:"would_be,omitempty"` // in metrics_only: the state that it would be in
+	Mode                string     `json:"mode"`               // auto, forced_open, disabled, metrics_only, as it is configured
+	Why                 string     `json:"why"`                // it came to the state
 	Since               time.Time  `json:"since"`
 	OpenUntil           *time.Time `json:"open_until,omitempty"`
 	Calls               uint64     `json:"calls"` // in the window
@@ -131,7 +135,18 @@ type BreakerStatus struct {
 	Slow                uint64     `json:"slow"`
 	FailureRate         float64    `json:"failure_rate"`
 	ConsecutiveFailures uint64     `json:"consecutive_failures"`
-	Opened              uint64     `json:"opened"` // times
+	Opened              uint64     `json:"opened"`          // times
+	OpenedInARow        uint64     `json:"opened_in_a_row"` // of these, without staying closed in between
+}
+
+// BreakerEvent is a change of a breaker's state.
+type BreakerEvent struct {
+	Dependency string    `json:"dependency"`
+	At         time.Time `json:"at"`
+	From       string    `json:"from"`
+	To         string    `json:"to"`
+	Would      bool      `json:"would,omitempty"` // it only would have changed: the breaker is in metrics_only
+	Why        string    `json:"why"`
 }
 
 // Skip is the body of POST /api/v1/skip.
@@ -219,11 +234,27 @@ func partitionStatus(p consumer.PartitionStats) PartitionStatus {
 }
 
 func breakerStatus(s breaker.Snapshot) BreakerStatus {
-	return BreakerStatus{
-		Dependency: s.Dependency, State: s.State.String(), Since: s.Since, OpenUntil: known(s.OpenUntil),
+	status := BreakerStatus{
+		Dependency: s.Dependency, State: s.State.String(), Mode: "auto", Why: s.Why, Since: s.Since, OpenUntil: known(s.OpenUntil),
 		Calls: uint64(s.Calls), Failures: uint64(s.Failures), Slow: uint64(s.Slow),
 		FailureRate: s.FailureRate, ConsecutiveFailures: uint64(s.ConsecutiveFailures), Opened: uint64(s.Opened),
+		OpenedInARow: uint64(s.OpenedInARow),
 	}
+	if s.Mode != breaker.Closed {
+		status.Mode = s.Mode.String()
+	}
+	if s.State == breaker.MetricsOnly {
+		status.Would = s.Would.String()
+	}
+	return status
+}
+
+func breakerEvents(all []breaker.Event) []BreakerEvent {
+	events := make([]BreakerEvent, 0, len(all))
+	for _, e := range all {
+		events = append(events, BreakerEvent{Dependency: e.Dependency, At: e.At, From: e.From.String(), To: e.To.String(), Would: e.Would, Why: e.Why})
+	}
+	return events
 }
 
 // known returns nil for the zero time, which stands for none.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/consumer"
 	"github.com/redeliver/redeliver/retrytopics"
@@ -335,7 +336,7 @@ retry: {max_retries: 0, jitter: false}`), "[orders]", "[orders, /clicks-.*/]", 1
 	check(t, "ordering", got.Ordering, consumer.Unordered)
 	check(t, "start", got.Start == consumer.Latest(), true)
 	check(t, "on_data_loss", got.OnDataLoss, consumer.SkipDataLoss)
-	check(t, "breaker off", got.Breaker.Disabled, true)
+	check(t, "breaker off", got.Breaker.Mode, breaker.Disabled)
 	check(t, "slow calls off", got.Breaker.SlowCall < 0, true)
 	check(t, "a window of calls", got.Breaker.WindowCalls, 50)
 	check(t, "dead letters", got.DeadLetters, consumer.DeadLetters{Disabled: true, Drop: true, Burst: -1})

@@ -124,6 +124,7 @@ func TestWhatIsPrintedCanBeReadAgain(t *testing.T) {
 	files := map[string]string{
 		"example":  Example,
 		"contract": string(contract(t)),
+		"a breaker that says what does not count": inPipeline("breaker: {ignore: [rate_limited], open_multiplier: 2, open_for: 10m}"),
 		"short tiers and a window of calls": inPipeline(`
 retry: {tiers: [50ms, 2m], max_retries: 9}
 breaker: {window: 10, slow_call: 0}

@@ -239,7 +239,9 @@ func ruleKeys(r *ClassRule) []key {
 
 func breakerKeys(b *Breaker) []key {
 	return []key{
-		toggle("enabled", &b.Enabled).byDefault("true").means("Watch the dependency."),
+		toggle("enabled", &b.Enabled).byDefault("true").means("Watch the dependency. false is mode: disabled."),
+		choice("mode", &b.Mode, "auto", "forced_open", "disabled", "metrics_only").byDefault("auto").
+			means("auto follows what is measured; forced_open holds the pipeline until `redeliver breaker close`; disabled admits everything; metrics_only does too, and tells in events what auto would have done."),
 		text("dependency", &b.Dependency).computed("the pipeline's name").like("payments-api").
 			means("What the handler calls. Breakers with one name are one, shared by all pipelines of the process, and configured alike."),
 		choice("scope", &b.Scope, "process").byDefault("process").notYet("fleet", "process").
@@ -254,11 +256,23 @@ func breakerKeys(b *Breaker) []key {
 		duration("slow_call", &b.SlowCall, 0, day).byDefault("5s").like("5s").means("A call that takes longer is slow; 0 is off."),
 		fraction("slow_rate", &b.SlowRate, 0, 1).byDefault("1.0").like("1.0").means("The share of slow calls that opens it."),
 		duration("open_for", &b.OpenFor, 10*time.Millisecond, day).byDefault("30s").means("How long it stays open before it lets probes through."),
+		factor("open_multiplier", &b.OpenMultiplier, 1, 100).byDefault("1").like("2").
+			means("Each time it opens again, without having stayed closed for as long as it was open, it stays open so many times longer. 1 is the same wait each time."),
+		duration("open_max", &b.OpenMax, 10*time.Millisecond, 7*day).byDefault("5m").computed("or open_for, where that is longer").like("5m").
+			means("The longest that open_multiplier makes it stay open, before jitter."),
+		factor("open_jitter", &b.OpenJitter, 0, 1).byDefault("0").computed("or 0.25 where open_multiplier is above 1").like("0.25").
+			means("Lengthen each time that it stays open by a random part of it, at most this one, so that many processes do not probe at one moment."),
 		number("half_open_calls", &b.HalfOpenCalls, 1, 10_000).byDefault("3").like("3").
-			means("So many successful probes close it; one failed probe opens it again."),
+			means("So many probes are let through. It opens again when none succeeds, or failure_rate of them fail, and closes otherwise."),
+		duration("half_open_for", &b.HalfOpenFor, 0, day).byDefault("5m").computed("or twice handler.timeout, where that is longer").like("5m").
+			means("The longest that the probes may take, all of them together: those that are out then have failed, and what has ended decides. 0 is no limit."),
+		duration("slow_start", &b.SlowStart, 0, time.Hour).byDefault("10s").like("10s").
+			means("After it has closed, the calls at once grow over this time from half_open_calls to concurrency, and shrink by half at failures, so that the backlog does not trip it again. 0 is all at once."),
 		words("classes", &b.Classes).byDefault("[transient, network, rate_limited, system, authentication]").
 			accepting("a list of failure classes").like("[transient, network]").
 			means("The classes of failures that count against the dependency."),
+		words("ignore", &b.Ignore).accepting("a list of failure classes").like("[rate_limited]").
+			means("Instead of classes: the classes that do not count, while all others do."),
 	}
 }
 

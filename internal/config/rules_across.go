@@ -116,7 +116,7 @@ func (r *reader) sharedBreakerRules(first, second *Pipeline, i int, at string) {
 	here := breakerKeys(&second.Breaker)
 	for k, key := range breakerKeys(&first.Breaker) {
 		before, now := fmt.Sprint(key.write()), fmt.Sprint(here[k].write())
-		if before == now || key.name == "classes" {
+		if before == now || key.name == "classes" || key.name == "ignore" {
 			continue
 		}
 		path := at + ".breaker." + key.name

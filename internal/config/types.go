@@ -187,6 +187,7 @@ type ClassRule struct {
 // Breaker watches the dependency that the handler calls.
 type Breaker struct {
 	Enabled       bool
+	Mode          string // auto, forced_open, disabled, metrics_only
 	Dependency    string
 	Scope         string // process
 	Window        time.Duration
@@ -199,6 +200,13 @@ type Breaker struct {
 	OpenFor       time.Duration
 	HalfOpenCalls int
 	Classes       []string // that count against the dependency
+	Ignore        []string // that do not, of all others
+
+	OpenMultiplier float64
+	OpenMax        time.Duration
+	OpenJitter     float64
+	HalfOpenFor    time.Duration // 0: no limit
+	SlowStart      time.Duration // 0: none
 }
 
 // DLQ says what becomes of records that are not retried any more.
