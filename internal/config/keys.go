@@ -266,8 +266,10 @@ func dlqKeys(d *DLQ) []key {
 		section("admission",
 			toggle("enabled", &d.Admission.Enabled).byDefault("true").means("Hold the pipeline rather than flooding the dead letters."),
 			number("burst", &d.Admission.Burst, 1, 1_000_000_000).byDefault("1000").like("1000").
-				means("So many dead letters without one success in between are taken for an outage."),
-		).means("Protects the dead letters from an outage."),
+				means("Credit for dead letters, in each process: so many at the start, and at most. A record that is exhausted or not retriable needs one; what the handler itself sent there does not."),
+			factor("per_success", &d.Admission.PerSuccess, 0.001, 1000).byDefault("4").like("4").
+				means("The credit that each success earns, in thousandths at the finest. While dead letters stay below per_success for each success, no more than burst of them at a time hold the pipeline."),
+		).means("Protects the dead letters from an outage: without credit the pipeline holds, and tries one record at a time until successes have earned some."),
 	}
 }
 

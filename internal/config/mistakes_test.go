@@ -320,9 +320,10 @@ var mistakes = []mistakeRow{
 	{"pipelines[].dlq.topic", inPipeline("dlq: {topic: " + mark + "'{group}.{topic}." + strings.Repeat("x", 249) + "'}"), "is too long: at most"},
 	{"pipelines[].dlq.topic", inPipeline("dlq: {topic: " + mark + "''}"), `dlq.topic is empty; write a template like "{group}.{topic}.dlq", or remove the key`},
 	{"pipelines[].dlq.retention", inPipeline("dlq: {retention: " + mark + "0s}"), "0s is out of range; want -1, for ever, or a duration from 1s to 36500d: retention: 7d"},
-	{"pipelines[].dlq.admission", inPipeline("dlq: {admission: " + mark + "1000}"), "dlq.admission is a plain value; it holds the keys enabled, burst"},
+	{"pipelines[].dlq.admission", inPipeline("dlq: {admission: " + mark + "1000}"), "dlq.admission is a plain value; it holds the keys enabled, burst, per_success"},
 	{"pipelines[].dlq.admission.enabled", inPipeline("dlq: {admission: {enabled: " + mark + "'n'}}"), "did you mean false?"},
 	{"pipelines[].dlq.admission.burst", inPipeline("dlq: {admission: {burst: " + mark + "0}}"), "0 is out of range; want a whole number from 1"},
+	{"pipelines[].dlq.admission.per_success", inPipeline("dlq: {admission: {per_success: " + mark + "0}}"), "0 is out of range; want a number from 0.001 to 1000"},
 
 	// names of topics, across pipelines
 	{"pipelines[].topics", inPipeline("retry: {topic: '{group}-again-{delay}'}") + "  - name: other\n    topics: [" + mark + "orders-again-10s]\n    handler: {http: {url: \"http://h\"}}\n", "orders-again-10s is a topic that pipeline orders makes for its retries or dead letters, which no pipeline reads as a source"},

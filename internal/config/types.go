@@ -205,8 +205,9 @@ type DLQ struct {
 	Admission Admission
 }
 
-// Admission bounds the dead letters without one success in between.
+// Admission bounds the dead letters by credit, which successes earn.
 type Admission struct {
-	Enabled bool
-	Burst   int
+	Enabled    bool
+	Burst      int     // at the start, and at most
+	PerSuccess float64 // dead letters
 }
