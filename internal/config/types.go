@@ -9,6 +9,7 @@ type Config struct {
 	Kafka     Kafka
 	Embedded  Embedded
 	Topics    Topics
+	Fleet     Fleet
 	Admin     Admin
 	Log       Log
 	Pipelines []Pipeline
@@ -54,6 +55,12 @@ type Embedded struct {
 type Topics struct {
 	Create            bool
 	ReplicationFactor int // -1: that of the source
+}
+
+// Fleet says how breakers are shared with other processes.
+type Fleet struct {
+	Topic        string // the control topic
+	StartTimeout time.Duration
 }
 
 // Admin is the listener of metrics, health and control.
@@ -183,7 +190,7 @@ type ClassRule struct {
 type Breaker struct {
 	Enabled       bool
 	Dependency    string
-	Scope         string // process
+	Scope         string // process, fleet
 	Window        time.Duration
 	WindowCalls   int // instead of Window when the window is a number of calls
 	MinimumCalls  int
