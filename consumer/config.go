@@ -116,9 +116,13 @@ type DeadLetters struct {
 	Drop bool
 	// Retention of the dead-letter topic. Defaults to none: entries are kept until they are replayed or discarded.
 	Retention time.Duration
-	// Burst is how many dead letters the pipeline writes without one success in between before it takes them for an
-	// outage and holds. Defaults to 1000; negative: no bound. What a handler itself sent there does not count.
+	// Burst is the credit for dead letters that the pipeline starts with, in each process, and that it has at most. A record
+	// that is exhausted or not retriable needs one; what a handler itself sent there does not. Without credit the pipeline
+	// holds: it tries one record at a time, and goes on when successes have earned some. Defaults to 1000; negative: no bound.
 	Burst int
+	// PerSuccess is the credit that a record earns that was handled, 0.001 to 1000, in thousandths. A pipeline whose dead letters
+	// stay below PerSuccess for each success holds only for more than Burst of them at a time. Defaults to 4.
+	PerSuccess float64
 }
 
 // Config says what a [Pipeline] does. The zero value of every optional field is a good production setting. A Config may

@@ -21,6 +21,7 @@ func (p *Pipeline) Stats() Stats {
 	s.InFlight = p.slots.inFlight()
 	s.Windowed, s.WindowBytes = int(p.intake.records.Load()), p.intake.bytes.Load()
 	s.Breaker = p.breaker.Snapshot()
+	s.Credit, s.Burst = p.gate.credit.Left(), p.cfg.DeadLetters.Burst
 	s.Held, s.HeldByPolicy = p.held.list()
 	s.Exhausted = p.held.exhausted()
 	s.WaitedFor = p.topics.waitedFor()
@@ -150,7 +151,7 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 	for _, r := range p.gate.reasons() {
 		switch r {
 		case PauseOutage:
-			cut(cutHeld, "too many dead letters without one success: the pipeline holds")
+			cut(cutHeld, "there is no credit for another dead letter: the pipeline holds, and tries one record at a time until successes have earned some")
 		case PauseMembership:
 			cut(cutFault, "the group's coordinator has not answered for more than %v: nothing is started until it does", p.membership.lasts)
 		case PauseOperator:

@@ -15,6 +15,7 @@ import (
 
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/internal/credit"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -99,7 +100,7 @@ func New(c Config) (*Pipeline, error) {
 	p.outlets = newOutlets()
 	p.faults = newFaults(p)
 	p.losses = newLosses()
-	p.gate = newGate(p.breaker, c.DeadLetters.Burst, p.holdChanged, p.wakeAll)
+	p.gate = newGate(p.breaker, credit.New(c.DeadLetters.Burst, c.DeadLetters.PerSuccess), p.holdChanged, p.wakeAll)
 	p.slots = newSlots(c.Concurrency, c.Shares, func() bool { return p.strands.count.Load() > 1 }, p.work)
 	p.membership = newMembership(&p.cfg, p.membershipChanged)
 	p.intake = newIntake(p)
@@ -328,8 +329,9 @@ func (p *Pipeline) comeBack(e breaker.Event) {
 func (p *Pipeline) holdChanged(r PauseReason, begun bool) {
 	if r == PauseOutage {
 		if begun {
-			p.log.Error("pipeline holds: too many dead letters without one success between them look like an outage",
-				"pipeline", p.cfg.Name, "burst", p.cfg.DeadLetters.Burst, "remedy", "mend the cause: one record at a time is tried and the first success goes on; or resume the pipeline")
+			p.log.Error("pipeline holds: there is no credit for another dead letter, so many for so few successes look like an outage",
+				"pipeline", p.cfg.Name, "burst", p.cfg.DeadLetters.Burst, "per_success", p.cfg.DeadLetters.PerSuccess,
+				"remedy", "mend the cause: one record at a time is tried, and successes go on with the rest; or resume the pipeline")
 		} else {
 			p.log.Info("pipeline goes on after an outage", "pipeline", p.cfg.Name)
 		}
@@ -366,8 +368,8 @@ func (p *Pipeline) toldPaused(l *lane, before, after pauseSet) {
 // Pause holds the pipeline until [Pipeline.Resume]: nothing more is started, and calls in flight end as they do.
 func (p *Pipeline) Pause() { p.gate.set(PauseOperator, true) }
 
-// Resume ends a Pause, and the hold after too many dead letters. With admit above 0 so many dead letters more may be
-// written before the pipeline holds again; else as many as at its start.
+// Resume ends a Pause, and the hold after too many dead letters. With admit above 0 there is credit for so many dead letters
+// more before the pipeline holds again; else for as many as at its start. See [DeadLetters].
 func (p *Pipeline) Resume(admit int) { p.gate.resume(max(admit, 0)) }
 
 // relieve is called after records of a lane were settled.

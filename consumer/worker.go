@@ -85,7 +85,7 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 		if good > 0 {
 			worked = true
 			p.breaker.Successes(good, slow)
-			p.gate.success()
+			p.gate.success(good)
 			p.meter.done(l, good, &w.took)
 			good, slow = 0, 0
 		}
@@ -149,7 +149,7 @@ func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) 
 		w.took.add(now.Sub(began), 1)
 		p.meter.done(e.lane, 1, &w.took)
 		p.breaker.Record(permit.breaker, breaker.Success, now.Sub(began))
-		p.gate.success()
+		p.gate.success(1)
 		p.gate.probed(permit, true)
 		st.succeeded(e, now.Sub(began))
 		return true
@@ -232,7 +232,7 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 		st.ended(e)
 	}
 	if good > 0 {
-		p.gate.success()
+		p.gate.success(good)
 		p.meter.settledDone(entries[0].lane, good)
 	}
 }

@@ -221,6 +221,11 @@ func printReasons(w io.Writer, s status) {
 			}
 		}
 	}
+	for _, p := range s.processes() {
+		if a := p.Admission; a != nil && a.Credit < float64(a.Burst) {
+			lines = append(lines, fmt.Sprintf("%s: credit for dead letters: %.4g of %d", p.Pipeline, a.Credit, a.Burst))
+		}
+	}
 	if len(lines) > 0 {
 		fmt.Fprintln(w)
 	}

@@ -67,6 +67,7 @@ type PipelineStatus struct {
 	HeldByPolicy int                `json:"held_by_policy,omitempty"`
 	Exhausted    []ExhaustedStatus  `json:"exhausted,omitempty"` // of these the oldest
 	DeadLetters  []DeadLetterStatus `json:"dead_letters,omitempty"`
+	Admission    *AdmissionStatus   `json:"admission,omitempty"` // of dead letters, where there is a bound
 	Breaker      *BreakerStatus     `json:"breaker,omitempty"`
 }
 
@@ -119,6 +120,12 @@ type DeadLetterStatus struct {
 	Class  string `json:"class"`
 	Reason string `json:"reason"`
 	Count  uint64 `json:"count"`
+}
+
+// AdmissionStatus is the credit for dead letters.
+type AdmissionStatus struct {
+	Credit float64 `json:"credit"`
+	Burst  int     `json:"burst"` // at most, but for what an operator grants
 }
 
 // BreakerStatus is how one breaker is.
@@ -209,6 +216,9 @@ func statusOf(s consumer.Stats) PipelineStatus {
 	}
 	for _, d := range s.DeadLetters {
 		p.DeadLetters = append(p.DeadLetters, DeadLetterStatus{Class: d.Class.String(), Reason: string(d.Reason), Count: d.Count})
+	}
+	if s.Burst >= 0 {
+		p.Admission = &AdmissionStatus{Credit: s.Credit, Burst: s.Burst}
 	}
 	if s.Breaker.Dependency != "" {
 		b := breakerStatus(s.Breaker)

@@ -13,6 +13,7 @@ type Config struct {
 	Kafka     Kafka
 	Embedded  Embedded
 	Topics    Topics
+	Fleet     Fleet
 	Admin     Admin
 	Log       Log
 	Pipelines []Pipeline
@@ -58,6 +59,12 @@ type Embedded struct {
 type Topics struct {
 	Create            bool
 	ReplicationFactor int // -1: that of the source
+}
+
+// Fleet says how breakers are shared with other processes.
+type Fleet struct {
+	Topic        string // the control topic
+	StartTimeout time.Duration
 }
 
 // Admin is the listener of metrics, health and control.
@@ -189,7 +196,7 @@ type Breaker struct {
 	Enabled       bool
 	Mode          string // auto, forced_open, disabled, metrics_only
 	Dependency    string
-	Scope         string // process
+	Scope         string // process, fleet
 	Window        time.Duration
 	WindowCalls   int // instead of Window when the window is a number of calls
 	MinimumCalls  int
@@ -218,8 +225,9 @@ type DLQ struct {
 	Admission Admission
 }
 
-// Admission bounds the dead letters without one success in between.
+// Admission bounds the dead letters by credit, which successes earn.
 type Admission struct {
-	Enabled bool
-	Burst   int
+	Enabled    bool
+	Burst      int     // at the start, and at most
+	PerSuccess float64 // dead letters
 }

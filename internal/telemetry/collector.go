@@ -63,6 +63,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		w.topics(s)
 		w.tiers(s)
 		w.deadLetters(s)
+		if s.Burst >= 0 {
+			w.gauge(deadLetterCredit, s.Credit)
+		}
 		w.paused(s)
 		w.gauge(inFlight, float64(s.InFlight))
 		w.counter(routeFailures, float64(s.RouteFailures))

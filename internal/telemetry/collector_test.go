@@ -62,10 +62,11 @@ func orders() consumer.Stats {
 		HeldRecords: 12,
 		Faults:      map[string]int{"fetch": 0, "commit": 1},
 		DeadLetters: []consumer.DeadLetterCount{{Class: classify.Network, Severity: classify.Medium, Reason: retrytopics.ReasonExhausted, Count: 1}},
-		Paused:      map[consumer.PauseReason]int{consumer.PauseBreaker: 6},
-		Breaker:     breaker.Snapshot{Dependency: "payments-api", State: breaker.HalfOpen},
-		Handler:     consumer.Histogram{Bounds: []float64{0.1}, Counts: []uint64{105, 1}, Sum: 2, Total: 106},
-		Commit:      consumer.Histogram{Bounds: []float64{0.1}, Counts: []uint64{9, 0}, Sum: 0.1, Total: 9},
+		Credit:      998, Burst: 1000,
+		Paused:  map[consumer.PauseReason]int{consumer.PauseBreaker: 6},
+		Breaker: breaker.Snapshot{Dependency: "payments-api", State: breaker.HalfOpen},
+		Handler: consumer.Histogram{Bounds: []float64{0.1}, Counts: []uint64{105, 1}, Sum: 2, Total: 106},
+		Commit:  consumer.Histogram{Bounds: []float64{0.1}, Counts: []uint64{9, 0}, Sum: 0.1, Total: 9},
 	}
 }
 
@@ -79,6 +80,7 @@ var contract = map[string]string{
 	"redeliver_backlog":                "pipeline,tier",
 	"redeliver_oldest_due_seconds":     "pipeline,tier",
 	"redeliver_dead_letters_total":     "class,pipeline,reason,severity",
+	"redeliver_dead_letter_credit":     "pipeline",
 	"redeliver_breaker_state":          "dependency,state",
 	"redeliver_paused":                 "pipeline,reason",
 	"redeliver_route_failures_total":   "pipeline",

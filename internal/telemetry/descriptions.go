@@ -22,6 +22,8 @@ var (
 		"Time since the record that is due first in a tier became due, in seconds; below 0 when it becomes due only then. Absent when nothing waits.", "pipeline", "tier")
 	deadLetters = describe("redeliver_dead_letters_total",
 		"Records that were written to the dead-letter topic, by class and severity of the last failure and by reason.", "pipeline", "class", "severity", "reason")
+	deadLetterCredit = describe("redeliver_dead_letter_credit",
+		"Dead letters that may still be written before the pipeline holds; successes earn more. Absent without dlq.admission.", "pipeline")
 	breakerState = describe("redeliver_breaker_state",
 		"1 for the state that the dependency's breaker is in, 0 for the other states.", "dependency", "state")
 	paused = describe("redeliver_paused",
