@@ -132,6 +132,7 @@ func (c *Config) complete() error {
 	if c.Shares.Fresh <= 0 || c.Shares.Retries <= 0 {
 		wrong("Shares", "both must be above 0")
 	}
+	c.completeLimits(wrong)
 	if c.HeaderLimit < 2048 {
 		wrong("HeaderLimit", "is %d, at least 2048 bytes", c.HeaderLimit)
 	}

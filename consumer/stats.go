@@ -124,6 +124,7 @@ type Stats struct {
 	// group, positions, start, topics, trim, ends, loss, transaction, throttle, held.
 	Faults map[string]int
 
+	Limits        []LimitStats // of the configuration
 	Topics        []TopicStats
 	DeadLetters   []DeadLetterCount
 	Paused        map[PauseReason]int // partitions

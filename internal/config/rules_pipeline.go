@@ -25,6 +25,7 @@ func (r *reader) pipelineRules(p *Pipeline, at string) {
 	r.retryRules(p, at)
 	r.classifyRules(p, at)
 	r.breakerRules(p, at)
+	r.limitRules(p, at)
 	r.dlqRules(p, at)
 }
 
