@@ -139,6 +139,7 @@ func (c *Config) complete() error {
 	if per := c.DeadLetters.PerSuccess; !(per >= 0.001 && per <= 1000) {
 		wrong("DeadLetters", "PerSuccess is %v: give 0.001 to 1000 dead letters for each success", per)
 	}
+	c.completeLimits(wrong)
 	if c.HeaderLimit < 2048 {
 		wrong("HeaderLimit", "is %d, at least 2048 bytes", c.HeaderLimit)
 	}

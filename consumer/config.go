@@ -11,6 +11,7 @@ import (
 
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/limit"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -188,6 +189,8 @@ type Config struct {
 	// for it until then. No two processes of a group may have the same: one of them stands by, see [Stats.NotReady]. Defaults
 	// to none.
 	InstanceID string
+	// Limits bound how often handlers are called, see [Limit]. Defaults to none.
+	Limits []Limit
 	// Logger gets the pipeline's log. Defaults to slog.Default().
 	Logger *slog.Logger
 	// Mux routes several topics to their handlers, instead of Handler.
@@ -205,6 +208,8 @@ type Config struct {
 	OnDataLoss DataLossPolicy
 	// Ordering says what may be handled side by side. Defaults to ByKey.
 	Ordering Ordering
+	// Pacers shares the limits of a dependency between the pipelines of a process. Defaults to none but the pipeline's own.
+	Pacers *limit.Registry
 	// RebalanceTimeout is how long a member may take to give up partitions. Defaults to 60s.
 	RebalanceTimeout time.Duration
 	// Retry is the policy: how often, when, and over which tiers. Defaults to tiers of 1s, 10s and 60s, one retry each.

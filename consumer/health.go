@@ -19,6 +19,7 @@ func (p *Pipeline) Stats() Stats {
 	}
 	p.meter.fill(&s)
 	s.InFlight = p.slots.inFlight()
+	s.Limits = p.limitStats(now)
 	s.Windowed, s.WindowBytes = int(p.intake.records.Load()), p.intake.bytes.Load()
 	s.Breaker = p.breaker.Snapshot()
 	s.Credit, s.Burst = p.gate.credit.Left(), p.cfg.DeadLetters.Burst

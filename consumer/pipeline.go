@@ -33,6 +33,7 @@ type Pipeline struct {
 	log        *slog.Logger
 	hooks      hooks
 
+	limits     *limits // nil: none by key
 	gate       *gate
 	slots      *slots
 	meter      *meter
@@ -102,6 +103,10 @@ func New(c Config) (*Pipeline, error) {
 	p.losses = newLosses()
 	p.gate = newGate(p.breaker, credit.New(c.DeadLetters.Burst, c.DeadLetters.PerSuccess), p.holdChanged, p.wakeAll)
 	p.slots = newSlots(c.Concurrency, c.Shares, func() bool { return p.strands.count.Load() > 1 }, p.work)
+	if p.limits, p.slots.pacing, err = newLimits(&c); err != nil {
+		return nil, fmt.Errorf("consumer: Limits: %w", err)
+	}
+	p.slots.pacing.join(p.slots.turn)
 	p.membership = newMembership(&p.cfg, p.membershipChanged)
 	p.intake = newIntake(p)
 	p.committer = newCommitter(p)

@@ -130,6 +130,7 @@ type Stats struct {
 	Credit float64
 	Burst  int
 
+	Limits        []LimitStats // of the configuration
 	Topics        []TopicStats
 	DeadLetters   []DeadLetterCount
 	Paused        map[PauseReason]int // partitions

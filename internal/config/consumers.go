@@ -57,6 +57,7 @@ func (p *Pipeline) consumer() consumer.Config {
 		HoldKey:          p.Retry.HoldKey,
 		IDNamespace:      p.IDNamespace,
 		InstanceID:       p.InstanceID,
+		Limits:           p.limits(),
 		Name:             p.Name,
 		Names:            p.Names(),
 		OnDataLoss:       map[string]consumer.DataLossPolicy{"hold": consumer.HoldOnDataLoss, "skip": consumer.SkipDataLoss}[p.OnDataLoss],

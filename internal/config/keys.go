@@ -142,6 +142,8 @@ func pipelineKeys(p *Pipeline) []key {
 		).means("Rules that say what kind of failure an error is."),
 		section("breaker", breakerKeys(&p.Breaker)...).
 			means("The circuit breaker of the dependency that the handler calls."),
+		sections("limits", &p.Limits, Limit{}, limitKeys).like("[{name: per-user, by: user, rate: 10/s}]").
+			means("How often the handler is called, by the whole pipeline, its dependency, or each value of a header."),
 		section("dlq", dlqKeys(&p.DLQ)...).
 			means("What becomes of records that are not retried any more."),
 	}

@@ -201,6 +201,25 @@ var mistakes = []mistakeRow{
 	{"pipelines[].on_data_loss", inPipeline("on_data_loss: " + mark + "ignore"), `"ignore" is unknown; want one of hold, skip: on_data_loss: hold`},
 	{"pipelines[].header_limit", inPipeline("header_limit: " + mark + "1KiB"), "1KiB is out of range; want a size from 2KiB"},
 
+	// limits
+	{"pipelines[].limits", inPipeline("limits: " + mark + "10/s"), "limits is a plain value, not a list"},
+	{"pipelines[].limits", inPipeline("limits: " + mark + "[" + strings.Repeat("{name: a, rate: 1/s},", 9) + "]"), "limits: there are 9, at most 8"},
+	{"pipelines[].limits[].name", inPipeline("limits: [" + mark + "{rate: 10/s}]"), "limits[0] lacks name, letters, digits and '-'; add name: per-user"},
+	{"pipelines[].limits[].name", inPipeline("limits: [{rate: 10/s, name: " + mark + "per user}]"), `"per user" has other characters than letters, digits and '-'; write for example per-user`},
+	{"pipelines[].limits[].name", inPipeline("limits: [{rate: 10/s, name: a}, {rate: 10/s, name: " + mark + "a}]"), "a is there twice"},
+	{"pipelines[].limits[].rate", inPipeline("limits: [{name: a, rate: " + mark + "100}]"), `"100" is no rate; did you mean 100/s?`},
+	{"pipelines[].limits[].rate", inPipeline("limits: [{name: a, rate: " + mark + "10/min}]"), `"10/min" is no rate; did you mean 10/m?`},
+	{"pipelines[].limits[].rate", inPipeline("limits: [{name: a, rate: " + mark + "fast}]"), `"fast" is no rate: write a number of calls and s, m or h, like 100/s`},
+	{"pipelines[].limits[].rate", inPipeline("limits: [{name: a, rate: " + mark + "0/s}]"), "the rate 0/s is not above 0; want a rate: rate: 100/s"},
+	{"pipelines[].limits[].burst", inPipeline("limits: [{name: a, rate: 1/s, burst: " + mark + "-1}]"), "-1 is out of range"},
+	{"pipelines[].limits[].by", inPipeline("limits: [{name: a, rate: 1/s, by: " + mark + "usr}]"), `"usr" is unknown; did you mean user?`},
+	{"pipelines[].limits[].by", inPipeline("limits: [{name: a, rate: 1/s, by: " + mark + "x-customer}]"), `"x-customer" is unknown; for a header write header:x-customer`},
+	{"pipelines[].limits[].by", inPipeline("limits: [{name: a, rate: 1/s, by: " + mark + "'header:'}]"), `"header:" names no header`},
+	{"pipelines[].limits[].by", inPipeline("ordering: partition\nlimits: [{name: a, rate: 1/s, by: " + mark + "user}]"), "user does not go with ordering: partition"},
+	{"pipelines[].limits[].max_keys", inPipeline("limits: [{name: a, rate: 1/s, by: user, max_keys: " + mark + "0}]"), "0 is out of range"},
+	{"pipelines[].limits[].rate", inPipeline("breaker: {dependency: api}\nlimits: [{name: a, rate: 1/s, by: dependency}]") +
+		"  - name: other\n    topics: [other]\n    handler: {http: {url: \"http://h\"}}\n    breaker: {dependency: api}\n    limits: [{name: a, by: dependency, rate: " + mark + "2/s}]\n", "a is 2/s with burst 0 here and 1/s with burst 0 in pipeline orders, and both share the limit of api"},
+
 	// handler
 	{"pipelines[].handler", with("drain: 30s", `{http: {url: "http://127.0.0.1:9000/orders"}}`, mark+"http"), "handler is a plain value; it holds the keys timeout, http"},
 	{"pipelines[].handler.timeout", with("drain: 31s", "{http:", "{timeout: "+mark+"31s, http:"), "handler.timeout, 31s, is not shorter than drain, 31s"},

@@ -102,6 +102,7 @@ type Pipeline struct {
 	Retry            Retry
 	Classify         Classify
 	Breaker          Breaker
+	Limits           []Limit
 	DLQ              DLQ
 
 	origin

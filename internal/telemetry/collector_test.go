@@ -60,6 +60,7 @@ func orders() consumer.Stats {
 		Failures:    []consumer.FailureCount{{Class: classify.Network, Severity: classify.Medium, Count: 6}, {Class: classify.Validation, Severity: classify.High}},
 		Topics:      []consumer.TopicStats{source, tier, other, short},
 		HeldRecords: 12,
+		Limits:      []consumer.LimitStats{{Name: "per-user", Per: consumer.PerHeader, PutOff: 9, Ahead: 90 * time.Second, Keys: 4}},
 		Faults:      map[string]int{"fetch": 0, "commit": 1},
 		DeadLetters: []consumer.DeadLetterCount{{Class: classify.Network, Severity: classify.Medium, Reason: retrytopics.ReasonExhausted, Count: 1}},
 		Credit:      998, Burst: 1000,
@@ -89,6 +90,9 @@ var contract = map[string]string{
 	"redeliver_lost_records_total":     "pipeline,topic",
 	"redeliver_commit_seconds":         "pipeline",
 	"redeliver_retention_left_seconds": "pipeline,topic",
+	"redeliver_limit_put_off_total":    "limit,pipeline",
+	"redeliver_limit_ahead_seconds":    "limit,pipeline",
+	"redeliver_limit_keys":             "limit,pipeline",
 	"redeliver_health_score":           "pipeline",
 }
 
@@ -138,6 +142,9 @@ redeliver_lateness_seconds_count{pipeline="orders",tier="60s"} 10
 redeliver_lateness_seconds_count{pipeline="orders",tier="1s"} 0
 redeliver_in_flight{pipeline="orders"} 3
 redeliver_held_records{pipeline="orders"} 12
+redeliver_limit_put_off_total{limit="per-user",pipeline="orders"} 9
+redeliver_limit_ahead_seconds{limit="per-user",pipeline="orders"} 90
+redeliver_limit_keys{limit="per-user",pipeline="orders"} 4
 redeliver_faults{doing="commit",pipeline="orders"} 1
 redeliver_faults{doing="fetch",pipeline="orders"} 0
 redeliver_lost_records_total{pipeline="orders",topic="orders"} 80

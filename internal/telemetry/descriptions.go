@@ -42,6 +42,12 @@ var (
 		"Duration of offset commits, in seconds.", "pipeline")
 	retentionLeft = describe("redeliver_retention_left_seconds",
 		"Time until the topic's retention deletes the oldest record that is not settled, in seconds. Absent when it never does.", "pipeline", "topic")
+	limitPutOff = describe("redeliver_limit_put_off_total",
+		"Records that a limit by header has put off, each as often as it was, or how often a call had to wait for its turn.", "pipeline", "limit")
+	limitAhead = describe("redeliver_limit_ahead_seconds",
+		"Time until the turn of the record that a limit has put off furthest, or of the next call, in seconds.", "pipeline", "limit")
+	limitKeys = describe("redeliver_limit_keys",
+		"Values of its header that a limit knows.", "pipeline", "limit")
 	healthScore = describe("redeliver_health_score",
 		"Health of the pipeline, from 0 to 1.", "pipeline")
 )
