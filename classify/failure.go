@@ -11,6 +11,9 @@ type Failure struct {
 	// Class is one of the seven, or None when there was no error.
 	Class Class
 
+	// Treatment is that of the rule that decided, and of the class.
+	Treatment
+
 	// Type is the Go type of the innermost cause, as %T prints it:
 	// "syscall.Errno", "*errors.errorString". Of joined causes it is the one
 	// that decided.

@@ -141,8 +141,8 @@ type Config struct {
 	ClientOptions []kgo.Opt
 	// Concurrency is the most handler calls in flight in this process. While it is at least nine and there are several
 	// partitions, one whose calls hang or fail uses a sixteenth of it, and a slot for retries, beside others that need the rest;
-	// one that is alone at work uses at most eight ninths, and gets there as its calls succeed, or within one and a half seconds.
-	// Defaults to 64.
+	// one that is alone at work gets all but two as its calls succeed, which is remembered for ten seconds, or eight ninths within
+	// one and a half seconds. Defaults to 64.
 	Concurrency int
 	// CountsAgainst are the classes that count as failures of the dependency. Defaults to transient, network,
 	// rate_limited, system and authentication.

@@ -326,7 +326,7 @@ func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.T
 		return true
 	}
 	failure := f.failure
-	notClosed := after != breaker.Closed && after != breaker.Disabled
+	notClosed := !after.Admits()
 	if notClosed && p.speaksAgainst(f) && p.isFree(e) {
 		p.meter.free()
 		p.told(e, failure, true, now.Sub(began))

@@ -220,7 +220,9 @@ var mistakes = []mistakeRow{
 	// retry
 	{"pipelines[].retry", inPipeline("retry: " + mark + "5"), "retry is a plain value; it holds the keys tiers, strategy"},
 	{"pipelines[].retry.strategy", inPipeline("retry: {strategy: " + mark + "exponental}"), `"exponental" is unknown; did you mean exponential?`},
-	{"pipelines[].retry.strategy", inPipeline("retry: {strategy: " + mark + "custom}"), "custom is not in this version of Redeliver yet; write strategy: tiered, exponential, linear, fixed or immediate, or write the strategy in Go with the library"},
+	{"pipelines[].retry.strategy", inPipeline("retry: {strategy: " + mark + "custom}"), "retry.strategy: custom needs the name of a registered strategy beside it; add custom: fibonacci, or another name: the registered ones are fibonacci"},
+	{"pipelines[].retry.custom", inPipeline("retry: {strategy: custom, custom: " + mark + "fibonaci}"), `that calls retrytopics.Register); did you mean fibonacci?`},
+	{"pipelines[].retry.custom", inPipeline("retry: {strategy: fixed, custom: " + mark + "fibonacci}"), "retry.custom does not apply to the strategy fixed: it is not one that is registered by name; remove it, or choose strategy: custom"},
 	{"pipelines[].retry.tiers", inPipeline("retry: {tiers: [10s, " + mark + "1s]}"), "tiers ascend: 1s comes after 10s"},
 	{"pipelines[].retry.tiers", inPipeline("retry: {tiers: [1s, " + mark + "1s]}"), "tiers ascend: 1s comes after 1s"},
 	{"pipelines[].retry.tiers", inPipeline("retry: {tiers: [" + mark + "-1s, 1s]}"), "is no tier: want a whole number of milliseconds, at least 1ms"},
@@ -259,14 +261,25 @@ var mistakes = []mistakeRow{
 	{"pipelines[].retry.topic", inPipeline("retry: {topic: " + mark + "''}"), `retry.topic is empty; write a template like "{group}.{topic}.retry-{delay}", or remove the key`},
 	{"pipelines[].retry.topic", with("retry: {topic: "+mark+"'{group}.retry-{delay}'}", "[orders]", "[orders, clicks]"), "{topic}"},
 	{"pipelines[].retry.overrides", inPipeline("retry: {overrides: " + mark + "{class: network}}"), "retry.overrides is a section of keys, not a list; begin each element with a dash"},
-	{"pipelines[].retry.overrides", inPipeline("retry: {overrides: [" + mark + "{max_retries: 2}]}"), "matches nothing by itself: set class, status or topic"},
+	{"pipelines[].retry.overrides", inPipeline("retry: {overrides: [" + mark + "{max_retries: 2}]}"), "matches nothing by itself: set class, status, topic, or job_type"},
 	{"pipelines[].retry.overrides", inPipeline("retry: {overrides: [{class: network}, " + mark + "{class: network}]}"), "never applies: overrides[0] matches the same (network) and comes first"},
 	{"pipelines[].retry.overrides", inPipeline("retry: {overrides: [{class: network}, " + mark + "{class: network, topic: orders}]}"), "never applies: overrides[0] (network) matches all of network+topic:orders and comes first; put the narrower one first"},
 	{"pipelines[].retry.overrides[].class", inPipeline("retry: {overrides: [{class: " + mark + "rate-limit}]}"), `"rate-limit" is unknown; did you mean rate_limited?`},
-	{"pipelines[].retry.overrides[].status", inPipeline("retry: {overrides: [{status: " + mark + "42}]}"), "42 is out of range; want a whole number from 100 to 599: status: 429"},
+	{"pipelines[].retry.overrides[].status", inPipeline("retry: {overrides: [{status: " + mark + "42}]}"), `"42" is no HTTP status; want an HTTP status, all of a hundred, like 5xx, or a list of these: status: 429`},
+	{"pipelines[].retry.overrides[].status", inPipeline("retry: {overrides: [{status: [409, " + mark + "6xx]}]}"), `"6xx" is no HTTP status; want`},
+	{"pipelines[].retry.overrides[].status", inPipeline("retry: {overrides: [{status: " + mark + "[]}]}"), "the list is empty; want"},
+	{"pipelines[].retry.overrides[].status", inPipeline("retry: {overrides: [{status: " + mark + "{a: 1}}]}"), "a section of keys is no HTTP status; want"},
+	{"pipelines[].retry.overrides[].status", inPipeline("retry: {overrides: [{status: 5xx}, " + mark + "{status: 503}]}"), "never applies: overrides[0] (5xx) matches all of 503 and comes first; put the narrower one first"},
+	{"pipelines[].retry.overrides[].status", inPipeline("retry: {overrides: [" + mark + "{status: [" + everyOther + "]}]}"), "is too long to be counted by, 999 bytes of at most 300: name fewer statuses, or whole hundreds like 5xx"},
+	{"pipelines[].retry.overrides[].job_type", inPipeline("retry: {overrides: [{job_type: " + mark + "'a,b'}]}"), "cannot be counted by: want at most 64 printable bytes without ',' and '='"},
+	{"pipelines[].retry.overrides[].user", inPipeline("retry: {overrides: [{user: " + mark + "a=b}]}"), "cannot be counted by"},
+	{"pipelines[].retry.overrides[].project", inPipeline("retry: {overrides: [{project: " + mark + "[a]}]}"), "a list is not text"},
+	{"pipelines[].retry.overrides[].tenant", inPipeline("retry: {overrides: [{tenant: " + mark + "'a=b'}]}"), "cannot be counted by"},
+	{"pipelines[].retry.overrides[].total_timeout", inPipeline("retry: {overrides: [{class: network, total_timeout: " + mark + "5}]}"), `"5" has no unit; did you mean 5s?`},
+	{"pipelines[].retry.overrides[].custom", inPipeline("retry: {overrides: [{class: network, strategy: custom, custom: " + mark + "x}]}"), `no strategy is registered as "x" (one of your own is built into the binary, by a file in cmd/redeliver that calls retrytopics.Register); the registered ones are fibonacci`},
 	{"pipelines[].retry.overrides[].topic", inPipeline("retry: {overrides: [{topic: " + mark + "order}]}"), `the pipeline does not read the topic "order"; did you mean orders?`},
 	{"pipelines[].retry.overrides[].topic", inPipeline("retry: {overrides: [{topic: " + mark + "payments}]}"), `its topics are orders`},
-	{"pipelines[].retry.overrides[].strategy", inPipeline("retry: {overrides: [{class: network, strategy: " + mark + "random}]}"), `"random" is unknown; want one of tiered, exponential, linear, fixed, immediate`},
+	{"pipelines[].retry.overrides[].strategy", inPipeline("retry: {overrides: [{class: network, strategy: " + mark + "random}]}"), `"random" is unknown; want one of tiered, exponential, linear, fixed, immediate, custom`},
 	{"pipelines[].retry.overrides[].max_retries", inPipeline("retry: {overrides: [{class: network, max_retries: " + mark + "5000}]}"), "5000 is out of range; want a whole number from 0 to 1000"},
 	{"pipelines[].retry.overrides[].initial_delay", inPipeline("retry: {overrides: [{class: network, initial_delay: " + mark + "1s}]}"), "retry.overrides[0].initial_delay does not apply to the strategy tiered (the pipeline's): its delays are the tiers; remove it, or choose strategy: exponential or linear or fixed"},
 	{"pipelines[].retry.overrides[].initial_delay", inPipeline("retry: {overrides: [{class: network, strategy: fixed, initial_delay: " + mark + "2m}]}"), "2m is above max_delay, 60s"},
@@ -349,4 +362,13 @@ var bomb = func() string {
 		b.WriteString("x-" + n + ": &a" + n + " [" + strings.Repeat(below+", ", 9) + below + "]\n")
 	}
 	return mark + b.String()
+}()
+
+// everyOther are so many statuses that no count of attempts could be named after them.
+var everyOther = func() string {
+	var all []string
+	for code := 100; code < 600; code += 2 {
+		all = append(all, strconv.Itoa(code))
+	}
+	return strings.Join(all, ", ")
 }()

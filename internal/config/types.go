@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/redeliver/redeliver/classify"
+)
 
 // Config is a configuration file that was read without a mistake: what stands in it, and the defaults for the rest.
 type Config struct {
@@ -128,9 +132,21 @@ type Batch struct {
 
 // Retry is a pipeline's retry policy.
 type Retry struct {
-	Strategy      string // tiered, exponential, linear, fixed, immediate
-	Tiers         []time.Duration
-	AutoTiers     bool // tiers: auto
+	Delays
+	Tiers        []time.Duration
+	AutoTiers    bool          // tiers: auto
+	TotalTimeout time.Duration // 0: none
+	InPlace      InPlace
+	HoldKey      bool
+	OnDeadLetter string // release
+	Topic        string // template
+	Overrides    []Override
+}
+
+// Delays say how often a record is retried and when: of a policy, or of an override.
+type Delays struct {
+	Strategy      string // tiered, exponential, linear, fixed, immediate, custom
+	Custom        string // the name of a registered strategy
 	MaxRetries    int
 	InitialDelay  time.Duration
 	Multiplier    float64
@@ -138,12 +154,6 @@ type Retry struct {
 	MinDelay      time.Duration
 	MaxDelay      time.Duration
 	Jitter        bool
-	TotalTimeout  time.Duration // 0: none
-	InPlace       InPlace
-	HoldKey       bool
-	OnDeadLetter  string // release
-	Topic         string // template
-	Overrides     []Override
 }
 
 // InPlace are quick tries on the spot before the first hop.
@@ -154,17 +164,12 @@ type InPlace struct {
 
 // Override is another policy for some failures. What it does not say is the pipeline's.
 type Override struct {
-	Class         string // "": any
-	Status        int    // 0: any
-	Topic         string // source topic, "": any
-	Strategy      string
-	MaxRetries    int
-	InitialDelay  time.Duration
-	Multiplier    float64
-	BackoffFactor float64
-	MinDelay      time.Duration
-	MaxDelay      time.Duration
-	Jitter        bool
+	Class  string            // "": any
+	Status classify.Statuses // empty: any
+	Topic  string            // source topic, "": any
+	Job    classify.Job      // empty fields: any
+	Delays
+	TotalTimeout time.Duration // 0: none, negative: the pipeline's
 }
 
 // Classify are a pipeline's own rules for what kind of failure an error is.
