@@ -136,10 +136,8 @@ func pipelineKeys(p *Pipeline) []key {
 			means("What the records are handed to."),
 		section("retry", retryKeys(&p.Retry)...).
 			means("How often a failed record is tried again, when, and over which tiers."),
-		section("classify",
-			sections("rules", &p.Classify.Rules, ClassRule{}, ruleKeys).like("[{match: \"connection reset\", class: network}]").
-				means("First match wins, then the built-in rules."),
-		).means("Rules that say what kind of failure an error is."),
+		section("classify", classifyKeys(&p.Classify)...).
+			means("Rules that say what kind of failure an error is, and how failures are treated."),
 		section("breaker", breakerKeys(&p.Breaker)...).
 			means("The circuit breaker of the dependency that the handler calls."),
 		sections("limits", &p.Limits, Limit{}, limitKeys).like("[{name: per-user, by: user, rate: 10/s}]").
@@ -235,14 +233,6 @@ func overrideKeys(o *Override) []key {
 	}
 	return append(keys, duration("total_timeout", &o.TotalTimeout, 0, 3650*day).like("1h").computed(thePipelines).
 		means("No retry later than this after the first failure; 0 is no limit."))
-}
-
-func ruleKeys(r *ClassRule) []key {
-	return []key{
-		text("match", &r.Match).accepting("a regular expression").like(`"connection reset"`).means("A regular expression over the error's text."),
-		number("status", &r.Status, 100, 599).like("409").means("An HTTP status."),
-		choice("class", &r.Class, classNames()...).required().like("network").means("The class that such failures have."),
-	}
 }
 
 func breakerKeys(b *Breaker) []key {

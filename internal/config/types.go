@@ -180,18 +180,6 @@ type Override struct {
 	TotalTimeout time.Duration // 0: none, negative: the pipeline's
 }
 
-// Classify are a pipeline's own rules for what kind of failure an error is.
-type Classify struct {
-	Rules []ClassRule
-}
-
-// ClassRule gives a class to errors whose text matches, or to an HTTP status.
-type ClassRule struct {
-	Match  string // a regular expression, "": not by text
-	Status int    // 0: not by status
-	Class  string
-}
-
 // Breaker watches the dependency that the handler calls.
 type Breaker struct {
 	Enabled       bool
