@@ -75,12 +75,16 @@ type callKey struct{}
 type callState struct {
 	p      *Pipeline
 	permit callPermit  // of the handler call; set before it
+	record *Record     // that it is made for; nil: several
 	again  atomic.Bool // its record has failed before
 	told   atomic.Uint32
 }
 
 // begin readies the state for another handler call with the same permit.
-func (s *callState) begin(again bool) {
+func (s *callState) begin(r *Record, again bool) {
+	if s.record != r {
+		s.record = r
+	}
 	if s.told.Load() != 0 {
 		s.told.Store(0)
 	}
@@ -121,7 +125,7 @@ func (s *callState) call(ctx context.Context, d *dependency, f func(ctx context.
 		d.breaker.Record(permit, breaker.Success, took)
 		return nil
 	}
-	failure := readError(s.p.classifier, err)
+	failure := readError(s.p.classifier, s.p.failedFor(s.record, d.name), err)
 	outcome := breaker.Ignored
 	if d.counts[failure.failure.Class] && failure.tellsOfDependency() && !s.cancelled(ctx) {
 		if outcome = breaker.FailureAgain; !s.again.Load() {

@@ -116,7 +116,7 @@ func refusal(b *breaker.Breaker) *RefusedError {
 
 // leaveParts ends a call for a record with what it came to. It returns the error that the record is judged by: where the failure
 // opened the breaker of a part, or ended while that was not closed, the record is put off like those that are refused.
-func (p *Pipeline) leaveParts(c partCall, again bool, err error, took time.Duration) error {
+func (p *Pipeline) leaveParts(c partCall, r *Record, again bool, err error, took time.Duration) error {
 	if len(c.of) == 0 {
 		return err
 	}
@@ -126,7 +126,7 @@ func (p *Pipeline) leaveParts(c partCall, again bool, err error, took time.Durat
 		}
 		return nil
 	}
-	f := readError(p.classifier, err)
+	f := readError(p.classifier, p.failedFor(r, p.cfg.Breaker.Dependency), err)
 	accused := p.accused(&f)
 	for _, one := range c.of {
 		if one.dependency != accused || !p.speaksAgainst(&f) {
@@ -175,7 +175,7 @@ func (p *Pipeline) putOff(st *strand, e *entry, f *failedCall, began, now time.T
 	p.countHeld(e, now)
 	if f.refused == nil { // it was called
 		p.meter.free()
-		p.told(e, f.failure, true, now.Sub(began))
+		p.told(e, f, true, now.Sub(began))
 	}
 	s := situation{failedCall: *f, state: e.state, now: now, schedule: p.schedule}
 	d := s.wait(verbSnooze, f.putOff.until.Sub(now), e.state.Counts)

@@ -33,6 +33,7 @@ type slots struct {
 	turns    [kinds][]*strand
 	queued   [kinds]map[*strand]struct{}
 	start    func(*strand, kind) // on a goroutine of its own
+	pacing   *pacing             // nil: calls start as soon as there is a slot
 
 	now     func() time.Time
 	later   func(time.Duration, func())
@@ -64,7 +65,7 @@ func (s *slots) want(st *strand, k kind) {
 		s.mu.Unlock()
 		return
 	}
-	if s.free(k) && s.mayHold(st, k) && s.first(k) < 0 {
+	if s.free(k) && s.mayHold(st, k) && s.first(k) < 0 && s.paced() {
 		s.take(st, k)
 		s.mu.Unlock()
 		go s.start(st, k)
@@ -99,7 +100,7 @@ func (s *slots) done(of *strand, used kind) (*strand, kind, bool) {
 		s.serveMore()
 		return st, k, true
 	}
-	if i, k, ok := s.heir(of); ok {
+	if i, k, ok := s.heir(of); ok && s.paced() {
 		return s.give(i, k), k, true
 	}
 	return nil, 0, false
@@ -122,6 +123,9 @@ func (s *slots) serve() (*strand, kind, bool) {
 		if i < 0 {
 			continue
 		}
+		if !s.paced() {
+			return nil, 0, false
+		}
 		return s.give(i, next), next, true
 	}
 	return nil, 0, false
@@ -137,7 +141,8 @@ func (s *slots) give(i int, k kind) *strand {
 }
 
 // ended notes that a strand's worker is through with something, and whether a call succeeded. It reports whether the worker
-// gives its slot back: somebody stands in line that may hold one more, or that may have this one.
+// gives its slot back: somebody stands in line that may hold one more, or that may have this one, or it is too early for
+// another call.
 func (s *slots) ended(of *strand, k kind, worked bool) (giveBack bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,7 +155,7 @@ func (s *slots) ended(of *strand, k kind, worked bool) (giveBack bool) {
 	_, _, giveBack = s.heir(of)
 	s.used[k]++
 	s.held[of].add(k, 1)
-	return giveBack
+	return giveBack || !s.paced()
 }
 
 // heir returns who may have the slot that a strand has given back: whoever stands in line, is another one and holds no more

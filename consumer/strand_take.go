@@ -11,6 +11,7 @@ type unit struct {
 	entry   *entry
 	entries []*entry
 	permit  callPermit
+	leaving []deferral // to be sent to the tiers instead
 }
 
 func (u *unit) empty() bool { return u.chunk == nil && u.entry == nil && u.entries == nil }
@@ -105,6 +106,9 @@ func (st *strand) take(k kind) (u unit, more bool) {
 		return unit{}, false
 	}
 	u, more = st.takeWith(k, probe)
+	if len(u.leaving) > 0 {
+		st.p.sendDeferred(u.leaving)
+	}
 	if u.permit = permit; u.empty() {
 		st.p.gate.leave(permit)
 	}
@@ -136,6 +140,7 @@ func (st *strand) takeWith(k kind, probe bool) (u unit, more bool) {
 	}
 	// Also when there was nothing: what was looked at may stand behind its key now, and leave the turn to the others.
 	want := st.startable()
+	u.leaving = st.takeLeaving()
 	return u, want[fresh] || want[retry]
 }
 
@@ -173,7 +178,7 @@ func (st *strand) takeEntry(k kind, probe bool) *entry {
 			if e.status == entrySettled {
 				continue
 			}
-			if st.mayRun(e) {
+			if st.mayRun(e) && !st.overLimit(e) {
 				return st.begin(e)
 			}
 		}
@@ -219,7 +224,7 @@ func (st *strand) nextFresh(l *lane) *entry {
 	for b := l.fresh(); b != nil && l.mayBegin(b.records[b.taken].Offset); b = l.fresh() {
 		e := st.entryOf(l, b, b.taken)
 		b.taken++
-		if st.mayRun(e) {
+		if !st.leavesLine(e) && st.mayRun(e) && !st.overLimit(e) {
 			return st.begin(e)
 		}
 	}

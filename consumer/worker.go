@@ -39,6 +39,8 @@ func (p *Pipeline) work(st *strand, k kind) {
 				continue
 			}
 			st.wake()
+		} else {
+			p.slots.pacing.unused()
 		}
 		var ok bool
 		if st, k, ok = p.slots.done(st, k); !ok {
@@ -73,6 +75,7 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 	watch := newStopwatch(c.began, &c.ticks, p.slowCall)
 	stopped, good, slow := c.from, 0, 0
 	var spoken [maxDependencies]int // calls that have spoken for a dependency themselves
+	counted := true                 // the next call, by the limits that calls are spread by: the first one's came with the slot
 	timed := func(took time.Duration, calls int) {
 		w.took.add(took, calls)
 		good += calls
@@ -89,7 +92,7 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 		if good > 0 {
 			worked = true
 			p.successes(good, slow, &spoken)
-			p.gate.success()
+			p.gate.success(good)
 			p.meter.done(l, good, &w.took)
 			good, slow, spoken = 0, 0, [maxDependencies]int{}
 		}
@@ -99,16 +102,32 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 		if i >= end || !p.gate.free() || l.stopping.Load() {
 			break
 		}
-		stopped = i + 1
 		r := c.batch.records[i]
 		if r.Attrs.IsControl() {
+			stopped = i + 1
 			continue
+		}
+		if !counted && !p.slots.pacing.take() {
+			break
+		}
+		stopped, counted = i+1, true
+		if p.limits != nil {
+			if limited, stays := p.limitedInChunk(st, c, i); limited {
+				if watch.unread > 0 {
+					lap()
+				}
+				if watch.skip(); stays {
+					break
+				}
+				continue
+			}
 		}
 		var state *retrytopics.State
 		if hasOurs(r.Headers) {
 			state = p.sourceState(r)
 		}
 		w.record.fill(r, state, 1)
+		counted = false
 		err := p.call(w, l, st.handler, deadline+int64(watch.read), false)
 		shared := watch.called()
 		if err == nil {
@@ -132,6 +151,9 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 		lap()
 	}
 	count()
+	if counted {
+		p.slots.pacing.unused()
+	}
 	st.endChunk(c, stopped)
 	p.gate.leave(permit)
 	return worked
@@ -154,7 +176,7 @@ func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) 
 		w.took.add(now.Sub(began), 1)
 		p.meter.done(e.lane, 1, &w.took)
 		p.recordSuccess(permit, now.Sub(began))
-		p.gate.success()
+		p.gate.success(1)
 		p.gate.probed(permit, true)
 		st.succeeded(e, now.Sub(began))
 		return true
@@ -167,6 +189,7 @@ func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) 
 
 // runBatch calls a batch handler.
 func (p *Pipeline) runBatch(w *worker, st *strand, entries []*entry, permit callPermit) (worked bool) {
+	p.slots.pacing.more(len(entries) - 1)
 	began := time.Now()
 	b := &Batch{Records: make([]*Record, len(entries)), errs: make([]error, len(entries))}
 	records := make([]Record, len(entries))
@@ -197,7 +220,7 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 		if err == nil {
 			good++
 		} else {
-			fails[i] = readError(p.classifier, err)
+			fails[i] = readError(p.classifier, p.failedIn(entries[i]), err)
 		}
 	}
 	took := now.Sub(began)
@@ -219,7 +242,7 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 		st.ended(e)
 	}
 	if good > 0 {
-		p.gate.success()
+		p.gate.success(good)
 		p.meter.settledDone(entries[0].lane, good)
 	}
 }
@@ -227,7 +250,7 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 // call makes one handler call for the worker's record, with its deadline in Unix nanoseconds, and turns a panic into an error of class
 // system. again says that the record has failed before.
 func (p *Pipeline) call(w *worker, l *lane, h Handler, deadline int64, again bool) (err error) {
-	w.calls.begin(again)
+	w.calls.begin(&w.record, again)
 	if p.parted {
 		return p.callPart(w, l, h, deadline, again)
 	}
@@ -257,13 +280,13 @@ func (p *Pipeline) callPart(w *worker, l *lane, h Handler, deadline int64, again
 		parts.cancel()
 		return err
 	}
-	return p.leaveParts(parts, again, err, time.Since(began))
+	return p.leaveParts(parts, &w.record, again, err, time.Since(began))
 }
 
 // callBatch is call for a batch handler. Records whose part is refused are left out of the call.
 func (p *Pipeline) callBatch(w *worker, l *lane, h *batchHandler, b *Batch, entries []*entry, deadline int64) {
 	again := slices.ContainsFunc(entries, (*entry).failedBefore)
-	w.calls.begin(again)
+	w.calls.begin(nil, again)
 	if !p.parted {
 		p.callBatchHandler(w, l, h, b, deadline)
 		return
@@ -289,7 +312,7 @@ func (p *Pipeline) callBatch(w *worker, l *lane, h *batchHandler, b *Batch, entr
 		if b.errs[i] = admitted.errs[j]; p.interrupted(l) {
 			parts[j].cancel()
 		} else {
-			b.errs[i] = p.leaveParts(parts[j], entries[i].failedBefore(), b.errs[i], took)
+			b.errs[i] = p.leaveParts(parts[j], b.Records[i], entries[i].failedBefore(), b.errs[i], took)
 		}
 	}
 }
@@ -341,7 +364,7 @@ func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 // finish carries out the outcome of a failed call. It reports whether the record stays in its lane and holds its key.
 func (p *Pipeline) finish(st *strand, e *entry, err error, began, now time.Time, permit callPermit) (stays bool) {
 	p.meter.handler.observe(now.Sub(began))
-	f := readError(p.classifier, err)
+	f := readError(p.classifier, p.failedIn(e), err)
 	return p.judged(st, e, &f, began, now, p.recordFailure(e, &f, now.Sub(began), permit))
 }
 
@@ -367,7 +390,7 @@ func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.T
 	}
 	if f.refused != nil || notClosed && p.speaksAgainst(f) && p.isFree(e, p.accused(f)) {
 		p.meter.free()
-		p.told(e, failure, true, now.Sub(began))
+		p.told(e, f, true, now.Sub(began))
 		asked := failure.RetryAfter
 		if f.steer != nil {
 			asked = f.steer.delay
@@ -401,13 +424,13 @@ func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.T
 		// An outage, as far as anyone can tell: the record stays, and the call that was to find out uses no attempt.
 		*e.state, e.attempts = before, attempts
 		p.meter.free()
-		p.told(e, failure, true, now.Sub(began))
+		p.told(e, f, true, now.Sub(began))
 		p.back(st, e, yield)
 		return st.holds(e)
 	}
 	if f.isAttempt() {
-		p.meter.failed(failure.Class)
-		p.told(e, failure, false, now.Sub(began))
+		p.meter.failed(failure.Class, failure.Severity)
+		p.told(e, f, false, now.Sub(began))
 	}
 	switch d.verb {
 	case verbInPlace:
@@ -454,7 +477,7 @@ func (p *Pipeline) count(e *entry, f classify.Failure, began, now time.Time) {
 	if len(s.History) >= historyTries {
 		s.History = s.History[len(s.History)-historyTries+1:]
 	}
-	s.Class, s.Error = f.Class, f.Text(retrytopics.MaxErrorSize)
+	s.Class, s.Severity, s.Error = f.Class, f.Severity, f.Text(retrytopics.MaxErrorSize)
 	s.History = append(s.History[:len(s.History):len(s.History)], retrytopics.Try{
 		N: e.attempts, At: began.UnixMilli(), Ms: now.Sub(began).Milliseconds(), Class: f.Class.String(), Error: f.Text(historyError),
 	})
@@ -474,14 +497,24 @@ const historyTries = 64
 // historyError bounds an error in the history, in bytes: what is left of 4 KiB for some ten attempts.
 const historyError = 160
 
-// told tells the hooks about a failed attempt.
-func (p *Pipeline) told(e *entry, f classify.Failure, free bool, took time.Duration) {
+// told tells the hooks, and who wants to be notified, about a failed attempt.
+func (p *Pipeline) told(e *entry, f *failedCall, free bool, took time.Duration) {
+	if f.steer == nil || f.steer.err != nil {
+		p.notices.failed(&f.failure, func() Notice { return p.notice(e, f) })
+	}
 	if len(p.hooks.failed) == 0 {
 		return
 	}
 	r := Record{namespace: p.cfg.IDNamespace}
 	r.fill(e.record, e.state, e.attempts)
 	for _, h := range p.hooks.failed {
-		h.OnFailed(Failed{Pipeline: p.cfg.Name, ID: r.ID(), Topic: r.Topic, Attempt: e.attempts, Free: free, Took: took, Failure: f})
+		h.OnFailed(Failed{Pipeline: p.cfg.Name, ID: r.ID(), Topic: r.Topic, Attempt: e.attempts, Free: free, Took: took, Failure: f.failure})
 	}
+}
+
+// notice says whose call failed.
+func (p *Pipeline) notice(e *entry, f *failedCall) Notice {
+	r := Record{namespace: p.cfg.IDNamespace}
+	r.fill(e.record, e.state, e.attempts)
+	return Notice{Pipeline: p.cfg.Name, Dependency: p.cfg.Breaker.Dependency, ID: r.ID(), Topic: r.Topic, Attempt: e.attempts, Job: f.job}
 }

@@ -79,6 +79,7 @@ func healthyPipeline(name string) *pipelineFake {
 				{Topic: name, Partition: 0},
 				{Topic: name + ".retry-60s", Partition: 1, Paused: []consumer.PauseReason{consumer.PauseDue}, PausedFor: 3 * time.Second},
 			},
+			Credit: 996, Burst: 1000,
 			DeadLetters: []consumer.DeadLetterCount{{Class: classify.Network, Reason: retrytopics.ReasonExhausted, Count: 4}},
 			Breaker:     breaker.Snapshot{Dependency: name + "-api", State: breaker.Open, OpenUntil: noon},
 			Held:        []consumer.HeldRecord{{ID: name + "/1/2", To: name + ".dlq", Since: noon, Tries: 7, Err: "not enough replicas"}},

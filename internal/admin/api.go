@@ -61,12 +61,14 @@ type PipelineStatus struct {
 	Retries      int64              `json:"retries"` // records that wait in the retry topics
 	Topics       []TopicStatus      `json:"topics"`
 	WaitsFor     []string           `json:"waits_for,omitempty"` // patterns that no topic matches yet
-	Paused       map[string]int     `json:"paused"`              // partitions by reason
+	Limits       []LimitStatus      `json:"limits,omitempty"`
+	Paused       map[string]int     `json:"paused"` // partitions by reason
 	Partitions   []PartitionStatus  `json:"partitions,omitempty"`
 	Held         []HeldStatus       `json:"held,omitempty"`
 	HeldByPolicy int                `json:"held_by_policy,omitempty"`
 	Exhausted    []ExhaustedStatus  `json:"exhausted,omitempty"` // of these the oldest
 	DeadLetters  []DeadLetterStatus `json:"dead_letters,omitempty"`
+	Admission    *AdmissionStatus   `json:"admission,omitempty"` // of dead letters, where there is a bound
 	Breaker      *BreakerStatus     `json:"breaker,omitempty"`
 }
 
@@ -82,6 +84,17 @@ type TopicStatus struct {
 	OldestDue *time.Time `json:"oldest_due,omitempty"`
 	// RetentionLeft is the time until the topic's retention deletes an unread record, in seconds; 0: never.
 	RetentionLeft float64 `json:"retention_left_seconds,omitempty"`
+}
+
+// LimitStatus is one limit of the pipeline.
+type LimitStatus struct {
+	Name   string  `json:"name"`
+	Per    string  `json:"per"` // pipeline, dependency, header
+	Rate   string  `json:"rate"`
+	PutOff uint64  `json:"put_off"`          // records, each as often as it was; or calls that had to wait
+	Ahead  float64 `json:"ahead_seconds"`    // until the turn of what was put off furthest
+	Keys   int     `json:"keys,omitempty"`   // values of the header that are known
+	Forgot uint64  `json:"forgot,omitempty"` // values that were forgotten though they had used something
 }
 
 // PartitionStatus is one assigned partition that is paused.
@@ -119,6 +132,12 @@ type DeadLetterStatus struct {
 	Class  string `json:"class"`
 	Reason string `json:"reason"`
 	Count  uint64 `json:"count"`
+}
+
+// AdmissionStatus is the credit for dead letters.
+type AdmissionStatus struct {
+	Credit float64 `json:"credit"`
+	Burst  int     `json:"burst"` // at most, but for what an operator grants
 }
 
 // BreakerStatus is how one breaker is.
@@ -198,6 +217,11 @@ func statusOf(s consumer.Stats) PipelineStatus {
 			p.Partitions = append(p.Partitions, partitionStatus(partition))
 		}
 	}
+	for _, l := range s.Limits {
+		p.Limits = append(p.Limits, LimitStatus{
+			Name: l.Name, Per: l.Per.String(), Rate: l.Rate.String(), PutOff: l.PutOff, Ahead: l.Ahead.Seconds(), Keys: l.Keys, Forgot: l.Forgot,
+		})
+	}
 	for _, h := range s.Held {
 		p.Held = append(p.Held, HeldStatus{ID: h.ID, To: h.To, Since: h.Since, Tries: h.Tries, Error: h.Err})
 	}
@@ -209,6 +233,9 @@ func statusOf(s consumer.Stats) PipelineStatus {
 	}
 	for _, d := range s.DeadLetters {
 		p.DeadLetters = append(p.DeadLetters, DeadLetterStatus{Class: d.Class.String(), Reason: string(d.Reason), Count: d.Count})
+	}
+	if s.Burst >= 0 {
+		p.Admission = &AdmissionStatus{Credit: s.Credit, Burst: s.Burst}
 	}
 	if s.Breaker.Dependency != "" {
 		b := breakerStatus(s.Breaker)

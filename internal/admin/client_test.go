@@ -35,6 +35,7 @@ func TestStatusTravelsWhole(t *testing.T) {
 		Exhausted: []ExhaustedStatus{{ID: "orders/1/3", Topic: "orders.retry-60s", Partition: 1, Offset: 7, Since: noon, Attempts: 4,
 			Class: "network", Reason: "exhausted", Error: "refused"}},
 		DeadLetters: []DeadLetterStatus{{Class: "network", Reason: "exhausted", Count: 4}},
+		Admission:   &AdmissionStatus{Credit: 996, Burst: 1000},
 		Breaker:     &BreakerStatus{Dependency: "orders-api", State: "open", Mode: "auto", OpenUntil: &noon},
 	}
 	if diff := cmp.Diff(want, got.Pipelines[0]); diff != "" {

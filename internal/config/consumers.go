@@ -38,14 +38,16 @@ func (p *Pipeline) consumer() consumer.Config {
 	topics, patterns := p.topics()
 	return consumer.Config{
 		Breaker:       p.Breaker.config(),
-		Classify:      p.Classify.rules(),
+		Classes:       p.treatments(),
+		Classify:      p.classRules(),
 		Concurrency:   p.Concurrency,
 		CountsAgainst: p.Breaker.classes(),
 		DeadLetters: consumer.DeadLetters{
-			Disabled:  !p.DLQ.Enabled,
-			Drop:      p.DLQ.Exhausted == "drop",
-			Retention: max(p.DLQ.Retention, 0),
-			Burst:     p.DLQ.Admission.burst(),
+			Disabled:   !p.DLQ.Enabled,
+			Drop:       p.DLQ.Exhausted == "drop",
+			Retention:  max(p.DLQ.Retention, 0),
+			Burst:      p.DLQ.Admission.burst(),
+			PerSuccess: p.DLQ.Admission.PerSuccess,
 		},
 		Delivery:         map[string]consumer.Delivery{"at_least_once": consumer.AtLeastOnce, "exactly_once_routing": consumer.ExactlyOnceRouting}[p.Delivery],
 		Drain:            p.Drain,
@@ -56,6 +58,7 @@ func (p *Pipeline) consumer() consumer.Config {
 		HoldKey:          p.Retry.HoldKey,
 		IDNamespace:      p.IDNamespace,
 		InstanceID:       p.InstanceID,
+		Limits:           p.limits(),
 		Name:             p.Name,
 		Names:            p.Names(),
 		OnDataLoss:       map[string]consumer.DataLossPolicy{"hold": consumer.HoldOnDataLoss, "skip": consumer.SkipDataLoss}[p.OnDataLoss],
@@ -135,19 +138,6 @@ func (b Breaker) classes() []classify.Class {
 	for _, name := range b.Classes {
 		class, _ := classify.Parse(name) // the rules have read it
 		all = append(all, class)
-	}
-	return all
-}
-
-func (c Classify) rules() classify.Rules {
-	var all classify.Rules
-	for _, rule := range c.Rules {
-		class, _ := classify.Parse(rule.Class) // one of the names that keys.go allows
-		if rule.Match != "" {
-			all = append(all, classify.MatchRegexp(regexp.MustCompile(rule.Match), class))
-		} else {
-			all = append(all, classify.Status(rule.Status, class))
-		}
 	}
 	return all
 }

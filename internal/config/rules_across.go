@@ -36,6 +36,7 @@ func (r *reader) rulesAcrossPipelines(c *Config) {
 		}
 		for j := range i {
 			r.sharedBreakerRules(&c.Pipelines[j], p, j, at)
+			r.sharedLimitRules(&c.Pipelines[j], p, at)
 		}
 	}
 	for i := range c.Pipelines {

@@ -25,6 +25,7 @@ func (r *reader) pipelineRules(p *Pipeline, at string) {
 	r.retryRules(p, at)
 	r.classifyRules(p, at)
 	r.breakerRules(p, &p.Breaker, at+".breaker")
+	r.limitRules(p, at)
 	r.dlqRules(p, at)
 }
 
@@ -175,25 +176,6 @@ func (r *reader) handlerRules(p *Pipeline, at string) {
 	batch, records := http+".batch.max", at+".window.records"
 	if r.sound(batch, records) && p.Handler.HTTP.Batch.Max > p.Window.Records {
 		r.wrong(batch, "handler.http.batch.max, %d, is more than window.records, %s: such a batch could never be full", p.Handler.HTTP.Batch.Max, r.shown(records, fmt.Sprint(p.Window.Records)))
-	}
-}
-
-func (r *reader) classifyRules(p *Pipeline, at string) {
-	for i, rule := range p.Classify.Rules {
-		path := fmt.Sprintf("%s.classify.rules[%d]", at, i)
-		match, status := path+".match", path+".status"
-		if !r.sound(match, status) {
-			continue
-		}
-		switch {
-		case rule.Match == "" && rule.Status == 0:
-			r.wrong(path, "classify.rules[%d] matches nothing; add match: a regular expression over the error's text, or status: an HTTP status", i)
-		case rule.Match != "" && rule.Status != 0:
-			r.wrong(match, "classify.rules[%d] has both match and status; write two rules", i)
-		}
-		if _, err := regexp.Compile(rule.Match); err != nil {
-			r.wrong(match, "classify.rules[%d].match is no regular expression: %s", i, regexpCause(err))
-		}
 	}
 }
 
