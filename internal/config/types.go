@@ -102,6 +102,7 @@ type Pipeline struct {
 	Retry            Retry
 	Classify         Classify
 	Breaker          Breaker
+	Breakers         []Breaker // of what the handler calls beside the dependency of Breaker
 	Limits           []Limit
 	DLQ              DLQ
 
@@ -203,6 +204,9 @@ type Breaker struct {
 	OpenJitter     float64
 	HalfOpenFor    time.Duration // 0: no limit
 	SlowStart      time.Duration // 0: none
+
+	By    string // "", tenant, header:NAME, host:NAME
+	Parts int    // that are known at once, with By
 }
 
 // DLQ says what becomes of records that are not retried any more.
