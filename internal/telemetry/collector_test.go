@@ -59,6 +59,7 @@ func orders() consumer.Stats {
 		Attempts:    map[classify.Class]uint64{classify.None: 100, classify.Network: 6},
 		Topics:      []consumer.TopicStats{source, tier, other, short},
 		HeldRecords: 12,
+		HeldKeys:    consumer.HeldKeys{Keys: 5, Closed: 2, Reading: 1},
 		Faults:      map[string]int{"fetch": 0, "commit": 1},
 		DeadLetters: []consumer.DeadLetterCount{{Class: classify.Network, Reason: retrytopics.ReasonExhausted, Count: 1}},
 		Paused:      map[consumer.PauseReason]int{consumer.PauseBreaker: 6},
@@ -82,6 +83,8 @@ var contract = map[string]string{
 	"redeliver_paused":                 "pipeline,reason",
 	"redeliver_route_failures_total":   "pipeline",
 	"redeliver_held_records":           "pipeline",
+	"redeliver_held_keys":              "pipeline,state",
+	"redeliver_unread_keys_partitions": "pipeline",
 	"redeliver_faults":                 "doing,pipeline",
 	"redeliver_lost_records_total":     "pipeline,topic",
 	"redeliver_commit_seconds":         "pipeline",
@@ -135,6 +138,9 @@ redeliver_lateness_seconds_count{pipeline="orders",tier="60s"} 10
 redeliver_lateness_seconds_count{pipeline="orders",tier="1s"} 0
 redeliver_in_flight{pipeline="orders"} 3
 redeliver_held_records{pipeline="orders"} 12
+redeliver_held_keys{pipeline="orders",state="waiting"} 5
+redeliver_held_keys{pipeline="orders",state="closed"} 2
+redeliver_unread_keys_partitions{pipeline="orders"} 1
 redeliver_faults{doing="commit",pipeline="orders"} 1
 redeliver_faults{doing="fetch",pipeline="orders"} 0
 redeliver_lost_records_total{pipeline="orders",topic="orders"} 80
