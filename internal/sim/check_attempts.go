@@ -158,14 +158,15 @@ func (x *index) mayBeFree(c *Call) bool {
 }
 
 // mayBeRefused reports whether the dead letter of a failure may have been refused, since its member had written as many as it
-// may without a success: then the failure used no attempt. It is a bound from above, too.
+// may without a success: then the failure used no attempt. It is a bound from above, too: of calls that end at one instant,
+// as those of a batch, any may have been first.
 func (x *index) mayBeRefused(c *Call) bool {
 	if x.t.Burst < 0 || x.owedReason(c) == "" {
 		return false
 	}
 	dead := 0
 	for i := range x.h.Calls {
-		if o := &x.h.Calls[i]; o.Member == c.Member && o.Result == Failed && o.End.Before(c.End) && x.owedReason(o) != "" {
+		if o := &x.h.Calls[i]; o != c && o.Member == c.Member && o.Result == Failed && !o.End.IsZero() && !o.End.At.After(c.End.At) && x.owedReason(o) != "" {
 			dead++
 		}
 	}
