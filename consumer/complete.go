@@ -157,6 +157,7 @@ func (c *Config) complete() error {
 	if c.HeaderLimit < 2048 {
 		wrong("HeaderLimit", "is %d, at least 2048 bytes", c.HeaderLimit)
 	}
+	c.completeDependencies(wrong)
 	if limit := c.Breaker.HalfOpenFor; limit > 0 && limit <= c.HandlerTimeout {
 		wrong("Breaker", "HalfOpenFor is %v: give more than HandlerTimeout, %v, or a probe that takes as long as it may counts as failed; or a negative one for no limit", limit, c.HandlerTimeout)
 	}
@@ -175,6 +176,33 @@ func (c *Config) complete() error {
 		wrong("ClientOptions", "%v", err)
 	}
 	return errors.Join(errs...)
+}
+
+// completeDependencies checks the dependencies beside the first one, and gives their probes the time that a call may take.
+func (c *Config) completeDependencies(wrong func(field, format string, args ...any)) {
+	if n := len(c.Dependencies) + 1; n > maxDependencies {
+		wrong("Dependencies", "are %d with that of Breaker: give at most %d", n, maxDependencies)
+	}
+	c.Dependencies = slices.Clone(c.Dependencies)
+	names := []string{c.Breaker.Dependency}
+	for i := range c.Dependencies {
+		d := &c.Dependencies[i]
+		switch name := d.Breaker.Dependency; {
+		case name == "":
+			wrong("Dependencies", "number %d has no name: set Breaker.Dependency", i)
+		case slices.Contains(names, name):
+			wrong("Dependencies", "%q is there twice, or is that of Breaker", name)
+		}
+		names = append(names, d.Breaker.Dependency)
+		for _, class := range d.CountsAgainst {
+			if class == classify.None || class > classify.Authentication {
+				wrong("Dependencies", "%s: CountsAgainst: %d is none of the seven classes", d.Breaker.Dependency, class)
+			}
+		}
+		if d.Breaker.HalfOpenFor == 0 && 2*c.HandlerTimeout > breaker.DefaultHalfOpenFor {
+			d.Breaker.HalfOpenFor = 2 * c.HandlerTimeout
+		}
+	}
 }
 
 func (c *Config) defaults() {

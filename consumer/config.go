@@ -169,6 +169,11 @@ type Config struct {
 	CountsAgainst []classify.Class
 	// DeadLetters says what becomes of exhausted records. Defaults to a dead-letter topic without retention.
 	DeadLetters DeadLetters
+	// Dependencies are what the handlers call beside the dependency of Breaker, each with a breaker of its own, at most 15. Every
+	// record is taken to need all of them: while the breaker of one is not closed the pipeline holds. A failure counts against
+	// the one that it names, see [DependencyFailed] and [Call], and one that names none against the first. A handler call that
+	// succeeds is a success of all that it did not call with Call. Defaults to none.
+	Dependencies []Dependency
 	// Delivery says how copies and offsets belong together. Defaults to AtLeastOnce.
 	Delivery Delivery
 	// Drain is how long running handlers have to end when a partition is revoked or the pipeline stops, before their
@@ -225,6 +230,8 @@ type Config struct {
 	Ordering Ordering
 	// Pacers shares the limits of a dependency between the pipelines of a process. Defaults to none but the pipeline's own.
 	Pacers *limit.Registry
+	// Parts watches the dependency of Breaker part by part, by tenant for example. Defaults to as a whole.
+	Parts Parts
 	// RebalanceTimeout is how long a member may take to give up partitions. Defaults to 60s.
 	RebalanceTimeout time.Duration
 	// Retry is the policy: how often, when, and over which tiers. Defaults to tiers of 1s, 10s and 60s, one retry each.

@@ -40,6 +40,7 @@ type entry struct {
 
 	free     int    // failures that used no attempt
 	freeMark uint64 // the dependency's successes at the first of these
+	freeOf   *dependency
 
 	status entryStatus
 	route  *route // its copy that is to be written
