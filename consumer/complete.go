@@ -104,6 +104,20 @@ func (c *Config) complete() error {
 			wrong("HoldKey", "needs GroupProtocol Classic or Eager: with NextGen the coordinator assigns, and nothing holds a source partition and its retry partitions together")
 		}
 	}
+	if c.OnDeadLetter > HoldOnDeadLetter {
+		wrong("OnDeadLetter", "%d is none: ReleaseOnDeadLetter or HoldOnDeadLetter", c.OnDeadLetter)
+	}
+	if c.OnDeadLetter == HoldOnDeadLetter {
+		if !c.HoldKey {
+			wrong("OnDeadLetter", "HoldOnDeadLetter needs HoldKey: without it nothing waits behind a record")
+		}
+		if c.DeadLetters.Disabled {
+			wrong("OnDeadLetter", "HoldOnDeadLetter needs dead letters, and DeadLetters.Disabled keeps none")
+		}
+		if c.DeadLetters.Retention > 0 {
+			wrong("OnDeadLetter", "HoldOnDeadLetter needs dead letters that stay until they are dealt with, and DeadLetters.Retention deletes them")
+		}
+	}
 	if sessionGiven && c.GroupProtocol == NextGen {
 		wrong("SessionTimeout", "is the broker's with NextGen: leave it out, and set group.consumer.session.timeout.ms there, or consumer.session.timeout.ms of the group")
 	}

@@ -78,6 +78,17 @@ const (
 	SkipDataLoss
 )
 
+// DeadLetterPolicy says what becomes of the records of a key that wait behind one that dies, see [Config.HoldKey].
+type DeadLetterPolicy uint8
+
+const (
+	// ReleaseOnDeadLetter lets them run when the dead letter is written.
+	ReleaseOnDeadLetter DeadLetterPolicy = iota
+	// HoldOnDeadLetter sends them after it: they become dead letters too, untried and with the reason "behind", and so does
+	// every later record of the key, until all of these are replayed, in the order of their origin, or discarded.
+	HoldOnDeadLetter
+)
+
 // Start is where a group begins to read its source topics the first time. Retry topics, and partitions that appear
 // later, are always read from their beginning.
 type Start struct {
@@ -211,6 +222,10 @@ type Config struct {
 	Notify func(context.Context, Notice)
 	// OnDataLoss says what happens when unread records of a source are gone. Defaults to HoldOnDataLoss.
 	OnDataLoss DataLossPolicy
+	// OnDeadLetter says what becomes of the records that wait behind one that dies. HoldOnDeadLetter needs HoldKey and a
+	// dead-letter topic without retention, and brokers that give topics ids, which is Apache Kafka 2.8 or newer. Defaults to
+	// ReleaseOnDeadLetter.
+	OnDeadLetter DeadLetterPolicy
 	// Ordering says what may be handled side by side. Defaults to ByKey.
 	Ordering Ordering
 	// Pacers shares the limits of a dependency between the pipelines of a process. Defaults to none but the pipeline's own.

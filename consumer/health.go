@@ -38,6 +38,7 @@ func (p *Pipeline) Stats() Stats {
 	s.Held = append(s.Held, stalled...)
 	s.HeldRecords = p.held.count() + copies
 	p.partitions(&s, now)
+	s.HeldKeys = p.heldKeys(s.Topics)
 	s.Apart = p.coAssignment.lasting(now)
 	p.judgeHealth(&s, now)
 	return s

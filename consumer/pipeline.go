@@ -49,6 +49,7 @@ type Pipeline struct {
 	membership *membership
 	transactor *transactor // nil: at least once
 	scans      *heldScans
+	deadWatch  *deadWatch // nil: no key is closed by its dead letters
 	topics     *topics
 	strands    strands
 	probes     atomic.Uint64 // so many were begun
@@ -119,6 +120,9 @@ func New(c Config) (*Pipeline, error) {
 		p.transactor = newTransactor(p)
 	}
 	p.scans = newHeldScans(p)
+	if c.OnDeadLetter == HoldOnDeadLetter {
+		p.deadWatch = newDeadWatch(p)
+	}
 	p.topics = newTopics(p)
 	p.coAssignment = newCoAssignment(p)
 	p.strands.all = make(map[strandKey]*strand)
@@ -163,6 +167,12 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	}
 	p.client, p.admin = client, kadm.NewClient(client)
 	defer p.leave()
+	if p.deadWatch != nil {
+		if err := p.deadWatch.connect(); err != nil {
+			return fmt.Errorf("consumer: the Kafka client refuses its options: %w", err)
+		}
+		defer p.deadWatch.close()
+	}
 	defer p.scans.end()
 
 	defer p.follow()()
@@ -216,6 +226,9 @@ func (p *Pipeline) live(ctx context.Context) {
 	wg.Go(func() { p.topics.run(working) })
 	if p.transactor != nil {
 		wg.Go(func() { p.transactor.run(working) })
+	}
+	if p.deadWatch != nil {
+		wg.Go(func() { p.deadWatch.run(working) })
 	}
 	if len(p.hooks.stats) > 0 {
 		wg.Go(func() { p.report(working) })

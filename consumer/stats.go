@@ -146,6 +146,7 @@ type Stats struct {
 	Held          []HeldRecord // records whose copy cannot be written, at most 100
 	HeldRecords   int          // all records whose copy cannot be written
 	Apart         []Apart      // source partitions whose retry partitions have been other members' for longer than the drain time
+	HeldKeys      HeldKeys     // where keys are held: which wait, and which are closed
 	HeldByPolicy  int          // records that are held since dead letters are disabled, or as the treatment of their failures says
 
 	WaitedFor []string          // patterns of topics that no topic matches yet

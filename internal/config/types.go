@@ -147,7 +147,7 @@ type Retry struct {
 	TotalTimeout time.Duration // 0: none
 	InPlace      InPlace
 	HoldKey      bool
-	OnDeadLetter string // release
+	OnDeadLetter string // release, hold
 	Topic        string // template
 	Overrides    []Override
 }
