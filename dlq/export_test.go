@@ -10,3 +10,6 @@ func RenewTime(d time.Duration) Option { return func(q *Queue) { q.renewTime = d
 
 // Patience bounds how long a run that has to end waits for the brokers.
 func Patience(d time.Duration) Option { return func(q *Queue) { q.patience = d } }
+
+// OutcomePatience bounds how long a replay waits without an outcome.
+func OutcomePatience(d time.Duration) Option { return func(q *Queue) { q.outcomePatience = d } }
