@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/limit"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -115,9 +117,13 @@ type DeadLetters struct {
 	Drop bool
 	// Retention of the dead-letter topic. Defaults to none: entries are kept until they are replayed or discarded.
 	Retention time.Duration
-	// Burst is how many dead letters the pipeline writes without one success in between before it takes them for an
-	// outage and holds. Defaults to 1000; negative: no bound. What a handler itself sent there does not count.
+	// Burst is the credit for dead letters that the pipeline starts with, in each process, and that it has at most. A record
+	// that is exhausted or not retriable needs one; what a handler itself sent there does not. Without credit the pipeline
+	// holds: it tries one record at a time, and goes on when successes have earned some. Defaults to 1000; negative: no bound.
 	Burst int
+	// PerSuccess is the credit that a record earns that was handled, 0.001 to 1000, in thousandths. A pipeline whose dead letters
+	// stay below PerSuccess for each success holds only for more than Burst of them at a time. Defaults to 4.
+	PerSuccess float64
 }
 
 // Config says what a [Pipeline] does. The zero value of every optional field is a good production setting. A Config may
@@ -131,6 +137,9 @@ type Config struct {
 	Breakers *breaker.Registry
 	// Brokers are the seed brokers, host:port. Required.
 	Brokers []string
+	// Classes say how failures of a class are treated: how severe they are, what becomes of their records, and whether Notify is
+	// told. Rules may say otherwise. Defaults to [classify.Class.Severity], and retries for what is retriable.
+	Classes classify.Treatments
 	// Classify are rules that say what kind of failure an error is, before the built-in ones. Defaults to none.
 	Classify classify.Rules
 	// ClientID is what the brokers know this client by. Defaults to "redeliver".
@@ -180,6 +189,8 @@ type Config struct {
 	// for it until then. No two processes of a group may have the same: one of them stands by, see [Stats.NotReady]. Defaults
 	// to none.
 	InstanceID string
+	// Limits bound how often handlers are called, see [Limit]. Defaults to none.
+	Limits []Limit
 	// Logger gets the pipeline's log. Defaults to slog.Default().
 	Logger *slog.Logger
 	// Mux routes several topics to their handlers, instead of Handler.
@@ -189,10 +200,16 @@ type Config struct {
 	// Names are the templates of the retry and dead-letter topics' names. Defaults to {group}.{topic}.retry-{delay} and
 	// {group}.{topic}.dlq.
 	Names retrytopics.Names
+	// Notify is told of failures whose class or rule says Notify, see [Notice]: of the first of a kind at once, then of all others of
+	// the kind together, after a minute, two, four, up to an hour. It is called beside the records, once at a time for each kind; a
+	// call that takes long delays nothing but the next of its kind. Its context ends with Run. Defaults to nobody.
+	Notify func(context.Context, Notice)
 	// OnDataLoss says what happens when unread records of a source are gone. Defaults to HoldOnDataLoss.
 	OnDataLoss DataLossPolicy
 	// Ordering says what may be handled side by side. Defaults to ByKey.
 	Ordering Ordering
+	// Pacers shares the limits of a dependency between the pipelines of a process. Defaults to none but the pipeline's own.
+	Pacers *limit.Registry
 	// RebalanceTimeout is how long a member may take to give up partitions. Defaults to 60s.
 	RebalanceTimeout time.Duration
 	// Retry is the policy: how often, when, and over which tiers. Defaults to tiers of 1s, 10s and 60s, one retry each.

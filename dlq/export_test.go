@@ -13,3 +13,6 @@ func Patience(d time.Duration) Option { return func(q *Queue) { q.patience = d }
 
 // OutcomePatience bounds how long a replay waits without an outcome.
 func OutcomePatience(d time.Duration) Option { return func(q *Queue) { q.outcomePatience = d } }
+
+// SmallChunks makes a Watch ask the ledger after n dead letters.
+func SmallChunks(w *Watch, n int) { w.chunk = n }

@@ -36,7 +36,7 @@ type outcomes struct {
 
 	mu                sync.Mutex
 	changed           chan struct{} // closed when what follows changes
-	flying            map[identity]flight
+	flying            map[Identity]flight
 	reserved          int // taken, and not written yet
 	taken             int64
 	succeeded, failed int64
@@ -62,7 +62,7 @@ type followed struct {
 func newOutcomes(q *Queue, topicID kadm.TopicID, r *router, t *Task) *outcomes {
 	o := &outcomes{
 		queue: q, topicID: topicID, router: r, limit: t.Replay.Concurrency, canary: t.Replay.Canary, canaryRate: t.Replay.CanaryRate, stopAt: t.Replay.StopAt,
-		patience: q.outcomePatience, changed: make(chan struct{}), flying: make(map[identity]flight), last: time.Now(),
+		patience: q.outcomePatience, changed: make(chan struct{}), flying: make(map[Identity]flight), last: time.Now(),
 		followed: make(map[string]*followed), succeeded: t.Succeeded, failed: t.Failed,
 	}
 	if o.limit == 0 {
@@ -78,7 +78,7 @@ func newOutcomes(q *Queue, topicID kadm.TopicID, r *router, t *Task) *outcomes {
 }
 
 // after is what an entry is once it was replayed.
-func (o *outcomes) after(e *Entry) (identity, string) {
+func (o *outcomes) after(e *Entry) (Identity, string) {
 	group := e.State.Group
 	if group == "" {
 		group = o.queue.group
@@ -288,7 +288,7 @@ func (o *outcomes) run(ctx context.Context, ends map[int32]int64) error {
 func (o *outcomes) look(ctx context.Context) error {
 	o.mu.Lock()
 	groups := make(map[string]kadm.OffsetResponses)
-	before := make([]identity, 0, len(o.flying)) // what is written meanwhile is for the next look
+	before := make([]Identity, 0, len(o.flying)) // what is written meanwhile is for the next look
 	for id, f := range o.flying {
 		groups[f.group] = nil
 		before = append(before, id)
