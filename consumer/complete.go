@@ -68,6 +68,9 @@ func (c *Config) complete() error {
 			wrong("CountsAgainst", "%d is none of the seven classes", class)
 		}
 	}
+	if err := checkTreatments(c.Classes); err != nil {
+		wrong("Classes", "%v", err)
+	}
 	for _, re := range c.TopicPatterns {
 		if re == nil {
 			wrong("TopicPatterns", "one is nil")
@@ -136,8 +139,12 @@ func (c *Config) complete() error {
 	if per := c.DeadLetters.PerSuccess; !(per >= 0.001 && per <= 1000) {
 		wrong("DeadLetters", "PerSuccess is %v: give 0.001 to 1000 dead letters for each success", per)
 	}
+	c.completeLimits(wrong)
 	if c.HeaderLimit < 2048 {
 		wrong("HeaderLimit", "is %d, at least 2048 bytes", c.HeaderLimit)
+	}
+	if limit := c.Breaker.HalfOpenFor; limit > 0 && limit <= c.HandlerTimeout {
+		wrong("Breaker", "HalfOpenFor is %v: give more than HandlerTimeout, %v, or a probe that takes as long as it may counts as failed; or a negative one for no limit", limit, c.HandlerTimeout)
 	}
 	if c.HandlerTimeout >= c.Drain {
 		wrong("HandlerTimeout", "%v must be below Drain, %v, so that a call can end while a partition is given up", c.HandlerTimeout, c.Drain)
@@ -185,6 +192,25 @@ func (c *Config) defaults() {
 	if c.Breakers == nil {
 		c.Breaker = withName(c.Breaker, c.Name)
 	}
+	if c.Breaker.HalfOpenFor == 0 && 2*c.HandlerTimeout > breaker.DefaultHalfOpenFor {
+		c.Breaker.HalfOpenFor = 2 * c.HandlerTimeout // a probe may take as long as any call
+	}
+}
+
+// checkTreatments says what is wrong with the treatments of classes.
+func checkTreatments(all classify.Treatments) error {
+	var errs []error
+	for class, t := range all {
+		switch {
+		case class == classify.None || class > classify.Authentication:
+			errs = append(errs, fmt.Errorf("%d is none of the seven classes", class))
+		case t.Severity > classify.Critical:
+			errs = append(errs, fmt.Errorf("%v: %d is none of the severities", class, t.Severity))
+		case t.Handling > classify.Drop:
+			errs = append(errs, fmt.Errorf("%v: %d is none of the handlings", class, t.Handling))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func withName(b breaker.Config, name string) breaker.Config {

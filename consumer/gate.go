@@ -138,10 +138,7 @@ func (g *gate) probed(p callPermit, made bool) {
 // onBreaker follows the breaker's state: whatever is not closed holds the pipeline. An event says that something has
 // changed; what it is now is asked under the lock, so that who writes last has read last.
 func (g *gate) onBreaker(breaker.Event) {
-	g.change(PauseBreaker, func() bool {
-		s := g.breaker.State()
-		return s != breaker.Closed && s != breaker.Disabled
-	})
+	g.change(PauseBreaker, func() bool { return !g.breaker.State().Admits() })
 	if g.breaker.State() == breaker.HalfOpen {
 		g.wake()
 	}

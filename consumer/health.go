@@ -19,6 +19,7 @@ func (p *Pipeline) Stats() Stats {
 	}
 	p.meter.fill(&s)
 	s.InFlight = p.slots.inFlight()
+	s.Limits = p.limitStats(now)
 	s.Windowed, s.WindowBytes = int(p.intake.records.Load()), p.intake.bytes.Load()
 	s.Breaker = p.breaker.Snapshot()
 	s.Credit, s.Burst = p.gate.credit.Left(), p.cfg.DeadLetters.Burst
@@ -145,6 +146,9 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 	if st := s.Breaker.State; st == breaker.Open || st == breaker.ForcedOpen || st == breaker.HalfOpen {
 		cut(cutHeld, "the breaker of %s is %s", s.Breaker.Dependency, st)
 	}
+	if n := p.slots.allowed(); n > 0 {
+		s.Reasons = append(s.Reasons, fmt.Sprintf("%s is back: %d of %d calls at once, and more by and by", s.Breaker.Dependency, n, s.Concurrency))
+	}
 	for _, r := range p.gate.reasons() {
 		switch r {
 		case PauseOutage:
@@ -160,7 +164,11 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 		cut(cutRouting, "%d copies cannot be written, the oldest for %v, to %s: %s", s.HeldRecords, now.Sub(h.Since).Round(time.Second), h.To, h.Err)
 	}
 	if s.HeldByPolicy > 0 {
-		cut(cutRouting, "%d exhausted records are held, as dead letters are disabled: `redeliver status` lists them, `redeliver skip` settles one", s.HeldByPolicy)
+		why := "as dead letters are disabled"
+		if !p.cfg.DeadLetters.Disabled {
+			why = "as classify says for such failures"
+		}
+		cut(cutRouting, "%d records that are given up are held, %s: `redeliver status` lists them, `redeliver release` tries one again, `redeliver skip` settles one", s.HeldByPolicy, why)
 	}
 	faults := p.faults.list(now)
 	s.Faults = make(map[string]int, len(doingText))

@@ -79,8 +79,8 @@ const forProbes = 1<<PauseBreaker | 1<<PauseOutage
 func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool) {
 	l.strand.mu.Lock()
 	open, waiting, bytes := l.open, l.notRunnable(), l.bytes
-	probes = open-l.strand.freeFailed(l) < untried
-	far := l.park || len(l.waiting) > 0 && time.Until(l.waiting[0].wakeAt()) > farDue
+	probes = open-l.strand.freeFailed(l) < in.p.cfg.Window.untried(int(in.count.Load()))
+	far := l.park || len(l.waiting) > 0 && l.waiting[0].farOff(time.Now())
 	if l.heldFull(before.has(PauseHoldKeyFull)) {
 		after |= pauseSet(bit(PauseHoldKeyFull))
 	}

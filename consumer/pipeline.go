@@ -26,12 +26,14 @@ type Pipeline struct {
 	patterns   []*regexp.Regexp
 	schedule   *retrytopics.Schedule
 	classifier *classify.Classifier
+	notices    *notices
 	counts     [int(classify.Authentication) + 1]bool // the classes that count against the dependency
 	breaker    *breaker.Breaker
 	slowCall   time.Duration
 	log        *slog.Logger
 	hooks      hooks
 
+	limits     *limits // nil: none by key
 	gate       *gate
 	slots      *slots
 	meter      *meter
@@ -48,6 +50,7 @@ type Pipeline struct {
 	topics     *topics
 	strands    strands
 	probes     atomic.Uint64 // so many were begun
+	spreads    atomic.Uint64 // so many records were looked for out of their turn
 	workers    sync.Pool
 
 	client *kgo.Client
@@ -69,7 +72,7 @@ func New(c Config) (*Pipeline, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
-	p := &Pipeline{cfg: c, log: c.Logger, classifier: classify.New(c.Classify)}
+	p := &Pipeline{cfg: c, log: c.Logger, classifier: classify.New(c.Classify).With(c.Classes)}
 	var err error
 	if p.schedule, err = c.Retry.Compile(); err != nil {
 		return nil, fmt.Errorf("consumer: Retry: %w", err)
@@ -92,13 +95,18 @@ func New(c Config) (*Pipeline, error) {
 	for _, class := range c.CountsAgainst {
 		p.counts[class] = true
 	}
-	p.meter = newMeter()
+	p.meter = newMeter(p.classifier)
+	p.notices = newNotices(c.Notify, c.Logger)
 	p.held = newHeldRecords()
 	p.outlets = newOutlets()
 	p.faults = newFaults(p)
 	p.losses = newLosses()
 	p.gate = newGate(p.breaker, credit.New(c.DeadLetters.Burst, c.DeadLetters.PerSuccess), p.holdChanged, p.wakeAll)
 	p.slots = newSlots(c.Concurrency, c.Shares, func() bool { return p.strands.count.Load() > 1 }, p.work)
+	if p.limits, p.slots.pacing, err = newLimits(&c); err != nil {
+		return nil, fmt.Errorf("consumer: Limits: %w", err)
+	}
+	p.slots.pacing.join(p.slots.turn)
 	p.membership = newMembership(&p.cfg, p.membershipChanged)
 	p.intake = newIntake(p)
 	p.committer = newCommitter(p)
@@ -143,6 +151,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	if p.own != nil {
 		defer p.own.Close()
 	}
+	defer p.notices.end()
 	client, err := kgo.NewClient(p.clientOptions()...)
 	if err != nil {
 		return fmt.Errorf("consumer: the Kafka client refuses its options: %w", err)
@@ -295,13 +304,29 @@ func (p *Pipeline) clientOptions() []kgo.Opt {
 
 // onBreaker follows the breaker of the dependency.
 func (p *Pipeline) onBreaker(e breaker.Event) {
+	p.comeBack(e)
 	p.gate.onBreaker(e)
 	if e.From == e.To {
+		return
+	}
+	if e.Would {
+		p.log.Info("breaker would change, but is in metrics_only", "pipeline", p.cfg.Name, "dependency", e.Dependency, "from", e.From, "to", e.To, "why", e.Why)
 		return
 	}
 	p.log.Warn("breaker", "pipeline", p.cfg.Name, "dependency", e.Dependency, "from", e.From, "to", e.To, "why", e.Why)
 	for _, h := range p.hooks.breaker {
 		h.OnBreaker(p.cfg.Name, e)
+	}
+}
+
+// comeBack begins a slow start when the probes have closed the breaker, and ends one when it opens.
+func (p *Pipeline) comeBack(e breaker.Event) {
+	switch c := p.breaker.Config(); {
+	case e.Would:
+	case (e.From == breaker.HalfOpen || e.Adopted) && e.To == breaker.Closed && c.SlowStart > 0:
+		p.slots.slowStart(c.HalfOpenCalls, c.SlowStart)
+	case e.To == breaker.Open:
+		p.slots.full()
 	}
 }
 

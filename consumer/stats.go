@@ -101,6 +101,7 @@ type Stats struct {
 	Skipped      uint64
 	Snoozed      uint64
 	Attempts     map[classify.Class]uint64 // that ended, by class; None: success
+	Failures     []FailureCount            // the failed of these, by class and severity
 	FreeFailures uint64                    // calls that failed without using an attempt
 
 	SuccessRate float64 // of the attempts in the last minute, 0 to 1; of fewer than ten as if the rest had succeeded
@@ -129,6 +130,7 @@ type Stats struct {
 	Credit float64
 	Burst  int
 
+	Limits        []LimitStats // of the configuration
 	Topics        []TopicStats
 	DeadLetters   []DeadLetterCount
 	Paused        map[PauseReason]int // partitions
@@ -142,7 +144,7 @@ type Stats struct {
 	Held          []HeldRecord // records whose copy cannot be written, at most 100
 	HeldRecords   int          // all records whose copy cannot be written
 	Apart         []Apart      // source partitions whose retry partitions have been other members' for longer than the drain time
-	HeldByPolicy  int          // exhausted records that are held since dead letters are disabled
+	HeldByPolicy  int          // records that are held since dead letters are disabled, or as the treatment of their failures says
 
 	WaitedFor []string          // patterns of topics that no topic matches yet
 	Exhausted []ExhaustedRecord // of these the ones held longest, at most 100
@@ -164,11 +166,20 @@ type TopicStats struct {
 	Lost uint64
 }
 
-// DeadLetterCount counts the dead letters of one class and reason.
+// DeadLetterCount counts the dead letters of one class, severity and reason.
 type DeadLetterCount struct {
-	Class  classify.Class
-	Reason retrytopics.Reason
-	Count  uint64
+	Class    classify.Class
+	Severity classify.Severity
+	Reason   retrytopics.Reason
+	Count    uint64
+}
+
+// FailureCount counts the failed attempts of one class and severity. The severity that a class has by itself has a count also when
+// it is 0.
+type FailureCount struct {
+	Class    classify.Class
+	Severity classify.Severity
+	Count    uint64
 }
 
 // PartitionStats is the state of one assigned partition.
@@ -195,7 +206,8 @@ type HeldRecord struct {
 	Err   string
 }
 
-// ExhaustedRecord is a record that is kept unsettled since it is given up and no dead letters are kept. It holds its place
+// ExhaustedRecord is a record that is kept unsettled since it is given up and no dead letters are kept, or since failures of its
+// kind are held. It holds its place
 // until [Pipeline.Skip], or until its partition is given up and whoever has it next calls its handler again.
 type ExhaustedRecord struct {
 	ID        string
@@ -205,7 +217,9 @@ type ExhaustedRecord struct {
 	Since     time.Time
 	Attempts  int
 	Class     classify.Class // of the last failure
+	Severity  classify.Severity
 	Reason    retrytopics.Reason
+	Asked     bool // it is held as the treatment of such failures says, see classify.Hold
 	Err       string
 }
 

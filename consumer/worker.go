@@ -38,6 +38,8 @@ func (p *Pipeline) work(st *strand, k kind) {
 				continue
 			}
 			st.wake()
+		} else {
+			p.slots.pacing.unused()
 		}
 		var ok bool
 		if st, k, ok = p.slots.done(st, k); !ok {
@@ -69,6 +71,7 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 	deadline := c.began.Add(p.cfg.HandlerTimeout).UnixNano()
 	watch := newStopwatch(c.began, &c.ticks, p.slowCall)
 	stopped, good, slow := c.from, 0, 0
+	counted := true // the next call, by the limits that calls are spread by: the first one's came with the slot
 	timed := func(took time.Duration, calls int) {
 		w.took.add(took, calls)
 		good += calls
@@ -95,16 +98,32 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 		if i >= end || !p.gate.free() || l.stopping.Load() {
 			break
 		}
-		stopped = i + 1
 		r := c.batch.records[i]
 		if r.Attrs.IsControl() {
+			stopped = i + 1
 			continue
+		}
+		if !counted && !p.slots.pacing.take() {
+			break
+		}
+		stopped, counted = i+1, true
+		if p.limits != nil {
+			if limited, stays := p.limitedInChunk(st, c, i); limited {
+				if watch.unread > 0 {
+					lap()
+				}
+				if watch.skip(); stays {
+					break
+				}
+				continue
+			}
 		}
 		var state *retrytopics.State
 		if hasOurs(r.Headers) {
 			state = p.sourceState(r)
 		}
 		w.record.fill(r, state, 1)
+		counted = false
 		err := p.call(w, l, st.handler, deadline+int64(watch.read))
 		shared := watch.called()
 		if err == nil {
@@ -127,6 +146,9 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 		lap()
 	}
 	count()
+	if counted {
+		p.slots.pacing.unused()
+	}
 	st.endChunk(c, stopped)
 	p.gate.leave(permit)
 	return worked
@@ -163,6 +185,7 @@ func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) 
 // runBatch calls a batch handler. For the breaker it is one call, which failed when at least that share of its records
 // failed in a way that speaks against the dependency at which the breaker opens.
 func (p *Pipeline) runBatch(w *worker, st *strand, entries []*entry, permit callPermit) (worked bool) {
+	p.slots.pacing.more(len(entries) - 1)
 	began := time.Now()
 	b := &Batch{Records: make([]*Record, len(entries)), errs: make([]error, len(entries))}
 	records := make([]Record, len(entries))
@@ -194,7 +217,7 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 			good++
 			continue
 		}
-		if fails[i] = readError(p.classifier, err); p.speaksAgainst(&fails[i]) {
+		if fails[i] = readError(p.classifier, p.failedIn(entries[i]), err); p.speaksAgainst(&fails[i]) {
 			against++
 		}
 	}
@@ -211,6 +234,9 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 			}
 		}
 		state = p.breaker.Record(permit.breaker, outcome, took)
+		if outcome == breaker.Failure {
+			p.slots.falter()
+		}
 	case good > 0:
 		p.breaker.Record(permit.breaker, breaker.Success, took)
 	default:
@@ -296,7 +322,7 @@ func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 func (p *Pipeline) finish(st *strand, e *entry, err error, began, now time.Time, permit callPermit) (stays bool) {
 	state, took := breaker.Closed, now.Sub(began)
 	p.meter.handler.observe(took)
-	f := readError(p.classifier, err)
+	f := readError(p.classifier, p.failedIn(e), err)
 	switch {
 	case p.interrupted(e.lane):
 		p.breaker.Cancel(permit.breaker)
@@ -306,6 +332,7 @@ func (p *Pipeline) finish(st *strand, e *entry, err error, began, now time.Time,
 		state = p.breaker.Record(permit.breaker, breaker.FailureAgain, took)
 	default:
 		state = p.breaker.Record(permit.breaker, breaker.Failure, took)
+		p.slots.falter()
 	}
 	return p.judged(st, e, &f, began, now, state)
 }
@@ -326,10 +353,10 @@ func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.T
 		return true
 	}
 	failure := f.failure
-	notClosed := after != breaker.Closed && after != breaker.Disabled
+	notClosed := !after.Admits()
 	if notClosed && p.speaksAgainst(f) && p.isFree(e) {
 		p.meter.free()
-		p.told(e, failure, true, now.Sub(began))
+		p.told(e, f, true, now.Sub(began))
 		asked := failure.RetryAfter
 		if f.steer != nil {
 			asked = f.steer.delay
@@ -363,13 +390,13 @@ func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.T
 		// An outage, as far as anyone can tell: the record stays, and the call that was to find out uses no attempt.
 		*e.state, e.attempts = before, attempts
 		p.meter.free()
-		p.told(e, failure, true, now.Sub(began))
+		p.told(e, f, true, now.Sub(began))
 		p.back(st, e, yield)
 		return st.holds(e)
 	}
 	if f.isAttempt() {
-		p.meter.failed(failure.Class)
-		p.told(e, failure, false, now.Sub(began))
+		p.meter.failed(failure.Class, failure.Severity)
+		p.told(e, f, false, now.Sub(began))
 	}
 	switch d.verb {
 	case verbInPlace:
@@ -416,7 +443,7 @@ func (p *Pipeline) count(e *entry, f classify.Failure, began, now time.Time) {
 	if len(s.History) >= historyTries {
 		s.History = s.History[len(s.History)-historyTries+1:]
 	}
-	s.Class, s.Error = f.Class, f.Text(retrytopics.MaxErrorSize)
+	s.Class, s.Severity, s.Error = f.Class, f.Severity, f.Text(retrytopics.MaxErrorSize)
 	s.History = append(s.History[:len(s.History):len(s.History)], retrytopics.Try{
 		N: e.attempts, At: began.UnixMilli(), Ms: now.Sub(began).Milliseconds(), Class: f.Class.String(), Error: f.Text(historyError),
 	})
@@ -436,14 +463,24 @@ const historyTries = 64
 // historyError bounds an error in the history, in bytes: what is left of 4 KiB for some ten attempts.
 const historyError = 160
 
-// told tells the hooks about a failed attempt.
-func (p *Pipeline) told(e *entry, f classify.Failure, free bool, took time.Duration) {
+// told tells the hooks, and who wants to be notified, about a failed attempt.
+func (p *Pipeline) told(e *entry, f *failedCall, free bool, took time.Duration) {
+	if f.steer == nil || f.steer.err != nil {
+		p.notices.failed(&f.failure, func() Notice { return p.notice(e, f) })
+	}
 	if len(p.hooks.failed) == 0 {
 		return
 	}
 	r := Record{namespace: p.cfg.IDNamespace}
 	r.fill(e.record, e.state, e.attempts)
 	for _, h := range p.hooks.failed {
-		h.OnFailed(Failed{Pipeline: p.cfg.Name, ID: r.ID(), Topic: r.Topic, Attempt: e.attempts, Free: free, Took: took, Failure: f})
+		h.OnFailed(Failed{Pipeline: p.cfg.Name, ID: r.ID(), Topic: r.Topic, Attempt: e.attempts, Free: free, Took: took, Failure: f.failure})
 	}
+}
+
+// notice says whose call failed.
+func (p *Pipeline) notice(e *entry, f *failedCall) Notice {
+	r := Record{namespace: p.cfg.IDNamespace}
+	r.fill(e.record, e.state, e.attempts)
+	return Notice{Pipeline: p.cfg.Name, Dependency: p.cfg.Breaker.Dependency, ID: r.ID(), Topic: r.Topic, Attempt: e.attempts, Job: f.job}
 }

@@ -80,7 +80,7 @@ func (p *program) orderViaKafka(ctx context.Context, flags *changeFlags, format 
 			if err != nil {
 				return "", err
 			}
-			if agreedOrder(state, order).Wish != fleet.KeepOpen && agreedOrder(state, order).Wish != fleet.KeepClosed {
+			if !agreedOrder(state, order).Stands() {
 				return fmt.Sprintf("breaker %s: measures already", name), nil
 			}
 		}
@@ -176,6 +176,8 @@ func stateOf(b fleet.BreakerState) breaker.State {
 		return breaker.ForcedOpen
 	case b.Order.Wish == fleet.KeepClosed:
 		return breaker.Disabled
+	case b.Order.Wish == fleet.Observe:
+		return breaker.MetricsOnly
 	case b.Open:
 		return breaker.Open
 	}
@@ -222,6 +224,6 @@ func fleetText(b admin.BreakerStatus, now time.Time) string {
 
 // orderText says who wants what, and since when.
 func orderText(o *admin.OrderStatus, now time.Time) string {
-	what := map[string]string{"open": "kept open", "close": "kept closed", "pause": "paused"}[o.Order]
+	what := map[string]string{"open": "kept open", "close": "kept closed", "metrics-only": "made to measure only", "pause": "paused"}[o.Order]
 	return fmt.Sprintf("%s by %s %s ago", what, o.By, span(now.Sub(o.At)))
 }

@@ -54,7 +54,13 @@ type breakerFake struct {
 
 func (b *breakerFake) Snapshot() breaker.Snapshot { return b.snapshot }
 func (b *breakerFake) Force(s breaker.State)      { b.told = append(b.told, "force "+s.String()) }
-func (b *breakerFake) Auto()                      { b.told = append(b.told, "auto") }
+func (b *breakerFake) History() []breaker.Event {
+	return []breaker.Event{
+		{Dependency: b.snapshot.Dependency, From: breaker.Closed, To: breaker.Open, At: noon, Why: "20 failures in a row"},
+		{Dependency: b.snapshot.Dependency, From: breaker.Open, To: breaker.HalfOpen, At: noon.Add(time.Minute), Would: true},
+	}
+}
+func (b *breakerFake) Auto() { b.told = append(b.told, "auto") }
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 

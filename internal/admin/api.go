@@ -24,6 +24,7 @@ type Breaker interface {
 	Snapshot() breaker.Snapshot
 	Force(breaker.State)
 	Auto()
+	History() []breaker.Event
 }
 
 // Fleet is what the server needs of a process's part in a fleet; *fleet.Member is one. Methods are called concurrently.
@@ -53,7 +54,7 @@ type FleetStatus struct {
 
 // OrderStatus is what an operator wants of a breaker or pipeline in all processes of a fleet.
 type OrderStatus struct {
-	Order string    `json:"order"` // open, close, pause
+	Order string    `json:"order"` // open, close, metrics-only, pause
 	By    string    `json:"by"`
 	At    time.Time `json:"at"`
 }
@@ -87,7 +88,8 @@ type PipelineStatus struct {
 	Retries      int64              `json:"retries"` // records that wait in the retry topics
 	Topics       []TopicStatus      `json:"topics"`
 	WaitsFor     []string           `json:"waits_for,omitempty"` // patterns that no topic matches yet
-	Paused       map[string]int     `json:"paused"`              // partitions by reason
+	Limits       []LimitStatus      `json:"limits,omitempty"`
+	Paused       map[string]int     `json:"paused"` // partitions by reason
 	Partitions   []PartitionStatus  `json:"partitions,omitempty"`
 	Held         []HeldStatus       `json:"held,omitempty"`
 	HeldByPolicy int                `json:"held_by_policy,omitempty"`
@@ -110,6 +112,17 @@ type TopicStatus struct {
 	OldestDue *time.Time `json:"oldest_due,omitempty"`
 	// RetentionLeft is the time until the topic's retention deletes an unread record, in seconds; 0: never.
 	RetentionLeft float64 `json:"retention_left_seconds,omitempty"`
+}
+
+// LimitStatus is one limit of the pipeline.
+type LimitStatus struct {
+	Name   string  `json:"name"`
+	Per    string  `json:"per"` // pipeline, dependency, header
+	Rate   string  `json:"rate"`
+	PutOff uint64  `json:"put_off"`          // records, each as often as it was; or calls that had to wait
+	Ahead  float64 `json:"ahead_seconds"`    // until the turn of what was put off furthest
+	Keys   int     `json:"keys,omitempty"`   // values of the header that are known
+	Forgot uint64  `json:"forgot,omitempty"` // values that were forgotten though they had used something
 }
 
 // PartitionStatus is one assigned partition that is paused.
@@ -159,6 +172,9 @@ type AdmissionStatus struct {
 type BreakerStatus struct {
 	Dependency          string     `json:"dependency"`
 	State               string     `json:"state"`
+	Would               string     `json:"would_be,omitempty"` // in metrics_only: the state that it would be in
+	Mode                string     `json:"mode"`               // auto, forced_open, disabled, metrics_only, as it is configured
+	Why                 string     `json:"why"`                // it came to the state
 	Since               time.Time  `json:"since"`
 	OpenUntil           *time.Time `json:"open_until,omitempty"`
 	Calls               uint64     `json:"calls"` // in the window
@@ -166,7 +182,8 @@ type BreakerStatus struct {
 	Slow                uint64     `json:"slow"`
 	FailureRate         float64    `json:"failure_rate"`
 	ConsecutiveFailures uint64     `json:"consecutive_failures"`
-	Opened              uint64     `json:"opened"` // times
+	Opened              uint64     `json:"opened"`          // times
+	OpenedInARow        uint64     `json:"opened_in_a_row"` // of these, without staying closed in between
 
 	Fleet *FleetBreakerStatus `json:"fleet,omitempty"` // of one that is the fleet's
 }
@@ -179,6 +196,16 @@ type FleetBreakerStatus struct {
 	Why      string       `json:"why,omitempty"`
 	Prober   string       `json:"prober,omitempty"` // the process that probes, or did last
 	Order    *OrderStatus `json:"order,omitempty"`
+}
+
+// BreakerEvent is a change of a breaker's state.
+type BreakerEvent struct {
+	Dependency string    `json:"dependency"`
+	At         time.Time `json:"at"`
+	From       string    `json:"from"`
+	To         string    `json:"to"`
+	Would      bool      `json:"would,omitempty"` // it only would have changed: the breaker is in metrics_only
+	Why        string    `json:"why"`
 }
 
 // Skip is the body of POST /api/v1/skip.
@@ -230,6 +257,11 @@ func statusOf(s consumer.Stats) PipelineStatus {
 			p.Partitions = append(p.Partitions, partitionStatus(partition))
 		}
 	}
+	for _, l := range s.Limits {
+		p.Limits = append(p.Limits, LimitStatus{
+			Name: l.Name, Per: l.Per.String(), Rate: l.Rate.String(), PutOff: l.PutOff, Ahead: l.Ahead.Seconds(), Keys: l.Keys, Forgot: l.Forgot,
+		})
+	}
 	for _, h := range s.Held {
 		p.Held = append(p.Held, HeldStatus{ID: h.ID, To: h.To, Since: h.Since, Tries: h.Tries, Error: h.Err})
 	}
@@ -269,11 +301,27 @@ func partitionStatus(p consumer.PartitionStats) PartitionStatus {
 }
 
 func breakerStatus(s breaker.Snapshot) BreakerStatus {
-	return BreakerStatus{
-		Dependency: s.Dependency, State: s.State.String(), Since: s.Since, OpenUntil: known(s.OpenUntil),
+	status := BreakerStatus{
+		Dependency: s.Dependency, State: s.State.String(), Mode: "auto", Why: s.Why, Since: s.Since, OpenUntil: known(s.OpenUntil),
 		Calls: uint64(s.Calls), Failures: uint64(s.Failures), Slow: uint64(s.Slow),
 		FailureRate: s.FailureRate, ConsecutiveFailures: uint64(s.ConsecutiveFailures), Opened: uint64(s.Opened),
+		OpenedInARow: uint64(s.OpenedInARow),
 	}
+	if s.Mode != breaker.Closed {
+		status.Mode = s.Mode.String()
+	}
+	if s.State == breaker.MetricsOnly {
+		status.Would = s.Would.String()
+	}
+	return status
+}
+
+func breakerEvents(all []breaker.Event) []BreakerEvent {
+	events := make([]BreakerEvent, 0, len(all))
+	for _, e := range all {
+		events = append(events, BreakerEvent{Dependency: e.Dependency, At: e.At, From: e.From.String(), To: e.To.String(), Would: e.Would, Why: e.Why})
+	}
+	return events
 }
 
 // known returns nil for the zero time, which stands for none.

@@ -24,9 +24,10 @@ func (s *Server) steered(p Pipeline) bool {
 // orderBreaker changes a breaker in all processes.
 func (s *Server) orderBreaker(w http.ResponseWriter, r *http.Request, name, action string) {
 	message := map[string]string{
-		"open":  "kept open in all processes, those that start later too, until close or auto",
-		"close": "kept closed in all processes, those that start later too, whatever is measured, until open or auto",
-		"auto":  "measures again in all processes",
+		"open":         "kept open in all processes, those that start later too, until close or auto",
+		"close":        "kept closed in all processes, those that start later too, whatever is measured, until open or auto",
+		"metrics-only": "admits every call in all processes, those that start later too, and tells what it would have done, until open, close or auto",
+		"auto":         "measures again in all processes",
 	}[action]
 	if message == "" {
 		fail(w, http.StatusNotFound, noSuchAction, action)
@@ -132,8 +133,7 @@ func FleetBreaker(b fleet.BreakerState) *FleetBreakerStatus {
 
 // orderStatus is an order that changes something: to measure or to go on is as if none was given.
 func orderStatus(o fleet.Order) *OrderStatus {
-	switch o.Wish {
-	case "", fleet.Measure, fleet.Resume:
+	if !o.Stands() {
 		return nil
 	}
 	return &OrderStatus{Order: string(o.Wish), By: o.By, At: o.At}

@@ -126,7 +126,7 @@ func TestTheFleetIsInTheStatus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []BreakerStatus{{Dependency: "payments/api", State: breaker.HalfOpen.String(), Since: noon, FailureRate: 0.5,
+	want := []BreakerStatus{{Dependency: "payments/api", State: breaker.HalfOpen.String(), Mode: "auto", Since: noon, FailureRate: 0.5,
 		Fleet: &FleetBreakerStatus{Open: true, Since: &noon, OpenedBy: "host:2", Why: "5 failures in a row", Prober: "host:3"}}}
 	if diff := cmp.Diff(want, breakers); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

@@ -142,6 +142,8 @@ func pipelineKeys(p *Pipeline) []key {
 		).means("Rules that say what kind of failure an error is."),
 		section("breaker", breakerKeys(&p.Breaker)...).
 			means("The circuit breaker of the dependency that the handler calls."),
+		sections("limits", &p.Limits, Limit{}, limitKeys).like("[{name: per-user, by: user, rate: 10/s}]").
+			means("How often the handler is called, by the whole pipeline, its dependency, or each value of a header."),
 		section("dlq", dlqKeys(&p.DLQ)...).
 			means("What becomes of records that are not retried any more."),
 	}
@@ -167,7 +169,7 @@ func handlerKeys(h *Handler) []key {
 func retryKeys(r *Retry) []key {
 	keys := []key{tiers("tiers", &r.Tiers, &r.AutoTiers).byDefault("[1s, 10s, 60s]").
 		means("The delays that have a retry topic, ascending; the delays of every strategy travel over them. auto makes one of each delay of the timetable.")}
-	keys = append(keys, delayKeys(&r.Strategy, &r.MaxRetries, &r.InitialDelay, &r.Multiplier, &r.BackoffFactor, &r.MinDelay, &r.MaxDelay, &r.Jitter)...)
+	keys = append(keys, delayKeys(&r.Delays)...)
 	return append(keys,
 		duration("total_timeout", &r.TotalTimeout, 0, 3650*day).byDefault("0").like("1h").
 			means("No retry later than this after the first failure; time that the record was held by pauses is left out. 0 is no limit."),
@@ -181,30 +183,34 @@ func retryKeys(r *Retry) []key {
 			means("What becomes of the records that wait behind a dead record of their key."),
 		text("topic", &r.Topic).byDefault(`"{group}.{topic}.retry-{delay}"`).like(`"{group}.{topic}.retry-{delay}"`).
 			means("Template of the retry topics' names, with {group}, {delay}, and {topic}, which only a pipeline of one source topic may leave out."),
-		sections("overrides", &r.Overrides, Override{MaxRetries: -1, Jitter: true}, overrideKeys).like("[{class: rate_limited, strategy: fixed, initial_delay: 10s, max_retries: 20}]").
+		sections("overrides", &r.Overrides, Override{Delays: Delays{MaxRetries: -1, Jitter: true}, TotalTimeout: -1}, overrideKeys).like("[{class: rate_limited, strategy: fixed, initial_delay: 10s, max_retries: 20}]").
 			means("Other policies for some failures; the first match wins. What an override does not say is the pipeline's."),
 	)
 }
 
+// strategies are the names of the strategies.
+var strategies = []string{"tiered", "exponential", "linear", "fixed", "immediate", "custom"}
+
 // delayKeys are what a policy and an override both have.
-func delayKeys(strategy *string, maxRetries *int, initial *time.Duration, multiplier, backoff *float64, lo, hi *time.Duration, jitter *bool) []key {
+func delayKeys(d *Delays) []key {
 	return []key{
-		choice("strategy", strategy, "tiered", "exponential", "linear", "fixed", "immediate").byDefault("tiered").
-			notYet("custom", "tiered, exponential, linear, fixed or immediate, or write the strategy in Go with the library").
-			means("How the delay grows: tiered waits one tier after the other; exponential, linear, fixed and immediate compute it."),
-		number("max_retries", maxRetries, 0, 1000).computed("the number of tiers for tiered, otherwise 5").like("3").
+		choice("strategy", &d.Strategy, strategies...).byDefault("tiered").
+			means("How the delay grows: tiered waits one tier after the other; exponential, linear, fixed and immediate compute it, custom is one that was written in Go."),
+		number("max_retries", &d.MaxRetries, 0, 1000).computed("the number of tiers for tiered, otherwise 5").like("3").
 			means("Attempts after the first one; 0 is none. Beyond the tiers the last one repeats."),
-		duration("initial_delay", initial, time.Millisecond, 30*day).byDefault("1s").like("1s").
-			means("The delay before the first retry; for exponential, linear and fixed."),
-		factor("multiplier", multiplier, 1, 1000).byDefault("3").like("3").
+		duration("initial_delay", &d.InitialDelay, time.Millisecond, 30*day).byDefault("1s").like("1s").
+			means("The delay before the first retry; for exponential, linear, fixed and custom."),
+		factor("multiplier", &d.Multiplier, 1, 1000).byDefault("3").like("3").
 			means("What each delay of exponential is multiplied by: 1s, 3s, 9s, 27s."),
-		fraction("backoff_factor", backoff, 0, 1000).byDefault("1.5").like("1.5").
+		fraction("backoff_factor", &d.BackoffFactor, 0, 1000).byDefault("1.5").like("1.5").
 			means("What linear adds, in initial delays: 1s, 2.5s, 4s, 5.5s."),
-		duration("min_delay", lo, time.Millisecond, 30*day).byDefault("100ms").like("100ms").
+		text("custom", &d.Custom).accepting("the name of a registered strategy").like("fibonacci").
+			means("With strategy: custom, the name that the strategy is registered by: fibonacci (1s, 1s, 2s, 3s, 5s) is there, others are built into the binary with retrytopics.Register."),
+		duration("min_delay", &d.MinDelay, time.Millisecond, 30*day).byDefault("100ms").like("100ms").
 			computed("or the shortest tier, where that is shorter").means("No delay is shorter; not for immediate."),
-		duration("max_delay", hi, time.Millisecond, 30*day).byDefault("60s").computed("or the longest tier for tiered, where that is longer").like("60s").
+		duration("max_delay", &d.MaxDelay, time.Millisecond, 30*day).byDefault("60s").computed("or the longest tier for tiered, where that is longer").like("60s").
 			means("No delay is longer, but one that the failure itself asked for."),
-		toggle("jitter", jitter).byDefault("true").
+		toggle("jitter", &d.Jitter).byDefault("true").
 			means("Lengthen each delay by a random part of it, up to 25 %; never shorten it."),
 	}
 }
@@ -216,14 +222,19 @@ const thePipelines = "the pipeline's"
 func overrideKeys(o *Override) []key {
 	keys := []key{
 		choice("class", &o.Class, classNames()...).like("rate_limited").means("For failures of this class."),
-		number("status", &o.Status, 100, 599).like("429").means("For answers with this HTTP status."),
+		statuses("status", &o.Status).like("429").means("For answers with this HTTP status, with any of a hundred (5xx), or of a list."),
 		text("topic", &o.Topic).like("orders").means("For records of this source topic."),
+		text("job_type", &o.Job.Type).like("invoice").means("For records with this redeliver-job-type."),
+		text("user", &o.Job.User).like("u-17").means("For records with this redeliver-user."),
+		text("project", &o.Job.Project).like("p-4").means("For records with this redeliver-project."),
+		text("tenant", &o.Job.Tenant).like("acme").means("For records with this redeliver-tenant."),
 	}
-	for _, k := range delayKeys(&o.Strategy, &o.MaxRetries, &o.InitialDelay, &o.Multiplier, &o.BackoffFactor, &o.MinDelay, &o.MaxDelay, &o.Jitter) {
+	for _, k := range delayKeys(&o.Delays) {
 		k.def, k.otherwise = "", thePipelines
 		keys = append(keys, k)
 	}
-	return keys
+	return append(keys, duration("total_timeout", &o.TotalTimeout, 0, 3650*day).like("1h").computed(thePipelines).
+		means("No retry later than this after the first failure; 0 is no limit."))
 }
 
 func ruleKeys(r *ClassRule) []key {
@@ -236,7 +247,9 @@ func ruleKeys(r *ClassRule) []key {
 
 func breakerKeys(b *Breaker) []key {
 	return []key{
-		toggle("enabled", &b.Enabled).byDefault("true").means("Watch the dependency."),
+		toggle("enabled", &b.Enabled).byDefault("true").means("Watch the dependency. false is mode: disabled."),
+		choice("mode", &b.Mode, "auto", "forced_open", "disabled", "metrics_only").byDefault("auto").
+			means("auto follows what is measured; forced_open holds the pipeline until `redeliver breaker close`; disabled admits everything; metrics_only does too, and tells in events what auto would have done."),
 		text("dependency", &b.Dependency).computed("the pipeline's name").like("payments-api").
 			means("What the handler calls. Breakers with one name are one, shared by all pipelines of the process, and configured alike."),
 		choice("scope", &b.Scope, "process", "fleet").byDefault("process").
@@ -251,11 +264,23 @@ func breakerKeys(b *Breaker) []key {
 		duration("slow_call", &b.SlowCall, 0, day).byDefault("5s").like("5s").means("A call that takes longer is slow; 0 is off."),
 		fraction("slow_rate", &b.SlowRate, 0, 1).byDefault("1.0").like("1.0").means("The share of slow calls that opens it."),
 		duration("open_for", &b.OpenFor, 10*time.Millisecond, day).byDefault("30s").means("How long it stays open before it lets probes through."),
+		factor("open_multiplier", &b.OpenMultiplier, 1, 100).byDefault("1").like("2").
+			means("Each time it opens again, without having stayed closed for as long as it was open, it stays open so many times longer. 1 is the same wait each time."),
+		duration("open_max", &b.OpenMax, 10*time.Millisecond, 7*day).byDefault("5m").computed("or open_for, where that is longer").like("5m").
+			means("The longest that open_multiplier makes it stay open, before jitter."),
+		factor("open_jitter", &b.OpenJitter, 0, 1).byDefault("0").computed("or 0.25 where open_multiplier is above 1").like("0.25").
+			means("Lengthen each time that it stays open by a random part of it, at most this one, so that many processes do not probe at one moment."),
 		number("half_open_calls", &b.HalfOpenCalls, 1, 10_000).byDefault("3").like("3").
-			means("So many successful probes close it; one failed probe opens it again."),
+			means("So many probes are let through. It opens again when none succeeds, or failure_rate of them fail, and closes otherwise."),
+		duration("half_open_for", &b.HalfOpenFor, 0, day).byDefault("5m").computed("or twice handler.timeout, where that is longer").like("5m").
+			means("The longest that the probes may take, all of them together: those that are out then have failed, and what has ended decides. 0 is no limit."),
+		duration("slow_start", &b.SlowStart, 0, time.Hour).byDefault("10s").like("10s").
+			means("After it has closed, the calls at once grow over this time from half_open_calls to concurrency, and shrink by half at failures, so that the backlog does not trip it again. 0 is all at once."),
 		words("classes", &b.Classes).byDefault("[transient, network, rate_limited, system, authentication]").
 			accepting("a list of failure classes").like("[transient, network]").
 			means("The classes of failures that count against the dependency."),
+		words("ignore", &b.Ignore).accepting("a list of failure classes").like("[rate_limited]").
+			means("Instead of classes: the classes that do not count, while all others do."),
 	}
 }
 

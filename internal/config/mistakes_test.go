@@ -201,6 +201,25 @@ var mistakes = []mistakeRow{
 	{"pipelines[].on_data_loss", inPipeline("on_data_loss: " + mark + "ignore"), `"ignore" is unknown; want one of hold, skip: on_data_loss: hold`},
 	{"pipelines[].header_limit", inPipeline("header_limit: " + mark + "1KiB"), "1KiB is out of range; want a size from 2KiB"},
 
+	// limits
+	{"pipelines[].limits", inPipeline("limits: " + mark + "10/s"), "limits is a plain value, not a list"},
+	{"pipelines[].limits", inPipeline("limits: " + mark + "[" + strings.Repeat("{name: a, rate: 1/s},", 9) + "]"), "limits: there are 9, at most 8"},
+	{"pipelines[].limits[].name", inPipeline("limits: [" + mark + "{rate: 10/s}]"), "limits[0] lacks name, letters, digits and '-'; add name: per-user"},
+	{"pipelines[].limits[].name", inPipeline("limits: [{rate: 10/s, name: " + mark + "per user}]"), `"per user" has other characters than letters, digits and '-'; write for example per-user`},
+	{"pipelines[].limits[].name", inPipeline("limits: [{rate: 10/s, name: a}, {rate: 10/s, name: " + mark + "a}]"), "a is there twice"},
+	{"pipelines[].limits[].rate", inPipeline("limits: [{name: a, rate: " + mark + "100}]"), `"100" is no rate; did you mean 100/s?`},
+	{"pipelines[].limits[].rate", inPipeline("limits: [{name: a, rate: " + mark + "10/min}]"), `"10/min" is no rate; did you mean 10/m?`},
+	{"pipelines[].limits[].rate", inPipeline("limits: [{name: a, rate: " + mark + "fast}]"), `"fast" is no rate: write a number of calls and s, m or h, like 100/s`},
+	{"pipelines[].limits[].rate", inPipeline("limits: [{name: a, rate: " + mark + "0/s}]"), "the rate 0/s is not above 0; want a rate: rate: 100/s"},
+	{"pipelines[].limits[].burst", inPipeline("limits: [{name: a, rate: 1/s, burst: " + mark + "-1}]"), "-1 is out of range"},
+	{"pipelines[].limits[].by", inPipeline("limits: [{name: a, rate: 1/s, by: " + mark + "usr}]"), `"usr" is unknown; did you mean user?`},
+	{"pipelines[].limits[].by", inPipeline("limits: [{name: a, rate: 1/s, by: " + mark + "x-customer}]"), `"x-customer" is unknown; for a header write header:x-customer`},
+	{"pipelines[].limits[].by", inPipeline("limits: [{name: a, rate: 1/s, by: " + mark + "'header:'}]"), `"header:" names no header`},
+	{"pipelines[].limits[].by", inPipeline("ordering: partition\nlimits: [{name: a, rate: 1/s, by: " + mark + "user}]"), "user does not go with ordering: partition"},
+	{"pipelines[].limits[].max_keys", inPipeline("limits: [{name: a, rate: 1/s, by: user, max_keys: " + mark + "0}]"), "0 is out of range"},
+	{"pipelines[].limits[].rate", inPipeline("breaker: {dependency: api}\nlimits: [{name: a, rate: 1/s, by: dependency}]") +
+		"  - name: other\n    topics: [other]\n    handler: {http: {url: \"http://h\"}}\n    breaker: {dependency: api}\n    limits: [{name: a, by: dependency, rate: " + mark + "2/s}]\n", "a is 2/s with burst 0 here and 1/s with burst 0 in pipeline orders, and both share the limit of api"},
+
 	// handler
 	{"pipelines[].handler", with("drain: 30s", `{http: {url: "http://127.0.0.1:9000/orders"}}`, mark+"http"), "handler is a plain value; it holds the keys timeout, http"},
 	{"pipelines[].handler.timeout", with("drain: 31s", "{http:", "{timeout: "+mark+"31s, http:"), "handler.timeout, 31s, is not shorter than drain, 31s"},
@@ -224,7 +243,9 @@ var mistakes = []mistakeRow{
 	// retry
 	{"pipelines[].retry", inPipeline("retry: " + mark + "5"), "retry is a plain value; it holds the keys tiers, strategy"},
 	{"pipelines[].retry.strategy", inPipeline("retry: {strategy: " + mark + "exponental}"), `"exponental" is unknown; did you mean exponential?`},
-	{"pipelines[].retry.strategy", inPipeline("retry: {strategy: " + mark + "custom}"), "custom is not in this version of Redeliver yet; write strategy: tiered, exponential, linear, fixed or immediate, or write the strategy in Go with the library"},
+	{"pipelines[].retry.strategy", inPipeline("retry: {strategy: " + mark + "custom}"), "retry.strategy: custom needs the name of a registered strategy beside it; add custom: fibonacci, or another name: the registered ones are fibonacci"},
+	{"pipelines[].retry.custom", inPipeline("retry: {strategy: custom, custom: " + mark + "fibonaci}"), `that calls retrytopics.Register); did you mean fibonacci?`},
+	{"pipelines[].retry.custom", inPipeline("retry: {strategy: fixed, custom: " + mark + "fibonacci}"), "retry.custom does not apply to the strategy fixed: it is not one that is registered by name; remove it, or choose strategy: custom"},
 	{"pipelines[].retry.tiers", inPipeline("retry: {tiers: [10s, " + mark + "1s]}"), "tiers ascend: 1s comes after 10s"},
 	{"pipelines[].retry.tiers", inPipeline("retry: {tiers: [1s, " + mark + "1s]}"), "tiers ascend: 1s comes after 1s"},
 	{"pipelines[].retry.tiers", inPipeline("retry: {tiers: [" + mark + "-1s, 1s]}"), "is no tier: want a whole number of milliseconds, at least 1ms"},
@@ -263,14 +284,25 @@ var mistakes = []mistakeRow{
 	{"pipelines[].retry.topic", inPipeline("retry: {topic: " + mark + "''}"), `retry.topic is empty; write a template like "{group}.{topic}.retry-{delay}", or remove the key`},
 	{"pipelines[].retry.topic", with("retry: {topic: "+mark+"'{group}.retry-{delay}'}", "[orders]", "[orders, clicks]"), "{topic}"},
 	{"pipelines[].retry.overrides", inPipeline("retry: {overrides: " + mark + "{class: network}}"), "retry.overrides is a section of keys, not a list; begin each element with a dash"},
-	{"pipelines[].retry.overrides", inPipeline("retry: {overrides: [" + mark + "{max_retries: 2}]}"), "matches nothing by itself: set class, status or topic"},
+	{"pipelines[].retry.overrides", inPipeline("retry: {overrides: [" + mark + "{max_retries: 2}]}"), "matches nothing by itself: set class, status, topic, or job_type"},
 	{"pipelines[].retry.overrides", inPipeline("retry: {overrides: [{class: network}, " + mark + "{class: network}]}"), "never applies: overrides[0] matches the same (network) and comes first"},
 	{"pipelines[].retry.overrides", inPipeline("retry: {overrides: [{class: network}, " + mark + "{class: network, topic: orders}]}"), "never applies: overrides[0] (network) matches all of network+topic:orders and comes first; put the narrower one first"},
 	{"pipelines[].retry.overrides[].class", inPipeline("retry: {overrides: [{class: " + mark + "rate-limit}]}"), `"rate-limit" is unknown; did you mean rate_limited?`},
-	{"pipelines[].retry.overrides[].status", inPipeline("retry: {overrides: [{status: " + mark + "42}]}"), "42 is out of range; want a whole number from 100 to 599: status: 429"},
+	{"pipelines[].retry.overrides[].status", inPipeline("retry: {overrides: [{status: " + mark + "42}]}"), `"42" is no HTTP status; want an HTTP status, all of a hundred, like 5xx, or a list of these: status: 429`},
+	{"pipelines[].retry.overrides[].status", inPipeline("retry: {overrides: [{status: [409, " + mark + "6xx]}]}"), `"6xx" is no HTTP status; want`},
+	{"pipelines[].retry.overrides[].status", inPipeline("retry: {overrides: [{status: " + mark + "[]}]}"), "the list is empty; want"},
+	{"pipelines[].retry.overrides[].status", inPipeline("retry: {overrides: [{status: " + mark + "{a: 1}}]}"), "a section of keys is no HTTP status; want"},
+	{"pipelines[].retry.overrides[].status", inPipeline("retry: {overrides: [{status: 5xx}, " + mark + "{status: 503}]}"), "never applies: overrides[0] (5xx) matches all of 503 and comes first; put the narrower one first"},
+	{"pipelines[].retry.overrides[].status", inPipeline("retry: {overrides: [" + mark + "{status: [" + everyOther + "]}]}"), "is too long to be counted by, 999 bytes of at most 300: name fewer statuses, or whole hundreds like 5xx"},
+	{"pipelines[].retry.overrides[].job_type", inPipeline("retry: {overrides: [{job_type: " + mark + "'a,b'}]}"), "cannot be counted by: want at most 64 printable bytes without ',' and '='"},
+	{"pipelines[].retry.overrides[].user", inPipeline("retry: {overrides: [{user: " + mark + "a=b}]}"), "cannot be counted by"},
+	{"pipelines[].retry.overrides[].project", inPipeline("retry: {overrides: [{project: " + mark + "[a]}]}"), "a list is not text"},
+	{"pipelines[].retry.overrides[].tenant", inPipeline("retry: {overrides: [{tenant: " + mark + "'a=b'}]}"), "cannot be counted by"},
+	{"pipelines[].retry.overrides[].total_timeout", inPipeline("retry: {overrides: [{class: network, total_timeout: " + mark + "5}]}"), `"5" has no unit; did you mean 5s?`},
+	{"pipelines[].retry.overrides[].custom", inPipeline("retry: {overrides: [{class: network, strategy: custom, custom: " + mark + "x}]}"), `no strategy is registered as "x" (one of your own is built into the binary, by a file in cmd/redeliver that calls retrytopics.Register); the registered ones are fibonacci`},
 	{"pipelines[].retry.overrides[].topic", inPipeline("retry: {overrides: [{topic: " + mark + "order}]}"), `the pipeline does not read the topic "order"; did you mean orders?`},
 	{"pipelines[].retry.overrides[].topic", inPipeline("retry: {overrides: [{topic: " + mark + "payments}]}"), `its topics are orders`},
-	{"pipelines[].retry.overrides[].strategy", inPipeline("retry: {overrides: [{class: network, strategy: " + mark + "random}]}"), `"random" is unknown; want one of tiered, exponential, linear, fixed, immediate`},
+	{"pipelines[].retry.overrides[].strategy", inPipeline("retry: {overrides: [{class: network, strategy: " + mark + "random}]}"), `"random" is unknown; want one of tiered, exponential, linear, fixed, immediate, custom`},
 	{"pipelines[].retry.overrides[].max_retries", inPipeline("retry: {overrides: [{class: network, max_retries: " + mark + "5000}]}"), "5000 is out of range; want a whole number from 0 to 1000"},
 	{"pipelines[].retry.overrides[].initial_delay", inPipeline("retry: {overrides: [{class: network, initial_delay: " + mark + "1s}]}"), "retry.overrides[0].initial_delay does not apply to the strategy tiered (the pipeline's): its delays are the tiers; remove it, or choose strategy: exponential or linear or fixed"},
 	{"pipelines[].retry.overrides[].initial_delay", inPipeline("retry: {overrides: [{class: network, strategy: fixed, initial_delay: " + mark + "2m}]}"), "2m is above max_delay, 60s"},
@@ -291,7 +323,7 @@ var mistakes = []mistakeRow{
 	{"pipelines[].classify.rules[].class", inPipeline("classify: {rules: [" + mark + "{match: x}]}"), "classify.rules[0] lacks class, one of transient, rate_limited, network"},
 
 	// breaker
-	{"pipelines[].breaker", inPipeline("breaker: " + mark + "false"), "breaker is a plain value; it holds the keys enabled, dependency"},
+	{"pipelines[].breaker", inPipeline("breaker: " + mark + "false"), "breaker is a plain value; it holds the keys enabled, mode, dependency"},
 	{"pipelines[].breaker.enabled", inPipeline("breaker: {enabled: " + mark + "on}"), "did you mean true?"},
 	{"pipelines[].breaker.dependency", inPipeline("breaker: {dependency: " + mark + "''}"), "breaker.dependency is empty; name what the handler calls, or remove the key"},
 	{"pipelines[].breaker.dependency", inPipeline("breaker: {dependency: api}") + "  - name: other\n    topics: [other]\n    handler: {http: {url: \"http://h\"}}\n    breaker: {dependency: api, open_for: " + mark + "5s}\n", "breaker.open_for is 5s here and 30s in pipeline orders, and both share the breaker of api; write the same in both, or in defaults:"},
@@ -306,6 +338,16 @@ var mistakes = []mistakeRow{
 	{"pipelines[].breaker.slow_rate", inPipeline("breaker: {slow_rate: " + mark + "100%}"), "did you mean 1?"},
 	{"pipelines[].breaker.open_for", inPipeline("breaker: {open_for: " + mark + "0s}"), "0s is out of range; want a duration from 10ms to 1d: open_for: 30s"},
 	{"pipelines[].breaker.half_open_calls", inPipeline("breaker: {half_open_calls: " + mark + "0}"), "0 is out of range; want a whole number from 1 to 10000: half_open_calls: 3"},
+	{"pipelines[].breaker.mode", inPipeline("breaker: {mode: " + mark + "metrics-only}"), `"metrics-only" is unknown; did you mean metrics_only?`},
+	{"pipelines[].breaker.mode", inPipeline("breaker: {enabled: false, mode: " + mark + "metrics_only}"), "breaker.mode: metrics_only and enabled: false contradict one another; remove one of them"},
+	{"pipelines[].breaker.open_multiplier", inPipeline("breaker: {open_multiplier: " + mark + "0.5}"), "0.5 is out of range; want a number from 1 to 100: open_multiplier: 2"},
+	{"pipelines[].breaker.open_max", inPipeline("breaker: {open_multiplier: 2, open_max: " + mark + "10s}"), "breaker.open_max, 10s, is below open_for, 30s (the default): raise it, or lower open_for"},
+	{"pipelines[].breaker.open_jitter", inPipeline("breaker: {open_jitter: " + mark + "25%}"), "did you mean 0.25?"},
+	{"pipelines[].breaker.half_open_for", inPipeline("breaker: {half_open_for: " + mark + "20s}"), "breaker.half_open_for, 20s, must be longer than handler.timeout, 25s (the default)"},
+	{"pipelines[].breaker.slow_start", inPipeline("breaker: {slow_start: " + mark + "10}"), `"10" has no unit; did you mean 10s?`},
+	{"pipelines[].breaker.ignore", inPipeline("breaker: {ignore: [" + mark + "sytem]}"), `breaker.ignore: there is no class "sytem"; did you mean system?`},
+	{"pipelines[].breaker.ignore", inPipeline("breaker: {classes: [network], ignore: " + mark + "[system]}"), "breaker.ignore and breaker.classes say the same thing in two ways: remove one of them"},
+	{"pipelines[].breaker.ignore", inPipeline("breaker: {ignore: " + mark + "[transient, rate_limited, network, system, permanent, validation, authentication]}"), "breaker.ignore names every class: the breaker would never open"},
 	{"pipelines[].breaker.classes", inPipeline("breaker: {classes: [network, " + mark + "timeouts]}"), `there is no class "timeouts"; the classes are transient, rate_limited, network`},
 	{"pipelines[].breaker.classes", inPipeline("breaker: {classes: [" + mark + "sytem]}"), `there is no class "sytem"; did you mean system?`},
 	{"pipelines[].breaker.classes", inPipeline("breaker: {classes: " + mark + "[]}"), "breaker.classes is empty: the breaker would never open; name the classes that count, or write enabled: false beside it"},
@@ -354,4 +396,13 @@ var bomb = func() string {
 		b.WriteString("x-" + n + ": &a" + n + " [" + strings.Repeat(below+", ", 9) + below + "]\n")
 	}
 	return mark + b.String()
+}()
+
+// everyOther are so many statuses that no count of attempts could be named after them.
+var everyOther = func() string {
+	var all []string
+	for code := 100; code < 600; code += 2 {
+		all = append(all, strconv.Itoa(code))
+	}
+	return strings.Join(all, ", ")
 }()

@@ -3,6 +3,8 @@ package config
 import (
 	"slices"
 	"time"
+
+	"github.com/redeliver/redeliver/classify"
 )
 
 // Config is a configuration file that was read without a mistake: what stands in it, and the defaults for the rest.
@@ -109,6 +111,7 @@ type Pipeline struct {
 	Retry            Retry
 	Classify         Classify
 	Breaker          Breaker
+	Limits           []Limit
 	DLQ              DLQ
 
 	origin
@@ -146,9 +149,21 @@ type Batch struct {
 
 // Retry is a pipeline's retry policy.
 type Retry struct {
-	Strategy      string // tiered, exponential, linear, fixed, immediate
-	Tiers         []time.Duration
-	AutoTiers     bool // tiers: auto
+	Delays
+	Tiers        []time.Duration
+	AutoTiers    bool          // tiers: auto
+	TotalTimeout time.Duration // 0: none
+	InPlace      InPlace
+	HoldKey      bool
+	OnDeadLetter string // release
+	Topic        string // template
+	Overrides    []Override
+}
+
+// Delays say how often a record is retried and when: of a policy, or of an override.
+type Delays struct {
+	Strategy      string // tiered, exponential, linear, fixed, immediate, custom
+	Custom        string // the name of a registered strategy
 	MaxRetries    int
 	InitialDelay  time.Duration
 	Multiplier    float64
@@ -156,12 +171,6 @@ type Retry struct {
 	MinDelay      time.Duration
 	MaxDelay      time.Duration
 	Jitter        bool
-	TotalTimeout  time.Duration // 0: none
-	InPlace       InPlace
-	HoldKey       bool
-	OnDeadLetter  string // release
-	Topic         string // template
-	Overrides     []Override
 }
 
 // InPlace are quick tries on the spot before the first hop.
@@ -172,17 +181,12 @@ type InPlace struct {
 
 // Override is another policy for some failures. What it does not say is the pipeline's.
 type Override struct {
-	Class         string // "": any
-	Status        int    // 0: any
-	Topic         string // source topic, "": any
-	Strategy      string
-	MaxRetries    int
-	InitialDelay  time.Duration
-	Multiplier    float64
-	BackoffFactor float64
-	MinDelay      time.Duration
-	MaxDelay      time.Duration
-	Jitter        bool
+	Class  string            // "": any
+	Status classify.Statuses // empty: any
+	Topic  string            // source topic, "": any
+	Job    classify.Job      // empty fields: any
+	Delays
+	TotalTimeout time.Duration // 0: none, negative: the pipeline's
 }
 
 // Classify are a pipeline's own rules for what kind of failure an error is.
@@ -200,6 +204,7 @@ type ClassRule struct {
 // Breaker watches the dependency that the handler calls.
 type Breaker struct {
 	Enabled       bool
+	Mode          string // auto, forced_open, disabled, metrics_only
 	Dependency    string
 	Scope         string // process, fleet
 	Window        time.Duration
@@ -212,6 +217,13 @@ type Breaker struct {
 	OpenFor       time.Duration
 	HalfOpenCalls int
 	Classes       []string // that count against the dependency
+	Ignore        []string // that do not, of all others
+
+	OpenMultiplier float64
+	OpenMax        time.Duration
+	OpenJitter     float64
+	HalfOpenFor    time.Duration // 0: no limit
+	SlowStart      time.Duration // 0: none
 }
 
 // DLQ says what becomes of records that are not retried any more.
