@@ -70,6 +70,7 @@ type service struct {
 
 	breakers  *breaker.Registry
 	webhooks  []*webhook.Webhook
+	notifiers []*webhook.Notifier
 	pipelines []*supervised
 	fleet     *fleet.Member // nil: no breaker is shared with other processes
 
@@ -105,6 +106,9 @@ func (s *service) run(ctx context.Context) (err error) {
 	defer func() {
 		for _, w := range s.webhooks {
 			w.Close()
+		}
+		for _, n := range s.notifiers {
+			n.Close()
 		}
 	}()
 	if s.config.Admin.Listen != "" {
@@ -156,8 +160,11 @@ func (s *service) make() error {
 		return err
 	}
 	pacers := limit.NewRegistry()
-	for _, c := range configs {
+	for i, c := range configs {
 		c.Breakers, c.Pacers, c.Logger = s.breakers, pacers, s.log
+		if c.Notify, err = s.notifier(&s.config.Pipelines[i]); err != nil {
+			return fmt.Errorf("%s: %w", s.config.At(s.config.Pipelines[i].Path("classify.notify")), err)
+		}
 		pipeline, err := supervise(c)
 		if err != nil {
 			return fmt.Errorf("%s: pipeline %s: %w", s.config.File, c.Name, err)
@@ -165,6 +172,20 @@ func (s *service) make() error {
 		s.pipelines = append(s.pipelines, pipeline)
 	}
 	return s.makeFleet()
+}
+
+// notifier makes what posts the notices of a pipeline, nil where nobody wants them.
+func (s *service) notifier(p *config.Pipeline) (func(context.Context, consumer.Notice), error) {
+	hook := p.Classify.Notify
+	if hook.URL == "" {
+		return nil, nil
+	}
+	n, err := webhook.NewNotifier(webhook.Config{URL: hook.URL, Headers: hook.Headers, Timeout: hook.Timeout}, s.log)
+	if err != nil {
+		return nil, err
+	}
+	s.notifiers = append(s.notifiers, n)
+	return n.Tell, nil
 }
 
 // handler makes the webhook of a pipeline.

@@ -92,6 +92,7 @@ type PipelineStatus struct {
 	Paused       map[string]int     `json:"paused"` // partitions by reason
 	Partitions   []PartitionStatus  `json:"partitions,omitempty"`
 	Held         []HeldStatus       `json:"held,omitempty"`
+	HeldKeys     *HeldKeysStatus    `json:"held_keys,omitempty"` // where keys are held, and something is
 	HeldByPolicy int                `json:"held_by_policy,omitempty"`
 	Exhausted    []ExhaustedStatus  `json:"exhausted,omitempty"` // of these the oldest
 	DeadLetters  []DeadLetterStatus `json:"dead_letters,omitempty"`
@@ -140,6 +141,17 @@ type HeldStatus struct {
 	Since time.Time `json:"since"`
 	Tries int       `json:"tries"`
 	Error string    `json:"error"`
+}
+
+// HeldKeysStatus is what waits for its turn where keys are held.
+type HeldKeysStatus struct {
+	Keys    int        `json:"keys"`    // with a record that is retried, or waits behind one
+	Records int        `json:"records"` // of these keys, put off and not settled
+	Parked  int64      `json:"parked"`  // of these, in a park topic
+	Closed  int        `json:"closed"`  // keys with a dead letter that nobody has dealt with
+	Dead    int        `json:"dead"`    // these dead letters
+	Oldest  *time.Time `json:"oldest,omitempty"`
+	Reading int        `json:"reading"` // source partitions that are not started before it is known which keys are held
 }
 
 // ExhaustedStatus is a record that is given up and held, since no dead letters are kept.
@@ -264,6 +276,9 @@ func statusOf(s consumer.Stats) PipelineStatus {
 	}
 	for _, h := range s.Held {
 		p.Held = append(p.Held, HeldStatus{ID: h.ID, To: h.To, Since: h.Since, Tries: h.Tries, Error: h.Err})
+	}
+	if k := s.HeldKeys; k != (consumer.HeldKeys{}) {
+		p.HeldKeys = &HeldKeysStatus{Keys: k.Keys, Records: k.Records, Parked: k.Parked, Closed: k.Closed, Dead: k.Dead, Oldest: known(k.Oldest), Reading: k.Reading}
 	}
 	for _, e := range s.Exhausted {
 		p.Exhausted = append(p.Exhausted, ExhaustedStatus{

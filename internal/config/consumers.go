@@ -38,7 +38,8 @@ func (p *Pipeline) consumer() consumer.Config {
 	topics, patterns := p.topics()
 	return consumer.Config{
 		Breaker:       p.Breaker.config(),
-		Classify:      p.Classify.rules(),
+		Classes:       p.treatments(),
+		Classify:      p.classRules(),
 		Concurrency:   p.Concurrency,
 		CountsAgainst: p.Breaker.classes(),
 		DeadLetters: consumer.DeadLetters{
@@ -60,6 +61,7 @@ func (p *Pipeline) consumer() consumer.Config {
 		Limits:           p.limits(),
 		Name:             p.Name,
 		Names:            p.Names(),
+		OnDeadLetter:     map[string]consumer.DeadLetterPolicy{"release": consumer.ReleaseOnDeadLetter, "hold": consumer.HoldOnDeadLetter}[p.Retry.OnDeadLetter],
 		OnDataLoss:       map[string]consumer.DataLossPolicy{"hold": consumer.HoldOnDataLoss, "skip": consumer.SkipDataLoss}[p.OnDataLoss],
 		Ordering:         map[string]consumer.Ordering{"key": consumer.ByKey, "partition": consumer.ByPartition, "none": consumer.Unordered}[p.Ordering],
 		RebalanceTimeout: p.RebalanceTimeout,
@@ -137,19 +139,6 @@ func (b Breaker) classes() []classify.Class {
 	for _, name := range b.Classes {
 		class, _ := classify.Parse(name) // the rules have read it
 		all = append(all, class)
-	}
-	return all
-}
-
-func (c Classify) rules() classify.Rules {
-	var all classify.Rules
-	for _, rule := range c.Rules {
-		class, _ := classify.Parse(rule.Class) // one of the names that keys.go allows
-		if rule.Match != "" {
-			all = append(all, classify.MatchRegexp(regexp.MustCompile(rule.Match), class))
-		} else {
-			all = append(all, classify.Status(rule.Status, class))
-		}
 	}
 	return all
 }

@@ -136,10 +136,8 @@ func pipelineKeys(p *Pipeline) []key {
 			means("What the records are handed to."),
 		section("retry", retryKeys(&p.Retry)...).
 			means("How often a failed record is tried again, when, and over which tiers."),
-		section("classify",
-			sections("rules", &p.Classify.Rules, ClassRule{}, ruleKeys).like("[{match: \"connection reset\", class: network}]").
-				means("First match wins, then the built-in rules."),
-		).means("Rules that say what kind of failure an error is."),
+		section("classify", classifyKeys(&p.Classify)...).
+			means("Rules that say what kind of failure an error is, and how failures are treated."),
 		section("breaker", breakerKeys(&p.Breaker)...).
 			means("The circuit breaker of the dependency that the handler calls."),
 		sections("limits", &p.Limits, Limit{}, limitKeys).like("[{name: per-user, by: user, rate: 10/s}]").
@@ -179,8 +177,8 @@ func retryKeys(r *Retry) []key {
 		).means("Tries on the spot."),
 		toggle("hold_key", &r.HoldKey).byDefault("false").
 			means("Make later records of a key wait behind one that is being retried, in a topic of their own. Needs ordering: key and delivery: exactly_once_routing."),
-		choice("on_dead_letter", &r.OnDeadLetter, "release").byDefault("release").notYet("hold", "release").
-			means("What becomes of the records that wait behind a dead record of their key."),
+		choice("on_dead_letter", &r.OnDeadLetter, "release", "hold").byDefault("release").
+			means("What becomes of the records that wait behind one of their key that dies: release lets them run; hold sends them and all later ones of the key after it into the dead letters, until these are replayed or discarded. hold needs hold_key."),
 		text("topic", &r.Topic).byDefault(`"{group}.{topic}.retry-{delay}"`).like(`"{group}.{topic}.retry-{delay}"`).
 			means("Template of the retry topics' names, with {group}, {delay}, and {topic}, which only a pipeline of one source topic may leave out."),
 		sections("overrides", &r.Overrides, Override{Delays: Delays{MaxRetries: -1, Jitter: true}, TotalTimeout: -1}, overrideKeys).like("[{class: rate_limited, strategy: fixed, initial_delay: 10s, max_retries: 20}]").
@@ -235,14 +233,6 @@ func overrideKeys(o *Override) []key {
 	}
 	return append(keys, duration("total_timeout", &o.TotalTimeout, 0, 3650*day).like("1h").computed(thePipelines).
 		means("No retry later than this after the first failure; 0 is no limit."))
-}
-
-func ruleKeys(r *ClassRule) []key {
-	return []key{
-		text("match", &r.Match).accepting("a regular expression").like(`"connection reset"`).means("A regular expression over the error's text."),
-		number("status", &r.Status, 100, 599).like("409").means("An HTTP status."),
-		choice("class", &r.Class, classNames()...).required().like("network").means("The class that such failures have."),
-	}
 }
 
 func breakerKeys(b *Breaker) []key {

@@ -179,25 +179,6 @@ func (r *reader) handlerRules(p *Pipeline, at string) {
 	}
 }
 
-func (r *reader) classifyRules(p *Pipeline, at string) {
-	for i, rule := range p.Classify.Rules {
-		path := fmt.Sprintf("%s.classify.rules[%d]", at, i)
-		match, status := path+".match", path+".status"
-		if !r.sound(match, status) {
-			continue
-		}
-		switch {
-		case rule.Match == "" && rule.Status == 0:
-			r.wrong(path, "classify.rules[%d] matches nothing; add match: a regular expression over the error's text, or status: an HTTP status", i)
-		case rule.Match != "" && rule.Status != 0:
-			r.wrong(match, "classify.rules[%d] has both match and status; write two rules", i)
-		}
-		if _, err := regexp.Compile(rule.Match); err != nil {
-			r.wrong(match, "classify.rules[%d].match is no regular expression: %s", i, regexpCause(err))
-		}
-	}
-}
-
 func (r *reader) dlqRules(p *Pipeline, at string) {
 	d := p.DLQ
 	enabled, exhausted, retention := at+".dlq.enabled", at+".dlq.exhausted", at+".dlq.retention"

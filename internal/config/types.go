@@ -155,7 +155,7 @@ type Retry struct {
 	TotalTimeout time.Duration // 0: none
 	InPlace      InPlace
 	HoldKey      bool
-	OnDeadLetter string // release
+	OnDeadLetter string // release, hold
 	Topic        string // template
 	Overrides    []Override
 }
@@ -187,18 +187,6 @@ type Override struct {
 	Job    classify.Job      // empty fields: any
 	Delays
 	TotalTimeout time.Duration // 0: none, negative: the pipeline's
-}
-
-// Classify are a pipeline's own rules for what kind of failure an error is.
-type Classify struct {
-	Rules []ClassRule
-}
-
-// ClassRule gives a class to errors whose text matches, or to an HTTP status.
-type ClassRule struct {
-	Match  string // a regular expression, "": not by text
-	Status int    // 0: not by status
-	Class  string
 }
 
 // Breaker watches the dependency that the handler calls.
