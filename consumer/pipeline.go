@@ -343,7 +343,7 @@ func (p *Pipeline) comeBack(e breaker.Event) {
 	}
 	switch c := d.breaker.Config(); {
 	case e.Would:
-	case e.From == breaker.HalfOpen && e.To == breaker.Closed && c.SlowStart > 0:
+	case (e.From == breaker.HalfOpen || e.Adopted) && e.To == breaker.Closed && c.SlowStart > 0:
 		p.slots.slowStart(c.HalfOpenCalls, c.SlowStart)
 	case e.To == breaker.Open:
 		p.slots.full()

@@ -1,10 +1,12 @@
 package admin
 
 import (
+	"context"
 	"time"
 
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/fleet"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -25,11 +27,36 @@ type Breaker interface {
 	History() []breaker.Event
 }
 
+// Fleet is what the server needs of a process's part in a fleet; *fleet.Member is one. Methods are called concurrently.
+type Fleet interface {
+	Status() fleet.Status
+	Shares(dependency string) bool
+	Steers(group string) bool
+	Give(context.Context, fleet.Order) error
+}
+
 // Status is the answer of GET /api/v1/status.
 type Status struct {
 	At        time.Time        `json:"at"`
 	NotReady  string           `json:"not_ready,omitempty"` // why no pipeline has started yet
 	Pipelines []PipelineStatus `json:"pipelines"`
+	Fleet     *FleetStatus     `json:"fleet,omitempty"`
+}
+
+// FleetStatus is how this process takes part in a fleet.
+type FleetStatus struct {
+	Topic     string    `json:"topic"`
+	Member    string    `json:"member"`
+	Reachable bool      `json:"reachable"`
+	Since     time.Time `json:"since"` // that it can be reached, or cannot
+	Trouble   string    `json:"trouble,omitempty"`
+}
+
+// OrderStatus is what an operator wants of a breaker or pipeline in all processes of a fleet.
+type OrderStatus struct {
+	Order string    `json:"order"` // open, close, metrics-only, pause
+	By    string    `json:"by"`
+	At    time.Time `json:"at"`
 }
 
 // PipelineStatus is how one pipeline is in one process. What waits is that of its own partitions.
@@ -73,6 +100,7 @@ type PipelineStatus struct {
 	Breaker      *BreakerStatus     `json:"breaker,omitempty"`
 	Breakers     []BreakerStatus    `json:"breakers,omitempty"` // of its other dependencies
 	Parts        []PartsStatus      `json:"parts,omitempty"`    // of the dependencies that are watched part by part
+	Order        *OrderStatus       `json:"order,omitempty"`    // in the fleet
 }
 
 // SourceTier is the tier of a source topic.
@@ -170,6 +198,18 @@ type BreakerStatus struct {
 	ConsecutiveFailures uint64     `json:"consecutive_failures"`
 	Opened              uint64     `json:"opened"`          // times
 	OpenedInARow        uint64     `json:"opened_in_a_row"` // of these, without staying closed in between
+
+	Fleet *FleetBreakerStatus `json:"fleet,omitempty"` // of one that is the fleet's
+}
+
+// FleetBreakerStatus is what the processes of a fleet agree on about a breaker.
+type FleetBreakerStatus struct {
+	Open     bool         `json:"open"`
+	Since    *time.Time   `json:"since,omitempty"`
+	OpenedBy string       `json:"opened_by,omitempty"` // the process whose breaker tripped
+	Why      string       `json:"why,omitempty"`
+	Prober   string       `json:"prober,omitempty"` // the process that probes, or did last
+	Order    *OrderStatus `json:"order,omitempty"`
 }
 
 // PartsStatus are the breakers of a dependency that is watched part by part.

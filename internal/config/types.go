@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"time"
 
 	"github.com/redeliver/redeliver/classify"
@@ -66,6 +67,22 @@ type Fleet struct {
 	Topic        string // the control topic
 	StartTimeout time.Duration
 }
+
+// ScopeFleet is the scope of a breaker that processes share.
+const ScopeFleet = "fleet"
+
+// HasFleet reports whether a pipeline shares a breaker with other processes.
+func (c *Config) HasFleet() bool {
+	return slices.ContainsFunc(c.Pipelines, func(p Pipeline) bool { return p.InFleet() })
+}
+
+// InFleet reports whether the pipeline shares one of its breakers with other processes.
+func (p *Pipeline) InFleet() bool {
+	return slices.ContainsFunc(p.AllBreakers(), func(b Breaker) bool { return b.Scope == ScopeFleet })
+}
+
+// AllBreakers are those of all that the handler calls, the one of breaker first.
+func (p *Pipeline) AllBreakers() []Breaker { return append([]Breaker{p.Breaker}, p.Breakers...) }
 
 // Admin is the listener of metrics, health and control.
 type Admin struct {
