@@ -45,6 +45,7 @@ var commands = []func(*program) *cobra.Command{
 	newPauseCommand,
 	newResumeCommand,
 	newSkipCommand,
+	newReleaseCommand,
 	newDLQCommand,
 	newReplayCommand,
 	newValidateCommand,
