@@ -49,6 +49,7 @@ var commands = []func(*program) *cobra.Command{
 	newDLQCommand,
 	newReplayCommand,
 	newValidateCommand,
+	newClassifyCommand,
 	newTopicsCommand,
 	newConfigCommand,
 	newVersionCommand,
