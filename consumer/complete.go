@@ -27,6 +27,7 @@ const (
 	DefaultWindowRecords    = 10000
 	DefaultWindowBytes      = 64 << 20
 	DefaultBurst            = 1000
+	DefaultPerSuccess       = 4
 )
 
 var topicSyntax = regexp.MustCompile(`^[A-Za-z0-9._-]{1,249}$`)
@@ -135,8 +136,15 @@ func (c *Config) complete() error {
 	if c.Shares.Fresh <= 0 || c.Shares.Retries <= 0 {
 		wrong("Shares", "both must be above 0")
 	}
+	if per := c.DeadLetters.PerSuccess; !(per >= 0.001 && per <= 1000) {
+		wrong("DeadLetters", "PerSuccess is %v: give 0.001 to 1000 dead letters for each success", per)
+	}
+	c.completeLimits(wrong)
 	if c.HeaderLimit < 2048 {
 		wrong("HeaderLimit", "is %d, at least 2048 bytes", c.HeaderLimit)
+	}
+	if limit := c.Breaker.HalfOpenFor; limit > 0 && limit <= c.HandlerTimeout {
+		wrong("Breaker", "HalfOpenFor is %v: give more than HandlerTimeout, %v, or a probe that takes as long as it may counts as failed; or a negative one for no limit", limit, c.HandlerTimeout)
 	}
 	if c.HandlerTimeout >= c.Drain {
 		wrong("HandlerTimeout", "%v must be below Drain, %v, so that a call can end while a partition is given up", c.HandlerTimeout, c.Drain)
@@ -168,6 +176,7 @@ func (c *Config) defaults() {
 	c.Window.Records = or(c.Window.Records, DefaultWindowRecords)
 	c.Window.Bytes = or(c.Window.Bytes, DefaultWindowBytes)
 	c.DeadLetters.Burst = or(c.DeadLetters.Burst, DefaultBurst)
+	c.DeadLetters.PerSuccess = or(c.DeadLetters.PerSuccess, DefaultPerSuccess)
 	c.Names.Group = or(c.Names.Group, c.Group)
 	c.Breaker.Dependency = or(c.Breaker.Dependency, c.Name)
 	if c.CountsAgainst == nil {
@@ -182,6 +191,9 @@ func (c *Config) defaults() {
 	}
 	if c.Breakers == nil {
 		c.Breaker = withName(c.Breaker, c.Name)
+	}
+	if c.Breaker.HalfOpenFor == 0 && 2*c.HandlerTimeout > breaker.DefaultHalfOpenFor {
+		c.Breaker.HalfOpenFor = 2 * c.HandlerTimeout // a probe may take as long as any call
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/limit"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -116,9 +117,13 @@ type DeadLetters struct {
 	Drop bool
 	// Retention of the dead-letter topic. Defaults to none: entries are kept until they are replayed or discarded.
 	Retention time.Duration
-	// Burst is how many dead letters the pipeline writes without one success in between before it takes them for an
-	// outage and holds. Defaults to 1000; negative: no bound. What a handler itself sent there does not count.
+	// Burst is the credit for dead letters that the pipeline starts with, in each process, and that it has at most. A record
+	// that is exhausted or not retriable needs one; what a handler itself sent there does not. Without credit the pipeline
+	// holds: it tries one record at a time, and goes on when successes have earned some. Defaults to 1000; negative: no bound.
 	Burst int
+	// PerSuccess is the credit that a record earns that was handled, 0.001 to 1000, in thousandths. A pipeline whose dead letters
+	// stay below PerSuccess for each success holds only for more than Burst of them at a time. Defaults to 4.
+	PerSuccess float64
 }
 
 // Config says what a [Pipeline] does. The zero value of every optional field is a good production setting. A Config may
@@ -145,8 +150,8 @@ type Config struct {
 	ClientOptions []kgo.Opt
 	// Concurrency is the most handler calls in flight in this process. While it is at least nine and there are several
 	// partitions, one whose calls hang or fail uses a sixteenth of it, and a slot for retries, beside others that need the rest;
-	// one that is alone at work uses at most eight ninths, and gets there as its calls succeed, or within one and a half seconds.
-	// Defaults to 64.
+	// one that is alone at work gets all but two as its calls succeed, which is remembered for ten seconds, or eight ninths within
+	// one and a half seconds. Defaults to 64.
 	Concurrency int
 	// CountsAgainst are the classes that count as failures of the dependency. Defaults to transient, network,
 	// rate_limited, system and authentication.
@@ -184,6 +189,8 @@ type Config struct {
 	// for it until then. No two processes of a group may have the same: one of them stands by, see [Stats.NotReady]. Defaults
 	// to none.
 	InstanceID string
+	// Limits bound how often handlers are called, see [Limit]. Defaults to none.
+	Limits []Limit
 	// Logger gets the pipeline's log. Defaults to slog.Default().
 	Logger *slog.Logger
 	// Mux routes several topics to their handlers, instead of Handler.
@@ -201,6 +208,8 @@ type Config struct {
 	OnDataLoss DataLossPolicy
 	// Ordering says what may be handled side by side. Defaults to ByKey.
 	Ordering Ordering
+	// Pacers shares the limits of a dependency between the pipelines of a process. Defaults to none but the pipeline's own.
+	Pacers *limit.Registry
 	// RebalanceTimeout is how long a member may take to give up partitions. Defaults to 60s.
 	RebalanceTimeout time.Duration
 	// Retry is the policy: how often, when, and over which tiers. Defaults to tiers of 1s, 10s and 60s, one retry each.

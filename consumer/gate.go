@@ -6,25 +6,23 @@ import (
 	"time"
 
 	"github.com/redeliver/redeliver/breaker"
+	"github.com/redeliver/redeliver/internal/credit"
 )
 
 // gate says whether handler calls of the pipeline may start: all of them, a few probes, or none. It has a set of
 // reasons to hold; when the last one is gone everything goes on.
 type gate struct {
 	breaker *breaker.Breaker
+	credit  *credit.Account                      // for dead letters
 	changed func(reason PauseReason, begun bool) // told outside the lock
 	wake    func()                               // probes may start
 
 	held    atomic.Uint32 // the reasons, a bit each
-	buried  atomic.Bool   // dead is not 0
 	refused atomic.Bool   // somebody wanted the probe of an outage while it was out
 
 	mu       sync.Mutex
 	since    time.Time  // when the holding began
 	holds    []interval // that are over, newest last
-	admitted int        // dead letters that an operator lets through without a success
-	burst    int        // dead letters that may be written without a success; negative: no bound
-	dead     int        // written without a success
 	outProbe bool       // the probe of an outage is under way
 	outNext  time.Time  // no probe of an outage before
 	outTimer bool       // somebody will be woken then
@@ -41,8 +39,8 @@ type callPermit struct {
 	outage  bool // it is the probe of an outage
 }
 
-func newGate(b *breaker.Breaker, burst int, changed func(PauseReason, bool), wake func()) *gate {
-	return &gate{breaker: b, burst: burst, changed: changed, wake: wake}
+func newGate(b *breaker.Breaker, c *credit.Account, changed func(PauseReason, bool), wake func()) *gate {
+	return &gate{breaker: b, credit: c, changed: changed, wake: wake}
 }
 
 // shut are the reasons that let no probe through either.
@@ -140,10 +138,7 @@ func (g *gate) probed(p callPermit, made bool) {
 // onBreaker follows the breaker's state: whatever is not closed holds the pipeline. An event says that something has
 // changed; what it is now is asked under the lock, so that who writes last has read last.
 func (g *gate) onBreaker(breaker.Event) {
-	g.change(PauseBreaker, func() bool {
-		s := g.breaker.State()
-		return s != breaker.Closed && s != breaker.Disabled
-	})
+	g.change(PauseBreaker, func() bool { return !g.breaker.State().Admits() })
 	if g.breaker.State() == breaker.HalfOpen {
 		g.wake()
 	}
@@ -205,47 +200,30 @@ func overlap(h interval, from, to time.Time) time.Duration {
 	return max(to.Sub(from), 0)
 }
 
-// success ends an outage: the dependency has done something right.
-func (g *gate) success() {
-	if g.buried.Load() {
-		g.mu.Lock()
-		g.dead = 0
-		g.buried.Store(false)
-		g.mu.Unlock()
-	}
+// success earns credit for n calls that ended well. Enough of it for a dead letter ends an outage.
+func (g *gate) success(n int) {
+	g.credit.Earn(n)
 	if g.held.Load()&bit(PauseOutage) != 0 {
-		g.set(PauseOutage, false)
+		g.change(PauseOutage, g.credit.Empty)
 	}
 }
 
-// admit asks whether one more dead letter may be written. When more than burst were written without a success in
-// between, the pipeline holds instead.
+// admit asks whether one more dead letter may be written. When there is no credit for it, the pipeline holds instead.
 func (g *gate) admit() bool {
-	g.mu.Lock()
-	if g.burst < 0 || g.dead < g.burst {
-		g.dead++
-		g.buried.Store(true)
-		g.mu.Unlock()
+	if g.credit.Spend() {
 		return true
 	}
-	if g.admitted > 0 {
-		g.admitted--
-		g.mu.Unlock()
-		return true
-	}
-	g.mu.Unlock()
-	g.set(PauseOutage, true)
+	g.change(PauseOutage, g.credit.Empty)
 	return false
 }
 
-// resume ends the operator's pause and an outage's hold, and lets so many dead letters through without a success.
+// resume ends the operator's pause and an outage's hold, with credit for so many dead letters more, or, with 0, as at the start.
 func (g *gate) resume(admit int) {
-	g.mu.Lock()
-	g.admitted += admit
-	if admit == 0 {
-		g.dead = 0
+	if admit > 0 {
+		g.credit.Grant(admit)
+	} else {
+		g.credit.Refill()
 	}
-	g.mu.Unlock()
 	g.set(PauseOutage, false)
 	g.set(PauseOperator, false)
 }

@@ -19,8 +19,10 @@ func (p *Pipeline) Stats() Stats {
 	}
 	p.meter.fill(&s)
 	s.InFlight = p.slots.inFlight()
+	s.Limits = p.limitStats(now)
 	s.Windowed, s.WindowBytes = int(p.intake.records.Load()), p.intake.bytes.Load()
 	s.Breaker = p.breaker.Snapshot()
+	s.Credit, s.Burst = p.gate.credit.Left(), p.cfg.DeadLetters.Burst
 	s.Held, s.HeldByPolicy = p.held.list()
 	s.Exhausted = p.held.exhausted()
 	s.WaitedFor = p.topics.waitedFor()
@@ -144,10 +146,13 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 	if st := s.Breaker.State; st == breaker.Open || st == breaker.ForcedOpen || st == breaker.HalfOpen {
 		cut(cutHeld, "the breaker of %s is %s", s.Breaker.Dependency, st)
 	}
+	if n := p.slots.allowed(); n > 0 {
+		s.Reasons = append(s.Reasons, fmt.Sprintf("%s is back: %d of %d calls at once, and more by and by", s.Breaker.Dependency, n, s.Concurrency))
+	}
 	for _, r := range p.gate.reasons() {
 		switch r {
 		case PauseOutage:
-			cut(cutHeld, "too many dead letters without one success: the pipeline holds")
+			cut(cutHeld, "there is no credit for another dead letter: the pipeline holds, and tries one record at a time until successes have earned some")
 		case PauseMembership:
 			cut(cutFault, "the group's coordinator has not answered for more than %v: nothing is started until it does", p.membership.lasts)
 		case PauseOperator:

@@ -15,6 +15,7 @@ import (
 
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/internal/credit"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -32,6 +33,7 @@ type Pipeline struct {
 	log        *slog.Logger
 	hooks      hooks
 
+	limits     *limits // nil: none by key
 	gate       *gate
 	slots      *slots
 	meter      *meter
@@ -48,6 +50,7 @@ type Pipeline struct {
 	topics     *topics
 	strands    strands
 	probes     atomic.Uint64 // so many were begun
+	spreads    atomic.Uint64 // so many records were looked for out of their turn
 	workers    sync.Pool
 
 	client *kgo.Client
@@ -98,8 +101,12 @@ func New(c Config) (*Pipeline, error) {
 	p.outlets = newOutlets()
 	p.faults = newFaults(p)
 	p.losses = newLosses()
-	p.gate = newGate(p.breaker, c.DeadLetters.Burst, p.holdChanged, p.wakeAll)
+	p.gate = newGate(p.breaker, credit.New(c.DeadLetters.Burst, c.DeadLetters.PerSuccess), p.holdChanged, p.wakeAll)
 	p.slots = newSlots(c.Concurrency, c.Shares, func() bool { return p.strands.count.Load() > 1 }, p.work)
+	if p.limits, p.slots.pacing, err = newLimits(&c); err != nil {
+		return nil, fmt.Errorf("consumer: Limits: %w", err)
+	}
+	p.slots.pacing.join(p.slots.turn)
 	p.membership = newMembership(&p.cfg, p.membershipChanged)
 	p.intake = newIntake(p)
 	p.committer = newCommitter(p)
@@ -297,8 +304,13 @@ func (p *Pipeline) clientOptions() []kgo.Opt {
 
 // onBreaker follows the breaker of the dependency.
 func (p *Pipeline) onBreaker(e breaker.Event) {
+	p.comeBack(e)
 	p.gate.onBreaker(e)
 	if e.From == e.To {
+		return
+	}
+	if e.Would {
+		p.log.Info("breaker would change, but is in metrics_only", "pipeline", p.cfg.Name, "dependency", e.Dependency, "from", e.From, "to", e.To, "why", e.Why)
 		return
 	}
 	p.log.Warn("breaker", "pipeline", p.cfg.Name, "dependency", e.Dependency, "from", e.From, "to", e.To, "why", e.Why)
@@ -307,12 +319,24 @@ func (p *Pipeline) onBreaker(e breaker.Event) {
 	}
 }
 
+// comeBack begins a slow start when the probes have closed the breaker, and ends one when it opens.
+func (p *Pipeline) comeBack(e breaker.Event) {
+	switch c := p.breaker.Config(); {
+	case e.Would:
+	case e.From == breaker.HalfOpen && e.To == breaker.Closed && c.SlowStart > 0:
+		p.slots.slowStart(c.HalfOpenCalls, c.SlowStart)
+	case e.To == breaker.Open:
+		p.slots.full()
+	}
+}
+
 // holdChanged follows the pipeline's reasons to hold.
 func (p *Pipeline) holdChanged(r PauseReason, begun bool) {
 	if r == PauseOutage {
 		if begun {
-			p.log.Error("pipeline holds: too many dead letters without one success between them look like an outage",
-				"pipeline", p.cfg.Name, "burst", p.cfg.DeadLetters.Burst, "remedy", "mend the cause: one record at a time is tried and the first success goes on; or resume the pipeline")
+			p.log.Error("pipeline holds: there is no credit for another dead letter, so many for so few successes look like an outage",
+				"pipeline", p.cfg.Name, "burst", p.cfg.DeadLetters.Burst, "per_success", p.cfg.DeadLetters.PerSuccess,
+				"remedy", "mend the cause: one record at a time is tried, and successes go on with the rest; or resume the pipeline")
 		} else {
 			p.log.Info("pipeline goes on after an outage", "pipeline", p.cfg.Name)
 		}
@@ -349,8 +373,8 @@ func (p *Pipeline) toldPaused(l *lane, before, after pauseSet) {
 // Pause holds the pipeline until [Pipeline.Resume]: nothing more is started, and calls in flight end as they do.
 func (p *Pipeline) Pause() { p.gate.set(PauseOperator, true) }
 
-// Resume ends a Pause, and the hold after too many dead letters. With admit above 0 so many dead letters more may be
-// written before the pipeline holds again; else as many as at its start.
+// Resume ends a Pause, and the hold after too many dead letters. With admit above 0 there is credit for so many dead letters
+// more before the pipeline holds again; else for as many as at its start. See [DeadLetters].
 func (p *Pipeline) Resume(admit int) { p.gate.resume(max(admit, 0)) }
 
 // relieve is called after records of a lane were settled.

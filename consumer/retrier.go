@@ -137,7 +137,7 @@ func (r *Retrier) Do(ctx context.Context, f func(ctx context.Context) error) err
 			outcome = breaker.Failure
 		}
 		after := r.breaker.Record(permit, outcome, now.Sub(began))
-		if outcome == breaker.Failure && after != breaker.Closed && after != breaker.Disabled {
+		if outcome == breaker.Failure && !after.Admits() {
 			// The dependency is away, and this failure uses no attempt; unless it is this call that always fails.
 			if free == 0 {
 				mark = r.breaker.Succeeded()

@@ -34,7 +34,7 @@ const (
 	PauseDue                            // its records are not due
 	PauseBreaker                        // the dependency's breaker is not closed
 	PauseOperator                       // an operator said pause
-	PauseOutage                         // dead letters without a success, see DeadLetters.Burst
+	PauseOutage                         // there is no credit for another dead letter, see DeadLetters.Burst
 	PauseRoute                          // its window is full of records whose copies cannot be written
 	PauseTopic                          // a retry or dead-letter topic that it needs is missing
 	PauseDataLoss                       // records are gone that were not read
@@ -125,6 +125,12 @@ type Stats struct {
 	// group, positions, start, topics, trim, ends, loss, transaction, throttle, held.
 	Faults map[string]int
 
+	// Credit is for how many dead letters there is credit, and Burst how many there may be, negative without a bound; see
+	// DeadLetters.Burst.
+	Credit float64
+	Burst  int
+
+	Limits        []LimitStats // of the configuration
 	Topics        []TopicStats
 	DeadLetters   []DeadLetterCount
 	Paused        map[PauseReason]int // partitions

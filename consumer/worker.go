@@ -38,6 +38,8 @@ func (p *Pipeline) work(st *strand, k kind) {
 				continue
 			}
 			st.wake()
+		} else {
+			p.slots.pacing.unused()
 		}
 		var ok bool
 		if st, k, ok = p.slots.done(st, k); !ok {
@@ -69,6 +71,7 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 	deadline := c.began.Add(p.cfg.HandlerTimeout).UnixNano()
 	watch := newStopwatch(c.began, &c.ticks, p.slowCall)
 	stopped, good, slow := c.from, 0, 0
+	counted := true // the next call, by the limits that calls are spread by: the first one's came with the slot
 	timed := func(took time.Duration, calls int) {
 		w.took.add(took, calls)
 		good += calls
@@ -85,7 +88,7 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 		if good > 0 {
 			worked = true
 			p.breaker.Successes(good, slow)
-			p.gate.success()
+			p.gate.success(good)
 			p.meter.done(l, good, &w.took)
 			good, slow = 0, 0
 		}
@@ -95,16 +98,32 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 		if i >= end || !p.gate.free() || l.stopping.Load() {
 			break
 		}
-		stopped = i + 1
 		r := c.batch.records[i]
 		if r.Attrs.IsControl() {
+			stopped = i + 1
 			continue
+		}
+		if !counted && !p.slots.pacing.take() {
+			break
+		}
+		stopped, counted = i+1, true
+		if p.limits != nil {
+			if limited, stays := p.limitedInChunk(st, c, i); limited {
+				if watch.unread > 0 {
+					lap()
+				}
+				if watch.skip(); stays {
+					break
+				}
+				continue
+			}
 		}
 		var state *retrytopics.State
 		if hasOurs(r.Headers) {
 			state = p.sourceState(r)
 		}
 		w.record.fill(r, state, 1)
+		counted = false
 		err := p.call(w, l, st.handler, deadline+int64(watch.read))
 		shared := watch.called()
 		if err == nil {
@@ -127,6 +146,9 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 		lap()
 	}
 	count()
+	if counted {
+		p.slots.pacing.unused()
+	}
 	st.endChunk(c, stopped)
 	p.gate.leave(permit)
 	return worked
@@ -149,7 +171,7 @@ func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) 
 		w.took.add(now.Sub(began), 1)
 		p.meter.done(e.lane, 1, &w.took)
 		p.breaker.Record(permit.breaker, breaker.Success, now.Sub(began))
-		p.gate.success()
+		p.gate.success(1)
 		p.gate.probed(permit, true)
 		st.succeeded(e, now.Sub(began))
 		return true
@@ -163,6 +185,7 @@ func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) 
 // runBatch calls a batch handler. For the breaker it is one call, which failed when at least that share of its records
 // failed in a way that speaks against the dependency at which the breaker opens.
 func (p *Pipeline) runBatch(w *worker, st *strand, entries []*entry, permit callPermit) (worked bool) {
+	p.slots.pacing.more(len(entries) - 1)
 	began := time.Now()
 	b := &Batch{Records: make([]*Record, len(entries)), errs: make([]error, len(entries))}
 	records := make([]Record, len(entries))
@@ -211,6 +234,9 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 			}
 		}
 		state = p.breaker.Record(permit.breaker, outcome, took)
+		if outcome == breaker.Failure {
+			p.slots.falter()
+		}
 	case good > 0:
 		p.breaker.Record(permit.breaker, breaker.Success, took)
 	default:
@@ -229,7 +255,7 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 		st.ended(e)
 	}
 	if good > 0 {
-		p.gate.success()
+		p.gate.success(good)
 		p.meter.settledDone(entries[0].lane, good)
 	}
 }
@@ -306,6 +332,7 @@ func (p *Pipeline) finish(st *strand, e *entry, err error, began, now time.Time,
 		state = p.breaker.Record(permit.breaker, breaker.FailureAgain, took)
 	default:
 		state = p.breaker.Record(permit.breaker, breaker.Failure, took)
+		p.slots.falter()
 	}
 	return p.judged(st, e, &f, began, now, state)
 }
@@ -326,7 +353,7 @@ func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.T
 		return true
 	}
 	failure := f.failure
-	notClosed := after != breaker.Closed && after != breaker.Disabled
+	notClosed := !after.Admits()
 	if notClosed && p.speaksAgainst(f) && p.isFree(e) {
 		p.meter.free()
 		p.told(e, f, true, now.Sub(began))

@@ -10,3 +10,6 @@ func RenewTime(d time.Duration) Option { return func(q *Queue) { q.renewTime = d
 
 // Patience bounds how long a run that has to end waits for the brokers.
 func Patience(d time.Duration) Option { return func(q *Queue) { q.patience = d } }
+
+// SmallChunks makes a Watch ask the ledger after n dead letters.
+func SmallChunks(w *Watch, n int) { w.chunk = n }

@@ -29,26 +29,29 @@ const year9999 = 253402300799999
 // writerPartition of the ledger holds the key that says who writes, so that it can be looked up alone.
 const writerPartition = 0
 
-// identity is what the copies of one dead letter have in common: id, group and number of replays. It is a hash of them,
-// 128 bits with seeds of this process, for a ledger of millions is held in memory.
-type identity [2]uint64
+// Identity is what the copies of one dead letter have in common: id, group and number of replays. It is a hash of them,
+// 128 bits with seeds of this process, for a ledger of millions is held in memory: it means nothing outside.
+type Identity [2]uint64
 
 var identitySeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 
-func identify(id, group string, replays int) identity {
+func identify(id, group string, replays int) Identity {
 	var room [256]byte
 	buf := append(room[:0], id...)
 	buf = append(append(append(buf, 0), group...), 0)
 	buf = binary.AppendVarint(buf, int64(replays))
-	return identity{maphash.Bytes(identitySeeds[0], buf), maphash.Bytes(identitySeeds[1], buf)}
+	return Identity{maphash.Bytes(identitySeeds[0], buf), maphash.Bytes(identitySeeds[1], buf)}
 }
 
-func (e *Entry) identity() identity { return identify(e.State.ID, e.State.Group, e.State.Replays) }
+// IdentityOf returns the identity of the dead letter that a record with this state is, or would be.
+func IdentityOf(s *retrytopics.State) Identity { return identify(s.ID, s.Group, s.Replays) }
+
+func (e *Entry) identity() Identity { return IdentityOf(&e.State) }
 
 // ledger is what became of the entries of one dead-letter topic. It takes some 50 bytes an entry. It is not safe for
 // concurrent use.
 type ledger struct {
-	marks  map[identity]mark
+	marks  map[Identity]mark
 	origin []provenance // of the marks
 	index  map[provenance]uint32
 	writer Writer // who began to write last
@@ -77,12 +80,12 @@ type Writer struct {
 }
 
 func newLedger() *ledger {
-	return &ledger{marks: make(map[identity]mark), index: make(map[provenance]uint32)}
+	return &ledger{marks: make(map[Identity]mark), index: make(map[provenance]uint32)}
 }
 
 // meet notes that the scan came upon a copy of an entry, and says what the ledger knows about it and whether this is the
 // first copy of it.
-func (l *ledger) meet(id identity) (m mark, first bool) {
+func (l *ledger) meet(id Identity) (m mark, first bool) {
 	m = l.marks[id]
 	first = !m.seen
 	m.seen = true
@@ -95,7 +98,7 @@ func (l *ledger) meet(id identity) (m mark, first bool) {
 func (l *ledger) now() int64 { return max(time.Now().UnixMilli(), l.latest+1) }
 
 // set notes what became of an entry, unless something later is known.
-func (l *ledger) set(id identity, status Status, at int64, from provenance) {
+func (l *ledger) set(id Identity, status Status, at int64, from provenance) {
 	was := l.marks[id]
 	if was.at > at {
 		return
@@ -186,26 +189,36 @@ func (r *ledgerReader) read(ctx context.Context, l *ledger, spans []span) error 
 func (r *ledgerReader) decode(records []*kgo.Record) ([]ledgerValue, error) {
 	values := make([]ledgerValue, 0, len(records))
 	for _, record := range records {
-		if record.Value == nil || !strings.HasPrefix(string(record.Key), r.keys.prefix) {
-			continue
-		}
-		var v ledgerValue
-		err := json.Unmarshal(record.Value, &v)
-		if err == nil && v.V > ledgerVersion {
-			err = fmt.Errorf("version %d was written by a newer release: use that one", v.V)
-		}
-		if err == nil && v.Doing == "" {
-			_, err = ParseStatus(v.Status)
-		}
-		if err == nil && v.Doing == "" && (v.At < 1 || v.At > year9999) {
-			err = fmt.Errorf("%d is no time in Unix ms", v.At)
-		}
+		v, about, err := r.keys.decode(record)
 		if err != nil {
-			return nil, fmt.Errorf("ledger record %s/%d/%d: %w", record.Topic, record.Partition, record.Offset, err)
+			return nil, err
 		}
-		values = append(values, v)
+		if about {
+			values = append(values, v)
+		}
 	}
 	return values, nil
+}
+
+// decode reads one record; about is false when it says nothing of this dead-letter topic.
+func (k ledgerKeys) decode(record *kgo.Record) (v ledgerValue, about bool, err error) {
+	if record.Value == nil || !strings.HasPrefix(string(record.Key), k.prefix) {
+		return v, false, nil
+	}
+	err = json.Unmarshal(record.Value, &v)
+	if err == nil && v.V > ledgerVersion {
+		err = fmt.Errorf("version %d was written by a newer release: use that one", v.V)
+	}
+	if err == nil && v.Doing == "" {
+		_, err = ParseStatus(v.Status)
+	}
+	if err == nil && v.Doing == "" && (v.At < 1 || v.At > year9999) {
+		err = fmt.Errorf("%d is no time in Unix ms", v.At)
+	}
+	if err != nil {
+		return v, false, fmt.Errorf("ledger record %s/%d/%d: %w", record.Topic, record.Partition, record.Offset, err)
+	}
+	return v, true, nil
 }
 
 func (l *ledger) add(values []ledgerValue) {

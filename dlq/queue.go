@@ -142,13 +142,9 @@ func (q *Queue) survey(ctx context.Context, topic kadm.TopicDetail, f Filter, l 
 			return nil, err
 		}
 	}
-	return &survey{
-		queue:  q,
-		topic:  topic,
-		sel:    sel,
-		ledger: l,
-		scan:   newScan(newFetcher(q.client, q.admin, topic), sel.narrow(spans)),
-	}, nil
+	scan := newScan(newFetcher(q.client, q.admin, topic), sel.narrow(spans))
+	scan.prints = len(f.Fingerprints) > 0
+	return &survey{queue: q, topic: topic, sel: sel, ledger: l, scan: scan}, nil
 }
 
 // each calls f with the first copy of every entry that matches the filter, whatever its status, until f returns false.

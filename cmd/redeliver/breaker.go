@@ -22,12 +22,15 @@ func newBreakerCommand(p *program) *cobra.Command {
 	}
 	cmd.AddCommand(
 		newBreakerListCommand(p),
+		newBreakerEventsCommand(p),
 		newBreakerChangeCommand(p, "open", "Keep a breaker open, until close or auto",
 			"Keep a breaker open until `close` or `auto`: what depends on it pauses, and no record loses an attempt."),
 		newBreakerChangeCommand(p, "close", "Keep a breaker closed, until open or auto",
 			"Keep a breaker closed, whatever is measured, until `open` or `auto`: records that fail use up their attempts."),
+		newBreakerChangeCommand(p, "metrics-only", "Let a breaker admit everything and only tell what it would do",
+			"Let a breaker admit everything and measure, and tell in its events what it would have done, until `open`, `close` or `auto`."),
 		newBreakerChangeCommand(p, "auto", "Let a breaker measure again",
-			"Let a breaker that was forced open or closed measure again. It begins closed."),
+			"Give a breaker that was forced back to what the configuration says: it measures, and begins closed, unless breaker.mode says otherwise."),
 	)
 	return cmd
 }
@@ -47,13 +50,14 @@ func newBreakerListCommand(p *program) *cobra.Command {
 		now := time.Now()
 		rows := newRows(p.out, *format,
 			column[admin.BreakerStatus]{title: "DEPENDENCY", cell: func(b admin.BreakerStatus) string { return b.Dependency }},
-			column[admin.BreakerStatus]{title: "STATE", cell: func(b admin.BreakerStatus) string { return b.State }},
+			column[admin.BreakerStatus]{title: "STATE", cell: breakerStateText},
 			column[admin.BreakerStatus]{title: "SINCE", cell: func(b admin.BreakerStatus) string { return span(now.Sub(b.Since)) }},
 			column[admin.BreakerStatus]{title: "CALLS", right: true, cell: func(b admin.BreakerStatus) string { return strconv.FormatUint(b.Calls, 10) }},
 			column[admin.BreakerStatus]{title: "FAILED", right: true, cell: func(b admin.BreakerStatus) string { return percent(b.FailureRate) }},
 			column[admin.BreakerStatus]{title: "SLOW", right: true, cell: func(b admin.BreakerStatus) string { return strconv.FormatUint(b.Slow, 10) }},
 			column[admin.BreakerStatus]{title: "PROBES", cell: func(b admin.BreakerStatus) string { return until(b.OpenUntil, now) }},
 			column[admin.BreakerStatus]{title: "OPENED", right: true, cell: func(b admin.BreakerStatus) string { return strconv.FormatUint(b.Opened, 10) }},
+			column[admin.BreakerStatus]{title: "WHY", cell: func(b admin.BreakerStatus) string { return clip(b.Why, 80) }},
 		)
 		for _, b := range breakers {
 			if err := rows.add(b); err != nil {
@@ -61,6 +65,45 @@ func newBreakerListCommand(p *program) *cobra.Command {
 			}
 		}
 		return rows.close()
+	}
+	return cmd
+}
+
+// breakerStateText also says where a breaker would stand that is only for metrics.
+func breakerStateText(b admin.BreakerStatus) string {
+	if b.Would != "" {
+		return b.State + " (would be " + b.Would + ")"
+	}
+	return b.State
+}
+
+func newBreakerEventsCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "events NAME", Short: "Show when a breaker changed its state and why", Args: argument("the name of a breaker", false),
+		Long: "Show the last 50 changes of a breaker's state since the process started, oldest first: when, from what to what, and why.",
+	}
+	format, address := addOutput(cmd), addAdminFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		client, _, err := p.adminClient(*address)
+		if err != nil {
+			return err
+		}
+		events, err := client.BreakerEvents(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		type row = admin.BreakerEvent
+		return printAll(newRows(p.out, *format,
+			column[row]{title: "AT", cell: func(e row) string { return e.At.Local().Format(time.DateTime) }},
+			column[row]{title: "FROM", cell: func(e row) string { return e.From }},
+			column[row]{title: "TO", cell: func(e row) string {
+				if e.Would {
+					return "would be " + e.To
+				}
+				return e.To
+			}},
+			column[row]{title: "WHY", cell: func(e row) string { return e.Why }},
+		), events)
 	}
 	return cmd
 }

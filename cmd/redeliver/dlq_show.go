@@ -115,6 +115,7 @@ func showEntry(w io.Writer, q queue, e dlq.Entry) error {
 	line("died", e.At.Local().Format(time.DateTime)+", "+strings.ReplaceAll(string(s.Reason), "_", " "))
 	line("class", s.Class.String())
 	line("error", s.Error)
+	line("fingerprint", e.Fingerprint().String())
 	if e.OriginKnown() {
 		origin := s.ID
 		if !s.Timestamp.IsZero() {

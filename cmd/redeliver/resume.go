@@ -10,9 +10,9 @@ func newResumeCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resume [PIPELINE]",
 		Short: "Let a pipeline that is held go on",
-		Long: `Let a pipeline go on that an operator has paused, or that holds since too many records went to the dead letters without
-one success in between (see dlq.admission in the configuration). --admit N lets N more dead letters through before it may
-hold again; without it as many as at the start.`,
+		Long: `Let a pipeline go on that an operator has paused, or that holds since so many records went to the dead letters that there
+is no credit for another one (see dlq.admission in the configuration). --admit N lets N more dead letters through before
+it may hold again; without it as many as at the start.`,
 		Args:              argument("the name of a pipeline", true),
 		ValidArgsFunction: p.completePipelines,
 	}

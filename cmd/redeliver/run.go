@@ -23,6 +23,7 @@ import (
 	"github.com/redeliver/redeliver/internal/embedded"
 	"github.com/redeliver/redeliver/internal/telemetry"
 	"github.com/redeliver/redeliver/internal/webhook"
+	"github.com/redeliver/redeliver/limit"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -154,8 +155,9 @@ func (s *service) make() error {
 	if err != nil {
 		return err
 	}
+	pacers := limit.NewRegistry()
 	for i, c := range configs {
-		c.Breakers, c.Logger = s.breakers, s.log
+		c.Breakers, c.Pacers, c.Logger = s.breakers, pacers, s.log
 		if c.Notify, err = s.notifier(&s.config.Pipelines[i]); err != nil {
 			return fmt.Errorf("%s: %w", s.config.At(s.config.Pipelines[i].Path("classify.notify")), err)
 		}

@@ -30,7 +30,7 @@ func (p *program) printStatus(format outputFormat, s status) error {
 		what = "of all partitions; offsets are counted, so that gaps count as records"
 	}
 	fmt.Fprintf(p.out, "source: %s at %s, %s\n\n", s.Source, s.Address, what)
-	for _, print := range []func(io.Writer, status) error{printPipelines, printTiers, printPaused, printHeld, printExhausted} {
+	for _, print := range []func(io.Writer, status) error{printPipelines, printTiers, printLimits, printPaused, printHeld, printExhausted} {
 		if err := print(p.out, s); err != nil {
 			return err
 		}
@@ -220,6 +220,11 @@ func printReasons(w io.Writer, s status) {
 			if reason != p.NotReady {
 				lines = append(lines, p.Pipeline+": "+reason)
 			}
+		}
+	}
+	for _, p := range s.processes() {
+		if a := p.Admission; a != nil && a.Credit < float64(a.Burst) {
+			lines = append(lines, fmt.Sprintf("%s: credit for dead letters: %.4g of %d", p.Pipeline, a.Credit, a.Burst))
 		}
 	}
 	if len(lines) > 0 {

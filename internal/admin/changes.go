@@ -31,6 +31,21 @@ func (s *Server) breakers(w http.ResponseWriter, _ *http.Request) {
 	reply(w, http.StatusOK, answer)
 }
 
+// breakerEvents answers with the last changes of one breaker, oldest first.
+func (s *Server) breakerEvents(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	var names []string
+	for _, b := range s.config.Breakers() {
+		dependency := b.Snapshot().Dependency
+		if dependency == name {
+			reply(w, http.StatusOK, breakerEvents(b.History()))
+			return
+		}
+		names = append(names, dependency)
+	}
+	fail(w, http.StatusNotFound, "there is no breaker %q; %s", name, choices("the breakers are", names))
+}
+
 func (s *Server) changeBreaker(w http.ResponseWriter, r *http.Request) {
 	name, action := r.PathValue("name"), r.PathValue("action")
 	var names []string
@@ -47,11 +62,17 @@ func (s *Server) changeBreaker(w http.ResponseWriter, r *http.Request) {
 		case "close":
 			b.Force(breaker.Disabled)
 			message = "kept closed, whatever is measured, until open or auto"
+		case "metrics-only":
+			b.Force(breaker.MetricsOnly)
+			message = "admits everything and tells what it would do, until open, close or auto"
 		case "auto":
 			b.Auto()
 			message = "measures again"
+			if mode := b.Snapshot().Mode; mode != breaker.Closed {
+				message = fmt.Sprintf("is %s, as it is configured", mode)
+			}
 		default:
-			fail(w, http.StatusNotFound, "a breaker knows open, close and auto, not %q", action)
+			fail(w, http.StatusNotFound, "a breaker knows open, close, metrics-only and auto, not %q", action)
 			return
 		}
 		s.audit(r, "breaker "+action, "dependency", name)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/consumer"
 	"github.com/redeliver/redeliver/retrytopics"
@@ -315,7 +316,7 @@ func TestPipelinesBecomeConsumers(t *testing.T) {
 	check(t, "concurrency", got.Concurrency, 64)
 	check(t, "ordering", got.Ordering, consumer.ByKey)
 	check(t, "window", got.Window, consumer.Window{Records: 10000, Bytes: 64 << 20})
-	check(t, "dead letters", got.DeadLetters, consumer.DeadLetters{Burst: 1000})
+	check(t, "dead letters", got.DeadLetters, consumer.DeadLetters{Burst: 1000, PerSuccess: 4})
 	check(t, "breaker", got.Breaker, got.Breaker.WithDefaults())
 	check(t, "rules", len(got.Classify), 2)
 	check(t, "topic settings", got.TopicSettings, consumer.TopicSettings{})
@@ -335,10 +336,10 @@ retry: {max_retries: 0, jitter: false}`), "[orders]", "[orders, /clicks-.*/]", 1
 	check(t, "ordering", got.Ordering, consumer.Unordered)
 	check(t, "start", got.Start == consumer.Latest(), true)
 	check(t, "on_data_loss", got.OnDataLoss, consumer.SkipDataLoss)
-	check(t, "breaker off", got.Breaker.Disabled, true)
+	check(t, "breaker off", got.Breaker.Mode, breaker.Disabled)
 	check(t, "slow calls off", got.Breaker.SlowCall < 0, true)
 	check(t, "a window of calls", got.Breaker.WindowCalls, 50)
-	check(t, "dead letters", got.DeadLetters, consumer.DeadLetters{Disabled: true, Drop: true, Burst: -1})
+	check(t, "dead letters", got.DeadLetters, consumer.DeadLetters{Disabled: true, Drop: true, Burst: -1, PerSuccess: 4})
 	check(t, "no retries", got.Retry.MaxRetries, retrytopics.NoRetries)
 	check(t, "no jitter", got.Retry.NoJitter, true)
 	check(t, "topics", got.Topics, []string{"orders"})

@@ -43,10 +43,11 @@ func (p *Pipeline) consumer() consumer.Config {
 		Concurrency:   p.Concurrency,
 		CountsAgainst: p.Breaker.classes(),
 		DeadLetters: consumer.DeadLetters{
-			Disabled:  !p.DLQ.Enabled,
-			Drop:      p.DLQ.Exhausted == "drop",
-			Retention: max(p.DLQ.Retention, 0),
-			Burst:     p.DLQ.Admission.burst(),
+			Disabled:   !p.DLQ.Enabled,
+			Drop:       p.DLQ.Exhausted == "drop",
+			Retention:  max(p.DLQ.Retention, 0),
+			Burst:      p.DLQ.Admission.burst(),
+			PerSuccess: p.DLQ.Admission.PerSuccess,
 		},
 		Delivery:         map[string]consumer.Delivery{"at_least_once": consumer.AtLeastOnce, "exactly_once_routing": consumer.ExactlyOnceRouting}[p.Delivery],
 		Drain:            p.Drain,
@@ -57,6 +58,7 @@ func (p *Pipeline) consumer() consumer.Config {
 		HoldKey:          p.Retry.HoldKey,
 		IDNamespace:      p.IDNamespace,
 		InstanceID:       p.InstanceID,
+		Limits:           p.limits(),
 		Name:             p.Name,
 		Names:            p.Names(),
 		OnDataLoss:       map[string]consumer.DataLossPolicy{"hold": consumer.HoldOnDataLoss, "skip": consumer.SkipDataLoss}[p.OnDataLoss],
@@ -95,23 +97,40 @@ func (p *Pipeline) start() consumer.Start {
 }
 
 func (b Breaker) config() breaker.Config {
-	slow := b.SlowCall
-	if slow == 0 {
-		slow = -1 // off
-	}
 	return breaker.Config{
 		Dependency:    b.Dependency,
-		Disabled:      !b.Enabled,
+		Mode:          b.mode(),
 		Window:        b.Window,
 		WindowCalls:   b.WindowCalls,
 		MinimumCalls:  b.MinimumCalls,
 		Failures:      b.Failures,
 		FailureRate:   b.FailureRate,
-		SlowCall:      slow,
+		SlowCall:      orNone(b.SlowCall),
 		SlowRate:      b.SlowRate,
 		OpenFor:       b.OpenFor,
 		HalfOpenCalls: b.HalfOpenCalls,
+
+		OpenMultiplier: b.OpenMultiplier,
+		OpenMax:        b.OpenMax,
+		OpenJitter:     orNone(b.OpenJitter),
+		HalfOpenFor:    orNone(b.HalfOpenFor),
+		SlowStart:      orNone(b.SlowStart),
 	}
+}
+
+// orNone returns what the breaker takes for none where 0 says so in the file.
+func orNone[T float64 | time.Duration](v T) T {
+	if v == 0 {
+		return -1
+	}
+	return v
+}
+
+func (b Breaker) mode() breaker.State {
+	if !b.Enabled {
+		return breaker.Disabled
+	}
+	return map[string]breaker.State{"forced_open": breaker.ForcedOpen, "disabled": breaker.Disabled, "metrics_only": breaker.MetricsOnly}[b.Mode]
 }
 
 func (b Breaker) classes() []classify.Class {

@@ -56,6 +56,8 @@ pipelines:
       rules:
         - {match: "connection reset", class: network}
         - {status: 409, class: transient}
+    limits:
+      - {name: per-user, rate: 10/s}
 `, nil)
 	if diff := cmp.Diff(written, silent, sameConfig); diff != "" {
 		t.Errorf("written out, and left out (-written +left out):\n%s", diff)
@@ -125,6 +127,7 @@ func TestWhatIsPrintedCanBeReadAgain(t *testing.T) {
 	files := map[string]string{
 		"example":  Example,
 		"contract": string(contract(t)),
+		"a breaker that says what does not count": inPipeline("breaker: {ignore: [rate_limited], open_multiplier: 2, open_for: 10m}"),
 		"short tiers and a window of calls": inPipeline(`
 retry: {tiers: [50ms, 2m], max_retries: 9}
 breaker: {window: 10, slow_call: 0}
@@ -132,6 +135,7 @@ dlq: {retention: 7d, admission: {enabled: false}}
 start: 2026-01-31T00:00:00Z`),
 		"auto":    inPipeline("retry: {strategy: linear, tiers: auto, overrides: [{status: 503, jitter: false}, {topic: orders, max_retries: 0}]}"),
 		"eager":   inPipeline("group_protocol: eager"),
+		"limits":  inPipeline("limits: [{name: a, rate: 10/m, by: 'header:x-customer', burst: 3}, {name: b, rate: 0.5/s, by: dependency}]"),
 		"KIP-848": inPipeline("group_protocol: consumer"),
 		"no dlq":  inPipeline("dlq: {enabled: false, exhausted: drop}"),
 		"odd texts": inPipeline(`

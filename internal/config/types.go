@@ -13,6 +13,7 @@ type Config struct {
 	Kafka     Kafka
 	Embedded  Embedded
 	Topics    Topics
+	Fleet     Fleet
 	Admin     Admin
 	Log       Log
 	Pipelines []Pipeline
@@ -60,6 +61,12 @@ type Topics struct {
 	ReplicationFactor int // -1: that of the source
 }
 
+// Fleet says how breakers are shared with other processes.
+type Fleet struct {
+	Topic        string // the control topic
+	StartTimeout time.Duration
+}
+
 // Admin is the listener of metrics, health and control.
 type Admin struct {
 	Listen   string // host:port; "": none
@@ -95,6 +102,7 @@ type Pipeline struct {
 	Retry            Retry
 	Classify         Classify
 	Breaker          Breaker
+	Limits           []Limit
 	DLQ              DLQ
 
 	origin
@@ -175,8 +183,9 @@ type Override struct {
 // Breaker watches the dependency that the handler calls.
 type Breaker struct {
 	Enabled       bool
+	Mode          string // auto, forced_open, disabled, metrics_only
 	Dependency    string
-	Scope         string // process
+	Scope         string // process, fleet
 	Window        time.Duration
 	WindowCalls   int // instead of Window when the window is a number of calls
 	MinimumCalls  int
@@ -187,6 +196,13 @@ type Breaker struct {
 	OpenFor       time.Duration
 	HalfOpenCalls int
 	Classes       []string // that count against the dependency
+	Ignore        []string // that do not, of all others
+
+	OpenMultiplier float64
+	OpenMax        time.Duration
+	OpenJitter     float64
+	HalfOpenFor    time.Duration // 0: no limit
+	SlowStart      time.Duration // 0: none
 }
 
 // DLQ says what becomes of records that are not retried any more.
@@ -198,8 +214,9 @@ type DLQ struct {
 	Admission Admission
 }
 
-// Admission bounds the dead letters without one success in between.
+// Admission bounds the dead letters by credit, which successes earn.
 type Admission struct {
-	Enabled bool
-	Burst   int
+	Enabled    bool
+	Burst      int     // at the start, and at most
+	PerSuccess float64 // dead letters
 }

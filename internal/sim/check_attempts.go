@@ -146,10 +146,11 @@ func (x *index) checkCopyAttempts(line lineage, k *copied) {
 // counted are the classes whose failures count against a dependency.
 var counted = map[string]bool{"transient": true, "network": true, "rate_limited": true, "system": true, "authentication": true}
 
-// mayBeFree reports whether a failure may have used no attempt, since the breaker may not have been closed after it.
+// mayBeFree reports whether a failure may have used no attempt, since the breaker may not have been closed after it. Of calls
+// that end at one instant the breaker hears in any order.
 func (x *index) mayBeFree(c *Call) bool {
 	opened, may := x.opened[c.Member]
-	return may && counted[c.Class] && !c.End.Before(opened)
+	return may && counted[c.Class] && !c.End.At.Before(opened.At)
 }
 
 // mayBeRefused reports whether the dead letter of a failure may have been refused, since its member had written as many as it

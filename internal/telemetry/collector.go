@@ -63,6 +63,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		w.topics(s)
 		w.tiers(s)
 		w.deadLetters(s)
+		if s.Burst >= 0 {
+			w.gauge(deadLetterCredit, s.Credit)
+		}
 		w.paused(s)
 		w.gauge(inFlight, float64(s.InFlight))
 		w.counter(routeFailures, float64(s.RouteFailures))
@@ -76,6 +79,11 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		w.histogram(handlerSeconds, s.Handler)
 		w.histogram(commitSeconds, s.Commit)
+		for _, l := range s.Limits {
+			w.counter(limitPutOff, float64(l.PutOff), l.Name)
+			w.gauge(limitAhead, l.Ahead.Seconds(), l.Name)
+			w.gauge(limitKeys, float64(l.Keys), l.Name)
+		}
 		w.gauge(healthScore, s.Score)
 		// Pipelines may share a breaker, and a series may be sent only once.
 		if name := s.Breaker.Dependency; name != "" && !breakers[name] {

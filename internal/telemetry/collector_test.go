@@ -60,12 +60,14 @@ func orders() consumer.Stats {
 		Failures:    []consumer.FailureCount{{Class: classify.Network, Severity: classify.Medium, Count: 6}, {Class: classify.Validation, Severity: classify.High}},
 		Topics:      []consumer.TopicStats{source, tier, other, short},
 		HeldRecords: 12,
+		Limits:      []consumer.LimitStats{{Name: "per-user", Per: consumer.PerHeader, PutOff: 9, Ahead: 90 * time.Second, Keys: 4}},
 		Faults:      map[string]int{"fetch": 0, "commit": 1},
 		DeadLetters: []consumer.DeadLetterCount{{Class: classify.Network, Severity: classify.Medium, Reason: retrytopics.ReasonExhausted, Count: 1}},
-		Paused:      map[consumer.PauseReason]int{consumer.PauseBreaker: 6},
-		Breaker:     breaker.Snapshot{Dependency: "payments-api", State: breaker.HalfOpen},
-		Handler:     consumer.Histogram{Bounds: []float64{0.1}, Counts: []uint64{105, 1}, Sum: 2, Total: 106},
-		Commit:      consumer.Histogram{Bounds: []float64{0.1}, Counts: []uint64{9, 0}, Sum: 0.1, Total: 9},
+		Credit:      998, Burst: 1000,
+		Paused:  map[consumer.PauseReason]int{consumer.PauseBreaker: 6},
+		Breaker: breaker.Snapshot{Dependency: "payments-api", State: breaker.HalfOpen},
+		Handler: consumer.Histogram{Bounds: []float64{0.1}, Counts: []uint64{105, 1}, Sum: 2, Total: 106},
+		Commit:  consumer.Histogram{Bounds: []float64{0.1}, Counts: []uint64{9, 0}, Sum: 0.1, Total: 9},
 	}
 }
 
@@ -79,6 +81,7 @@ var contract = map[string]string{
 	"redeliver_backlog":                "pipeline,tier",
 	"redeliver_oldest_due_seconds":     "pipeline,tier",
 	"redeliver_dead_letters_total":     "class,pipeline,reason,severity",
+	"redeliver_dead_letter_credit":     "pipeline",
 	"redeliver_breaker_state":          "dependency,state",
 	"redeliver_paused":                 "pipeline,reason",
 	"redeliver_route_failures_total":   "pipeline",
@@ -87,6 +90,9 @@ var contract = map[string]string{
 	"redeliver_lost_records_total":     "pipeline,topic",
 	"redeliver_commit_seconds":         "pipeline",
 	"redeliver_retention_left_seconds": "pipeline,topic",
+	"redeliver_limit_put_off_total":    "limit,pipeline",
+	"redeliver_limit_ahead_seconds":    "limit,pipeline",
+	"redeliver_limit_keys":             "limit,pipeline",
 	"redeliver_health_score":           "pipeline",
 }
 
@@ -136,6 +142,9 @@ redeliver_lateness_seconds_count{pipeline="orders",tier="60s"} 10
 redeliver_lateness_seconds_count{pipeline="orders",tier="1s"} 0
 redeliver_in_flight{pipeline="orders"} 3
 redeliver_held_records{pipeline="orders"} 12
+redeliver_limit_put_off_total{limit="per-user",pipeline="orders"} 9
+redeliver_limit_ahead_seconds{limit="per-user",pipeline="orders"} 90
+redeliver_limit_keys{limit="per-user",pipeline="orders"} 4
 redeliver_faults{doing="commit",pipeline="orders"} 1
 redeliver_faults{doing="fetch",pipeline="orders"} 0
 redeliver_lost_records_total{pipeline="orders",topic="orders"} 80
