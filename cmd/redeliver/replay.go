@@ -24,6 +24,10 @@ written together with its mark in the ledger, in one transaction: a run that is 
 again, with any filters, and nothing is replayed twice. What was replayed is left out from then on, unless it died again
 or --again is said. Records that were replayed --max-replays times are left out and marked replay_limit.
 
+With retry.on_dead_letter: hold the records of a key go in the order in which they first stood. One that stands behind another
+dead record of its key is left out while that one stays; when all are replayed or discarded the key is open again. What comes for the
+key in the meantime follows it: replay again, or pause the pipeline meanwhile.
+
 One replay or discard of a dead-letter topic is under way at a time: another one is refused meanwhile, unless it is told to
 --take-over. One that was killed counts as under way for 15 seconds.
 
