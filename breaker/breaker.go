@@ -32,10 +32,14 @@ type Breaker struct {
 	openUntil   time.Time
 	opened      uint64
 	why         string
+	waits       waits
 	timer       *time.Timer
+	would       would // what it would do, in MetricsOnly
+	doubts      doubts
 	closed      bool
 	events      events
 	waiting     []*waiter // replaced, never changed: read unlocked
+	follower    *follower // decides when to probe; nil: the breaker itself
 }
 
 // New returns a breaker that measures: closed, or disabled if the configuration
@@ -61,7 +65,7 @@ func build(c Config) *Breaker {
 		b.window = newTimeWindow(c.Window)
 	}
 	b.since = b.epoch
-	b.word.Store(pack(1, b.measuring()))
+	b.word.Store(pack(1, b.config.Mode))
 	return b
 }
 
@@ -76,12 +80,13 @@ type Permit struct {
 // one [Breaker.Record] or [Breaker.Cancel] of the permit. It never waits, and
 // takes no lock unless the breaker is half-open.
 //
-// Closed and disabled breakers admit every call, open and forced-open ones none.
+// Breakers that are closed, disabled or only for metrics admit every call, open and
+// forced-open ones none.
 // A half-open breaker admits as many as may still be probed.
 func (b *Breaker) Acquire() (Permit, bool) {
 	generation, state := unpack(b.word.Load())
 	switch state {
-	case Closed, Disabled:
+	case Closed, Disabled, MetricsOnly:
 		return Permit{generation, b.begun.Add(1)}, true
 	case HalfOpen:
 		return b.acquireProbe()
@@ -94,10 +99,11 @@ func (b *Breaker) acquireProbe() (Permit, bool) {
 	defer b.mu.Unlock()
 	generation, state := unpack(b.word.Load())
 	switch state {
-	case Closed, Disabled: // since Acquire looked
+	case Closed, Disabled, MetricsOnly: // since Acquire looked
 		return Permit{generation, b.begun.Add(1)}, true
 	case HalfOpen:
 		if b.probes.free() {
+			b.limitProbes(generation)
 			serial := b.begun.Add(1)
 			b.probes.take(serial)
 			return Permit{generation, serial}, true
@@ -108,8 +114,9 @@ func (b *Breaker) acquireProbe() (Permit, bool) {
 }
 
 // Record ends a call: how it ended, and how long it took. It returns the state
-// after that: a caller for whose failure it returns anything but [Closed] knows
-// that the failure opened the breaker or ended while it was not closed.
+// after that: a caller for whose failure it returns a state that does not admit
+// ([State.Admits]) knows that the failure opened the breaker or ended while it was
+// not closed.
 //
 // The state is new at once; subscribers may hear of it a little later, from
 // another goroutine. The result of a call that began in an earlier state is stale
@@ -156,10 +163,11 @@ func (b *Breaker) Successes(n, slow int) {
 
 	b.mu.Lock()
 	b.succeeded.Add(uint64(n))
-	if state := b.State(); (state == Closed || state == Disabled) && !b.closed {
+	if b.State().Admits() && !b.closed {
 		b.window.add(b.now(), counts{calls: n, slow: slow})
 		b.consecutive, b.row, b.silent, b.alive = 0, 0, 0, b.begun.Load()
 		b.run.reset()
+		b.imagine(Success, n, slow)
 		if slow > 0 {
 			b.judge()
 		}
@@ -207,12 +215,12 @@ func (b *Breaker) record(p Permit, o Outcome, took time.Duration) {
 		}
 	case state == HalfOpen:
 		b.recordProbe(p, o, b.isSlow(took))
-	default: // closed or disabled: no other state gives permits
+	default: // it admits: no other state gives permits
 		b.measure(p, o, b.isSlow(took))
 	}
 }
 
-// measure counts a call of the closed state and judges it.
+// measure counts a call of a state that admits, and judges it.
 func (b *Breaker) measure(p Permit, o Outcome, isSlow bool) {
 	c := counts{calls: 1}
 	if isSlow {
@@ -240,6 +248,7 @@ func (b *Breaker) measure(p Permit, o Outcome, isSlow bool) {
 		b.silent++
 	}
 	b.window.add(b.now(), c)
+	b.imagine(o, 1, c.slow)
 	if c.failures+c.slow > 0 {
 		b.judge()
 	}

@@ -81,7 +81,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 				t.Errorf("%s, %s: %v allocations a call, want none", name, what, n)
 			}
 		}
-		if s := b.State(); s != b.measuring() {
+		if s := b.State(); s != b.config.Mode {
 			t.Errorf("%s: it left its state for %v: the measurement is of another one", name, s)
 		}
 	}

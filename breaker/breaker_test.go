@@ -192,7 +192,7 @@ func TestSuccessesTogether(t *testing.T) {
 }
 
 func TestStatesAsText(t *testing.T) {
-	want := []string{"closed", "open", "half_open", "forced_open", "disabled"}
+	want := []string{"closed", "open", "half_open", "forced_open", "disabled", "metrics_only"}
 	if got := fmt.Sprint(breaker.States()); got != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

@@ -17,6 +17,12 @@ func TestDefaults(t *testing.T) {
 		SlowRate:      1,
 		OpenFor:       30 * time.Second,
 		HalfOpenCalls: 3,
+		HalfOpenFor:   5 * time.Minute,
+		SlowStart:     10 * time.Second,
+
+		OpenMultiplier: 1,
+		OpenMax:        5 * time.Minute,
+		OpenJitter:     -1,
 	}
 	b, err := breaker.New(breaker.Config{})
 	if err != nil || b.Config() != want {
@@ -48,6 +54,11 @@ func TestValidate(t *testing.T) {
 		{breaker.Config{FailureRate: 50}, "FailureRate is 50: give a part above 0 and up to 1"},
 		{breaker.Config{SlowRate: 1.5}, "SlowRate is 1.5: give a part above 0 and up to 1"},
 		{breaker.Config{OpenFor: -time.Second}, "OpenFor is -1s: give a positive duration"},
+		{breaker.Config{OpenMultiplier: 0.5}, "OpenMultiplier is 0.5: give 1, for waits that do not grow, to 100"},
+		{breaker.Config{OpenMax: time.Second}, "OpenMax is 1s and below OpenFor, 30s: give at least that"},
+		{breaker.Config{OpenJitter: 2}, "OpenJitter is 2: give a part up to 1, or a negative one for none"},
+		{breaker.Config{Mode: breaker.Open}, "Mode is open: give Closed, ForcedOpen, Disabled or MetricsOnly"},
+		{breaker.Config{Mode: breaker.MetricsOnly, Disabled: true}, "Mode is metrics_only, but Disabled is set: give one of them"},
 		{breaker.Config{HalfOpenCalls: -1}, "HalfOpenCalls is -1: give 1 to 10000"},
 		{breaker.Config{HalfOpenCalls: 10_001}, "HalfOpenCalls is 10001: give 1 to 10000"},
 	} {

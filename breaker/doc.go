@@ -22,6 +22,7 @@
 //	┌─────────────┴───────────────┐
 //	│ forced_open   never admits  │    reached by Force from every state,
 //	│ disabled      always admits │    left by Auto or Force only
+//	│ metrics_only  always admits │
 //	└─────────────────────────────┘
 //
 // In the closed state five things are too many. Each is judged when a call that
@@ -78,7 +79,10 @@
 // whatever had failed before, of calls that began after the last success open the
 // breaker on suspicion ([Breaker.Suspected]). Then the first call whose like has not
 // failed need not wait until OpenFor is over: with [Breaker.Probe] the breaker is
-// half-open at once.
+// half-open at once. Each suspicion that the probes prove wrong doubles the failures that
+// the next one takes, up to 64 times, so that such records do not open a breaker again and
+// again where little else is called. That is forgotten after ten times OpenFor, or when
+// the dependency was away indeed.
 //
 // # Probes
 //
@@ -86,7 +90,17 @@
 // still out: a record that fails for ever does not outweigh those that show that the
 // dependency lives. When all HalfOpenCalls have ended and one at least has succeeded, it
 // opens if FailureRate of those that had not failed before did fail, and closes
-// otherwise.
+// otherwise. Probes have [Config.HalfOpenFor] to end.
+//
+// With [Config.OpenMultiplier] each opening that follows another one, without the
+// breaker having stayed closed in between, lasts longer.
+//
+// # Metrics only
+//
+// A breaker in the state metrics_only admits every call and measures as a closed one
+// does. Where that would open, it tells an [Event] that says Would, and goes on to tell
+// what it would have done then: the calls that end after OpenFor are taken for probes.
+// How the dependency fares while nobody spares it is another matter.
 //
 // # Permits
 //
@@ -105,8 +119,8 @@
 //
 // All methods are safe for concurrent use. State never takes a lock, and Acquire
 // only in the half-open state. Neither they nor Record allocate, unless the state
-// changes. A breaker has no goroutine of its own; it has a timer while it is
-// open, which [Breaker.Close] stops. All time comes from package time, so a
+// changes or the first probe begins. A breaker has no goroutine of its own; it has a
+// timer while it is open or probes are out, which [Breaker.Close] stops. All time comes from package time, so a
 // breaker runs on the virtual time of testing/synctest.
 //
 // Subscribers are called outside of locks, see [Breaker.Subscribe].

@@ -17,8 +17,7 @@ import (
 func (b *Breaker) Subscribe(f func(Event)) (cancel func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	generation, _ := unpack(b.word.Load())
-	s := &subscriber{tell: f, after: generation}
+	s := &subscriber{tell: f, after: b.events.count}
 	b.events.subscribers = append(slices.Clone(b.events.subscribers), s)
 	return func() {
 		s.cancelled.Store(true)
@@ -26,6 +25,16 @@ func (b *Breaker) Subscribe(f func(Event)) (cancel func()) {
 		defer b.mu.Unlock()
 		b.events.subscribers = slices.DeleteFunc(slices.Clone(b.events.subscribers), func(other *subscriber) bool { return other == s })
 	}
+}
+
+// keptEvents is how many past changes a breaker remembers.
+const keptEvents = 50
+
+// History returns the last 50 changes of state, oldest first.
+func (b *Breaker) History() []Event {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.events.past)
 }
 
 // WhenFree calls f whenever a half-open breaker gets a permit back, unused, after somebody was refused one: whoever
@@ -49,23 +58,30 @@ type waiter struct{ tell func() }
 // told. All of it is guarded by the breaker's lock.
 type events struct {
 	queue       []queued
+	past        []Event       // the last of them, told or not
+	count       uint64        // of all there were
 	subscribers []*subscriber // replaced, never changed: tell reads it unlocked
 	telling     bool          // some goroutine is in tell's loop
 }
 
 type queued struct {
 	Event
-	generation uint64
+	number uint64
 }
 
 type subscriber struct {
 	tell      func(Event)
-	after     uint64 // the generation at Subscribe: earlier events are not its business
+	after     uint64 // how many events there were at Subscribe: they are not its business
 	cancelled atomic.Bool
 }
 
-func (e *events) append(event Event, generation uint64) {
-	e.queue = append(e.queue, queued{event, generation})
+func (e *events) append(event Event) {
+	e.count++
+	e.queue = append(e.queue, queued{event, e.count})
+	if len(e.past) == keptEvents {
+		e.past = slices.Delete(e.past, 0, 1)
+	}
+	e.past = append(e.past, event)
 }
 
 // tell gives the queued events to the subscribers, without the lock. One
@@ -98,7 +114,7 @@ func (b *Breaker) tellOne(event queued, subscribers []*subscriber) {
 	b.mu.Unlock()
 	defer b.mu.Lock()
 	for _, s := range subscribers {
-		if event.generation > s.after && !s.cancelled.Load() {
+		if event.number > s.after && !s.cancelled.Load() {
 			s.tell(event.Event)
 		}
 	}

@@ -13,6 +13,15 @@ type model struct {
 	epoch     int // counts the states
 	now       time.Duration
 	openUntil time.Duration
+	since     time.Duration
+	base      time.Duration // of the last wait
+	inRow     int           // openings without staying closed in between
+	limit     time.Duration // when the probes' time is over; 0: not begun
+	wrong     int           // suspicions in a row that were wrong
+	wrongTill time.Duration
+	would     State
+	wouldTill time.Duration
+	imagined  []ended // what would be probes
 	begun     int     // permits given
 	ended     []ended // since it was last closed, in order
 	out       []permit
@@ -43,15 +52,8 @@ const later = 1 << 60
 
 func newModel(c Config) *model {
 	m := &model{config: c.WithDefaults(), epoch: 1}
-	m.state = m.measuring()
+	m.state = m.config.Mode
 	return m
-}
-
-func (m *model) measuring() State {
-	if m.config.Disabled {
-		return Disabled
-	}
-	return Closed
 }
 
 func (m *model) become(s State) {
@@ -59,16 +61,25 @@ func (m *model) become(s State) {
 		return
 	}
 	m.events = append(m.events, m.state.String()+">"+s.String())
+	before := m.state
 	m.state = s
 	m.epoch++
+	m.since, m.limit = m.now, 0
 	switch s {
 	case Open:
 		m.opened++
 		m.suspected = false
-		m.openUntil = m.now + m.config.OpenFor
+		m.openUntil = m.now + max(m.base, m.config.OpenFor)
 	case HalfOpen:
 		m.out, m.again, m.failed = nil, 0, 0
-	case Closed, Disabled:
+	case Closed, Disabled, MetricsOnly:
+		if before == HalfOpen && s == Closed && m.suspected {
+			if m.now > m.wrongTill {
+				m.wrong = 0
+			}
+			m.wrong, m.wrongTill = min(m.wrong+1, 6), m.now+10*m.config.OpenFor
+		}
+		m.would = Closed
 		// With nothing to judge by. An open breaker keeps its window, which
 		// runs out.
 		m.inARow, m.first, m.alive = 0, 0, 0
@@ -76,8 +87,40 @@ func (m *model) become(s State) {
 	}
 }
 
+// open opens it by what was measured.
+func (m *model) open(suspected bool) {
+	if m.state == Closed && m.now-m.since >= m.base {
+		m.inRow = 0
+	}
+	m.base = m.config.OpenFor
+	for range m.inRow {
+		m.base = min(time.Duration(float64(m.base)*m.config.OpenMultiplier), m.config.OpenMax)
+	}
+	m.inRow++
+	if !suspected {
+		m.wrong = 0
+	}
+	m.become(Open)
+	m.suspected = suspected
+}
+
 func (m *model) wait(d time.Duration) {
 	due := m.now + d
+	for m.state == HalfOpen && m.limit > 0 && m.limit <= due {
+		m.now, m.limit = m.limit, 0
+		m.failed += len(m.out)
+		m.out = nil
+		good := m.probed(false)
+		switch {
+		case good+m.failed+m.again == 0:
+		case good == 0:
+			m.open(m.failed == 0)
+		case float64(m.failed)/float64(good+m.failed) >= m.config.FailureRate:
+			m.open(false)
+		default:
+			m.become(Closed)
+		}
+	}
 	if m.state == Open && m.openUntil <= due {
 		m.now = m.openUntil
 		m.become(HalfOpen)
@@ -87,10 +130,13 @@ func (m *model) wait(d time.Duration) {
 
 func (m *model) acquire() (permit, bool) {
 	switch m.state {
-	case Closed, Disabled:
+	case Closed, Disabled, MetricsOnly:
 	case HalfOpen:
 		if len(m.out)+m.probed(false)+m.again+m.failed >= m.config.HalfOpenCalls {
 			return permit{}, false
+		}
+		if m.limit == 0 && m.config.HalfOpenFor > 0 {
+			m.limit = m.now + m.config.HalfOpenFor
 		}
 		m.out = append(m.out, permit{m.epoch, m.begun + 1})
 	default:
@@ -133,6 +179,7 @@ func (m *model) record(p permit, o Outcome, took time.Duration) {
 	}
 	m.ended = append(m.ended, ended{m.now, p.number, o, slow, m.begun})
 	m.count(o)
+	m.imagine(o, 1, slow)
 	if o == Failure || o == FailureAgain || o == Success && slow {
 		m.judge()
 	}
@@ -152,17 +199,65 @@ func (m *model) probe(o Outcome, slow bool) {
 	good := m.probed(false)
 	switch {
 	case m.probed(true) > 0 && float64(m.probed(true))/float64(m.config.HalfOpenCalls) >= m.config.SlowRate:
-		m.become(Open)
+		m.open(false)
 	case good == 0 && len(m.out) == 0 && m.failed+m.again > 0:
-		certain := m.failed > 0
-		m.become(Open)
-		m.suspected = !certain
+		m.open(m.failed == 0)
 	case good+m.failed+m.again < m.config.HalfOpenCalls:
 	case float64(m.failed)/float64(good+m.failed) >= m.config.FailureRate:
-		m.become(Open)
+		m.open(false)
 	default:
 		m.become(Closed)
 	}
+}
+
+// imagine lets calls of MetricsOnly be the probes that it would have let through.
+func (m *model) imagine(o Outcome, n int, slow bool) {
+	if m.state != MetricsOnly || m.would == Closed || o != Success && o != Failure && o != FailureAgain {
+		return
+	}
+	if m.would == Open {
+		if m.now < m.wouldTill {
+			return
+		}
+		m.imagined = nil
+		m.wouldBe(HalfOpen)
+	}
+	for range n {
+		m.imagined = append(m.imagined, ended{outcome: o, slow: slow})
+		good, bad, slows := 0, 0, 0
+		for _, e := range m.imagined {
+			switch {
+			case e.outcome == Failure:
+				bad++
+			case e.outcome == Success && e.slow:
+				slows++
+				good++
+			case e.outcome == Success:
+				good++
+			}
+		}
+		switch {
+		case float64(slows)/float64(m.config.HalfOpenCalls) >= m.config.SlowRate || good == 0:
+			m.wouldBe(Open)
+			m.wouldTill = m.now + m.config.OpenFor
+			return
+		case len(m.imagined) < m.config.HalfOpenCalls:
+		case float64(bad)/float64(good+bad) >= m.config.FailureRate:
+			m.wouldBe(Open)
+			m.wouldTill = m.now + m.config.OpenFor
+			return
+		default:
+			m.wouldBe(Closed)
+			m.inARow, m.first, m.alive = 0, 0, 0
+			m.ended = nil
+			return
+		}
+	}
+}
+
+func (m *model) wouldBe(s State) {
+	m.events = append(m.events, "would "+m.would.String()+">"+s.String())
+	m.would = s
 }
 
 func (m *model) count(o Outcome) {
@@ -182,7 +277,7 @@ func (m *model) successes(n, slow int) {
 		return
 	}
 	m.succeeded += n
-	if m.state != Closed && m.state != Disabled {
+	if !m.state.Admits() {
 		return
 	}
 	slow = min(max(slow, 0), n)
@@ -193,13 +288,20 @@ func (m *model) successes(n, slow int) {
 		m.ended = append(m.ended, ended{m.now, later, Success, i >= n-slow, m.begun})
 	}
 	m.inARow, m.first, m.alive = 0, 0, m.begun
+	for i := range n {
+		if m.would == Closed || m.would == Open && i > 0 {
+			break
+		}
+		m.imagine(Success, 1, i < slow)
+	}
 	if slow > 0 {
 		m.judge()
 	}
 }
 
 func (m *model) force(s State) {
-	if s <= Disabled {
+	if s <= MetricsOnly && s != m.state {
+		m.base, m.inRow, m.wrong = 0, 0, 0
 		m.become(s)
 	}
 }
@@ -211,8 +313,10 @@ func (m *model) probeEarly() {
 }
 
 func (m *model) auto() {
-	if m.state == ForcedOpen || m.state == Disabled {
-		m.force(m.measuring())
+	measures := m.state == Closed || m.state == Open || m.state == HalfOpen
+	if !measures || m.config.Mode != Closed {
+		m.base, m.inRow, m.wrong = 0, 0, 0
+		m.become(m.config.Mode)
 	}
 }
 
@@ -232,7 +336,7 @@ func (m *model) judged() []ended {
 }
 
 func (m *model) judge() {
-	if m.state != Closed {
+	if m.state != Closed && (m.state != MetricsOnly || m.would != Closed) {
 		return
 	}
 	s := m.snapshot()
@@ -259,14 +363,26 @@ func (m *model) judge() {
 	case others >= m.config.MinimumCalls && float64(failed)/float64(others) >= m.config.FailureRate:
 	case m.first >= m.config.MinimumCalls:
 	case m.dead():
-	case silent >= m.config.MinimumCalls:
+	case silent >= m.enough():
 		suspected = true
 	case enough && s.SlowRate >= m.config.SlowRate:
 	default:
 		return
 	}
-	m.become(Open)
-	m.suspected = suspected
+	if m.state == MetricsOnly {
+		m.wouldBe(Open)
+		m.wouldTill = m.now + m.config.OpenFor
+		return
+	}
+	m.open(suspected)
+}
+
+// enough failures without a success make a suspicion.
+func (m *model) enough() int {
+	if m.now > m.wrongTill {
+		m.wrong = 0
+	}
+	return m.config.MinimumCalls << m.wrong
 }
 
 // dead looks for the run that is still on: from its first failure no call that
@@ -311,6 +427,9 @@ func (m *model) snapshot() Snapshot {
 		ConsecutiveFailures: m.inARow,
 		Suspected:           m.state == Open && m.suspected,
 		Opened:              uint64(m.opened),
+		OpenedInARow:        m.inRow,
+		Would:               m.would,
+		Mode:                m.config.Mode,
 		Succeeded:           uint64(m.succeeded),
 	}
 	for _, e := range m.judged() {

@@ -30,20 +30,25 @@ func configs() *rapid.Generator[Config] {
 	return rapid.Custom(func(t *rapid.T) Config {
 		c := Config{
 			Dependency:    "payments",
-			Disabled:      rapid.IntRange(0, 9).Draw(t, "disabled") == 0,
+			Mode:          rapid.SampledFrom([]State{Closed, Closed, Closed, Closed, Closed, Closed, Closed, Disabled, MetricsOnly, MetricsOnly, ForcedOpen}).Draw(t, "mode"),
 			MinimumCalls:  rapid.IntRange(1, 8).Draw(t, "minimum calls"),
 			Failures:      rapid.SampledFrom([]int{0, 0, 1, 3, 10}).Draw(t, "failures"),
 			FailureRate:   rapid.SampledFrom([]float64{0.1, 0.3, 0.5, 0.55, 0.9, 1}).Draw(t, "failure rate"),
 			SlowCall:      rapid.SampledFrom([]time.Duration{-1, 5 * time.Millisecond, time.Second}).Draw(t, "slow call"),
 			SlowRate:      rapid.SampledFrom([]float64{0.2, 0.5, 1}).Draw(t, "slow rate"),
 			OpenFor:       rapid.SampledFrom([]time.Duration{time.Millisecond, 100 * time.Millisecond}).Draw(t, "open for"),
+			OpenJitter:    -1,
 			HalfOpenCalls: rapid.IntRange(1, 4).Draw(t, "half-open calls"),
+			HalfOpenFor:   rapid.SampledFrom([]time.Duration{-1, 7 * time.Millisecond, time.Second}).Draw(t, "half-open for"),
+
+			OpenMultiplier: rapid.SampledFrom([]float64{1, 1, 2}).Draw(t, "open multiplier"),
 		}
 		if rapid.Bool().Draw(t, "a window of calls") {
 			c.WindowCalls = rapid.IntRange(c.MinimumCalls, 12).Draw(t, "window calls")
 		} else {
 			c.Window = rapid.SampledFrom([]time.Duration{time.Millisecond, 29 * time.Millisecond, 300 * time.Millisecond}).Draw(t, "window")
 		}
+		c.OpenMax = c.OpenFor * time.Duration(rapid.IntRange(1, 5).Draw(t, "open max"))
 		return c
 	})
 }
@@ -83,7 +88,7 @@ func steps(c Config) *rapid.Generator[step] {
 		case "wait":
 			s.Took = rapid.SampledFrom([]time.Duration{1, time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond, c.OpenFor, max(c.Window, 1)}).Draw(t, "time")
 		case "force":
-			s.State = rapid.SampledFrom(append(States(), 9)).Draw(t, "state")
+			s.State = rapid.SampledFrom(append(States(), 99)).Draw(t, "state")
 		}
 		return s
 	})
@@ -193,7 +198,11 @@ type changes struct {
 func (c *changes) add(e Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.told = append(c.told, e.From.String()+">"+e.To.String())
+	change := e.From.String() + ">" + e.To.String()
+	if e.Would {
+		change = "would " + change
+	}
+	c.told = append(c.told, change)
 }
 
 func (c *changes) all() []string {

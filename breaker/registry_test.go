@@ -54,7 +54,7 @@ func TestRegistryRefuses(t *testing.T) {
 				`dependency "payments" has FailureRate 0.5 already and cannot have 0.7 too`,
 			},
 		},
-		{breaker.Config{Dependency: "payments", Failures: 3, Disabled: true}, []string{"has Disabled false already and cannot have true too"}},
+		{breaker.Config{Dependency: "payments", Failures: 3, Disabled: true}, []string{"has Mode closed already and cannot have disabled too"}},
 		{breaker.Config{Dependency: "payments", Failures: 3, OpenFor: time.Minute}, []string{"has OpenFor 30s already and cannot have 1m0s too"}},
 	} {
 		b, err := r.Get(tt.config)

@@ -10,6 +10,8 @@ type Snapshot struct {
 	Why        string    // it came to the state
 	OpenUntil  time.Time // when an open breaker probes; zero in other states
 	Suspected  bool      // it is open on suspicion, see [Breaker.Suspected]
+	Would      State     // where a breaker would stand that is only for metrics; else Closed
+	Mode       State     // see [Config.Mode]
 
 	// Of the window, which an open breaker lets run out.
 	Calls       int
@@ -20,6 +22,7 @@ type Snapshot struct {
 
 	ConsecutiveFailures int    // since the last success; as they were when the breaker opened
 	Opened              uint64 // how often the breaker opened, also again after probing
+	OpenedInARow        int    // of these, since it last stayed closed, see [Config.OpenMultiplier]
 	Succeeded           uint64 // see [Breaker.Succeeded]
 
 	// Of the half-open state; zero in others.
@@ -46,6 +49,9 @@ func (b *Breaker) Snapshot() Snapshot {
 		SlowRate:            rate(seen.slow, seen.calls),
 		ConsecutiveFailures: b.consecutive,
 		Opened:              b.opened,
+		OpenedInARow:        b.waits.inARow,
+		Would:               b.would.state,
+		Mode:                b.config.Mode,
 		Succeeded:           b.succeeded.Load(),
 	}
 	if s.State == HalfOpen {

@@ -8,14 +8,15 @@ import (
 // A State is where a breaker stands.
 type State uint8
 
-// The states. The first three follow from measuring; an operator sets the last
-// two with [Breaker.Force].
+// The states. The first three follow from measuring; the others are set with
+// [Breaker.Force] or by [Config.Mode].
 const (
-	Closed     State = iota // the dependency is well: every call is admitted
-	Open                    // it is not: no call is admitted until OpenFor is over
-	HalfOpen                // a few calls are admitted to find out
-	ForcedOpen              // no call is admitted, whatever is measured
-	Disabled                // every call is admitted, whatever is measured
+	Closed      State = iota // the dependency is well: every call is admitted
+	Open                     // it is not: no call is admitted until OpenFor is over
+	HalfOpen                 // a few calls are admitted to find out
+	ForcedOpen               // no call is admitted, whatever is measured
+	Disabled                 // every call is admitted, whatever is measured
+	MetricsOnly              // every call is admitted, and the breaker tells what it would have done
 )
 
 var stateNames = [...]string{
@@ -24,21 +25,26 @@ var stateNames = [...]string{
 	HalfOpen:   "half_open",
 	ForcedOpen: "forced_open",
 	Disabled:   "disabled",
+
+	MetricsOnly: "metrics_only",
 }
 
 // States returns all states, in the order of their values.
 func States() []State {
-	return []State{Closed, Open, HalfOpen, ForcedOpen, Disabled}
+	return []State{Closed, Open, HalfOpen, ForcedOpen, Disabled, MetricsOnly}
 }
 
 // String returns the name as it stands in metrics: "closed", "open",
-// "half_open", "forced_open", "disabled".
+// "half_open", "forced_open", "disabled", "metrics_only".
 func (s State) String() string {
 	if int(s) < len(stateNames) {
 		return stateNames[s]
 	}
 	return fmt.Sprintf("state(%d)", uint8(s))
 }
+
+// Admits reports whether every call is admitted in the state.
+func (s State) Admits() bool { return s == Closed || s == Disabled || s == MetricsOnly }
 
 // MarshalText writes the state's name.
 func (s State) MarshalText() ([]byte, error) {
@@ -79,11 +85,16 @@ const (
 type Event struct {
 	Dependency string
 	From, To   State
+	Adopted    bool // others had come to it before, see [Breaker.Adopt]
+	Would      bool // it only would have changed: the breaker is in MetricsOnly
 	At         time.Time
 	Why        string // for people: "failure rate 55% of 40 calls, the limit is 50%"
 }
 
 // String tells the event in one line.
 func (e Event) String() string {
+	if e.Would {
+		return fmt.Sprintf("breaker %q: would go from %v to %v: %s", e.Dependency, e.From, e.To, e.Why)
+	}
 	return fmt.Sprintf("breaker %q: %v to %v: %s", e.Dependency, e.From, e.To, e.Why)
 }

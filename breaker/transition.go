@@ -7,11 +7,11 @@ import (
 
 // Force sets the state by hand.
 //
-// [ForcedOpen] and [Disabled] (which is: forced closed) hold until Auto or another
-// Force. [Closed], [Open] and [HalfOpen] are set once, and the breaker goes on
-// measuring from there: closed with an empty window, open for [Config.OpenFor],
-// half-open with all its probes. To force the state that the breaker is in, or a
-// value that is no state, does nothing.
+// [ForcedOpen], [Disabled] (which is: forced closed) and [MetricsOnly] hold until
+// Auto or another Force. [Closed], [Open] and [HalfOpen] are set once, and the
+// breaker goes on measuring from there: closed with an empty window, open for
+// [Config.OpenFor], half-open with all its probes. To force the state that the
+// breaker is in, or a value that is no state, does nothing.
 func (b *Breaker) Force(s State) {
 	why := ""
 	switch s {
@@ -25,43 +25,60 @@ func (b *Breaker) Force(s State) {
 		why = "forced open by an operator"
 	case Disabled:
 		why = "disabled by an operator: every call is admitted"
+	case MetricsOnly:
+		why = "set to metrics only by an operator: every call is admitted"
 	default:
 		return
 	}
 	b.mu.Lock()
-	b.become(s, why)
+	if b.State() != s {
+		b.waits.forget()
+		b.doubts.forget()
+		b.become(s, why)
+	}
 	b.mu.Unlock()
 	b.tell()
 }
 
-// Auto ends what Force began: a breaker that is forced open or disabled goes back
-// to measuring, closed and with an empty window; or to disabled, where
-// [Config.Disabled] says so. One that measures stays as it is.
+// Auto gives the breaker back to its configuration: to the state that
+// [Config.Mode] says, and from Closed it measures, with an empty window. One that
+// measures already stays as it is.
 func (b *Breaker) Auto() {
 	b.mu.Lock()
-	if state := b.State(); state == ForcedOpen || state == Disabled {
-		b.become(b.measuring(), "given back to measuring by an operator")
+	if b.config.Mode != Closed || !b.measures() {
+		b.waits.forget()
+		b.doubts.forget()
+		why := "given back to measuring by an operator"
+		if b.config.Mode != Closed {
+			why = "given back to its configuration by an operator"
+		}
+		b.become(b.config.Mode, why)
 	}
 	b.mu.Unlock()
 	b.tell()
 }
 
-// measuring is the state of a breaker that knows nothing yet.
-func (b *Breaker) measuring() State {
-	if b.config.Disabled {
-		return Disabled
+// measures reports whether the state follows from what is measured.
+func (b *Breaker) measures() bool {
+	switch b.State() {
+	case Closed, Open, HalfOpen:
+		return true
 	}
-	return Closed
+	return false
 }
 
-// judge opens a closed breaker if too many calls failed or were slow. It is
-// called when one did.
+// judge opens a closed breaker if too many calls failed or were slow, or tells
+// that it would. It is called when one did.
 func (b *Breaker) judge() {
-	if b.State() != Closed {
-		return
-	}
-	if why, suspected := b.tooMany(); why != "" {
-		b.open(why, suspected)
+	switch state := b.State(); {
+	case state == Closed:
+		if why, suspected := b.tooMany(); why != "" {
+			b.open(why, suspected)
+		}
+	case state == MetricsOnly && b.would.state == Closed:
+		if why, _ := b.tooMany(); why != "" {
+			b.wouldOpen(why)
+		}
 	}
 }
 
@@ -82,7 +99,7 @@ func (b *Breaker) tooMany() (why string, suspected bool) {
 		return fmt.Sprintf("%d failures in a row: as many as the minimum of calls", b.row), false
 	case b.run.dead(b.begun.Load(), c.MinimumCalls, c.FailureRate):
 		return fmt.Sprintf("%d failures and no success of a call that began after the first of them", b.run.failures), false
-	case b.silent >= c.MinimumCalls:
+	case b.silent >= b.doubts.enough(c.MinimumCalls):
 		return fmt.Sprintf("%d failures of calls that began after the last success", b.silent), true
 	case seen.calls >= c.MinimumCalls && rate(seen.slow, seen.calls) >= c.SlowRate:
 		return fmt.Sprintf("%s of %d calls took %v or longer, the limit is %s",
@@ -95,7 +112,10 @@ func (b *Breaker) tooMany() (why string, suspected bool) {
 func (b *Breaker) open(why string, suspected bool) {
 	if suspected {
 		why += "; most of that had failed before"
+	} else {
+		b.doubts.forget()
 	}
+	b.waits.grow(b.config, b.State() == Closed, time.Since(b.since))
 	b.become(Open, why)
 	b.suspected.Store(suspected)
 }
@@ -111,52 +131,16 @@ func (b *Breaker) Suspected() bool {
 // once. In any other state it does nothing.
 func (b *Breaker) Probe() {
 	b.mu.Lock()
+	if f := b.follower; f != nil && b.Suspected() {
+		b.mu.Unlock()
+		f.ask(true)
+		return
+	}
 	if b.Suspected() {
 		b.become(HalfOpen, "it was open on suspicion, and there is a call whose like has not failed")
 	}
 	b.mu.Unlock()
 	b.tell()
-}
-
-// recordProbe ends a call of the half-open state.
-func (b *Breaker) recordProbe(p Permit, o Outcome, isSlow bool) {
-	if !b.probes.end(p.serial) {
-		return // recorded before
-	}
-	switch o {
-	case Ignored:
-		b.probes.freed = b.probes.refused
-		b.probes.refused = false
-	case FailureAgain:
-		b.probes.again++
-	case Failure:
-		b.probes.failed++
-	case Success:
-		b.succeeded.Add(1)
-		b.probes.succeeded++
-		if isSlow {
-			b.probes.slow++
-		}
-	}
-	b.probed()
-}
-
-// probed decides what the probes have shown so far: nothing works, as soon as none is out, or what their rates say when
-// all of them have ended.
-func (b *Breaker) probed() {
-	p := &b.probes
-	told := p.succeeded + p.failed
-	switch {
-	case rate(p.slow, p.allowed) >= b.config.SlowRate:
-		b.open(fmt.Sprintf("%d of %d probes took %v or longer", p.slow, p.allowed, b.config.SlowCall), false)
-	case p.succeeded == 0 && len(p.out) == 0 && told+p.again > 0:
-		b.open("a probe failed", p.failed == 0)
-	case told+p.again < p.allowed:
-	case rate(p.failed, told) >= b.config.FailureRate:
-		b.open(fmt.Sprintf("%d of %d probes failed", p.failed, told), false)
-	default:
-		b.become(Closed, fmt.Sprintf("%d of %d probes succeeded", p.succeeded, p.allowed))
-	}
 }
 
 // become changes the state, under the lock. Whoever unlocks calls tell after
@@ -170,28 +154,43 @@ func (b *Breaker) become(to State, why string) {
 	b.stopTimer()
 	b.since, b.openUntil, b.why = now, time.Time{}, why
 	switch to {
-	case Closed, Disabled:
-		b.window.reset()
-		b.run.reset()
-		b.consecutive, b.row, b.silent, b.alive = 0, 0, 0, 0
+	case Closed, Disabled, MetricsOnly:
+		if from == HalfOpen && to == Closed && b.suspected.Load() {
+			b.doubts.proved(now, b.config.OpenFor)
+		}
+		b.measureAfresh()
 	case HalfOpen:
 		b.probes.reset()
 	case Open:
 		b.opened++
 		b.suspected.Store(false)
-		b.openUntil = now.Add(b.config.OpenFor)
-		b.timer = time.AfterFunc(b.config.OpenFor, func() { b.probe(generation + 1) })
+		wait := b.waits.take(b.config)
+		b.openUntil = now.Add(wait)
+		b.timer = time.AfterFunc(wait, func() { b.probe(generation + 1) })
 	}
 	b.word.Store(pack(generation+1, to))
-	b.events.append(Event{Dependency: b.config.Dependency, From: from, To: to, At: now, Why: why}, generation+1)
+	b.events.append(Event{Dependency: b.config.Dependency, From: from, To: to, At: now, Why: why})
 	b.untold.Store(true)
+}
+
+// measureAfresh forgets all calls.
+func (b *Breaker) measureAfresh() {
+	b.window.reset()
+	b.run.reset()
+	b.consecutive, b.row, b.silent, b.alive = 0, 0, 0, 0
+	b.would = would{}
 }
 
 // probe ends the open state of that generation: its time is over.
 func (b *Breaker) probe(generation uint64) {
 	b.mu.Lock()
+	if f := b.follower; f != nil {
+		b.mu.Unlock()
+		f.ask(false)
+		return
+	}
 	if now, _ := unpack(b.word.Load()); now == generation {
-		b.become(HalfOpen, fmt.Sprintf("was open for %v", b.config.OpenFor))
+		b.become(HalfOpen, fmt.Sprintf("was open for %v", b.waits.last.Round(time.Millisecond)))
 	}
 	b.mu.Unlock()
 	b.tell()

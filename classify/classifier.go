@@ -8,45 +8,80 @@ import (
 // A Classifier says what kind of failure an error is. It is immutable and safe
 // for concurrent use; a nil Classifier has the built-in rules alone.
 type Classifier struct {
-	rules []userRule
+	rules     []userRule
+	byClass   byClass
+	inContext bool
 }
 
 type userRule struct {
 	Rule
-	label string // as Failure.Rule tells it
+	label  string // as Failure.Rule tells it
+	number int    // from 1
 }
 
 // New returns a classifier that asks rules, in their order, before the built-in
 // rules. The slice is copied.
 func New(rules Rules) *Classifier {
-	c := &Classifier{}
+	c := &Classifier{byClass: defaultTreatments}
 	for i, r := range rules {
 		if r.find != nil {
-			c.rules = append(c.rules, userRule{r, fmt.Sprintf("user rule %d: %s", i+1, r.name)})
+			c.rules = append(c.rules, userRule{r, fmt.Sprintf("user rule %d: %s", i+1, r.name), i + 1})
+		}
+		for _, one := range r.conditions {
+			c.inContext = c.inContext || one.inContext
 		}
 	}
 	return c
 }
 
+// With returns a classifier with the same rules and these treatments of the
+// classes. It panics on a severity, a handling or a class that there is not.
+func (c *Classifier) With(t Treatments) *Classifier {
+	for class, one := range t {
+		mustBeClass("Classifier.With", class)
+		if wrong := one.check(); wrong != "" {
+			panic(fmt.Sprintf("classify.Classifier.With: %v: %s", class, wrong))
+		}
+	}
+	with := Classifier{}
+	if c != nil {
+		with = *c
+	}
+	with.byClass = treatmentsOf(t)
+	return &with
+}
+
+// NeedsContext reports whether any rule looks at more than the error: else the
+// context may be left out.
+func (c *Classifier) NeedsContext() bool { return c != nil && c.inContext }
+
 // Classify says what kind of failure err is and which rule decided. It never
 // fails and never panics, whatever err's own methods do: an error that no rule
 // knows, and one that panics when it is looked at, is [Transient]. A nil error
 // is no failure, with class [None].
-func (c *Classifier) Classify(err error) (f Failure) {
+func (c *Classifier) Classify(err error) Failure { return c.ClassifyIn(&nowhere, err) }
+
+// nowhere is the context of a failure of which only the error is known.
+var nowhere Context
+
+// ClassifyIn is Classify for a failure of which more is known than its error.
+func (c *Classifier) ClassifyIn(in *Context, err error) (f Failure) {
 	if err == nil {
 		return Failure{Rule: "no error"}
 	}
 	asking := "" // the user's rule that is being asked
 	defer func() {
 		if p := recover(); p != nil {
-			f = unreadable(err, asking, p)
+			f = c.unreadable(err, asking, p)
 		}
 	}()
 
 	t := treeOf(err)
 	at, class, rule, ok := marked(t)
+	var decided userRule
 	if !ok && c != nil {
-		at, class, rule, ok = c.user(t, &asking)
+		at, class, decided, ok = c.user(&query{t, in}, &asking)
+		rule = decided.label
 	}
 	if !ok {
 		at, class, rule, ok = builtIn(t)
@@ -56,9 +91,11 @@ func (c *Classifier) Classify(err error) (f Failure) {
 	}
 	return Failure{
 		Class:      class,
-		Type:       fmt.Sprintf("%T", t[t.cause(at)].err),
+		Treatment:  decided.treatment.over(c.Treatment(class)),
+		Type:       typeOf(t[t.cause(at)].err),
 		Message:    err.Error(),
 		Rule:       rule,
+		UserRule:   decided.number,
 		Status:     t.status(),
 		RetryAfter: t.retryAfter(),
 	}
@@ -94,15 +131,25 @@ func marked(t tree) (at int, class Class, rule string, ok bool) {
 	return 0, None, "", false
 }
 
-func (c *Classifier) user(t tree, asking *string) (at int, class Class, rule string, ok bool) {
-	for _, r := range c.rules {
+func (c *Classifier) user(q *query, asking *string) (at int, class Class, decided userRule, ok bool) {
+	for i := range c.rules {
+		r := &c.rules[i]
 		*asking = r.label
-		if at, class, ok := r.find(t); ok {
-			return at, class, r.label, true
+		if at, class, ok := r.find(q); ok {
+			return at, class, *r, true
 		}
 	}
 	*asking = ""
-	return 0, None, "", false
+	return 0, None, userRule{}, false
+}
+
+// Treatment returns how failures of a class are treated where no rule says
+// otherwise.
+func (c *Classifier) Treatment(class Class) Treatment {
+	if c == nil || c.byClass[class].Severity == SeverityNone { // the zero Classifier
+		return defaultTreatments[class]
+	}
+	return c.byClass[class]
 }
 
 // status returns the first HTTP status in the tree, 0 if there is none.
@@ -130,15 +177,16 @@ func (t tree) retryAfter() time.Duration {
 // unreadable is the failure of an error that cannot be looked at because one of
 // its methods, or a user's rule, panics: a nil pointer in an error, mostly. fmt
 // prints such a value without panicking itself.
-func unreadable(err error, asking string, p any) Failure {
+func (c *Classifier) unreadable(err error, asking string, p any) Failure {
 	why := fmt.Sprintf("default: a method of the error panicked: %v", p)
 	if asking != "" {
 		why = fmt.Sprintf("default: %s panicked: %v", asking, p)
 	}
 	return Failure{
-		Class:   Transient,
-		Type:    fmt.Sprintf("%T", err),
-		Message: fmt.Sprint(err),
-		Rule:    why,
+		Class:     Transient,
+		Treatment: c.Treatment(Transient),
+		Type:      fmt.Sprintf("%T", err),
+		Message:   fmt.Sprint(err),
+		Rule:      why,
 	}
 }

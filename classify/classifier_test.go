@@ -82,6 +82,7 @@ func TestClassify(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			tt.want.Severity = tt.want.Class.Severity()
 			if diff := cmp.Diff(tt.want, classify.New(nil).Classify(tt.err)); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}

@@ -20,6 +20,12 @@
 //  3. the built-in rules;
 //  4. if nothing knows the error, it is transient.
 //
+// A rule may also ask what is known beside the error, its [Context]: whose job it
+// is, the topic, the dependency, headers. [When] makes a rule of several
+// conditions. Rules and classes have a [Treatment]: how severe their failures
+// are, what becomes of the record, and whether somebody is notified.
+// [Classifier.Explain] shows how a failure came to its class.
+//
 // # How an error tree is read
 //
 // Errors that wrap others form a tree: Unwrap() error leads to one cause,
@@ -44,6 +50,7 @@
 //	HTTPStatus() int, StatusCode() int or HTTPStatusCode() int
 //	SQLState() string                  five characters
 //	GRPCStatus() with a Code() uint32  google.golang.org/grpc/status
+//	ErrorType() string                 its type, where Go's own says nothing
 //	RetryAfter() time.Duration         how long to wait; any class
 //	Timeout() bool, Temporary() bool   as in package net
 //

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"regexp"
 	"syscall"
 	"time"
 
@@ -58,6 +59,39 @@ func ExampleNew() {
 	// validation: user rule 4: as *classify_test.CardError
 	// transient: default
 }
+
+// A rule of several conditions, some of them about the record.
+func ExampleWhen() {
+	c := classify.New(classify.Rules{
+		classify.When(classify.Permanent,
+			classify.StatusIn(classify.StatusesOf(409)),
+			classify.Text(regexp.MustCompile("closed account")),
+			classify.Tenant("acme"),
+		).Treated(classify.Treatment{Severity: classify.High, Handling: classify.Hold}),
+	})
+	in := classify.Context{Job: classify.Job{Tenant: "acme"}}
+	f := c.ClassifyIn(&in, answered{409, "closed account"})
+	fmt.Println(f.Class, f.Severity, f.Handling)
+	for _, rule := range c.Explain(&in, answered{409, "stale"}).Rules {
+		for _, finding := range rule.Findings {
+			fmt.Println(finding.Condition, finding.Holds)
+		}
+	}
+	// Output:
+	// permanent high hold
+	// status 409 true
+	// match "closed account" false
+	// tenant acme true
+}
+
+// answered is the error of an HTTP answer.
+type answered struct {
+	status int
+	text   string
+}
+
+func (a answered) Error() string   { return a.text }
+func (a answered) HTTPStatus() int { return a.status }
 
 // Func looks into errors that keep what matters in a field.
 func ExampleFunc() {

@@ -11,6 +11,9 @@ type Failure struct {
 	// Class is one of the seven, or None when there was no error.
 	Class Class
 
+	// Treatment is that of the rule that decided, and of the class.
+	Treatment
+
 	// Type is the Go type of the innermost cause, as %T prints it:
 	// "syscall.Errno", "*errors.errorString". Of joined causes it is the one
 	// that decided.
@@ -22,6 +25,9 @@ type Failure struct {
 	// Rule says for people which rule decided: "user rule 2: match "quota"",
 	// "built-in: net.DNSError", "marked system", "default".
 	Rule string
+
+	// UserRule is the number of the user's rule that decided, from 1; 0: none.
+	UserRule int
 
 	// Status is the HTTP status (100 to 599) that the error carries, 0 if none.
 	Status int

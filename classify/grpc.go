@@ -3,6 +3,9 @@ package classify
 import (
 	"fmt"
 	"reflect"
+	"slices"
+	"strconv"
+	"strings"
 )
 
 // grpcCodes are gRPC's status codes
@@ -40,7 +43,37 @@ func byGRPCCode(err error) (Class, string, bool) {
 	if code >= uint64(len(grpcCodes)) {
 		return Transient, fmt.Sprintf("gRPC code %d", code), true
 	}
-	return grpcCodes[code].class, "gRPC " + grpcCodes[code].name, true
+	return grpcCodes[code].class, "gRPC " + grpcName(code), true
+}
+
+// grpcName is the name of a code; one that gRPC does not know is its number.
+func grpcName(code uint64) string {
+	if code >= uint64(len(grpcCodes)) {
+		return strconv.FormatUint(code, 10)
+	}
+	return grpcCodes[code].name
+}
+
+// GRPCNames returns the names of gRPC's statuses that are failures, as
+// "UNAVAILABLE", in the order of their numbers.
+func GRPCNames() []string {
+	var names []string
+	for _, code := range grpcCodes[1:] {
+		names = append(names, code.name)
+	}
+	return names
+}
+
+// CheckGRPC says whether name is that of a gRPC status that is a failure,
+// exactly: upper case, with underscores. Its error names them all.
+func CheckGRPC(name string) error {
+	if slices.Contains(GRPCNames(), name) {
+		return nil
+	}
+	if upper := strings.ToUpper(strings.NewReplacer("-", "_", " ", "_").Replace(name)); slices.Contains(GRPCNames(), upper) {
+		return fmt.Errorf("unknown gRPC status %q: did you mean %s?", name, upper)
+	}
+	return fmt.Errorf("unknown gRPC status %q: the statuses are %s", name, strings.Join(GRPCNames(), ", "))
 }
 
 // grpcCode calls err.GRPCStatus().Code() without knowing the types of

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"strings"
 )
 
 // Rules are a user's own rules, the first match wins. All of them come before
@@ -11,15 +12,29 @@ import (
 type Rules []Rule
 
 // A Rule gives a class to the errors that it matches. Rules are made by [As],
-// [Is], [Match], [MatchRegexp], [Status] and [Func]; the zero Rule matches
-// nothing.
+// [Is], [Match], [MatchRegexp], [Status] and [Func], and of several conditions
+// by [When]; the zero Rule matches nothing.
 //
-// A rule is immutable and safe for concurrent use, as long as the function given
-// to [Func] is.
+// A rule is immutable and safe for concurrent use, as long as the functions
+// given to [Func] and [Where] are.
 type Rule struct {
 	name string
 	// find returns the index of the node that matches, and the class.
-	find func(t tree) (int, Class, bool)
+	find func(q *query) (int, Class, bool)
+	// conditions are what find asks, where it does not ask a function.
+	conditions []Condition
+	treatment  Treatment
+}
+
+// Treated returns the rule with a treatment for the failures that it matches.
+// What it leaves out is that of their class. It panics on a severity or a
+// handling that there is not.
+func (r Rule) Treated(t Treatment) Rule {
+	if wrong := t.check(); wrong != "" {
+		panic("classify.Rule.Treated: " + wrong)
+	}
+	r.treatment = t
+	return r
 }
 
 // String describes the rule: `match "quota"`.
@@ -38,17 +53,18 @@ func (r Rule) String() string {
 // It panics if c is not one of the seven classes.
 func As[E error](c Class) Rule {
 	mustBeClass("As", c)
-	return Rule{
+	return When(c, Condition{
 		name: "as " + reflect.TypeFor[E]().String(),
-		find: func(t tree) (int, Class, bool) {
-			for i := range t {
-				if _, ok := as[E](t[i].err); ok {
-					return i, c, true
+		holds: func(q *query) (int, bool) {
+			for i := range q.tree {
+				if _, ok := as[E](q.tree[i].err); ok {
+					return i, true
 				}
 			}
-			return 0, None, false
+			return 0, false
 		},
-	}
+		found: foundTypes,
+	})
 }
 
 // Is matches target and every error that wraps or joins it: what errors.Is
@@ -60,17 +76,18 @@ func Is(target error, c Class) Rule {
 	if target == nil {
 		panic("classify.Is: the target is nil: name the error to match")
 	}
-	return Rule{
+	return When(c, Condition{
 		name: fmt.Sprintf("is %q", target),
-		find: func(t tree) (int, Class, bool) {
-			for i := range t {
-				if is(t[i].err, target) {
-					return i, c, true
+		holds: func(q *query) (int, bool) {
+			for i := range q.tree {
+				if is(q.tree[i].err, target) {
+					return i, true
 				}
 			}
-			return 0, None, false
+			return 0, false
 		},
-	}
+		found: foundTypes,
+	})
 }
 
 // Match matches an error whose whole text contains the regular expression
@@ -89,21 +106,7 @@ func MatchRegexp(re *regexp.Regexp, c Class) Rule {
 	if re == nil {
 		panic("classify.MatchRegexp: the expression is nil: compile one with regexp.Compile")
 	}
-	return Rule{
-		name: fmt.Sprintf("match %q", re),
-		find: func(t tree) (int, Class, bool) {
-			if !re.MatchString(t[0].err.Error()) {
-				return 0, None, false
-			}
-			// Where a single cause has the text, that one decided.
-			for i := range t {
-				if t[i].leaf && re.MatchString(t[i].err.Error()) {
-					return i, c, true
-				}
-			}
-			return 0, c, true
-		},
-	}
+	return When(c, Text(re))
 }
 
 // Status matches an error that carries the HTTP status code, see the package
@@ -116,17 +119,7 @@ func Status(code int, c Class) Rule {
 	if !isStatus(code) {
 		panic(fmt.Sprintf("classify.Status: %d is no HTTP status: give one from 100 to 599", code))
 	}
-	return Rule{
-		name: fmt.Sprintf("status %d", code),
-		find: func(t tree) (int, Class, bool) {
-			for i := range t {
-				if statusOf(t[i].err) == code {
-					return i, c, true
-				}
-			}
-			return 0, None, false
-		},
-	}
+	return When(c, StatusIn(StatusesOf(code)))
 }
 
 // Func matches where f returns true, with the class that f returns. f gets the
@@ -142,12 +135,14 @@ func Func(name string, f func(error) (Class, bool)) Rule {
 	}
 	return Rule{
 		name: fmt.Sprintf("func %q", name),
-		find: func(t tree) (int, Class, bool) {
-			c, ok := f(t[0].err)
+		find: func(q *query) (int, Class, bool) {
+			c, ok := f(q.tree[0].err)
 			return 0, c, ok && c.failure()
 		},
 	}
 }
+
+func foundTypes(q *query) string { return "the types are " + strings.Join(q.tree.types(), ", ") }
 
 // as is one node's step of errors.As.
 func as[E error](err error) (E, bool) {

@@ -1,5 +1,10 @@
 package classify
 
+import (
+	"fmt"
+	"regexp"
+)
+
 // sqlStates gives a class to single SQLSTATEs, where they differ from their
 // group. The codes with letters behind the group are PostgreSQL's
 // (https://www.postgresql.org/docs/current/errcodes-appendix.html).
@@ -40,12 +45,8 @@ var sqlGroups = map[string]struct {
 }
 
 func bySQLState(err error) (Class, string, bool) {
-	x, ok := err.(interface{ SQLState() string })
-	if !ok {
-		return None, "", false
-	}
-	state := x.SQLState()
-	if len(state) != 5 {
+	state := sqlStateOf(err)
+	if state == "" {
 		return None, "", false
 	}
 	group, ok := sqlGroups[state[:2]]
@@ -57,4 +58,25 @@ func bySQLState(err error) (Class, string, bool) {
 		class = single
 	}
 	return class, "SQLSTATE " + state + " (" + group.name + ")", true
+}
+
+// sqlStateOf returns the SQLSTATE that this one error carries, "" if none.
+func sqlStateOf(err error) string {
+	if x, ok := err.(interface{ SQLState() string }); ok {
+		if state := x.SQLState(); len(state) == 5 {
+			return state
+		}
+	}
+	return ""
+}
+
+var sqlStateSyntax = regexp.MustCompile(`^[0-9A-Z]{2}([0-9A-Z]{3})?$`)
+
+// CheckSQLState says whether a text is an SQLSTATE, such as "40001", or the two
+// characters that name a group of them, such as "40".
+func CheckSQLState(text string) error {
+	if !sqlStateSyntax.MatchString(text) {
+		return fmt.Errorf("%q is no SQLSTATE: give five digits and capital letters, like 40001, or the first two for a whole group, like 40", text)
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/limit"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -126,9 +128,13 @@ type DeadLetters struct {
 	Drop bool
 	// Retention of the dead-letter topic. Defaults to none: entries are kept until they are replayed or discarded.
 	Retention time.Duration
-	// Burst is how many dead letters the pipeline writes without one success in between before it takes them for an
-	// outage and holds. Defaults to 1000; negative: no bound. What a handler itself sent there does not count.
+	// Burst is the credit for dead letters that the pipeline starts with, in each process, and that it has at most. A record
+	// that is exhausted or not retriable needs one; what a handler itself sent there does not. Without credit the pipeline
+	// holds: it tries one record at a time, and goes on when successes have earned some. Defaults to 1000; negative: no bound.
 	Burst int
+	// PerSuccess is the credit that a record earns that was handled, 0.001 to 1000, in thousandths. A pipeline whose dead letters
+	// stay below PerSuccess for each success holds only for more than Burst of them at a time. Defaults to 4.
+	PerSuccess float64
 }
 
 // Config says what a [Pipeline] does. The zero value of every optional field is a good production setting. A Config may
@@ -142,6 +148,9 @@ type Config struct {
 	Breakers *breaker.Registry
 	// Brokers are the seed brokers, host:port. Required.
 	Brokers []string
+	// Classes say how failures of a class are treated: how severe they are, what becomes of their records, and whether Notify is
+	// told. Rules may say otherwise. Defaults to [classify.Class.Severity], and retries for what is retriable.
+	Classes classify.Treatments
 	// Classify are rules that say what kind of failure an error is, before the built-in ones. Defaults to none.
 	Classify classify.Rules
 	// ClientID is what the brokers know this client by. Defaults to "redeliver".
@@ -152,14 +161,19 @@ type Config struct {
 	ClientOptions []kgo.Opt
 	// Concurrency is the most handler calls in flight in this process. While it is at least nine and there are several
 	// partitions, one whose calls hang or fail uses a sixteenth of it, and a slot for retries, beside others that need the rest;
-	// one that is alone at work uses at most eight ninths, and gets there as its calls succeed, or within one and a half seconds.
-	// Defaults to 64.
+	// one that is alone at work gets all but two as its calls succeed, which is remembered for ten seconds, or eight ninths within
+	// one and a half seconds. Defaults to 64.
 	Concurrency int
 	// CountsAgainst are the classes that count as failures of the dependency. Defaults to transient, network,
 	// rate_limited, system and authentication.
 	CountsAgainst []classify.Class
 	// DeadLetters says what becomes of exhausted records. Defaults to a dead-letter topic without retention.
 	DeadLetters DeadLetters
+	// Dependencies are what the handlers call beside the dependency of Breaker, each with a breaker of its own, at most 15. Every
+	// record is taken to need all of them: while the breaker of one is not closed the pipeline holds. A failure counts against
+	// the one that it names, see [DependencyFailed] and [Call], and one that names none against the first. A handler call that
+	// succeeds is a success of all that it did not call with Call. Defaults to none.
+	Dependencies []Dependency
 	// Delivery says how copies and offsets belong together. Defaults to AtLeastOnce.
 	Delivery Delivery
 	// Drain is how long running handlers have to end when a partition is revoked or the pipeline stops, before their
@@ -191,6 +205,8 @@ type Config struct {
 	// for it until then. No two processes of a group may have the same: one of them stands by, see [Stats.NotReady]. Defaults
 	// to none.
 	InstanceID string
+	// Limits bound how often handlers are called, see [Limit]. Defaults to none.
+	Limits []Limit
 	// Logger gets the pipeline's log. Defaults to slog.Default().
 	Logger *slog.Logger
 	// Mux routes several topics to their handlers, instead of Handler.
@@ -200,6 +216,10 @@ type Config struct {
 	// Names are the templates of the retry and dead-letter topics' names. Defaults to {group}.{topic}.retry-{delay} and
 	// {group}.{topic}.dlq.
 	Names retrytopics.Names
+	// Notify is told of failures whose class or rule says Notify, see [Notice]: of the first of a kind at once, then of all others of
+	// the kind together, after a minute, two, four, up to an hour. It is called beside the records, once at a time for each kind; a
+	// call that takes long delays nothing but the next of its kind. Its context ends with Run. Defaults to nobody.
+	Notify func(context.Context, Notice)
 	// OnDataLoss says what happens when unread records of a source are gone. Defaults to HoldOnDataLoss.
 	OnDataLoss DataLossPolicy
 	// OnDeadLetter says what becomes of the records that wait behind one that dies. HoldOnDeadLetter needs HoldKey and a
@@ -208,6 +228,10 @@ type Config struct {
 	OnDeadLetter DeadLetterPolicy
 	// Ordering says what may be handled side by side. Defaults to ByKey.
 	Ordering Ordering
+	// Pacers shares the limits of a dependency between the pipelines of a process. Defaults to none but the pipeline's own.
+	Pacers *limit.Registry
+	// Parts watches the dependency of Breaker part by part, by tenant for example. Defaults to as a whole.
+	Parts Parts
 	// RebalanceTimeout is how long a member may take to give up partitions. Defaults to 60s.
 	RebalanceTimeout time.Duration
 	// Retry is the policy: how often, when, and over which tiers. Defaults to tiers of 1s, 10s and 60s, one retry each.

@@ -302,7 +302,8 @@ func TestSteeringErrors(t *testing.T) {
 		{Drop("old"), "dropped: old", false},
 		{Retriable(errAway), "away", true},
 		{&UndecodableError{ID: "t/0/1", Err: errAway}, "decode the value of t/0/1: away", true},
-		{&NotHeldError{"t", 0, 1, "it is gone"}, "t/0/1 cannot be skipped: it is gone", false},
+		{&NotHeldError{"t", 0, 1, "it is gone", false}, "t/0/1 cannot be skipped: it is gone", false},
+		{&NotHeldError{"t", 0, 1, "it is gone", true}, "t/0/1 cannot be released: it is gone", false},
 		{&GaveUpError{Name: "n", Attempts: 3, Reason: retrytopics.ReasonExhausted, Err: errAway}, "n: gave up after 3 attempts (exhausted): away", true},
 		{&PanicError{Value: "boom"}, "panic: boom", false},
 	} {

@@ -35,8 +35,12 @@ type entry struct {
 	hopDue   time.Time // when its tier lets it go; zero: it waits here until due
 	counted  time.Time // up to when time held is in state.Held
 
+	limited  bool // a limit put it off: it goes before those that come later
+	reserved bool // its call is counted already, at due
+
 	free     int    // failures that used no attempt
 	freeMark uint64 // the dependency's successes at the first of these
+	freeOf   *dependency
 
 	status entryStatus
 	route  *route // its copy that is to be written
@@ -134,6 +138,13 @@ func (e *entry) wakeAt() time.Time {
 		return e.hopDue
 	}
 	return e.due
+}
+
+// farOff reports whether it is so long until a waiting entry needs attention that it need not be at hand. One that goes on to
+// another tier then has time: its due time is what counts, and many of them would fill the window.
+func (e *entry) farOff(now time.Time) bool {
+	wait := e.wakeAt().Sub(now)
+	return wait > farDue || wait > 0 && e.wakeAt().Before(e.due)
 }
 
 // entryDue is a heap of entries by the time they need attention; offset breaks ties, so that equal times keep the

@@ -111,7 +111,7 @@ func (in *intake) keep(l *lane, records []*kgo.Record, now time.Time) int {
 	}
 	state, _ := retrytopics.Decode(records[left])
 	e := entry{due: state.Due, hopDue: state.HopDue}
-	if e.wakeAt().Sub(now) <= farDue {
+	if !e.farOff(now) {
 		return len(records)
 	}
 	return left

@@ -53,14 +53,17 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 	case verbInPlace:
 		return p.waitHere(st, e, d.due, true)
 	case verbDrop:
-		p.log.Debug("record dropped", "pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.drop)
+		p.log.Debug("record dropped", "pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.drop, "class", e.state.Class, "severity", e.state.Severity)
 		p.meter.settled(e.lane, Dropped)
 		st.drop(e)
 		return false
 	case verbHoldHere:
-		p.log.Error("record is exhausted and held, since dead letters are disabled: skip it, or turn them on",
-			"pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.reason, "error", err)
-		p.held.policy(e, d.reason)
+		text := "record is exhausted and held, since dead letters are disabled: skip it, or turn them on"
+		if d.asked {
+			text = "record is held, as classify says for such failures: release or skip it"
+		}
+		p.log.Error(text, "pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.reason, "class", e.state.Class, "severity", e.state.Severity, "error", err)
+		p.held.policy(e, d)
 		if !st.leave(e) {
 			p.held.forget(e)
 		}
@@ -259,7 +262,7 @@ func (p *Pipeline) toldWritten(r *route) {
 		p.meter.snoozed()
 	}
 	if r.outcome == Dead {
-		p.meter.deadLettered(e.state.Class, e.state.Reason)
+		p.meter.deadLettered(e.state)
 	}
 	p.meter.settled(e.lane, r.outcome)
 	p.toldRouted(r)

@@ -3,6 +3,7 @@ package consumer
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,10 +33,14 @@ type slots struct {
 	turns    [kinds][]*strand
 	queued   [kinds]map[*strand]struct{}
 	start    func(*strand, kind) // on a goroutine of its own
+	pacing   *pacing             // nil: calls start as soon as there is a slot
 
 	now     func() time.Time
 	later   func(time.Duration, func())
 	looking bool // later
+
+	ramp    *slowStart  // nil: none
+	ramping atomic.Bool // ramp is not nil, for who must not take the lock
 }
 
 func newSlots(capacity int, shares Shares, several func() bool, start func(*strand, kind)) *slots {
@@ -60,7 +65,7 @@ func (s *slots) want(st *strand, k kind) {
 		s.mu.Unlock()
 		return
 	}
-	if s.free(k) && s.mayHold(st, k) && s.first(k) < 0 {
+	if s.free(k) && s.mayHold(st, k) && s.first(k) < 0 && s.paced() {
 		s.take(st, k)
 		s.mu.Unlock()
 		go s.start(st, k)
@@ -95,7 +100,7 @@ func (s *slots) done(of *strand, used kind) (*strand, kind, bool) {
 		s.serveMore()
 		return st, k, true
 	}
-	if i, k, ok := s.heir(of); ok {
+	if i, k, ok := s.heir(of); ok && s.paced() {
 		return s.give(i, k), k, true
 	}
 	return nil, 0, false
@@ -118,6 +123,9 @@ func (s *slots) serve() (*strand, kind, bool) {
 		if i < 0 {
 			continue
 		}
+		if !s.paced() {
+			return nil, 0, false
+		}
 		return s.give(i, next), next, true
 	}
 	return nil, 0, false
@@ -133,12 +141,13 @@ func (s *slots) give(i int, k kind) *strand {
 }
 
 // ended notes that a strand's worker is through with something, and whether a call succeeded. It reports whether the worker
-// gives its slot back: somebody stands in line that may hold one more, or that may have this one.
+// gives its slot back: somebody stands in line that may hold one more, or that may have this one, or it is too early for
+// another call.
 func (s *slots) ended(of *strand, k kind, worked bool) (giveBack bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.earn(of, k, worked)
-	if s.first(fresh) >= 0 || s.first(retry) >= 0 {
+	if s.used[fresh]+s.used[retry] > s.limit() || s.first(fresh) >= 0 || s.first(retry) >= 0 {
 		return true
 	}
 	s.used[k]--
@@ -146,7 +155,7 @@ func (s *slots) ended(of *strand, k kind, worked bool) (giveBack bool) {
 	_, _, giveBack = s.heir(of)
 	s.used[k]++
 	s.held[of].add(k, 1)
-	return giveBack
+	return giveBack || !s.paced()
 }
 
 // heir returns who may have the slot that a strand has given back: whoever stands in line, is another one and holds no more
@@ -179,7 +188,7 @@ func (s *slots) order() [kinds]kind {
 // use and need not be kept for it.
 func (s *slots) free(k kind) bool {
 	other := retry - k
-	if total := s.used[fresh] + s.used[retry]; total >= s.capacity || s.capacity == 1 {
+	if total := s.used[fresh] + s.used[retry]; total >= s.limit() || s.capacity == 1 {
 		return total == 0
 	}
 	if s.used[k] < s.share[k] {

@@ -14,7 +14,8 @@ type holding struct {
 type part struct {
 	n      int
 	since  time.Time // when it had none before
-	earned int       // how many it may hold, by what its calls have shown
+	earned int       // how many it may hold, by what its calls have shown in this epoch
+	before int       // the same, of the one before
 }
 
 const (
@@ -36,11 +37,13 @@ const (
 // slots, what a strand may hold is earned by calls that succeed: with each of them the strand may hold a quarter more of the
 // kind than it holds. Without, it may at once hold a sixteenth of the slots for fresh records, and one for retries, which
 // have failed before; and more only step by step, after half a second, and only what the others have not needed of
-// late. One whose calls all hang takes next to nothing from others that are at work.
+// late. One whose calls all hang takes next to nothing from others that are at work. What was earned is remembered for
+// needEpoch, so that work which comes in bursts does not begin anew with each.
 //
 // Nobody holds more than eight times what is free, so that whoever comes finds some: one strand leaves a ninth, and two
 // a seventeenth (dynamic thresholds: Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet
-// switches", 1998).
+// switches", 1998). One that has earned it leaves less where the others have not needed more of late: its calls end, and
+// whoever comes gets the slots that they give back.
 func (s *slots) mayHold(st *strand, k kind) bool {
 	h := s.held[st]
 	if h == nil || h.n == 0 || !s.divided() {
@@ -48,16 +51,18 @@ func (s *slots) mayHold(st *strand, k kind) bool {
 	}
 	other := retry - k
 	free := s.capacity - s.used[k] - max(s.used[other], s.reserve[other])
-	switch {
-	case free <= 1 || h.n >= aboveFree*free:
+	if free <= 1 {
 		return false
-	case h.of[k].n < s.earned(h, k):
-		return true
 	}
 	now := s.now()
 	s.turnEpoch(now)
 	others := s.peaks - max(h.peak, h.before)
-	if h.n+others >= s.capacity-s.reserve[other]-1 || h.of[k].n == 0 {
+	crowding := h.n >= aboveFree*free
+	if h.of[k].n < s.earned(h, k) {
+		idle := others - (s.used[k] + s.used[other] - h.n) // what the others have needed and do not use now
+		return !crowding || free-1 > idle
+	}
+	if crowding || h.n+others >= s.capacity-s.reserve[other]-1 || h.of[k].n == 0 {
 		return false
 	}
 	lent := min(max(now.Sub(h.of[k].since)-lendAfter, 0), lendWithin)
@@ -82,10 +87,7 @@ func (s *slots) unearned(k kind) int {
 }
 
 func (s *slots) earned(h *holding, k kind) int {
-	if h.of[k].n == 0 {
-		return s.unearned(k)
-	}
-	return h.of[k].earned
+	return max(h.of[k].earned, h.of[k].before, s.unearned(k))
 }
 
 // takes notes that a strand holds one slot more.
@@ -98,7 +100,7 @@ func (s *slots) takes(st *strand, k kind) {
 	}
 	of := &h.of[k]
 	if of.n == 0 {
-		of.since, of.earned = s.now(), s.unearned(k)
+		of.since = s.now()
 	}
 	h.add(k, 1)
 	if h.n > h.peak {
@@ -117,21 +119,31 @@ func (h *holding) add(k kind, n int) {
 func (s *slots) earn(st *strand, k kind, worked bool) {
 	of := &s.held[st].of[k]
 	if worked {
-		of.earned = of.n + of.n/4 + 1
+		of.earned = max(of.earned, of.n+of.n/4+1)
 	} else {
-		of.earned = min(of.earned, of.n-1)
+		of.earned, of.before = min(of.earned, of.n-1), min(of.before, of.n-1)
 	}
-	of.earned = max(of.earned, s.unearned(k))
 }
 
-// turnEpoch begins another epoch when it is time, and forgets strands that have had nothing for long.
+// turnEpoch begins another epoch when it is time, and forgets strands that have had nothing for long. Where nobody has asked
+// for so long that one went by unseen, the one before had nothing in it.
 func (s *slots) turnEpoch(now time.Time) {
-	if now.Sub(s.began) < needEpoch {
+	since := now.Sub(s.began)
+	if since < needEpoch {
 		return
 	}
 	s.began, s.peaks = now, 0
 	for st, h := range s.held {
+		if since >= 2*needEpoch {
+			h.peak = h.n
+			for k := range h.of {
+				h.of[k].earned = min(h.of[k].earned, h.of[k].n)
+			}
+		}
 		h.before, h.peak = h.peak, h.n
+		for k := range h.of {
+			h.of[k].before, h.of[k].earned = h.of[k].earned, min(h.of[k].earned, h.of[k].n)
+		}
 		if h.before == 0 && h.n == 0 {
 			delete(s.held, st)
 		}

@@ -18,6 +18,8 @@ type strand struct {
 	handler   Handler
 	batching  *batchHandler // the handler, when it takes batches
 
+	spreadTurn int // of a slow start, see spreadsNow
+
 	mu       sync.Mutex
 	lanes    []*lane
 	turns    int               // where the next look at them begins
@@ -29,8 +31,9 @@ type strand struct {
 	keys     map[uint64]*entry // who holds a key; the last of the line is keys[h]'s chain
 	tails    map[uint64]*entry // the last in line behind a key
 	spread   bool
-	calm     int       // quick calls in a row while spread
-	holding  *heldKeys // nil: a key goes on while a record of it is retried
+	calm     int        // quick calls in a row while spread
+	holding  *heldKeys  // nil: a key goes on while a record of it is retried
+	leaving  []deferral // entries that are to be sent to the tiers
 
 	timer   *time.Timer
 	timerAt time.Time

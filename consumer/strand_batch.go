@@ -18,6 +18,9 @@ func (st *strand) takeBatch(k kind, probe bool) []*entry {
 		if probe {
 			st.probing(l)
 			if st.freshFirst(l) {
+				if e := st.spreadFresh(l); e != nil {
+					return []*entry{e}
+				}
 				if e := st.nextFresh(l); e != nil { // one that was not tried yet, as takeEntry does
 					return []*entry{e}
 				}
@@ -27,10 +30,12 @@ func (st *strand) takeBatch(k kind, probe bool) []*entry {
 		take := func(e *entry) {
 			holder := st.keys[e.keyHash]
 			if st.holding == nil && e.keyed && holder != nil && !e.owns && holder.behind == nil && sameBatch(batch, holder) {
-				batch = append(batch, st.begin(e)) // in offset order within one call
+				if !st.overLimit(e) {
+					batch = append(batch, st.begin(e)) // in offset order within one call
+				}
 				return
 			}
-			if st.mayRun(e) {
+			if !st.leavesLine(e) && st.mayRun(e) && !st.overLimit(e) {
 				batch = append(batch, st.begin(e))
 			}
 		}

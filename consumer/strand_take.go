@@ -11,6 +11,7 @@ type unit struct {
 	entry   *entry
 	entries []*entry
 	permit  callPermit
+	leaving []deferral // to be sent to the tiers instead
 }
 
 func (u *unit) empty() bool { return u.chunk == nil && u.entry == nil && u.entries == nil }
@@ -105,6 +106,9 @@ func (st *strand) take(k kind) (u unit, more bool) {
 		return unit{}, false
 	}
 	u, more = st.takeWith(k, probe)
+	if len(u.leaving) > 0 {
+		st.p.sendDeferred(u.leaving)
+	}
 	if u.permit = permit; u.empty() {
 		st.p.gate.leave(permit)
 	}
@@ -121,7 +125,7 @@ func (st *strand) takeWith(k kind, probe bool) (u unit, more bool) {
 	case st.batching != nil:
 		u.entries = st.takeBatch(k, probe)
 		st.turnLeft -= len(u.entries)
-	case !probe && k == fresh && st.mayChunk():
+	case !probe && k == fresh && !st.p.slots.ramping.Load() && st.mayChunk():
 		if u.chunk = st.takeChunk(); u.chunk != nil {
 			u.end = u.chunk.to
 			st.turnLeft -= turnLength
@@ -136,6 +140,7 @@ func (st *strand) takeWith(k kind, probe bool) (u unit, more bool) {
 	}
 	// Also when there was nothing: what was looked at may stand behind its key now, and leave the turn to the others.
 	want := st.startable()
+	u.leaving = st.takeLeaving()
 	return u, want[fresh] || want[retry]
 }
 
@@ -158,6 +163,11 @@ func (st *strand) takeEntry(k kind, probe bool) *entry {
 		if probe {
 			st.probing(l)
 		}
+		if k == fresh && st.freshFirst(l) && st.spreadsNow(probe) {
+			if e := st.spreadFresh(l); e != nil {
+				return e
+			}
+		}
 		if probe && st.freshFirst(l) {
 			if e := st.nextFresh(l); e != nil {
 				return e
@@ -168,7 +178,7 @@ func (st *strand) takeEntry(k kind, probe bool) *entry {
 			if e.status == entrySettled {
 				continue
 			}
-			if st.mayRun(e) {
+			if st.mayRun(e) && !st.overLimit(e) {
 				return st.begin(e)
 			}
 		}
@@ -185,8 +195,16 @@ func (st *strand) freshFirst(l *lane) bool {
 	return st.p.cfg.Ordering != ByPartition || l.ready.len() == 0 || l.ready.items[l.ready.head].free >= freeInOrder
 }
 
-// untried is how many records that have not failed yet a lane keeps at hand for probes.
-const untried = 8
+// A lane keeps records at hand for probes that have not failed yet: so many, and where many lanes share the window fewer.
+const (
+	mostUntried  = 512
+	leastUntried = 8
+)
+
+// untried is how many each of so many lanes keeps.
+func (w Window) untried(lanes int) int {
+	return max(min(mostUntried, w.Records/(4*max(lanes, 1))), leastUntried)
+}
 
 // freeFailed counts the lane's ready entries that have failed without using an attempt.
 func (st *strand) freeFailed(l *lane) (n int) {
@@ -206,7 +224,7 @@ func (st *strand) nextFresh(l *lane) *entry {
 	for b := l.fresh(); b != nil && l.mayBegin(b.records[b.taken].Offset); b = l.fresh() {
 		e := st.entryOf(l, b, b.taken)
 		b.taken++
-		if st.mayRun(e) {
+		if !st.leavesLine(e) && st.mayRun(e) && !st.overLimit(e) {
 			return st.begin(e)
 		}
 	}

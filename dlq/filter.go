@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -29,6 +30,8 @@ type Filter struct {
 	Key []byte
 	// Error matches the text of the last failure, "<type>: <message>". nil: any.
 	Error *regexp.Regexp
+	// Fingerprints selects by the problem that entries died of. Empty: any.
+	Fingerprints []Fingerprint
 	// Status selects by what became of the entries. Empty: [StatusOpen] and [StatusLimited], unless All.
 	Status []Status
 	// All selects by any status.
@@ -100,7 +103,8 @@ func (s *selector) match(e *Entry) bool {
 		!s.Since.IsZero() && e.At.Before(s.Since),
 		!s.Until.IsZero() && !e.At.Before(s.Until),
 		s.Key != nil && (e.Record.Key == nil || !bytes.Equal(e.Record.Key, s.Key)),
-		s.Error != nil && !s.Error.MatchString(e.State.Error):
+		s.Error != nil && !s.Error.MatchString(e.State.Error),
+		len(s.Fingerprints) > 0 && !slices.Contains(s.Fingerprints, e.Fingerprint()):
 		return false
 	}
 	return s.positions == nil || s.named(e)

@@ -20,6 +20,7 @@ type scan struct {
 	spans   []span
 	total   int64        // offsets to pass
 	passed  atomic.Int64 // may be read by others
+	prints  bool         // fingerprints are wanted, which the readers take side by side
 }
 
 func newScan(f *fetcher, spans []span) *scan {
@@ -111,6 +112,9 @@ func (s *scan) readPages(ctx context.Context, part span, pages chan<- page) erro
 		p := page{entries: make([]Entry, len(records)), next: next}
 		for i, r := range records {
 			p.entries[i] = entryOf(r, s.fetcher.id)
+			if s.prints {
+				p.entries[i].print = p.entries[i].Fingerprint()
+			}
 		}
 		select {
 		case pages <- p:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redeliver/redeliver/classify"
@@ -136,7 +137,7 @@ func (c *compiler) overrides() {
 		at := fmt.Sprintf("overrides[%d].", i)
 		name := o.Name()
 		if name == "" {
-			c.wrong(at[:len(at)-1], "matches nothing by itself: set class, status or topic")
+			c.wrong(at[:len(at)-1], "matches nothing by itself: set class, status, topic, or job_type, user, project or tenant")
 		} else if j, dup := seen[name]; dup {
 			c.wrong(at[:len(at)-1], "never applies: overrides[%d] matches the same (%s) and comes first", j, name)
 		} else if j := shadowedBy(c.policy.Overrides[:i], o); j >= 0 {
@@ -147,27 +148,34 @@ func (c *compiler) overrides() {
 		if o.Class > classify.Authentication {
 			c.wrong(at+"class", "%d is no class", o.Class)
 		}
-		if o.Status != 0 && (o.Status < 100 || o.Status > 599) {
-			c.wrong(at+"status", "%d is no HTTP status, 100 to 599", o.Status)
+		c.job(at, o.Job)
+		if len(name) > maxCountName {
+			c.wrong(at[:len(at)-1], "is too long to be counted by, %d bytes of at most %d: name fewer statuses, or whole hundreds like 5xx", len(name), maxCountName)
 		}
 		c.schedule.rules = append(c.schedule.rules, c.override(at, o))
 	}
 }
 
-// shadowedBy finds an earlier override whose conditions are part of o's.
+// shadowedBy finds an earlier override that matches all that o matches.
 func shadowedBy(earlier []Override, o Override) int {
-	return slices.IndexFunc(earlier, func(e Override) bool {
-		return e.Name() != "" &&
-			(e.Class == classify.None || e.Class == o.Class) &&
-			(e.Status == 0 || e.Status == o.Status) &&
-			(e.Topic == "" || e.Topic == o.Topic)
-	})
+	return slices.IndexFunc(earlier, func(e Override) bool { return e.Name() != "" && e.covers(o) })
+}
+
+// job checks values that become a part of an override's name in a header.
+func (c *compiler) job(at string, j classify.Job) {
+	for _, field := range [...]struct{ name, value string }{
+		{"job_type", j.Type}, {"user", j.User}, {"project", j.Project}, {"tenant", j.Tenant},
+	} {
+		if !printable(field.value) || strings.ContainsAny(field.value, ",=") || len(field.value) > maxJobName {
+			c.wrong(at+field.name, "%q cannot be counted by: want at most %d printable bytes without ',' and '='", cutText(field.value, 80), maxJobName)
+		}
+	}
 }
 
 func (c *compiler) override(at string, o Override) rule {
 	r := c.schedule.base
 	r.name = o.Name()
-	r.always = (o.Class != classify.None || o.Status != 0) && o.MaxRetries != NoRetries
+	r.always = (o.Class != classify.None || !o.Status.Empty()) && o.MaxRetries != NoRetries
 	r.min, r.max = orDefault(o.MinDelay, r.min), orDefault(o.MaxDelay, r.max)
 	r.jitter = r.jitter && !o.NoJitter
 	if o.Strategy != nil {
@@ -278,7 +286,7 @@ func (c *compiler) autoTiers() {
 	}
 	collect(s.base, Failed{Class: classify.Transient})
 	for i, o := range s.overrides {
-		collect(s.rules[i], Failed{Class: o.Class, Status: o.Status}.normal())
+		collect(s.rules[i], o.example())
 	}
 	slices.Sort(delays)
 	delays = slices.Compact(delays)

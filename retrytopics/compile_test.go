@@ -134,6 +134,8 @@ func TestPolicyDefaults(t *testing.T) {
 func TestPolicyMistakes(t *testing.T) {
 	over := func(o ...retrytopics.Override) retrytopics.Policy { return retrytopics.Policy{Overrides: o} }
 	network := retrytopics.Override{Class: classify.Network}
+	fivexx, _ := classify.ParseStatuses("5xx")
+	every := fivexx.Without(classify.StatusesOf(500, 510, 520, 530, 540, 550, 560, 570, 580, 590))
 	for _, tt := range []struct {
 		field string // what comes first
 		says  string
@@ -168,17 +170,20 @@ func TestPolicyMistakes(t *testing.T) {
 		{"multiplier", "0.5 is out of range, 1 to 1000", retrytopics.Policy{Strategy: retrytopics.Exponential{Multiplier: 0.5}}},
 		{"backoff_factor", "-1 is out of range", retrytopics.Policy{Strategy: retrytopics.Linear{Factor: -1}}},
 		{"strategy", "Custom needs a function", retrytopics.Policy{Strategy: retrytopics.Custom(nil)}},
-		{"overrides[0]", "set class, status or topic", over(retrytopics.Override{MaxRetries: 1})},
+		{"overrides[0]", "set class, status, topic, or job_type, user, project or tenant", over(retrytopics.Override{MaxRetries: 1})},
 		{"overrides[1]", "overrides[0] matches the same (network)", over(network, network)},
 		{"overrides[1]", "put the narrower one first", over(network, retrytopics.Override{Class: classify.Network, Topic: "clicks"})},
 		{"overrides[0].class", "99 is no class", over(retrytopics.Override{Class: 99})},
-		{"overrides[0].status", "42 is no HTTP status", over(retrytopics.Override{Status: 42})},
-		{"overrides[0].max_retries", "-3 is out of range", over(retrytopics.Override{Status: 409, MaxRetries: -3})},
-		{"overrides[0].min_delay", "is negative", over(retrytopics.Override{Status: 409, MinDelay: -3})},
-		{"overrides[0].min_delay", "90s is above max_delay, 60s", over(retrytopics.Override{Status: 409, MinDelay: 90 * time.Second})},
-		{"overrides[0].max_delay", "out of range", over(retrytopics.Override{Status: 409, MaxDelay: -3})},
-		{"overrides[0].initial_delay", "5m is above max_delay, 60s", over(retrytopics.Override{Status: 409, Strategy: retrytopics.Fixed{Wait: 5 * time.Minute}})},
-		{"overrides[1].multiplier", "1 to 1000", over(network, retrytopics.Override{Status: 409, Strategy: retrytopics.Exponential{Multiplier: -1}})},
+		{"overrides[1]", "put the narrower one first", over(retrytopics.Override{Status: fivexx}, retrytopics.Override{Status: classify.StatusesOf(503), Job: classify.Job{Tenant: "acme"}})},
+		{"overrides[0]", "name fewer statuses", over(retrytopics.Override{Status: every, Topic: strings.Repeat("x", 249)})},
+		{"overrides[0].job_type", "without ',' and '='", over(retrytopics.Override{Job: classify.Job{Type: "a,b"}})},
+		{"overrides[0].tenant", "at most 64 printable bytes", over(retrytopics.Override{Job: classify.Job{Tenant: "a\nb"}})},
+		{"overrides[0].max_retries", "-3 is out of range", over(retrytopics.Override{Status: classify.StatusesOf(409), MaxRetries: -3})},
+		{"overrides[0].min_delay", "is negative", over(retrytopics.Override{Status: classify.StatusesOf(409), MinDelay: -3})},
+		{"overrides[0].min_delay", "90s is above max_delay, 60s", over(retrytopics.Override{Status: classify.StatusesOf(409), MinDelay: 90 * time.Second})},
+		{"overrides[0].max_delay", "out of range", over(retrytopics.Override{Status: classify.StatusesOf(409), MaxDelay: -3})},
+		{"overrides[0].initial_delay", "5m is above max_delay, 60s", over(retrytopics.Override{Status: classify.StatusesOf(409), Strategy: retrytopics.Fixed{Wait: 5 * time.Minute}})},
+		{"overrides[1].multiplier", "1 to 1000", over(network, retrytopics.Override{Status: classify.StatusesOf(409), Strategy: retrytopics.Exponential{Multiplier: -1}})},
 	} {
 		t.Run(tt.field+" "+tt.says, func(t *testing.T) {
 			_, err := tt.p.Compile()
@@ -211,9 +216,12 @@ func TestOverrideNames(t *testing.T) {
 	for want, o := range map[string]retrytopics.Override{
 		"":                          {MaxRetries: 1},
 		"rate_limited":              {Class: classify.RateLimited},
-		"409":                       {Status: 409},
+		"409":                       {Status: classify.StatusesOf(409)},
 		"topic:orders":              {Topic: "orders"},
-		"network+409+topic:a.b_c-d": {Class: classify.Network, Status: 409, Topic: "a.b_c-d"},
+		"409/503":                   {Status: classify.StatusesOf(503, 409)},
+		"job:invoice+tenant:acme":   {Job: classify.Job{Type: "invoice", Tenant: "acme"}},
+		"user:u+project:p":          {Job: classify.Job{User: "u", Project: "p"}},
+		"network+409+topic:a.b_c-d": {Class: classify.Network, Status: classify.StatusesOf(409), Topic: "a.b_c-d"},
 	} {
 		equal(t, o.Name(), want)
 	}

@@ -23,8 +23,8 @@ type Count struct {
 }
 
 const (
-	// countInPlace is no override: the names of those are classes, numbers or
-	// begin with "topic:".
+	// countInPlace is no override: the names of those are classes, statuses or
+	// have a ':' in them.
 	countInPlace = "in_place"
 
 	maxCounts     = 16

@@ -22,6 +22,7 @@ const (
 	HeaderFirstFailed     = "redeliver-first-failed"
 	HeaderHeld            = "redeliver-held-ms"
 	HeaderClass           = "redeliver-class"
+	HeaderSeverity        = "redeliver-severity"
 	HeaderError           = "redeliver-error"
 	HeaderHistory         = "redeliver-history"
 	HeaderReason          = "redeliver-reason"
@@ -40,7 +41,7 @@ const (
 
 const (
 	headerPrefix = "redeliver-"
-	ownHeaders   = 17 // how many of the first group there are
+	ownHeaders   = 18 // how many of the first group there are
 )
 
 // IsOwnHeader says whether Redeliver writes the header. Job headers are not
@@ -53,7 +54,7 @@ func IsOwnHeader(key string) bool {
 	switch key {
 	case HeaderID, HeaderOriginTopic, HeaderOriginPartition, HeaderOriginOffset, HeaderOriginTimestamp,
 		HeaderGroup, HeaderAttempt, HeaderCounts, HeaderDue, HeaderHopDue, HeaderFirstFailed, HeaderHeld,
-		HeaderClass, HeaderError, HeaderHistory, HeaderReason, HeaderReplays:
+		HeaderClass, HeaderSeverity, HeaderError, HeaderHistory, HeaderReason, HeaderReplays:
 		return true
 	}
 	return false

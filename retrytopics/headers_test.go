@@ -56,6 +56,7 @@ func sample() retrytopics.State {
 		FirstFailed: time.UnixMilli(1_700_000_000_500),
 		Held:        1500 * time.Millisecond,
 		Class:       classify.RateLimited,
+		Severity:    classify.High,
 		Error:       "*http.StatusError: 429 Too Many Requests",
 		History: []retrytopics.Try{
 			{N: 1, At: 1_700_000_000_500, Ms: 12, Class: "network", Error: "syscall.Errno: connection refused"},
@@ -87,6 +88,7 @@ func TestHeadersOnTheWire(t *testing.T) {
 		"redeliver-replays=1",
 		"redeliver-reason=exhausted",
 		"redeliver-class=rate_limited",
+		"redeliver-severity=high",
 		"redeliver-error=*http.StatusError: 429 Too Many Requests",
 		`redeliver-history=[{"n":1,"at":1700000000500,"ms":12,"class":"network","error":"syscall.Errno: connection refused"},` +
 			`{"n":2,"at":1700000001700,"ms":7,"class":"rate_limited","error":"*http.StatusError: 429"}]`,

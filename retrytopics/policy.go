@@ -2,7 +2,6 @@ package retrytopics
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -30,6 +29,7 @@ const (
 	maxTiers      = 32
 	maxTier       = 30 * 24 * time.Hour
 	maxInPlace    = 100
+	maxJobName    = 64 // bytes of a job's type, user and so on in an override
 )
 
 // DefaultTiers returns 1s, 10s, 60s.
@@ -88,15 +88,18 @@ type InPlace struct {
 }
 
 // Override is what differs from the policy for the failures that it matches:
-// all of Class, Status and Topic that are set must agree, and at least one
-// must be set. What it leaves out is the policy's.
+// all conditions that are set must hold, and at least one must be set. What it
+// leaves out is the policy's.
 //
 // An override that names a class or a status retries it even where the class
 // is not retriable by itself.
 type Override struct {
-	Class  classify.Class // None: any
-	Status int            // HTTP status, 0: any
-	Topic  string         // origin topic, "": any
+	Class  classify.Class    // None: any
+	Status classify.Statuses // HTTP statuses, empty: any
+	Topic  string            // origin topic, "": any
+	// Job holds where each of its fields that is set is the record's. The
+	// values are printable, without ',' and '='.
+	Job classify.Job
 
 	// Strategy defaults to the policy's.
 	Strategy Strategy
@@ -112,19 +115,23 @@ type Override struct {
 }
 
 // Name identifies the override in the redeliver-counts header and to people:
-// the parts that it matches on, such as "rate_limited", "409", "topic:orders"
-// or "network+topic:orders". It does not depend on the override's place in the
+// the parts that it matches on, such as "rate_limited", "409", "5xx",
+// "topic:orders", "tenant:acme" or "network+topic:orders". It does not depend on the override's place in the
 // list, so that counts survive when the list is reordered.
 func (o Override) Name() string {
 	var parts []string
 	if o.Class != classify.None {
 		parts = append(parts, o.Class.String())
 	}
-	if o.Status != 0 {
-		parts = append(parts, strconv.Itoa(o.Status))
+	if !o.Status.Empty() {
+		parts = append(parts, o.Status.String())
 	}
-	if o.Topic != "" {
-		parts = append(parts, "topic:"+o.Topic)
+	for _, part := range [...]struct{ name, value string }{
+		{"topic:", o.Topic}, {"job:", o.Job.Type}, {"user:", o.Job.User}, {"project:", o.Job.Project}, {"tenant:", o.Job.Tenant},
+	} {
+		if part.value != "" {
+			parts = append(parts, part.name+part.value)
+		}
 	}
 	return strings.Join(parts, "+")
 }
@@ -133,8 +140,25 @@ func (o Override) Name() string {
 // origin is the topic.
 func (o Override) matches(f Failed, topic string) bool {
 	return (o.Class == classify.None || o.Class == f.Class) &&
-		(o.Status == 0 || o.Status == f.Status) &&
-		(o.Topic == "" || o.Topic == topic)
+		(o.Status.Empty() || o.Status.Has(f.Status)) &&
+		anyOr(o.Topic, topic) && anyOr(o.Job.Type, f.Job.Type) && anyOr(o.Job.User, f.Job.User) &&
+		anyOr(o.Job.Project, f.Job.Project) && anyOr(o.Job.Tenant, f.Job.Tenant)
+}
+
+// anyOr reports whether a condition holds, where "" is none.
+func anyOr(wanted, is string) bool { return wanted == "" || wanted == is }
+
+// covers reports whether every failure that the other matches is matched by o.
+func (o Override) covers(other Override) bool {
+	return (o.Class == classify.None || o.Class == other.Class) &&
+		(o.Status.Empty() || !other.Status.Empty() && o.Status.Covers(other.Status)) &&
+		anyOr(o.Topic, other.Topic) && anyOr(o.Job.Type, other.Job.Type) && anyOr(o.Job.User, other.Job.User) &&
+		anyOr(o.Job.Project, other.Job.Project) && anyOr(o.Job.Tenant, other.Job.Tenant)
+}
+
+// example is a failure that the override matches.
+func (o Override) example() Failed {
+	return Failed{Class: o.Class, Status: o.Status.First(), Job: o.Job}.normal()
 }
 
 // A FieldError is one thing that is wrong with a [Policy]. [Policy.Compile]

@@ -76,6 +76,8 @@ type Question struct {
 	// InPlaceTries is the number of tries on the spot that were made since the
 	// record was last taken from Kafka: 0 for the first attempt.
 	InPlaceTries int
+	// Always retries the failure even where its class is not retried.
+	Always bool
 	// Asked is a delay that the handler named, 0: none. It is taken as it is,
 	// without bounds or jitter, instead of the strategy's and Retry-After.
 	Asked time.Duration
@@ -131,7 +133,7 @@ func (s *Schedule) Next(q Question) Answer {
 	}
 
 	switch {
-	case !q.Class.Retriable() && !r.always:
+	case !q.Class.Retriable() && !r.always && !q.Always:
 		a.Verdict = NotRetriable
 	case count > r.maxRetries:
 		a.Verdict = Exhausted

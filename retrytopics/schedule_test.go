@@ -15,7 +15,7 @@ func TestNext(t *testing.T) {
 	plain := retrytopics.Policy{NoJitter: true}
 	quota := retrytopics.Policy{NoJitter: true, Overrides: []retrytopics.Override{
 		{Class: classify.RateLimited, Strategy: retrytopics.Fixed{Wait: 10 * time.Second}, MaxRetries: 20},
-		{Status: 404, MaxRetries: 1},
+		{Status: classify.StatusesOf(404), MaxRetries: 1},
 		{Class: classify.Permanent, MaxRetries: retrytopics.NoRetries},
 		{Topic: "clicks", MaxRetries: 1},
 	}}
@@ -205,7 +205,7 @@ func TestVerdictReasons(t *testing.T) {
 func TestOverrideThatMatches(t *testing.T) {
 	s := schedule(t, retrytopics.Policy{Overrides: []retrytopics.Override{
 		{Class: classify.Network, Topic: "orders"},
-		{Status: 503},
+		{Status: classify.StatusesOf(503)},
 		{Class: classify.Transient},
 	}})
 	for _, tt := range []struct {

@@ -30,6 +30,7 @@ type Failed struct {
 	Status     int            // HTTP status, 0: none
 	Attempt    int            // attempts made so far, this one included
 	RetryAfter time.Duration  // asked for by the failure itself, 0: nothing asked
+	Job        classify.Job   // of the record
 }
 
 // Defaults of the strategies.

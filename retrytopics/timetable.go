@@ -32,7 +32,7 @@ type Step struct {
 
 // Timetable lists the attempts that a record gets which always fails at once
 // with the class: one step for a class that is not retried. Overrides that ask
-// for a status or a topic do not match; [Schedule.TimetableFor] knows those.
+// for more than a class do not match; [Schedule.TimetableFor] knows those.
 func (s *Schedule) Timetable(class classify.Class) []Step {
 	return s.TimetableFor(Failed{Class: class}, "")
 }
@@ -70,5 +70,24 @@ func (s *Schedule) TimetableFor(f Failed, topic string) []Step {
 		}
 		q.Counts = next.Counts
 		steps = append(steps, step)
+	}
+}
+
+// Example returns a failure for which the policy's override holds and none
+// before it, for [Schedule.TimetableFor] with the override's topic; ok is false
+// where those before it match all that it matches.
+func (s *Schedule) Example(override int) (f Failed, ok bool) {
+	o := s.overrides[override]
+	f = o.example()
+	for code := f.Status; ; code++ {
+		if o.Status.Empty() || o.Status.Has(code) {
+			f.Status = code
+			if s.Override(f, o.Topic) == override {
+				return f, true
+			}
+		}
+		if o.Status.Empty() || code >= 599 {
+			return Failed{}, false
+		}
 	}
 }

@@ -28,6 +28,33 @@ func TestTimetable(t *testing.T) {
 	})
 }
 
+// Example finds a failure that no earlier override takes.
+func TestExample(t *testing.T) {
+	s := schedule(t, retrytopics.Policy{Overrides: []retrytopics.Override{
+		{Class: classify.Network, Topic: "orders"},
+		{Status: classify.StatusesOf(409, 503)},
+		{Status: classify.StatusesOf(409, 503, 504), Job: classify.Job{Tenant: "acme"}},
+		{Class: classify.Transient},
+	}})
+	for i, want := range []retrytopics.Failed{
+		{Class: classify.Network},
+		{Class: classify.Transient, Status: 409},
+		{Class: classify.Transient, Status: 504, Job: classify.Job{Tenant: "acme"}},
+		{Class: classify.Transient},
+	} {
+		got, ok := s.Example(i)
+		equal(t, ok, true)
+		equal(t, got, want)
+	}
+	// Two that together take what the third wants, which none of them takes alone.
+	s = schedule(t, retrytopics.Policy{Overrides: []retrytopics.Override{
+		{Status: classify.StatusesOf(500)}, {Status: classify.StatusesOf(501)}, {Status: classify.StatusesOf(500, 501)},
+	}})
+	if got, ok := s.Example(2); ok {
+		t.Errorf("got %v, which an earlier override takes", got)
+	}
+}
+
 func ExampleSchedule_Timetable() {
 	s, err := retrytopics.Policy{Strategy: retrytopics.Linear{}, Tiers: []time.Duration{time.Second, 4 * time.Second}}.Compile()
 	if err != nil {

@@ -51,10 +51,16 @@ func (o *ordersFake) note(what string) {
 type apiFake struct{ orders *ordersFake }
 
 func (a apiFake) Snapshot() breaker.Snapshot {
-	return breaker.Snapshot{Dependency: "orders-api", State: breaker.Closed, Since: time.Now().Add(-time.Hour), Calls: 200, FailureRate: 0.125}
+	return breaker.Snapshot{Dependency: "orders-api", State: breaker.Closed, Since: time.Now().Add(-time.Hour), Why: "new", Calls: 200, FailureRate: 0.125}
 }
 func (a apiFake) Force(s breaker.State) { a.orders.note("force " + s.String()) }
-func (a apiFake) Auto()                 { a.orders.note("auto") }
+func (a apiFake) History() []breaker.Event {
+	return []breaker.Event{
+		{Dependency: "orders-api", From: breaker.Closed, To: breaker.Open, Why: "20 failures in a row"},
+		{Dependency: "orders-api", From: breaker.Open, To: breaker.HalfOpen, Would: true, Why: "would have been open"},
+	}
+}
+func (a apiFake) Auto() { a.orders.note("auto") }
 
 // processBench is a running process and the configuration that names it.
 type processBench struct {
@@ -158,6 +164,11 @@ func TestCommandsOnARunningProcess(t *testing.T) {
 
 		{args: "breaker list", out: []string{"DEPENDENCY", "orders-api  closed  1h0m", "200", "12%"}},
 		{args: "breaker list -o jsonl", out: []string{`"dependency":"orders-api"`, `"failure_rate":0.125`}},
+		{args: "breaker list -o json", out: []string{`"mode": "auto"`, `"why": "new"`}},
+		{args: "breaker events orders-api", out: []string{"closed  open", "20 failures in a row", "open    would be half_open"}},
+		{args: "breaker events orders-api -o jsonl", out: []string{`"from":"closed","to":"open","why":"20 failures in a row"`, `"would":true`}},
+		{args: "breaker events payments", exit: 1, errs: "the breakers are orders-api"},
+		{args: "breaker metrics-only orders-api", out: []string{"admits everything and tells what it would do"}, told: []string{"force metrics_only"}},
 		{args: "breaker open orders-api", out: []string{"kept open"}, told: []string{"force forced_open"}},
 		{args: "breaker close orders-api", out: []string{"kept closed"}, told: []string{"force disabled"}},
 		{args: "breaker auto orders-api", out: []string{"measures again"}, told: []string{"auto"}},

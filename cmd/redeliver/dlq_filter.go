@@ -24,6 +24,7 @@ type filterFlags struct {
 	until    string
 	key      string
 	err      string
+	prints   []string
 	topic    string
 	ids      []string
 	limit    int
@@ -42,6 +43,7 @@ func (p *program) addFilterFlags(cmd *cobra.Command, limit int) *filterFlags {
 	flags.StringVar(&f.until, "until", "", "dead before this `time`, written as for --since")
 	flags.StringVar(&f.key, "key", "", "with exactly this record `key`")
 	flags.StringVar(&f.err, "error", "", "whose error matches this `regexp`")
+	flags.StringSliceVar(&f.prints, "fingerprint", nil, "that died of this problem, by its `fingerprint` as stats shows it; may be repeated")
 	flags.StringVar(&f.topic, "topic", "", "that came from this `topic`")
 	flags.StringSliceVar(&f.ids, "id", nil, "with this `id`, as list shows it, or that of the origin (orders/3/1042); may be repeated")
 	flags.IntVar(&f.limit, "limit", limit, "at most so many, the oldest; 0: all")
@@ -96,6 +98,13 @@ func (f *filterFlags) filter(now time.Time) (dlq.Filter, error) {
 			return filter, usagef("--error: %w", err)
 		}
 	}
+	for _, text := range f.prints {
+		print, err := dlq.ParseFingerprint(text)
+		if err != nil {
+			return filter, usagef("--fingerprint: %w", err)
+		}
+		filter.Fingerprints = append(filter.Fingerprints, print)
+	}
 	if f.limit < 0 {
 		return filter, usagef("--limit %d: want 0 for all, or more", f.limit)
 	}
@@ -123,7 +132,7 @@ func (f *filterFlags) look(now time.Time) (dlq.Filter, error) {
 
 // narrow says whether the flags select by more than the pipeline.
 func (f *filterFlags) narrow() bool {
-	for _, flag := range []string{"class", "reason", "since", "until", "key", "error", "topic", "id", "status"} {
+	for _, flag := range []string{"class", "reason", "since", "until", "key", "error", "fingerprint", "topic", "id", "status"} {
 		if f.cmd.Flags().Changed(flag) {
 			return true
 		}

@@ -99,10 +99,12 @@ type deadLetter struct {
 	Class     string     `json:"class"`
 	Reason    string     `json:"reason"`
 	Error     string     `json:"error"`
-	Attempts  int        `json:"attempts"`
-	Replays   int        `json:"replays"`
-	Key       bytesView  `json:"key"`
-	Problem   string     `json:"problem,omitempty"` // with the headers
+	// Fingerprint is that of the problem it died of.
+	Fingerprint dlq.Fingerprint `json:"fingerprint"`
+	Attempts    int             `json:"attempts"`
+	Replays     int             `json:"replays"`
+	Key         bytesView       `json:"key"`
+	Problem     string          `json:"problem,omitempty"` // with the headers
 }
 
 // originView is where the record first stood.
@@ -142,7 +144,7 @@ func view(q queue, e dlq.Entry) deadLetter {
 	d := deadLetter{
 		ID: e.ID(), Pipeline: q.pipeline.Name, Queue: e.Topic, Partition: e.Partition, Offset: e.Offset,
 		Died: e.At.UTC(), Status: e.Status, Group: s.Group, Class: s.Class.String(), Reason: string(s.Reason), Error: s.Error,
-		Attempts: s.Attempt, Replays: s.Replays, Key: e.Record.Key,
+		Fingerprint: e.Fingerprint(), Attempts: s.Attempt, Replays: s.Replays, Key: e.Record.Key,
 	}
 	if e.OriginKnown() {
 		d.Origin = originView{ID: s.ID, Topic: s.Topic, Partition: s.Partition, Offset: s.Offset}

@@ -81,11 +81,10 @@ func timetableOf(p *config.Pipeline) timetable {
 		t.add(p, schedule, class.String(), schedule.Override(f, ""), schedule.TimetableFor(f, ""))
 	}
 	for i, o := range schedule.Overrides() {
-		if o.Status == 0 && o.Topic == "" {
+		if o.Status.Empty() && o.Topic == "" && o.Job == (classify.Job{}) {
 			continue // shown with its class
 		}
-		f := retrytopics.Failed{Class: o.Class, Status: o.Status}
-		if schedule.Override(f, o.Topic) == i {
+		if f, ok := schedule.Example(i); ok {
 			t.add(p, schedule, o.Name(), i, schedule.TimetableFor(f, o.Topic))
 		}
 	}

@@ -54,7 +54,13 @@ type breakerFake struct {
 
 func (b *breakerFake) Snapshot() breaker.Snapshot { return b.snapshot }
 func (b *breakerFake) Force(s breaker.State)      { b.told = append(b.told, "force "+s.String()) }
-func (b *breakerFake) Auto()                      { b.told = append(b.told, "auto") }
+func (b *breakerFake) History() []breaker.Event {
+	return []breaker.Event{
+		{Dependency: b.snapshot.Dependency, From: breaker.Closed, To: breaker.Open, At: noon, Why: "20 failures in a row"},
+		{Dependency: b.snapshot.Dependency, From: breaker.Open, To: breaker.HalfOpen, At: noon.Add(time.Minute), Would: true},
+	}
+}
+func (b *breakerFake) Auto() { b.told = append(b.told, "auto") }
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
@@ -73,6 +79,7 @@ func healthyPipeline(name string) *pipelineFake {
 				{Topic: name, Partition: 0},
 				{Topic: name + ".retry-60s", Partition: 1, Paused: []consumer.PauseReason{consumer.PauseDue}, PausedFor: 3 * time.Second},
 			},
+			Credit: 996, Burst: 1000,
 			DeadLetters: []consumer.DeadLetterCount{{Class: classify.Network, Reason: retrytopics.ReasonExhausted, Count: 4}},
 			Breaker:     breaker.Snapshot{Dependency: name + "-api", State: breaker.Open, OpenUntil: noon},
 			Held:        []consumer.HeldRecord{{ID: name + "/1/2", To: name + ".dlq", Since: noon, Tries: 7, Err: "not enough replicas"}},

@@ -1,10 +1,12 @@
 package admin
 
 import (
+	"context"
 	"time"
 
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/fleet"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -22,6 +24,15 @@ type Breaker interface {
 	Snapshot() breaker.Snapshot
 	Force(breaker.State)
 	Auto()
+	History() []breaker.Event
+}
+
+// Fleet is what the server needs of a process's part in a fleet; *fleet.Member is one. Methods are called concurrently.
+type Fleet interface {
+	Status() fleet.Status
+	Shares(dependency string) bool
+	Steers(group string) bool
+	Give(context.Context, fleet.Order) error
 }
 
 // Status is the answer of GET /api/v1/status.
@@ -29,6 +40,23 @@ type Status struct {
 	At        time.Time        `json:"at"`
 	NotReady  string           `json:"not_ready,omitempty"` // why no pipeline has started yet
 	Pipelines []PipelineStatus `json:"pipelines"`
+	Fleet     *FleetStatus     `json:"fleet,omitempty"`
+}
+
+// FleetStatus is how this process takes part in a fleet.
+type FleetStatus struct {
+	Topic     string    `json:"topic"`
+	Member    string    `json:"member"`
+	Reachable bool      `json:"reachable"`
+	Since     time.Time `json:"since"` // that it can be reached, or cannot
+	Trouble   string    `json:"trouble,omitempty"`
+}
+
+// OrderStatus is what an operator wants of a breaker or pipeline in all processes of a fleet.
+type OrderStatus struct {
+	Order string    `json:"order"` // open, close, metrics-only, pause
+	By    string    `json:"by"`
+	At    time.Time `json:"at"`
 }
 
 // PipelineStatus is how one pipeline is in one process. What waits is that of its own partitions.
@@ -60,14 +88,17 @@ type PipelineStatus struct {
 	Retries      int64              `json:"retries"` // records that wait in the retry topics
 	Topics       []TopicStatus      `json:"topics"`
 	WaitsFor     []string           `json:"waits_for,omitempty"` // patterns that no topic matches yet
-	Paused       map[string]int     `json:"paused"`              // partitions by reason
+	Limits       []LimitStatus      `json:"limits,omitempty"`
+	Paused       map[string]int     `json:"paused"` // partitions by reason
 	Partitions   []PartitionStatus  `json:"partitions,omitempty"`
 	Held         []HeldStatus       `json:"held,omitempty"`
 	HeldKeys     *HeldKeysStatus    `json:"held_keys,omitempty"` // where keys are held, and something is
 	HeldByPolicy int                `json:"held_by_policy,omitempty"`
 	Exhausted    []ExhaustedStatus  `json:"exhausted,omitempty"` // of these the oldest
 	DeadLetters  []DeadLetterStatus `json:"dead_letters,omitempty"`
+	Admission    *AdmissionStatus   `json:"admission,omitempty"` // of dead letters, where there is a bound
 	Breaker      *BreakerStatus     `json:"breaker,omitempty"`
+	Order        *OrderStatus       `json:"order,omitempty"` // in the fleet
 }
 
 // SourceTier is the tier of a source topic.
@@ -82,6 +113,17 @@ type TopicStatus struct {
 	OldestDue *time.Time `json:"oldest_due,omitempty"`
 	// RetentionLeft is the time until the topic's retention deletes an unread record, in seconds; 0: never.
 	RetentionLeft float64 `json:"retention_left_seconds,omitempty"`
+}
+
+// LimitStatus is one limit of the pipeline.
+type LimitStatus struct {
+	Name   string  `json:"name"`
+	Per    string  `json:"per"` // pipeline, dependency, header
+	Rate   string  `json:"rate"`
+	PutOff uint64  `json:"put_off"`          // records, each as often as it was; or calls that had to wait
+	Ahead  float64 `json:"ahead_seconds"`    // until the turn of what was put off furthest
+	Keys   int     `json:"keys,omitempty"`   // values of the header that are known
+	Forgot uint64  `json:"forgot,omitempty"` // values that were forgotten though they had used something
 }
 
 // PartitionStatus is one assigned partition that is paused.
@@ -132,10 +174,19 @@ type DeadLetterStatus struct {
 	Count  uint64 `json:"count"`
 }
 
+// AdmissionStatus is the credit for dead letters.
+type AdmissionStatus struct {
+	Credit float64 `json:"credit"`
+	Burst  int     `json:"burst"` // at most, but for what an operator grants
+}
+
 // BreakerStatus is how one breaker is.
 type BreakerStatus struct {
 	Dependency          string     `json:"dependency"`
 	State               string     `json:"state"`
+	Would               string     `json:"would_be,omitempty"` // in metrics_only: the state that it would be in
+	Mode                string     `json:"mode"`               // auto, forced_open, disabled, metrics_only, as it is configured
+	Why                 string     `json:"why"`                // it came to the state
 	Since               time.Time  `json:"since"`
 	OpenUntil           *time.Time `json:"open_until,omitempty"`
 	Calls               uint64     `json:"calls"` // in the window
@@ -143,7 +194,30 @@ type BreakerStatus struct {
 	Slow                uint64     `json:"slow"`
 	FailureRate         float64    `json:"failure_rate"`
 	ConsecutiveFailures uint64     `json:"consecutive_failures"`
-	Opened              uint64     `json:"opened"` // times
+	Opened              uint64     `json:"opened"`          // times
+	OpenedInARow        uint64     `json:"opened_in_a_row"` // of these, without staying closed in between
+
+	Fleet *FleetBreakerStatus `json:"fleet,omitempty"` // of one that is the fleet's
+}
+
+// FleetBreakerStatus is what the processes of a fleet agree on about a breaker.
+type FleetBreakerStatus struct {
+	Open     bool         `json:"open"`
+	Since    *time.Time   `json:"since,omitempty"`
+	OpenedBy string       `json:"opened_by,omitempty"` // the process whose breaker tripped
+	Why      string       `json:"why,omitempty"`
+	Prober   string       `json:"prober,omitempty"` // the process that probes, or did last
+	Order    *OrderStatus `json:"order,omitempty"`
+}
+
+// BreakerEvent is a change of a breaker's state.
+type BreakerEvent struct {
+	Dependency string    `json:"dependency"`
+	At         time.Time `json:"at"`
+	From       string    `json:"from"`
+	To         string    `json:"to"`
+	Would      bool      `json:"would,omitempty"` // it only would have changed: the breaker is in metrics_only
+	Why        string    `json:"why"`
 }
 
 // Skip is the body of POST /api/v1/skip.
@@ -195,6 +269,11 @@ func statusOf(s consumer.Stats) PipelineStatus {
 			p.Partitions = append(p.Partitions, partitionStatus(partition))
 		}
 	}
+	for _, l := range s.Limits {
+		p.Limits = append(p.Limits, LimitStatus{
+			Name: l.Name, Per: l.Per.String(), Rate: l.Rate.String(), PutOff: l.PutOff, Ahead: l.Ahead.Seconds(), Keys: l.Keys, Forgot: l.Forgot,
+		})
+	}
 	for _, h := range s.Held {
 		p.Held = append(p.Held, HeldStatus{ID: h.ID, To: h.To, Since: h.Since, Tries: h.Tries, Error: h.Err})
 	}
@@ -209,6 +288,9 @@ func statusOf(s consumer.Stats) PipelineStatus {
 	}
 	for _, d := range s.DeadLetters {
 		p.DeadLetters = append(p.DeadLetters, DeadLetterStatus{Class: d.Class.String(), Reason: string(d.Reason), Count: d.Count})
+	}
+	if s.Burst >= 0 {
+		p.Admission = &AdmissionStatus{Credit: s.Credit, Burst: s.Burst}
 	}
 	if s.Breaker.Dependency != "" {
 		b := breakerStatus(s.Breaker)
@@ -234,11 +316,27 @@ func partitionStatus(p consumer.PartitionStats) PartitionStatus {
 }
 
 func breakerStatus(s breaker.Snapshot) BreakerStatus {
-	return BreakerStatus{
-		Dependency: s.Dependency, State: s.State.String(), Since: s.Since, OpenUntil: known(s.OpenUntil),
+	status := BreakerStatus{
+		Dependency: s.Dependency, State: s.State.String(), Mode: "auto", Why: s.Why, Since: s.Since, OpenUntil: known(s.OpenUntil),
 		Calls: uint64(s.Calls), Failures: uint64(s.Failures), Slow: uint64(s.Slow),
 		FailureRate: s.FailureRate, ConsecutiveFailures: uint64(s.ConsecutiveFailures), Opened: uint64(s.Opened),
+		OpenedInARow: uint64(s.OpenedInARow),
 	}
+	if s.Mode != breaker.Closed {
+		status.Mode = s.Mode.String()
+	}
+	if s.State == breaker.MetricsOnly {
+		status.Would = s.Would.String()
+	}
+	return status
+}
+
+func breakerEvents(all []breaker.Event) []BreakerEvent {
+	events := make([]BreakerEvent, 0, len(all))
+	for _, e := range all {
+		events = append(events, BreakerEvent{Dependency: e.Dependency, At: e.At, From: e.From.String(), To: e.To.String(), Would: e.Would, Why: e.Why})
+	}
+	return events
 }
 
 // known returns nil for the zero time, which stands for none.

@@ -83,7 +83,12 @@ func (c *Client) Breakers(ctx context.Context) (b []BreakerStatus, err error) {
 	return b, c.do(ctx, http.MethodGet, "/api/v1/breakers", nil, &b)
 }
 
-// Breaker changes a breaker: action is open, close or auto. It returns what the process says about it.
+// BreakerEvents returns the last changes of a breaker's state, oldest first.
+func (c *Client) BreakerEvents(ctx context.Context, name string) (all []BreakerEvent, err error) {
+	return all, c.do(ctx, http.MethodGet, "/api/v1/breakers/"+url.PathEscape(name)+"/events", nil, &all)
+}
+
+// Breaker changes a breaker: action is open, close, metrics-only or auto. It returns what the process says about it.
 func (c *Client) Breaker(ctx context.Context, name, action string) (message string, err error) {
 	return c.change(ctx, "/api/v1/breakers/"+url.PathEscape(name)+"/"+action, struct{}{})
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,7 +35,8 @@ func TestStatusTravelsWhole(t *testing.T) {
 		Exhausted: []ExhaustedStatus{{ID: "orders/1/3", Topic: "orders.retry-60s", Partition: 1, Offset: 7, Since: noon, Attempts: 4,
 			Class: "network", Reason: "exhausted", Error: "refused"}},
 		DeadLetters: []DeadLetterStatus{{Class: "network", Reason: "exhausted", Count: 4}},
-		Breaker:     &BreakerStatus{Dependency: "orders-api", State: "open", OpenUntil: &noon},
+		Admission:   &AdmissionStatus{Credit: 996, Burst: 1000},
+		Breaker:     &BreakerStatus{Dependency: "orders-api", State: "open", Mode: "auto", OpenUntil: &noon},
 	}
 	if diff := cmp.Diff(want, got.Pipelines[0]); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
@@ -46,9 +48,27 @@ func TestBreakersAreListed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []BreakerStatus{{Dependency: "payments/api", State: "half_open", Since: noon, FailureRate: 0.5}}
+	want := []BreakerStatus{{Dependency: "payments/api", State: "half_open", Mode: "auto", Since: noon, FailureRate: 0.5}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+func TestBreakerEventsAreListed(t *testing.T) {
+	client := setup(t).client
+	got, err := client.BreakerEvents(context.Background(), "payments/api")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []BreakerEvent{
+		{Dependency: "payments/api", At: noon, From: "closed", To: "open", Why: "20 failures in a row"},
+		{Dependency: "payments/api", At: noon.Add(time.Minute), From: "open", To: "half_open", Would: true},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if _, err := client.BreakerEvents(context.Background(), "nobody"); err == nil || !strings.Contains(err.Error(), "the breakers are payments/api") {
+		t.Errorf("another breaker: %v", err)
 	}
 }
 
@@ -67,6 +87,7 @@ func TestChanges(t *testing.T) {
 		{"close", func(c *Client) (string, error) { return c.Breaker(ctx, "payments/api", "close") }, nil, []string{"force disabled"}, "until open or auto", 0, `change="breaker close"`},
 		{"auto", func(c *Client) (string, error) { return c.Breaker(ctx, "payments/api", "auto") }, nil, []string{"auto"}, "measures again", 0, `change="breaker auto"`},
 		{"another action", func(c *Client) (string, error) { return c.Breaker(ctx, "payments/api", "smash") }, nil, nil, `not "smash"`, 404, ""},
+		{"metrics-only", func(c *Client) (string, error) { return c.Breaker(ctx, "payments/api", "metrics-only") }, nil, []string{"force metrics_only"}, "tells what it would do", 0, `change="breaker metrics-only"`},
 		{"another breaker", func(c *Client) (string, error) { return c.Breaker(ctx, "nobody", "open") }, nil, nil, "the breakers are payments/api", 404, ""},
 
 		{"pause", func(c *Client) (string, error) { return c.Pause(ctx, "orders") }, []string{"pause"}, nil, "paused until resume", 0, "change=pause pipeline=orders"},

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/redeliver/redeliver/breaker"
+	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/consumer"
 	"github.com/redeliver/redeliver/retrytopics"
 )
@@ -314,7 +316,7 @@ func TestPipelinesBecomeConsumers(t *testing.T) {
 	check(t, "concurrency", got.Concurrency, 64)
 	check(t, "ordering", got.Ordering, consumer.ByKey)
 	check(t, "window", got.Window, consumer.Window{Records: 10000, Bytes: 64 << 20})
-	check(t, "dead letters", got.DeadLetters, consumer.DeadLetters{Burst: 1000})
+	check(t, "dead letters", got.DeadLetters, consumer.DeadLetters{Burst: 1000, PerSuccess: 4})
 	check(t, "breaker", got.Breaker, got.Breaker.WithDefaults())
 	check(t, "rules", len(got.Classify), 2)
 	check(t, "topic settings", got.TopicSettings, consumer.TopicSettings{})
@@ -334,10 +336,10 @@ retry: {max_retries: 0, jitter: false}`), "[orders]", "[orders, /clicks-.*/]", 1
 	check(t, "ordering", got.Ordering, consumer.Unordered)
 	check(t, "start", got.Start == consumer.Latest(), true)
 	check(t, "on_data_loss", got.OnDataLoss, consumer.SkipDataLoss)
-	check(t, "breaker off", got.Breaker.Disabled, true)
+	check(t, "breaker off", got.Breaker.Mode, breaker.Disabled)
 	check(t, "slow calls off", got.Breaker.SlowCall < 0, true)
 	check(t, "a window of calls", got.Breaker.WindowCalls, 50)
-	check(t, "dead letters", got.DeadLetters, consumer.DeadLetters{Disabled: true, Drop: true, Burst: -1})
+	check(t, "dead letters", got.DeadLetters, consumer.DeadLetters{Disabled: true, Drop: true, Burst: -1, PerSuccess: 4})
 	check(t, "no retries", got.Retry.MaxRetries, retrytopics.NoRetries)
 	check(t, "no jitter", got.Retry.NoJitter, true)
 	check(t, "topics", got.Topics, []string{"orders"})
@@ -363,12 +365,18 @@ retry:
     - {class: network, initial_delay: 5s}
     - {status: 429, strategy: fixed, initial_delay: 10s}
     - {class: system, max_retries: 0}
-    - {topic: orders, jitter: false}`), nil)
+    - {topic: orders, tenant: acme, jitter: false, total_timeout: 0}
+    - {status: [409, 5xx], strategy: custom, custom: fibonacci, total_timeout: 1h}`), nil)
 	got := c.Pipelines[0].Policy().Overrides
 	check(t, "another delay of the same strategy keeps the retries", got[0], retrytopics.Override{Class: 3, Strategy: retrytopics.Exponential{Initial: 5 * time.Second, Multiplier: 3}, MaxRetries: 4})
-	check(t, "another strategy has its own", got[1], retrytopics.Override{Status: 429, Strategy: retrytopics.Fixed{Wait: 10 * time.Second}})
+	check(t, "another strategy has its own", got[1], retrytopics.Override{Status: classify.StatusesOf(429), Strategy: retrytopics.Fixed{Wait: 10 * time.Second}})
 	check(t, "none", got[2].MaxRetries, retrytopics.NoRetries)
 	check(t, "jitter off", got[3].NoJitter, true)
+	check(t, "whose", got[3].Name(), "topic:orders+tenant:acme")
+	check(t, "no time-out", got[3].TotalTimeout, -1)
+	check(t, "several statuses", got[4].Name(), "409/5xx")
+	check[retrytopics.Strategy](t, "a registered strategy, with the pipeline's delay", got[4].Strategy, retrytopics.Fibonacci{Initial: 2 * time.Second})
+	check(t, "another time-out", got[4].TotalTimeout, time.Hour)
 }
 
 func TestAPasswordFileIsReadAtEveryConnection(t *testing.T) {

@@ -38,14 +38,16 @@ func (p *Pipeline) consumer() consumer.Config {
 	topics, patterns := p.topics()
 	return consumer.Config{
 		Breaker:       p.Breaker.config(),
-		Classify:      p.Classify.rules(),
+		Classes:       p.treatments(),
+		Classify:      p.classRules(),
 		Concurrency:   p.Concurrency,
 		CountsAgainst: p.Breaker.classes(),
 		DeadLetters: consumer.DeadLetters{
-			Disabled:  !p.DLQ.Enabled,
-			Drop:      p.DLQ.Exhausted == "drop",
-			Retention: max(p.DLQ.Retention, 0),
-			Burst:     p.DLQ.Admission.burst(),
+			Disabled:   !p.DLQ.Enabled,
+			Drop:       p.DLQ.Exhausted == "drop",
+			Retention:  max(p.DLQ.Retention, 0),
+			Burst:      p.DLQ.Admission.burst(),
+			PerSuccess: p.DLQ.Admission.PerSuccess,
 		},
 		Delivery:         map[string]consumer.Delivery{"at_least_once": consumer.AtLeastOnce, "exactly_once_routing": consumer.ExactlyOnceRouting}[p.Delivery],
 		Drain:            p.Drain,
@@ -56,6 +58,7 @@ func (p *Pipeline) consumer() consumer.Config {
 		HoldKey:          p.Retry.HoldKey,
 		IDNamespace:      p.IDNamespace,
 		InstanceID:       p.InstanceID,
+		Limits:           p.limits(),
 		Name:             p.Name,
 		Names:            p.Names(),
 		OnDeadLetter:     map[string]consumer.DeadLetterPolicy{"release": consumer.ReleaseOnDeadLetter, "hold": consumer.HoldOnDeadLetter}[p.Retry.OnDeadLetter],
@@ -95,23 +98,40 @@ func (p *Pipeline) start() consumer.Start {
 }
 
 func (b Breaker) config() breaker.Config {
-	slow := b.SlowCall
-	if slow == 0 {
-		slow = -1 // off
-	}
 	return breaker.Config{
 		Dependency:    b.Dependency,
-		Disabled:      !b.Enabled,
+		Mode:          b.mode(),
 		Window:        b.Window,
 		WindowCalls:   b.WindowCalls,
 		MinimumCalls:  b.MinimumCalls,
 		Failures:      b.Failures,
 		FailureRate:   b.FailureRate,
-		SlowCall:      slow,
+		SlowCall:      orNone(b.SlowCall),
 		SlowRate:      b.SlowRate,
 		OpenFor:       b.OpenFor,
 		HalfOpenCalls: b.HalfOpenCalls,
+
+		OpenMultiplier: b.OpenMultiplier,
+		OpenMax:        b.OpenMax,
+		OpenJitter:     orNone(b.OpenJitter),
+		HalfOpenFor:    orNone(b.HalfOpenFor),
+		SlowStart:      orNone(b.SlowStart),
 	}
+}
+
+// orNone returns what the breaker takes for none where 0 says so in the file.
+func orNone[T float64 | time.Duration](v T) T {
+	if v == 0 {
+		return -1
+	}
+	return v
+}
+
+func (b Breaker) mode() breaker.State {
+	if !b.Enabled {
+		return breaker.Disabled
+	}
+	return map[string]breaker.State{"forced_open": breaker.ForcedOpen, "disabled": breaker.Disabled, "metrics_only": breaker.MetricsOnly}[b.Mode]
 }
 
 func (b Breaker) classes() []classify.Class {
@@ -119,19 +139,6 @@ func (b Breaker) classes() []classify.Class {
 	for _, name := range b.Classes {
 		class, _ := classify.Parse(name) // the rules have read it
 		all = append(all, class)
-	}
-	return all
-}
-
-func (c Classify) rules() classify.Rules {
-	var all classify.Rules
-	for _, rule := range c.Rules {
-		class, _ := classify.Parse(rule.Class) // one of the names that keys.go allows
-		if rule.Match != "" {
-			all = append(all, classify.MatchRegexp(regexp.MustCompile(rule.Match), class))
-		} else {
-			all = append(all, classify.Status(rule.Status, class))
-		}
 	}
 	return all
 }

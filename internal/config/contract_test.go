@@ -56,6 +56,8 @@ pipelines:
       rules:
         - {match: "connection reset", class: network}
         - {status: 409, class: transient}
+    limits:
+      - {name: per-user, rate: 10/s}
 `, nil)
 	if diff := cmp.Diff(written, silent, sameConfig); diff != "" {
 		t.Errorf("written out, and left out (-written +left out):\n%s", diff)
@@ -70,9 +72,10 @@ func TestTheContractNamesEveryKey(t *testing.T) {
 	named := map[string]bool{}
 	collect("", file, named)
 	// They contradict others in one file, or stand there for a pipeline.
-	elsewhere := []string{"pipelines[].retry.backoff_factor"}
+	elsewhere := []string{"pipelines[].retry.backoff_factor", "pipelines[].retry.custom", "pipelines[].classify.notify.url", "pipelines[].classify.notify.headers"}
 	walk(fileKeys(new(Config)), "", func(path string, k key) {
-		if strings.HasPrefix(path, "defaults.") || strings.HasPrefix(path, "pipelines[].retry.overrides[].") || slices.Contains(elsewhere, path) {
+		if strings.HasPrefix(path, "defaults.") || strings.HasPrefix(path, "pipelines[].retry.overrides[].") || strings.HasPrefix(path, "pipelines[].classify.rules[].") ||
+			strings.HasPrefix(path, "pipelines[].classify.classes") && strings.HasSuffix(path, ".handling") || slices.Contains(elsewhere, path) {
 			return
 		}
 		if !named[path] {
@@ -124,6 +127,7 @@ func TestWhatIsPrintedCanBeReadAgain(t *testing.T) {
 	files := map[string]string{
 		"example":  Example,
 		"contract": string(contract(t)),
+		"a breaker that says what does not count": inPipeline("breaker: {ignore: [rate_limited], open_multiplier: 2, open_for: 10m}"),
 		"short tiers and a window of calls": inPipeline(`
 retry: {tiers: [50ms, 2m], max_retries: 9}
 breaker: {window: 10, slow_call: 0}
@@ -131,6 +135,7 @@ dlq: {retention: 7d, admission: {enabled: false}}
 start: 2026-01-31T00:00:00Z`),
 		"auto":    inPipeline("retry: {strategy: linear, tiers: auto, overrides: [{status: 503, jitter: false}, {topic: orders, max_retries: 0}]}"),
 		"eager":   inPipeline("group_protocol: eager"),
+		"limits":  inPipeline("limits: [{name: a, rate: 10/m, by: 'header:x-customer', burst: 3}, {name: b, rate: 0.5/s, by: dependency}]"),
 		"KIP-848": inPipeline("group_protocol: consumer"),
 		"no dlq":  inPipeline("dlq: {enabled: false, exhausted: drop}"),
 		"odd texts": inPipeline(`

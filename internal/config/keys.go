@@ -19,6 +19,12 @@ func fileKeys(c *Config) []key {
 			number("replication_factor", &c.Topics.ReplicationFactor, -1, 100).byDefault("-1").accepting("-1, for that of the source, or a number of replicas from 1").like("3").
 				means("Replicas of new retry and dead-letter topics; -1 is that of the source. From 3 on they are made with min.insync.replicas=2."),
 		).means("How retry and dead-letter topics are made."),
+		section("fleet",
+			text("topic", &c.Fleet.Topic).byDefault("redeliver.control").accepting("redeliver.control, or a name that ends in .redeliver-control").like("payments.redeliver-control").
+				means("The control topic: processes that name one topic are one fleet, and breakers with one name are one there, whatever the consumer groups. redeliver.control, or a name that ends in .redeliver-control."),
+			duration("start_timeout", &c.Fleet.StartTimeout, time.Second, time.Hour).byDefault("15s").like("15s").
+				means("How long a process waits, before it handles records, until it knows what stands in the control topic. Then it begins without, and says so."),
+		).means("What the pipelines with breaker.scope: fleet share with those of other processes. Without such a pipeline there is no control topic."),
 		section("admin",
 			text("listen", &c.Admin.Listen).byDefault("127.0.0.1:8080").accepting("host:port").like("127.0.0.1:8080").
 				means("Address of metrics, health and control, host:port; \"\" is none."),
@@ -130,12 +136,12 @@ func pipelineKeys(p *Pipeline) []key {
 			means("What the records are handed to."),
 		section("retry", retryKeys(&p.Retry)...).
 			means("How often a failed record is tried again, when, and over which tiers."),
-		section("classify",
-			sections("rules", &p.Classify.Rules, ClassRule{}, ruleKeys).like("[{match: \"connection reset\", class: network}]").
-				means("First match wins, then the built-in rules."),
-		).means("Rules that say what kind of failure an error is."),
+		section("classify", classifyKeys(&p.Classify)...).
+			means("Rules that say what kind of failure an error is, and how failures are treated."),
 		section("breaker", breakerKeys(&p.Breaker)...).
 			means("The circuit breaker of the dependency that the handler calls."),
+		sections("limits", &p.Limits, Limit{}, limitKeys).like("[{name: per-user, by: user, rate: 10/s}]").
+			means("How often the handler is called, by the whole pipeline, its dependency, or each value of a header."),
 		section("dlq", dlqKeys(&p.DLQ)...).
 			means("What becomes of records that are not retried any more."),
 	}
@@ -161,7 +167,7 @@ func handlerKeys(h *Handler) []key {
 func retryKeys(r *Retry) []key {
 	keys := []key{tiers("tiers", &r.Tiers, &r.AutoTiers).byDefault("[1s, 10s, 60s]").
 		means("The delays that have a retry topic, ascending; the delays of every strategy travel over them. auto makes one of each delay of the timetable.")}
-	keys = append(keys, delayKeys(&r.Strategy, &r.MaxRetries, &r.InitialDelay, &r.Multiplier, &r.BackoffFactor, &r.MinDelay, &r.MaxDelay, &r.Jitter)...)
+	keys = append(keys, delayKeys(&r.Delays)...)
 	return append(keys,
 		duration("total_timeout", &r.TotalTimeout, 0, 3650*day).byDefault("0").like("1h").
 			means("No retry later than this after the first failure; time that the record was held by pauses is left out. 0 is no limit."),
@@ -175,30 +181,34 @@ func retryKeys(r *Retry) []key {
 			means("What becomes of the records that wait behind one of their key that dies: release lets them run; hold sends them and all later ones of the key after it into the dead letters, until these are replayed or discarded. hold needs hold_key."),
 		text("topic", &r.Topic).byDefault(`"{group}.{topic}.retry-{delay}"`).like(`"{group}.{topic}.retry-{delay}"`).
 			means("Template of the retry topics' names, with {group}, {delay}, and {topic}, which only a pipeline of one source topic may leave out."),
-		sections("overrides", &r.Overrides, Override{MaxRetries: -1, Jitter: true}, overrideKeys).like("[{class: rate_limited, strategy: fixed, initial_delay: 10s, max_retries: 20}]").
+		sections("overrides", &r.Overrides, Override{Delays: Delays{MaxRetries: -1, Jitter: true}, TotalTimeout: -1}, overrideKeys).like("[{class: rate_limited, strategy: fixed, initial_delay: 10s, max_retries: 20}]").
 			means("Other policies for some failures; the first match wins. What an override does not say is the pipeline's."),
 	)
 }
 
+// strategies are the names of the strategies.
+var strategies = []string{"tiered", "exponential", "linear", "fixed", "immediate", "custom"}
+
 // delayKeys are what a policy and an override both have.
-func delayKeys(strategy *string, maxRetries *int, initial *time.Duration, multiplier, backoff *float64, lo, hi *time.Duration, jitter *bool) []key {
+func delayKeys(d *Delays) []key {
 	return []key{
-		choice("strategy", strategy, "tiered", "exponential", "linear", "fixed", "immediate").byDefault("tiered").
-			notYet("custom", "tiered, exponential, linear, fixed or immediate, or write the strategy in Go with the library").
-			means("How the delay grows: tiered waits one tier after the other; exponential, linear, fixed and immediate compute it."),
-		number("max_retries", maxRetries, 0, 1000).computed("the number of tiers for tiered, otherwise 5").like("3").
+		choice("strategy", &d.Strategy, strategies...).byDefault("tiered").
+			means("How the delay grows: tiered waits one tier after the other; exponential, linear, fixed and immediate compute it, custom is one that was written in Go."),
+		number("max_retries", &d.MaxRetries, 0, 1000).computed("the number of tiers for tiered, otherwise 5").like("3").
 			means("Attempts after the first one; 0 is none. Beyond the tiers the last one repeats."),
-		duration("initial_delay", initial, time.Millisecond, 30*day).byDefault("1s").like("1s").
-			means("The delay before the first retry; for exponential, linear and fixed."),
-		factor("multiplier", multiplier, 1, 1000).byDefault("3").like("3").
+		duration("initial_delay", &d.InitialDelay, time.Millisecond, 30*day).byDefault("1s").like("1s").
+			means("The delay before the first retry; for exponential, linear, fixed and custom."),
+		factor("multiplier", &d.Multiplier, 1, 1000).byDefault("3").like("3").
 			means("What each delay of exponential is multiplied by: 1s, 3s, 9s, 27s."),
-		fraction("backoff_factor", backoff, 0, 1000).byDefault("1.5").like("1.5").
+		fraction("backoff_factor", &d.BackoffFactor, 0, 1000).byDefault("1.5").like("1.5").
 			means("What linear adds, in initial delays: 1s, 2.5s, 4s, 5.5s."),
-		duration("min_delay", lo, time.Millisecond, 30*day).byDefault("100ms").like("100ms").
+		text("custom", &d.Custom).accepting("the name of a registered strategy").like("fibonacci").
+			means("With strategy: custom, the name that the strategy is registered by: fibonacci (1s, 1s, 2s, 3s, 5s) is there, others are built into the binary with retrytopics.Register."),
+		duration("min_delay", &d.MinDelay, time.Millisecond, 30*day).byDefault("100ms").like("100ms").
 			computed("or the shortest tier, where that is shorter").means("No delay is shorter; not for immediate."),
-		duration("max_delay", hi, time.Millisecond, 30*day).byDefault("60s").computed("or the longest tier for tiered, where that is longer").like("60s").
+		duration("max_delay", &d.MaxDelay, time.Millisecond, 30*day).byDefault("60s").computed("or the longest tier for tiered, where that is longer").like("60s").
 			means("No delay is longer, but one that the failure itself asked for."),
-		toggle("jitter", jitter).byDefault("true").
+		toggle("jitter", &d.Jitter).byDefault("true").
 			means("Lengthen each delay by a random part of it, up to 25 %; never shorten it."),
 	}
 }
@@ -210,31 +220,30 @@ const thePipelines = "the pipeline's"
 func overrideKeys(o *Override) []key {
 	keys := []key{
 		choice("class", &o.Class, classNames()...).like("rate_limited").means("For failures of this class."),
-		number("status", &o.Status, 100, 599).like("429").means("For answers with this HTTP status."),
+		statuses("status", &o.Status).like("429").means("For answers with this HTTP status, with any of a hundred (5xx), or of a list."),
 		text("topic", &o.Topic).like("orders").means("For records of this source topic."),
+		text("job_type", &o.Job.Type).like("invoice").means("For records with this redeliver-job-type."),
+		text("user", &o.Job.User).like("u-17").means("For records with this redeliver-user."),
+		text("project", &o.Job.Project).like("p-4").means("For records with this redeliver-project."),
+		text("tenant", &o.Job.Tenant).like("acme").means("For records with this redeliver-tenant."),
 	}
-	for _, k := range delayKeys(&o.Strategy, &o.MaxRetries, &o.InitialDelay, &o.Multiplier, &o.BackoffFactor, &o.MinDelay, &o.MaxDelay, &o.Jitter) {
+	for _, k := range delayKeys(&o.Delays) {
 		k.def, k.otherwise = "", thePipelines
 		keys = append(keys, k)
 	}
-	return keys
-}
-
-func ruleKeys(r *ClassRule) []key {
-	return []key{
-		text("match", &r.Match).accepting("a regular expression").like(`"connection reset"`).means("A regular expression over the error's text."),
-		number("status", &r.Status, 100, 599).like("409").means("An HTTP status."),
-		choice("class", &r.Class, classNames()...).required().like("network").means("The class that such failures have."),
-	}
+	return append(keys, duration("total_timeout", &o.TotalTimeout, 0, 3650*day).like("1h").computed(thePipelines).
+		means("No retry later than this after the first failure; 0 is no limit."))
 }
 
 func breakerKeys(b *Breaker) []key {
 	return []key{
-		toggle("enabled", &b.Enabled).byDefault("true").means("Watch the dependency."),
+		toggle("enabled", &b.Enabled).byDefault("true").means("Watch the dependency. false is mode: disabled."),
+		choice("mode", &b.Mode, "auto", "forced_open", "disabled", "metrics_only").byDefault("auto").
+			means("auto follows what is measured; forced_open holds the pipeline until `redeliver breaker close`; disabled admits everything; metrics_only does too, and tells in events what auto would have done."),
 		text("dependency", &b.Dependency).computed("the pipeline's name").like("payments-api").
 			means("What the handler calls. Breakers with one name are one, shared by all pipelines of the process, and configured alike."),
-		choice("scope", &b.Scope, "process").byDefault("process").notYet("fleet", "process").
-			means("Who shares the breaker's state."),
+		choice("scope", &b.Scope, "process", "fleet").byDefault("process").
+			means("Who shares the breaker's state: the pipelines of this process, or of all processes with the same fleet.topic. In a fleet one process probes for all, and what an operator says with breaker, pause and resume reaches all."),
 		windowOf("window", &b.Window, &b.WindowCalls, 100*time.Millisecond, day, 1_000_000).byDefault("30s").like("30s").
 			means("What the rates are taken over: a duration, or a number of calls."),
 		number("minimum_calls", &b.MinimumCalls, 1, 1_000_000).byDefault("20").computed("or the calls that window holds, where those are fewer").like("20").
@@ -245,11 +254,23 @@ func breakerKeys(b *Breaker) []key {
 		duration("slow_call", &b.SlowCall, 0, day).byDefault("5s").like("5s").means("A call that takes longer is slow; 0 is off."),
 		fraction("slow_rate", &b.SlowRate, 0, 1).byDefault("1.0").like("1.0").means("The share of slow calls that opens it."),
 		duration("open_for", &b.OpenFor, 10*time.Millisecond, day).byDefault("30s").means("How long it stays open before it lets probes through."),
+		factor("open_multiplier", &b.OpenMultiplier, 1, 100).byDefault("1").like("2").
+			means("Each time it opens again, without having stayed closed for as long as it was open, it stays open so many times longer. 1 is the same wait each time."),
+		duration("open_max", &b.OpenMax, 10*time.Millisecond, 7*day).byDefault("5m").computed("or open_for, where that is longer").like("5m").
+			means("The longest that open_multiplier makes it stay open, before jitter."),
+		factor("open_jitter", &b.OpenJitter, 0, 1).byDefault("0").computed("or 0.25 where open_multiplier is above 1").like("0.25").
+			means("Lengthen each time that it stays open by a random part of it, at most this one, so that many processes do not probe at one moment."),
 		number("half_open_calls", &b.HalfOpenCalls, 1, 10_000).byDefault("3").like("3").
-			means("So many successful probes close it; one failed probe opens it again."),
+			means("So many probes are let through. It opens again when none succeeds, or failure_rate of them fail, and closes otherwise."),
+		duration("half_open_for", &b.HalfOpenFor, 0, day).byDefault("5m").computed("or twice handler.timeout, where that is longer").like("5m").
+			means("The longest that the probes may take, all of them together: those that are out then have failed, and what has ended decides. 0 is no limit."),
+		duration("slow_start", &b.SlowStart, 0, time.Hour).byDefault("10s").like("10s").
+			means("After it has closed, the calls at once grow over this time from half_open_calls to concurrency, and shrink by half at failures, so that the backlog does not trip it again. 0 is all at once."),
 		words("classes", &b.Classes).byDefault("[transient, network, rate_limited, system, authentication]").
 			accepting("a list of failure classes").like("[transient, network]").
 			means("The classes of failures that count against the dependency."),
+		words("ignore", &b.Ignore).accepting("a list of failure classes").like("[rate_limited]").
+			means("Instead of classes: the classes that do not count, while all others do."),
 	}
 }
 
@@ -266,8 +287,10 @@ func dlqKeys(d *DLQ) []key {
 		section("admission",
 			toggle("enabled", &d.Admission.Enabled).byDefault("true").means("Hold the pipeline rather than flooding the dead letters."),
 			number("burst", &d.Admission.Burst, 1, 1_000_000_000).byDefault("1000").like("1000").
-				means("So many dead letters without one success in between are taken for an outage."),
-		).means("Protects the dead letters from an outage."),
+				means("Credit for dead letters, in each process: so many at the start, and at most. A record that is exhausted or not retriable needs one; what the handler itself sent there does not."),
+			factor("per_success", &d.Admission.PerSuccess, 0.001, 1000).byDefault("4").like("4").
+				means("The credit that each success earns, in thousandths at the finest. While dead letters stay below per_success for each success, no more than burst of them at a time hold the pipeline."),
+		).means("Protects the dead letters from an outage: without credit the pipeline holds, and tries one record at a time until successes have earned some."),
 	}
 }
 

@@ -93,7 +93,6 @@ var notOfAFile = map[string]string{
 	"%v is out of range, 0 to 30 days (720h)":                                       "the key's own range",
 	"%s is out of range, 1 to 1000":                                                 "the key's own range",
 	"%s is out of range, above 0 to 1000":                                           "the key's own range",
-	"%d is no HTTP status, 100 to 599":                                              "the key's own range",
 	"Custom needs a function, got nil":                                              "of the library only",
 	"is empty: retry topics belong to one consumer group":                           "the group is judged before",
 	"%s is used twice":                                                              "of existing topics: topics plan, validate --connect",

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"time"
-
 	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/retrytopics"
 )
@@ -31,7 +29,7 @@ func (p *Pipeline) Names() retrytopics.Names {
 func (p *Pipeline) Policy() retrytopics.Policy {
 	r := p.Retry
 	policy := retrytopics.Policy{
-		Strategy:     strategyOf(r.Strategy, r.InitialDelay, r.Multiplier, r.BackoffFactor),
+		Strategy:     r.Delays.strategy(),
 		AutoTiers:    r.AutoTiers,
 		NoJitter:     !r.Jitter,
 		TotalTimeout: r.TotalTimeout,
@@ -57,15 +55,24 @@ func (p *Pipeline) Policy() retrytopics.Policy {
 
 // override fills in what only some strategies need from the pipeline's policy.
 func (o Override) override(r Retry) retrytopics.Override {
-	out := retrytopics.Override{Status: o.Status, Topic: o.Topic, MinDelay: o.MinDelay, MaxDelay: o.MaxDelay, NoJitter: !o.Jitter}
+	out := retrytopics.Override{Status: o.Status, Topic: o.Topic, Job: o.Job, MinDelay: o.MinDelay, MaxDelay: o.MaxDelay, NoJitter: !o.Jitter}
 	if o.Class != "" {
 		out.Class, _ = classify.Parse(o.Class) // one of the names that keys.go allows
 	}
 	if o.MaxRetries >= 0 {
 		out.MaxRetries = retries(o.MaxRetries)
 	}
-	if o.Strategy != "" || o.InitialDelay != 0 || o.Multiplier != 0 || o.BackoffFactor != 0 {
-		out.Strategy = strategyOf(or(o.Strategy, r.Strategy), or(o.InitialDelay, r.InitialDelay), or(o.Multiplier, r.Multiplier), or(o.BackoffFactor, r.BackoffFactor))
+	switch {
+	case o.TotalTimeout == 0:
+		out.TotalTimeout = -1 // none
+	case o.TotalTimeout > 0:
+		out.TotalTimeout = o.TotalTimeout
+	}
+	if o.Strategy != "" || o.Custom != "" || o.InitialDelay != 0 || o.Multiplier != 0 || o.BackoffFactor != 0 {
+		out.Strategy = Delays{
+			Strategy: or(o.Strategy, r.Strategy), Custom: or(o.Custom, r.Custom), InitialDelay: or(o.InitialDelay, r.InitialDelay),
+			Multiplier: or(o.Multiplier, r.Multiplier), BackoffFactor: or(o.BackoffFactor, r.BackoffFactor),
+		}.strategy()
 		if o.Strategy == "" && o.MaxRetries < 0 {
 			// The same strategy with other delays keeps the pipeline's count.
 			out.MaxRetries = retries(r.MaxRetries)
@@ -89,16 +96,21 @@ func or[T comparable](v, otherwise T) T {
 	return v
 }
 
-func strategyOf(name string, initial time.Duration, multiplier, backoff float64) retrytopics.Strategy {
-	switch name {
+// strategy returns what the settings name. The rules have refused a custom one that nobody registered.
+func (d Delays) strategy() retrytopics.Strategy {
+	switch d.Strategy {
 	case "exponential":
-		return retrytopics.Exponential{Initial: initial, Multiplier: multiplier}
+		return retrytopics.Exponential{Initial: d.InitialDelay, Multiplier: d.Multiplier}
 	case "linear":
-		return retrytopics.Linear{Initial: initial, Factor: backoff}
+		return retrytopics.Linear{Initial: d.InitialDelay, Factor: d.BackoffFactor}
 	case "fixed":
-		return retrytopics.Fixed{Wait: initial}
+		return retrytopics.Fixed{Wait: d.InitialDelay}
 	case "immediate":
 		return retrytopics.Immediate{}
+	case "custom":
+		if s, ok := retrytopics.Registered(d.Custom, retrytopics.Parameters{Initial: d.InitialDelay, Multiplier: d.Multiplier, BackoffFactor: d.BackoffFactor}); ok {
+			return s
+		}
 	}
 	return retrytopics.Tiered{}
 }

@@ -36,6 +36,7 @@ func (r *reader) rulesAcrossPipelines(c *Config) {
 		}
 		for j := range i {
 			r.sharedBreakerRules(&c.Pipelines[j], p, j, at)
+			r.sharedLimitRules(&c.Pipelines[j], p, at)
 		}
 	}
 	for i := range c.Pipelines {
@@ -116,7 +117,7 @@ func (r *reader) sharedBreakerRules(first, second *Pipeline, i int, at string) {
 	here := breakerKeys(&second.Breaker)
 	for k, key := range breakerKeys(&first.Breaker) {
 		before, now := fmt.Sprint(key.write()), fmt.Sprint(here[k].write())
-		if before == now || key.name == "classes" {
+		if before == now || key.name == "classes" || key.name == "ignore" {
 			continue
 		}
 		path := at + ".breaker." + key.name

@@ -14,17 +14,20 @@ import (
 // notOf are the keys that say nothing to a strategy, and why.
 var notOf = map[string]map[string]string{
 	"tiered": {
+		"custom":         notRegistered,
 		"initial_delay":  "its delays are the tiers",
 		"multiplier":     "its delays are the tiers",
 		"backoff_factor": "its delays are the tiers",
 	},
-	"exponential": {"backoff_factor": "it grows by multiplier"},
-	"linear":      {"multiplier": "it grows by backoff_factor"},
+	"exponential": {"custom": notRegistered, "backoff_factor": "it grows by multiplier"},
+	"linear":      {"custom": notRegistered, "multiplier": "it grows by backoff_factor"},
 	"fixed": {
+		"custom":         notRegistered,
 		"multiplier":     "its delay does not grow",
 		"backoff_factor": "its delay does not grow",
 	},
 	"immediate": {
+		"custom":         notRegistered,
 		"initial_delay":  "it has no delay",
 		"multiplier":     "it has no delay",
 		"backoff_factor": "it has no delay",
@@ -33,10 +36,13 @@ var notOf = map[string]map[string]string{
 	},
 }
 
+const notRegistered = "it is not one that is registered by name"
+
 // retryRules judge the policy: what does not go together in the file, and then what the policy itself says.
 func (r *reader) retryRules(p *Pipeline, at string) {
 	retry := at + ".retry"
 	ok := r.strategyRules(p.Retry.Strategy, retry)
+	ok = r.customRules(p.Retry.Strategy, p.Retry.Custom, retry) && ok
 	if p.Retry.AutoTiers && p.Retry.Strategy == "tiered" && r.sound(retry+".tiers", retry+".strategy") {
 		r.wrong(retry+".tiers", "retry.tiers: auto makes tiers of a strategy's delays, and the delays of tiered are the tiers; name them: [1s, 10s, 60s], or choose strategy: exponential")
 		ok = false
@@ -132,10 +138,32 @@ func (r *reader) strategyRules(strategy, at string) bool {
 	return ok
 }
 
+// customRules want a registered strategy where the strategy is custom.
+func (r *reader) customRules(strategy, name, at string) bool {
+	custom := at + ".custom"
+	if strategy != "custom" || !r.sound(at+".strategy", custom) {
+		return true
+	}
+	known := retrytopics.RegisteredNames()
+	if slices.Contains(known, name) {
+		return true
+	}
+	remedy := "the registered ones are " + strings.Join(known, ", ")
+	if near := Nearest(name, known); near != "" {
+		remedy = "did you mean " + near + "?"
+	}
+	if !r.given(custom) {
+		r.wrong(at+".strategy", "%s: custom needs the name of a registered strategy beside it; add custom: %s, or another name: %s", short(at+".strategy"), known[0], remedy)
+	} else {
+		r.wrong(custom, "%s: no strategy is registered as %s (one of your own is built into the binary, by a file in cmd/redeliver that calls retrytopics.Register); %s", short(custom), quote(name), remedy)
+	}
+	return false
+}
+
 // withKey names the strategies that a key applies to.
 func withKey(name string) string {
 	var all []string
-	for _, strategy := range []string{"tiered", "exponential", "linear", "fixed", "immediate"} {
+	for _, strategy := range strategies {
 		if _, not := notOf[strategy][name]; !not {
 			all = append(all, strategy)
 		}
@@ -156,6 +184,9 @@ func (r *reader) overrideRules(p *Pipeline, o Override, at string) bool {
 				r.wrong(path, "%s does not apply to the strategy %s%s: %s; remove it, or choose %s", short(path), strategy, whose, notOf[strategy][name], withKey(name))
 			}
 		}
+	}
+	if o.Strategy != "" || o.Custom != "" {
+		ok = r.customRules(or(o.Strategy, p.Retry.Strategy), or(o.Custom, p.Retry.Custom), at) && ok
 	}
 	if path := at + ".jitter"; r.given(path) && o.Jitter && !p.Retry.Jitter && r.sound(path, strings.TrimSuffix(at, at[strings.LastIndex(at, ".overrides"):])+".jitter") {
 		ok = false

@@ -1,6 +1,11 @@
 package config
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"github.com/redeliver/redeliver/classify"
+)
 
 // Config is a configuration file that was read without a mistake: what stands in it, and the defaults for the rest.
 type Config struct {
@@ -9,6 +14,7 @@ type Config struct {
 	Kafka     Kafka
 	Embedded  Embedded
 	Topics    Topics
+	Fleet     Fleet
 	Admin     Admin
 	Log       Log
 	Pipelines []Pipeline
@@ -56,6 +62,20 @@ type Topics struct {
 	ReplicationFactor int // -1: that of the source
 }
 
+// Fleet says how breakers are shared with other processes.
+type Fleet struct {
+	Topic        string // the control topic
+	StartTimeout time.Duration
+}
+
+// ScopeFleet is the scope of a breaker that processes share.
+const ScopeFleet = "fleet"
+
+// HasFleet reports whether a pipeline shares its breaker with other processes.
+func (c *Config) HasFleet() bool {
+	return slices.ContainsFunc(c.Pipelines, func(p Pipeline) bool { return p.Breaker.Scope == ScopeFleet })
+}
+
 // Admin is the listener of metrics, health and control.
 type Admin struct {
 	Listen   string // host:port; "": none
@@ -91,6 +111,7 @@ type Pipeline struct {
 	Retry            Retry
 	Classify         Classify
 	Breaker          Breaker
+	Limits           []Limit
 	DLQ              DLQ
 
 	origin
@@ -128,9 +149,21 @@ type Batch struct {
 
 // Retry is a pipeline's retry policy.
 type Retry struct {
-	Strategy      string // tiered, exponential, linear, fixed, immediate
-	Tiers         []time.Duration
-	AutoTiers     bool // tiers: auto
+	Delays
+	Tiers        []time.Duration
+	AutoTiers    bool          // tiers: auto
+	TotalTimeout time.Duration // 0: none
+	InPlace      InPlace
+	HoldKey      bool
+	OnDeadLetter string // release, hold
+	Topic        string // template
+	Overrides    []Override
+}
+
+// Delays say how often a record is retried and when: of a policy, or of an override.
+type Delays struct {
+	Strategy      string // tiered, exponential, linear, fixed, immediate, custom
+	Custom        string // the name of a registered strategy
 	MaxRetries    int
 	InitialDelay  time.Duration
 	Multiplier    float64
@@ -138,12 +171,6 @@ type Retry struct {
 	MinDelay      time.Duration
 	MaxDelay      time.Duration
 	Jitter        bool
-	TotalTimeout  time.Duration // 0: none
-	InPlace       InPlace
-	HoldKey       bool
-	OnDeadLetter  string // release, hold
-	Topic         string // template
-	Overrides     []Override
 }
 
 // InPlace are quick tries on the spot before the first hop.
@@ -154,36 +181,20 @@ type InPlace struct {
 
 // Override is another policy for some failures. What it does not say is the pipeline's.
 type Override struct {
-	Class         string // "": any
-	Status        int    // 0: any
-	Topic         string // source topic, "": any
-	Strategy      string
-	MaxRetries    int
-	InitialDelay  time.Duration
-	Multiplier    float64
-	BackoffFactor float64
-	MinDelay      time.Duration
-	MaxDelay      time.Duration
-	Jitter        bool
-}
-
-// Classify are a pipeline's own rules for what kind of failure an error is.
-type Classify struct {
-	Rules []ClassRule
-}
-
-// ClassRule gives a class to errors whose text matches, or to an HTTP status.
-type ClassRule struct {
-	Match  string // a regular expression, "": not by text
-	Status int    // 0: not by status
-	Class  string
+	Class  string            // "": any
+	Status classify.Statuses // empty: any
+	Topic  string            // source topic, "": any
+	Job    classify.Job      // empty fields: any
+	Delays
+	TotalTimeout time.Duration // 0: none, negative: the pipeline's
 }
 
 // Breaker watches the dependency that the handler calls.
 type Breaker struct {
 	Enabled       bool
+	Mode          string // auto, forced_open, disabled, metrics_only
 	Dependency    string
-	Scope         string // process
+	Scope         string // process, fleet
 	Window        time.Duration
 	WindowCalls   int // instead of Window when the window is a number of calls
 	MinimumCalls  int
@@ -194,6 +205,13 @@ type Breaker struct {
 	OpenFor       time.Duration
 	HalfOpenCalls int
 	Classes       []string // that count against the dependency
+	Ignore        []string // that do not, of all others
+
+	OpenMultiplier float64
+	OpenMax        time.Duration
+	OpenJitter     float64
+	HalfOpenFor    time.Duration // 0: no limit
+	SlowStart      time.Duration // 0: none
 }
 
 // DLQ says what becomes of records that are not retried any more.
@@ -205,8 +223,9 @@ type DLQ struct {
 	Admission Admission
 }
 
-// Admission bounds the dead letters without one success in between.
+// Admission bounds the dead letters by credit, which successes earn.
 type Admission struct {
-	Enabled bool
-	Burst   int
+	Enabled    bool
+	Burst      int     // at the start, and at most
+	PerSuccess float64 // dead letters
 }

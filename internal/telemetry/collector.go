@@ -63,6 +63,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		w.topics(s)
 		w.tiers(s)
 		w.deadLetters(s)
+		if s.Burst >= 0 {
+			w.gauge(deadLetterCredit, s.Credit)
+		}
 		w.paused(s)
 		w.gauge(inFlight, float64(s.InFlight))
 		w.counter(routeFailures, float64(s.RouteFailures))
@@ -79,6 +82,11 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		w.histogram(handlerSeconds, s.Handler)
 		w.histogram(commitSeconds, s.Commit)
+		for _, l := range s.Limits {
+			w.counter(limitPutOff, float64(l.PutOff), l.Name)
+			w.gauge(limitAhead, l.Ahead.Seconds(), l.Name)
+			w.gauge(limitKeys, float64(l.Keys), l.Name)
+		}
 		w.gauge(healthScore, s.Score)
 		// Pipelines may share a breaker, and a series may be sent only once.
 		if name := s.Breaker.Dependency; name != "" && !breakers[name] {
@@ -115,8 +123,9 @@ func (w writer) histogram(d *prometheus.Desc, h consumer.Histogram, labels ...st
 }
 
 func (w writer) attempts(s consumer.Stats) {
-	for _, class := range append([]classify.Class{classify.None}, classify.Classes()...) {
-		w.counter(attempts, float64(s.Attempts[class]), class.String())
+	w.counter(attempts, float64(s.Attempts[classify.None]), classify.None.String(), classify.SeverityNone.String())
+	for _, f := range s.Failures {
+		w.counter(attempts, float64(f.Count), f.Class.String(), f.Severity.String())
 	}
 }
 
@@ -208,7 +217,7 @@ func merged(a, b consumer.Histogram) consumer.Histogram {
 
 func (w writer) deadLetters(s consumer.Stats) {
 	for _, d := range s.DeadLetters {
-		w.counter(deadLetters, float64(d.Count), d.Class.String(), string(d.Reason))
+		w.counter(deadLetters, float64(d.Count), d.Class.String(), d.Severity.String(), string(d.Reason))
 	}
 }
 

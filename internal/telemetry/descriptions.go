@@ -9,7 +9,7 @@ var (
 	records = describe("redeliver_records_total",
 		"Records that were settled, by the topic they were read from and by outcome.", "pipeline", "topic", "outcome")
 	attempts = describe("redeliver_attempts_total",
-		"Attempts that ended, by class of failure; none is success.", "pipeline", "class")
+		"Attempts that ended, by class and severity of failure; none is success.", "pipeline", "class", "severity")
 	handlerSeconds = describe("redeliver_handler_seconds",
 		"Duration of handler calls, in seconds.", "pipeline")
 	lateness = describe("redeliver_lateness_seconds",
@@ -21,7 +21,9 @@ var (
 	oldestDue = describe("redeliver_oldest_due_seconds",
 		"Time since the record that is due first in a tier became due, in seconds; below 0 when it becomes due only then. Absent when nothing waits.", "pipeline", "tier")
 	deadLetters = describe("redeliver_dead_letters_total",
-		"Records that were written to the dead-letter topic, by class of the last failure and by reason.", "pipeline", "class", "reason")
+		"Records that were written to the dead-letter topic, by class and severity of the last failure and by reason.", "pipeline", "class", "severity", "reason")
+	deadLetterCredit = describe("redeliver_dead_letter_credit",
+		"Dead letters that may still be written before the pipeline holds; successes earn more. Absent without dlq.admission.", "pipeline")
 	breakerState = describe("redeliver_breaker_state",
 		"1 for the state that the dependency's breaker is in, 0 for the other states.", "dependency", "state")
 	paused = describe("redeliver_paused",
@@ -44,6 +46,12 @@ var (
 		"Duration of offset commits, in seconds.", "pipeline")
 	retentionLeft = describe("redeliver_retention_left_seconds",
 		"Time until the topic's retention deletes the oldest record that is not settled, in seconds. Absent when it never does.", "pipeline", "topic")
+	limitPutOff = describe("redeliver_limit_put_off_total",
+		"Records that a limit by header has put off, each as often as it was, or how often a call had to wait for its turn.", "pipeline", "limit")
+	limitAhead = describe("redeliver_limit_ahead_seconds",
+		"Time until the turn of the record that a limit has put off furthest, or of the next call, in seconds.", "pipeline", "limit")
+	limitKeys = describe("redeliver_limit_keys",
+		"Values of its header that a limit knows.", "pipeline", "limit")
 	healthScore = describe("redeliver_health_score",
 		"Health of the pipeline, from 0 to 1.", "pipeline")
 )
