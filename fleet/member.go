@@ -49,7 +49,8 @@ type Member struct {
 // steered is a pipeline, and the order that it has.
 type steered struct {
 	Pipeline
-	has Order
+	has  Order
+	live bool // its latest order was given while this process ran
 }
 
 // keptOrder is an order that is missing in a log that was made anew.
@@ -240,6 +241,7 @@ func (c *charge) alone(now time.Time) []func(context.Context) {
 	if now.Before(c.breaker.Snapshot().OpenUntil) {
 		return nil
 	}
+	c.whole = 0
 	return []func(context.Context){func(context.Context) {
 		c.breaker.Adopt(breaker.Adoption{State: breaker.HalfOpen, Why: "the control topic was not read yet: this process probes by itself"})
 	}}
@@ -319,22 +321,12 @@ func (m *Member) steer() (moves []func(context.Context)) {
 		case order.Wish == Pause && had.Wish != Pause:
 			m.log.Warn("paused in the fleet", "pipeline", p.Name(), "by", order.By, "at", order.At)
 			moves = append(moves, func(context.Context) { p.Pause() })
-		case order.Wish == Resume && m.isLive():
+		case order.Wish == Resume && (p.live || had.Wish == Pause):
 			m.log.Warn("resumed in the fleet", "pipeline", p.Name(), "by", order.By, "at", order.At, "admit", order.Admit)
 			moves = append(moves, func(context.Context) { p.Resume(order.Admit) })
 		}
 	}
 	return moves
-}
-
-// isLive reports whether the log was read to its end before: what it says now was said after this process began.
-func (m *Member) isLive() bool {
-	select {
-	case <-m.ready:
-		return true
-	default:
-		return false
-	}
 }
 
 // Give gives an order and returns when this process has read it back, and acts on it; the others do at the same time. The
