@@ -125,6 +125,14 @@ func (s *supervised) Resume(admit int) {
 	s.pipeline.Resume(admit)
 }
 
+// Release hands one held record to its handler again.
+func (s *supervised) Release(topic string, partition int32, offset int64) error {
+	return s.now().Release(topic, partition, offset)
+}
+
+// ReleaseAll hands all held records to their handlers again.
+func (s *supervised) ReleaseAll() int { return s.now().ReleaseAll() }
+
 // Skip settles one record.
 func (s *supervised) Skip(topic string, partition int32, offset int64, reason string) error {
 	return s.now().Skip(topic, partition, offset, reason)

@@ -169,15 +169,16 @@ func printHeld(w io.Writer, s status) error {
 	return printAll(rows, all)
 }
 
-// printExhausted names the records that are held since no dead letters are kept, as `redeliver skip` takes them.
+// printExhausted names the records that are held since they are given up, as `redeliver skip` and `release` take them.
 func printExhausted(w io.Writer, s status) error {
 	type row = admin.ExhaustedStatus
 	rows := newRows(w, asTable,
-		column[row]{title: "EXHAUSTED RECORD", cell: func(e row) string { return fmt.Sprintf("%s/%d/%d", e.Topic, e.Partition, e.Offset) }},
+		column[row]{title: "RECORD GIVEN UP", cell: func(e row) string { return fmt.Sprintf("%s/%d/%d", e.Topic, e.Partition, e.Offset) }},
 		column[row]{title: "ID", cell: func(e row) string { return e.ID }},
 		column[row]{title: "FOR", cell: func(e row) string { return span(s.At.Sub(e.Since)) }},
 		column[row]{title: "REASON", cell: func(e row) string { return e.Reason }},
 		column[row]{title: "CLASS", cell: func(e row) string { return e.Class }},
+		column[row]{title: "SEVERITY", cell: func(e row) string { return e.Severity }},
 		column[row]{title: "ATTEMPTS", right: true, cell: func(e row) string { return strconv.Itoa(e.Attempts) }},
 		column[row]{title: "ERROR", cell: func(e row) string { return clip(e.Error, 80) }},
 	)

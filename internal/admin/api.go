@@ -17,6 +17,8 @@ type Pipeline interface {
 	Pause()
 	Resume(admit int)
 	Skip(topic string, partition int32, offset int64, reason string) error
+	Release(topic string, partition int32, offset int64) error
+	ReleaseAll() int
 }
 
 // Breaker is what the server needs of a breaker; *breaker.Breaker is one. Methods are called concurrently.
@@ -154,7 +156,7 @@ type HeldKeysStatus struct {
 	Reading int        `json:"reading"` // source partitions that are not started before it is known which keys are held
 }
 
-// ExhaustedStatus is a record that is given up and held, since no dead letters are kept.
+// ExhaustedStatus is a record that is given up and held, since no dead letters are kept or failures of its kind are held.
 type ExhaustedStatus struct {
 	ID        string    `json:"id"`
 	Topic     string    `json:"topic"` // where it stands
@@ -163,15 +165,18 @@ type ExhaustedStatus struct {
 	Since     time.Time `json:"since"`
 	Attempts  int       `json:"attempts"`
 	Class     string    `json:"class"`
+	Severity  string    `json:"severity"`
 	Reason    string    `json:"reason"`
+	Asked     bool      `json:"asked,omitempty"` // failures of its kind are held
 	Error     string    `json:"error"`
 }
 
 // DeadLetterStatus counts the dead letters of one class and reason.
 type DeadLetterStatus struct {
-	Class  string `json:"class"`
-	Reason string `json:"reason"`
-	Count  uint64 `json:"count"`
+	Class    string `json:"class"`
+	Severity string `json:"severity"`
+	Reason   string `json:"reason"`
+	Count    uint64 `json:"count"`
 }
 
 // AdmissionStatus is the credit for dead letters.
@@ -283,11 +288,11 @@ func statusOf(s consumer.Stats) PipelineStatus {
 	for _, e := range s.Exhausted {
 		p.Exhausted = append(p.Exhausted, ExhaustedStatus{
 			ID: e.ID, Topic: e.Topic, Partition: e.Partition, Offset: e.Offset, Since: e.Since,
-			Attempts: e.Attempts, Class: e.Class.String(), Reason: string(e.Reason), Error: e.Err,
+			Attempts: e.Attempts, Class: e.Class.String(), Severity: e.Severity.String(), Reason: string(e.Reason), Asked: e.Asked, Error: e.Err,
 		})
 	}
 	for _, d := range s.DeadLetters {
-		p.DeadLetters = append(p.DeadLetters, DeadLetterStatus{Class: d.Class.String(), Reason: string(d.Reason), Count: d.Count})
+		p.DeadLetters = append(p.DeadLetters, DeadLetterStatus{Class: d.Class.String(), Severity: d.Severity.String(), Reason: string(d.Reason), Count: d.Count})
 	}
 	if s.Burst >= 0 {
 		p.Admission = &AdmissionStatus{Credit: s.Credit, Burst: s.Burst}

@@ -131,6 +131,7 @@ func (s *Server) handler() http.Handler {
 	api.HandleFunc("POST /api/v1/pipelines/{name}/pause", s.pause)
 	api.HandleFunc("POST /api/v1/pipelines/{name}/resume", s.resume)
 	api.HandleFunc("POST /api/v1/skip", s.skip)
+	api.HandleFunc("POST /api/v1/release", s.release)
 	mux.Handle("/api/", guardChange(api))
 	return s.guard(mux)
 }
