@@ -78,7 +78,7 @@ func (j *kafkaJournal) life(ctx context.Context, to reader, after error) error {
 		kgo.SeedBrokers(j.config.Brokers...),
 		kgo.ClientID(j.config.ClientID),
 		kgo.MetadataMinAge(200 * time.Millisecond),
-		kgo.FetchMaxWait(time.Second),
+		kgo.FetchMaxWait(lookEvery), // what is written is answered with at once
 		kgo.RecordDeliveryTimeout(writeTimeout),
 		kgo.ProducerLinger(0),
 	}, j.config.ClientOptions...)
