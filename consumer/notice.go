@@ -43,8 +43,8 @@ const (
 	noticeEnd = time.Second
 )
 
-// notices tells of failures at a falling rate: in the log those of severity high and critical, and to the callback those that
-// ask for it. It never keeps a record waiting.
+// notices tells of failures at a falling rate: in the log those of severity high and critical, and those whose records are held or
+// dropped, and to the callback those that ask for it. It never keeps a record waiting.
 type notices struct {
 	tell func(context.Context, Notice) // nil: nobody wants to know
 	log  *slog.Logger
@@ -80,7 +80,7 @@ func newNotices(tell func(context.Context, Notice), log *slog.Logger) *notices {
 
 // wants reports whether a failure is to be told of.
 func (n *notices) wants(f *classify.Failure) bool {
-	return f.Severity >= classify.High || f.Notify && n.tell != nil
+	return f.Severity >= classify.High || f.Handling == classify.Hold || f.Handling == classify.Drop || f.Notify && n.tell != nil
 }
 
 // failed notes a failure; made is called for what the notice says of the record.
@@ -157,11 +157,11 @@ func (n *notices) over(k noticeKind, kind *noticed) {
 // write tells the log.
 func (n *notices) write(notice *Notice) {
 	level := slog.LevelInfo
-	switch notice.Severity {
-	case classify.High:
-		level = slog.LevelWarn
-	case classify.Critical:
+	switch {
+	case notice.Severity == classify.Critical:
 		level = slog.LevelError
+	case notice.Severity == classify.High, notice.Handling == classify.Hold:
+		level = slog.LevelWarn
 	}
 	n.log.Log(n.ctx, level, "calls fail", "pipeline", notice.Pipeline, "class", notice.Class, "severity", notice.Severity,
 		"rule", notice.Rule, "failures", notice.Count, "handling", notice.Handling, "id", notice.ID, "attempt", notice.Attempt, "error", notice.Error)

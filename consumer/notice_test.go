@@ -107,6 +107,25 @@ func TestNoticesDoNotHoldAnybodyUp(t *testing.T) {
 	})
 }
 
+// TestWhatIsHeldOrDroppedIsLogged tells of records that are held or dropped by the treatment of their failures, whatever the
+// severity, not one by one.
+func TestWhatIsHeldOrDroppedIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var text strings.Builder
+		n := newNotices(nil, slog.New(slog.NewTextHandler(&text, nil)))
+		defer n.end()
+		for _, handling := range []classify.Handling{classify.Hold, classify.Drop, classify.Retry} {
+			f := classify.Failure{Class: classify.Class(handling), Treatment: classify.Treatment{Severity: classify.Low, Handling: handling}}
+			for range 100 {
+				n.failed(&f, func() Notice { return Notice{} })
+			}
+		}
+		if got := strings.Count(text.String(), "calls fail"); got != 2 || !strings.Contains(text.String(), "handling=hold") || !strings.Contains(text.String(), "handling=drop") {
+			t.Errorf("%d lines:\n%s", got, text.String())
+		}
+	})
+}
+
 // TestWhoIsNotified has a pipeline tell of the failures that a rule or a class says, and of no others.
 func TestWhoIsNotified(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
