@@ -39,9 +39,7 @@ func newDLQShowCommand(p *program) *cobra.Command {
 	}
 	format := addOutput(cmd)
 	raw := cmd.Flags().Bool("raw", false, "print the payload only, byte for byte")
-	flags := &filterFlags{cmd: cmd}
-	cmd.Flags().StringVar(&flags.pipeline, "pipeline", "", "the pipeline's `name`; may be left out")
-	_ = cmd.RegisterFlagCompletionFunc("pipeline", p.completePipelines)
+	flags := p.addQueueFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := dlq.CheckID(args[0]); err != nil {
 			return usagef("%w", err)

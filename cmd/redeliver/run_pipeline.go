@@ -89,6 +89,12 @@ func (s *supervised) renew() {
 // Name returns the pipeline's name.
 func (s *supervised) Name() string { return s.now().Name() }
 
+// Group returns the pipeline's consumer group.
+func (s *supervised) Group() string { return s.now().Group() }
+
+// Waiting reports whether there is anything that its breaker keeps from being handled.
+func (s *supervised) Waiting() bool { return s.now().Waiting() }
+
 // Stats returns the counts of the pipeline that runs now, or of the one that ran last.
 func (s *supervised) Stats() consumer.Stats {
 	s.mu.Lock()

@@ -14,6 +14,8 @@ import (
 type Config struct {
 	// Breakers returns the breakers of the process. Defaults to none.
 	Breakers func() []Breaker
+	// Fleet is this process's part in a fleet. Defaults to none.
+	Fleet Fleet
 	// Insecure allows an address that other machines can reach. Whoever reaches it may then make changes. Defaults to
 	// false: only loopback addresses.
 	Insecure bool
