@@ -342,6 +342,7 @@ var mistakes = []mistakeRow{
 	{"pipelines[].classify.rules[].when", inPipeline("classify:\n  rules:\n    - when: |\n        status == 503\n          and " + mark + "tenantt == 'a'\n      class: network"), `"tenantt" is unknown; did you mean tenant?`},
 	{"pipelines[].classify.rules[].when", inPipeline("classify:\n  rules:\n    - when: " + mark + ">\n        status ==\n        503 and x\n      class: network"), `(line 1, column 19 of the expression)`},
 	{"pipelines[].classify.rules[].when", inPipeline("classify: {rules: [{when: \"status " + mark + "== 'x'\", class: network}]}"), "classify.rules[0].when: invalid operation: == (mismatched types int and string)"},
+	{"pipelines[].classify.rules[].when", inPipeline("classify: {rules: [{when: status " + mark + "= 503, class: network}]}"), "classify.rules[0].when: = compares nothing; write == for equal"},
 	{"pipelines[].classify.rules[].when", inPipeline("classify: {rules: [{when: " + mark + "status, class: network}]}"), "expected bool, but got int"},
 	{"pipelines[].classify.rules[].when", inPipeline("classify: {rules: [{when: " + mark + "'', class: network}]}"), "the expression is empty; write one like 'status in 500..599"},
 	{"pipelines[].classify.rules[].class", inPipeline("classify: {rules: [{match: x, class: " + mark + "netwrok}]}"), `"netwrok" is unknown; did you mean network?`},

@@ -247,6 +247,9 @@ func (r *reader) whenRule(rule *ClassRule, path string) {
 		return
 	}
 	problem := wrong.Problem
+	if strings.Contains(problem, `Operator("=")`) {
+		problem = "= compares nothing; write == for equal"
+	}
 	if wrong.Unknown != "" {
 		known := append(expression.Names(), expression.Functions()...)
 		problem = quote(wrong.Unknown) + " is unknown; the names are " + strings.Join(expression.Names(), ", ")
