@@ -24,6 +24,7 @@ type Queue struct {
 	names       retrytopics.Names
 	headerLimit int
 	noCreate    bool
+	jq          func(program string) (func([]byte) ([]byte, error), error) // nil: there is none
 
 	batch    int           // entries in a transaction
 	patience time.Duration // with the brokers, when a run has to end

@@ -73,9 +73,9 @@ func TestTaskIsWrittenDownWhole(t *testing.T) {
 			Key: []byte{0xff, 0}, Error: regexp.MustCompile(`a|b`), Fingerprints: []dlq.Fingerprint{7}, Status: []dlq.Status{dlq.StatusDiscarded}, Limit: 5,
 		},
 		To: dlq.Source, Rate: 2.5, Concurrency: 3, Canary: 4, CanaryRate: 0.5, StopAt: 0.25, Wait: true, MaxReplays: -1,
-		SetHeaders: []kgo.RecordHeader{{Key: "fixed", Value: []byte{0xfe}}}, Again: true, By: "ann",
+		SetHeaders: []kgo.RecordHeader{{Key: "fixed", Value: []byte{0xfe}}}, Again: true, UnsetHeaders: []string{"x"}, SetKey: []byte{}, JQ: "upper", By: "ann",
 	}
-	started, err := b.open().Start(b.ctx(), r)
+	started, err := b.open(dlq.JQ(upper)).Start(b.ctx(), r)
 	if err != nil {
 		t.Fatal(err)
 	}

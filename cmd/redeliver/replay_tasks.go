@@ -110,6 +110,11 @@ func doesText(r dlq.Replay) string {
 	for _, h := range r.SetHeaders {
 		add(true, "set header %s", h.Key)
 	}
+	for _, name := range r.UnsetHeaders {
+		add(true, "unset header %s", name)
+	}
+	add(r.SetKey != nil, "set key %q", r.SetKey)
+	add(r.JQ != "", "jq %s", r.JQ)
 	return strings.Join(text, ", ")
 }
 
