@@ -104,6 +104,20 @@ func (c *Config) complete() error {
 			wrong("HoldKey", "needs GroupProtocol Classic or Eager: with NextGen the coordinator assigns, and nothing holds a source partition and its retry partitions together")
 		}
 	}
+	if c.OnDeadLetter > HoldOnDeadLetter {
+		wrong("OnDeadLetter", "%d is none: ReleaseOnDeadLetter or HoldOnDeadLetter", c.OnDeadLetter)
+	}
+	if c.OnDeadLetter == HoldOnDeadLetter {
+		if !c.HoldKey {
+			wrong("OnDeadLetter", "HoldOnDeadLetter needs HoldKey: without it nothing waits behind a record")
+		}
+		if c.DeadLetters.Disabled {
+			wrong("OnDeadLetter", "HoldOnDeadLetter needs dead letters, and DeadLetters.Disabled keeps none")
+		}
+		if c.DeadLetters.Retention > 0 {
+			wrong("OnDeadLetter", "HoldOnDeadLetter needs dead letters that stay until they are dealt with, and DeadLetters.Retention deletes them")
+		}
+	}
 	if sessionGiven && c.GroupProtocol == NextGen {
 		wrong("SessionTimeout", "is the broker's with NextGen: leave it out, and set group.consumer.session.timeout.ms there, or consumer.session.timeout.ms of the group")
 	}
@@ -143,6 +157,7 @@ func (c *Config) complete() error {
 	if c.HeaderLimit < 2048 {
 		wrong("HeaderLimit", "is %d, at least 2048 bytes", c.HeaderLimit)
 	}
+	c.completeDependencies(wrong)
 	if limit := c.Breaker.HalfOpenFor; limit > 0 && limit <= c.HandlerTimeout {
 		wrong("Breaker", "HalfOpenFor is %v: give more than HandlerTimeout, %v, or a probe that takes as long as it may counts as failed; or a negative one for no limit", limit, c.HandlerTimeout)
 	}
@@ -161,6 +176,33 @@ func (c *Config) complete() error {
 		wrong("ClientOptions", "%v", err)
 	}
 	return errors.Join(errs...)
+}
+
+// completeDependencies checks the dependencies beside the first one, and gives their probes the time that a call may take.
+func (c *Config) completeDependencies(wrong func(field, format string, args ...any)) {
+	if n := len(c.Dependencies) + 1; n > maxDependencies {
+		wrong("Dependencies", "are %d with that of Breaker: give at most %d", n, maxDependencies)
+	}
+	c.Dependencies = slices.Clone(c.Dependencies)
+	names := []string{c.Breaker.Dependency}
+	for i := range c.Dependencies {
+		d := &c.Dependencies[i]
+		switch name := d.Breaker.Dependency; {
+		case name == "":
+			wrong("Dependencies", "number %d has no name: set Breaker.Dependency", i)
+		case slices.Contains(names, name):
+			wrong("Dependencies", "%q is there twice, or is that of Breaker", name)
+		}
+		names = append(names, d.Breaker.Dependency)
+		for _, class := range d.CountsAgainst {
+			if class == classify.None || class > classify.Authentication {
+				wrong("Dependencies", "%s: CountsAgainst: %d is none of the seven classes", d.Breaker.Dependency, class)
+			}
+		}
+		if d.Breaker.HalfOpenFor == 0 && 2*c.HandlerTimeout > breaker.DefaultHalfOpenFor {
+			d.Breaker.HalfOpenFor = 2 * c.HandlerTimeout
+		}
+	}
 }
 
 func (c *Config) defaults() {

@@ -78,6 +78,17 @@ const (
 	SkipDataLoss
 )
 
+// DeadLetterPolicy says what becomes of the records of a key that wait behind one that dies, see [Config.HoldKey].
+type DeadLetterPolicy uint8
+
+const (
+	// ReleaseOnDeadLetter lets them run when the dead letter is written.
+	ReleaseOnDeadLetter DeadLetterPolicy = iota
+	// HoldOnDeadLetter sends them after it: they become dead letters too, untried and with the reason "behind", and so does
+	// every later record of the key, until all of these are replayed, in the order of their origin, or discarded.
+	HoldOnDeadLetter
+)
+
 // Start is where a group begins to read its source topics the first time. Retry topics, and partitions that appear
 // later, are always read from their beginning.
 type Start struct {
@@ -158,6 +169,11 @@ type Config struct {
 	CountsAgainst []classify.Class
 	// DeadLetters says what becomes of exhausted records. Defaults to a dead-letter topic without retention.
 	DeadLetters DeadLetters
+	// Dependencies are what the handlers call beside the dependency of Breaker, each with a breaker of its own, at most 15. Every
+	// record is taken to need all of them: while the breaker of one is not closed the pipeline holds. A failure counts against
+	// the one that it names, see [DependencyFailed] and [Call], and one that names none against the first. A handler call that
+	// succeeds is a success of all that it did not call with Call. Defaults to none.
+	Dependencies []Dependency
 	// Delivery says how copies and offsets belong together. Defaults to AtLeastOnce.
 	Delivery Delivery
 	// Drain is how long running handlers have to end when a partition is revoked or the pipeline stops, before their
@@ -206,10 +222,16 @@ type Config struct {
 	Notify func(context.Context, Notice)
 	// OnDataLoss says what happens when unread records of a source are gone. Defaults to HoldOnDataLoss.
 	OnDataLoss DataLossPolicy
+	// OnDeadLetter says what becomes of the records that wait behind one that dies. HoldOnDeadLetter needs HoldKey and a
+	// dead-letter topic without retention, and brokers that give topics ids, which is Apache Kafka 2.8 or newer. Defaults to
+	// ReleaseOnDeadLetter.
+	OnDeadLetter DeadLetterPolicy
 	// Ordering says what may be handled side by side. Defaults to ByKey.
 	Ordering Ordering
 	// Pacers shares the limits of a dependency between the pipelines of a process. Defaults to none but the pipeline's own.
 	Pacers *limit.Registry
+	// Parts watches the dependency of Breaker part by part, by tenant for example. Defaults to as a whole.
+	Parts Parts
 	// RebalanceTimeout is how long a member may take to give up partitions. Defaults to 60s.
 	RebalanceTimeout time.Duration
 	// Retry is the policy: how often, when, and over which tiers. Defaults to tiers of 1s, 10s and 60s, one retry each.

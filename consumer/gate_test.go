@@ -21,7 +21,7 @@ func quietGate(t testing.TB, burst int, c breaker.Config) (*gate, *breaker.Break
 		t.Fatal(err)
 	}
 	changes := new([]PauseReason)
-	g := newGate(b, credit.New(burst, 2), func(r PauseReason, begun bool) { *changes = append(*changes, r) }, func() {})
+	g := newGate([]*breaker.Breaker{b}, credit.New(burst, 2), func(r PauseReason, begun bool) { *changes = append(*changes, r) }, func() {})
 	b.Subscribe(g.onBreaker)
 	t.Cleanup(b.Close)
 	return g, b, changes
@@ -36,7 +36,7 @@ func TestGateIsASetOfReasons(t *testing.T) {
 		}
 		defer b.Close()
 		changes, wakes := 0, 0
-		g := newGate(b, credit.New(1000, 2), func(PauseReason, bool) { changes++ }, func() { wakes++ })
+		g := newGate([]*breaker.Breaker{b}, credit.New(1000, 2), func(PauseReason, bool) { changes++ }, func() { wakes++ })
 		model := make(map[PauseReason]bool)
 		reasons := []PauseReason{PauseBreaker, PauseOperator, PauseOutage}
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
@@ -189,7 +189,7 @@ func TestAnOutageEndsWhenThereIsCreditForADeadLetter(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	g := newGate(b, credit.New(1, 0.5), func(PauseReason, bool) {}, func() {})
+	g := newGate([]*breaker.Breaker{b}, credit.New(1, 0.5), func(PauseReason, bool) {}, func() {})
 	equal(t, "the first", g.admit(), true)
 	equal(t, "the second", g.admit(), false)
 	g.success(1)
@@ -237,7 +237,7 @@ func TestOutageGoesOnBeingProbed(t *testing.T) {
 		}
 		defer b.Close()
 		var woken atomic.Int32
-		g := newGate(b, credit.New(1, 2), func(PauseReason, bool) {}, func() { woken.Add(1) })
+		g := newGate([]*breaker.Breaker{b}, credit.New(1, 2), func(PauseReason, bool) {}, func() { woken.Add(1) })
 		g.set(PauseOutage, true)
 		first, _, ok := g.enter()
 		equal(t, "the first probe", ok, true)
@@ -272,7 +272,7 @@ func TestWhoWasRefusedIsWoken(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer b.Close()
-			g := newGate(b, credit.New(1, 2), func(PauseReason, bool) {}, func() { woken++ })
+			g := newGate([]*breaker.Breaker{b}, credit.New(1, 2), func(PauseReason, bool) {}, func() { woken++ })
 			b.Subscribe(g.onBreaker)
 			b.WhenFree(g.wake)
 			tt.hold(g, b)
@@ -299,9 +299,9 @@ func TestAPermitThatAnotherPipelineGivesBackIsUsed(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer b.Close()
-		one := newGate(b, credit.New(1, 2), func(PauseReason, bool) {}, func() {})
+		one := newGate([]*breaker.Breaker{b}, credit.New(1, 2), func(PauseReason, bool) {}, func() {})
 		woken := 0
-		other := newGate(b, credit.New(1, 2), func(PauseReason, bool) {}, func() { woken++ })
+		other := newGate([]*breaker.Breaker{b}, credit.New(1, 2), func(PauseReason, bool) {}, func() { woken++ })
 		b.Subscribe(one.onBreaker)
 		b.Subscribe(other.onBreaker)
 		b.WhenFree(one.wake)

@@ -18,7 +18,7 @@ func overhead(t testing.TB) func(i int) {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Close)
-	g := newGate(b, credit.New(1000, 2), func(PauseReason, bool) {}, func() {})
+	g := newGate([]*breaker.Breaker{b}, credit.New(1000, 2), func(PauseReason, bool) {}, func() {})
 	c := Config{Limits: []Limit{
 		{Name: "per-user", Per: PerHeader, Header: "redeliver-user", Rate: limit.Rate{Calls: 1e6, Per: time.Second}, Burst: 1_000_000},
 		{Name: "per-project", Per: PerHeader, Header: "redeliver-project", Rate: limit.Rate{Calls: 1e6, Per: time.Second}, Burst: 1_000_000},

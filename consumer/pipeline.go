@@ -27,8 +27,10 @@ type Pipeline struct {
 	schedule   *retrytopics.Schedule
 	classifier *classify.Classifier
 	notices    *notices
-	counts     [int(classify.Authentication) + 1]bool // the classes that count against the dependency
-	breaker    *breaker.Breaker
+	deps       []*dependency // that of Config.Breaker first
+	parted     bool          // one of them is watched part by part
+	strange    strangeNames
+	breaker    *breaker.Breaker // of the first dependency
 	slowCall   time.Duration
 	log        *slog.Logger
 	hooks      hooks
@@ -47,6 +49,7 @@ type Pipeline struct {
 	membership *membership
 	transactor *transactor // nil: at least once
 	scans      *heldScans
+	deadWatch  *deadWatch // nil: no key is closed by its dead letters
 	topics     *topics
 	strands    strands
 	probes     atomic.Uint64 // so many were begun
@@ -88,12 +91,15 @@ func New(c Config) (*Pipeline, error) {
 		p.own = breaker.NewRegistry()
 		registry = p.own
 	}
-	if p.breaker, err = registry.Get(c.Breaker); err != nil {
-		return nil, fmt.Errorf("consumer: Breaker: %w", err)
+	if p.deps, err = c.dependencies(registry); err != nil {
+		return nil, err
 	}
+	p.breaker = p.deps[0].breaker
 	p.slowCall = p.breaker.Config().SlowCall
-	for _, class := range c.CountsAgainst {
-		p.counts[class] = true
+	breakers := make([]*breaker.Breaker, len(p.deps))
+	for i, d := range p.deps {
+		breakers[i] = d.breaker
+		p.parted = p.parted || d.parts != nil
 	}
 	p.meter = newMeter(p.classifier)
 	p.notices = newNotices(c.Notify, c.Logger)
@@ -101,7 +107,7 @@ func New(c Config) (*Pipeline, error) {
 	p.outlets = newOutlets()
 	p.faults = newFaults(p)
 	p.losses = newLosses()
-	p.gate = newGate(p.breaker, credit.New(c.DeadLetters.Burst, c.DeadLetters.PerSuccess), p.holdChanged, p.wakeAll)
+	p.gate = newGate(breakers, credit.New(c.DeadLetters.Burst, c.DeadLetters.PerSuccess), p.holdChanged, p.wakeAll)
 	p.slots = newSlots(c.Concurrency, c.Shares, func() bool { return p.strands.count.Load() > 1 }, p.work)
 	if p.limits, p.slots.pacing, err = newLimits(&c); err != nil {
 		return nil, fmt.Errorf("consumer: Limits: %w", err)
@@ -114,12 +120,15 @@ func New(c Config) (*Pipeline, error) {
 		p.transactor = newTransactor(p)
 	}
 	p.scans = newHeldScans(p)
+	if c.OnDeadLetter == HoldOnDeadLetter {
+		p.deadWatch = newDeadWatch(p)
+	}
 	p.topics = newTopics(p)
 	p.coAssignment = newCoAssignment(p)
 	p.strands.all = make(map[strandKey]*strand)
 	p.kept.parts = make(map[partition]struct{})
 	p.workers.New = func() any {
-		return &worker{record: Record{pipeline: c.Name, group: c.Group, namespace: c.IDNamespace}}
+		return &worker{record: Record{pipeline: c.Name, group: c.Group, namespace: c.IDNamespace}, calls: &callState{p: p}}
 	}
 	return p, nil
 }
@@ -130,7 +139,7 @@ func (p *Pipeline) Name() string { return p.cfg.Name }
 // Group returns the pipeline's consumer group.
 func (p *Pipeline) Group() string { return p.cfg.Group }
 
-// Breaker returns the breaker of the pipeline's dependency.
+// Breaker returns the breaker of the pipeline's dependency, the one of [Config.Breaker].
 func (p *Pipeline) Breaker() *breaker.Breaker { return p.breaker }
 
 // Schedule returns the compiled retry policy.
@@ -158,11 +167,15 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	}
 	p.client, p.admin = client, kadm.NewClient(client)
 	defer p.leave()
+	if p.deadWatch != nil {
+		if err := p.deadWatch.connect(); err != nil {
+			return fmt.Errorf("consumer: the Kafka client refuses its options: %w", err)
+		}
+		defer p.deadWatch.close()
+	}
 	defer p.scans.end()
 
-	unsubscribe := p.breaker.Subscribe(p.onBreaker)
-	defer unsubscribe()
-	defer p.breaker.WhenFree(p.wakeAll)()
+	defer p.follow()()
 	defer p.membership.end()
 	p.gate.onBreaker(breaker.Event{}) // another pipeline may have opened it already
 
@@ -213,6 +226,9 @@ func (p *Pipeline) live(ctx context.Context) {
 	wg.Go(func() { p.topics.run(working) })
 	if p.transactor != nil {
 		wg.Go(func() { p.transactor.run(working) })
+	}
+	if p.deadWatch != nil {
+		wg.Go(func() { p.deadWatch.run(working) })
 	}
 	if len(p.hooks.stats) > 0 {
 		wg.Go(func() { p.report(working) })
@@ -321,9 +337,13 @@ func (p *Pipeline) onBreaker(e breaker.Event) {
 
 // comeBack begins a slow start when the probes have closed the breaker, and ends one when it opens.
 func (p *Pipeline) comeBack(e breaker.Event) {
-	switch c := p.breaker.Config(); {
+	d := p.dependency(e.Dependency)
+	if d == nil {
+		return
+	}
+	switch c := d.breaker.Config(); {
 	case e.Would:
-	case e.From == breaker.HalfOpen && e.To == breaker.Closed && c.SlowStart > 0:
+	case (e.From == breaker.HalfOpen || e.Adopted) && e.To == breaker.Closed && c.SlowStart > 0:
 		p.slots.slowStart(c.HalfOpenCalls, c.SlowStart)
 	case e.To == breaker.Open:
 		p.slots.full()

@@ -195,6 +195,9 @@ func (p *Pipeline) closeLanes(lanes []*lane) {
 			continue
 		}
 		st.rest()
+		if p.deadWatch != nil {
+			p.deadWatch.leave(st)
+		}
 		p.strands.mu.Lock()
 		if key := (strandKey{st.source, st.partition}); p.strands.all[key] == st {
 			delete(p.strands.all, key)

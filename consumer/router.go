@@ -160,7 +160,7 @@ func (p *Pipeline) letter(e *entry) *kgo.Record {
 }
 
 // send frees the entry's key, as a retry leaves the order, and writes its copy. Where keys are held the others of the key
-// are put off from now on or, behind a dead letter, wait until it is written. It reports whether they do.
+// are put off from now on or, behind a dead letter, wait until it is written or follow it. It reports whether they do.
 func (p *Pipeline) send(st *strand, r *route) (holds bool) {
 	e := r.entry
 	st.mu.Lock()
@@ -168,6 +168,9 @@ func (p *Pipeline) send(st *strand, r *route) (holds bool) {
 	e.lane.routing++
 	switch holds = st.holds(e); {
 	case !holds:
+		st.free(e)
+	case r.outcome == Dead && st.holding.dead != nil:
+		st.bury(e)
 		st.free(e)
 	case r.outcome == Dead:
 		st.claim(e)
@@ -241,6 +244,7 @@ func (p *Pipeline) settleRoute(r *route) {
 	if r.outcome != Dead {
 		e.deferred = false // its copy is
 	}
+	e.buried = false // its letter is
 	st.settle(e)
 	e.lane.signalQuiet()
 }

@@ -1,8 +1,11 @@
 package consumer
 
 import (
+	"context"
 	"testing"
 	"time"
+
+	"github.com/redeliver/redeliver/breaker"
 )
 
 // rampBench are slots whose clock the test turns.
@@ -104,4 +107,31 @@ func TestSlowStartTakesSlotsBack(t *testing.T) {
 	}
 	b.full()
 	b.wanted(t, 63)
+}
+
+// Who learns from others that the dependency is back comes back as slowly as who has probed it.
+func TestSlowStartAfterOthersHaveProbed(t *testing.T) {
+	for name, tt := range map[string]struct {
+		close func(b *breaker.Breaker)
+		want  bool
+	}{
+		"others":      {func(b *breaker.Breaker) { b.Adopt(breaker.Adoption{State: breaker.Closed}) }, true},
+		"an operator": {func(b *breaker.Breaker) { b.Force(breaker.Closed) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := New(Config{Brokers: []string{"localhost:1"}, Group: "g", Topics: []string{"t"}, Handler: HandlerFunc(func(context.Context, *Record) error { return nil }),
+				Breaker: breaker.Config{SlowStart: time.Hour}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.own.Close()
+			defer p.breaker.Subscribe(p.comeBack)()
+			p.breaker.Adopt(breaker.Adoption{State: breaker.Open, Wait: time.Hour})
+			tt.close(p.breaker)
+			if got := p.slots.ramping.Load(); got != tt.want {
+				t.Errorf("a slow start: %v, want %v", got, tt.want)
+			}
+			p.slots.full()
+		})
+	}
 }

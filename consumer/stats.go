@@ -136,14 +136,17 @@ type Stats struct {
 	Paused        map[PauseReason]int // partitions
 	Partitions    []PartitionStats
 	Breaker       breaker.Snapshot
-	Handler       Histogram // seconds per handler call
-	Commit        Histogram // seconds per commit
+	Breakers      []breaker.Snapshot // of [Config.Dependencies]
+	Parts         []PartStats        // of what is watched part by part
+	Handler       Histogram          // seconds per handler call
+	Commit        Histogram          // seconds per commit
 	RouteFailures uint64
 	Transactions  uint64       // committed; with ExactlyOnceRouting only
 	Aborted       uint64       // transactions that came to nothing and were tried again
 	Held          []HeldRecord // records whose copy cannot be written, at most 100
 	HeldRecords   int          // all records whose copy cannot be written
 	Apart         []Apart      // source partitions whose retry partitions have been other members' for longer than the drain time
+	HeldKeys      HeldKeys     // where keys are held: which wait, and which are closed
 	HeldByPolicy  int          // records that are held since dead letters are disabled, or as the treatment of their failures says
 
 	WaitedFor []string          // patterns of topics that no topic matches yet
@@ -230,4 +233,12 @@ type Histogram struct {
 	Counts []uint64
 	Sum    float64
 	Total  uint64
+}
+
+// PartStats are the breakers of a dependency that is watched part by part, see [Parts].
+type PartStats struct {
+	Dependency string
+	Known      int                   // parts, at most Parts.Most and one
+	States     map[breaker.State]int // of them
+	NotClosed  []breaker.Snapshot    // those that are not, at most 20
 }

@@ -1,6 +1,10 @@
 package dlq
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // SmallBatches makes transactions of n entries, so that few entries are many transactions.
 func SmallBatches(n int) Option { return func(q *Queue) { q.batch = n } }
@@ -16,3 +20,31 @@ func OutcomePatience(d time.Duration) Option { return func(q *Queue) { q.outcome
 
 // SmallChunks makes a Watch ask the ledger after n dead letters.
 func SmallChunks(w *Watch, n int) { w.chunk = n }
+
+// OrderedEntry is an entry of one key, for OrderOf.
+type OrderedEntry struct {
+	Origin, Offset int64
+	Replayed       bool
+}
+
+// OrderOf returns the offsets of those of a key that a replay writes, in their order.
+func OrderOf(line []OrderedEntry) (offsets []int64) {
+	var entries []candidateEntry
+	for _, e := range line {
+		entries = append(entries, candidateEntry{origin: e.Origin, at: position{0, e.Offset}, replayed: e.Replayed})
+	}
+	slices.SortFunc(entries, func(a, b candidateEntry) int {
+		return cmp.Or(cmp.Compare(a.origin, b.origin), cmp.Compare(a.at.offset, b.at.offset))
+	})
+	o := &replayOrder{moved: make(map[position]bool), stays: make(map[position]bool)}
+	o.add(entries)
+	for _, at := range o.first {
+		offsets = append(offsets, at.offset)
+	}
+	for _, e := range line {
+		if at := (position{0, e.Offset}); e.Replayed && !o.moved[at] && !o.stays[at] {
+			offsets = append(offsets, e.Offset)
+		}
+	}
+	return offsets
+}

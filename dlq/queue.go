@@ -25,6 +25,7 @@ type Queue struct {
 	headerLimit int
 	noCreate    bool
 	jq          func(program string) (func([]byte) ([]byte, error), error) // nil: there is none
+	keysHeld    bool
 
 	batch    int           // entries in a transaction
 	patience time.Duration // with the brokers, when a run has to end
@@ -132,7 +133,8 @@ type survey struct {
 	ledger *ledger
 	scan   *scan
 
-	duplicates int64
+	replayOrder *replayOrder // nil: that of the topic
+	duplicates  int64
 }
 
 // survey fixes the range to go through and takes the ledger that was read, or reads it.
@@ -163,18 +165,31 @@ func (q *Queue) surveyOf(ctx context.Context, topic kadm.TopicDetail, f Filter, 
 // each calls f with the first copy of every entry that matches the filter, whatever its status, until f returns false.
 // The entry is f's to keep.
 func (s *survey) each(ctx context.Context, f func(*Entry) bool) error {
+	if s.replayOrder != nil {
+		if goOn, err := s.eachFirst(ctx, f); err != nil || !goOn {
+			return err
+		}
+	}
 	return s.scan.each(ctx, func(e *Entry) bool {
-		m, first := s.ledger.meet(e.identity())
-		if !first {
-			s.duplicates++
+		if s.replayOrder != nil && s.replayOrder.moved[position{e.Partition, e.Offset}] {
 			return true
 		}
-		if !s.sel.match(e) {
-			return true
-		}
-		e.Status, e.Mark = m.status, s.ledger.describe(m)
-		return f(e)
+		return s.met(e, f)
 	})
+}
+
+// met calls f with an entry, if it is the first copy of it and matches.
+func (s *survey) met(e *Entry, f func(*Entry) bool) bool {
+	m, first := s.ledger.meet(e.identity())
+	if !first {
+		s.duplicates++
+		return true
+	}
+	if !s.sel.match(e) {
+		return true
+	}
+	e.Status, e.Mark = m.status, s.ledger.describe(m)
+	return f(e)
 }
 
 // wanted says whether the filter asks for entries of this status.

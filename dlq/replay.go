@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // DefaultMaxReplays is the cap of a [Replay] that names none.
@@ -128,6 +130,44 @@ type replayDecision struct {
 	task   *task
 }
 
+// order finds out in which order to replay, while the writer gives its signs of life.
+func (d *replayDecision) order(ctx context.Context) error {
+	find := func(ctx context.Context) (err error) {
+		d.task.survey.replayOrder, err = d.task.survey.order(ctx, func(e *Entry) (bool, error) { return d.would(ctx, e) })
+		return err
+	}
+	if d.task.writer == nil {
+		return find(ctx)
+	}
+	return d.task.writer.during(ctx, find)
+}
+
+// would says whether an entry would be replayed, as far as it is up to the entry itself.
+func (d *replayDecision) would(ctx context.Context, e *Entry) (bool, error) {
+	if d.passesOver(e) || d.task.survey.queue.foreign(e) || d.limits(e) {
+		return false, nil
+	}
+	_, err := d.router.copy(ctx, e, time.Now())
+	if errors.As(err, new(unroutable)) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// passesOver says whether an entry has a status that is not asked for.
+func (d *replayDecision) passesOver(e *Entry) bool {
+	if e.Status == StatusReplayed {
+		return !d.Again
+	}
+	return !d.task.survey.wanted(e.Status)
+}
+
+// limits says whether an entry was replayed too often. What died behind another goes round with that one.
+func (d *replayDecision) limits(e *Entry) bool {
+	behind := d.task.survey.queue.keysHeld && e.State.Reason == retrytopics.ReasonBehind
+	return d.MaxReplays >= 0 && e.State.Replays >= d.MaxReplays && !behind
+}
+
 func (d *replayDecision) decide(ctx context.Context, e *Entry, s *Summary) (*item, error) {
 	if e.Status == StatusReplayed && d.task.of != nil && e.Mark.Task == d.task.of.ID {
 		s.Earlier++
@@ -136,13 +176,11 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, s *Summary) (*ite
 		}
 		return nil, d.task.outcomes.adopt(ctx, e, e.Mark.To)
 	}
-	switch {
-	case e.Status == StatusReplayed && !d.Again:
-		s.Replayed++
-		return nil, nil
-	case e.Status == StatusReplayed: // again
-	case !d.task.survey.wanted(e.Status):
-		if e.Status == StatusDiscarded {
+	if d.passesOver(e) {
+		switch e.Status {
+		case StatusReplayed:
+			s.Replayed++
+		case StatusDiscarded:
 			s.Discarded++
 		}
 		return nil, nil
@@ -151,7 +189,11 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, s *Summary) (*ite
 		s.OtherGroup++
 		return nil, nil
 	}
-	if d.MaxReplays >= 0 && e.State.Replays >= d.MaxReplays {
+	if o := d.task.survey.replayOrder; o != nil && o.stays[position{e.Partition, e.Offset}] {
+		s.leaveOut(e, whyBehind)
+		return nil, nil
+	}
+	if d.limits(e) {
 		s.Limited++
 		if e.Status == StatusLimited {
 			return nil, nil

@@ -95,6 +95,7 @@ type taskValue struct {
 type taskSpec struct {
 	IDs          []string           `json:"ids,omitempty"`
 	Class        string             `json:"class,omitempty"`
+	Severity     string             `json:"severity,omitempty"`
 	Reason       retrytopics.Reason `json:"reason,omitempty"`
 	Topic        string             `json:"topic,omitempty"`
 	Since        *time.Time         `json:"since,omitempty"`
@@ -137,6 +138,9 @@ func specOf(r Replay) taskSpec {
 	if f.Class != classify.None {
 		s.Class = f.Class.String()
 	}
+	if f.Severity != classify.SeverityNone {
+		s.Severity = f.Severity.String()
+	}
 	if f.Error != nil {
 		s.Error = f.Error.String()
 	}
@@ -164,6 +168,11 @@ func (s taskSpec) replay() (Replay, error) {
 	var err error
 	if s.Class != "" {
 		if r.Filter.Class, err = classify.Parse(s.Class); err != nil {
+			return r, err
+		}
+	}
+	if s.Severity != "" {
+		if r.Filter.Severity, err = classify.ParseSeverity(s.Severity); err != nil {
 			return r, err
 		}
 	}
@@ -306,6 +315,11 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	}
 	decision := &replayDecision{Replay: r, router: router, task: t}
 	t.decide = decision.decide
+	if t.survey.queue.keysHeld && r.To.keyed() == "" {
+		if err := decision.order(ctx); err != nil {
+			return err
+		}
+	}
 	if t.of == nil {
 		return t.run(ctx, summary)
 	}

@@ -111,6 +111,9 @@ func (qs *queues) add(c *config.Config, one *config.Pipeline, sources []string, 
 	if len(tiers) > 0 {
 		options = append(options, dlq.FirstTier(func(origin string) string { return names.RetryTopic(origin, tiers[0]) }))
 	}
+	if one.Retry.OnDeadLetter == "hold" {
+		options = append(options, dlq.KeysAreHeld())
+	}
 	if !c.Topics.Create {
 		options = append(options, dlq.LedgerExists())
 	}

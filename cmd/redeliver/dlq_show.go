@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/dlq"
 	"github.com/redeliver/redeliver/retrytopics"
 )
@@ -99,6 +100,9 @@ func showEntry(w io.Writer, q queue, e dlq.Entry) error {
 	}
 	line("died", e.At.Local().Format(time.DateTime)+", "+strings.ReplaceAll(string(s.Reason), "_", " "))
 	line("class", s.Class.String())
+	if s.Severity != classify.SeverityNone {
+		line("severity", s.Severity.String())
+	}
 	line("error", s.Error)
 	line("fingerprint", e.Fingerprint().String())
 	if e.OriginKnown() {

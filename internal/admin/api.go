@@ -1,10 +1,12 @@
 package admin
 
 import (
+	"context"
 	"time"
 
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/fleet"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -15,6 +17,8 @@ type Pipeline interface {
 	Pause()
 	Resume(admit int)
 	Skip(topic string, partition int32, offset int64, reason string) error
+	Release(topic string, partition int32, offset int64) error
+	ReleaseAll() int
 }
 
 // Breaker is what the server needs of a breaker; *breaker.Breaker is one. Methods are called concurrently.
@@ -25,11 +29,36 @@ type Breaker interface {
 	History() []breaker.Event
 }
 
+// Fleet is what the server needs of a process's part in a fleet; *fleet.Member is one. Methods are called concurrently.
+type Fleet interface {
+	Status() fleet.Status
+	Shares(dependency string) bool
+	Steers(group string) bool
+	Give(context.Context, fleet.Order) error
+}
+
 // Status is the answer of GET /api/v1/status.
 type Status struct {
 	At        time.Time        `json:"at"`
 	NotReady  string           `json:"not_ready,omitempty"` // why no pipeline has started yet
 	Pipelines []PipelineStatus `json:"pipelines"`
+	Fleet     *FleetStatus     `json:"fleet,omitempty"`
+}
+
+// FleetStatus is how this process takes part in a fleet.
+type FleetStatus struct {
+	Topic     string    `json:"topic"`
+	Member    string    `json:"member"`
+	Reachable bool      `json:"reachable"`
+	Since     time.Time `json:"since"` // that it can be reached, or cannot
+	Trouble   string    `json:"trouble,omitempty"`
+}
+
+// OrderStatus is what an operator wants of a breaker or pipeline in all processes of a fleet.
+type OrderStatus struct {
+	Order string    `json:"order"` // open, close, metrics-only, pause
+	By    string    `json:"by"`
+	At    time.Time `json:"at"`
 }
 
 // PipelineStatus is how one pipeline is in one process. What waits is that of its own partitions.
@@ -65,11 +94,13 @@ type PipelineStatus struct {
 	Paused       map[string]int     `json:"paused"` // partitions by reason
 	Partitions   []PartitionStatus  `json:"partitions,omitempty"`
 	Held         []HeldStatus       `json:"held,omitempty"`
+	HeldKeys     *HeldKeysStatus    `json:"held_keys,omitempty"` // where keys are held, and something is
 	HeldByPolicy int                `json:"held_by_policy,omitempty"`
 	Exhausted    []ExhaustedStatus  `json:"exhausted,omitempty"` // of these the oldest
 	DeadLetters  []DeadLetterStatus `json:"dead_letters,omitempty"`
 	Admission    *AdmissionStatus   `json:"admission,omitempty"` // of dead letters, where there is a bound
 	Breaker      *BreakerStatus     `json:"breaker,omitempty"`
+	Order        *OrderStatus       `json:"order,omitempty"` // in the fleet
 }
 
 // SourceTier is the tier of a source topic.
@@ -114,7 +145,18 @@ type HeldStatus struct {
 	Error string    `json:"error"`
 }
 
-// ExhaustedStatus is a record that is given up and held, since no dead letters are kept.
+// HeldKeysStatus is what waits for its turn where keys are held.
+type HeldKeysStatus struct {
+	Keys    int        `json:"keys"`    // with a record that is retried, or waits behind one
+	Records int        `json:"records"` // of these keys, put off and not settled
+	Parked  int64      `json:"parked"`  // of these, in a park topic
+	Closed  int        `json:"closed"`  // keys with a dead letter that nobody has dealt with
+	Dead    int        `json:"dead"`    // these dead letters
+	Oldest  *time.Time `json:"oldest,omitempty"`
+	Reading int        `json:"reading"` // source partitions that are not started before it is known which keys are held
+}
+
+// ExhaustedStatus is a record that is given up and held, since no dead letters are kept or failures of its kind are held.
 type ExhaustedStatus struct {
 	ID        string    `json:"id"`
 	Topic     string    `json:"topic"` // where it stands
@@ -123,15 +165,18 @@ type ExhaustedStatus struct {
 	Since     time.Time `json:"since"`
 	Attempts  int       `json:"attempts"`
 	Class     string    `json:"class"`
+	Severity  string    `json:"severity"`
 	Reason    string    `json:"reason"`
+	Asked     bool      `json:"asked,omitempty"` // failures of its kind are held
 	Error     string    `json:"error"`
 }
 
 // DeadLetterStatus counts the dead letters of one class and reason.
 type DeadLetterStatus struct {
-	Class  string `json:"class"`
-	Reason string `json:"reason"`
-	Count  uint64 `json:"count"`
+	Class    string `json:"class"`
+	Severity string `json:"severity"`
+	Reason   string `json:"reason"`
+	Count    uint64 `json:"count"`
 }
 
 // AdmissionStatus is the credit for dead letters.
@@ -156,6 +201,18 @@ type BreakerStatus struct {
 	ConsecutiveFailures uint64     `json:"consecutive_failures"`
 	Opened              uint64     `json:"opened"`          // times
 	OpenedInARow        uint64     `json:"opened_in_a_row"` // of these, without staying closed in between
+
+	Fleet *FleetBreakerStatus `json:"fleet,omitempty"` // of one that is the fleet's
+}
+
+// FleetBreakerStatus is what the processes of a fleet agree on about a breaker.
+type FleetBreakerStatus struct {
+	Open     bool         `json:"open"`
+	Since    *time.Time   `json:"since,omitempty"`
+	OpenedBy string       `json:"opened_by,omitempty"` // the process whose breaker tripped
+	Why      string       `json:"why,omitempty"`
+	Prober   string       `json:"prober,omitempty"` // the process that probes, or did last
+	Order    *OrderStatus `json:"order,omitempty"`
 }
 
 // BreakerEvent is a change of a breaker's state.
@@ -225,14 +282,17 @@ func statusOf(s consumer.Stats) PipelineStatus {
 	for _, h := range s.Held {
 		p.Held = append(p.Held, HeldStatus{ID: h.ID, To: h.To, Since: h.Since, Tries: h.Tries, Error: h.Err})
 	}
+	if k := s.HeldKeys; k != (consumer.HeldKeys{}) {
+		p.HeldKeys = &HeldKeysStatus{Keys: k.Keys, Records: k.Records, Parked: k.Parked, Closed: k.Closed, Dead: k.Dead, Oldest: known(k.Oldest), Reading: k.Reading}
+	}
 	for _, e := range s.Exhausted {
 		p.Exhausted = append(p.Exhausted, ExhaustedStatus{
 			ID: e.ID, Topic: e.Topic, Partition: e.Partition, Offset: e.Offset, Since: e.Since,
-			Attempts: e.Attempts, Class: e.Class.String(), Reason: string(e.Reason), Error: e.Err,
+			Attempts: e.Attempts, Class: e.Class.String(), Severity: e.Severity.String(), Reason: string(e.Reason), Asked: e.Asked, Error: e.Err,
 		})
 	}
 	for _, d := range s.DeadLetters {
-		p.DeadLetters = append(p.DeadLetters, DeadLetterStatus{Class: d.Class.String(), Reason: string(d.Reason), Count: d.Count})
+		p.DeadLetters = append(p.DeadLetters, DeadLetterStatus{Class: d.Class.String(), Severity: d.Severity.String(), Reason: string(d.Reason), Count: d.Count})
 	}
 	if s.Burst >= 0 {
 		p.Admission = &AdmissionStatus{Credit: s.Credit, Burst: s.Burst}

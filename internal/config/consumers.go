@@ -61,6 +61,7 @@ func (p *Pipeline) consumer() consumer.Config {
 		Limits:           p.limits(),
 		Name:             p.Name,
 		Names:            p.Names(),
+		OnDeadLetter:     map[string]consumer.DeadLetterPolicy{"release": consumer.ReleaseOnDeadLetter, "hold": consumer.HoldOnDeadLetter}[p.Retry.OnDeadLetter],
 		OnDataLoss:       map[string]consumer.DataLossPolicy{"hold": consumer.HoldOnDataLoss, "skip": consumer.SkipDataLoss}[p.OnDataLoss],
 		Ordering:         map[string]consumer.Ordering{"key": consumer.ByKey, "partition": consumer.ByPartition, "none": consumer.Unordered}[p.Ordering],
 		RebalanceTimeout: p.RebalanceTimeout,

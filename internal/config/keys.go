@@ -177,8 +177,8 @@ func retryKeys(r *Retry) []key {
 		).means("Tries on the spot."),
 		toggle("hold_key", &r.HoldKey).byDefault("false").
 			means("Make later records of a key wait behind one that is being retried, in a topic of their own. Needs ordering: key and delivery: exactly_once_routing."),
-		choice("on_dead_letter", &r.OnDeadLetter, "release").byDefault("release").notYet("hold", "release").
-			means("What becomes of the records that wait behind a dead record of their key."),
+		choice("on_dead_letter", &r.OnDeadLetter, "release", "hold").byDefault("release").
+			means("What becomes of the records that wait behind one of their key that dies: release lets them run; hold sends them and all later ones of the key after it into the dead letters, until these are replayed or discarded. hold needs hold_key."),
 		text("topic", &r.Topic).byDefault(`"{group}.{topic}.retry-{delay}"`).like(`"{group}.{topic}.retry-{delay}"`).
 			means("Template of the retry topics' names, with {group}, {delay}, and {topic}, which only a pipeline of one source topic may leave out."),
 		sections("overrides", &r.Overrides, Override{Delays: Delays{MaxRetries: -1, Jitter: true}, TotalTimeout: -1}, overrideKeys).like("[{class: rate_limited, strategy: fixed, initial_delay: 10s, max_retries: 20}]").

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"time"
 
 	"github.com/redeliver/redeliver/classify"
@@ -65,6 +66,14 @@ type Topics struct {
 type Fleet struct {
 	Topic        string // the control topic
 	StartTimeout time.Duration
+}
+
+// ScopeFleet is the scope of a breaker that processes share.
+const ScopeFleet = "fleet"
+
+// HasFleet reports whether a pipeline shares its breaker with other processes.
+func (c *Config) HasFleet() bool {
+	return slices.ContainsFunc(c.Pipelines, func(p Pipeline) bool { return p.Breaker.Scope == ScopeFleet })
 }
 
 // Admin is the listener of metrics, health and control.
@@ -146,7 +155,7 @@ type Retry struct {
 	TotalTimeout time.Duration // 0: none
 	InPlace      InPlace
 	HoldKey      bool
-	OnDeadLetter string // release
+	OnDeadLetter string // release, hold
 	Topic        string // template
 	Overrides    []Override
 }

@@ -75,7 +75,10 @@ func settled(t *testing.T) func(*History, *Report) {
 }
 
 // TestRandomHeld holds random scenarios whose members hold keys to every promise.
-func TestRandomHeld(t *testing.T) {
+func TestRandomHeld(t *testing.T) { random(t, NewHeldPlan) }
+
+// random holds scenarios of a kind to every promise.
+func random(t *testing.T, plan func(seed uint64) *Plan) {
 	var mu sync.Mutex
 	tally := NewTally()
 	t.Cleanup(func() { fmt.Print(tally) })
@@ -91,7 +94,7 @@ func TestRandomHeld(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
-				p := NewHeldPlan(seed)
+				p := plan(seed)
 				w, h := p.Run(t, *patience)
 				time.Sleep(time.Minute) // for clients that were closed while they dialled
 				if *trace != "" {
@@ -209,7 +212,11 @@ func TestHeldKeysOutliveACrashWhileTheyAreRead(t *testing.T) {
 
 // parkReads returns what reports whether a request asks for the ends of a park topic, or for what is in it.
 func (w *World) parkReads() func(kmsg.Request) bool {
-	topic := w.h.Terms.RetryTopic(w.h.Terms.Sources[0], parkName)
+	return w.readsOf(w.h.Terms.RetryTopic(w.h.Terms.Sources[0], parkName))
+}
+
+// readsOf is that for a topic.
+func (w *World) readsOf(topic string) func(kmsg.Request) bool {
 	found, err := w.Admin.ListTopics(w.ctx, topic)
 	if err != nil || found.Error() != nil {
 		w.abort("look for %s: %v", topic, errors.Join(err, found.Error()))

@@ -70,6 +70,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		w.gauge(inFlight, float64(s.InFlight))
 		w.counter(routeFailures, float64(s.RouteFailures))
 		w.gauge(heldRecords, float64(s.HeldRecords))
+		w.gauge(heldKeys, float64(s.HeldKeys.Keys), "waiting")
+		w.gauge(heldKeys, float64(s.HeldKeys.Closed), "closed")
+		w.gauge(unreadKeys, float64(s.HeldKeys.Reading))
 		for doing, n := range s.Faults {
 			w.gauge(faults, float64(n), doing)
 		}

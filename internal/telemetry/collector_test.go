@@ -61,6 +61,7 @@ func orders() consumer.Stats {
 		Topics:      []consumer.TopicStats{source, tier, other, short},
 		HeldRecords: 12,
 		Limits:      []consumer.LimitStats{{Name: "per-user", Per: consumer.PerHeader, PutOff: 9, Ahead: 90 * time.Second, Keys: 4}},
+		HeldKeys:    consumer.HeldKeys{Keys: 5, Closed: 2, Reading: 1},
 		Faults:      map[string]int{"fetch": 0, "commit": 1},
 		DeadLetters: []consumer.DeadLetterCount{{Class: classify.Network, Severity: classify.Medium, Reason: retrytopics.ReasonExhausted, Count: 1}},
 		Credit:      998, Burst: 1000,
@@ -86,6 +87,8 @@ var contract = map[string]string{
 	"redeliver_paused":                 "pipeline,reason",
 	"redeliver_route_failures_total":   "pipeline",
 	"redeliver_held_records":           "pipeline",
+	"redeliver_held_keys":              "pipeline,state",
+	"redeliver_unread_keys_partitions": "pipeline",
 	"redeliver_faults":                 "doing,pipeline",
 	"redeliver_lost_records_total":     "pipeline,topic",
 	"redeliver_commit_seconds":         "pipeline",
@@ -145,6 +148,9 @@ redeliver_held_records{pipeline="orders"} 12
 redeliver_limit_put_off_total{limit="per-user",pipeline="orders"} 9
 redeliver_limit_ahead_seconds{limit="per-user",pipeline="orders"} 90
 redeliver_limit_keys{limit="per-user",pipeline="orders"} 4
+redeliver_held_keys{pipeline="orders",state="waiting"} 5
+redeliver_held_keys{pipeline="orders",state="closed"} 2
+redeliver_unread_keys_partitions{pipeline="orders"} 1
 redeliver_faults{doing="commit",pipeline="orders"} 1
 redeliver_faults{doing="fetch",pipeline="orders"} 0
 redeliver_lost_records_total{pipeline="orders",topic="orders"} 80

@@ -34,6 +34,10 @@ var (
 		"Transactions of copies and offsets, by outcome: committed, or aborted and tried again. With delivery: exactly_once_routing only.", "pipeline", "outcome")
 	heldRecords = describe("redeliver_held_records",
 		"Records that are held since their copy cannot be written, those included whose destination does not answer.", "pipeline")
+	heldKeys = describe("redeliver_held_keys",
+		"Keys of which records wait, by state: waiting behind a record that is retried, or closed behind a dead letter. With hold_key.", "pipeline", "state")
+	unreadKeys = describe("redeliver_unread_keys_partitions",
+		"Source partitions of which it is not known yet which keys are held; nothing of them is started. With hold_key.", "pipeline")
 	faults = describe("redeliver_faults",
 		"What the cluster does not do for the pipeline now and is asked for again and again, by what it is.", "pipeline", "doing")
 	lostRecords = describe("redeliver_lost_records_total",
