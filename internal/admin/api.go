@@ -71,6 +71,7 @@ type PipelineStatus struct {
 	DeadLetters  []DeadLetterStatus `json:"dead_letters,omitempty"`
 	Admission    *AdmissionStatus   `json:"admission,omitempty"` // of dead letters, where there is a bound
 	Breaker      *BreakerStatus     `json:"breaker,omitempty"`
+	Learned      []LearnedStatus    `json:"learned,omitempty"` // where the policy is adaptive
 }
 
 // SourceTier is the tier of a source topic.
@@ -207,6 +208,7 @@ func statusOf(s consumer.Stats) PipelineStatus {
 		Dropped: s.Dropped, Skipped: s.Skipped, Snoozed: s.Snoozed,
 		InFlight: s.InFlight, Concurrency: s.Concurrency, Windowed: s.Windowed, WindowBytes: s.WindowBytes,
 		Topics: make([]TopicStatus, 0, len(s.Topics)), Paused: make(map[string]int, len(s.Paused)), HeldByPolicy: s.HeldByPolicy,
+		Learned: learned(s.Lessons),
 	}
 	for _, t := range s.Topics {
 		p.Topics = append(p.Topics, topicStatus(t))
