@@ -32,6 +32,8 @@ type Adoption struct {
 	Why       string        // for people
 	Wait      time.Duration // of Open: until it is time to probe
 	Suspected bool          // of Open: on suspicion only, see [Breaker.Suspected]
+	Whole     time.Duration // of Open: the wait from its beginning on, which the next one may grow from
+	InARow    int           // of Open: openings without staying closed in between, this one included
 }
 
 // Adopt moves the breaker to a state that others have come to, as if it had come to it by itself. For a breaker that is in
@@ -41,9 +43,14 @@ func (b *Breaker) Adopt(a Adoption) {
 		return
 	}
 	b.mu.Lock()
+	before := len(b.events.queue)
 	b.become(a.State, a.Why)
+	for i := before; i < len(b.events.queue); i++ {
+		b.events.queue[i].Adopted = true
+	}
 	if generation, state := unpack(b.word.Load()); state == Open && a.State == Open && !b.closed {
 		b.suspected.Store(a.Suspected)
+		b.waits.adopt(a.Whole, a.InARow)
 		b.stopTimer()
 		b.openUntil = time.Now().Add(a.Wait)
 		b.timer = time.AfterFunc(a.Wait, func() { b.probe(generation) })

@@ -278,6 +278,10 @@ func TestExplain(t *testing.T) {
 	if got := c.Explain(&classify.Context{}, classify.Mark(err, classify.System)); got.Rules[2].Asked || got.Failure.Class != classify.System {
 		t.Errorf("a marked error: got %+v", got)
 	}
+	infos := c.Rules()
+	if len(infos) != 4 || infos[0] != (classify.RuleInfo{1, "status 404 and topic orders", classify.Permanent, classify.Treatment{Severity: classify.High}}) || infos[1].Class != classify.None || (*classify.Classifier)(nil).Rules() != nil {
+		t.Errorf("the rules are %+v", infos)
+	}
 	if got := c.Explain(&classify.Context{}, nil); got.Rules != nil || got.Failure.Class != classify.None {
 		t.Errorf("no error: got %+v", got)
 	}

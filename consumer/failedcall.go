@@ -73,42 +73,10 @@ func (p *Pipeline) failedFor(r *Record, dependency string) *classify.Context {
 }
 
 func (p *Pipeline) tellHeaders(in *classify.Context, headers []Header) {
-	in.Job = jobOf(headers)
+	if hasOurs(headers) {
+		in.Job = retrytopics.JobOf(headers)
+	}
 	if p.classifier.NeedsContext() {
-		in.Header = func(name string) ([]byte, bool) { return lastHeader(headers, name) }
+		in.Header = func(name string) ([]byte, bool) { return retrytopics.UserHeader(headers, name) }
 	}
-}
-
-// jobOf reads the job headers that producers set.
-func jobOf(headers []Header) (j classify.Job) {
-	if !hasOurs(headers) {
-		return j
-	}
-	for i := range headers {
-		switch h := &headers[i]; h.Key {
-		case retrytopics.HeaderJobType:
-			j.Type = string(h.Value)
-		case retrytopics.HeaderJobUser:
-			j.User = string(h.Value)
-		case retrytopics.HeaderJobProject:
-			j.Project = string(h.Value)
-		case retrytopics.HeaderJobTenant:
-			j.Tenant = string(h.Value)
-		}
-	}
-	return j
-}
-
-// lastHeader returns the value of the last of a producer's headers with the name. Redeliver's own say something else on every
-// attempt, and are not the producer's.
-func lastHeader(headers []Header, name string) ([]byte, bool) {
-	if retrytopics.IsOwnHeader(name) {
-		return nil, false
-	}
-	for i := len(headers) - 1; i >= 0; i-- {
-		if headers[i].Key == name {
-			return headers[i].Value, true
-		}
-	}
-	return nil, false
 }

@@ -2,7 +2,10 @@ package consumer
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/redeliver/redeliver/breaker"
 )
 
 // rampBench are slots whose clock the test turns.
@@ -104,4 +107,30 @@ func TestSlowStartTakesSlotsBack(t *testing.T) {
 	}
 	b.full()
 	b.wanted(t, 63)
+}
+
+// A slow start follows whatever closes a breaker that has held the pipeline: probes, others of the fleet, or an operator. What
+// opens a breaker ends it.
+func TestSlowStartFollowsAClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := onBench(t, succeed, withLedger, func(c *Config) { c.Breaker.HalfOpenCalls = 2 })
+		first, ledger := w.p.deps[0].breaker, w.p.deps[1].breaker
+		for _, step := range []struct {
+			what string
+			do   func()
+			want int
+		}{
+			{"nothing was", func() {}, 0},
+			{"metrics only", func() { first.Force(breaker.MetricsOnly); first.Auto() }, 0},
+			{"an operator", func() { first.Force(breaker.ForcedOpen); first.Auto() }, 2},
+			{"it opens", func() { first.Force(breaker.Open) }, 0},
+			{"the fleet", func() { first.Adopt(breaker.Adoption{State: breaker.Closed}) }, 2},
+			{"it is over", func() { pass(11 * time.Second) }, 0},
+			{"another dependency", func() { ledger.Force(breaker.HalfOpen); ledger.Force(breaker.Closed) }, 1},
+		} {
+			step.do()
+			synctest.Wait()
+			equal(t, "calls at once after "+step.what, w.p.slots.allowed(), step.want)
+		}
+	})
 }

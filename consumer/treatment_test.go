@@ -62,16 +62,6 @@ func TestRulesKnowWhoseRecordItIs(t *testing.T) {
 	})
 }
 
-// TestRedeliversOwnHeadersAreNoMatter: what Redeliver writes differs from attempt to attempt, and anybody could write it to a source.
-func TestRedeliversOwnHeadersAreNoMatter(t *testing.T) {
-	if _, ok := lastHeader([]Header{{Key: "redeliver-attempt", Value: []byte("3")}}, "redeliver-attempt"); ok {
-		t.Error("a rule may ask for redeliver-attempt")
-	}
-	if got, ok := lastHeader([]Header{{Key: retrytopics.HeaderJobUser, Value: []byte("u")}}, retrytopics.HeaderJobUser); !ok || string(got) != "u" {
-		t.Errorf("the user: got %q, %v", got, ok)
-	}
-}
-
 var errForbidden = errors.New("forbidden")
 
 // failing fails every call.

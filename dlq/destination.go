@@ -67,13 +67,14 @@ type router struct {
 	partitions map[string]int              // by topic; 0: there is no such topic
 	tiers      map[[2]string]string        // by group and origin topic; "": none
 	topics     map[string]kadm.TopicDetail // all of the cluster, when tiers had to be looked for
+	retries    map[[2]string][]string      // retry topics by group and origin topic
 }
 
 func newRouter(q *Queue, to Destination, set []kgo.RecordHeader) *router {
 	if to == "" {
 		to = OwnTier
 	}
-	return &router{queue: q, to: to, set: set, partitions: make(map[string]int), tiers: make(map[[2]string]string)}
+	return &router{queue: q, to: to, set: set, partitions: make(map[string]int), tiers: make(map[[2]string]string), retries: make(map[[2]string][]string)}
 }
 
 // unroutable says why an entry has to be left out, in words that are the same for all entries with the same trouble.
@@ -161,6 +162,30 @@ func (r *router) tier(ctx context.Context, group, origin string) (string, error)
 		return "", unroutable(fmt.Sprintf("group %s has no retry topic for %s: see `redeliver topics plan`", group, origin))
 	}
 	return tier, nil
+}
+
+// retryTopics are the group's for records of a topic, the park topic among them.
+func (r *router) retryTopics(ctx context.Context, group, origin string) ([]string, error) {
+	key := [2]string{group, origin}
+	if topics, known := r.retries[key]; known {
+		return topics, nil
+	}
+	all, err := r.queue.admin.ListTopics(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look for the retry topics of group %s: %w", group, err)
+	}
+	names := r.queue.names
+	if names.Group != group {
+		names = retrytopics.Names{Group: group}
+	}
+	topics := []string{}
+	for name := range all {
+		if source, _, ok := names.Match(name); ok && (source == origin || source == "") {
+			topics = append(topics, name)
+		}
+	}
+	r.retries[key] = topics
+	return topics, nil
 }
 
 func shortestTier(topics kadm.TopicDetails, group, origin string) (tier string) {

@@ -64,6 +64,7 @@ type Mark struct {
 	At     time.Time
 	By     string // who did it
 	Run    string // the call that did it
+	Task   string // the replay that the call worked on: the one that began it has the same name
 	To     string // the topic that a replay wrote to
 	Reason string // why it was discarded
 }

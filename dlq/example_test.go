@@ -106,6 +106,32 @@ func ExampleQueue_Replay() {
 	// 0 replayed, 2 had been replayed before
 }
 
+func ExampleQueue_Resume() {
+	client, end := deadLetters()
+	defer end()
+	q, err := dlq.Open(client, "orders.orders.dlq")
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	task, err := q.Start(ctx, dlq.Replay{Filter: dlq.Filter{Class: classify.Network}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Here or on another machine, also after who worked on it was killed:
+	summary, err := q.Resume(ctx, task.ID, dlq.Work{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	task, err = q.Task(ctx, task.ID)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(summary.Done, "replayed, the task is", task.State)
+	// Output:
+	// 2 replayed, the task is done
+}
+
 func ExampleQueue_Discard() {
 	client, end := deadLetters()
 	defer end()

@@ -15,6 +15,9 @@ func RenewTime(d time.Duration) Option { return func(q *Queue) { q.renewTime = d
 // Patience bounds how long a run that has to end waits for the brokers.
 func Patience(d time.Duration) Option { return func(q *Queue) { q.patience = d } }
 
+// OutcomePatience bounds how long a replay waits without an outcome.
+func OutcomePatience(d time.Duration) Option { return func(q *Queue) { q.outcomePatience = d } }
+
 // SmallChunks makes a Watch ask the ledger after n dead letters.
 func SmallChunks(w *Watch, n int) { w.chunk = n }
 

@@ -20,6 +20,8 @@ type Filter struct {
 	IDs []string
 	// Class of the last failure. None: any.
 	Class classify.Class
+	// Severity of the last failure. SeverityNone: any.
+	Severity classify.Severity
 	// Reason of death. "": any.
 	Reason retrytopics.Reason
 	// Topic is the topic that the record first stood in. "": any.
@@ -98,6 +100,7 @@ func (f Filter) compile(topicID kadm.TopicID) (*selector, error) {
 func (s *selector) match(e *Entry) bool {
 	switch {
 	case s.Class != classify.None && e.State.Class != s.Class,
+		s.Severity != classify.SeverityNone && e.State.Severity != s.Severity,
 		s.Reason != "" && e.State.Reason != s.Reason,
 		s.Topic != "" && e.State.Topic != s.Topic,
 		!s.Since.IsZero() && e.At.Before(s.Since),

@@ -1,6 +1,7 @@
 package dlq
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
@@ -56,7 +57,12 @@ type ledger struct {
 	index  map[provenance]uint32
 	writer Writer // who began to write last
 	latest int64  // Unix ms of the latest mark
+	tasks  map[string]*Task
+	wishes map[string]wish // by the run that is to end
 }
+
+// wish is what somebody wants of a run.
+type wish struct{ what, by string }
 
 // mark is a [Mark] in few bytes.
 type mark struct {
@@ -67,20 +73,21 @@ type mark struct {
 }
 
 // provenance is what the marks of one call have in common.
-type provenance struct{ by, run, to, reason string }
+type provenance struct{ by, run, task, to, reason string }
 
 // Writer is a call that writes to a ledger, or did.
 type Writer struct {
 	Run   string    // names the call
 	By    string    // who called
 	Doing string    // replay or discard
+	Task  string    // the replay that it works on: the one that began it has the same name
 	At    time.Time // when it began
 	Alive time.Time // its last sign of life
 	Ended bool      // it said that it ended
 }
 
 func newLedger() *ledger {
-	return &ledger{marks: make(map[Identity]mark), index: make(map[provenance]uint32)}
+	return &ledger{marks: make(map[Identity]mark), index: make(map[provenance]uint32), tasks: make(map[string]*Task), wishes: make(map[string]wish)}
 }
 
 // meet notes that the scan came upon a copy of an entry, and says what the ledger knows about it and whether this is the
@@ -117,24 +124,26 @@ func (l *ledger) describe(m mark) Mark {
 		return Mark{}
 	}
 	from := l.origin[m.from]
-	return Mark{Status: m.status, At: time.UnixMilli(m.at), By: from.by, Run: from.run, To: from.to, Reason: from.reason}
+	return Mark{Status: m.status, At: time.UnixMilli(m.at), By: from.by, Run: from.run, Task: from.task, To: from.to, Reason: from.reason}
 }
 
 // ledgerValue is the value of a ledger record: of a mark, or of the writer.
 type ledgerValue struct {
-	V       int    `json:"v"`
-	Status  string `json:"status,omitempty"`
-	At      int64  `json:"at"`
-	By      string `json:"by,omitempty"`
-	Run     string `json:"run,omitempty"`
-	To      string `json:"to,omitempty"`
-	Reason  string `json:"reason,omitempty"`
-	ID      string `json:"id,omitempty"`
-	Group   string `json:"group,omitempty"`
-	Replays int    `json:"replays,omitempty"`
-	Doing   string `json:"doing,omitempty"`
-	Alive   int64  `json:"alive,omitempty"`
-	Ended   bool   `json:"ended,omitempty"`
+	V       int        `json:"v"`
+	Status  string     `json:"status,omitempty"`
+	At      int64      `json:"at"`
+	By      string     `json:"by,omitempty"`
+	Run     string     `json:"run,omitempty"`
+	To      string     `json:"to,omitempty"`
+	Reason  string     `json:"reason,omitempty"`
+	ID      string     `json:"id,omitempty"`
+	Group   string     `json:"group,omitempty"`
+	Replays int        `json:"replays,omitempty"`
+	Doing   string     `json:"doing,omitempty"`
+	Alive   int64      `json:"alive,omitempty"`
+	Ended   bool       `json:"ended,omitempty"`
+	TaskID  string     `json:"of,omitempty"` // the replay that a call works on, where that has another name
+	Task    *taskValue `json:"task,omitempty"`
 }
 
 // ledgerKeys are the keys of one dead-letter topic.
@@ -145,6 +154,10 @@ func keysOf(topicID kadm.TopicID) ledgerKeys {
 }
 
 func (k ledgerKeys) writer() []byte { return []byte(k.prefix + "writer") }
+
+func (k ledgerKeys) task(id string) []byte { return []byte(k.prefix + "task/" + id) }
+
+func (k ledgerKeys) wish(id string) []byte { return []byte(k.prefix + "wish/" + id) }
 
 func (k ledgerKeys) mark(partition int32, offset int64) []byte {
 	key := append(make([]byte, 0, len(k.prefix)+24), k.prefix...)
@@ -223,13 +236,23 @@ func (k ledgerKeys) decode(record *kgo.Record) (v ledgerValue, about bool, err e
 
 func (l *ledger) add(values []ledgerValue) {
 	for _, v := range values {
-		if v.Doing != "" {
-			l.writer = Writer{ // all in one partition: the last one counts
-				Run: v.Run, By: v.By, Doing: v.Doing, At: time.UnixMilli(v.At), Alive: time.UnixMilli(v.Alive), Ended: v.Ended,
+		switch v.Doing { // all of these in one partition: the last one counts
+		case "":
+		case doingTask:
+			if t, err := v.task(); err == nil { // one that a newer release wrote is its to go on with
+				l.tasks[t.ID] = t
+			}
+			continue
+		case doingWish:
+			l.wishes[v.Run] = wish{v.Reason, v.By}
+			continue
+		default:
+			l.writer = Writer{
+				Run: v.Run, By: v.By, Doing: v.Doing, Task: cmp.Or(v.TaskID, v.Run), At: time.UnixMilli(v.At), Alive: time.UnixMilli(v.Alive), Ended: v.Ended,
 			}
 			continue
 		}
 		status, _ := ParseStatus(v.Status)
-		l.set(identify(v.ID, v.Group, v.Replays), status, v.At, provenance{v.By, v.Run, v.To, v.Reason})
+		l.set(identify(v.ID, v.Group, v.Replays), status, v.At, provenance{v.By, v.Run, cmp.Or(v.TaskID, v.Run), v.To, v.Reason})
 	}
 }

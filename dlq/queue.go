@@ -8,6 +8,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // Queue is a dead-letter topic and its ledger. Its methods may be called concurrently; those that write exclude each
@@ -19,6 +21,7 @@ type Queue struct {
 
 	group       string
 	tier        func(origin string) string
+	names       retrytopics.Names
 	headerLimit int
 	noCreate    bool
 	keysHeld    bool
@@ -26,7 +29,8 @@ type Queue struct {
 	batch    int           // entries in a transaction
 	patience time.Duration // with the brokers, when a run has to end
 
-	renewTime time.Duration // between two signs of life of a writer
+	renewTime       time.Duration // between two signs of life of a writer
+	outcomePatience time.Duration // without an outcome of what was replayed
 }
 
 // Option changes how a [Queue] works.
@@ -39,6 +43,9 @@ func ForGroup(group string) Option { return func(q *Queue) { q.group = group } }
 // FirstTier says which topic is the first retry topic for records of an origin topic, the one that [OwnTier] replays to.
 // Defaults to the one with the shortest delay that the entry's group has by the default names.
 func FirstTier(topic func(origin string) string) Option { return func(q *Queue) { q.tier = topic } }
+
+// RetryNames says how the group's retry topics are named, where a replay waits for outcomes. Defaults to the default names.
+func RetryNames(names retrytopics.Names) Option { return func(q *Queue) { q.names = names } }
 
 // HeaderLimit bounds the bytes of Redeliver's headers on the records that [OwnTier] writes. Defaults to 4096.
 func HeaderLimit(bytes int) Option { return func(q *Queue) { q.headerLimit = bytes } }
@@ -58,7 +65,7 @@ func Open(client *kgo.Client, topic string, options ...Option) (*Queue, error) {
 	if group, _ := client.OptValue(kgo.ConsumerGroup).(string); group != "" {
 		return nil, fmt.Errorf("open %s: its client is a member of group %s: give it one that consumes nothing", topic, group)
 	}
-	q := &Queue{client: client, admin: kadm.NewClient(client), topic: topic, batch: batchRecords, patience: endPatience, renewTime: renewTime}
+	q := &Queue{client: client, admin: kadm.NewClient(client), topic: topic, batch: batchRecords, patience: endPatience, renewTime: renewTime, outcomePatience: outcomePatience}
 	for _, option := range options {
 		option(q)
 	}
@@ -131,11 +138,16 @@ type survey struct {
 
 // survey fixes the range to go through and takes the ledger that was read, or reads it.
 func (q *Queue) survey(ctx context.Context, topic kadm.TopicDetail, f Filter, l *ledger) (*survey, error) {
-	sel, err := f.compile(topic.ID)
+	spans, err := spansOf(ctx, q.admin, q.topic, f.Since, stable)
 	if err != nil {
 		return nil, err
 	}
-	spans, err := spansOf(ctx, q.admin, q.topic, f.Since, stable)
+	return q.surveyOf(ctx, topic, f, l, spans)
+}
+
+// surveyOf is survey of a range that was fixed before.
+func (q *Queue) surveyOf(ctx context.Context, topic kadm.TopicDetail, f Filter, l *ledger, spans []span) (*survey, error) {
+	sel, err := f.compile(topic.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-	"golang.org/x/time/rate"
 
 	"github.com/redeliver/redeliver/retrytopics"
 )
@@ -25,6 +24,17 @@ type Replay struct {
 	To Destination
 	// Rate is the most entries a second. 0: no limit. A dry run does not keep to it.
 	Rate float64
+	// Concurrency is how many replayed entries may be without an outcome at a time: they have neither succeeded nor died
+	// again. 0: what was replayed is not waited for, or 1000 where Canary, StopAt or Wait want it.
+	Concurrency int
+	// Canary entries go first, and the rest only if so many of them succeed as CanaryRate says. 0: none.
+	Canary int
+	// CanaryRate is the share of the canaries that have to succeed, above 0 and up to 1. 0 means 1: all of them.
+	CanaryRate float64
+	// StopAt is the share of failures among the outcomes above which the replay stops, once there are ten. 0: none.
+	StopAt float64
+	// Wait waits for the outcomes of all entries that are replayed.
+	Wait bool
 	// MaxReplays is the cap against going round for ever: entries that were replayed so often are left out and marked
 	// [StatusLimited]. Defaults to 3; negative: none.
 	MaxReplays int
@@ -57,35 +67,33 @@ func (q *Queue) Replay(ctx context.Context, r Replay) (Summary, error) {
 	if err := q.Check(r); err != nil {
 		return summary, err
 	}
-	router := newRouter(q, r.To, r.SetHeaders)
 	if r.MaxReplays == 0 {
 		r.MaxReplays = DefaultMaxReplays
 	}
-	t, err := q.begin(ctx, order{
+	o := order{
 		filter: r.Filter, doing: doingReplay, counts: StatusReplayed, by: r.By, run: summary.Run,
-		dryRun: r.DryRun, takeOver: r.TakeOver, keyed: router.to.keyed(), progress: r.Progress,
-	})
+		dryRun: r.DryRun, takeOver: r.TakeOver, keyed: r.To.keyed(), progress: r.Progress,
+	}
+	if !r.DryRun {
+		o.task = newTask(r, time.Now())
+		o.task.ID = summary.Run
+	}
+	t, err := q.begin(ctx, o)
 	if err != nil {
 		return summary, err
 	}
 	defer t.end(ctx)
-	if r.Rate > 0 && !r.DryRun {
-		t.pace = rate.NewLimiter(rate.Limit(r.Rate), 1)
-	}
-	decision := &replayDecision{Replay: r, router: router, task: t}
-	t.decide = decision.decide
-	if q.keysHeld && router.to.keyed() == "" {
-		if err := decision.order(ctx); err != nil {
-			return summary, err
-		}
-	}
-	return summary, t.run(ctx, &summary)
+	t.of = o.task
+	return summary, t.replay(ctx, r, &summary)
 }
 
 // Check says what is wrong with a replay that nobody can do. It asks the cluster nothing; [Queue.Replay] begins with it.
 func (r Replay) Check() error {
 	if r.Rate < 0 || math.IsNaN(r.Rate) || math.IsInf(r.Rate, 0) {
 		return fmt.Errorf("rate %v: want entries a second, or 0 for no limit", r.Rate)
+	}
+	if err := r.checkOutcomes(); err != nil {
+		return err
 	}
 	for _, h := range r.SetHeaders {
 		if retrytopics.IsOwnHeader(h.Key) {
@@ -152,6 +160,13 @@ func (d *replayDecision) limits(e *Entry) bool {
 }
 
 func (d *replayDecision) decide(ctx context.Context, e *Entry, s *Summary) (*item, error) {
+	if e.Status == StatusReplayed && d.task.of != nil && e.Mark.Task == d.task.of.ID {
+		s.Earlier++
+		if d.task.outcomes == nil {
+			return nil, nil
+		}
+		return nil, d.task.outcomes.adopt(ctx, e, e.Mark.To)
+	}
 	if d.passesOver(e) {
 		switch e.Status {
 		case StatusReplayed:
@@ -184,6 +199,11 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, s *Summary) (*ite
 		return nil, nil
 	case err != nil:
 		return nil, err
+	}
+	if d.task.outcomes != nil {
+		if err := d.task.outcomes.prepare(ctx, e, record.Topic, false); err != nil {
+			return nil, err
+		}
 	}
 	if d.Entry != nil {
 		d.Entry(*e, record.Topic)

@@ -101,15 +101,14 @@ func anyOf(d time.Duration) time.Duration { return time.Duration(rand.Int64N(int
 // next says what to do, given what was agreed on.
 func (c *charge) next(b breakerState, order Order, now time.Time) move {
 	state := c.breaker.State()
-	switch order.Wish {
-	case KeepOpen, KeepClosed:
+	if order.Stands() {
 		return c.obey(order, state)
 	}
 	if c.ordered {
 		c.ordered, c.adopted = false, none
 		return move{auto: true}
 	}
-	if c.breaker.Config().Disabled || state == breaker.ForcedOpen || state == breaker.Disabled {
+	if state != breaker.Closed && state != breaker.Open && state != breaker.HalfOpen { // as it is configured, or was forced here
 		return move{}
 	}
 	if b.open() {
@@ -121,8 +120,11 @@ func (c *charge) next(b breakerState, order Order, now time.Time) move {
 // obey brings the breaker to the state that an operator wants.
 func (c *charge) obey(order Order, state breaker.State) move {
 	want, what := breaker.ForcedOpen, "kept open"
-	if order.Wish == KeepClosed {
+	switch order.Wish {
+	case KeepClosed:
 		want, what = breaker.Disabled, "kept closed"
+	case Observe:
+		want, what = breaker.MetricsOnly, "made to measure only"
 	}
 	c.ordered, c.proved, c.granted = true, none, none
 	if state == want {
@@ -152,7 +154,7 @@ func (c *charge) between(b breakerState, state breaker.State, now time.Time) mov
 		c.adopted = none
 		s := c.breaker.Snapshot()
 		if c.pending.sent.IsZero() && !now.Before(c.pending.after) {
-			return move{record: c.write(record{kind: kindOpen, Why: s.Why, Wait: s.OpenUntil.Sub(s.Since).Round(time.Millisecond), Suspected: s.Suspected})}
+			return move{record: c.write(record{kind: kindOpen, Why: s.Why, Wait: s.OpenUntil.Sub(s.Since).Round(time.Millisecond), InARow: s.OpenedInARow, Suspected: s.Suspected})}
 		}
 		if !now.Before(s.OpenUntil) {
 			return move{adopt: &breaker.Adoption{State: breaker.HalfOpen, Why: "the control topic takes no records: this process probes by itself"}}
@@ -193,7 +195,7 @@ func (c *charge) during(b breakerState, state breaker.State, now time.Time) move
 	}
 	if holder { // its probes have failed
 		s := c.breaker.Snapshot()
-		return c.offer(now, record{kind: kindOpen, Why: s.Why, Wait: s.OpenUntil.Sub(s.Since).Round(time.Millisecond), Suspected: s.Suspected})
+		return c.offer(now, record{kind: kindOpen, Why: s.Why, Wait: s.OpenUntil.Sub(s.Since).Round(time.Millisecond), InARow: s.OpenedInARow, Suspected: s.Suspected})
 	}
 	c.granted = none
 	early := b.episode.suspected && c.early.Load()
@@ -209,7 +211,7 @@ func (c *charge) adoptOpen(b breakerState, now time.Time) move {
 	c.adopted, c.granted, c.proved = e.id, none, none
 	c.early.Store(false)
 	c.due.at = c.due.at.Add(anyOf(min(spread, max(e.wait/4, 10*time.Millisecond)))) // so that not all of them claim at once
-	return move{adopt: &breaker.Adoption{State: breaker.Open, Why: fmt.Sprintf("open in the fleet, by %s: %s", e.by, e.why), Wait: max(c.due.at.Sub(now), 0), Suspected: e.suspected}}
+	return move{adopt: &breaker.Adoption{State: breaker.Open, Why: fmt.Sprintf("open in the fleet, by %s: %s", e.by, e.why), Wait: max(c.due.at.Sub(now), 0), Whole: e.wait, InARow: e.inARow, Suspected: e.suspected}}
 }
 
 // restate writes the close that counts again, unless somebody else does.

@@ -12,12 +12,12 @@ func (m *Member) begins(after error) {
 		m.log.Error("the control topic is not what it was: it is read anew, and what it lacks is written again", "topic", m.topic, "error", after)
 	}
 	for name, b := range m.state.breakers {
-		if b.order.Wish == KeepOpen || b.order.Wish == KeepClosed {
+		if b.order.Stands() {
 			m.kept[subject{name: name}] = &keptOrder{Order: b.order}
 		}
 	}
 	for group, o := range m.state.pipelines {
-		if o.Wish == Pause {
+		if o.Stands() {
 			m.kept[subject{pipeline: true, name: group}] = &keptOrder{Order: o}
 		}
 	}

@@ -8,25 +8,31 @@ import (
 // Wish is what an operator wants of a breaker or pipeline.
 type Wish string
 
-// The wishes. The first three are for breakers, the others for pipelines.
+// The wishes. The last two are for pipelines, the others for breakers.
 const (
-	KeepOpen   Wish = "open"   // until KeepClosed or Measure
-	KeepClosed Wish = "close"  // whatever is measured, until KeepOpen or Measure
-	Measure    Wish = "auto"   // it begins closed
-	Pause      Wish = "pause"  // until Resume
-	Resume     Wish = "resume" // also from a hold after too many dead letters
+	KeepOpen   Wish = "open"         // until another one
+	KeepClosed Wish = "close"        // whatever is measured, until another one
+	Observe    Wish = "metrics-only" // every call is admitted, and what the breaker would have done is told
+	Measure    Wish = "auto"         // what the configuration says; it begins closed
+	Pause      Wish = "pause"        // until Resume
+	Resume     Wish = "resume"       // also from a hold after too many dead letters
 )
 
 // Order is a wish, for whom, and whose. The latest one for a breaker or pipeline holds for all processes, those included that
 // start later.
 type Order struct {
 	Wish       Wish
-	Dependency string    // whose breaker is meant, for the first three wishes
+	Dependency string    // whose breaker is meant, for the wishes about one
 	Group      string    // whose pipeline is meant, for the others
 	Pipeline   string    // its name, for people
 	Admit      int       // with Resume: so many dead letters are let through in each process, see consumer.Pipeline.Resume
 	By         string    // who wants it, for people
 	At         time.Time // when, by the clock of who wrote it. Defaults to now.
+}
+
+// Stands reports whether the order makes its breaker or pipeline another than it is by itself.
+func (o Order) Stands() bool {
+	return o.Wish == KeepOpen || o.Wish == KeepClosed || o.Wish == Observe || o.Wish == Pause
 }
 
 // record is what is written for the order, or what is wrong with it.

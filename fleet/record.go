@@ -53,6 +53,7 @@ type record struct {
 	Why string    // for people
 
 	Wait      time.Duration // open: until it is time to probe
+	InARow    int           // open: openings without staying closed in between, this one included
 	Suspected bool          // open: on suspicion only
 	Episode   int64         // close, probe
 	Member    string        // probe: whose claim it is
@@ -70,6 +71,7 @@ type value struct {
 	At        int64  `json:"at,omitempty"` // Unix milliseconds
 	Why       string `json:"why,omitempty"`
 	WaitMs    int64  `json:"wait_ms,omitempty"`
+	InARow    int    `json:"in_a_row,omitempty"`
 	Suspected bool   `json:"suspected,omitempty"`
 	Episode   *int64 `json:"episode,omitempty"`
 	Member    string `json:"member,omitempty"`
@@ -90,7 +92,7 @@ func (r record) key() []byte {
 
 func (r record) value() []byte {
 	v := value{
-		Version: version, By: clip(r.By), At: millis(r.At), Why: clip(r.Why), WaitMs: r.Wait.Milliseconds(), Suspected: r.Suspected,
+		Version: version, By: clip(r.By), At: millis(r.At), Why: clip(r.Why), WaitMs: r.Wait.Milliseconds(), InARow: r.InARow, Suspected: r.Suspected,
 		Member: r.Member, LeaseMs: r.Lease.Milliseconds(), Early: r.Early, Order: r.Order, Admit: r.Admit, Pipeline: clip(r.Pipeline),
 	}
 	if r.kind == kindClose || r.kind == kindProbe {
@@ -141,7 +143,7 @@ func decode(key, text []byte) (r record, err error) {
 	if v.At != 0 {
 		r.At = time.UnixMilli(v.At)
 	}
-	r.Suspected, r.Early, r.Order, r.Admit = v.Suspected, v.Early, v.Order, v.Admit
+	r.InARow, r.Suspected, r.Early, r.Order, r.Admit = v.InARow, v.Suspected, v.Early, v.Order, v.Admit
 	if v.Episode != nil {
 		r.Episode = *v.Episode
 	}
@@ -168,8 +170,10 @@ func (r record) check(v value) error {
 		return errors.New("its lease has no length")
 	case r.kind == kindOrder && r.subject.pipeline && r.Order != Pause && r.Order != Resume:
 		return fmt.Errorf("%q is no order for a pipeline", r.Order)
-	case r.kind == kindOrder && !r.subject.pipeline && r.Order != KeepOpen && r.Order != KeepClosed && r.Order != Measure:
+	case r.kind == kindOrder && !r.subject.pipeline && r.Order != KeepOpen && r.Order != KeepClosed && r.Order != Observe && r.Order != Measure:
 		return fmt.Errorf("%q is no order for a breaker", r.Order)
+	case r.InARow < 0:
+		return fmt.Errorf("it is the opening number %d in a row", r.InARow)
 	case r.Admit < 0:
 		return fmt.Errorf("it admits %d dead letters", r.Admit)
 	}

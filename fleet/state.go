@@ -29,6 +29,7 @@ type episode struct {
 	id        int64 // the offset of its open
 	at        time.Time
 	wait      time.Duration
+	inARow    int
 	suspected bool
 	by        string
 	why       string
@@ -77,7 +78,7 @@ func (s *State) apply(offset int64, at time.Time, r record) outcome {
 	case kindOrder:
 		b.order, b.closed, b.restate = orderOf(r), true, false
 	case kindOpen:
-		b.episode = episode{id: offset, at: s.clock, wait: r.Wait, suspected: r.Suspected, by: r.By, why: r.Why, said: r.At}
+		b.episode = episode{id: offset, at: s.clock, wait: r.Wait, inARow: r.InARow, suspected: r.Suspected, by: r.By, why: r.Why, said: r.At}
 		b.closed, b.restate, b.lease = false, false, lease{offset: none}
 	case kindClose:
 		return b.end(r)

@@ -3,6 +3,7 @@ package retrytopics
 import (
 	"strings"
 
+	"github.com/redeliver/redeliver/classify"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -88,6 +89,39 @@ func UserHeaders(headers []kgo.RecordHeader) []kgo.RecordHeader {
 		}
 	}
 	return headers[:user:user]
+}
+
+// UserHeader returns the value of the last header of that name that is the
+// producer's, and whether there is one: Redeliver's own say something else on
+// every attempt. The value shares the record's memory.
+func UserHeader(headers []kgo.RecordHeader, name string) (value []byte, ok bool) {
+	if IsOwnHeader(name) {
+		return nil, false
+	}
+	for i := len(headers) - 1; i >= 0; i-- {
+		if headers[i].Key == name {
+			return headers[i].Value, true
+		}
+	}
+	return nil, false
+}
+
+// JobOf returns what a record's job headers say. Of one that is there more than
+// once the last counts.
+func JobOf(headers []kgo.RecordHeader) (j classify.Job) {
+	for i := range headers {
+		switch h := &headers[i]; h.Key {
+		case HeaderJobType:
+			j.Type = string(h.Value)
+		case HeaderJobUser:
+			j.User = string(h.Value)
+		case HeaderJobProject:
+			j.Project = string(h.Value)
+		case HeaderJobTenant:
+			j.Tenant = string(h.Value)
+		}
+	}
+	return j
 }
 
 func appendUserHeaders(dst, headers []kgo.RecordHeader) []kgo.RecordHeader {

@@ -97,6 +97,18 @@ func TestHeadersOnTheWire(t *testing.T) {
 	})
 }
 
+func TestJobHeaders(t *testing.T) {
+	hs := headers("redeliver-job-type=invoice", "redeliver-user=u", "redeliver-project=p", "redeliver-tenant=a", "redeliver-tenant=acme", "region=eu", "redeliver-attempt=3")
+	equal(t, retrytopics.JobOf(hs), classify.Job{Type: "invoice", User: "u", Project: "p", Tenant: "acme"})
+	equal(t, retrytopics.JobOf(nil), classify.Job{})
+	for name, want := range map[string]string{"region": "eu", "redeliver-tenant": "acme", "redeliver-attempt": "", "nowhere": ""} {
+		got, ok := retrytopics.UserHeader(hs, name)
+		if string(got) != want || ok != (want != "") {
+			t.Errorf("%s: got %q, %v", name, got, ok)
+		}
+	}
+}
+
 // What there is nothing to say about has no header.
 func TestHeadersOfLittle(t *testing.T) {
 	state := retrytopics.State{ID: "orders/0/0", Topic: "orders", Group: "g"}

@@ -10,15 +10,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/redeliver/redeliver/fleet"
 	"github.com/redeliver/redeliver/internal/admin"
 )
 
 func newBreakerCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "breaker",
-		Short: "Show and force the circuit breakers of a running process",
-		Args:  noSuchCommand,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Short: "Show and force the circuit breakers of a running process, or of a fleet",
+		Long: `Show and force the circuit breakers of the process at --admin. A breaker with scope: fleet is changed in all processes, those
+that start later too, whichever of them is asked; --via kafka writes to the control topic instead, and needs none of them.`,
+		Args: noSuchCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(
 		newBreakerListCommand(p),
@@ -37,13 +40,9 @@ func newBreakerCommand(p *program) *cobra.Command {
 
 func newBreakerListCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "Show the breakers", Args: noArguments}
-	format, address := addOutput(cmd), addAdminFlag(cmd)
+	format, address, via := addOutput(cmd), addAdminFlag(cmd), addVia(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		client, _, err := p.adminClient(*address)
-		if err != nil {
-			return err
-		}
-		breakers, err := client.Breakers(cmd.Context())
+		breakers, err := p.listBreakers(cmd, *address, *via)
 		if err != nil {
 			return err
 		}
@@ -51,12 +50,13 @@ func newBreakerListCommand(p *program) *cobra.Command {
 		rows := newRows(p.out, *format,
 			column[admin.BreakerStatus]{title: "DEPENDENCY", cell: func(b admin.BreakerStatus) string { return b.Dependency }},
 			column[admin.BreakerStatus]{title: "STATE", cell: breakerStateText},
-			column[admin.BreakerStatus]{title: "SINCE", cell: func(b admin.BreakerStatus) string { return span(now.Sub(b.Since)) }},
+			column[admin.BreakerStatus]{title: "SINCE", cell: func(b admin.BreakerStatus) string { return sinceText(b.Since, now) }},
 			column[admin.BreakerStatus]{title: "CALLS", right: true, cell: func(b admin.BreakerStatus) string { return strconv.FormatUint(b.Calls, 10) }},
 			column[admin.BreakerStatus]{title: "FAILED", right: true, cell: func(b admin.BreakerStatus) string { return percent(b.FailureRate) }},
 			column[admin.BreakerStatus]{title: "SLOW", right: true, cell: func(b admin.BreakerStatus) string { return strconv.FormatUint(b.Slow, 10) }},
 			column[admin.BreakerStatus]{title: "PROBES", cell: func(b admin.BreakerStatus) string { return until(b.OpenUntil, now) }},
 			column[admin.BreakerStatus]{title: "OPENED", right: true, cell: func(b admin.BreakerStatus) string { return strconv.FormatUint(b.Opened, 10) }},
+			column[admin.BreakerStatus]{title: "FLEET", cell: func(b admin.BreakerStatus) string { return fleetText(b, now) }},
 			column[admin.BreakerStatus]{title: "WHY", cell: func(b admin.BreakerStatus) string { return clip(b.Why, 80) }},
 		)
 		for _, b := range breakers {
@@ -67,6 +67,31 @@ func newBreakerListCommand(p *program) *cobra.Command {
 		return rows.close()
 	}
 	return cmd
+}
+
+// listBreakers asks a process, or reads the control topic.
+func (p *program) listBreakers(cmd *cobra.Command, address, via string) ([]admin.BreakerStatus, error) {
+	kafka, err := viaIsKafka(cmd, via)
+	if err != nil {
+		return nil, err
+	}
+	if kafka {
+		return p.breakersOfTopic(cmd.Context())
+	}
+	client, _, err := p.adminClient(address)
+	if err != nil {
+		return nil, err
+	}
+	breakers, err := client.Breakers(cmd.Context())
+	return breakers, p.hinted(err)
+}
+
+// sinceText is since when something is so; "-" where that is not known.
+func sinceText(since, now time.Time) string {
+	if since.IsZero() {
+		return "-"
+	}
+	return span(now.Sub(since))
 }
 
 // breakerStateText also says where a breaker would stand that is only for metrics.
@@ -110,13 +135,18 @@ func newBreakerEventsCommand(p *program) *cobra.Command {
 
 func newBreakerChangeCommand(p *program, action, short, long string) *cobra.Command {
 	cmd := &cobra.Command{Use: action + " NAME", Short: short, Long: long, Args: argument("the name of a breaker", false)}
-	format, address, change := addOutput(cmd), addAdminFlag(cmd), addChangeFlags(cmd)
+	format, address, change, via := addOutput(cmd), addAdminFlag(cmd), addChangeFlags(cmd), addVia(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		name := args[0]
+		if kafka, err := viaIsKafka(cmd, *via); err != nil {
+			return err
+		} else if kafka {
+			return p.orderViaKafka(cmd.Context(), change, *format, "breaker "+action, name, fleet.Order{Wish: fleet.Wish(action)})
+		}
 		client, _, err := p.adminClient(*address)
 		if err != nil {
 			return err
 		}
-		name := args[0]
 		check := func(ctx context.Context) (string, error) {
 			breakers, err := client.Breakers(ctx)
 			if err != nil {
@@ -129,7 +159,7 @@ func newBreakerChangeCommand(p *program, action, short, long string) *cobra.Comm
 			return fmt.Sprintf("dry run: would %s breaker %s, which is %s", action, name, breakers[i].State), nil
 		}
 		do := func(ctx context.Context) (string, error) { return client.Breaker(ctx, name, action) }
-		return p.changeProcess(cmd.Context(), change, *format, "breaker "+action, name, "", check, do)
+		return p.hinted(p.changeProcess(cmd.Context(), change, *format, "breaker "+action, name, "", check, do))
 	}
 	return cmd
 }

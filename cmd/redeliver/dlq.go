@@ -106,7 +106,7 @@ func (qs *queues) add(c *config.Config, one *config.Pipeline, sources []string, 
 		return err
 	}
 	names, tiers := one.Names(), schedule.Tiers()
-	options := []dlq.Option{dlq.ForGroup(one.Group), dlq.HeaderLimit(int(one.HeaderLimit))}
+	options := []dlq.Option{dlq.ForGroup(one.Group), dlq.RetryNames(names), dlq.HeaderLimit(int(one.HeaderLimit))}
 	if len(tiers) > 0 {
 		options = append(options, dlq.FirstTier(func(origin string) string { return names.RetryTopic(origin, tiers[0]) }))
 	}

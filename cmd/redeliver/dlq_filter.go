@@ -19,6 +19,7 @@ type filterFlags struct {
 	cmd      *cobra.Command
 	pipeline string
 	class    string
+	severity string
 	reason   string
 	since    string
 	until    string
@@ -38,6 +39,7 @@ func (p *program) addFilterFlags(cmd *cobra.Command, limit int) *filterFlags {
 	flags := cmd.Flags()
 	flags.StringVar(&f.pipeline, "pipeline", "", "the pipeline's `name`; may be left out when there is one")
 	flags.StringVar(&f.class, "class", "", "of this failure `class`")
+	flags.StringVar(&f.severity, "severity", "", "of this `severity`: low, medium, high, critical")
 	flags.StringVar(&f.reason, "reason", "", "dead for this `reason`")
 	flags.StringVar(&f.since, "since", "", "dead since this `time`: 2h, 3d, 2006-01-02, 2006-01-02T15:04:05Z")
 	flags.StringVar(&f.until, "until", "", "dead before this `time`, written as for --since")
@@ -55,6 +57,7 @@ func (p *program) addFilterFlags(cmd *cobra.Command, limit int) *filterFlags {
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 	fixed("class", texts(classify.Classes()))
+	fixed("severity", texts(classify.Severities()))
 	fixed("reason", texts(retrytopics.Reasons()))
 	fixed("status", texts(dlq.Statuses()))
 	_ = cmd.RegisterFlagCompletionFunc("pipeline", p.completePipelines)
@@ -76,6 +79,11 @@ func (f *filterFlags) filter(now time.Time) (dlq.Filter, error) {
 	if f.class != "" {
 		if filter.Class, err = classify.Parse(f.class); err != nil {
 			return filter, usagef("--class: %w", err)
+		}
+	}
+	if f.severity != "" {
+		if filter.Severity, err = classify.ParseSeverity(f.severity); err != nil {
+			return filter, usagef("--severity: %w", err)
 		}
 	}
 	if reasons := texts(retrytopics.Reasons()); f.reason != "" && !contains(reasons, f.reason) {
@@ -132,7 +140,7 @@ func (f *filterFlags) look(now time.Time) (dlq.Filter, error) {
 
 // narrow says whether the flags select by more than the pipeline.
 func (f *filterFlags) narrow() bool {
-	for _, flag := range []string{"class", "reason", "since", "until", "key", "error", "fingerprint", "topic", "id", "status"} {
+	for _, flag := range []string{"class", "severity", "reason", "since", "until", "key", "error", "fingerprint", "topic", "id", "status"} {
 		if f.cmd.Flags().Changed(flag) {
 			return true
 		}

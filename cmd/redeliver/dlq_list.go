@@ -97,6 +97,7 @@ type deadLetter struct {
 	Origin    originView `json:"origin"`
 	Group     string     `json:"group"`
 	Class     string     `json:"class"`
+	Severity  string     `json:"severity"` // none: it died before there were severities, or another program wrote it
 	Reason    string     `json:"reason"`
 	Error     string     `json:"error"`
 	// Fingerprint is that of the problem it died of.
@@ -143,7 +144,7 @@ func view(q queue, e dlq.Entry) deadLetter {
 	s := e.State
 	d := deadLetter{
 		ID: e.ID(), Pipeline: q.pipeline.Name, Queue: e.Topic, Partition: e.Partition, Offset: e.Offset,
-		Died: e.At.UTC(), Status: e.Status, Group: s.Group, Class: s.Class.String(), Reason: string(s.Reason), Error: s.Error,
+		Died: e.At.UTC(), Status: e.Status, Group: s.Group, Class: s.Class.String(), Severity: s.Severity.String(), Reason: string(s.Reason), Error: s.Error,
 		Fingerprint: e.Fingerprint(), Attempts: s.Attempt, Replays: s.Replays, Key: e.Record.Key,
 	}
 	if e.OriginKnown() {

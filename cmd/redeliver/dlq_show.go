@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/dlq"
 	"github.com/redeliver/redeliver/retrytopics"
 )
@@ -38,9 +39,7 @@ func newDLQShowCommand(p *program) *cobra.Command {
 	}
 	format := addOutput(cmd)
 	raw := cmd.Flags().Bool("raw", false, "print the payload only, byte for byte")
-	flags := &filterFlags{cmd: cmd}
-	cmd.Flags().StringVar(&flags.pipeline, "pipeline", "", "the pipeline's `name`; may be left out")
-	_ = cmd.RegisterFlagCompletionFunc("pipeline", p.completePipelines)
+	flags := p.addQueueFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := dlq.CheckID(args[0]); err != nil {
 			return usagef("%w", err)
@@ -114,6 +113,9 @@ func showEntry(w io.Writer, q queue, e dlq.Entry) error {
 	}
 	line("died", e.At.Local().Format(time.DateTime)+", "+strings.ReplaceAll(string(s.Reason), "_", " "))
 	line("class", s.Class.String())
+	if s.Severity != classify.SeverityNone {
+		line("severity", s.Severity.String())
+	}
 	line("error", s.Error)
 	line("fingerprint", e.Fingerprint().String())
 	if e.OriginKnown() {

@@ -18,6 +18,7 @@ import (
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/fleet"
 	"github.com/redeliver/redeliver/internal/admin"
 	"github.com/redeliver/redeliver/internal/config"
 	"github.com/redeliver/redeliver/internal/embedded"
@@ -71,6 +72,7 @@ type service struct {
 	webhooks  []*webhook.Webhook
 	notifiers []*webhook.Notifier
 	pipelines []*supervised
+	fleet     *fleet.Member // nil: no breaker is shared with other processes
 
 	waiting atomic.Pointer[string] // why no pipeline has started yet
 }
@@ -118,7 +120,9 @@ func (s *service) run(ctx context.Context) (err error) {
 	}
 	s.log.Info("redeliver runs", "config", s.config.File, "pipelines", strings.Join(pipelineNames(s.config), ","), "brokers", strings.Join(s.config.Kafka.Brokers, ","))
 	if s.awaitBroker(ctx) {
+		leave := s.joinFleet(ctx)
 		s.runPipelines(ctx)
+		leave()
 	}
 	s.log.Info("redeliver has stopped")
 	return nil
@@ -167,7 +171,7 @@ func (s *service) make() error {
 		}
 		s.pipelines = append(s.pipelines, pipeline)
 	}
-	return nil
+	return s.makeFleet()
 }
 
 // notifier makes what posts the notices of a pipeline, nil where nobody wants them.
@@ -219,7 +223,7 @@ func (s *service) startAdmin() (stop func(), err error) {
 		}
 		return all
 	})
-	server, err := admin.Start(admin.Config{
+	config := admin.Config{
 		Listen:   s.config.Admin.Listen,
 		Insecure: s.config.Admin.Insecure,
 		Logger:   s.log,
@@ -242,9 +246,19 @@ func (s *service) startAdmin() (stop func(), err error) {
 			for _, b := range s.breakers.All() {
 				all = append(all, b)
 			}
+			for _, family := range s.breakers.Families() {
+				for _, b := range family.All() {
+					all = append(all, b)
+				}
+			}
 			return all
 		},
-	})
+	}
+	if s.fleet != nil {
+		metrics.MustRegister(telemetry.NewFleetCollector(s.fleet.Status))
+		config.Fleet = s.fleet
+	}
+	server, err := admin.Start(config)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.config.At("admin.listen"), err)
 	}

@@ -1,10 +1,12 @@
 package admin
 
 import (
+	"context"
 	"time"
 
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/fleet"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -15,6 +17,8 @@ type Pipeline interface {
 	Pause()
 	Resume(admit int)
 	Skip(topic string, partition int32, offset int64, reason string) error
+	Release(topic string, partition int32, offset int64) error
+	ReleaseAll() int
 }
 
 // Breaker is what the server needs of a breaker; *breaker.Breaker is one. Methods are called concurrently.
@@ -25,11 +29,36 @@ type Breaker interface {
 	History() []breaker.Event
 }
 
+// Fleet is what the server needs of a process's part in a fleet; *fleet.Member is one. Methods are called concurrently.
+type Fleet interface {
+	Status() fleet.Status
+	Shares(dependency string) bool
+	Steers(group string) bool
+	Give(context.Context, fleet.Order) error
+}
+
 // Status is the answer of GET /api/v1/status.
 type Status struct {
 	At        time.Time        `json:"at"`
 	NotReady  string           `json:"not_ready,omitempty"` // why no pipeline has started yet
 	Pipelines []PipelineStatus `json:"pipelines"`
+	Fleet     *FleetStatus     `json:"fleet,omitempty"`
+}
+
+// FleetStatus is how this process takes part in a fleet.
+type FleetStatus struct {
+	Topic     string    `json:"topic"`
+	Member    string    `json:"member"`
+	Reachable bool      `json:"reachable"`
+	Since     time.Time `json:"since"` // that it can be reached, or cannot
+	Trouble   string    `json:"trouble,omitempty"`
+}
+
+// OrderStatus is what an operator wants of a breaker or pipeline in all processes of a fleet.
+type OrderStatus struct {
+	Order string    `json:"order"` // open, close, metrics-only, pause
+	By    string    `json:"by"`
+	At    time.Time `json:"at"`
 }
 
 // PipelineStatus is how one pipeline is in one process. What waits is that of its own partitions.
@@ -71,7 +100,10 @@ type PipelineStatus struct {
 	DeadLetters  []DeadLetterStatus `json:"dead_letters,omitempty"`
 	Admission    *AdmissionStatus   `json:"admission,omitempty"` // of dead letters, where there is a bound
 	Breaker      *BreakerStatus     `json:"breaker,omitempty"`
-	Learned      []LearnedStatus    `json:"learned,omitempty"` // where the policy is adaptive
+	Breakers     []BreakerStatus    `json:"breakers,omitempty"` // of its other dependencies
+	Parts        []PartsStatus      `json:"parts,omitempty"`    // of the dependencies that are watched part by part
+	Order        *OrderStatus       `json:"order,omitempty"`    // in the fleet
+	Learned      []LearnedStatus    `json:"learned,omitempty"`  // where the policy is adaptive
 }
 
 // SourceTier is the tier of a source topic.
@@ -127,7 +159,7 @@ type HeldKeysStatus struct {
 	Reading int        `json:"reading"` // source partitions that are not started before it is known which keys are held
 }
 
-// ExhaustedStatus is a record that is given up and held, since no dead letters are kept.
+// ExhaustedStatus is a record that is given up and held, since no dead letters are kept or failures of its kind are held.
 type ExhaustedStatus struct {
 	ID        string    `json:"id"`
 	Topic     string    `json:"topic"` // where it stands
@@ -136,15 +168,18 @@ type ExhaustedStatus struct {
 	Since     time.Time `json:"since"`
 	Attempts  int       `json:"attempts"`
 	Class     string    `json:"class"`
+	Severity  string    `json:"severity"`
 	Reason    string    `json:"reason"`
+	Asked     bool      `json:"asked,omitempty"` // failures of its kind are held
 	Error     string    `json:"error"`
 }
 
 // DeadLetterStatus counts the dead letters of one class and reason.
 type DeadLetterStatus struct {
-	Class  string `json:"class"`
-	Reason string `json:"reason"`
-	Count  uint64 `json:"count"`
+	Class    string `json:"class"`
+	Severity string `json:"severity"`
+	Reason   string `json:"reason"`
+	Count    uint64 `json:"count"`
 }
 
 // AdmissionStatus is the credit for dead letters.
@@ -169,6 +204,26 @@ type BreakerStatus struct {
 	ConsecutiveFailures uint64     `json:"consecutive_failures"`
 	Opened              uint64     `json:"opened"`          // times
 	OpenedInARow        uint64     `json:"opened_in_a_row"` // of these, without staying closed in between
+
+	Fleet *FleetBreakerStatus `json:"fleet,omitempty"` // of one that is the fleet's
+}
+
+// FleetBreakerStatus is what the processes of a fleet agree on about a breaker.
+type FleetBreakerStatus struct {
+	Open     bool         `json:"open"`
+	Since    *time.Time   `json:"since,omitempty"`
+	OpenedBy string       `json:"opened_by,omitempty"` // the process whose breaker tripped
+	Why      string       `json:"why,omitempty"`
+	Prober   string       `json:"prober,omitempty"` // the process that probes, or did last
+	Order    *OrderStatus `json:"order,omitempty"`
+}
+
+// PartsStatus are the breakers of a dependency that is watched part by part.
+type PartsStatus struct {
+	Dependency string          `json:"dependency"`
+	Known      int             `json:"known"`
+	States     map[string]int  `json:"states"`
+	NotClosed  []BreakerStatus `json:"not_closed,omitempty"` // at most 20 of them
 }
 
 // BreakerEvent is a change of a breaker's state.
@@ -245,11 +300,11 @@ func statusOf(s consumer.Stats) PipelineStatus {
 	for _, e := range s.Exhausted {
 		p.Exhausted = append(p.Exhausted, ExhaustedStatus{
 			ID: e.ID, Topic: e.Topic, Partition: e.Partition, Offset: e.Offset, Since: e.Since,
-			Attempts: e.Attempts, Class: e.Class.String(), Reason: string(e.Reason), Error: e.Err,
+			Attempts: e.Attempts, Class: e.Class.String(), Severity: e.Severity.String(), Reason: string(e.Reason), Asked: e.Asked, Error: e.Err,
 		})
 	}
 	for _, d := range s.DeadLetters {
-		p.DeadLetters = append(p.DeadLetters, DeadLetterStatus{Class: d.Class.String(), Reason: string(d.Reason), Count: d.Count})
+		p.DeadLetters = append(p.DeadLetters, DeadLetterStatus{Class: d.Class.String(), Severity: d.Severity.String(), Reason: string(d.Reason), Count: d.Count})
 	}
 	if s.Burst >= 0 {
 		p.Admission = &AdmissionStatus{Credit: s.Credit, Burst: s.Burst}
@@ -257,6 +312,12 @@ func statusOf(s consumer.Stats) PipelineStatus {
 	if s.Breaker.Dependency != "" {
 		b := breakerStatus(s.Breaker)
 		p.Breaker = &b
+	}
+	for _, b := range s.Breakers {
+		p.Breakers = append(p.Breakers, breakerStatus(b))
+	}
+	for _, parts := range s.Parts {
+		p.Parts = append(p.Parts, partsStatus(parts))
 	}
 	return p
 }
@@ -291,6 +352,17 @@ func breakerStatus(s breaker.Snapshot) BreakerStatus {
 		status.Would = s.Would.String()
 	}
 	return status
+}
+
+func partsStatus(s consumer.PartStats) PartsStatus {
+	p := PartsStatus{Dependency: s.Dependency, Known: s.Known, States: make(map[string]int, len(s.States))}
+	for state, n := range s.States {
+		p.States[state.String()] = n
+	}
+	for _, b := range s.NotClosed {
+		p.NotClosed = append(p.NotClosed, breakerStatus(b))
+	}
+	return p
 }
 
 func breakerEvents(all []breaker.Event) []BreakerEvent {

@@ -112,6 +112,11 @@ func (c *Client) Skip(ctx context.Context, s Skip) (message string, err error) {
 	return c.change(ctx, "/api/v1/skip", s)
 }
 
+// Release hands a held record, or all of a pipeline, to the handler again.
+func (c *Client) Release(ctx context.Context, r Release) (message string, err error) {
+	return c.change(ctx, "/api/v1/release", r)
+}
+
 func (c *Client) change(ctx context.Context, path string, body any) (string, error) {
 	var done Done
 	err := c.do(ctx, http.MethodPost, path, body, &done)

@@ -33,10 +33,13 @@ func TestStatusTravelsWhole(t *testing.T) {
 		WaitsFor:     []string{"/more-.*/"},
 		HeldByPolicy: 101,
 		Exhausted: []ExhaustedStatus{{ID: "orders/1/3", Topic: "orders.retry-60s", Partition: 1, Offset: 7, Since: noon, Attempts: 4,
-			Class: "network", Reason: "exhausted", Error: "refused"}},
-		DeadLetters: []DeadLetterStatus{{Class: "network", Reason: "exhausted", Count: 4}},
+			Class: "network", Severity: "medium", Reason: "exhausted", Asked: true, Error: "refused"}},
+		DeadLetters: []DeadLetterStatus{{Class: "network", Severity: "medium", Reason: "exhausted", Count: 4}},
 		Admission:   &AdmissionStatus{Credit: 996, Burst: 1000},
-		Breaker:     &BreakerStatus{Dependency: "orders-api", State: "open", Mode: "auto", OpenUntil: &noon},
+		Breakers:    []BreakerStatus{{Dependency: "ledger", State: "metrics_only", Mode: "metrics_only", Would: "open"}},
+		Parts: []PartsStatus{{Dependency: "orders-api", Known: 3, States: map[string]int{"open": 1, "closed": 2},
+			NotClosed: []BreakerStatus{{Dependency: "orders-api/acme", State: "open", Mode: "auto"}}}},
+		Breaker: &BreakerStatus{Dependency: "orders-api", State: "open", Mode: "auto", OpenUntil: &noon},
 	}
 	if diff := cmp.Diff(want, got.Pipelines[0]); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
@@ -116,6 +119,21 @@ func TestChanges(t *testing.T) {
 		{"skip in another pipeline", func(c *Client) (string, error) {
 			return c.Skip(ctx, Skip{Pipeline: "nobody", Topic: "orders", Partition: 1, Offset: 2, Reason: "x"})
 		}, nil, nil, "the pipelines are", 404, ""},
+		{"release", func(c *Client) (string, error) {
+			return c.Release(ctx, Release{Topic: "orders", Partition: 1, Offset: 2})
+		}, []string{"release orders/1/2"}, nil, "released orders/1/2", 0, "change=release pipeline=orders topic=orders partition=1 offset=2"},
+		{"release all", func(c *Client) (string, error) {
+			return c.Release(ctx, Release{Pipeline: "orders", All: true})
+		}, []string{"release all"}, nil, "released 3 held records", 0, "change=release pipeline=orders records=3"},
+		{"release all of nobody", func(c *Client) (string, error) { return c.Release(ctx, Release{All: true}) }, nil, nil, "the pipelines are", 404, ""},
+		{"release what is not held", func(c *Client) (string, error) {
+			return c.Release(ctx, Release{Topic: "orders", Partition: 9, Offset: 2})
+		}, nil, nil, "cannot be released: it is done", 409, ""},
+		{"release no record", func(c *Client) (string, error) { return c.Release(ctx, Release{Offset: 2}) }, nil, nil, "must name a record, or all must be true", 400, ""},
+		{"release in a topic that nobody reads", func(c *Client) (string, error) { return c.Release(ctx, Release{Topic: "other"}) }, nil, nil, "no pipeline here reads", 404, ""},
+		{"a release with a typing error", func(c *Client) (string, error) {
+			return c.change(ctx, "/api/v1/release", map[string]any{"topik": "orders"})
+		}, nil, nil, `unknown field "topik"`, 400, ""},
 		{"a body with a typing error", func(c *Client) (string, error) {
 			return c.change(ctx, "/api/v1/skip", map[string]any{"topik": "orders"})
 		}, nil, nil, `unknown field "topik"`, 400, ""},
