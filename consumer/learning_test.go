@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/redeliver/redeliver/adaptive"
 	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/retrytopics"
 )
@@ -94,4 +95,20 @@ func TestNothingIsLearnedUnlessThePolicyIsAdaptive(t *testing.T) {
 		w.recovering(w.lane(0, time.Second), 50*time.Second, 20*time.Second, retrytopics.State{})
 		equal(t, "lessons", len(w.p.Stats().Lessons), 0)
 	})
+}
+
+// A copy says which dependency failed only where that is not the first, so that most copies are no larger.
+func TestTheStateSaysWhichDependencyFailed(t *testing.T) {
+	schedule, err := retrytopics.Policy{Adaptive: true}.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLearning(adaptive.Config{}, schedule, "payments")
+	s := retrytopics.State{Class: classify.Network}
+	l.charge(&s, "ledger")
+	equal(t, "the second", s.Dependency, "ledger")
+	equal(t, "its key", l.key(&s), adaptive.Key{Dependency: "ledger", Class: classify.Network})
+	l.charge(&s, "payments")
+	equal(t, "the first", s.Dependency, "")
+	equal(t, "its key", l.key(&s), adaptive.Key{Dependency: "payments", Class: classify.Network})
 }

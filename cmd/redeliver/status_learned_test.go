@@ -32,3 +32,9 @@ func TestStatusSaysWhatWasLearnedAndWhy(t *testing.T) {
 		t.Errorf("where nothing is learned: got %q, %v", b.String(), err)
 	}
 }
+
+func TestValidateExplainsThatDelaysAreLearned(t *testing.T) {
+	path := configFile(t, pipelineOn([]string{"a:1"}, "retry: {strategy: exponential, adaptive: {enabled: true}}"))
+	run(t, "validate", "--explain", "-c", path).want(t, exitDone,
+		"exponential from 1s by 3, 5 retries, jitter up to 25 %; these are the delays until others are learned")
+}
