@@ -23,7 +23,7 @@ type Family struct {
 
 	mu          sync.RWMutex
 	parts       map[string]*member
-	other       *member // of the parts beyond the bound; nil: there were none
+	other       *member             // of the parts beyond the bound; nil: there were none
 	subscribers []*familySubscriber // replaced, never changed
 	closed      bool
 }
