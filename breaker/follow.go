@@ -43,11 +43,7 @@ func (b *Breaker) Adopt(a Adoption) {
 		return
 	}
 	b.mu.Lock()
-	before := len(b.events.queue)
 	b.become(a.State, a.Why)
-	for i := before; i < len(b.events.queue); i++ {
-		b.events.queue[i].Adopted = true
-	}
 	if generation, state := unpack(b.word.Load()); state == Open && a.State == Open && !b.closed {
 		b.suspected.Store(a.Suspected)
 		b.waits.adopt(a.Whole, a.InARow)
