@@ -7,6 +7,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"regexp"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -112,6 +113,36 @@ func ExampleRetrier() {
 	var gaveUp *consumer.GaveUpError
 	fmt.Println(tries, errors.As(err, &gaveUp), gaveUp.Reason)
 	// Output: 3 true exhausted
+}
+
+// Rules and classes say what becomes of a failure. Here what is stale is dropped, and somebody is told of a token that is over.
+func ExampleRetrierConfig() {
+	told := make(chan consumer.Notice, 1)
+	r, err := consumer.NewRetrier("ledger", consumer.RetrierConfig{
+		Classify: classify.Rules{
+			classify.When(classify.Permanent, classify.Text(regexp.MustCompile("stale")), classify.Tenant("acme")).
+				Treated(classify.Treatment{Handling: classify.Drop}),
+		},
+		Classes: classify.Treatments{classify.Authentication: {Notify: true}},
+		Context: classify.Context{Job: classify.Job{Tenant: "acme"}},
+		Notify:  func(_ context.Context, n consumer.Notice) { told <- n },
+		Logger:  slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = r.Do(context.Background(), func(context.Context) error { return errors.New("stale order") })
+	fmt.Println(err)
+	err = r.Do(context.Background(), func(context.Context) error {
+		return classify.Mark(errors.New("token is over"), classify.Authentication)
+	})
+	fmt.Println(err)
+	n := <-told
+	fmt.Println(n.Class, n.Severity, n.Count)
+	// Output:
+	// <nil>
+	// ledger: gave up after 1 attempts (not_retriable): token is over
+	// authentication critical 1
 }
 
 var seenOnce = make(map[string]bool)
