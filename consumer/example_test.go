@@ -170,3 +170,48 @@ func exampleBroker(topic, value string) (brokers []string, done func()) {
 	}
 	return fake.ListenAddrs(), fake.Close
 }
+
+// ExampleCall has a handler that books in a ledger, which is away at first. Its breaker opens, the record waits without using
+// an attempt, and a probe finds that the ledger is back.
+func ExampleCall() {
+	brokers, done := exampleBroker("orders", `{"id":"A-1"}`)
+	defer done()
+	ctx, stop := context.WithCancel(context.Background())
+	away := true
+	book := func(context.Context) error {
+		if away {
+			away = false
+			return errors.New("503 service unavailable")
+		}
+		return nil
+	}
+
+	p, err := consumer.New(consumer.Config{
+		Brokers: brokers,
+		Group:   "billing",
+		Topics:  []string{"orders"},
+		Breaker: breaker.Config{Dependency: "payments"},
+		Dependencies: []consumer.Dependency{
+			{Breaker: breaker.Config{Dependency: "ledger", Failures: 1, OpenFor: 50 * time.Millisecond, HalfOpenCalls: 1}},
+		},
+		Handler: consumer.HandlerFunc(func(ctx context.Context, r *consumer.Record) error {
+			if err := consumer.Call(ctx, "ledger", book); err != nil {
+				fmt.Println(err)
+				return err
+			}
+			fmt.Println("booked", r.ID(), "on attempt", r.Attempt())
+			stop()
+			return nil
+		}),
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := p.Run(ctx); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// ledger: 503 service unavailable
+	// booked orders/0/0 on attempt 1
+}
