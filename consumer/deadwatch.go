@@ -23,16 +23,21 @@ type deadWatch struct {
 
 	mu       sync.Mutex
 	followed map[partition]*followed // partitions of ledgers
+
+	turn     chan struct{}      // held while the client's partitions change; a channel, for the client waits for brokers meanwhile
+	consumed map[partition]bool // by the client
 }
 
 // followed is a partition of a ledger that is read on.
 type followed struct {
-	next int64
+	from int64 // the lowest offset from which on any of the strands has to know it
 	by   map[*strand]*dlq.Watch
 }
 
 func newDeadWatch(p *Pipeline) *deadWatch {
-	return &deadWatch{p: p, followed: make(map[partition]*followed)}
+	d := &deadWatch{p: p, followed: make(map[partition]*followed), consumed: make(map[partition]bool), turn: make(chan struct{}, 1)}
+	d.turn <- struct{}{}
+	return d
 }
 
 func (d *deadWatch) connect() (err error) {
@@ -91,6 +96,21 @@ func (d *deadWatch) damaged(err error) {
 // follow reads the marks for a strand from an offset on.
 func (d *deadWatch) follow(st *strand, watch *dlq.Watch, ledger string, next int64) {
 	at := partition{ledger, watch.LedgerPartition(st.partition)}
+	<-d.turn
+	defer func() { d.turn <- struct{}{} }()
+	from, stale := d.register(st, watch, at, next)
+	if from < 0 {
+		return
+	}
+	stale[at.topic] = append(stale[at.topic], at.number)
+	d.client.RemoveConsumePartitions(stale)
+	d.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{at.topic: {at.number: kgo.NewOffset().At(from)}})
+	d.consumed[at] = true
+}
+
+// register takes down that a strand follows a partition. It returns from where on that is to be read, below 0 when the strand is
+// gone, and which partitions are read and need not be any more.
+func (d *deadWatch) register(st *strand, watch *dlq.Watch, at partition, next int64) (from int64, stale map[string][]int32) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.forget(st)
@@ -98,17 +118,23 @@ func (d *deadWatch) follow(st *strand, watch *dlq.Watch, ledger string, next int
 	gone := len(st.lanes) == 0
 	st.mu.Unlock()
 	if gone {
-		return
+		return -1, nil
 	}
 	f := d.followed[at]
 	if f == nil {
-		f = &followed{next: next, by: make(map[*strand]*dlq.Watch)}
+		f = &followed{from: next, by: make(map[*strand]*dlq.Watch)}
 		d.followed[at] = f
 	}
 	f.by[st] = watch
-	f.next = min(f.next, next) // what others see again changes nothing
-	d.client.RemoveConsumePartitions(map[string][]int32{at.topic: {at.number}})
-	d.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{at.topic: {at.number: kgo.NewOffset().At(f.next)}})
+	f.from = min(f.from, next) // what others see again changes nothing
+	stale = make(map[string][]int32)
+	for p := range d.consumed {
+		if d.followed[p] == nil {
+			delete(d.consumed, p)
+			stale[p.topic] = append(stale[p.topic], p.number)
+		}
+	}
+	return f.from, stale
 }
 
 // leave follows nothing any more for a strand that is gone.
@@ -120,12 +146,8 @@ func (d *deadWatch) leave(st *strand) {
 
 func (d *deadWatch) forget(st *strand) {
 	for at, f := range d.followed {
-		if f.by[st] == nil {
-			continue
-		}
 		if delete(f.by, st); len(f.by) == 0 {
 			delete(d.followed, at)
-			d.client.RemoveConsumePartitions(map[string][]int32{at.topic: {at.number}})
 		}
 	}
 }
@@ -161,7 +183,6 @@ func (d *deadWatch) took(r *kgo.Record, changed map[*strand]bool) {
 	d.mu.Lock()
 	var by map[*strand]*dlq.Watch
 	if f := d.followed[partition{r.Topic, r.Partition}]; f != nil {
-		f.next = max(f.next, r.Offset+1)
 		by = maps.Clone(f.by)
 	}
 	d.mu.Unlock()
@@ -196,7 +217,10 @@ func (d *deadWatch) lostLedger(topic string) {
 		}
 	}
 	d.mu.Unlock()
+	<-d.turn
 	d.client.PurgeTopicsFromClient(topic)
+	maps.DeleteFunc(d.consumed, func(p partition, _ bool) bool { return p.topic == topic })
+	d.turn <- struct{}{}
 	d.again(strands)
 }
 

@@ -516,5 +516,9 @@ func (p *Pipeline) told(e *entry, f *failedCall, free bool, took time.Duration) 
 func (p *Pipeline) notice(e *entry, f *failedCall) Notice {
 	r := Record{namespace: p.cfg.IDNamespace}
 	r.fill(e.record, e.state, e.attempts)
-	return Notice{Pipeline: p.cfg.Name, Dependency: p.cfg.Breaker.Dependency, ID: r.ID(), Topic: r.Topic, Attempt: e.attempts, Job: f.job}
+	dependency := p.cfg.Breaker.Dependency
+	if f.of != nil {
+		dependency = f.of.Dependency
+	}
+	return Notice{Pipeline: p.cfg.Name, Dependency: dependency, ID: r.ID(), Topic: r.Topic, Attempt: e.attempts, Job: f.job}
 }

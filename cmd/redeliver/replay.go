@@ -25,6 +25,10 @@ written together with its mark in the ledger, in one transaction: a run that is 
 again, with any filters, and nothing is replayed twice. What was replayed is left out from then on, unless it died again
 or --again is said. Records that were replayed --max-replays times are left out and marked replay_limit.
 
+With retry.on_dead_letter: hold the records of a key go in the order in which they first stood. One that stands behind another
+dead record of its key is left out while that one stays; when all are replayed or discarded the key is open again. What comes for the
+key in the meantime follows it: replay again, or pause the pipeline meanwhile.
+
 It is a task: 'redeliver replay list' shows it, from any machine it can be paused and cancelled, and 'replay resume' goes on with it
 when this process or this machine is gone. With --canary, --concurrency, --stop-at or --wait it waits for outcomes: what was
 replayed has succeeded when its group has committed past it with no copy left in a retry topic, and failed when it is a dead

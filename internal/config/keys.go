@@ -142,6 +142,8 @@ func pipelineKeys(p *Pipeline) []key {
 			means("The circuit breaker of the dependency that the handler calls."),
 		sections("limits", &p.Limits, Limit{}, limitKeys).like("[{name: per-user, by: user, rate: 10/s}]").
 			means("How often the handler is called, by the whole pipeline, its dependency, or each value of a header."),
+		sections("breakers", &p.Breakers, Breaker{}, moreBreakerKeys).like("[{dependency: ledger}]").
+			means("The circuit breakers of what the handler calls beside the dependency of breaker. Every record is taken to need all of it: while one of them is not closed the pipeline holds. A failure counts against the one that the answer names in Redeliver-Dependency, else against breaker's."),
 		section("dlq", dlqKeys(&p.DLQ)...).
 			means("What becomes of records that are not retried any more."),
 	}
@@ -270,8 +272,23 @@ func breakerKeys(b *Breaker) []key {
 			accepting("a list of failure classes").like("[transient, network]").
 			means("The classes of failures that count against the dependency."),
 		words("ignore", &b.Ignore).accepting("a list of failure classes").like("[rate_limited]").
-			means("Instead of classes: the classes that do not count, while all others do."),
+			means("Instead of classes: those of its default that do not count."),
+		text("by", &b.By).accepting("tenant, header:NAME or host:NAME").like("tenant").
+			means("Watch the dependency part by part: by the header redeliver-tenant, by a header, or by the host of the URL in a header. A part whose breaker opens pauses nothing: its records are put off over the retry topics without using an attempt, and all others go on."),
+		number("parts", &b.Parts, 1, 100_000).byDefault("1000").like("1000").
+			means("With by: how many parts are known at once. Closed ones that were used longest ago give way, and where none is closed the others share one breaker."),
 	}
+}
+
+// moreBreakerKeys are those of a breaker beside the first one, which has to be named.
+func moreBreakerKeys(b *Breaker) []key {
+	keys := breakerKeys(b)
+	for i := range keys {
+		if keys[i].name == "dependency" {
+			keys[i].need, keys[i].otherwise = true, ""
+		}
+	}
+	return keys
 }
 
 func dlqKeys(d *DLQ) []key {

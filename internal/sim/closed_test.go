@@ -176,15 +176,18 @@ func dying(w *World, round int) {
 	}
 }
 
-// dealWith lets more records die, and replays the dead until none is left.
+// dealWith lets more records die, replays the dead, and discards what was replayed too often. Then it tries every key.
 func dealWith(w *World, round int) {
 	dying(w, round)
 	w.Sleep(2 * time.Minute)
-	for range 6 {
+	for range 4 {
 		w.ReplayAside("orders", 0)
 		w.Heal()
 		w.Sleep(2 * time.Minute)
 	}
+	w.DiscardAside("orders", 0)
+	w.Heal()
+	w.Sleep(time.Minute)
 	var last []*Record
 	for i := range 12 {
 		last = append(last, &Record{Partition: int32(i % 3), Key: fmt.Append(nil, "key-", i%4), Headers: []Header{{Key: triedHeader, Value: []byte("1")}}})

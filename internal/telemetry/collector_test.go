@@ -65,10 +65,12 @@ func orders() consumer.Stats {
 		Faults:      map[string]int{"fetch": 0, "commit": 1},
 		DeadLetters: []consumer.DeadLetterCount{{Class: classify.Network, Severity: classify.Medium, Reason: retrytopics.ReasonExhausted, Count: 1}},
 		Credit:      998, Burst: 1000,
-		Paused:  map[consumer.PauseReason]int{consumer.PauseBreaker: 6},
-		Breaker: breaker.Snapshot{Dependency: "payments-api", State: breaker.HalfOpen},
-		Handler: consumer.Histogram{Bounds: []float64{0.1}, Counts: []uint64{105, 1}, Sum: 2, Total: 106},
-		Commit:  consumer.Histogram{Bounds: []float64{0.1}, Counts: []uint64{9, 0}, Sum: 0.1, Total: 9},
+		Paused:   map[consumer.PauseReason]int{consumer.PauseBreaker: 6},
+		Breaker:  breaker.Snapshot{Dependency: "payments-api", State: breaker.HalfOpen},
+		Breakers: []breaker.Snapshot{{Dependency: "ledger", State: breaker.MetricsOnly}},
+		Parts:    []consumer.PartStats{{Dependency: "payments-api", Known: 7, States: map[breaker.State]int{breaker.Closed: 5, breaker.Open: 2}}},
+		Handler:  consumer.Histogram{Bounds: []float64{0.1}, Counts: []uint64{105, 1}, Sum: 2, Total: 106},
+		Commit:   consumer.Histogram{Bounds: []float64{0.1}, Counts: []uint64{9, 0}, Sum: 0.1, Total: 9},
 	}
 }
 
@@ -84,6 +86,7 @@ var contract = map[string]string{
 	"redeliver_dead_letters_total":     "class,pipeline,reason,severity",
 	"redeliver_dead_letter_credit":     "pipeline",
 	"redeliver_breaker_state":          "dependency,state",
+	"redeliver_breaker_parts":          "dependency,state",
 	"redeliver_paused":                 "pipeline,reason",
 	"redeliver_route_failures_total":   "pipeline",
 	"redeliver_held_records":           "pipeline",
@@ -161,6 +164,8 @@ redeliver_oldest_due_seconds{pipeline="orders",tier="60s"} 3
 redeliver_dead_letters_total{class="network",pipeline="orders",reason="exhausted",severity="medium"} 1
 redeliver_breaker_state{dependency="payments-api",state="half_open"} 1
 redeliver_breaker_state{dependency="payments-api",state="closed"} 0
+redeliver_breaker_state{dependency="ledger",state="metrics_only"} 1
+redeliver_breaker_parts{dependency="payments-api",state="open"} 2
 redeliver_paused{pipeline="orders",reason="breaker"} 6
 redeliver_paused{pipeline="orders",reason="data_loss"} 0
 redeliver_route_failures_total{pipeline="orders"} 4

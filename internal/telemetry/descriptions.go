@@ -26,6 +26,8 @@ var (
 		"Dead letters that may still be written before the pipeline holds; successes earn more. Absent without dlq.admission.", "pipeline")
 	breakerState = describe("redeliver_breaker_state",
 		"1 for the state that the dependency's breaker is in, 0 for the other states.", "dependency", "state")
+	breakerParts = describe("redeliver_breaker_parts",
+		"Parts of a dependency that is watched part by part, by the state that their breakers are in.", "dependency", "state")
 	paused = describe("redeliver_paused",
 		"Assigned partitions that are paused, by reason; one that is paused for several reasons counts under each.", "pipeline", "reason")
 	routeFailures = describe("redeliver_route_failures_total",
