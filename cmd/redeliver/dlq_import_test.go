@@ -49,3 +49,14 @@ func TestDLQPark(t *testing.T) {
 	m.run("replay", "--status", "parked", "--yes").want(t, exitDone, "replayed 1 dead letter")
 	m.run("dlq", "list").want(t, exitDone, "orders/0/1", "orders/0/4")
 }
+
+func TestDLQTail(t *testing.T) {
+	m := newMorgue(t)
+	e := m.run("dlq", "tail", "--since", "2025-01-01", "--limit", "6")
+	e.want(t, exitDone, "orders/0/5", "validation  exhausted", "the shop is closed")
+	if lines := strings.Count(e.out, "\n"); lines != 6 {
+		t.Errorf("%d lines, want 6", lines)
+	}
+	m.run("dlq", "tail", "--since", "2025-01-01", "--class", "validation", "--limit", "1", "-o", "jsonl").want(t, exitDone, `"offset":4`)
+	m.run("dlq", "tail", "-o", "json").want(t, exitUsage, "want jsonl")
+}
