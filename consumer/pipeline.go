@@ -25,6 +25,7 @@ type Pipeline struct {
 	cfg        Config
 	patterns   []*regexp.Regexp
 	schedule   *retrytopics.Schedule
+	learning   *learning // nil: delays are not learned
 	classifier *classify.Classifier
 	notices    *notices
 	deps       []*dependency // that of Config.Breaker first
@@ -95,6 +96,7 @@ func New(c Config) (*Pipeline, error) {
 		return nil, err
 	}
 	p.breaker = p.deps[0].breaker
+	p.learning = newLearning(c.Adaptive, p.schedule, p.deps[0].name)
 	p.slowCall = p.breaker.Config().SlowCall
 	breakers := make([]*breaker.Breaker, len(p.deps))
 	for i, d := range p.deps {

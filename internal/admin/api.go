@@ -103,6 +103,7 @@ type PipelineStatus struct {
 	Breakers     []BreakerStatus    `json:"breakers,omitempty"` // of its other dependencies
 	Parts        []PartsStatus      `json:"parts,omitempty"`    // of the dependencies that are watched part by part
 	Order        *OrderStatus       `json:"order,omitempty"`    // in the fleet
+	Learned      []LearnedStatus    `json:"learned,omitempty"`  // where the policy is adaptive
 }
 
 // SourceTier is the tier of a source topic.
@@ -262,6 +263,7 @@ func statusOf(s consumer.Stats) PipelineStatus {
 		Dropped: s.Dropped, Skipped: s.Skipped, Snoozed: s.Snoozed,
 		InFlight: s.InFlight, Concurrency: s.Concurrency, Windowed: s.Windowed, WindowBytes: s.WindowBytes,
 		Topics: make([]TopicStatus, 0, len(s.Topics)), Paused: make(map[string]int, len(s.Paused)), HeldByPolicy: s.HeldByPolicy,
+		Learned: learned(s.Lessons),
 	}
 	for _, t := range s.Topics {
 		p.Topics = append(p.Topics, topicStatus(t))

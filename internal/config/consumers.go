@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"github.com/redeliver/redeliver/adaptive"
 	"regexp"
 	"strings"
 	"time"
@@ -69,6 +70,7 @@ func (p *Pipeline) consumer() consumer.Config {
 		Ordering:         map[string]consumer.Ordering{"key": consumer.ByKey, "partition": consumer.ByPartition, "none": consumer.Unordered}[p.Ordering],
 		RebalanceTimeout: p.RebalanceTimeout,
 		Retry:            p.Policy(),
+		Adaptive:         adaptive.Config{AttemptCost: p.Retry.Adaptive.AttemptCost, HalfLife: p.Retry.Adaptive.HalfLife, Minimum: p.Retry.Adaptive.Minimum},
 		SessionTimeout:   p.SessionTimeout,
 		Shares:           consumer.Shares{Fresh: p.Shares.Fresh, Retries: p.Shares.Retries},
 		Start:            p.start(),

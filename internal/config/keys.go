@@ -185,6 +185,15 @@ func retryKeys(r *Retry) []key {
 			means("Template of the retry topics' names, with {group}, {delay}, and {topic}, which only a pipeline of one source topic may leave out."),
 		sections("overrides", &r.Overrides, Override{Delays: Delays{MaxRetries: -1, Jitter: true}, TotalTimeout: -1}, overrideKeys).like("[{class: rate_limited, strategy: fixed, initial_delay: 10s, max_retries: 20}]").
 			means("Other policies for some failures; the first match wins. What an override does not say is the pipeline's."),
+		section("adaptive",
+			toggle("enabled", &r.Adaptive.Enabled).byDefault("false").means("Learn the delays. Until enough is known, and for overrides with a strategy of their own, the strategy holds."),
+			factor("attempt_cost", &r.Adaptive.AttemptCost, 0.001, 1000).byDefault("0.2").like("0.2").
+				means("The price of an attempt: more makes fewer of them, and longer waits. A recovery that comes later than by the strategy costs 1, and the logarithm of how many times as late it is."),
+			duration("half_life", &r.Adaptive.HalfLife, time.Minute, 3650*day).byDefault("1d").like("1d").
+				means("After this time what was seen counts half."),
+			number("minimum", &r.Adaptive.Minimum, 1, 100_000).byDefault("10").like("10").
+				means("How much must be known of a dependency and class, in observations that have nothing to do with each other."),
+		).means("Delays that are learned from what succeeds, between min_delay and max_delay; see docs/adaptive.md."),
 	)
 }
 

@@ -167,6 +167,15 @@ type Retry struct {
 	OnDeadLetter string // release, hold
 	Topic        string // template
 	Overrides    []Override
+	Adaptive     Adaptive
+}
+
+// Adaptive are delays that are learned.
+type Adaptive struct {
+	Enabled     bool
+	AttemptCost float64
+	HalfLife    time.Duration
+	Minimum     int
 }
 
 // Delays say how often a record is retried and when: of a policy, or of an override.

@@ -87,6 +87,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 			w.gauge(limitAhead, l.Ahead.Seconds(), l.Name)
 			w.gauge(limitKeys, float64(l.Keys), l.Name)
 		}
+		w.lessons(s)
 		w.gauge(healthScore, s.Score)
 		// Pipelines may share a breaker, and a series may be sent only once.
 		for _, b := range append([]breaker.Snapshot{s.Breaker}, s.Breakers...) {
@@ -226,6 +227,16 @@ func merged(a, b consumer.Histogram) consumer.Histogram {
 func (w writer) deadLetters(s consumer.Stats) {
 	for _, d := range s.DeadLetters {
 		w.counter(deadLetters, float64(d.Count), d.Class.String(), d.Severity.String(), string(d.Reason))
+	}
+}
+
+// lessons sends what was learned about delays.
+func (w writer) lessons(s consumer.Stats) {
+	for _, l := range s.Lessons {
+		w.gauge(learnedObservations, l.Observations, l.Dependency, l.Class.String())
+		if !l.Last.At.IsZero() {
+			w.gauge(learnedDelay, l.Last.Delay.Seconds(), l.Dependency, l.Class.String())
+		}
 	}
 }
 

@@ -54,6 +54,10 @@ var (
 		"Time until the turn of the record that a limit has put off furthest, or of the next call, in seconds.", "pipeline", "limit")
 	limitKeys = describe("redeliver_limit_keys",
 		"Values of its header that a limit knows.", "pipeline", "limit")
+	learnedObservations = describe("redeliver_learned_observations",
+		"How much is known about the delays of a dependency and class, in observations that have nothing to do with each other. With retry.adaptive.", "pipeline", "dependency", "class")
+	learnedDelay = describe("redeliver_learned_delay_seconds",
+		"The delay that was learned last, in seconds. Absent while too little is known.", "pipeline", "dependency", "class")
 	healthScore = describe("redeliver_health_score",
 		"Health of the pipeline, from 0 to 1.", "pipeline")
 )
