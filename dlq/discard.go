@@ -7,7 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Discard says what [Queue.Discard] does.
+// Discard says what [Queue.Discard], [Queue.Park] and [Queue.Reopen] do.
 type Discard struct {
 	// Filter selects the entries. The zero Filter selects all that are still to be dealt with. Entries that were replayed
 	// or discarded before are left as they are, whatever it says.
@@ -22,7 +22,7 @@ type Discard struct {
 	TakeOver bool
 	// Progress is called now and then, and at the end, by one goroutine at a time. It must not block.
 	Progress func(Progress)
-	// Entry is called with every entry that is discarded, or would be on a dry run, before that is written. It must not
+	// Entry is called with every entry that is discarded, parked or reopened, or would be on a dry run, before that is written. It must not
 	// block.
 	Entry func(e Entry)
 }
@@ -30,9 +30,29 @@ type Discard struct {
 // Discard gives entries up: list, stats and replay leave them out from then on. The records stay in the topic. As
 // [Queue.Replay], it is refused while another replay or discard is under way, and ends cleanly with ctx.
 func (q *Queue) Discard(ctx context.Context, d Discard) (Summary, error) {
+	return q.setAside(ctx, d, doingDiscard, StatusDiscarded)
+}
+
+// Park sets entries aside that are still to be dealt with, but not now: list, stats and replay leave them out, unless they ask
+// for their status or name them. They are not done with: what waits behind one of them in a pipeline that holds keys goes on
+// waiting. Otherwise as [Queue.Discard].
+func (q *Queue) Park(ctx context.Context, d Discard) (Summary, error) {
+	return q.setAside(ctx, d, doingPark, StatusParked)
+}
+
+// Reopen makes entries that were parked open again. Where the filter names no status it selects those that are parked.
+func (q *Queue) Reopen(ctx context.Context, d Discard) (Summary, error) {
+	if len(d.Filter.Status) == 0 {
+		d.Filter.Status, d.Filter.All = []Status{StatusParked}, false
+	}
+	return q.setAside(ctx, d, doingReopen, StatusOpen)
+}
+
+// setAside marks entries with a status. What was replayed or discarded stays that, and what has the status already.
+func (q *Queue) setAside(ctx context.Context, d Discard, doing string, status Status) (Summary, error) {
 	summary := Summary{Run: newRun(time.Now()), DryRun: d.DryRun}
 	t, err := q.begin(ctx, order{
-		filter: d.Filter, doing: doingDiscard, counts: StatusDiscarded, by: d.By, run: summary.Run,
+		filter: d.Filter, doing: doing, counts: status, by: d.By, run: summary.Run,
 		dryRun: d.DryRun, takeOver: d.TakeOver, progress: d.Progress,
 	})
 	if err != nil {
@@ -45,11 +65,14 @@ func (q *Queue) Discard(ctx context.Context, d Discard) (Summary, error) {
 			s.Replayed++
 		case e.Status == StatusDiscarded:
 			s.Discarded++
+		case e.Status == StatusParked && (status == StatusParked || !t.survey.wanted(StatusParked)):
+			s.Parked++
+		case status == StatusOpen && e.Status != StatusParked:
 		case t.survey.wanted(e.Status):
 			if d.Entry != nil {
 				d.Entry(*e)
 			}
-			return t.item(e, nil, StatusDiscarded, d.Reason, true), nil
+			return t.item(e, nil, status, d.Reason, true), nil
 		}
 		return nil, nil
 	}

@@ -22,7 +22,7 @@
 //	{"v":1,"status":"replayed","at":1763900000000,"by":"ann@host","run":"20251123-121320-5f1c",
 //	 "to":"orders.orders.retry-1s","id":"orders/3/1042","group":"orders","replays":0}
 //
-// status is open, replayed, discarded or replay_limit, at is in Unix ms, run names the call that wrote it, to the topic
+// status is open, replayed, discarded, replay_limit or parked, at is in Unix ms, run names the call that wrote it, to the topic
 // that the entry was written to, edit what a replay changed in the record, reason why it was discarded; id, group and replays say whose copies the mark covers.
 // A tombstone takes back no mark; a mark with status open does.
 //

@@ -17,21 +17,24 @@ import (
 // Status is what became of an entry.
 type Status uint8
 
-// The statuses. Open and limited entries are still to be dealt with.
+// The statuses. Open and limited entries are still to be dealt with; parked ones too, but not now.
 const (
 	StatusOpen      Status = iota // nothing yet
 	StatusReplayed                // put back to work
 	StatusDiscarded               // given up by an operator
 	StatusLimited                 // left out by a replay, for it was replayed too often; a higher cap replays it
+	StatusParked                  // set aside by an operator
 	statuses
 )
 
 // Statuses returns all of them.
-func Statuses() []Status { return []Status{StatusOpen, StatusReplayed, StatusDiscarded, StatusLimited} }
+func Statuses() []Status {
+	return []Status{StatusOpen, StatusReplayed, StatusDiscarded, StatusLimited, StatusParked}
+}
 
-var statusNames = [...]string{StatusOpen: "open", StatusReplayed: "replayed", StatusDiscarded: "discarded", StatusLimited: "replay_limit"}
+var statusNames = [...]string{StatusOpen: "open", StatusReplayed: "replayed", StatusDiscarded: "discarded", StatusLimited: "replay_limit", StatusParked: "parked"}
 
-// String returns the status's name: open, replayed, discarded or replay_limit.
+// String returns the status's name: open, replayed, discarded, replay_limit or parked.
 func (s Status) String() string {
 	if s < statuses {
 		return statusNames[s]
@@ -66,7 +69,7 @@ type Mark struct {
 	Run    string // the call that did it
 	Task   string // the replay that the call worked on: the one that began it has the same name
 	To     string // the topic that a replay wrote to
-	Reason string // why it was discarded
+	Reason string // why it was discarded or parked
 	Edit   string // what a replay changed in the record that it wrote; the entry itself is as it was
 }
 

@@ -132,6 +132,60 @@ func ExampleQueue_Resume() {
 	// 2 replayed, the task is done
 }
 
+func ExampleQueue_Park() {
+	client, end := deadLetters()
+	defer end()
+	q, err := dlq.Open(client, "orders.orders.dlq")
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	if _, err := q.Park(ctx, dlq.Discard{Filter: dlq.Filter{Class: classify.Validation}, Reason: "waits for the partner"}); err != nil {
+		log.Fatal(err)
+	}
+	summary, err := q.Replay(ctx, dlq.Replay{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(summary.Done, "replayed,", summary.Parked, "parked")
+	// Output:
+	// 2 replayed, 1 parked
+}
+
+func ExampleQueue_Import() {
+	client, end := deadLetters()
+	defer end()
+	q, err := dlq.Open(client, "orders.orders.dlq")
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	var kept []dlq.Exported // each is one line of JSON elsewhere
+	for e, err := range q.Entries(ctx, dlq.Filter{}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		kept = append(kept, e.Export())
+	}
+	n, err := q.Import(ctx, func(yield func(dlq.Exported, error) bool) {
+		for _, x := range kept {
+			if !yield(x, nil) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	stats, err := q.Stats(ctx, dlq.Filter{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(n, "imported,", stats.Entries, "entries,", stats.Duplicates, "copies")
+	// Output:
+	// 3 imported, 3 entries, 3 copies
+}
+
 func ExampleQueue_Discard() {
 	client, end := deadLetters()
 	defer end()

@@ -34,7 +34,7 @@ func (e *FencedError) Error() string {
 	if e.Doing == doingReplay {
 		return text + "; nothing was replayed twice, and what neither of them got to is still open"
 	}
-	return text + "; what was not discarded is still open"
+	return text + "; what it had not got to is as it was"
 }
 
 // Is reports whether target is ErrFenced.

@@ -34,7 +34,8 @@ type Filter struct {
 	Error *regexp.Regexp
 	// Fingerprints selects by the problem that entries died of. Empty: any.
 	Fingerprints []Fingerprint
-	// Status selects by what became of the entries. Empty: [StatusOpen] and [StatusLimited], unless All.
+	// Status selects by what became of the entries. Empty: [StatusOpen] and [StatusLimited], and, where IDs are named,
+	// [StatusParked]; unless All.
 	Status []Status
 	// All selects by any status.
 	All bool
@@ -71,6 +72,9 @@ func (f Filter) compile(topicID kadm.TopicID) (*selector, error) {
 		wanted = Statuses()
 	case len(wanted) == 0:
 		wanted = []Status{StatusOpen, StatusLimited}
+		if len(f.IDs) > 0 {
+			wanted = append(wanted, StatusParked)
+		}
 	}
 	for _, status := range wanted {
 		if status >= statuses {

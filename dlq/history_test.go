@@ -213,3 +213,38 @@ func TestHundredThousandEntries(t *testing.T) {
 	equal(t, "in the tier", len(ids), many)
 	equal(t, "each once", len(slices.Compact(ids)), many)
 }
+
+// What is parked is left alone until it is named, by status or id, or reopened.
+func TestParkedEntriesAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(6)
+	q := b.open()
+	set := func(what string, call func(context.Context, dlq.Discard) (dlq.Summary, error), d dlq.Discard) dlq.Summary {
+		t.Helper()
+		s, err := call(b.ctx(), d)
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		return s
+	}
+	ids := []string{"orders/0/0", "orders/1/0", "orders/2/0"}
+	equal(t, "parked", set("park", q.Park, dlq.Discard{Filter: dlq.Filter{IDs: ids}, Reason: "waits for the bank", By: "ann"}).Done, 3)
+	again := set("park again", q.Park, dlq.Discard{Filter: dlq.Filter{IDs: ids}})
+	equal(t, "parked again, and left parked", []int64{again.Done, again.Parked}, []int64{0, 3})
+	e, err := q.Entry(b.ctx(), ids[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "the mark", []any{e.Status, e.Mark.Reason, e.Mark.By}, []any{dlq.StatusParked, "waits for the bank", "ann"})
+	equal(t, "listed", len(b.entries(q, dlq.Filter{})), 3)
+	equal(t, "listed by status", len(b.entries(q, dlq.Filter{Status: []dlq.Status{dlq.StatusParked}})), 3)
+
+	s := b.replay(q, dlq.Replay{})
+	equal(t, "replayed, and left parked", []int64{s.Done, s.Parked}, []int64{3, 3})
+	equal(t, "reopened, of all", set("reopen", q.Reopen, dlq.Discard{Filter: dlq.Filter{IDs: ids[:1]}}).Done, 1)
+	equal(t, "discarded without a name", set("discard", q.Discard, dlq.Discard{Filter: dlq.Filter{Class: classify.Network}}).Done, 1)
+	equal(t, "replayed by id", b.replay(q, dlq.Replay{Filter: dlq.Filter{IDs: ids[1:2]}}).Done, 1)
+	equal(t, "what was replayed is not reopened", set("reopen", q.Reopen, dlq.Discard{Filter: dlq.Filter{All: true, Status: dlq.Statuses()}}).Done, 1)
+	equal(t, "open at the end", len(b.entries(q, dlq.Filter{})), 1)
+}

@@ -59,7 +59,7 @@ func (s *survey) order(ctx context.Context, chosen func(*Entry) (bool, error)) (
 				return false
 			}
 		}
-		if replayed || e.Status == StatusOpen || e.Status == StatusLimited {
+		if replayed || e.Status == StatusOpen || e.Status == StatusLimited || e.Status == StatusParked {
 			waiting = append(waiting, candidateEntry{maphash.Bytes(orderSeed, e.Record.Key) + uint64(e.State.Partition), e.State.Offset, position{e.Partition, e.Offset}, replayed})
 		}
 		return true

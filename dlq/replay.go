@@ -180,6 +180,8 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, s *Summary) (*ite
 		switch e.Status {
 		case StatusReplayed:
 			s.Replayed++
+		case StatusParked:
+			s.Parked++
 		case StatusDiscarded:
 			s.Discarded++
 		}

@@ -47,6 +47,8 @@ type Summary struct {
 	Succeeded, Failed, Pending int64
 	// Replayed and Discarded entries matched and had been dealt with before.
 	Replayed, Discarded int64
+	// Parked entries matched and are set aside: they are left alone unless they are named, by status or id.
+	Parked int64
 	// Limited entries were left out by a replay since they had been replayed too often; the ledger says so.
 	Limited int64
 	// LeftOut are further entries that matched and could not be done, by the reason.
@@ -277,7 +279,7 @@ func (t *task) writeAll(ctx context.Context, batches <-chan *batch, summary *Sum
 // take adopts what the collector counted.
 func (s *Summary) take(so Summary) {
 	s.Scanned, s.Matched, s.Duplicates = so.Scanned, so.Matched, so.Duplicates
-	s.Earlier = so.Earlier
+	s.Earlier, s.Parked = so.Earlier, so.Parked
 	s.Replayed, s.Discarded, s.Limited, s.OtherGroup = so.Replayed, so.Discarded, so.Limited, so.OtherGroup
 	refused := slices.DeleteFunc(s.LeftOut, func(l LeftOut) bool { return l.Why != whyTooLarge })
 	s.LeftOut = slices.Concat(so.LeftOut, refused)

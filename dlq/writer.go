@@ -19,6 +19,8 @@ import (
 const (
 	doingReplay  = "replay"
 	doingDiscard = "discard"
+	doingPark    = "park"
+	doingReopen  = "reopen"
 
 	// transactionTimeout bounds for how long a run that was killed holds up those who read the retry topics, where nobody
 	// takes its place.

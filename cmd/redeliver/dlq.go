@@ -18,15 +18,15 @@ import (
 func newDLQCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dlq",
-		Short: "List, show, group, edit, discard and export dead letters",
-		Long: `List, show, group, edit, discard and export dead letters. 'redeliver replay' puts them back to work.
+		Short: "List, show, group, edit, park, discard, export and import dead letters",
+		Long: `List, show, group, edit, park, discard, export and import dead letters. 'redeliver replay' puts them back to work.
 
-What was replayed or discarded is written down in a ledger, a compacted topic beside the dead-letter topic, and left out
+What was replayed, discarded or parked is written down in a ledger, a compacted topic beside the dead-letter topic, and left out
 from then on unless --status or --all asks for it. The dead-letter topic itself is never changed.`,
 		Args: noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newDLQListCommand(p), newDLQShowCommand(p), newDLQStatsCommand(p), newDLQDiscardCommand(p), newDLQEditCommand(p), newDLQExportCommand(p))
+	cmd.AddCommand(newDLQListCommand(p), newDLQShowCommand(p), newDLQStatsCommand(p), newDLQDiscardCommand(p), newDLQParkCommand(p), newDLQReopenCommand(p), newDLQTailCommand(p), newDLQEditCommand(p), newDLQExportCommand(p), newDLQImportCommand(p))
 	return cmd
 }
 

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +21,41 @@ and why is kept in the ledger. The records stay in the topic for as long as its 
 They are named by their ids, by filters, or by both.`,
 		Example: "  redeliver dlq discard k7qp-3-1042 --why \"a test order\"\n  redeliver dlq discard --class validation --until 30d --yes",
 	}
+	p.setsAside(cmd, aside{doing: "discard", done: "discarded", do: (*dlq.Queue).Discard})
+	return cmd
+}
+
+func newDLQParkCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "park [ID...]",
+		Short: "Set dead letters aside: list, stats and replay leave them out until they are reopened or named",
+		Long: `Set dead letters aside that cannot be dealt with now: list, stats and replay leave them out, unless --status parked or their
+ids ask for them. 'redeliver dlq reopen' takes that back. Who did it and why is kept in the ledger.`,
+		Example: "  redeliver dlq park k7qp-3-1042 --why \"waits for the bank\"\n  redeliver dlq park --fingerprint k3f9qa --why INC-17 --yes",
+	}
+	p.setsAside(cmd, aside{doing: "park", done: "parked", do: (*dlq.Queue).Park, remedy: map[dlq.Status]string{dlq.StatusParked: "they are already"}})
+	return cmd
+}
+
+func newDLQReopenCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "reopen [ID...]",
+		Short:   "Make parked dead letters open again",
+		Example: "  redeliver dlq reopen --fingerprint k3f9qa",
+	}
+	p.setsAside(cmd, aside{doing: "reopen", done: "reopened", do: (*dlq.Queue).Reopen})
+	return cmd
+}
+
+// aside is what discard, park and reopen differ in.
+type aside struct {
+	doing, done string
+	do          func(*dlq.Queue, context.Context, dlq.Discard) (dlq.Summary, error)
+	remedy      map[dlq.Status]string
+}
+
+// setsAside makes a command of it.
+func (p *program) setsAside(cmd *cobra.Command, a aside) {
 	format, change := addOutput(cmd), addChangeFlags(cmd)
 	flags := p.addFilterFlags(cmd, 0)
 	takeOver := addTakeOver(cmd)
@@ -34,18 +71,18 @@ They are named by their ids, by filters, or by both.`,
 		}
 		return p.changeQueues(cmd.Context(), flags, change, *format, chore{
 			filter: filter, takeOver: *takeOver,
-			doing: "discard",
-			done:  "discarded",
+			doing:  a.doing,
+			done:   a.done,
+			remedy: a.remedy,
 			ask: func(_ queue, s dlq.Summary) string {
-				return fmt.Sprintf("Discard %d %s", s.Done, plural(int(s.Done), "dead letter"))
+				return fmt.Sprintf("%s %d %s", strings.ToUpper(a.doing[:1])+a.doing[1:], s.Done, plural(int(s.Done), "dead letter"))
 			},
 			do: func(q queue, f dlq.Filter, dry bool, tell tellers) (dlq.Summary, error) {
 				entry := func(e dlq.Entry) { tell.entry(e, "") }
-				return q.Discard(cmd.Context(), dlq.Discard{
+				return a.do(q.Queue, cmd.Context(), dlq.Discard{
 					Filter: f, Reason: *why, DryRun: dry, TakeOver: *takeOver, Progress: tell.progress, Entry: entry,
 				})
 			},
 		})
 	}
-	return cmd
 }

@@ -15,7 +15,7 @@ func newDLQExportCommand(p *program) *cobra.Command {
 		Short: "Write dead letters to standard output as JSON lines, byte for byte",
 		Long: `Write dead letters to standard output as JSON lines, with all that stands in the dead-letter topic: key, value and header
 values are in base64, null stays null, and the headers are in their order with their duplicates, Redeliver's own among
-them. timestamp is that of the dead letter in Unix ms.`,
+them. timestamp is that of the dead letter in Unix ms. 'redeliver dlq import' writes them back.`,
 		Example: "  redeliver dlq export --class validation > broken.jsonl",
 		Args:    noArguments,
 	}
@@ -35,7 +35,7 @@ them. timestamp is that of the dead letter in Unix ms.`,
 			return err
 		}
 		defer qs.close()
-		rows := newRows[exported](p.out, format)
+		rows := newRows[dlq.Exported](p.out, format)
 		n := 0
 		err = p.each(qs, func(q queue) error {
 			filter := filter
@@ -49,7 +49,7 @@ them. timestamp is that of the dead letter in Unix ms.`,
 				if err != nil {
 					return err
 				}
-				if err := rows.add(export(e)); err != nil {
+				if err := rows.add(e.Export()); err != nil {
 					return err
 				}
 				n++
@@ -63,34 +63,4 @@ them. timestamp is that of the dead letter in Unix ms.`,
 		return rows.close()
 	}
 	return cmd
-}
-
-// exported is a dead letter, byte for byte. A nil slice of bytes is null in JSON.
-type exported struct {
-	ID        string           `json:"id"`
-	Topic     string           `json:"topic"`
-	Partition int32            `json:"partition"`
-	Offset    int64            `json:"offset"`
-	Timestamp int64            `json:"timestamp"`
-	Status    dlq.Status       `json:"status"`
-	Key       []byte           `json:"key"`
-	Value     []byte           `json:"value"`
-	Headers   []exportedHeader `json:"headers"`
-}
-
-type exportedHeader struct {
-	Key   string `json:"key"`
-	Value []byte `json:"value"`
-}
-
-func export(e dlq.Entry) exported {
-	r := e.Record
-	x := exported{
-		ID: e.ID(), Topic: e.Topic, Partition: e.Partition, Offset: e.Offset, Timestamp: r.Timestamp.UnixMilli(), Status: e.Status,
-		Key: r.Key, Value: r.Value, Headers: make([]exportedHeader, len(r.Headers)),
-	}
-	for i, h := range r.Headers {
-		x.Headers[i] = exportedHeader{h.Key, h.Value}
-	}
-	return x
 }

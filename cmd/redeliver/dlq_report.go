@@ -49,6 +49,7 @@ type changeSummary struct {
 	Matched    int64            `json:"matched"`
 	Replayed   int64            `json:"replayed_before"`
 	Discarded  int64            `json:"discarded_before"`
+	Parked     int64            `json:"parked,omitempty"`
 	Limited    int64            `json:"replay_limit"`
 	LeftOut    []leftOut        `json:"left_out"`
 	OtherGroup int64            `json:"other_group"`
@@ -145,7 +146,7 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 	one := changeSummary{
 		Pipeline: q.pipeline.Name, Queue: q.Topic(), Run: s.Run, Task: s.Task, DryRun: s.DryRun, Complete: s.Complete, Done: s.Done, To: s.To,
 		Earlier: s.Earlier, Succeeded: s.Succeeded, Failed: s.Failed, Pending: s.Pending,
-		Matched: s.Matched, Replayed: s.Replayed, Discarded: s.Discarded, Limited: s.Limited, LeftOut: []leftOut{},
+		Matched: s.Matched, Replayed: s.Replayed, Discarded: s.Discarded, Parked: s.Parked, Limited: s.Limited, LeftOut: []leftOut{},
 		OtherGroup: s.OtherGroup, Duplicates: s.Duplicates, InDoubt: s.InDoubt, Missing: append([]string{}, s.Missing...), Seconds: s.Took.Seconds(),
 	}
 	for _, l := range s.LeftOut {
@@ -198,6 +199,7 @@ func (r *changeReport) print(w io.Writer, s changeSummary, took time.Duration) e
 	remark(s.Pending, "whose outcome is not known yet: see `redeliver replay show %s`", s.Task)
 	remark(s.Replayed, "had been replayed before%s", r.remedy(dlq.StatusReplayed))
 	remark(s.Discarded, "had been discarded before%s", r.remedy(dlq.StatusDiscarded))
+	remark(s.Parked, "parked, and left so%s", r.remedy(dlq.StatusParked))
 	remark(s.Limited, "left out, replayed %d times or more: see `redeliver dlq list --status replay_limit`, and --max-replays", r.chore.max)
 	for _, l := range s.LeftOut {
 		remark(l.Count, "left out: %s (for example %s)", l.Why, l.ID)

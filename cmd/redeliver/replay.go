@@ -80,7 +80,7 @@ func replayChore(r dlq.Replay) chore {
 		done:   "replayed",
 		max:    r.MaxReplays,
 		check:  func(q queue) error { return q.Check(r) },
-		remedy: map[dlq.Status]string{dlq.StatusReplayed: "--again replays them", dlq.StatusDiscarded: "--status discarded replays them"},
+		remedy: map[dlq.Status]string{dlq.StatusReplayed: "--again replays them", dlq.StatusDiscarded: "--status discarded replays them", dlq.StatusParked: "--status parked replays them"},
 		ask:    func(q queue, s dlq.Summary) string { return replayQuestion(q, r, s) },
 	}
 }

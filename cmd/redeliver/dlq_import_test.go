@@ -1,0 +1,62 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What export prints is written back by import, from a file and from standard input, once as an entry.
+func TestDLQImport(t *testing.T) {
+	m := newMorgue(t)
+	file := filepath.Join(t.TempDir(), "letters.jsonl")
+	out := m.run("dlq", "export").out
+	if err := os.WriteFile(file, []byte(out+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.run("dlq", "import", file).want(t, exitUsage, "--yes")
+	m.run("dlq", "import", file, "--dry-run").want(t, exitDone, "dry run: would import 6 dead letters to "+testDLQ)
+	m.run("dlq", "import", file, "--yes").want(t, exitDone, testDLQ+": imported 6 dead letters")
+	m.run("dlq", "stats").want(t, exitDone, "6 dead letters", "6 further copies of entries")
+	session{answer: out}.run(t, "dlq", "import", "-", "-c", m.config).want(t, exitUsage, "nobody can be asked")
+	session{answer: out}.run(t, "dlq", "import", "-", "--yes", "-c", m.config).want(t, exitDone, "imported 6 dead letters")
+	if again := m.run("dlq", "export").out; again != out {
+		t.Errorf("exported again:\n%s\nwant\n%s", again, out)
+	}
+	for text, says := range map[string]string{
+		"{}":                        ":1: topic",
+		out + "no json":             ":7: ",
+		`{"topic":"elsewhere.dlq"}`: "1 dead letter of elsewhere.dlq: that is a dead-letter topic of no pipeline",
+	} {
+		session{answer: text}.run(t, "dlq", "import", "-", "--yes", "-c", m.config).want(t, exitUsage, says)
+	}
+	m.run("dlq", "import", file+".none", "--yes").want(t, exitUsage, "no such file")
+	session{}.run(t, "dlq", "import", "-", "--yes", "-c", m.config).want(t, exitDone, "nothing to import")
+	if strings.Contains(m.run("dlq", "stats").out, "18 further") {
+		t.Error("what is wrong in the last line was found after the first was written")
+	}
+}
+
+func TestDLQPark(t *testing.T) {
+	m := newMorgue(t)
+	m.run("dlq", "park", "--yes").want(t, exitUsage, "say which")
+	m.run("dlq", "park", "0-1", "0-2", "--why", "waits for the bank", "--yes").want(t, exitDone, "parked 2 dead letters")
+	m.run("dlq", "show", "0-1").want(t, exitDone, "parked, ", "because waits for the bank")
+	m.run("dlq", "stats").want(t, exitDone, "parked        2", "4 dead letters")
+	m.run("replay", "--class", "network", "--max-replays", "-1", "--yes").want(t, exitDone, "replayed 3 dead letters", "2 parked, and left so: --status parked replays them")
+	m.run("dlq", "reopen", "0-1", "--yes").want(t, exitDone, "reopened 1 dead letter")
+	m.run("replay", "--status", "parked", "--yes").want(t, exitDone, "replayed 1 dead letter")
+	m.run("dlq", "list").want(t, exitDone, "orders/0/1", "orders/0/4")
+}
+
+func TestDLQTail(t *testing.T) {
+	m := newMorgue(t)
+	e := m.run("dlq", "tail", "--since", "2025-01-01", "--limit", "6")
+	e.want(t, exitDone, "orders/0/5", "validation  exhausted", "the shop is closed")
+	if lines := strings.Count(e.out, "\n"); lines != 6 {
+		t.Errorf("%d lines, want 6", lines)
+	}
+	m.run("dlq", "tail", "--since", "2025-01-01", "--class", "validation", "--limit", "1", "-o", "jsonl").want(t, exitDone, `"offset":4`)
+	m.run("dlq", "tail", "-o", "json").want(t, exitUsage, "want jsonl")
+}

@@ -1,0 +1,66 @@
+package dlq
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"time"
+)
+
+// tailTime is between two looks for what died.
+const tailTime = 500 * time.Millisecond
+
+// Tail goes through the entries that the filter selects as they die, until ctx ends, which is no error, or something fails.
+// It begins with those that die from now on, or that died since Filter.Since where that is set. It does not read the ledger:
+// Status and All are ignored, and a copy of an entry comes as an entry. Filter.Limit ends it.
+func (q *Queue) Tail(ctx context.Context, f Filter) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		if err := q.tail(ctx, f, yield); err != nil && ctx.Err() == nil {
+			yield(Entry{}, err)
+		}
+	}
+}
+
+func (q *Queue) tail(ctx context.Context, f Filter, yield func(Entry, error) bool) error {
+	topic, err := q.describe(ctx)
+	if err != nil {
+		return err
+	}
+	sel, err := f.compile(topic.ID)
+	if err != nil {
+		return err
+	}
+	read := make(map[int32]int64) // what is not in it is read from its beginning: a partition that is new
+	if f.Since.IsZero() {
+		if read, err = q.ends(ctx); err != nil {
+			return err
+		}
+	}
+	fetcher, left, since := newFetcher(q.client, q.admin, topic), f.Limit, f.Since
+	for {
+		spans, err := spansOf(ctx, q.admin, q.topic, since, stable)
+		if err != nil {
+			return err
+		}
+		since = time.Time{}
+		for i, s := range spans {
+			spans[i].from = max(s.from, read[s.partition])
+			read[s.partition] = max(s.to, read[s.partition])
+		}
+		spans = slices.DeleteFunc(spans, func(s span) bool { return s.from >= s.to })
+		stopped := false
+		err = newScan(fetcher, spans).each(ctx, func(e *Entry) bool {
+			if sel.match(e) {
+				left--
+				stopped = !yield(*e, nil) || left == 0
+			}
+			return !stopped
+		})
+		if err != nil || stopped {
+			return err
+		}
+		if err := pause(ctx, tailTime); err != nil {
+			return err
+		}
+	}
+}

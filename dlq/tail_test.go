@@ -1,0 +1,57 @@
+package dlq_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/dlq"
+)
+
+// What dies while it is followed comes, once, and only what the filter selects.
+func TestTailFollows(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(3)
+	var got []string
+	next := int64(100)
+	for e, err := range b.open().Tail(b.ctx(), dlq.Filter{Since: time.Now().Add(-time.Hour), Class: classify.Network}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, e.State.ID)
+		if len(got) == 6 {
+			break
+		}
+		if len(got) >= 3 {
+			other := death(0, next+1)
+			other.Class = classify.Validation
+			b.produce(letter(other), letter(death(1, next)))
+			next += 2
+		}
+	}
+	equal(t, "ids", got[3:], []string{"orders/1/100", "orders/1/102", "orders/1/104"})
+
+	// Without a time it begins now, and the limit ends it.
+	q, died := b.open(), make(chan struct{})
+	go func() {
+		defer close(died)
+		for range q.Tail(b.ctx(), dlq.Filter{Limit: 2}) {
+		}
+	}()
+	for ended := false; !ended; next++ {
+		b.produce(letter(death(2, next)))
+		select {
+		case <-died:
+			ended = true
+		case <-time.After(time.Millisecond):
+		}
+	}
+
+	ctx, end := context.WithCancel(b.ctx())
+	end()
+	for _, err := range q.Tail(ctx, dlq.Filter{}) {
+		t.Errorf("the end of the context is told: %v", err)
+	}
+}

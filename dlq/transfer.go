@@ -1,0 +1,128 @@
+package dlq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// Exported is a dead letter outside Kafka, byte for byte, as one line of JSON: bytes are in base64, null is null, and the
+// headers are in their order with their duplicates, Redeliver's own among them.
+type Exported struct {
+	ID        string           `json:"id"` // of the entry, where it was exported; an import does not need it
+	Topic     string           `json:"topic"`
+	Partition int32            `json:"partition"`
+	Offset    int64            `json:"offset"`
+	Timestamp int64            `json:"timestamp"` // of death, Unix ms
+	Status    Status           `json:"status"`
+	Key       []byte           `json:"key"`
+	Value     []byte           `json:"value"`
+	Headers   []ExportedHeader `json:"headers"`
+}
+
+// ExportedHeader is a header of an [Exported].
+type ExportedHeader struct {
+	Key   string `json:"key"`
+	Value []byte `json:"value"`
+}
+
+// Export returns the entry for another place. It shares the entry's bytes.
+func (e Entry) Export() Exported {
+	r := e.Record
+	x := Exported{
+		ID: e.ID(), Topic: e.Topic, Partition: e.Partition, Offset: e.Offset, Timestamp: r.Timestamp.UnixMilli(), Status: e.Status,
+		Key: r.Key, Value: r.Value, Headers: make([]ExportedHeader, len(r.Headers)),
+	}
+	for i, h := range r.Headers {
+		x.Headers[i] = ExportedHeader{h.Key, h.Value}
+	}
+	return x
+}
+
+// Check says what is wrong with it.
+func (x Exported) Check() error {
+	switch {
+	case x.Topic == "" || retrytopics.Legal(x.Topic) != x.Topic:
+		return fmt.Errorf("topic %q: want the name of a dead-letter topic", x.Topic)
+	case x.Partition < 0:
+		return fmt.Errorf("partition %d: want 0 or more", x.Partition)
+	case x.Timestamp < 0 || x.Timestamp > year9999:
+		return fmt.Errorf("timestamp %d: want Unix ms", x.Timestamp)
+	}
+	return nil
+}
+
+// Record returns the dead letter's record as it was.
+func (x Exported) Record() *kgo.Record {
+	r := &kgo.Record{Topic: x.Topic, Partition: x.Partition, Key: x.Key, Value: x.Value, Timestamp: time.UnixMilli(x.Timestamp)}
+	for _, h := range x.Headers {
+		r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
+	}
+	return r
+}
+
+// Import writes dead letters that were exported back into the queue, in the partitions that they were in, and returns how
+// many are acknowledged. One that still is in the queue becomes a copy of its entry: to import twice makes no second entry, and
+// what the ledger says of an entry holds for what is imported. It ends at the first error, of letters too; what was written
+// before is.
+func (q *Queue) Import(ctx context.Context, letters iter.Seq2[Exported, error]) (int64, error) {
+	topic, err := q.describe(ctx)
+	if err != nil {
+		return 0, err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	client, err := kgo.NewClient(append(slices.Clone(q.client.Opts()),
+		kgo.ConsumeTopics(), kgo.ConsumePartitions(nil), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic(""),
+		kgo.RequiredAcks(kgo.AllISRAcks()))...)
+	if err != nil {
+		return 0, fmt.Errorf("make a client for %s: %w", q.topic, err)
+	}
+	defer client.Close()
+	var mu sync.Mutex
+	var written int64
+	promise := func(r *kgo.Record, err error) {
+		if err != nil {
+			stop(fmt.Errorf("write to %s, partition %d: %w", r.Topic, r.Partition, err))
+			return
+		}
+		mu.Lock()
+		written++
+		mu.Unlock()
+	}
+	var failed error
+	for x, err := range letters {
+		switch {
+		case err != nil:
+			failed = err
+		case ctx.Err() != nil:
+		case x.Topic != q.topic:
+			failed = fmt.Errorf("a dead letter of %s is not one of %s", x.Topic, q.topic)
+		case int(x.Partition) >= len(topic.Partitions):
+			failed = fmt.Errorf("%s has %d partitions, and the dead letter was in partition %d", q.topic, len(topic.Partitions), x.Partition)
+		default:
+			failed = x.Check()
+		}
+		if failed != nil || ctx.Err() != nil {
+			break
+		}
+		client.Produce(ctx, x.Record(), promise)
+	}
+	if err := client.Flush(ctx); failed == nil && err != nil {
+		failed = context.Cause(ctx)
+	}
+	if cause := context.Cause(ctx); failed == nil && cause != nil {
+		failed = cause
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	return written, errors.Join(failed)
+}

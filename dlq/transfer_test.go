@@ -1,0 +1,102 @@
+package dlq_test
+
+import (
+	"encoding/json"
+	"iter"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/dlq"
+)
+
+// letterLines are the entries of a queue as lines of JSON, read again.
+func (b *bundle) letterLines(q *dlq.Queue) iter.Seq2[dlq.Exported, error] {
+	var lines [][]byte
+	for _, e := range b.entries(q, dlq.Filter{All: true}) {
+		line, err := json.Marshal(e.Export())
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		lines = append(lines, line)
+	}
+	return func(yield func(dlq.Exported, error) bool) {
+		for _, line := range lines {
+			var x dlq.Exported
+			if err := json.Unmarshal(line, &x); !yield(x, err) {
+				return
+			}
+		}
+	}
+}
+
+// What is exported and imported is the same record, byte for byte, and the same entry.
+func TestExportAndImport(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(4)
+	odd := letter(death(1, 77))
+	odd.Key, odd.Value = []byte{0xff, 0}, nil
+	odd.Headers = append([]kgo.RecordHeader{{Key: "a", Value: nil}, {Key: "a", Value: []byte{}}, {Key: "\u00e4", Value: []byte{0x80}}}, odd.Headers...)
+	b.produce(odd)
+	empty := letter(death(2, 78))
+	empty.Key, empty.Value = nil, []byte{}
+	b.produce(empty)
+	lines := b.letterLines(b.open())
+	before := b.records(dead)
+	b.replay(b.open(), dlq.Replay{Filter: dlq.Filter{IDs: []string{"orders/0/0"}}})
+
+	// Beside what is still there: copies, and no second entry.
+	n, err := b.open().Import(b.ctx(), lines)
+	if err != nil || n != 6 {
+		t.Fatalf("imported %d: %v", n, err)
+	}
+	stats, err := b.open().Stats(b.ctx(), dlq.Filter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "entries, copies and replayed", []int64{stats.Entries, stats.Duplicates, stats.ByStatus[dlq.StatusReplayed]}, []int64{5, 6, 1})
+
+	// In a cluster where they are not.
+	other := setup(t)
+	if n, err := other.open().Import(other.ctx(), lines); err != nil || n != 6 {
+		t.Fatalf("imported %d: %v", n, err)
+	}
+	type bare struct {
+		Partition  int32
+		At         int64
+		Key, Value []byte
+		Headers    []kgo.RecordHeader
+	}
+	bared := func(records []*kgo.Record) map[string]bare {
+		all := make(map[string]bare)
+		for _, r := range records {
+			all[header(r, "redeliver-id")] = bare{r.Partition, r.Timestamp.UnixMilli(), r.Key, r.Value, r.Headers}
+		}
+		return all
+	}
+	if diff := cmp.Diff(bared(before), bared(other.records(dead))); diff != "" {
+		t.Errorf("-exported +imported:\n%s", diff)
+	}
+}
+
+func TestBadImports(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, c := range []struct {
+		letter dlq.Exported
+		says   string
+	}{
+		{dlq.Exported{Topic: "other"}, "of other is not one of " + dead},
+		{dlq.Exported{Topic: dead, Partition: 3}, "has 3 partitions"},
+		{dlq.Exported{Topic: dead, Partition: -1}, "want 0 or more"},
+		{dlq.Exported{Topic: dead, Timestamp: -5}, "Unix ms"},
+	} {
+		n, err := b.open().Import(b.ctx(), func(yield func(dlq.Exported, error) bool) { yield(c.letter, nil) })
+		if n != 0 || err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: imported %d, %v", c.says, n, err)
+		}
+	}
+}
