@@ -49,6 +49,10 @@ sim: ## random scenarios on virtual time, held to every promise: SEEDS=1000 FIRS
 mutants: ## plant classic bugs into a copy of the tree, and show that the simulation finds each in 20 seeds and names the promise
 	@scripts/mutants
 
+.PHONY: adaptive
+adaptive: ## hold adaptive delays against fixed, exponential and the optimum on made-up outages, and write the results into docs/adaptive.md
+	@go run ./internal/outages/compare
+
 .PHONY: race
 race: $(COUNTS) ## the race detector, where it pays; RACE names the packages
 	@rm -f $(COUNTS)/race.json

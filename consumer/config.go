@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"fmt"
+	"github.com/redeliver/redeliver/adaptive"
 	"log/slog"
 	"regexp"
 	"time"
@@ -140,6 +141,8 @@ type DeadLetters struct {
 // Config says what a [Pipeline] does. The zero value of every optional field is a good production setting. A Config may
 // be used for several pipelines of different groups.
 type Config struct {
+	// Adaptive says how delays are learned where Retry.Adaptive is set. Its zero value is a good one.
+	Adaptive adaptive.Config
 	// Breaker watches the dependency that the handler calls. Defaults to a breaker named after the pipeline, see
 	// [breaker.Config].
 	Breaker breaker.Config

@@ -28,6 +28,7 @@ type situation struct {
 	u        float64 // jitter, in [0,1)
 	schedule *retrytopics.Schedule
 	dead     DeadLetters
+	learned  func(retrytopics.Wait) time.Duration // nil: delays are not learned
 }
 
 // decision is what judge decided.
@@ -72,6 +73,7 @@ func judge(s situation) decision {
 		Held:         s.state.Held,
 		U:            s.u,
 		InPlaceTries: s.inPlace,
+		Learned:      s.learned,
 		Always:       s.failure.Handling == classify.Retry,
 	}
 	if s.steer != nil { // the handler asks for a retry, whatever the class says

@@ -24,7 +24,7 @@ type Notice struct {
 	Rule       string // that decided, for people
 	Count      uint64 // failures since the notice before, this one included
 	Since      time.Time
-	// The last of these failures.
+	// The first of these failures.
 	ID      string
 	Topic   string // of the origin
 	Attempt int
@@ -43,8 +43,8 @@ const (
 	noticeEnd = time.Second
 )
 
-// notices tells of failures at a falling rate: in the log those of severity high and critical, and to the callback those that
-// ask for it. It never keeps a record waiting.
+// notices tells of failures at a falling rate: in the log those of severity high and critical, and those whose records are held or
+// dropped, and to the callback those that ask for it. It never keeps a record waiting.
 type notices struct {
 	tell func(context.Context, Notice) // nil: nobody wants to know
 	log  *slog.Logger
@@ -67,7 +67,7 @@ type noticeKind struct {
 
 // noticed is what is known of one kind.
 type noticed struct {
-	last    Notice // with what has not been told yet counted
+	next    Notice // of what has not been told yet, Count 0 for nothing
 	gap     time.Duration
 	timer   *time.Timer
 	telling bool
@@ -80,7 +80,7 @@ func newNotices(tell func(context.Context, Notice), log *slog.Logger) *notices {
 
 // wants reports whether a failure is to be told of.
 func (n *notices) wants(f *classify.Failure) bool {
-	return f.Severity >= classify.High || f.Notify && n.tell != nil
+	return f.Severity >= classify.High || f.Handling == classify.Hold || f.Handling == classify.Drop || f.Notify && n.tell != nil
 }
 
 // failed notes a failure; made is called for what the notice says of the record.
@@ -100,14 +100,13 @@ func (n *notices) failed(f *classify.Failure, made func() Notice) {
 		kind = &noticed{gap: noticeFirst}
 		n.kinds[k] = kind
 	}
-	count, since := kind.last.Count, kind.last.Since
-	if count == 0 {
-		since = now
+	if kind.next.Count++; kind.next.Count > 1 {
+		return // what is told of many is made once
 	}
-	kind.last = made()
-	kind.last.Class, kind.last.Severity, kind.last.Handling, kind.last.Rule = f.Class, f.Severity, f.Handling, f.Rule
-	kind.last.Error = f.Text(retrytopics.MaxErrorSize)
-	kind.last.Count, kind.last.Since = count+1, since
+	kind.next = made()
+	kind.next.Class, kind.next.Severity, kind.next.Handling, kind.next.Rule = f.Class, f.Severity, f.Handling, f.Rule
+	kind.next.Error = f.Text(retrytopics.MaxErrorSize)
+	kind.next.Count, kind.next.Since = 1, now
 	if kind.timer == nil {
 		n.out(k, kind, now)
 	}
@@ -115,13 +114,13 @@ func (n *notices) failed(f *classify.Failure, made func() Notice) {
 
 // out tells what has not been told and sets the time before which nothing more is. The lock is held.
 func (n *notices) out(k noticeKind, kind *noticed, now time.Time) {
-	notice := kind.last
+	notice := kind.next
 	notice.NotBefore = now.Add(kind.gap)
 	kind.timer = time.AfterFunc(kind.gap, func() { n.over(k, kind) })
 	if kind.telling {
 		return // what is slow to hear hears it next time
 	}
-	kind.last.Count = 0
+	kind.next.Count = 0
 	n.write(&notice)
 	if !k.wanted || n.tell == nil {
 		return
@@ -146,7 +145,7 @@ func (n *notices) over(k noticeKind, kind *noticed) {
 	defer n.mu.Unlock()
 	switch {
 	case n.ended:
-	case kind.last.Count == 0:
+	case kind.next.Count == 0:
 		delete(n.kinds, k)
 	default:
 		kind.gap = min(2*kind.gap, noticeLast)
@@ -157,11 +156,11 @@ func (n *notices) over(k noticeKind, kind *noticed) {
 // write tells the log.
 func (n *notices) write(notice *Notice) {
 	level := slog.LevelInfo
-	switch notice.Severity {
-	case classify.High:
-		level = slog.LevelWarn
-	case classify.Critical:
+	switch {
+	case notice.Severity == classify.Critical:
 		level = slog.LevelError
+	case notice.Severity == classify.High, notice.Handling == classify.Hold:
+		level = slog.LevelWarn
 	}
 	n.log.Log(n.ctx, level, "calls fail", "pipeline", notice.Pipeline, "class", notice.Class, "severity", notice.Severity,
 		"rule", notice.Rule, "failures", notice.Count, "handling", notice.Handling, "id", notice.ID, "attempt", notice.Attempt, "error", notice.Error)
@@ -196,5 +195,5 @@ func (n Notice) String() string {
 	if n.Count == 1 {
 		times = "a call failed"
 	}
-	return strings.TrimSpace(fmt.Sprintf("%s: %s (%s, %s), last %s: %s", n.Pipeline, times, n.Class, n.Severity, n.ID, n.Error))
+	return strings.TrimSpace(fmt.Sprintf("%s: %s (%s, %s), first %s: %s", n.Pipeline, times, n.Class, n.Severity, n.ID, n.Error))
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/classify"
 )
 
@@ -25,12 +26,16 @@ type toldNotices struct {
 	began time.Time
 	all   []string
 	last  Notice
+	vault string // the dependency of the last notice of class authentication
 }
 
 func (n *toldNotices) tell(_ context.Context, notice Notice) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.last = notice
+	if notice.Class == classify.Authentication {
+		n.vault = notice.Dependency
+	}
 	n.all = append(n.all, fmt.Sprintf("%v: %d %s", time.Since(n.began), notice.Count, notice.Class))
 }
 
@@ -107,6 +112,25 @@ func TestNoticesDoNotHoldAnybodyUp(t *testing.T) {
 	})
 }
 
+// TestWhatIsHeldOrDroppedIsLogged tells of records that are held or dropped by the treatment of their failures, whatever the
+// severity, not one by one.
+func TestWhatIsHeldOrDroppedIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var text strings.Builder
+		n := newNotices(nil, slog.New(slog.NewTextHandler(&text, nil)))
+		defer n.end()
+		for _, handling := range []classify.Handling{classify.Hold, classify.Drop, classify.Retry} {
+			f := classify.Failure{Class: classify.Class(handling), Treatment: classify.Treatment{Severity: classify.Low, Handling: handling}}
+			for range 100 {
+				n.failed(&f, func() Notice { return Notice{} })
+			}
+		}
+		if got := strings.Count(text.String(), "calls fail"); got != 2 || !strings.Contains(text.String(), "handling=hold") || !strings.Contains(text.String(), "handling=drop") {
+			t.Errorf("%d lines:\n%s", got, text.String())
+		}
+	})
+}
+
 // TestWhoIsNotified has a pipeline tell of the failures that a rule or a class says, and of no others.
 func TestWhoIsNotified(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -116,9 +140,10 @@ func TestWhoIsNotified(t *testing.T) {
 			case "quota", "quiet":
 				return errors.New(string(r.Key))
 			}
-			return classify.Mark(errForbidden, classify.Authentication)
+			return DependencyFailed("vault", classify.Mark(errForbidden, classify.Authentication))
 		}), func(c *Config) {
 			c.Breaker.Disabled = true
+			c.Dependencies = []Dependency{{Breaker: breaker.Config{Dependency: "vault", Disabled: true}}}
 			c.Notify = told.tell
 			c.Classes = classify.Treatments{classify.Authentication: {Notify: true, Handling: classify.DeadLetter}}
 			c.Classify = classify.Rules{
@@ -135,6 +160,9 @@ func TestWhoIsNotified(t *testing.T) {
 		}
 		if diff := cmp.Diff(map[string]bool{"0s: 1 rate_limited": true, "0s: 1 authentication": true}, got); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
+		}
+		if told.vault != "vault" {
+			t.Errorf("the notice of the token names the dependency %q", told.vault)
 		}
 		if last := told.last; last.Pipeline != testGroup || last.Topic != testTopic || !strings.HasPrefix(last.ID, "t/0/") || last.Attempt != 1 || last.Error == "" || last.Rule == "" || last.NotBefore.IsZero() {
 			t.Errorf("the notice says %+v", last)

@@ -12,8 +12,7 @@ import (
 // Parts watch a dependency part by part: by tenant, by host. The breaker of one part that opens does not pause partitions: records
 // of that part are put off over the retry topics until it probes, without using an attempt, and all others go on. The
 // breaker of the whole then only tells what it would do (it is in [breaker.MetricsOnly]): where the dependency fails as a
-// whole, part after part opens and what waits is copied to the retry topics. Declare it a second time, under another name
-// and as a whole, to have it pause the partitions then.
+// whole, part after part opens and what waits is copied to the retry topics, unless somebody forces it open.
 type Parts struct {
 	// By says which part a record belongs to; nil: the dependency is watched as a whole. It is called for each record, from
 	// several goroutines, before the handler.

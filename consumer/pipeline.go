@@ -25,6 +25,7 @@ type Pipeline struct {
 	cfg        Config
 	patterns   []*regexp.Regexp
 	schedule   *retrytopics.Schedule
+	learning   *learning // nil: delays are not learned
 	classifier *classify.Classifier
 	notices    *notices
 	deps       []*dependency // that of Config.Breaker first
@@ -95,6 +96,7 @@ func New(c Config) (*Pipeline, error) {
 		return nil, err
 	}
 	p.breaker = p.deps[0].breaker
+	p.learning = newLearning(c.Adaptive, p.schedule, p.deps[0].name)
 	p.slowCall = p.breaker.Config().SlowCall
 	breakers := make([]*breaker.Breaker, len(p.deps))
 	for i, d := range p.deps {
@@ -335,7 +337,8 @@ func (p *Pipeline) onBreaker(e breaker.Event) {
 	}
 }
 
-// comeBack begins a slow start when the probes have closed the breaker, and ends one when it opens.
+// comeBack begins a slow start when a breaker has closed, whoever has found out that the dependency is back, and ends one when it
+// opens.
 func (p *Pipeline) comeBack(e breaker.Event) {
 	d := p.dependency(e.Dependency)
 	if d == nil {
@@ -343,9 +346,9 @@ func (p *Pipeline) comeBack(e breaker.Event) {
 	}
 	switch c := d.breaker.Config(); {
 	case e.Would:
-	case (e.From == breaker.HalfOpen || e.Adopted) && e.To == breaker.Closed && c.SlowStart > 0:
+	case !e.From.Admits() && e.To == breaker.Closed && c.SlowStart > 0:
 		p.slots.slowStart(c.HalfOpenCalls, c.SlowStart)
-	case e.To == breaker.Open:
+	case e.To == breaker.Open || e.To == breaker.ForcedOpen:
 		p.slots.full()
 	}
 }

@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -58,11 +59,11 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 		st.drop(e)
 		return false
 	case verbHoldHere:
-		text := "record is exhausted and held, since dead letters are disabled: skip it, or turn them on"
-		if d.asked {
-			text = "record is held, as classify says for such failures: release or skip it"
+		level, text := slog.LevelError, "record is exhausted and held, since dead letters are disabled: skip it, or turn them on"
+		if d.asked { // a token that is over holds every record: notices tell of it
+			level, text = slog.LevelDebug, "record is held, as classify says for such failures: release or skip it"
 		}
-		p.log.Error(text, "pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.reason, "class", e.state.Class, "severity", e.state.Severity, "error", err)
+		p.log.Log(context.Background(), level, text, "pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.reason, "class", e.state.Class, "severity", e.state.Severity, "error", err)
 		p.held.policy(e, d)
 		if !st.leave(e) {
 			p.held.forget(e)

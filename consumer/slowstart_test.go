@@ -1,8 +1,8 @@
 package consumer
 
 import (
-	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/redeliver/redeliver/breaker"
@@ -109,29 +109,28 @@ func TestSlowStartTakesSlotsBack(t *testing.T) {
 	b.wanted(t, 63)
 }
 
-// Who learns from others that the dependency is back comes back as slowly as who has probed it.
-func TestSlowStartAfterOthersHaveProbed(t *testing.T) {
-	for name, tt := range map[string]struct {
-		close func(b *breaker.Breaker)
-		want  bool
-	}{
-		"others":      {func(b *breaker.Breaker) { b.Adopt(breaker.Adoption{State: breaker.Closed}) }, true},
-		"an operator": {func(b *breaker.Breaker) { b.Force(breaker.Closed) }, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p, err := New(Config{Brokers: []string{"localhost:1"}, Group: "g", Topics: []string{"t"}, Handler: HandlerFunc(func(context.Context, *Record) error { return nil }),
-				Breaker: breaker.Config{SlowStart: time.Hour}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer p.own.Close()
-			defer p.breaker.Subscribe(p.comeBack)()
-			p.breaker.Adopt(breaker.Adoption{State: breaker.Open, Wait: time.Hour})
-			tt.close(p.breaker)
-			if got := p.slots.ramping.Load(); got != tt.want {
-				t.Errorf("a slow start: %v, want %v", got, tt.want)
-			}
-			p.slots.full()
-		})
-	}
+// A slow start follows whatever closes a breaker that has held the pipeline: probes, others of the fleet, or an operator. What
+// opens a breaker ends it.
+func TestSlowStartFollowsAClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := onBench(t, succeed, withLedger, func(c *Config) { c.Breaker.HalfOpenCalls = 2 })
+		first, ledger := w.p.deps[0].breaker, w.p.deps[1].breaker
+		for _, step := range []struct {
+			what string
+			do   func()
+			want int
+		}{
+			{"nothing was", func() {}, 0},
+			{"metrics only", func() { first.Force(breaker.MetricsOnly); first.Auto() }, 0},
+			{"an operator", func() { first.Force(breaker.ForcedOpen); first.Auto() }, 2},
+			{"it opens", func() { first.Force(breaker.Open) }, 0},
+			{"the fleet", func() { first.Adopt(breaker.Adoption{State: breaker.Closed}) }, 2},
+			{"it is over", func() { pass(11 * time.Second) }, 0},
+			{"another dependency", func() { ledger.Force(breaker.HalfOpen); ledger.Force(breaker.Closed) }, 1},
+		} {
+			step.do()
+			synctest.Wait()
+			equal(t, "calls at once after "+step.what, w.p.slots.allowed(), step.want)
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"github.com/redeliver/redeliver/adaptive"
 	"time"
 
 	"github.com/redeliver/redeliver/breaker"
@@ -148,6 +149,8 @@ type Stats struct {
 	Apart         []Apart      // source partitions whose retry partitions have been other members' for longer than the drain time
 	HeldKeys      HeldKeys     // where keys are held: which wait, and which are closed
 	HeldByPolicy  int          // records that are held since dead letters are disabled, or as the treatment of their failures says
+
+	Lessons []adaptive.Lesson // what was learned about delays, where the policy is adaptive
 
 	WaitedFor []string          // patterns of topics that no topic matches yet
 	Exhausted []ExhaustedRecord // of these the ones held longest, at most 100

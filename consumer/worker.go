@@ -178,6 +178,7 @@ func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) 
 		p.recordSuccess(permit, now.Sub(began))
 		p.gate.success(1)
 		p.gate.probed(permit, true)
+		p.learning.succeeded(e.state, now)
 		st.succeeded(e, now.Sub(began))
 		return true
 	}
@@ -231,6 +232,7 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 	}
 	for i, e := range order {
 		if errs[i] == nil {
+			p.learning.succeeded(e.state, now)
 			st.succeeded(e, took)
 			continue
 		}
@@ -414,11 +416,13 @@ func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.T
 	p.ensureState(e)
 	before, attempts := *e.state, e.attempts
 	if f.isAttempt() {
+		p.learning.failed(e.state, now)
 		p.count(e, failure, began, now)
+		p.learning.charge(e.state, p.accused(f).name)
 	} else {
 		p.countHeld(e, now)
 	}
-	d := judge(situation{failedCall: *f, state: e.state, inPlace: e.inPlace, now: now, u: rand.Float64(), schedule: p.schedule, dead: p.cfg.DeadLetters})
+	d := judge(situation{failedCall: *f, state: e.state, inPlace: e.inPlace, now: now, u: rand.Float64(), schedule: p.schedule, dead: p.cfg.DeadLetters, learned: p.learning.delays(e.state, now)})
 	e.state.Counts = d.counts
 	if d.verb == verbDead && !d.admitted && !p.gate.admit() {
 		// An outage, as far as anyone can tell: the record stays, and the call that was to find out uses no attempt.
@@ -516,5 +520,9 @@ func (p *Pipeline) told(e *entry, f *failedCall, free bool, took time.Duration) 
 func (p *Pipeline) notice(e *entry, f *failedCall) Notice {
 	r := Record{namespace: p.cfg.IDNamespace}
 	r.fill(e.record, e.state, e.attempts)
-	return Notice{Pipeline: p.cfg.Name, Dependency: p.cfg.Breaker.Dependency, ID: r.ID(), Topic: r.Topic, Attempt: e.attempts, Job: f.job}
+	dependency := p.cfg.Breaker.Dependency
+	if f.of != nil {
+		dependency = f.of.Dependency
+	}
+	return Notice{Pipeline: p.cfg.Name, Dependency: dependency, ID: r.ID(), Topic: r.Topic, Attempt: e.attempts, Job: f.job}
 }

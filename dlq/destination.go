@@ -62,7 +62,7 @@ func (d Destination) keyed() string {
 type router struct {
 	queue *Queue
 	to    Destination
-	set   []kgo.RecordHeader
+	edit  editor
 
 	partitions map[string]int              // by topic; 0: there is no such topic
 	tiers      map[[2]string]string        // by group and origin topic; "": none
@@ -70,11 +70,11 @@ type router struct {
 	retries    map[[2]string][]string      // retry topics by group and origin topic
 }
 
-func newRouter(q *Queue, to Destination, set []kgo.RecordHeader) *router {
+func newRouter(q *Queue, to Destination, edit editor) *router {
 	if to == "" {
 		to = OwnTier
 	}
-	return &router{queue: q, to: to, set: set, partitions: make(map[string]int), tiers: make(map[[2]string]string), retries: make(map[[2]string][]string)}
+	return &router{queue: q, to: to, edit: edit, partitions: make(map[string]int), tiers: make(map[[2]string]string), retries: make(map[[2]string][]string)}
 }
 
 // unroutable says why an entry has to be left out, in words that are the same for all entries with the same trouble.
@@ -84,8 +84,11 @@ func (u unroutable) Error() string { return string(u) }
 
 // copy makes the record. An unroutable error leaves the entry out, any other ends the replay.
 func (r *router) copy(ctx context.Context, e *Entry, now time.Time) (*kgo.Record, error) {
-	record := &kgo.Record{Key: e.Record.Key, Value: e.Record.Value, Timestamp: now, Partition: e.State.Partition}
-	headers := r.headers(e.Record.Headers)
+	payload, err := r.edit.payload(e.Record)
+	if err != nil {
+		return nil, err
+	}
+	record, headers := &kgo.Record{Key: payload.Key, Value: payload.Value, Timestamp: now, Partition: e.State.Partition}, payload.Headers
 	switch {
 	case r.to.keyed() != "":
 		record.Topic = r.to.keyed()
@@ -197,30 +200,6 @@ func shortestTier(topics kadm.TopicDetails, group, origin string) (tier string) 
 		}
 	}
 	return tier
-}
-
-// headers are the entry's with those to set in them: in the place of the first of their name, without the others.
-func (r *router) headers(from []kgo.RecordHeader) []kgo.RecordHeader {
-	if len(r.set) == 0 {
-		return from
-	}
-	headers := make([]kgo.RecordHeader, 0, len(from)+len(r.set))
-	done := make([]bool, len(r.set))
-	for _, h := range from {
-		i := slices.IndexFunc(r.set, func(set kgo.RecordHeader) bool { return set.Key == h.Key })
-		switch {
-		case i < 0:
-			headers = append(headers, h)
-		case !done[i]:
-			headers, done[i] = append(headers, r.set[i]), true
-		}
-	}
-	for i, h := range r.set {
-		if !done[i] {
-			headers = append(headers, h)
-		}
-	}
-	return headers
 }
 
 // sourceHeaders are the user's, job headers among them, with what a source topic is believed.

@@ -23,7 +23,7 @@
 //	 "to":"orders.orders.retry-1s","id":"orders/3/1042","group":"orders","replays":0}
 //
 // status is open, replayed, discarded or replay_limit, at is in Unix ms, run names the call that wrote it, to the topic
-// that the entry was written to, reason why it was discarded; id, group and replays say whose copies the mark covers.
+// that the entry was written to, edit what a replay changed in the record, reason why it was discarded; id, group and replays say whose copies the mark covers.
 // A tombstone takes back no mark; a mark with status open does.
 //
 // A replay is a task: the key <topic id>/task/<run> says what it selects and does, where the partitions ended when it was

@@ -67,6 +67,7 @@ type Mark struct {
 	Task   string // the replay that the call worked on: the one that began it has the same name
 	To     string // the topic that a replay wrote to
 	Reason string // why it was discarded
+	Edit   string // what a replay changed in the record that it wrote; the entry itself is as it was
 }
 
 // Entry is one dead letter.

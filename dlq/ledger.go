@@ -73,7 +73,7 @@ type mark struct {
 }
 
 // provenance is what the marks of one call have in common.
-type provenance struct{ by, run, task, to, reason string }
+type provenance struct{ by, run, task, to, reason, edit string }
 
 // Writer is a call that writes to a ledger, or did.
 type Writer struct {
@@ -124,7 +124,7 @@ func (l *ledger) describe(m mark) Mark {
 		return Mark{}
 	}
 	from := l.origin[m.from]
-	return Mark{Status: m.status, At: time.UnixMilli(m.at), By: from.by, Run: from.run, Task: from.task, To: from.to, Reason: from.reason}
+	return Mark{Status: m.status, At: time.UnixMilli(m.at), By: from.by, Run: from.run, Task: from.task, To: from.to, Reason: from.reason, Edit: from.edit}
 }
 
 // ledgerValue is the value of a ledger record: of a mark, or of the writer.
@@ -136,6 +136,7 @@ type ledgerValue struct {
 	Run     string     `json:"run,omitempty"`
 	To      string     `json:"to,omitempty"`
 	Reason  string     `json:"reason,omitempty"`
+	Edit    string     `json:"edit,omitempty"`
 	ID      string     `json:"id,omitempty"`
 	Group   string     `json:"group,omitempty"`
 	Replays int        `json:"replays,omitempty"`
@@ -253,6 +254,6 @@ func (l *ledger) add(values []ledgerValue) {
 			continue
 		}
 		status, _ := ParseStatus(v.Status)
-		l.set(identify(v.ID, v.Group, v.Replays), status, v.At, provenance{v.By, v.Run, cmp.Or(v.TaskID, v.Run), v.To, v.Reason})
+		l.set(identify(v.ID, v.Group, v.Replays), status, v.At, provenance{v.By, v.Run, cmp.Or(v.TaskID, v.Run), v.To, v.Reason, v.Edit})
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"sync"
 	"time"
 
@@ -37,7 +39,6 @@ type outcomes struct {
 	mu                sync.Mutex
 	changed           chan struct{} // closed when what follows changes
 	flying            map[Identity]flight
-	reserved          int // taken, and not written yet
 	taken             int64
 	succeeded, failed int64
 	stop              error
@@ -46,11 +47,30 @@ type outcomes struct {
 	followed map[string]*followed
 }
 
-// flight is an entry under way: the latest copy of it that is known. Offset -1: none is.
+// flight is an entry under way, and the copies of it that are known. They are of several topics, which are read in any order:
+// nobody knows which of them is the last.
 type flight struct {
-	group, topic string
-	partition    int32
-	offset       int64
+	group  string
+	copies []copyPlace
+}
+
+// copyPlace is where a copy stands. Offset -1: somewhere, if at all; unwritten: it is being written.
+type copyPlace struct {
+	topic     string
+	partition int32
+	offset    int64
+}
+
+const unwritten = math.MaxInt64
+
+// passed says whether the group has committed past all copies.
+func (f flight) passed(committed kadm.OffsetResponses) bool {
+	for _, c := range f.copies {
+		if at, known := committed.Lookup(c.topic, c.partition); !known || at.Err != nil || at.At <= c.offset {
+			return false
+		}
+	}
+	return true
 }
 
 // followed is a topic that is read on for copies or dead letters.
@@ -144,24 +164,25 @@ func (o *outcomes) adopt(ctx context.Context, e *Entry, to string) error {
 	if o.canary > 0 {
 		o.taken++
 	}
-	o.flying[id] = flight{group, to, e.State.Partition, offset}
+	o.flying[id] = flight{group, []copyPlace{{to, e.State.Partition, offset}}}
 	return nil
 }
 
-// take waits until one more entry may be replayed. It calls flush before it waits.
-func (o *outcomes) take(ctx context.Context, flush func() error) error {
+// take waits until one more entry may be replayed. It calls flush before it waits. The entry is under way from then on, for
+// once it is written its group may be quicker to write the next copy than we are to hear of the first one.
+func (o *outcomes) take(ctx context.Context, i *item, flush func() error) error {
+	id, group := o.after(i.entry)
 	for flushed := false; ; {
 		o.mu.Lock()
 		changed, err, room := o.changed, o.judge(), false
 		if err == nil {
-			under := len(o.flying) + o.reserved
-			room = under < o.limit
+			room = len(o.flying) < o.limit
 			if o.canary > 0 {
 				room = o.taken < int64(o.canary)
 			}
 			if room {
-				o.reserved++
 				o.taken++
+				o.flying[id] = flight{group, []copyPlace{{i.copy.Topic, i.copy.Partition, unwritten}}}
 			}
 		}
 		o.mu.Unlock()
@@ -204,7 +225,7 @@ func (o *outcomes) judge() error {
 	switch {
 	case o.stop != nil:
 		return o.stop
-	case o.canary > 0 && o.taken >= int64(o.canary) && len(o.flying)+o.reserved == 0:
+	case o.canary > 0 && o.taken >= int64(o.canary) && len(o.flying) == 0:
 		if float64(o.succeeded) < o.canaryRate*float64(known) {
 			o.stop = fmt.Errorf("%w: %d of the %d that went first failed again", ErrStopped, o.failed, known)
 			return o.stop
@@ -221,7 +242,7 @@ func (o *outcomes) judge() error {
 func (o *outcomes) drain(ctx context.Context) error {
 	for {
 		o.mu.Lock()
-		changed, under := o.changed, len(o.flying)+o.reserved
+		changed, under := o.changed, len(o.flying)
 		if under == 0 && o.canary > 0 {
 			o.taken = int64(o.canary) // there are no more
 		}
@@ -238,12 +259,15 @@ func (o *outcomes) drain(ctx context.Context) error {
 
 // written notes where an entry was written to; nowhere, where it was refused.
 func (o *outcomes) written(e *Entry, record *kgo.Record, refused bool) {
-	id, group := o.after(e)
+	id, _ := o.after(e)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.reserved--
-	if o.last = time.Now(); !refused {
-		o.flying[id] = flight{group, record.Topic, record.Partition, record.Offset}
+	o.last = time.Now()
+	switch f, is := o.flying[id]; {
+	case refused:
+		delete(o.flying, id)
+	case is:
+		f.copies[0].offset = record.Offset
 	}
 	o.tell()
 }
@@ -293,10 +317,7 @@ func (o *outcomes) look(ctx context.Context) error {
 		groups[f.group] = nil
 		before = append(before, id)
 	}
-	topics := make(map[string]*followed, len(o.followed))
-	for topic, f := range o.followed {
-		topics[topic] = f
-	}
+	topics := maps.Clone(o.followed)
 	o.mu.Unlock()
 	for group := range groups {
 		committed, err := o.queue.admin.FetchOffsets(ctx, group)
@@ -314,8 +335,7 @@ func (o *outcomes) look(ctx context.Context) error {
 	defer o.mu.Unlock()
 	for _, id := range before {
 		f, still := o.flying[id]
-		at, known := groups[f.group].Lookup(f.topic, f.partition)
-		if still && known && at.Err == nil && at.At > f.offset {
+		if still && f.passed(groups[f.group]) {
 			delete(o.flying, id)
 			o.succeeded++
 			o.last = time.Now()
@@ -363,6 +383,7 @@ func (o *outcomes) seen(r *kgo.Record, dead bool) {
 		o.failed++
 		o.last = time.Now()
 	default:
-		o.flying[id] = flight{f.group, r.Topic, r.Partition, r.Offset}
+		f.copies = append(f.copies, copyPlace{r.Topic, r.Partition, r.Offset})
+		o.flying[id] = f
 	}
 }

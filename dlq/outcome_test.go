@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -177,4 +178,39 @@ func TestReplayWithoutOutcomesPauses(t *testing.T) {
 	rest := b.resume(s.Task)
 	equal(t, "replayed then, before, and succeeded", []int64{rest.Done, rest.Earlier, rest.Succeeded}, []int64{6, 3, 9})
 	equal(t, "state at the end", b.task(s.Task).State, dlq.TaskDone)
+}
+
+// What waits in a later retry topic has not succeeded, though its group is past where it was replayed to.
+func TestOutcomeOfWhatIsRetriedIsAwaited(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(3)
+	waits, released := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(released) })
+	calls := 0
+	b.works(func(s retrytopics.State) verdict {
+		if s.Offset != 0 || s.Partition != 1 {
+			return succeeds
+		}
+		if calls++; calls == 2 {
+			close(waits)
+			<-released
+		}
+		return diesLater
+	})
+	t.Cleanup(release)
+	looks := 0
+	s := b.replay(b.open(), dlq.Replay{Wait: true, Progress: func(dlq.Progress) {
+		select {
+		case <-waits:
+			if looks++; looks == 15 { // several looks for outcomes long
+				release()
+			}
+		default:
+		}
+	}})
+	equal(t, "succeeded, failed", []int64{s.Succeeded, s.Failed}, []int64{2, 1})
+	if looks < 15 {
+		t.Errorf("it was taken for done after %d looks", looks)
+	}
 }

@@ -24,6 +24,7 @@ type Queue struct {
 	names       retrytopics.Names
 	headerLimit int
 	noCreate    bool
+	jq          func(program string) (func([]byte) ([]byte, error), error) // nil: there is none
 	keysHeld    bool
 
 	batch    int           // entries in a transaction

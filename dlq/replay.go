@@ -40,6 +40,17 @@ type Replay struct {
 	MaxReplays int
 	// SetHeaders are set on the records, in the place of the user's headers with their names. Redeliver's own are refused.
 	SetHeaders []kgo.RecordHeader
+	// UnsetHeaders are the names of user's headers that the records are to be without.
+	UnsetHeaders []string
+	// SetKey is the records' new key. nil: they keep theirs. The partition stays that of the origin, but for ToTopic.
+	SetKey []byte
+	// JQ is a program of jq that makes the new value of the old one; what is no JSON, and what it fails on, is left out. It
+	// needs a queue with [JQ].
+	JQ string
+	// Edit changes key, value and headers of a record, after all other edits; it gets Redeliver's headers too, which are
+	// written anew. It must not change the bytes, only replace them. An error ends the replay. Where it is set no other call
+	// can go on with the replay.
+	Edit func(record *kgo.Record) error
 	// Again replays also what was replayed before.
 	Again bool
 	// DryRun does everything but write.
@@ -95,13 +106,8 @@ func (r Replay) Check() error {
 	if err := r.checkOutcomes(); err != nil {
 		return err
 	}
-	for _, h := range r.SetHeaders {
-		if retrytopics.IsOwnHeader(h.Key) {
-			return fmt.Errorf("header %s is Redeliver's own and cannot be set", h.Key)
-		}
-		if h.Key == "" {
-			return errors.New("a header to set has no name")
-		}
+	if err := r.checkEdits(); err != nil {
+		return err
 	}
 	return r.To.check()
 }
@@ -110,6 +116,9 @@ func (r Replay) Check() error {
 func (q *Queue) Check(r Replay) error {
 	if to := r.To.keyed(); to == q.topic || to == q.Ledger() {
 		return fmt.Errorf("%s is not replayed into itself: name another topic than it and its ledger", q.topic)
+	}
+	if _, err := q.editor(r); err != nil {
+		return err
 	}
 	return r.Check()
 }

@@ -95,6 +95,7 @@ type taskValue struct {
 type taskSpec struct {
 	IDs          []string           `json:"ids,omitempty"`
 	Class        string             `json:"class,omitempty"`
+	Severity     string             `json:"severity,omitempty"`
 	Reason       retrytopics.Reason `json:"reason,omitempty"`
 	Topic        string             `json:"topic,omitempty"`
 	Since        *time.Time         `json:"since,omitempty"`
@@ -115,6 +116,10 @@ type taskSpec struct {
 	Wait        bool         `json:"wait,omitempty"`
 	MaxReplays  int          `json:"max_replays,omitempty"`
 	SetHeaders  []specHeader `json:"set_headers,omitempty"`
+	Unset       []string     `json:"unset_headers,omitempty"`
+	SetKey      []byte       `json:"set_key"` // null: as it is
+	JQ          string       `json:"jq,omitempty"`
+	ByHand      bool         `json:"by_hand,omitempty"`
 	Again       bool         `json:"again,omitempty"`
 }
 
@@ -128,10 +133,13 @@ func specOf(r Replay) taskSpec {
 	s := taskSpec{
 		IDs: f.IDs, Reason: f.Reason, Topic: f.Topic, Key: f.Key, Fingerprints: f.Fingerprints, Status: f.Status, All: f.All, Limit: f.Limit,
 		To: r.To, Rate: r.Rate, Concurrency: r.Concurrency, Canary: r.Canary, CanaryRate: r.CanaryRate, StopAt: r.StopAt, Wait: r.Wait,
-		MaxReplays: r.MaxReplays, Again: r.Again,
+		MaxReplays: r.MaxReplays, Again: r.Again, Unset: r.UnsetHeaders, SetKey: r.SetKey, JQ: r.JQ, ByHand: r.Edit != nil,
 	}
 	if f.Class != classify.None {
 		s.Class = f.Class.String()
+	}
+	if f.Severity != classify.SeverityNone {
+		s.Severity = f.Severity.String()
 	}
 	if f.Error != nil {
 		s.Error = f.Error.String()
@@ -152,11 +160,19 @@ func (s taskSpec) replay() (Replay, error) {
 	r := Replay{
 		Filter: Filter{IDs: s.IDs, Reason: s.Reason, Topic: s.Topic, Key: s.Key, Fingerprints: s.Fingerprints, Status: s.Status, All: s.All, Limit: s.Limit},
 		To:     s.To, Rate: s.Rate, Concurrency: s.Concurrency, Canary: s.Canary, CanaryRate: s.CanaryRate, StopAt: s.StopAt, Wait: s.Wait,
-		MaxReplays: s.MaxReplays, Again: s.Again,
+		MaxReplays: s.MaxReplays, Again: s.Again, UnsetHeaders: s.Unset, SetKey: s.SetKey, JQ: s.JQ,
+	}
+	if s.ByHand {
+		r.Edit = func(*kgo.Record) error { return errEdited }
 	}
 	var err error
 	if s.Class != "" {
 		if r.Filter.Class, err = classify.Parse(s.Class); err != nil {
+			return r, err
+		}
+	}
+	if s.Severity != "" {
+		if r.Filter.Severity, err = classify.ParseSeverity(s.Severity); err != nil {
 			return r, err
 		}
 	}
@@ -286,7 +302,14 @@ func (t *task) noted(items []*item, summary *Summary) *kgo.Record {
 
 // replay works on a replay until it has ended or has to, and writes down how it stands then.
 func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
-	router := newRouter(t.survey.queue, r.To, r.SetHeaders)
+	edit, err := t.survey.queue.editor(r)
+	if err != nil {
+		return err
+	}
+	router := newRouter(t.survey.queue, r.To, edit)
+	if t.writer != nil {
+		t.writer.edit = r.edited()
+	}
 	if r.Rate > 0 && !r.DryRun {
 		t.pace = rate.NewLimiter(rate.Limit(r.Rate), 1)
 	}
@@ -308,7 +331,7 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	}
 	// It is written down with the first entries that it replays: until then there is nothing to go on with.
 	known := t.survey.ledger.tasks[t.of.ID] != nil
-	err := t.run(ctx, summary)
+	err = t.run(ctx, summary)
 	t.count(summary)
 	switch {
 	case err == nil:
@@ -365,6 +388,9 @@ func (q *Queue) Resume(ctx context.Context, id string, w Work) (Summary, error) 
 		return summary, fmt.Errorf("%w: it is %s", ErrTaskEnded, t.of.State)
 	}
 	r := t.of.Replay
+	if r.Edit != nil {
+		return summary, errEdited
+	}
 	if r.Filter.Limit > 0 {
 		if t.limit = r.Filter.Limit - int(t.of.Done); t.limit <= 0 {
 			r.Filter.Limit, t.limit = 1, 1

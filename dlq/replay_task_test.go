@@ -3,6 +3,7 @@ package dlq_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -69,13 +70,24 @@ func TestTaskIsWrittenDownWhole(t *testing.T) {
 	b.letters(1)
 	r := dlq.Replay{
 		Filter: dlq.Filter{
-			IDs: []string{"orders/0/1", "0-3"}, Class: classify.Validation, Reason: "exhausted", Topic: "orders", Since: noon, Until: noon.Add(time.Hour),
+			IDs: []string{"orders/0/1", "0-3"}, Class: classify.Validation, Severity: classify.Severities()[0], Reason: "exhausted", Topic: "orders", Since: noon, Until: noon.Add(time.Hour),
 			Key: []byte{0xff, 0}, Error: regexp.MustCompile(`a|b`), Fingerprints: []dlq.Fingerprint{7}, Status: []dlq.Status{dlq.StatusDiscarded}, Limit: 5,
 		},
 		To: dlq.Source, Rate: 2.5, Concurrency: 3, Canary: 4, CanaryRate: 0.5, StopAt: 0.25, Wait: true, MaxReplays: -1,
-		SetHeaders: []kgo.RecordHeader{{Key: "fixed", Value: []byte{0xfe}}}, Again: true, By: "ann",
+		SetHeaders: []kgo.RecordHeader{{Key: "fixed", Value: []byte{0xfe}}}, Again: true, UnsetHeaders: []string{"x"}, SetKey: []byte{}, JQ: "upper", By: "ann",
 	}
-	started, err := b.open().Start(b.ctx(), r)
+	for _, part := range []any{r, r.Filter} {
+		for i, v := 0, reflect.ValueOf(part); i < v.NumField(); i++ {
+			switch name := v.Type().Field(i).Name; name {
+			case "DryRun", "TakeOver", "Edit", "Progress", "Entry", "All": // All goes without Status
+			default:
+				if v.Field(i).IsZero() {
+					t.Errorf("%s is not put to the test", name)
+				}
+			}
+		}
+	}
+	started, err := b.open(dlq.JQ(upper)).Start(b.ctx(), r)
 	if err != nil {
 		t.Fatal(err)
 	}

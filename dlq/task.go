@@ -186,7 +186,7 @@ func (t *task) collect(ctx context.Context, batches chan<- *batch, began time.Ti
 		}
 		if i != nil {
 			if failed = t.wait(ctx, i, b, send); failed == nil && i.work && t.outcomes != nil {
-				failed = t.outcomes.take(ctx, func() error { return send(false) })
+				failed = t.outcomes.take(ctx, i, func() error { return send(false) })
 			}
 			if failed != nil {
 				return false

@@ -72,6 +72,9 @@ func (q *Queue) Start(ctx context.Context, r Replay) (Task, error) {
 	if err := q.Check(r); err != nil {
 		return Task{}, err
 	}
+	if r.Edit != nil {
+		return Task{}, errEdited
+	}
 	topic, err := q.describe(ctx)
 	if err != nil {
 		return Task{}, err

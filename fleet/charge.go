@@ -45,6 +45,8 @@ type charge struct {
 	until     time.Time // when the own lease is over
 	restateAt time.Time
 
+	whole time.Duration // the wait of the episode that it stays open for; 0: it opened by itself
+
 	canProbe bool
 	lookedAt time.Time
 
@@ -149,14 +151,16 @@ func (c *charge) between(b breakerState, state breaker.State, now time.Time) mov
 	case state == breaker.Closed:
 		c.adopted = none
 	case ours:
+		c.whole = 0
 		return move{adopt: &breaker.Adoption{State: breaker.Closed, Why: "closed in the fleet"}}
 	case state == breaker.Open:
 		c.adopted = none
 		s := c.breaker.Snapshot()
-		if c.pending.sent.IsZero() && !now.Before(c.pending.after) {
-			return move{record: c.write(record{kind: kindOpen, Why: s.Why, Wait: s.OpenUntil.Sub(s.Since).Round(time.Millisecond), InARow: s.OpenedInARow, Suspected: s.Suspected})}
+		if m := c.offer(now, c.opening(s)); !m.nothing() {
+			return m
 		}
 		if !now.Before(s.OpenUntil) {
+			c.whole = 0
 			return move{adopt: &breaker.Adoption{State: breaker.HalfOpen, Why: "the control topic takes no records: this process probes by itself"}}
 		}
 	}
@@ -190,12 +194,11 @@ func (c *charge) during(b breakerState, state breaker.State, now time.Time) move
 		return c.adoptOpen(b, now)
 	}
 	if holder && c.granted == none {
-		c.granted = b.lease.offset
+		c.granted, c.whole = b.lease.offset, 0
 		return move{adopt: &breaker.Adoption{State: breaker.HalfOpen, Why: "this process probes for the fleet"}}
 	}
 	if holder { // its probes have failed
-		s := c.breaker.Snapshot()
-		return c.offer(now, record{kind: kindOpen, Why: s.Why, Wait: s.OpenUntil.Sub(s.Since).Round(time.Millisecond), InARow: s.OpenedInARow, Suspected: s.Suspected})
+		return c.offer(now, c.opening(c.breaker.Snapshot()))
 	}
 	c.granted = none
 	early := b.episode.suspected && c.early.Load()
@@ -205,10 +208,20 @@ func (c *charge) during(b breakerState, state breaker.State, now time.Time) move
 	return c.offer(now, record{kind: kindProbe, Episode: id, Member: c.me, Lease: leaseLength, Early: early})
 }
 
+// opening is an episode that begins here. What opened with others and stays open waits as long as those: its own end was put off
+// again and again.
+func (c *charge) opening(s breaker.Snapshot) record {
+	wait := c.whole
+	if wait == 0 {
+		wait = s.OpenUntil.Sub(s.Since).Round(time.Millisecond)
+	}
+	return record{kind: kindOpen, Why: s.Why, Wait: wait, InARow: s.OpenedInARow, Suspected: s.Suspected}
+}
+
 // adoptOpen takes over an episode.
 func (c *charge) adoptOpen(b breakerState, now time.Time) move {
 	e := b.episode
-	c.adopted, c.granted, c.proved = e.id, none, none
+	c.adopted, c.granted, c.proved, c.whole = e.id, none, none, e.wait
 	c.early.Store(false)
 	c.due.at = c.due.at.Add(anyOf(min(spread, max(e.wait/4, 10*time.Millisecond)))) // so that not all of them claim at once
 	return move{adopt: &breaker.Adoption{State: breaker.Open, Why: fmt.Sprintf("open in the fleet, by %s: %s", e.by, e.why), Wait: max(c.due.at.Sub(now), 0), Whole: e.wait, InARow: e.inARow, Suspected: e.suspected}}

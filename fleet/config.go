@@ -35,7 +35,7 @@ type Config struct {
 	Topic string
 	// Manual leaves the topic to the operator: it is waited for.
 	Manual bool
-	// ReplicationFactor of the topic, when it is made. Defaults to the broker's default.
+	// ReplicationFactor of the topic, when it is made. Defaults to 3, or to one on each broker where there are fewer.
 	ReplicationFactor int
 	// StartTimeout bounds the wait for the end of the log before [Member.Ready]. Defaults to 15s.
 	StartTimeout time.Duration

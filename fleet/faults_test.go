@@ -161,3 +161,52 @@ func TestOnlyWhoHasSomethingToProbeWithClaims(t *testing.T) {
 		}
 	})
 }
+
+// TestASuspectedBreakerIsProbedEarly opens breakers on suspicion for an hour: who has a call whose like has not failed need not wait.
+func TestASuspectedBreakerIsProbedEarly(t *testing.T) {
+	for _, suspected := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			f := start(t, 3, breaker.Config{OpenFor: time.Hour}, nil)
+			defer f.stop()
+			time.Sleep(time.Second)
+			open := record{subject: subject{name: dependency}, kind: kindOpen, Wait: time.Hour, Suspected: suspected, By: "other"}
+			f.log.change(func() { f.log.records = append(f.log.records, stored{time.Now(), open.key(), open.value()}) })
+			time.Sleep(time.Second)
+			f.all(t, "after that", breaker.Open)
+			f.breakers[1].Probe()
+			time.Sleep(5 * time.Second)
+			want := breaker.Closed
+			if !suspected {
+				want = breaker.Open
+			}
+			f.all(t, "when one has such a call", want)
+		})
+	}
+}
+
+// TestABreakerThatIsSharedLate joins a fleet that is open, while its member runs.
+func TestABreakerThatIsSharedLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, 2, breaker.Config{OpenFor: 30 * time.Second}, nil)
+		defer f.stop()
+		time.Sleep(time.Second)
+		b, err := breaker.New(breaker.Config{Dependency: "late", OpenFor: time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		f.give(t, 0, Order{Wish: Measure})
+		open := record{subject: subject{name: "late"}, kind: kindOpen, Wait: time.Hour, By: "other"}
+		f.log.change(func() { f.log.records = append(f.log.records, stored{time.Now(), open.key(), open.value()}) })
+		f.members[0].Share(b, nil)
+		time.Sleep(time.Minute)
+		if b.State() != breaker.Open {
+			t.Errorf("it is %v", b.State())
+		}
+		f.stop()
+		time.Sleep(time.Hour)
+		if b.State() != breaker.HalfOpen {
+			t.Errorf("it is %v when it is by itself again", b.State())
+		}
+	})
+}

@@ -25,6 +25,8 @@ type logFake struct {
 	away    bool // it can be neither read nor written
 	era     int  // it was made again so often
 	slow    time.Duration
+	twice   float64 // so often a record is written twice
+	deaf    float64 // so often nobody hears that it was written
 }
 
 type stored struct {
@@ -50,10 +52,18 @@ func (l *logFake) append(_ context.Context, key, value []byte, done func(int64, 
 			return
 		}
 		l.records = append(l.records, stored{time.Now(), key, value})
+		if rand.Float64() < l.twice {
+			l.records = append(l.records, stored{time.Now(), key, value})
+		}
+		deaf := rand.Float64() < l.deaf
 		offset := int64(len(l.records) - 1)
 		l.changed.Broadcast()
 		l.mu.Unlock()
 		time.Sleep(time.Duration(rand.Int64N(int64(l.slow)))) // the answer may come after the record was read
+		if deaf {
+			done(0, errAway)
+			return
+		}
 		done(offset, nil)
 	}()
 }
@@ -164,6 +174,7 @@ type fleetOf struct {
 	service  *service
 	members  []*Member
 	breakers []*breaker.Breaker
+	ctx      context.Context
 	stop     context.CancelFunc
 	wg       sync.WaitGroup
 }
@@ -172,7 +183,7 @@ func start(t *testing.T, n int, config breaker.Config, able func(i int) bool) *f
 	t.Helper()
 	f := &fleetOf{log: newLog(), service: &service{}}
 	ctx, cancel := context.WithCancel(t.Context())
-	f.stop = func() { cancel(); f.wg.Wait() }
+	f.ctx, f.stop = ctx, func() { cancel(); f.wg.Wait() }
 	for range n {
 		f.join(t, ctx, config, able)
 	}

@@ -78,7 +78,7 @@ func (j *kafkaJournal) life(ctx context.Context, to reader, after error) error {
 		kgo.SeedBrokers(j.config.Brokers...),
 		kgo.ClientID(j.config.ClientID),
 		kgo.MetadataMinAge(200 * time.Millisecond),
-		kgo.FetchMaxWait(time.Second),
+		kgo.FetchMaxWait(lookEvery), // what is written is answered with at once
 		kgo.RecordDeliveryTimeout(writeTimeout),
 		kgo.ProducerLinger(0),
 	}, j.config.ClientOptions...)
@@ -171,6 +171,21 @@ type position struct {
 	next int64
 	end  int64 // as last looked at
 	seen bool  // it was looked at
+
+	refused time.Time // when a fetch was refused last
+}
+
+// refuse notes that a fetch was refused, and serves whether none was of late: a client that may look may not be one that may read.
+func (p *position) refuse() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refused = time.Now()
+}
+
+func (p *position) serves() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.refused.IsZero() || time.Since(p.refused) > 2*lookEvery
 }
 
 // advance notes that everything below next was read, and reports whether that is all there is, as far as known.
@@ -210,6 +225,7 @@ func (j *kafkaJournal) read(ctx context.Context, end context.CancelCauseFunc, cl
 				end(e.Err)
 				return
 			}
+			p.refuse()
 			to.reachable(fmt.Errorf("read the control topic: %w", remedied(j.config.Topic, e.Err)))
 		}
 		next := int64(0)
@@ -252,9 +268,10 @@ func (j *kafkaJournal) watch(ctx context.Context, end context.CancelCauseFunc, a
 		case before > last:
 			end(fmt.Errorf("its log was cut off: it ends at %d, and was read to %d", last, before))
 			return
-		case next >= last:
+		case next >= last && p.serves():
 			to.readTo(next)
 			to.reachable(nil)
+		case next >= last: // as far as it may be read, which was refused a moment ago
 		case next == behind: // since the last look nothing was read, though there is something
 			to.reachable(fmt.Errorf("the control topic ends at %d, and was read to %d only", last, next))
 		default:

@@ -37,6 +37,8 @@ type Member struct {
 	next      int64 // the offset after the last record that was applied
 	caughtUp  bool  // the log was read to its end
 	charges   map[string]*charge
+	running   bool
+	unfollow  []func()
 	pipelines map[string]*steered    // by group
 	kept      map[subject]*keptOrder // what was known of a log that is no more
 	orders    []*giving
@@ -49,7 +51,8 @@ type Member struct {
 // steered is a pipeline, and the order that it has.
 type steered struct {
 	Pipeline
-	has Order
+	has  Order
+	live bool // its latest order was given while this process ran
 }
 
 // keptOrder is an order that is missing in a log that was made anew.
@@ -102,16 +105,50 @@ func newMember(log *slog.Logger, topic, id, by string, j journal) *Member {
 }
 
 // Share makes a breaker the fleet's: it opens and closes with those of its name in all processes. able says whether this
-// process has anything to probe the dependency with; nil: always. It is asked about once a second while the breaker is open. Share breakers
-// before Run.
+// process has anything to probe the dependency with; nil: always. It is asked about once a second while the breaker is open. While
+// the member runs, and only then, its breakers ask before they probe.
 func (m *Member) Share(b *breaker.Breaker, able func() bool) {
 	if able == nil {
 		able = func() bool { return true }
 	}
 	c := newCharge(b, able, m.id, m.by)
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.charges[b.Config().Dependency] = c
-	m.mu.Unlock()
+	if m.running {
+		m.follow(c)
+	}
+}
+
+// follow lets a breaker ask before it probes, until the end of run.
+func (m *Member) follow(c *charge) {
+	unfollow := c.breaker.Follow(func(early bool) {
+		if early {
+			c.early.Store(true)
+		}
+		m.stir()
+	})
+	unsubscribe := c.breaker.Subscribe(func(breaker.Event) { m.stir() })
+	m.unfollow = append(m.unfollow, unfollow, unsubscribe)
+}
+
+// followAll begins to follow all breakers; unfollowAll ends it.
+func (m *Member) followAll() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.running = true
+	for _, c := range m.charges {
+		m.follow(c)
+	}
+}
+
+func (m *Member) unfollowAll() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, end := range m.unfollow {
+		end()
+	}
+	m.running, m.unfollow = false, nil
 }
 
 // Steer lets orders for the whole fleet pause a pipeline. Steer pipelines before Run.
@@ -127,17 +164,8 @@ func (m *Member) Ready() <-chan struct{} { return m.ready }
 
 // run is Run over any journal. patience bounds the wait for the end of the log.
 func (m *Member) run(ctx context.Context, patience time.Duration) {
-	m.mu.Lock()
-	for _, c := range m.charges {
-		defer c.breaker.Follow(func(early bool) {
-			if early {
-				c.early.Store(true)
-			}
-			m.stir()
-		})()
-		defer c.breaker.Subscribe(func(breaker.Event) { m.stir() })()
-	}
-	m.mu.Unlock()
+	m.followAll()
+	defer m.unfollowAll()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { m.journal.follow(ctx, m) })
@@ -240,6 +268,7 @@ func (c *charge) alone(now time.Time) []func(context.Context) {
 	if now.Before(c.breaker.Snapshot().OpenUntil) {
 		return nil
 	}
+	c.whole = 0
 	return []func(context.Context){func(context.Context) {
 		c.breaker.Adopt(breaker.Adoption{State: breaker.HalfOpen, Why: "the control topic was not read yet: this process probes by itself"})
 	}}
@@ -319,22 +348,12 @@ func (m *Member) steer() (moves []func(context.Context)) {
 		case order.Wish == Pause && had.Wish != Pause:
 			m.log.Warn("paused in the fleet", "pipeline", p.Name(), "by", order.By, "at", order.At)
 			moves = append(moves, func(context.Context) { p.Pause() })
-		case order.Wish == Resume && m.isLive():
+		case order.Wish == Resume && (p.live || had.Wish == Pause):
 			m.log.Warn("resumed in the fleet", "pipeline", p.Name(), "by", order.By, "at", order.At, "admit", order.Admit)
 			moves = append(moves, func(context.Context) { p.Resume(order.Admit) })
 		}
 	}
 	return moves
-}
-
-// isLive reports whether the log was read to its end before: what it says now was said after this process began.
-func (m *Member) isLive() bool {
-	select {
-	case <-m.ready:
-		return true
-	default:
-		return false
-	}
 }
 
 // Give gives an order and returns when this process has read it back, and acts on it; the others do at the same time. The

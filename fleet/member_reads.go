@@ -41,6 +41,9 @@ func (m *Member) reads(offset int64, at time.Time, key, value []byte) {
 	}
 	if r.kind == kindOrder {
 		delete(m.kept, r.subject)
+		if p := m.pipelines[r.subject.name]; p != nil && r.subject.pipeline {
+			p.live = m.caughtUp
+		}
 	}
 	if m.state.apply(offset, at, r) == void {
 		m.counts.Void++

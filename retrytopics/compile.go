@@ -123,6 +123,7 @@ func (c *compiler) base() {
 		max:        c.max,
 		total:      p.TotalTimeout,
 		jitter:     !p.NoJitter,
+		adaptive:   p.Adaptive,
 	}
 	c.strategy("", strategy, c.max)
 	if c.policy.MaxRetries == NoRetries && p.InPlace.Max > 0 {
@@ -179,6 +180,7 @@ func (c *compiler) override(at string, o Override) rule {
 	r.min, r.max = orDefault(o.MinDelay, r.min), orDefault(o.MaxDelay, r.max)
 	r.jitter = r.jitter && !o.NoJitter
 	if o.Strategy != nil {
+		r.adaptive = false
 		r.strategy = c.bind(at, o.Strategy)
 		r.immediate = isImmediate(r.strategy)
 		if _, ok := r.strategy.(tiered); ok && o.MaxDelay == 0 {

@@ -35,16 +35,17 @@ const (
 )
 
 // PlanControl compares a fleet's control topic with what it should be: one partition, compacted, with the timestamps of the
-// broker. It changes nothing. Of w only ReplicationFactor, where 0 and negative mean the broker's default, and AllowCreate count.
+// broker. It changes nothing. Of w only ReplicationFactor and AllowCreate count; 0 and negative replicas mean three, or one on each
+// broker where there are fewer: orders of an operator stand there and nowhere else.
 func PlanControl(ctx context.Context, adm *kadm.Client, topic string, w Want) (Plan, error) {
 	c, err := inspect(ctx, adm)
 	if err != nil {
 		return Plan{}, err
 	}
 	if w.ReplicationFactor > c.brokers && c.brokers > 0 {
-		return Plan{}, fmt.Errorf("topics.replication_factor: %d needs as many brokers, and the cluster has %d; lower it, or -1 for the broker's default", w.ReplicationFactor, c.brokers)
+		return Plan{}, fmt.Errorf("topics.replication_factor: %d needs as many brokers, and the cluster has %d; lower it, or -1 for as many as there are, up to 3", w.ReplicationFactor, c.brokers)
 	}
-	s := spec{topic: topic, role: RoleControl, partitions: 1, replication: -1, configs: map[string]string{
+	s := spec{topic: topic, role: RoleControl, partitions: 1, replication: int16(min(max(c.brokers, 1), 3)), configs: map[string]string{
 		configCleanup: "compact", configTimeType: "LogAppendTime", configCompactionLag: controlLag, configSegment: controlSegment,
 	}}
 	if w.ReplicationFactor > 0 {

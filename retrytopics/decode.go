@@ -122,6 +122,8 @@ func (d *decoder) failure(h *kgo.RecordHeader) {
 			d.wrong(h.Key, h.Value, "no such severity")
 		}
 		s.Severity = severity
+	case HeaderDependency:
+		s.Dependency = d.text(h)
 	case HeaderError:
 		s.Error = d.text(h)
 	case HeaderHistory:

@@ -20,6 +20,8 @@ const (
 	MinHeaderLimit = 2 << 10
 	// MaxErrorSize bounds the error text.
 	MaxErrorSize = 1 << 10
+	// maxDependencySize bounds the name of a dependency.
+	maxDependencySize = 128
 )
 
 // AppendHeaders appends to dst the user's headers, in order, with duplicates
@@ -99,6 +101,9 @@ func (e *encoder) failure(s *State, message string) {
 	if s.Severity != classify.SeverityNone {
 		e.text(HeaderSeverity, s.Severity.String())
 	}
+	if s.Dependency != "" {
+		e.text(HeaderDependency, cutText(valid(s.Dependency), maxDependencySize))
+	}
 	if message = cutText(message, e.left-len(HeaderError)); message != "" {
 		e.text(HeaderError, message)
 	}
@@ -132,7 +137,7 @@ func (e *encoder) header(key string, start int) {
 // sizeBound is how many bytes of values there will be, at most or nearly so.
 func (s *State) sizeBound(message, limit int) int {
 	const numbers = 13*8 + 20 // eight in milliseconds or smaller, and an offset
-	n := len(s.ID) + len(s.Topic) + len(s.Group) + len(s.Reason) + numbers + message + len("authentication") + len("critical")
+	n := len(s.ID) + len(s.Topic) + len(s.Group) + len(s.Reason) + len(s.Dependency) + numbers + message + len("authentication") + len("critical")
 	for _, c := range s.Counts {
 		n += c.size()
 	}

@@ -24,6 +24,7 @@ const (
 	HeaderHeld            = "redeliver-held-ms"
 	HeaderClass           = "redeliver-class"
 	HeaderSeverity        = "redeliver-severity"
+	HeaderDependency      = "redeliver-dependency"
 	HeaderError           = "redeliver-error"
 	HeaderHistory         = "redeliver-history"
 	HeaderReason          = "redeliver-reason"
@@ -42,7 +43,7 @@ const (
 
 const (
 	headerPrefix = "redeliver-"
-	ownHeaders   = 18 // how many of the first group there are
+	ownHeaders   = 19 // how many of the first group there are
 )
 
 // IsOwnHeader says whether Redeliver writes the header. Job headers are not
@@ -55,7 +56,7 @@ func IsOwnHeader(key string) bool {
 	switch key {
 	case HeaderID, HeaderOriginTopic, HeaderOriginPartition, HeaderOriginOffset, HeaderOriginTimestamp,
 		HeaderGroup, HeaderAttempt, HeaderCounts, HeaderDue, HeaderHopDue, HeaderFirstFailed, HeaderHeld,
-		HeaderClass, HeaderSeverity, HeaderError, HeaderHistory, HeaderReason, HeaderReplays:
+		HeaderClass, HeaderSeverity, HeaderDependency, HeaderError, HeaderHistory, HeaderReason, HeaderReplays:
 		return true
 	}
 	return false

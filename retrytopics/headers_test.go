@@ -57,6 +57,7 @@ func sample() retrytopics.State {
 		Held:        1500 * time.Millisecond,
 		Class:       classify.RateLimited,
 		Severity:    classify.High,
+		Dependency:  "payments",
 		Error:       "*http.StatusError: 429 Too Many Requests",
 		History: []retrytopics.Try{
 			{N: 1, At: 1_700_000_000_500, Ms: 12, Class: "network", Error: "syscall.Errno: connection refused"},
@@ -89,6 +90,7 @@ func TestHeadersOnTheWire(t *testing.T) {
 		"redeliver-reason=exhausted",
 		"redeliver-class=rate_limited",
 		"redeliver-severity=high",
+		"redeliver-dependency=payments",
 		"redeliver-error=*http.StatusError: 429 Too Many Requests",
 		`redeliver-history=[{"n":1,"at":1700000000500,"ms":12,"class":"network","error":"syscall.Errno: connection refused"},` +
 			`{"n":2,"at":1700000001700,"ms":7,"class":"rate_limited","error":"*http.StatusError: 429"}]`,

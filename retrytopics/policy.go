@@ -73,6 +73,9 @@ type Policy struct {
 	TotalTimeout time.Duration
 	// InPlace are quick tries on the spot before the first hop.
 	InPlace InPlace
+	// Adaptive lets delays be learned, see [Question.Learned]: Strategy's are
+	// those until enough is known. It does not hold for overrides with a Strategy of their own.
+	Adaptive bool
 	// Overrides change the policy for some failures; the first that matches
 	// holds. Each has its own count of attempts.
 	Overrides []Override

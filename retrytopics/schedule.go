@@ -26,6 +26,7 @@ type rule struct {
 	min, max   time.Duration
 	total      time.Duration
 	jitter     bool
+	adaptive   bool // delays may be learned
 }
 
 // Verdict is what a failed attempt is owed.
@@ -81,6 +82,9 @@ type Question struct {
 	// Asked is a delay that the handler named, 0: none. It is taken as it is,
 	// without bounds or jitter, instead of the strategy's and Retry-After.
 	Asked time.Duration
+	// Learned is asked for the delay where the policy is adaptive and nobody
+	// asked for one; 0 is the configured strategy's. nil: always that.
+	Learned func(Wait) time.Duration
 }
 
 // Answer is what the failed attempt is owed.
@@ -146,7 +150,7 @@ func (s *Schedule) Next(q Question) Answer {
 		if q.InPlaceTries > 0 {
 			a.Counts = a.Counts.Add(countInPlace, q.InPlaceTries)
 		}
-		a.Delay = r.delay(max(count-a.Counts.Get(countInPlace), 1), q)
+		a.Delay = r.delay(max(count-a.Counts.Get(countInPlace), 1), q, Wait{a.Override, r.maxRetries - count + 1})
 	}
 	return a
 }
@@ -166,12 +170,15 @@ func (s *Schedule) onTheSpot(q Question) bool {
 }
 
 // delay before the given retry, jitter included.
-func (r *rule) delay(retry int, q Question) time.Duration {
+func (r *rule) delay(retry int, q Question, w Wait) time.Duration {
 	switch {
 	case q.Asked > 0:
 		return ceilMillisecond(q.Asked)
 	case q.RetryAfter > 0:
 		return r.lengthen(max(min(q.RetryAfter, MaxRetryAfter), r.min), q.U)
+	}
+	if d := r.learned(q, w); d > 0 {
+		return r.lengthen(d, q.U)
 	}
 	return r.lengthen(r.plain(retry, q.Failed), q.U)
 }

@@ -46,6 +46,9 @@ type State struct {
 	Error string
 	// Severity is that of the last failure, SeverityNone when nobody said.
 	Severity classify.Severity
+	// Dependency is what the last failure was charged to, where delays are
+	// learned; "" where they are not.
+	Dependency string
 	// History lists the failed attempts, newest last. The oldest give way when
 	// the headers would grow too large.
 	History []Try

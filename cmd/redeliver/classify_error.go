@@ -36,8 +36,8 @@ type described struct {
 }
 
 var (
-	errorHeader  = regexp.MustCompile(`^(\*?[\pL_][\w./\[\]*-]*\.[\pL_]\w*): (.*)$`)
-	leadingNumer = regexp.MustCompile(`^([1-5][0-9]{2})( |$)`)
+	errorHeader   = regexp.MustCompile(`^(\*?[\pL_][\w./\[\]*-]*\.[\pL_]\w*): (.*)$`)
+	leadingStatus = regexp.MustCompile(`^([1-5][0-9]{2})( |$)`)
 )
 
 // orOf fills in what redeliver-error of a dead letter says: type and text, and the status that a webhook's error begins with.
@@ -46,7 +46,7 @@ func (d described) orOf(header string) described {
 	if m := errorHeader.FindStringSubmatch(strings.ReplaceAll(header, "\n", "\x00")); m != nil {
 		was.typ, was.text = m[1], strings.ReplaceAll(m[2], "\x00", "\n")
 	}
-	if m := leadingNumer.FindStringSubmatch(was.text); m != nil && was.typ == typeName(&webhook.StatusError{}) {
+	if m := leadingStatus.FindStringSubmatch(was.text); m != nil && was.typ == typeName(&webhook.StatusError{}) {
 		was.status, _ = strconv.Atoi(m[1])
 	}
 	if d.typ == "" {

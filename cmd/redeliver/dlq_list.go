@@ -124,6 +124,7 @@ type markView struct {
 	Run    string    `json:"run,omitempty"`
 	To     string    `json:"to,omitempty"`
 	Reason string    `json:"reason,omitempty"`
+	Edit   string    `json:"edit,omitempty"`
 }
 
 // bytesView is bytes for people: as text where they are text, as {"base64": ...} where they are not, null for null.
@@ -140,6 +141,26 @@ func (b bytesView) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, `{"base64":%q}`, base64.StdEncoding.EncodeToString(b)), nil
 }
 
+// UnmarshalJSON implements json.Unmarshaler: it reads what MarshalJSON writes.
+func (b *bytesView) UnmarshalJSON(text []byte) error {
+	var s *string
+	if json.Unmarshal(text, &s) == nil {
+		if *b = nil; s != nil {
+			*b = []byte(*s)
+		}
+		return nil
+	}
+	var encoded struct{ Base64 *[]byte }
+	if err := json.Unmarshal(text, &encoded); err != nil {
+		return err
+	}
+	if encoded.Base64 == nil {
+		return fmt.Errorf(`want text in quotes, null, or {"base64": "..."}, not %s`, text)
+	}
+	*b = *encoded.Base64
+	return nil
+}
+
 func view(q queue, e dlq.Entry) deadLetter {
 	s := e.State
 	d := deadLetter{
@@ -154,7 +175,7 @@ func view(q queue, e dlq.Entry) deadLetter {
 		}
 	}
 	if m := e.Mark; !m.At.IsZero() {
-		d.Mark = &markView{At: m.At.UTC(), By: m.By, Run: m.Run, To: m.To, Reason: m.Reason}
+		d.Mark = &markView{At: m.At.UTC(), By: m.By, Run: m.Run, To: m.To, Reason: m.Reason, Edit: m.Edit}
 	}
 	if e.Err != nil {
 		d.Problem = e.Err.Error()

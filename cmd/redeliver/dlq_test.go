@@ -144,21 +144,6 @@ func TestDLQList(t *testing.T) {
 	}
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote, for the tests.
-func (b *bytesView) UnmarshalJSON(text []byte) error {
-	var s *string
-	if json.Unmarshal(text, &s) == nil {
-		if s != nil {
-			*b = []byte(*s)
-		}
-		return nil
-	}
-	var encoded struct{ Base64 []byte }
-	err := json.Unmarshal(text, &encoded)
-	*b = encoded.Base64
-	return err
-}
-
 func TestDLQFilters(t *testing.T) {
 	m := newMorgue(t)
 	for _, c := range []struct {

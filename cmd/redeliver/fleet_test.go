@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/redeliver/redeliver/internal/admin"
 	"github.com/redeliver/redeliver/internal/kafkatest"
 )
 
@@ -114,5 +116,30 @@ func TestViaKafkaIsForFleets(t *testing.T) {
 	p := &program{in: strings.NewReader(""), out: new(strings.Builder), err: new(strings.Builder), getenv: os.LookupEnv}
 	if exit := p.main(ctx, []string{"pause", "--via", "kafka", "-c", shared}); exit == 0 {
 		t.Error("it was paused without a broker")
+	}
+}
+
+// TestStatusSaysThatAFleetIsApart tells of a control topic that cannot be reached, and of what is open in all processes.
+func TestStatusSaysThatAFleetIsApart(t *testing.T) {
+	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	since := now.Add(-time.Minute)
+	s := status{
+		At:    now,
+		Fleet: &admin.FleetStatus{Topic: "redeliver.control", Since: since, Trouble: "no broker answers"},
+		Pipelines: []pipelineStatus{{Process: &admin.PipelineStatus{
+			Pipeline: "orders",
+			Breaker:  &admin.BreakerStatus{Dependency: "orders-api", Fleet: &admin.FleetBreakerStatus{Open: true, Since: &since, OpenedBy: "host:1", Prober: "host:2"}},
+		}}},
+	}
+	want := []string{
+		"fleet: the control topic redeliver.control cannot be reached for 1m0s: the last state holds: no broker answers",
+		"orders: breaker orders-api: opened by host:1, probed by host:2, in all processes",
+	}
+	if got := fleetLines(s); !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+	s.Fleet.Reachable, s.Pipelines[0].Process.Breaker.Fleet.Open = true, false
+	if got := fleetLines(s); len(got) > 0 {
+		t.Errorf("when all is well: %q", got)
 	}
 }

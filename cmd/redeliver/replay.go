@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/internal/jq"
 )
 
 func newReplayCommand(p *program) *cobra.Command {
@@ -41,6 +42,7 @@ and why.`,
 		Example: `  redeliver replay --dry-run
   redeliver replay --class network --since 2h --rate 100/s
   redeliver replay --fingerprint k3f9qa --canary 10 --stop-at 20%
+  redeliver replay --error 'amount' --jq '.amount |= tonumber' --dry-run
   redeliver replay --id k7qp-3-1042 --yes
   redeliver replay --to topic:orders-by-hand --set-header fixed-by=ann`,
 		Args: noArguments,
@@ -89,6 +91,10 @@ type replayFlags struct {
 	rate       string
 	maxReplays int
 	setHeaders []string
+	unset      []string
+	setKey     string
+	jq         string
+	cmd        *cobra.Command
 	again      bool
 
 	concurrency int
@@ -99,12 +105,15 @@ type replayFlags struct {
 }
 
 func addReplayFlags(cmd *cobra.Command) *replayFlags {
-	o := new(replayFlags)
+	o := &replayFlags{cmd: cmd}
 	flags := cmd.Flags()
 	flags.StringVar(&o.to, "to", string(dlq.OwnTier), "`where` to: retry (the group's own first tier), source, or topic:NAME")
 	flags.StringVar(&o.rate, "rate", "", "at most so many: `100/s`, 10/m, 5000/h (default no limit)")
 	flags.IntVar(&o.maxReplays, "max-replays", dlq.DefaultMaxReplays, "leave out what was replayed so often; -1: no cap")
 	flags.StringArrayVar(&o.setHeaders, "set-header", nil, "set this header on the records, `name=value`; may be repeated")
+	flags.StringSliceVar(&o.unset, "unset-header", nil, "take this header off the records, by its `name`; may be repeated")
+	flags.StringVar(&o.setKey, "set-key", "", "give the records this `key`; with --to retry and source they keep their partition")
+	flags.StringVar(&o.jq, "jq", "", "change JSON payloads by this `program` of jq, such as '.amount = 1'; what is no JSON is left out")
 	flags.IntVar(&o.concurrency, "concurrency", 0, "replay the next one when fewer than `n` are without an outcome: neither succeeded nor dead again (default no limit)")
 	flags.IntVar(&o.canary, "canary", 0, "replay `n` first, wait for their outcomes, and go on only if they succeed")
 	flags.StringVar(&o.canaryRate, "canary-rate", "100%", "the `share` of the canaries that has to succeed")
@@ -151,8 +160,16 @@ func (o *replayFlags) replay() (dlq.Replay, error) {
 		}
 		r.SetHeaders = append(r.SetHeaders, kgo.RecordHeader{Key: name, Value: []byte(value)})
 	}
+	if r.UnsetHeaders = o.unset; o.cmd.Flags().Changed("set-key") {
+		r.SetKey = []byte(o.setKey)
+	}
 	if err := r.Check(); err != nil {
-		return r, usagef("--set-header: %w", err) // the others were checked above
+		return r, usagef("--set-header, --unset-header: %w", err) // the others were checked above
+	}
+	if r.JQ = o.jq; o.jq != "" {
+		if _, err := jq.Compile(o.jq); err != nil {
+			return r, usagef("--jq: %w", err)
+		}
 	}
 	return r, nil
 }

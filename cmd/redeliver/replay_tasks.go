@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/dlq"
 )
 
@@ -53,8 +54,11 @@ func selectsText(f dlq.Filter) string {
 	for _, id := range f.IDs {
 		flag("id", id)
 	}
-	if f.Class != 0 {
+	if f.Class != classify.None {
 		flag("class", f.Class.String())
+	}
+	if f.Severity != classify.SeverityNone {
+		flag("severity", f.Severity.String())
 	}
 	flag("reason", string(f.Reason))
 	flag("topic", f.Topic)
@@ -110,6 +114,11 @@ func doesText(r dlq.Replay) string {
 	for _, h := range r.SetHeaders {
 		add(true, "set header %s", h.Key)
 	}
+	for _, name := range r.UnsetHeaders {
+		add(true, "unset header %s", name)
+	}
+	add(r.SetKey != nil, "set key %q", r.SetKey)
+	add(r.JQ != "", "jq %s", r.JQ)
 	return strings.Join(text, ", ")
 }
 

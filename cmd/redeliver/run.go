@@ -246,6 +246,11 @@ func (s *service) startAdmin() (stop func(), err error) {
 			for _, b := range s.breakers.All() {
 				all = append(all, b)
 			}
+			for _, family := range s.breakers.Families() {
+				for _, b := range family.All() {
+					all = append(all, b)
+				}
+			}
 			return all
 		},
 	}

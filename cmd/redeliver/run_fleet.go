@@ -21,11 +21,15 @@ func (s *service) makeFleet() error {
 	s.fleet = member
 	shared := make(map[string][]*supervised)
 	for i, p := range s.config.Pipelines {
-		if p.Breaker.Scope != config.ScopeFleet {
+		if !p.InFleet() {
 			continue
 		}
 		member.Steer(s.pipelines[i])
-		shared[p.Breaker.Dependency] = append(shared[p.Breaker.Dependency], s.pipelines[i])
+		for _, b := range p.AllBreakers() {
+			if b.Scope == config.ScopeFleet {
+				shared[b.Dependency] = append(shared[b.Dependency], s.pipelines[i])
+			}
+		}
 	}
 	for dependency, of := range shared {
 		b, ok := s.breakers.Lookup(dependency)

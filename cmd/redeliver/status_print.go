@@ -30,7 +30,7 @@ func (p *program) printStatus(format outputFormat, s status) error {
 		what = "of all partitions; offsets are counted, so that gaps count as records"
 	}
 	fmt.Fprintf(p.out, "source: %s at %s, %s\n\n", s.Source, s.Address, what)
-	for _, print := range []func(io.Writer, status) error{printPipelines, printTiers, printLimits, printPaused, printHeldKeys, printHeld, printExhausted} {
+	for _, print := range []func(io.Writer, status) error{printPipelines, printTiers, printLimits, printPaused, printHeldKeys, printHeld, printExhausted, printLearned} {
 		if err := print(p.out, s); err != nil {
 			return err
 		}
@@ -275,7 +275,16 @@ func breakerText(p *admin.PipelineStatus) string {
 	if p.Breaker == nil {
 		return "-"
 	}
-	return p.Breaker.Dependency + " " + p.Breaker.State
+	text := p.Breaker.Dependency + " " + p.Breaker.State
+	for _, b := range p.Breakers {
+		text += ", " + b.Dependency + " " + b.State
+	}
+	for _, parts := range p.Parts {
+		if n := parts.Known - parts.States["closed"]; n > 0 {
+			text += fmt.Sprintf(", %d of %d parts not closed", n, parts.Known)
+		}
+	}
+	return text
 }
 
 // pausedText lists reasons with their partitions: "due 3, breaker 6".

@@ -184,6 +184,9 @@ func policyText(p *config.Pipeline) string {
 	} else {
 		text += ", no jitter"
 	}
+	if r.Adaptive.Enabled {
+		text += "; these are the delays until others are learned"
+	}
 	if r.TotalTimeout > 0 {
 		text += ", given up at the first failure that comes " + spoken(r.TotalTimeout) + " or more after the first one"
 	}

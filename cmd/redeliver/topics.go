@@ -135,7 +135,7 @@ const fleetPlan = "(fleet)"
 
 // planControl compares the control topic with what it should be, where a chosen pipeline is one of a fleet.
 func planControl(ctx context.Context, adm *kadm.Client, c *config.Config, chosen []*config.Pipeline) (one pipelinePlan, planned bool, err error) {
-	if !slices.ContainsFunc(chosen, func(p *config.Pipeline) bool { return p.Breaker.Scope == config.ScopeFleet }) {
+	if !slices.ContainsFunc(chosen, (*config.Pipeline).InFleet) {
 		return one, false, nil
 	}
 	plan, err := retrytopics.PlanControl(ctx, adm, c.Fleet.Topic, retrytopics.Want{ReplicationFactor: c.Topics.ReplicationFactor, AllowCreate: true})

@@ -100,26 +100,33 @@ func (p *program) orderViaKafka(ctx context.Context, flags *changeFlags, format 
 // addressed completes an order for the breaker or pipeline of that name, which has to be one of the fleet's.
 func addressed(c *config.Config, order fleet.Order, name string) (fleet.Order, error) {
 	var known []string
+	ofPipeline := order.Wish == fleet.Pause || order.Wish == fleet.Resume
 	for _, one := range c.Pipelines {
-		at, is := one.Breaker.Dependency, one.Breaker.Dependency == name
-		if order.Wish == fleet.Pause || order.Wish == fleet.Resume {
-			at, is = one.Name, one.Name == name
-		}
-		known = append(known, at)
-		if !is {
+		if ofPipeline {
+			known = append(known, one.Name)
+			if one.Name == name {
+				order.Group, order.Pipeline = one.Group, one.Name
+				return order, reached(c, &one, one.InFleet())
+			}
 			continue
 		}
-		if one.Breaker.Scope != config.ScopeFleet {
-			return order, usagef("%s: breaker.scope of pipeline %s is process: no order reaches it by Kafka; give it to each process with --admin", c.File, one.Name)
+		for _, b := range one.AllBreakers() {
+			known = append(known, b.Dependency)
+			if b.Dependency == name {
+				order.Dependency = name
+				return order, reached(c, &one, b.Scope == config.ScopeFleet)
+			}
 		}
-		if order.Wish == fleet.Pause || order.Wish == fleet.Resume {
-			order.Group, order.Pipeline = one.Group, one.Name
-		} else {
-			order.Dependency = name
-		}
-		return order, nil
 	}
 	return order, usagef("%s knows no %q; it has %s", c.File, name, strings.Join(known, ", "))
+}
+
+// reached refuses an order that Kafka does not carry to the processes.
+func reached(c *config.Config, p *config.Pipeline, isFleet bool) error {
+	if isFleet {
+		return nil
+	}
+	return usagef("%s: breaker.scope of pipeline %s is process: no order reaches it by Kafka; give it to each process with --admin", c.File, p.Name)
 }
 
 // readControl reads the control topic.

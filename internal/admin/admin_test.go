@@ -87,6 +87,9 @@ func healthyPipeline(name string) *pipelineFake {
 				{Topic: name, Source: name, Backlog: 3},
 				{Topic: name + ".retry-60s", Source: name, Tier: time.Minute, Backlog: 1, OldestDue: noon, RetentionLeft: time.Hour},
 			},
+			Breakers: []breaker.Snapshot{{Dependency: "ledger", State: breaker.MetricsOnly, Mode: breaker.MetricsOnly, Would: breaker.Open}},
+			Parts: []consumer.PartStats{{Dependency: "orders-api", Known: 3, States: map[breaker.State]int{breaker.Open: 1, breaker.Closed: 2},
+				NotClosed: []breaker.Snapshot{{Dependency: "orders-api/acme", State: breaker.Open}}}},
 			Paused: map[consumer.PauseReason]int{consumer.PauseDue: 1, consumer.PauseWindow: 0},
 			Partitions: []consumer.PartitionStats{
 				{Topic: name, Partition: 0},

@@ -100,7 +100,10 @@ type PipelineStatus struct {
 	DeadLetters  []DeadLetterStatus `json:"dead_letters,omitempty"`
 	Admission    *AdmissionStatus   `json:"admission,omitempty"` // of dead letters, where there is a bound
 	Breaker      *BreakerStatus     `json:"breaker,omitempty"`
-	Order        *OrderStatus       `json:"order,omitempty"` // in the fleet
+	Breakers     []BreakerStatus    `json:"breakers,omitempty"` // of its other dependencies
+	Parts        []PartsStatus      `json:"parts,omitempty"`    // of the dependencies that are watched part by part
+	Order        *OrderStatus       `json:"order,omitempty"`    // in the fleet
+	Learned      []LearnedStatus    `json:"learned,omitempty"`  // where the policy is adaptive
 }
 
 // SourceTier is the tier of a source topic.
@@ -215,6 +218,14 @@ type FleetBreakerStatus struct {
 	Order    *OrderStatus `json:"order,omitempty"`
 }
 
+// PartsStatus are the breakers of a dependency that is watched part by part.
+type PartsStatus struct {
+	Dependency string          `json:"dependency"`
+	Known      int             `json:"known"`
+	States     map[string]int  `json:"states"`
+	NotClosed  []BreakerStatus `json:"not_closed,omitempty"` // at most 20 of them
+}
+
 // BreakerEvent is a change of a breaker's state.
 type BreakerEvent struct {
 	Dependency string    `json:"dependency"`
@@ -252,6 +263,7 @@ func statusOf(s consumer.Stats) PipelineStatus {
 		Dropped: s.Dropped, Skipped: s.Skipped, Snoozed: s.Snoozed,
 		InFlight: s.InFlight, Concurrency: s.Concurrency, Windowed: s.Windowed, WindowBytes: s.WindowBytes,
 		Topics: make([]TopicStatus, 0, len(s.Topics)), Paused: make(map[string]int, len(s.Paused)), HeldByPolicy: s.HeldByPolicy,
+		Learned: learned(s.Lessons),
 	}
 	for _, t := range s.Topics {
 		p.Topics = append(p.Topics, topicStatus(t))
@@ -301,6 +313,12 @@ func statusOf(s consumer.Stats) PipelineStatus {
 		b := breakerStatus(s.Breaker)
 		p.Breaker = &b
 	}
+	for _, b := range s.Breakers {
+		p.Breakers = append(p.Breakers, breakerStatus(b))
+	}
+	for _, parts := range s.Parts {
+		p.Parts = append(p.Parts, partsStatus(parts))
+	}
 	return p
 }
 
@@ -334,6 +352,17 @@ func breakerStatus(s breaker.Snapshot) BreakerStatus {
 		status.Would = s.Would.String()
 	}
 	return status
+}
+
+func partsStatus(s consumer.PartStats) PartsStatus {
+	p := PartsStatus{Dependency: s.Dependency, Known: s.Known, States: make(map[string]int, len(s.States))}
+	for state, n := range s.States {
+		p.States[state.String()] = n
+	}
+	for _, b := range s.NotClosed {
+		p.NotClosed = append(p.NotClosed, breakerStatus(b))
+	}
+	return p
 }
 
 func breakerEvents(all []breaker.Event) []BreakerEvent {

@@ -36,7 +36,10 @@ func TestStatusTravelsWhole(t *testing.T) {
 			Class: "network", Severity: "medium", Reason: "exhausted", Asked: true, Error: "refused"}},
 		DeadLetters: []DeadLetterStatus{{Class: "network", Severity: "medium", Reason: "exhausted", Count: 4}},
 		Admission:   &AdmissionStatus{Credit: 996, Burst: 1000},
-		Breaker:     &BreakerStatus{Dependency: "orders-api", State: "open", Mode: "auto", OpenUntil: &noon},
+		Breakers:    []BreakerStatus{{Dependency: "ledger", State: "metrics_only", Mode: "metrics_only", Would: "open"}},
+		Parts: []PartsStatus{{Dependency: "orders-api", Known: 3, States: map[string]int{"open": 1, "closed": 2},
+			NotClosed: []BreakerStatus{{Dependency: "orders-api/acme", State: "open", Mode: "auto"}}}},
+		Breaker: &BreakerStatus{Dependency: "orders-api", State: "open", Mode: "auto", OpenUntil: &noon},
 	}
 	if diff := cmp.Diff(want, got.Pipelines[0]); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

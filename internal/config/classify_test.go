@@ -105,6 +105,27 @@ func TestRulesAreShownAsTheyAre(t *testing.T) {
 	}
 }
 
+// A mistake under defaults: is met in every pipeline, told once, and kept from what would be made of it.
+func TestAMistakeInADefaultRuleIsToldOnce(t *testing.T) {
+	_, err := Parse("config.yaml", []byte(`
+kafka: {brokers: [a:9092]}
+defaults: {classify: {rules: [{match: "(", class: network}, {grpc: nope, class: network}, {sqlstate: "1", class: network}, {when: "x ==", class: network}]}}
+pipelines:
+  - {name: a, topics: [a], handler: {http: {url: "http://h"}}}
+  - {name: b, topics: [b], handler: {http: {url: "http://h"}}}
+`), options(nil))
+	if got := len(places(err)); got != 4 {
+		t.Errorf("got %d problems: %v", got, err)
+	}
+}
+
+func TestAnOverrideThatAHandlingKeepsFromItsClassIsWarnedAbout(t *testing.T) {
+	c := mustParse(t, inPipeline("retry: {overrides: [{class: network, max_retries: 9}, {class: system, max_retries: 9}]}\nclassify: {classes: {network: {handling: hold}, system: {handling: retry}}}"), nil)
+	if len(c.Warnings) != 1 || c.Warnings[0].Message != "classify.classes.network.handling: retry.overrides[0] does not apply to what is handled so: network is not retried" {
+		t.Errorf("got %v", c.Warnings)
+	}
+}
+
 // A type without its package can match an error that says its own type only.
 func TestATypeWithoutItsPackageIsWarnedAbout(t *testing.T) {
 	c := mustParse(t, inPipeline("classify: {rules: [{type: OpError, class: network}]}"), nil)

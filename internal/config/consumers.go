@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"github.com/redeliver/redeliver/adaptive"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/redeliver/redeliver/breaker"
@@ -42,6 +44,7 @@ func (p *Pipeline) consumer() consumer.Config {
 		Classify:      p.classRules(),
 		Concurrency:   p.Concurrency,
 		CountsAgainst: p.Breaker.classes(),
+		Dependencies:  p.dependencies(),
 		DeadLetters: consumer.DeadLetters{
 			Disabled:   !p.DLQ.Enabled,
 			Drop:       p.DLQ.Exhausted == "drop",
@@ -61,11 +64,13 @@ func (p *Pipeline) consumer() consumer.Config {
 		Limits:           p.limits(),
 		Name:             p.Name,
 		Names:            p.Names(),
+		Parts:            p.Breaker.parts(),
 		OnDeadLetter:     map[string]consumer.DeadLetterPolicy{"release": consumer.ReleaseOnDeadLetter, "hold": consumer.HoldOnDeadLetter}[p.Retry.OnDeadLetter],
 		OnDataLoss:       map[string]consumer.DataLossPolicy{"hold": consumer.HoldOnDataLoss, "skip": consumer.SkipDataLoss}[p.OnDataLoss],
 		Ordering:         map[string]consumer.Ordering{"key": consumer.ByKey, "partition": consumer.ByPartition, "none": consumer.Unordered}[p.Ordering],
 		RebalanceTimeout: p.RebalanceTimeout,
 		Retry:            p.Policy(),
+		Adaptive:         adaptive.Config{AttemptCost: p.Retry.Adaptive.AttemptCost, HalfLife: p.Retry.Adaptive.HalfLife, Minimum: p.Retry.Adaptive.Minimum},
 		SessionTimeout:   p.SessionTimeout,
 		Shares:           consumer.Shares{Fresh: p.Shares.Fresh, Retries: p.Shares.Retries},
 		Start:            p.start(),
@@ -95,6 +100,28 @@ func (p *Pipeline) start() consumer.Start {
 	}
 	at, _ := time.Parse(time.RFC3339, p.Start) // the rules have read it
 	return consumer.At(at)
+}
+
+// dependencies are those beside that of breaker.
+func (p *Pipeline) dependencies() (all []consumer.Dependency) {
+	for _, b := range p.Breakers {
+		all = append(all, consumer.Dependency{Breaker: b.config(), CountsAgainst: b.classes(), Parts: b.parts()})
+	}
+	return all
+}
+
+// parts says how the dependency is watched part by part, if it is.
+func (b Breaker) parts() consumer.Parts {
+	kind, name, _ := strings.Cut(b.By, ":")
+	switch kind {
+	case "tenant":
+		return consumer.Parts{By: consumer.ByTenant, Most: b.Parts}
+	case "header":
+		return consumer.Parts{By: consumer.ByHeader(name), Most: b.Parts}
+	case "host":
+		return consumer.Parts{By: consumer.ByHost(name), Most: b.Parts}
+	}
+	return consumer.Parts{}
 }
 
 func (b Breaker) config() breaker.Config {

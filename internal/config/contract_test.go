@@ -74,7 +74,7 @@ func TestTheContractNamesEveryKey(t *testing.T) {
 	// They contradict others in one file, or stand there for a pipeline.
 	elsewhere := []string{"pipelines[].retry.backoff_factor", "pipelines[].retry.custom", "pipelines[].classify.notify.url", "pipelines[].classify.notify.headers"}
 	walk(fileKeys(new(Config)), "", func(path string, k key) {
-		if strings.HasPrefix(path, "defaults.") || strings.HasPrefix(path, "pipelines[].retry.overrides[].") || strings.HasPrefix(path, "pipelines[].classify.rules[].") ||
+		if strings.HasPrefix(path, "defaults.") || strings.HasPrefix(path, "pipelines[].retry.overrides[].") || strings.HasPrefix(path, "pipelines[].breakers[].") || strings.HasPrefix(path, "pipelines[].classify.rules[].") ||
 			strings.HasPrefix(path, "pipelines[].classify.classes") && strings.HasSuffix(path, ".handling") || slices.Contains(elsewhere, path) {
 			return
 		}
@@ -128,6 +128,7 @@ func TestWhatIsPrintedCanBeReadAgain(t *testing.T) {
 		"example":  Example,
 		"contract": string(contract(t)),
 		"a breaker that says what does not count": inPipeline("breaker: {ignore: [rate_limited], open_multiplier: 2, open_for: 10m}"),
+		"several breakers":                        inPipeline("breaker: {by: 'host:x-callback', parts: 50}\nbreakers: [{dependency: ledger, failures: 3}, {dependency: mail, ignore: [system]}]"),
 		"short tiers and a window of calls": inPipeline(`
 retry: {tiers: [50ms, 2m], max_retries: 9}
 breaker: {window: 10, slow_call: 0}

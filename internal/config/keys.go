@@ -142,6 +142,8 @@ func pipelineKeys(p *Pipeline) []key {
 			means("The circuit breaker of the dependency that the handler calls."),
 		sections("limits", &p.Limits, Limit{}, limitKeys).like("[{name: per-user, by: user, rate: 10/s}]").
 			means("How often the handler is called, by the whole pipeline, its dependency, or each value of a header."),
+		sections("breakers", &p.Breakers, Breaker{}, moreBreakerKeys).like("[{dependency: ledger}]").
+			means("The circuit breakers of what the handler calls beside the dependency of breaker. Every record is taken to need all of it: while one of them is not closed the pipeline holds. A failure counts against the one that the answer names in Redeliver-Dependency, else against breaker's."),
 		section("dlq", dlqKeys(&p.DLQ)...).
 			means("What becomes of records that are not retried any more."),
 	}
@@ -183,6 +185,15 @@ func retryKeys(r *Retry) []key {
 			means("Template of the retry topics' names, with {group}, {delay}, and {topic}, which only a pipeline of one source topic may leave out."),
 		sections("overrides", &r.Overrides, Override{Delays: Delays{MaxRetries: -1, Jitter: true}, TotalTimeout: -1}, overrideKeys).like("[{class: rate_limited, strategy: fixed, initial_delay: 10s, max_retries: 20}]").
 			means("Other policies for some failures; the first match wins. What an override does not say is the pipeline's."),
+		section("adaptive",
+			toggle("enabled", &r.Adaptive.Enabled).byDefault("false").means("Learn the delays. Until enough is known, and for overrides with a strategy of their own, the strategy holds."),
+			factor("attempt_cost", &r.Adaptive.AttemptCost, 0.001, 1000).byDefault("0.2").like("0.2").
+				means("The price of an attempt: more makes fewer of them, and longer waits. A recovery that comes later than by the strategy costs 1, and the logarithm of how many times as late it is."),
+			duration("half_life", &r.Adaptive.HalfLife, time.Minute, 3650*day).byDefault("1d").like("1d").
+				means("After this time what was seen counts half."),
+			number("minimum", &r.Adaptive.Minimum, 1, 100_000).byDefault("10").like("10").
+				means("How much must be known of a dependency and class, in observations that have nothing to do with each other."),
+		).means("Delays that are learned from what succeeds, between min_delay and max_delay; see docs/adaptive.md."),
 	)
 }
 
@@ -270,8 +281,23 @@ func breakerKeys(b *Breaker) []key {
 			accepting("a list of failure classes").like("[transient, network]").
 			means("The classes of failures that count against the dependency."),
 		words("ignore", &b.Ignore).accepting("a list of failure classes").like("[rate_limited]").
-			means("Instead of classes: the classes that do not count, while all others do."),
+			means("Instead of classes: those of its default that do not count."),
+		text("by", &b.By).accepting("tenant, header:NAME or host:NAME").like("tenant").
+			means("Watch the dependency part by part: by the header redeliver-tenant, by a header, or by the host of the URL in a header. A part whose breaker opens pauses nothing: its records are put off over the retry topics without using an attempt, and all others go on."),
+		number("parts", &b.Parts, 1, 100_000).byDefault("1000").like("1000").
+			means("With by: how many parts are known at once. Closed ones that were used longest ago give way, and where none is closed the others share one breaker."),
 	}
+}
+
+// moreBreakerKeys are those of a breaker beside the first one, which has to be named.
+func moreBreakerKeys(b *Breaker) []key {
+	keys := breakerKeys(b)
+	for i := range keys {
+		if keys[i].name == "dependency" {
+			keys[i].need, keys[i].otherwise = true, ""
+		}
+	}
+	return keys
 }
 
 func dlqKeys(d *DLQ) []key {

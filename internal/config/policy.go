@@ -33,6 +33,7 @@ func (p *Pipeline) Policy() retrytopics.Policy {
 		AutoTiers:    r.AutoTiers,
 		NoJitter:     !r.Jitter,
 		TotalTimeout: r.TotalTimeout,
+		Adaptive:     r.Adaptive.Enabled,
 		InPlace:      retrytopics.InPlace{Max: r.InPlace.Max, Delay: r.InPlace.Delay},
 	}
 	if !r.AutoTiers {

@@ -38,6 +38,8 @@ func (r *reader) fleetRules(c *Config) {
 	case !retrytopics.IsControl(topic):
 		r.wrong(path, "fleet.topic: %s is neither %s nor ends in %s, so that a pattern of source topics might match it; did you mean %s%s?",
 			quote(topic), retrytopics.DefaultControlTopic, retrytopics.ControlSuffix, topic, retrytopics.ControlSuffix)
+	case r.given(path) && !c.HasFleet():
+		r.warning(r.place(path), "fleet.topic has no effect while no pipeline has breaker.scope: fleet")
 	}
 }
 

@@ -23,6 +23,52 @@ func (r *reader) breakerRules(p *Pipeline, b *Breaker, at string) {
 		r.wrong(mode, "breaker.mode: %s and enabled: false contradict one another; remove one of them", b.Mode)
 	}
 	r.breakerClassRules(b, at)
+	r.breakerPartRules(b, at)
+}
+
+// breakersRules judge the breakers beside the first one.
+func (r *reader) breakersRules(p *Pipeline, at string) {
+	seen := []string{p.Breaker.Dependency}
+	for i := range p.Breakers {
+		path := fmt.Sprintf("%s.breakers[%d]", at, i)
+		dependency := path + ".dependency"
+		switch name := p.Breakers[i].Dependency; {
+		case !r.sound(dependency):
+		case name == "":
+			r.wrong(dependency, "breakers: dependency is empty; name what the handler calls, as Redeliver-Dependency does")
+		case slices.Contains(seen, name):
+			r.wrong(dependency, "breakers: the dependency %s is there twice, or is that of breaker; give each another name", quote(name))
+		default:
+			seen = append(seen, name)
+		}
+		r.breakerRules(p, &p.Breakers[i], path)
+	}
+	if most := 15; len(p.Breakers) > most {
+		r.wrong(at+".breakers", "breakers: %d are too many; give at most %d", len(p.Breakers), most)
+	}
+}
+
+// breakerPartRules judge how a dependency is watched part by part.
+func (r *reader) breakerPartRules(b *Breaker, at string) {
+	by, parts, scope := at+".by", at+".parts", at+".scope"
+	if !r.sound(by) {
+		return
+	}
+	kind, name, named := strings.Cut(b.By, ":")
+	switch {
+	case b.By == "" || b.By == "tenant":
+	case (kind == "header" || kind == "host") && strings.TrimSpace(name) != "":
+	case (kind == "header" || kind == "host") && !named:
+		r.wrong(by, "breaker.by: %s needs the name of a header; write for example by: %s:x-callback-url", kind, kind)
+	default:
+		r.wrong(by, "breaker.by: %s is none of tenant, header:NAME, host:NAME", quote(b.By))
+	}
+	if b.By == "" && r.given(parts) && b.Parts != breaker.DefaultParts && r.sound(parts) {
+		r.warning(r.place(parts), "breaker.parts has no effect without breaker.by")
+	}
+	if b.By != "" && b.Scope == "fleet" && r.sound(scope) {
+		r.wrong(by, "breaker.by and scope: fleet do not go together: parts are watched by each process for itself; remove one of them")
+	}
 }
 
 // breakerWaitRules judge how long the breaker stays open and half-open.
@@ -58,20 +104,20 @@ func (r *reader) breakerClassRules(b *Breaker, at string) {
 	if !r.sound(classes, ignore) {
 		return
 	}
-	all := classNames()
 	if len(b.Classes) == 0 {
 		r.wrong(classes, "breaker.classes is empty: the breaker would never open; name the classes that count, or write enabled: false beside it")
 	}
 	if r.given(classes) && len(b.Ignore) > 0 {
 		r.wrong(ignore, "breaker.ignore and breaker.classes say the same thing in two ways: remove one of them")
 	}
-	if !slices.ContainsFunc(all, func(class string) bool { return !slices.Contains(b.Ignore, class) }) {
-		r.wrong(ignore, "breaker.ignore names every class: the breaker would never open; remove some, or write enabled: false beside it")
+	counting := slices.DeleteFunc(slices.Clone(b.Classes), func(class string) bool { return slices.Contains(b.Ignore, class) })
+	if len(b.Ignore) > 0 && len(counting) == 0 {
+		r.wrong(ignore, "breaker.ignore names every class that counts: the breaker would never open; remove some, or write enabled: false beside it")
 	}
 	r.knownClasses(classes, "breaker.classes", b.Classes)
 	r.knownClasses(ignore, "breaker.ignore", b.Ignore)
 	if len(b.Ignore) > 0 {
-		b.Classes, b.Ignore = slices.DeleteFunc(all, func(class string) bool { return slices.Contains(b.Ignore, class) }), nil
+		b.Classes, b.Ignore = counting, nil
 	}
 }
 

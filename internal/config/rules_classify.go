@@ -24,7 +24,85 @@ func (r *reader) classifyRules(p *Pipeline, at string) {
 			r.classRule(p, &p.Classify.Rules[i], path)
 		}
 	}
+	r.shadowRules(p, at)
+	r.handlingRules(p, at)
 	r.notifyRules(p, at+".classify")
+}
+
+// shadowRules report rules that can never be the first to match: all that an earlier one asks, they ask too.
+func (r *reader) shadowRules(p *Pipeline, at string) {
+	if r.anyBad(at + ".classify.rules") {
+		return
+	}
+	asked := make([][]string, len(p.Classify.Rules))
+	for i := range p.Classify.Rules {
+		asked[i] = p.Classify.Rules[i].asks()
+		for j := range i {
+			if len(asked[j]) > 0 && !slices.ContainsFunc(asked[j], func(one string) bool { return !slices.Contains(asked[i], one) }) {
+				r.wrong(at+"."+rulePath(i), "%s never applies: %s (%s) matches all that it matches and comes first; put the narrower one first, or remove one",
+					rulePath(i), rulePath(j), strings.Join(asked[j], " and "))
+				break
+			}
+		}
+	}
+}
+
+// asks are the conditions of a rule as texts. Unlike its conditions they can be had of a rule that is wrong.
+func (r *ClassRule) asks() []string {
+	var all []string
+	add := func(name, value string) {
+		if value != "" {
+			all = append(all, name+" "+value)
+		}
+	}
+	quoted := func(name, value string) {
+		if value != "" {
+			add(name, fmt.Sprintf("%q", value))
+		}
+	}
+	quoted("match", r.Match)
+	add("type", r.Type)
+	add("status", r.Status.String())
+	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+		quoted("header "+name, r.Header[name])
+	}
+	add("grpc", strings.Join(r.GRPC, "/"))
+	add("sqlstate", strings.Join(r.SQLState, "/"))
+	add("job_type", strings.Join(r.JobType, "/"))
+	add("user", strings.Join(r.User, "/"))
+	add("project", strings.Join(r.Project, "/"))
+	add("tenant", strings.Join(r.Tenant, "/"))
+	add("topic", strings.Join(r.Topic, "/"))
+	add("dependency", strings.Join(r.Dependency, "/"))
+	add("when", r.When)
+	return all
+}
+
+// handlingRules report what the treatment of failures does not leave to others, and others want.
+func (r *reader) handlingRules(p *Pipeline, at string) {
+	for i, rule := range p.Classify.Rules {
+		r.deadLetterRule(p, rule.Handling, at+"."+rulePath(i)+".handling")
+	}
+	for i, t := range p.Classify.Classes {
+		class := allClasses[i].String()
+		path := at + ".classify.classes." + class + ".handling"
+		r.deadLetterRule(p, t.Handling, path)
+		if t.Handling == "" || t.Handling == "retry" || !r.sound(path) {
+			continue
+		}
+		for j, o := range p.Retry.Overrides {
+			if o.Class == class && r.sound(fmt.Sprintf("%s.retry.overrides[%d]", at, j)) {
+				r.warning(r.place(path), fmt.Sprintf("%s: retry.overrides[%d] does not apply to what is handled so: %s is not retried", short(path), j, class))
+			}
+		}
+	}
+}
+
+// deadLetterRule wants dead letters to be kept where failures are to become some.
+func (r *reader) deadLetterRule(p *Pipeline, handling, path string) {
+	if handling == "dead_letter" && !p.DLQ.Enabled && r.sound(path, path[:strings.Index(path, ".classify")]+".dlq.enabled") {
+		r.wrong(path, "%s: no dead letters are kept (dlq.enabled: false); write hold or drop, or enable them", short(path))
+	}
 }
 
 func (r *reader) classRule(p *Pipeline, rule *ClassRule, path string) {
@@ -169,6 +247,9 @@ func (r *reader) whenRule(rule *ClassRule, path string) {
 		return
 	}
 	problem := wrong.Problem
+	if strings.Contains(problem, `Operator("=")`) {
+		problem = "= compares nothing; write == for equal"
+	}
 	if wrong.Unknown != "" {
 		known := append(expression.Names(), expression.Functions()...)
 		problem = quote(wrong.Unknown) + " is unknown; the names are " + strings.Join(expression.Names(), ", ")

@@ -25,6 +25,7 @@ func (r *reader) pipelineRules(p *Pipeline, at string) {
 	r.retryRules(p, at)
 	r.classifyRules(p, at)
 	r.breakerRules(p, &p.Breaker, at+".breaker")
+	r.breakersRules(p, at)
 	r.limitRules(p, at)
 	r.dlqRules(p, at)
 }

@@ -71,10 +71,18 @@ type Fleet struct {
 // ScopeFleet is the scope of a breaker that processes share.
 const ScopeFleet = "fleet"
 
-// HasFleet reports whether a pipeline shares its breaker with other processes.
+// HasFleet reports whether a pipeline shares a breaker with other processes.
 func (c *Config) HasFleet() bool {
-	return slices.ContainsFunc(c.Pipelines, func(p Pipeline) bool { return p.Breaker.Scope == ScopeFleet })
+	return slices.ContainsFunc(c.Pipelines, func(p Pipeline) bool { return p.InFleet() })
 }
+
+// InFleet reports whether the pipeline shares one of its breakers with other processes.
+func (p *Pipeline) InFleet() bool {
+	return slices.ContainsFunc(p.AllBreakers(), func(b Breaker) bool { return b.Scope == ScopeFleet })
+}
+
+// AllBreakers are those of all that the handler calls, the one of breaker first.
+func (p *Pipeline) AllBreakers() []Breaker { return append([]Breaker{p.Breaker}, p.Breakers...) }
 
 // Admin is the listener of metrics, health and control.
 type Admin struct {
@@ -111,6 +119,7 @@ type Pipeline struct {
 	Retry            Retry
 	Classify         Classify
 	Breaker          Breaker
+	Breakers         []Breaker // of what the handler calls beside the dependency of Breaker
 	Limits           []Limit
 	DLQ              DLQ
 
@@ -158,6 +167,15 @@ type Retry struct {
 	OnDeadLetter string // release, hold
 	Topic        string // template
 	Overrides    []Override
+	Adaptive     Adaptive
+}
+
+// Adaptive are delays that are learned.
+type Adaptive struct {
+	Enabled     bool
+	AttemptCost float64
+	HalfLife    time.Duration
+	Minimum     int
 }
 
 // Delays say how often a record is retried and when: of a policy, or of an override.
@@ -212,6 +230,9 @@ type Breaker struct {
 	OpenJitter     float64
 	HalfOpenFor    time.Duration // 0: no limit
 	SlowStart      time.Duration // 0: none
+
+	By    string // "", tenant, header:NAME, host:NAME
+	Parts int    // that are known at once, with By
 }
 
 // DLQ says what becomes of records that are not retried any more.

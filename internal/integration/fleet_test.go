@@ -248,3 +248,28 @@ func TestTheControlTopicIsDenied(t *testing.T) {
 		})
 	}
 }
+
+// The control topic is missing, and the process may not make it: it says so, begins without after a while, and takes part when
+// somebody has made it.
+func TestTheControlTopicIsMissing(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 1)
+	m := b.join(func(c *fleet.Config) { c.Manual, c.StartTimeout = true, time.Second })
+	part(t, m)
+	b.awaitLog("level=ERROR", "this process begins without it", "topics.create is false", b.controlTopic())
+	if s := m.Status(); s.Reachable || !strings.Contains(s.Trouble, "cleanup.policy=compact") {
+		t.Errorf("reachable %v: %s", s.Reachable, s.Trouble)
+	}
+	if _, err := kafkatest.Admin(t).CreateTopic(t.Context(), 1, 1, nil, b.controlTopic()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() error {
+		if s := m.Status(); !s.Reachable {
+			return fmt.Errorf("it cannot be reached: %s", s.Trouble)
+		}
+		return nil
+	})
+	if err := m.Give(t.Context(), fleet.Order{Wish: fleet.Pause, Group: b.group}); err != nil {
+		t.Error(err)
+	}
+}

@@ -7,11 +7,12 @@ type Contender struct {
 	New  func(*Trace) Policy
 }
 
-// Contenders are what an adaptive policy is held against.
+// Contenders are the adaptive policy and what it is held against.
 func Contenders() []Contender {
 	return []Contender{
 		{"fixed", func(*Trace) Policy { return Fixed() }},
 		{"exponential", func(*Trace) Policy { return Exponential() }},
+		{"adaptive", func(*Trace) Policy { return Adaptive() }},
 		{"optimum", Optimum},
 	}
 }

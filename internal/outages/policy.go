@@ -35,16 +35,13 @@ type Attempt struct {
 // Scheduled is a policy as the engine would carry it out: bounds, jitter and the number of retries with it.
 type Scheduled struct{ schedule *retrytopics.Schedule }
 
-// NewScheduled returns the policy of a schedule.
-func NewScheduled(s *retrytopics.Schedule) Scheduled { return Scheduled{s} }
-
 // Fixed is the fixed strategy at its defaults: 1s, 5 retries.
 func Fixed() Policy { return atDefaults(retrytopics.Fixed{}) }
 
 // Exponential is the exponential strategy at its defaults: 1s, 3s, 9s, 27s, 60s.
 func Exponential() Policy { return atDefaults(retrytopics.Exponential{}) }
 
-func atDefaults(s retrytopics.Strategy) Policy {
+func atDefaults(s retrytopics.Strategy) Scheduled {
 	schedule, err := retrytopics.Policy{Strategy: s}.Compile()
 	if err != nil {
 		panic(err) // the defaults are fine

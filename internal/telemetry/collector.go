@@ -87,11 +87,20 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 			w.gauge(limitAhead, l.Ahead.Seconds(), l.Name)
 			w.gauge(limitKeys, float64(l.Keys), l.Name)
 		}
+		w.lessons(s)
 		w.gauge(healthScore, s.Score)
 		// Pipelines may share a breaker, and a series may be sent only once.
-		if name := s.Breaker.Dependency; name != "" && !breakers[name] {
-			breakers[name] = true
-			w.breaker(s.Breaker)
+		for _, b := range append([]breaker.Snapshot{s.Breaker}, s.Breakers...) {
+			if name := b.Dependency; name != "" && !breakers[name] {
+				breakers[name] = true
+				w.breaker(b)
+			}
+		}
+		for _, parts := range s.Parts {
+			if name := parts.Dependency + "/"; !breakers[name] {
+				breakers[name] = true
+				w.parts(parts)
+			}
 		}
 	}
 }
@@ -221,6 +230,16 @@ func (w writer) deadLetters(s consumer.Stats) {
 	}
 }
 
+// lessons sends what was learned about delays.
+func (w writer) lessons(s consumer.Stats) {
+	for _, l := range s.Lessons {
+		w.gauge(learnedObservations, l.Observations, l.Dependency, l.Class.String())
+		if !l.Last.At.IsZero() {
+			w.gauge(learnedDelay, l.Last.Delay.Seconds(), l.Dependency, l.Class.String())
+		}
+	}
+}
+
 func (w writer) paused(s consumer.Stats) {
 	for _, reason := range pauseReasons {
 		w.gauge(paused, float64(s.Paused[reason]), reason.String())
@@ -231,6 +250,13 @@ func (w writer) paused(s consumer.Stats) {
 var pauseReasons = []consumer.PauseReason{
 	consumer.PauseWindow, consumer.PauseDue, consumer.PauseBreaker, consumer.PauseOperator,
 	consumer.PauseOutage, consumer.PauseRoute, consumer.PauseTopic, consumer.PauseDataLoss, consumer.PauseMembership, consumer.PauseHoldKeyFull,
+}
+
+// parts sends how many parts of a dependency are in each state: the parts themselves are too many for labels.
+func (w writer) parts(s consumer.PartStats) {
+	for _, state := range breaker.States() {
+		w.ch <- prometheus.MustNewConstMetric(breakerParts, prometheus.GaugeValue, float64(s.States[state]), s.Dependency, state.String())
+	}
 }
 
 // breaker sends 1 for the state that the breaker is in, and 0 for the others.

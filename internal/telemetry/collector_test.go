@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/redeliver/redeliver/adaptive"
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/consumer"
@@ -60,15 +61,21 @@ func orders() consumer.Stats {
 		Failures:    []consumer.FailureCount{{Class: classify.Network, Severity: classify.Medium, Count: 6}, {Class: classify.Validation, Severity: classify.High}},
 		Topics:      []consumer.TopicStats{source, tier, other, short},
 		HeldRecords: 12,
+		Lessons: []adaptive.Lesson{
+			{Key: adaptive.Key{Dependency: "payments-api", Class: classify.Network}, Observations: 40, Last: adaptive.Advice{At: noon, Delay: 3 * time.Second}},
+			{Key: adaptive.Key{Dependency: "payments-api", Class: classify.System}, Observations: 2},
+		},
 		Limits:      []consumer.LimitStats{{Name: "per-user", Per: consumer.PerHeader, PutOff: 9, Ahead: 90 * time.Second, Keys: 4}},
 		HeldKeys:    consumer.HeldKeys{Keys: 5, Closed: 2, Reading: 1},
 		Faults:      map[string]int{"fetch": 0, "commit": 1},
 		DeadLetters: []consumer.DeadLetterCount{{Class: classify.Network, Severity: classify.Medium, Reason: retrytopics.ReasonExhausted, Count: 1}},
 		Credit:      998, Burst: 1000,
-		Paused:  map[consumer.PauseReason]int{consumer.PauseBreaker: 6},
-		Breaker: breaker.Snapshot{Dependency: "payments-api", State: breaker.HalfOpen},
-		Handler: consumer.Histogram{Bounds: []float64{0.1}, Counts: []uint64{105, 1}, Sum: 2, Total: 106},
-		Commit:  consumer.Histogram{Bounds: []float64{0.1}, Counts: []uint64{9, 0}, Sum: 0.1, Total: 9},
+		Paused:   map[consumer.PauseReason]int{consumer.PauseBreaker: 6},
+		Breaker:  breaker.Snapshot{Dependency: "payments-api", State: breaker.HalfOpen},
+		Breakers: []breaker.Snapshot{{Dependency: "ledger", State: breaker.MetricsOnly}},
+		Parts:    []consumer.PartStats{{Dependency: "payments-api", Known: 7, States: map[breaker.State]int{breaker.Closed: 5, breaker.Open: 2}}},
+		Handler:  consumer.Histogram{Bounds: []float64{0.1}, Counts: []uint64{105, 1}, Sum: 2, Total: 106},
+		Commit:   consumer.Histogram{Bounds: []float64{0.1}, Counts: []uint64{9, 0}, Sum: 0.1, Total: 9},
 	}
 }
 
@@ -84,6 +91,7 @@ var contract = map[string]string{
 	"redeliver_dead_letters_total":     "class,pipeline,reason,severity",
 	"redeliver_dead_letter_credit":     "pipeline",
 	"redeliver_breaker_state":          "dependency,state",
+	"redeliver_breaker_parts":          "dependency,state",
 	"redeliver_paused":                 "pipeline,reason",
 	"redeliver_route_failures_total":   "pipeline",
 	"redeliver_held_records":           "pipeline",
@@ -93,6 +101,8 @@ var contract = map[string]string{
 	"redeliver_lost_records_total":     "pipeline,topic",
 	"redeliver_commit_seconds":         "pipeline",
 	"redeliver_retention_left_seconds": "pipeline,topic",
+	"redeliver_learned_observations":   "class,dependency,pipeline",
+	"redeliver_learned_delay_seconds":  "class,dependency,pipeline",
 	"redeliver_limit_put_off_total":    "limit,pipeline",
 	"redeliver_limit_ahead_seconds":    "limit,pipeline",
 	"redeliver_limit_keys":             "limit,pipeline",
@@ -145,6 +155,9 @@ redeliver_lateness_seconds_count{pipeline="orders",tier="60s"} 10
 redeliver_lateness_seconds_count{pipeline="orders",tier="1s"} 0
 redeliver_in_flight{pipeline="orders"} 3
 redeliver_held_records{pipeline="orders"} 12
+redeliver_learned_observations{class="network",dependency="payments-api",pipeline="orders"} 40
+redeliver_learned_observations{class="system",dependency="payments-api",pipeline="orders"} 2
+redeliver_learned_delay_seconds{class="network",dependency="payments-api",pipeline="orders"} 3
 redeliver_limit_put_off_total{limit="per-user",pipeline="orders"} 9
 redeliver_limit_ahead_seconds{limit="per-user",pipeline="orders"} 90
 redeliver_limit_keys{limit="per-user",pipeline="orders"} 4
@@ -161,6 +174,8 @@ redeliver_oldest_due_seconds{pipeline="orders",tier="60s"} 3
 redeliver_dead_letters_total{class="network",pipeline="orders",reason="exhausted",severity="medium"} 1
 redeliver_breaker_state{dependency="payments-api",state="half_open"} 1
 redeliver_breaker_state{dependency="payments-api",state="closed"} 0
+redeliver_breaker_state{dependency="ledger",state="metrics_only"} 1
+redeliver_breaker_parts{dependency="payments-api",state="open"} 2
 redeliver_paused{pipeline="orders",reason="breaker"} 6
 redeliver_paused{pipeline="orders",reason="data_loss"} 0
 redeliver_route_failures_total{pipeline="orders"} 4

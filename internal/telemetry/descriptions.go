@@ -26,6 +26,8 @@ var (
 		"Dead letters that may still be written before the pipeline holds; successes earn more. Absent without dlq.admission.", "pipeline")
 	breakerState = describe("redeliver_breaker_state",
 		"1 for the state that the dependency's breaker is in, 0 for the other states.", "dependency", "state")
+	breakerParts = describe("redeliver_breaker_parts",
+		"Parts of a dependency that is watched part by part, by the state that their breakers are in.", "dependency", "state")
 	paused = describe("redeliver_paused",
 		"Assigned partitions that are paused, by reason; one that is paused for several reasons counts under each.", "pipeline", "reason")
 	routeFailures = describe("redeliver_route_failures_total",
@@ -52,6 +54,10 @@ var (
 		"Time until the turn of the record that a limit has put off furthest, or of the next call, in seconds.", "pipeline", "limit")
 	limitKeys = describe("redeliver_limit_keys",
 		"Values of its header that a limit knows.", "pipeline", "limit")
+	learnedObservations = describe("redeliver_learned_observations",
+		"How much is known about the delays of a dependency and class, in observations that have nothing to do with each other. With retry.adaptive.", "pipeline", "dependency", "class")
+	learnedDelay = describe("redeliver_learned_delay_seconds",
+		"The delay that was learned last, in seconds. Absent while too little is known.", "pipeline", "dependency", "class")
 	healthScore = describe("redeliver_health_score",
 		"Health of the pipeline, from 0 to 1.", "pipeline")
 )

@@ -47,7 +47,7 @@ func TestANoticeIsPosted(t *testing.T) {
 		"pipeline": "orders", "dependency": "ledger", "class": "authentication", "severity": "critical", "handling": "hold",
 		"rule": "built-in: HTTP status 401", "count": 12.0, "since": "2026-03-14T12:00:00Z", "id": "orders/3/7", "topic": "orders",
 		"attempt": 2.0, "error": "401 Unauthorized", "job": map[string]any{"tenant": "acme"}, "not_before": "2026-03-14T12:01:00Z",
-		"text": "orders: 12 calls failed (authentication, critical), last orders/3/7: 401 Unauthorized",
+		"text": "orders: 12 calls failed (authentication, critical), first orders/3/7: 401 Unauthorized",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

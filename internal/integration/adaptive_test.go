@@ -1,0 +1,42 @@
+package integration_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/consumer"
+)
+
+// Delays that are learned travel over the tiers as all do: no attempt is early and nothing is lost, and the pipeline says
+// what it has learned.
+func TestLearnedDelaysTravelOverTheTiers(t *testing.T) {
+	t.Parallel()
+	const records = 60
+	b := setup(t, 3)
+	m := b.start(failsUntil(2, errBroken), withoutBreaker, func(c *consumer.Config) {
+		c.Retry.Adaptive = true
+		c.Adaptive.Minimum = 1
+	})
+	var given []*kgo.Record
+	for round := range 3 { // the later ones wait for as long as the earlier ones have taught
+		for i := range records {
+			given = append(given, record(fmt.Sprintf("key-%d-%d", round, i), "value"))
+		}
+		b.produce(given[round*records:]...)
+		b.calls.awaitDone(t, (round+1)*records)
+	}
+	all := b.calls.awaitDone(t, 3*records)
+	b.settled()
+	onceEach(t, all, given)
+	neverEarly(t, all)
+
+	lessons := m.Stats().Lessons
+	if len(lessons) != 1 {
+		t.Fatalf("got %d lessons, want one, about the one class of failure: %+v", len(lessons), lessons)
+	}
+	if l := lessons[0]; l.Observations < 1 || l.Last.Delay < m.Schedule().Tiers()[0]/2 || l.Last.Delay > m.Schedule().Tiers()[1] {
+		t.Errorf("learned %+v; want an advice between the shortest delay and the longest", l)
+	}
+}
