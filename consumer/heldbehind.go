@@ -98,7 +98,8 @@ func (st *strand) dealtWith(m dlq.Marked) (changed bool) {
 	return true
 }
 
-// forgetDead forgets which dead letters there are, but for those on their way there, until the topics were read.
+// forgetDead forgets which dead letters there are, but for those on their way there, until the topics were read. Tiers have to be
+// read after that, for the copies of what is found to be replayed.
 func (st *strand) forgetDead() {
 	h := st.holding
 	if h.dead == nil {
@@ -107,6 +108,7 @@ func (st *strand) forgetDead() {
 	h.dead, h.deadKnown = newDeadOrder(), false
 	h.deadRound++
 	for _, l := range st.lanes {
+		l.scanned = l.scanned && l.tier == 0
 		for _, b := range l.batches {
 			for _, e := range b.entries {
 				if e != nil && e.buried {

@@ -318,3 +318,29 @@ func TestRecordsWithoutAKeyFollowNobody(t *testing.T) {
 		b.want("written", b.commit(), "dlq @0")
 	})
 }
+
+// TestTiersAreReadAfterTheDeadLetters has a tier read before the dead letters were read anew, as for another lane of the strand: what
+// was replayed in between may stand behind where it was read to.
+func TestTiersAreReadAfterTheDeadLetters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onDeadBench(t)
+		st := b.source.strand
+		read := func(round int) bool {
+			b.p.scans.finish(&heldLane{lane: b.tier, round: round})
+			st.mu.Lock()
+			defer st.mu.Unlock()
+			return b.tier.scanned
+		}
+		st.mu.Lock()
+		before := st.holding.deadRound
+		st.mu.Unlock()
+		equal(t, "read for the first time", read(before), true)
+		b.lane(0, 2*time.Minute) // as it is assigned
+		st.mu.Lock()
+		after, scanned := st.holding.deadRound, b.tier.scanned
+		st.mu.Unlock()
+		equal(t, "read when there is another lane", scanned, false)
+		equal(t, "read before the dead letters", read(before), false)
+		equal(t, "read after them", read(after), true)
+	})
+}

@@ -52,6 +52,7 @@ func (s *heldScans) end() {
 type heldLane struct {
 	lane      *lane
 	next, end int64
+	round     int // of the strand's dead letters, when these were known
 	found     []heldRecord
 }
 
@@ -70,12 +71,19 @@ func (p *Pipeline) scan(parts map[string]map[int32]kgo.Offset) {
 	var lanes []*lane
 	for topic, ps := range parts {
 		for part := range ps {
-			if l := p.intake.lane(topic, part); l != nil {
-				lanes = append(lanes, l)
+			l := p.intake.lane(topic, part)
+			if l == nil {
+				continue
+			}
+			lanes = append(lanes, l)
+			if p.deadWatch != nil { // the others of its strand are read once more, see forgetDead
+				l.strand.mu.Lock()
+				lanes = append(lanes, l.strand.lanes...)
+				l.strand.mu.Unlock()
 			}
 		}
 	}
-	p.scans.begin(lanes)
+	p.scans.begin(distinct(lanes))
 }
 
 // scanAgain begins anew for the strands that have lost some of their lanes, and not all: what was put off may have gone
@@ -100,6 +108,17 @@ func (p *Pipeline) scanAgain(lanes []*lane) {
 		st.mu.Unlock()
 	}
 	p.scans.begin(again)
+}
+
+func distinct(lanes []*lane) (each []*lane) {
+	seen := make(map[*lane]bool)
+	for _, l := range lanes {
+		if !seen[l] {
+			each = append(each, l)
+		}
+		seen[l] = true
+	}
+	return each
 }
 
 func (s *heldScans) begin(lanes []*lane) {
@@ -181,9 +200,15 @@ func (s *heldScans) readDead(todo []*heldLane) (known []*heldLane) {
 		s.p.faults.note("held", s.p.dlqTopic(st.source), st.partition, *err) // nil: nothing
 	}
 	for _, h := range todo {
-		if err := errs[h.lane.strand]; err != nil && *err == nil {
+		st := h.lane.strand
+		st.mu.Lock()
+		if st.holding.deadKnown { // and not forgotten since
+			if h.round != st.holding.deadRound {
+				*h = heldLane{lane: h.lane, end: -1, round: st.holding.deadRound}
+			}
 			known = append(known, h)
 		}
+		st.mu.Unlock()
 	}
 	return known
 }
@@ -270,6 +295,7 @@ func (s *heldScans) read(lanes []*heldLane, tell func([]*heldLane)) {
 		for at, h := range left {
 			if h.next >= h.end {
 				s.finish(h)
+				delete(left, at) // it is not done with where its strand has another lane since
 			}
 			if h.done() {
 				delete(left, at)
@@ -287,7 +313,8 @@ func (p *Pipeline) take(h *heldLane, r *kgo.Record) {
 }
 
 // finish tells a lane's strand what was found, and opens it when that was the last. What the lane has read meanwhile is
-// known already.
+// known already. What was read before the dead letters that are known now is not enough: a copy may have come since of one that
+// was found to be replayed.
 func (s *heldScans) finish(h *heldLane) {
 	l := h.lane
 	st := l.strand
@@ -296,7 +323,7 @@ func (s *heldScans) finish(h *heldLane) {
 		where = inPark
 	}
 	st.mu.Lock()
-	if !l.closed && !l.scanned {
+	if !l.closed && !l.scanned && h.round == st.holding.deadRound {
 		for _, f := range h.found {
 			if f.offset >= l.next && !l.doneBefore(f.offset) {
 				st.holding.order.put(f.key, f.origin, where)

@@ -50,13 +50,20 @@ func (x *index) calledAfter(calls []*Call, behind *Call) *Call {
 }
 
 // checkParked looks at the park topics: the records of a key are put there in the order of their origin, unless one of
-// them had been there before, or elsewhere.
+// them had been there before, or elsewhere, or one was replayed: those that stand in line by then are put there later than
+// those that come.
 func (x *index) checkParked() {
 	type line struct {
 		Partition
 		key string
 	}
 	last := make(map[line]*copied)
+	replayed := make(map[line]bool)
+	for _, k := range x.copies {
+		if k.replays > 0 && x.t.IsRetry(k.Place.Topic) {
+			replayed[line{Partition{k.origin.Topic, k.Place.Number}, string(k.Key)}] = true
+		}
+	}
 	copies := slices.SortedFunc(maps.Values(x.copies), func(a, b *copied) int {
 		return cmp.Or(cmp.Compare(a.Place.Topic, b.Place.Topic), cmp.Compare(a.Place.Number, b.Place.Number), cmp.Compare(a.Place.Offset, b.Place.Offset))
 	})
@@ -70,6 +77,9 @@ func (x *index) checkParked() {
 			continue
 		}
 		if k.attempt > 0 || k.replays > 0 {
+			continue
+		}
+		if replayed[line{Partition{k.origin.Topic, k.Place.Number}, string(k.Key)}] {
 			continue
 		}
 		at := line{k.Place.Partition, string(k.Key)}

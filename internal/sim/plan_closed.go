@@ -17,6 +17,9 @@ func NewClosedPlan(seed uint64) *Plan {
 	p := NewHeldPlan(seed)
 	c := &p.Setup.Config
 	c.OnDeadLetter, c.DeadLetters.Disabled, c.DeadLetters.Drop = consumer.HoldOnDeadLetter, false, false
+	if c.Window.Records > 0 { // or dead letters, which wait for their operator till the end, fill the memory for keys, and their source is paused
+		c.Window.Records = max(c.Window.Records, 300)
+	}
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 20261128))}
 	for _, r := range p.Records {
 		if g.chance(0.04) {
