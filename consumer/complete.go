@@ -133,6 +133,7 @@ func (c *Config) complete() error {
 		wrong("Shares", "both must be above 0")
 	}
 	c.completeLimits(wrong)
+	c.completeFlows(wrong)
 	if c.HeaderLimit < 2048 {
 		wrong("HeaderLimit", "is %d, at least 2048 bytes", c.HeaderLimit)
 	}

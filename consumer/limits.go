@@ -210,16 +210,25 @@ func (st *strand) postpone(e *entry, at, now time.Time) {
 		} else {
 			st.free(e)
 		}
+		e.leaveFlow()
 		l.waiting.add(e)
 		st.arm(at, now)
 		return
 	}
+	st.sendOff(e, at, now)
+}
+
+// sendOff lets an entry wait over the tiers until a time or later, without using an attempt. It leaves the order of its key.
+func (st *strand) sendOff(e *entry, at, now time.Time) {
+	l := e.lane
+	tier := st.p.schedule.Hop(at.Sub(now), l.tier)
 	if tier == retrytopics.Lane {
 		tier = 0
 		if soonest := now.Add(st.p.schedule.Tiers()[0]); soonest.After(at) {
 			at = soonest
 		}
 	}
+	e.leaveFlow()
 	e.due = at
 	e.status = entryRouting
 	l.routing++
@@ -239,6 +248,9 @@ func (st *strand) takeLeaving() []deferral {
 
 // sendDeferred writes the copies of entries that wait in the tiers.
 func (p *Pipeline) sendDeferred(out []deferral) {
+	if len(out) == 0 {
+		return
+	}
 	now := time.Now()
 	for _, o := range out {
 		e, delay := o.entry, p.schedule.Tiers()[o.tier]

@@ -138,6 +138,10 @@ func pipelineKeys(p *Pipeline) []key {
 			means("The circuit breaker of the dependency that the handler calls."),
 		sections("limits", &p.Limits, Limit{}, limitKeys).like("[{name: per-user, by: user, rate: 10/s}]").
 			means("How often the handler is called, by the whole pipeline, its dependency, or each value of a header."),
+		section("tenants", tenantKeys(&p.Tenants)...).
+			means("Divides the handler slots between tenants, so that one with much to do takes nothing from the others."),
+		section("priority", priorityKeys(&p.Priority)...).
+			means("Lets records of a higher priority go first, of those that are ready in a process; never within a key."),
 		section("dlq", dlqKeys(&p.DLQ)...).
 			means("What becomes of records that are not retried any more."),
 	}

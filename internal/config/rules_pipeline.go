@@ -26,6 +26,7 @@ func (r *reader) pipelineRules(p *Pipeline, at string) {
 	r.classifyRules(p, at)
 	r.breakerRules(p, at)
 	r.limitRules(p, at)
+	r.flowRules(p, at)
 	r.dlqRules(p, at)
 }
 

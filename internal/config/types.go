@@ -96,6 +96,8 @@ type Pipeline struct {
 	Classify         Classify
 	Breaker          Breaker
 	Limits           []Limit
+	Tenants          Tenants
+	Priority         Priority
 	DLQ              DLQ
 
 	origin

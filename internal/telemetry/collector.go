@@ -81,6 +81,10 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 			w.gauge(limitAhead, l.Ahead.Seconds(), l.Name)
 			w.gauge(limitKeys, float64(l.Keys), l.Name)
 		}
+		if s.TenantsKnown > 0 {
+			w.gauge(tenants, float64(s.TenantsKnown))
+			w.counter(tenantPutOff, float64(s.TenantsPutOff))
+		}
 		w.gauge(healthScore, s.Score)
 		// Pipelines may share a breaker, and a series may be sent only once.
 		if name := s.Breaker.Dependency; name != "" && !breakers[name] {

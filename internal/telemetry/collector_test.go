@@ -58,7 +58,7 @@ func orders() consumer.Stats {
 		Pipeline: "orders", At: noon, Score: 0.75, InFlight: 3, RouteFailures: 4,
 		Attempts:    map[classify.Class]uint64{classify.None: 100, classify.Network: 6},
 		Topics:      []consumer.TopicStats{source, tier, other, short},
-		HeldRecords: 12,
+		HeldRecords: 12, TenantsKnown: 3, TenantsPutOff: 17,
 		Limits:      []consumer.LimitStats{{Name: "per-user", Per: consumer.PerHeader, PutOff: 9, Ahead: 90 * time.Second, Keys: 4}},
 		Faults:      map[string]int{"fetch": 0, "commit": 1},
 		DeadLetters: []consumer.DeadLetterCount{{Class: classify.Network, Reason: retrytopics.ReasonExhausted, Count: 1}},
@@ -87,6 +87,8 @@ var contract = map[string]string{
 	"redeliver_lost_records_total":     "pipeline,topic",
 	"redeliver_commit_seconds":         "pipeline",
 	"redeliver_retention_left_seconds": "pipeline,topic",
+	"redeliver_tenants":                "pipeline",
+	"redeliver_tenant_put_off_total":   "pipeline",
 	"redeliver_limit_put_off_total":    "limit,pipeline",
 	"redeliver_limit_ahead_seconds":    "limit,pipeline",
 	"redeliver_limit_keys":             "limit,pipeline",
@@ -139,6 +141,8 @@ redeliver_lateness_seconds_count{pipeline="orders",tier="60s"} 10
 redeliver_lateness_seconds_count{pipeline="orders",tier="1s"} 0
 redeliver_in_flight{pipeline="orders"} 3
 redeliver_held_records{pipeline="orders"} 12
+redeliver_tenants{pipeline="orders"} 3
+redeliver_tenant_put_off_total{pipeline="orders"} 17
 redeliver_limit_put_off_total{limit="per-user",pipeline="orders"} 9
 redeliver_limit_ahead_seconds{limit="per-user",pipeline="orders"} 90
 redeliver_limit_keys{limit="per-user",pipeline="orders"} 4

@@ -46,6 +46,10 @@ var (
 		"Time until the turn of the record that a limit has put off furthest, or of the next call, in seconds.", "pipeline", "limit")
 	limitKeys = describe("redeliver_limit_keys",
 		"Values of its header that a limit knows.", "pipeline", "limit")
+	tenants = describe("redeliver_tenants",
+		"Tenants that are told apart. Without tenants there is no such series.", "pipeline")
+	tenantPutOff = describe("redeliver_tenant_put_off_total",
+		"Records that were put off over the tiers, each as often as it was, since their tenants held their share of the window.", "pipeline")
 	healthScore = describe("redeliver_health_score",
 		"Health of the pipeline, from 0 to 1.", "pipeline")
 )
