@@ -39,6 +39,7 @@ type Breaker struct {
 	closed      bool
 	events      events
 	waiting     []*waiter // replaced, never changed: read unlocked
+	follower    *follower // decides when to probe; nil: the breaker itself
 }
 
 // New returns a breaker that measures: closed, or disabled if the configuration

@@ -14,12 +14,13 @@ import (
 type Registry struct {
 	mu       sync.Mutex
 	breakers map[string]*Breaker
+	families map[string]*Family
 	closed   bool
 }
 
 // NewRegistry returns an empty registry.
 func NewRegistry() *Registry {
-	return &Registry{breakers: make(map[string]*Breaker)}
+	return &Registry{breakers: make(map[string]*Breaker), families: make(map[string]*Family)}
 }
 
 // Get returns the breaker of c.Dependency, which the first call makes. Later
@@ -50,15 +51,61 @@ func (r *Registry) Get(c Config) (*Breaker, error) {
 	return b, nil
 }
 
-// Lookup returns the breaker of that name, if Get has made one.
-func (r *Registry) Lookup(dependency string) (*Breaker, bool) {
+// Family returns the breakers of c.Dependency part by part, as [NewFamily] makes them; the rules of Get hold.
+func (r *Registry) Family(c Config, bound int) (*Family, error) {
+	f, err := NewFamily(c, bound)
+	if err != nil {
+		return nil, err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	b, ok := r.breakers[dependency]
-	return b, ok
+	if r.closed {
+		return nil, fmt.Errorf("breaker: the registry is closed: dependency %q gets no breakers any more", c.Dependency)
+	}
+	has, ok := r.families[c.Dependency]
+	if !ok {
+		r.families[c.Dependency] = f
+		return f, nil
+	}
+	if err := differences(has.config, f.config); err != nil {
+		return nil, err
+	}
+	if has.bound != f.bound {
+		return nil, fmt.Errorf("breaker: dependency %q has %d parts already and cannot have %d too: configure it alike everywhere, or give it another name", c.Dependency, has.bound, f.bound)
+	}
+	return has, nil
 }
 
-// All returns all breakers, sorted by the name of their dependency.
+// Families returns all families, sorted by the name of their dependency.
+func (r *Registry) Families() []*Family {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make([]*Family, 0, len(r.families))
+	for _, name := range slices.Sorted(maps.Keys(r.families)) {
+		all = append(all, r.families[name])
+	}
+	return all
+}
+
+// Lookup returns the breaker of that name, if Get has made one, or a family knows the part.
+func (r *Registry) Lookup(dependency string) (*Breaker, bool) {
+	r.mu.Lock()
+	b, ok := r.breakers[dependency]
+	r.mu.Unlock()
+	if ok {
+		return b, true
+	}
+	for _, f := range r.Families() {
+		for _, b := range f.All() {
+			if b.config.Dependency == dependency {
+				return b, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// All returns all breakers but those of families, sorted by the name of their dependency.
 func (r *Registry) All() []*Breaker {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -74,6 +121,9 @@ func (r *Registry) All() []*Breaker {
 func (r *Registry) Close() {
 	for _, b := range r.close() {
 		b.Close()
+	}
+	for _, f := range r.Families() {
+		f.Close()
 	}
 }
 

@@ -85,6 +85,7 @@ const (
 type Event struct {
 	Dependency string
 	From, To   State
+	Adopted    bool // others had come to it before, see [Breaker.Adopt]
 	Would      bool // it only would have changed: the breaker is in MetricsOnly
 	At         time.Time
 	Why        string // for people: "failure rate 55% of 40 calls, the limit is 50%"

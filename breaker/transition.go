@@ -131,6 +131,11 @@ func (b *Breaker) Suspected() bool {
 // once. In any other state it does nothing.
 func (b *Breaker) Probe() {
 	b.mu.Lock()
+	if f := b.follower; f != nil && b.Suspected() {
+		b.mu.Unlock()
+		f.ask(true)
+		return
+	}
 	if b.Suspected() {
 		b.become(HalfOpen, "it was open on suspicion, and there is a call whose like has not failed")
 	}
@@ -179,6 +184,11 @@ func (b *Breaker) measureAfresh() {
 // probe ends the open state of that generation: its time is over.
 func (b *Breaker) probe(generation uint64) {
 	b.mu.Lock()
+	if f := b.follower; f != nil {
+		b.mu.Unlock()
+		f.ask(false)
+		return
+	}
 	if now, _ := unpack(b.word.Load()); now == generation {
 		b.become(HalfOpen, fmt.Sprintf("was open for %v", b.waits.last.Round(time.Millisecond)))
 	}

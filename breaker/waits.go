@@ -35,4 +35,9 @@ func (w *waits) take(c Config) time.Duration {
 	return w.last
 }
 
+// adopt takes over the wait of an opening that others have counted.
+func (w *waits) adopt(whole time.Duration, inARow int) {
+	w.base, w.last, w.inARow = whole, whole, inARow
+}
+
 func (w *waits) forget() { *w = waits{} }

@@ -15,7 +15,8 @@ type Classifier struct {
 
 type userRule struct {
 	Rule
-	label string // as Failure.Rule tells it
+	label  string // as Failure.Rule tells it
+	number int    // from 1
 }
 
 // New returns a classifier that asks rules, in their order, before the built-in
@@ -24,7 +25,7 @@ func New(rules Rules) *Classifier {
 	c := &Classifier{byClass: defaultTreatments}
 	for i, r := range rules {
 		if r.find != nil {
-			c.rules = append(c.rules, userRule{r, fmt.Sprintf("user rule %d: %s", i+1, r.name)})
+			c.rules = append(c.rules, userRule{r, fmt.Sprintf("user rule %d: %s", i+1, r.name), i + 1})
 		}
 		for _, one := range r.conditions {
 			c.inContext = c.inContext || one.inContext
@@ -77,9 +78,10 @@ func (c *Classifier) ClassifyIn(in *Context, err error) (f Failure) {
 
 	t := treeOf(err)
 	at, class, rule, ok := marked(t)
-	var treatment Treatment
+	var decided userRule
 	if !ok && c != nil {
-		at, class, rule, treatment, ok = c.user(&query{t, in}, &asking)
+		at, class, decided, ok = c.user(&query{t, in}, &asking)
+		rule = decided.label
 	}
 	if !ok {
 		at, class, rule, ok = builtIn(t)
@@ -89,10 +91,11 @@ func (c *Classifier) ClassifyIn(in *Context, err error) (f Failure) {
 	}
 	return Failure{
 		Class:      class,
-		Treatment:  treatment.over(c.treatment(class)),
+		Treatment:  decided.treatment.over(c.Treatment(class)),
 		Type:       typeOf(t[t.cause(at)].err),
 		Message:    err.Error(),
 		Rule:       rule,
+		UserRule:   decided.number,
 		Status:     t.status(),
 		RetryAfter: t.retryAfter(),
 	}
@@ -128,20 +131,21 @@ func marked(t tree) (at int, class Class, rule string, ok bool) {
 	return 0, None, "", false
 }
 
-func (c *Classifier) user(q *query, asking *string) (at int, class Class, rule string, treatment Treatment, ok bool) {
+func (c *Classifier) user(q *query, asking *string) (at int, class Class, decided userRule, ok bool) {
 	for i := range c.rules {
 		r := &c.rules[i]
 		*asking = r.label
 		if at, class, ok := r.find(q); ok {
-			return at, class, r.label, r.treatment, true
+			return at, class, *r, true
 		}
 	}
 	*asking = ""
-	return 0, None, "", Treatment{}, false
+	return 0, None, userRule{}, false
 }
 
-// treatment returns how failures of a class are treated.
-func (c *Classifier) treatment(class Class) Treatment {
+// Treatment returns how failures of a class are treated where no rule says
+// otherwise.
+func (c *Classifier) Treatment(class Class) Treatment {
 	if c == nil || c.byClass[class].Severity == SeverityNone { // the zero Classifier
 		return defaultTreatments[class]
 	}
@@ -180,7 +184,7 @@ func (c *Classifier) unreadable(err error, asking string, p any) Failure {
 	}
 	return Failure{
 		Class:     Transient,
-		Treatment: c.treatment(Transient),
+		Treatment: c.Treatment(Transient),
 		Type:      fmt.Sprintf("%T", err),
 		Message:   fmt.Sprint(err),
 		Rule:      why,

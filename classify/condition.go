@@ -43,6 +43,7 @@ func When(c Class, conditions ...Condition) Rule {
 	return Rule{
 		name:       strings.Join(names, " and "),
 		conditions: conditions,
+		class:      c,
 		find: func(q *query) (int, Class, bool) {
 			at := -1
 			for i := range conditions {

@@ -18,8 +18,8 @@ import (
 	"github.com/redeliver/redeliver/classify"
 )
 
-// refused is what an HTTP client returns when nobody listens.
-var refused = fmt.Errorf("charge: %w", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)})
+// errRefused is what an HTTP client returns when nobody listens.
+var errRefused = fmt.Errorf("charge: %w", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)})
 
 func TestConditions(t *testing.T) {
 	in := classify.Context{
@@ -36,20 +36,20 @@ func TestConditions(t *testing.T) {
 		name      string
 		found     string
 	}{
-		{classify.Text(re("refused$")), refused, true, `match "refused$"`, `the text is "charge: dial tcp: connect: connection refused"`},
-		{classify.Text(re("^refused")), refused, false, `match "^refused"`, ""},
+		{classify.Text(re("refused$")), errRefused, true, `match "refused$"`, `the text is "charge: dial tcp: connect: connection refused"`},
+		{classify.Text(re("^refused")), errRefused, false, `match "^refused"`, ""},
 
-		{classify.Type("*net.OpError"), refused, true, "type *net.OpError", "the types are *fmt.wrapError, *net.OpError, *os.SyscallError, syscall.Errno"},
-		{classify.Type("syscall.Errno"), refused, true, "type syscall.Errno", ""},
-		{classify.Type("net.OpError"), refused, false, "type net.OpError", ""},
-		{classify.Type("OpError"), refused, false, "type OpError", ""},
-		{classify.Type("*net.*"), refused, true, "type *net.*", ""},
-		{classify.Type("*.Errno"), refused, true, "type *.Errno", ""},
-		{classify.Type("*Syscall*"), refused, true, "type *Syscall*", ""},
-		{classify.Type("*Error"), refused, true, "type *Error", ""},
-		{classify.Type("*syscall.Errno"), refused, false, "type *syscall.Errno", ""}, // it is no pointer
-		{classify.Type("syscall.Err??"), refused, true, "type syscall.Err??", ""},
-		{classify.Type("syscall.Err?"), refused, false, "type syscall.Err?", ""},
+		{classify.Type("*net.OpError"), errRefused, true, "type *net.OpError", "the types are *fmt.wrapError, *net.OpError, *os.SyscallError, syscall.Errno"},
+		{classify.Type("syscall.Errno"), errRefused, true, "type syscall.Errno", ""},
+		{classify.Type("net.OpError"), errRefused, false, "type net.OpError", ""},
+		{classify.Type("OpError"), errRefused, false, "type OpError", ""},
+		{classify.Type("*net.*"), errRefused, true, "type *net.*", ""},
+		{classify.Type("*.Errno"), errRefused, true, "type *.Errno", ""},
+		{classify.Type("*Syscall*"), errRefused, true, "type *Syscall*", ""},
+		{classify.Type("*Error"), errRefused, true, "type *Error", ""},
+		{classify.Type("*syscall.Errno"), errRefused, false, "type *syscall.Errno", ""}, // it is no pointer
+		{classify.Type("syscall.Err??"), errRefused, true, "type syscall.Err??", ""},
+		{classify.Type("syscall.Err?"), errRefused, false, "type syscall.Err?", ""},
 		{classify.Type("ValueError"), remote{"ValueError"}, true, "type ValueError", "the types are ValueError"},
 		{classify.Type("classify_test.remote"), remote{""}, true, "type classify_test.remote", ""},
 
@@ -277,6 +277,10 @@ func TestExplain(t *testing.T) {
 	}
 	if got := c.Explain(&classify.Context{}, classify.Mark(err, classify.System)); got.Rules[2].Asked || got.Failure.Class != classify.System {
 		t.Errorf("a marked error: got %+v", got)
+	}
+	infos := c.Rules()
+	if len(infos) != 4 || infos[0] != (classify.RuleInfo{1, "status 404 and topic orders", classify.Permanent, classify.Treatment{Severity: classify.High}}) || infos[1].Class != classify.None || (*classify.Classifier)(nil).Rules() != nil {
+		t.Errorf("the rules are %+v", infos)
 	}
 	if got := c.Explain(&classify.Context{}, nil); got.Rules != nil || got.Failure.Class != classify.None {
 		t.Errorf("no error: got %+v", got)

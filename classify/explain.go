@@ -34,6 +34,26 @@ type Finding struct {
 	Found     string // what is there
 }
 
+// RuleInfo is one of a classifier's rules, for people.
+type RuleInfo struct {
+	Number    int    // from 1, as in [Failure.UserRule]
+	Rule      string // as [Rule.String] describes it
+	Class     Class  // that it gives; None where a function decides
+	Treatment        // of what it matches, that of the class included
+}
+
+// Rules returns the user's rules in their order.
+func (c *Classifier) Rules() []RuleInfo {
+	if c == nil {
+		return nil
+	}
+	var all []RuleInfo
+	for _, r := range c.rules {
+		all = append(all, RuleInfo{r.number, r.name, r.class, r.treatment.over(c.Treatment(r.class))})
+	}
+	return all
+}
+
 // Explain says what kind of failure err is, as [Classifier.ClassifyIn] does, and
 // how every rule came to its answer. It is for people who try their rules, and
 // slower. Like ClassifyIn it never panics.

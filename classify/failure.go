@@ -26,6 +26,9 @@ type Failure struct {
 	// "built-in: net.DNSError", "marked system", "default".
 	Rule string
 
+	// UserRule is the number of the user's rule that decided, from 1; 0: none.
+	UserRule int
+
 	// Status is the HTTP status (100 to 599) that the error carries, 0 if none.
 	Status int
 

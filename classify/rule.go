@@ -23,6 +23,7 @@ type Rule struct {
 	find func(q *query) (int, Class, bool)
 	// conditions are what find asks, where it does not ask a function.
 	conditions []Condition
+	class      Class // None where a function says
 	treatment  Treatment
 }
 

@@ -12,6 +12,7 @@ import (
 // when it is first asked for, and only then the worker takes a new callContext for its next call.
 type callContext struct {
 	parent   context.Context // the lane's
+	calls    *callState      // for Call
 	deadline atomic.Int64    // Unix nanoseconds
 
 	touched atomic.Bool // somebody waits on it, or may
@@ -21,8 +22,8 @@ type callContext struct {
 	cancel context.CancelFunc
 }
 
-func newCallContext(parent context.Context, deadline int64) *callContext {
-	c := &callContext{parent: parent}
+func newCallContext(parent context.Context, deadline int64, calls *callState) *callContext {
+	c := &callContext{parent: parent, calls: calls}
 	c.deadline.Store(deadline)
 	return c
 }
@@ -87,6 +88,9 @@ func (c *callContext) Err() error {
 // Value implements context.Context. The standard library asks for a key of its own when a child is made; that goes to
 // the real context, so that children are cancelled with it and cost no goroutine.
 func (c *callContext) Value(key any) any {
+	if key == (callKey{}) {
+		return c.calls
+	}
 	if c.parent.Value(key) == nil {
 		return nil // which is what loggers and tracers ask for on every call
 	}

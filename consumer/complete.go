@@ -27,6 +27,7 @@ const (
 	DefaultWindowRecords    = 10000
 	DefaultWindowBytes      = 64 << 20
 	DefaultBurst            = 1000
+	DefaultPerSuccess       = 4
 )
 
 var topicSyntax = regexp.MustCompile(`^[A-Za-z0-9._-]{1,249}$`)
@@ -67,6 +68,9 @@ func (c *Config) complete() error {
 			wrong("CountsAgainst", "%d is none of the seven classes", class)
 		}
 	}
+	if err := checkTreatments(c.Classes); err != nil {
+		wrong("Classes", "%v", err)
+	}
 	for _, re := range c.TopicPatterns {
 		if re == nil {
 			wrong("TopicPatterns", "one is nil")
@@ -98,6 +102,20 @@ func (c *Config) complete() error {
 		}
 		if c.GroupProtocol == NextGen {
 			wrong("HoldKey", "needs GroupProtocol Classic or Eager: with NextGen the coordinator assigns, and nothing holds a source partition and its retry partitions together")
+		}
+	}
+	if c.OnDeadLetter > HoldOnDeadLetter {
+		wrong("OnDeadLetter", "%d is none: ReleaseOnDeadLetter or HoldOnDeadLetter", c.OnDeadLetter)
+	}
+	if c.OnDeadLetter == HoldOnDeadLetter {
+		if !c.HoldKey {
+			wrong("OnDeadLetter", "HoldOnDeadLetter needs HoldKey: without it nothing waits behind a record")
+		}
+		if c.DeadLetters.Disabled {
+			wrong("OnDeadLetter", "HoldOnDeadLetter needs dead letters, and DeadLetters.Disabled keeps none")
+		}
+		if c.DeadLetters.Retention > 0 {
+			wrong("OnDeadLetter", "HoldOnDeadLetter needs dead letters that stay until they are dealt with, and DeadLetters.Retention deletes them")
 		}
 	}
 	if sessionGiven && c.GroupProtocol == NextGen {
@@ -132,10 +150,17 @@ func (c *Config) complete() error {
 	if c.Shares.Fresh <= 0 || c.Shares.Retries <= 0 {
 		wrong("Shares", "both must be above 0")
 	}
+	if per := c.DeadLetters.PerSuccess; !(per >= 0.001 && per <= 1000) {
+		wrong("DeadLetters", "PerSuccess is %v: give 0.001 to 1000 dead letters for each success", per)
+	}
 	c.completeLimits(wrong)
 	c.completeFlows(wrong)
 	if c.HeaderLimit < 2048 {
 		wrong("HeaderLimit", "is %d, at least 2048 bytes", c.HeaderLimit)
+	}
+	c.completeDependencies(wrong)
+	if limit := c.Breaker.HalfOpenFor; limit > 0 && limit <= c.HandlerTimeout {
+		wrong("Breaker", "HalfOpenFor is %v: give more than HandlerTimeout, %v, or a probe that takes as long as it may counts as failed; or a negative one for no limit", limit, c.HandlerTimeout)
 	}
 	if c.HandlerTimeout >= c.Drain {
 		wrong("HandlerTimeout", "%v must be below Drain, %v, so that a call can end while a partition is given up", c.HandlerTimeout, c.Drain)
@@ -154,6 +179,33 @@ func (c *Config) complete() error {
 	return errors.Join(errs...)
 }
 
+// completeDependencies checks the dependencies beside the first one, and gives their probes the time that a call may take.
+func (c *Config) completeDependencies(wrong func(field, format string, args ...any)) {
+	if n := len(c.Dependencies) + 1; n > maxDependencies {
+		wrong("Dependencies", "are %d with that of Breaker: give at most %d", n, maxDependencies)
+	}
+	c.Dependencies = slices.Clone(c.Dependencies)
+	names := []string{c.Breaker.Dependency}
+	for i := range c.Dependencies {
+		d := &c.Dependencies[i]
+		switch name := d.Breaker.Dependency; {
+		case name == "":
+			wrong("Dependencies", "number %d has no name: set Breaker.Dependency", i)
+		case slices.Contains(names, name):
+			wrong("Dependencies", "%q is there twice, or is that of Breaker", name)
+		}
+		names = append(names, d.Breaker.Dependency)
+		for _, class := range d.CountsAgainst {
+			if class == classify.None || class > classify.Authentication {
+				wrong("Dependencies", "%s: CountsAgainst: %d is none of the seven classes", d.Breaker.Dependency, class)
+			}
+		}
+		if d.Breaker.HalfOpenFor == 0 && 2*c.HandlerTimeout > breaker.DefaultHalfOpenFor {
+			d.Breaker.HalfOpenFor = 2 * c.HandlerTimeout
+		}
+	}
+}
+
 func (c *Config) defaults() {
 	c.ClientID = or(c.ClientID, DefaultClientID)
 	c.Concurrency = or(c.Concurrency, DefaultConcurrency)
@@ -167,6 +219,7 @@ func (c *Config) defaults() {
 	c.Window.Records = or(c.Window.Records, DefaultWindowRecords)
 	c.Window.Bytes = or(c.Window.Bytes, DefaultWindowBytes)
 	c.DeadLetters.Burst = or(c.DeadLetters.Burst, DefaultBurst)
+	c.DeadLetters.PerSuccess = or(c.DeadLetters.PerSuccess, DefaultPerSuccess)
 	c.Names.Group = or(c.Names.Group, c.Group)
 	c.Breaker.Dependency = or(c.Breaker.Dependency, c.Name)
 	if c.CountsAgainst == nil {
@@ -182,6 +235,25 @@ func (c *Config) defaults() {
 	if c.Breakers == nil {
 		c.Breaker = withName(c.Breaker, c.Name)
 	}
+	if c.Breaker.HalfOpenFor == 0 && 2*c.HandlerTimeout > breaker.DefaultHalfOpenFor {
+		c.Breaker.HalfOpenFor = 2 * c.HandlerTimeout // a probe may take as long as any call
+	}
+}
+
+// checkTreatments says what is wrong with the treatments of classes.
+func checkTreatments(all classify.Treatments) error {
+	var errs []error
+	for class, t := range all {
+		switch {
+		case class == classify.None || class > classify.Authentication:
+			errs = append(errs, fmt.Errorf("%d is none of the seven classes", class))
+		case t.Severity > classify.Critical:
+			errs = append(errs, fmt.Errorf("%v: %d is none of the severities", class, t.Severity))
+		case t.Handling > classify.Drop:
+			errs = append(errs, fmt.Errorf("%v: %d is none of the handlings", class, t.Handling))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func withName(b breaker.Config, name string) breaker.Config {

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -77,6 +78,17 @@ const (
 	SkipDataLoss
 )
 
+// DeadLetterPolicy says what becomes of the records of a key that wait behind one that dies, see [Config.HoldKey].
+type DeadLetterPolicy uint8
+
+const (
+	// ReleaseOnDeadLetter lets them run when the dead letter is written.
+	ReleaseOnDeadLetter DeadLetterPolicy = iota
+	// HoldOnDeadLetter sends them after it: they become dead letters too, untried and with the reason "behind", and so does
+	// every later record of the key, until all of these are replayed, in the order of their origin, or discarded.
+	HoldOnDeadLetter
+)
+
 // Start is where a group begins to read its source topics the first time. Retry topics, and partitions that appear
 // later, are always read from their beginning.
 type Start struct {
@@ -116,9 +128,13 @@ type DeadLetters struct {
 	Drop bool
 	// Retention of the dead-letter topic. Defaults to none: entries are kept until they are replayed or discarded.
 	Retention time.Duration
-	// Burst is how many dead letters the pipeline writes without one success in between before it takes them for an
-	// outage and holds. Defaults to 1000; negative: no bound. What a handler itself sent there does not count.
+	// Burst is the credit for dead letters that the pipeline starts with, in each process, and that it has at most. A record
+	// that is exhausted or not retriable needs one; what a handler itself sent there does not. Without credit the pipeline
+	// holds: it tries one record at a time, and goes on when successes have earned some. Defaults to 1000; negative: no bound.
 	Burst int
+	// PerSuccess is the credit that a record earns that was handled, 0.001 to 1000, in thousandths. A pipeline whose dead letters
+	// stay below PerSuccess for each success holds only for more than Burst of them at a time. Defaults to 4.
+	PerSuccess float64
 }
 
 // Config says what a [Pipeline] does. The zero value of every optional field is a good production setting. A Config may
@@ -132,6 +148,9 @@ type Config struct {
 	Breakers *breaker.Registry
 	// Brokers are the seed brokers, host:port. Required.
 	Brokers []string
+	// Classes say how failures of a class are treated: how severe they are, what becomes of their records, and whether Notify is
+	// told. Rules may say otherwise. Defaults to [classify.Class.Severity], and retries for what is retriable.
+	Classes classify.Treatments
 	// Classify are rules that say what kind of failure an error is, before the built-in ones. Defaults to none.
 	Classify classify.Rules
 	// ClientID is what the brokers know this client by. Defaults to "redeliver".
@@ -150,6 +169,11 @@ type Config struct {
 	CountsAgainst []classify.Class
 	// DeadLetters says what becomes of exhausted records. Defaults to a dead-letter topic without retention.
 	DeadLetters DeadLetters
+	// Dependencies are what the handlers call beside the dependency of Breaker, each with a breaker of its own, at most 15. Every
+	// record is taken to need all of them: while the breaker of one is not closed the pipeline holds. A failure counts against
+	// the one that it names, see [DependencyFailed] and [Call], and one that names none against the first. A handler call that
+	// succeeds is a success of all that it did not call with Call. Defaults to none.
+	Dependencies []Dependency
 	// Delivery says how copies and offsets belong together. Defaults to AtLeastOnce.
 	Delivery Delivery
 	// Drain is how long running handlers have to end when a partition is revoked or the pipeline stops, before their
@@ -192,12 +216,22 @@ type Config struct {
 	// Names are the templates of the retry and dead-letter topics' names. Defaults to {group}.{topic}.retry-{delay} and
 	// {group}.{topic}.dlq.
 	Names retrytopics.Names
+	// Notify is told of failures whose class or rule says Notify, see [Notice]: of the first of a kind at once, then of all others of
+	// the kind together, after a minute, two, four, up to an hour. It is called beside the records, once at a time for each kind; a
+	// call that takes long delays nothing but the next of its kind. Its context ends with Run. Defaults to nobody.
+	Notify func(context.Context, Notice)
 	// OnDataLoss says what happens when unread records of a source are gone. Defaults to HoldOnDataLoss.
 	OnDataLoss DataLossPolicy
+	// OnDeadLetter says what becomes of the records that wait behind one that dies. HoldOnDeadLetter needs HoldKey and a
+	// dead-letter topic without retention, and brokers that give topics ids, which is Apache Kafka 2.8 or newer. Defaults to
+	// ReleaseOnDeadLetter.
+	OnDeadLetter DeadLetterPolicy
 	// Ordering says what may be handled side by side. Defaults to ByKey.
 	Ordering Ordering
 	// Pacers shares the limits of a dependency between the pipelines of a process. Defaults to none but the pipeline's own.
 	Pacers *limit.Registry
+	// Parts watches the dependency of Breaker part by part, by tenant for example. Defaults to as a whole.
+	Parts Parts
 	// Priority lets records of a higher priority go first, see [Priority]. Defaults to none.
 	Priority *Priority
 	// RebalanceTimeout is how long a member may take to give up partitions. Defaults to 60s.

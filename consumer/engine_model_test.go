@@ -150,11 +150,10 @@ func (h *history) begin() {
 	h.partitions, h.lives = 1+r.IntN(3), r.IntN(2) == 0
 	h.to = &destination{delay: time.Duration(r.IntN(3)) * 20 * time.Millisecond, refuse: h.refuses}
 	p.client = h.to.client(h.t, kgo.WithHooks(h))
-	unsubscribe, free := p.breaker.Subscribe(p.onBreaker), p.breaker.WhenFree(p.wakeAll)
+	unsubscribe := p.follow()
 	h.t.Cleanup(func() {
 		p.closeLanes(p.intake.all())
 		unsubscribe()
-		free()
 		p.client.Close()
 		p.own.Close()
 		h.to.wg.Wait()

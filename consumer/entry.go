@@ -24,6 +24,8 @@ type entry struct {
 	behind  *entry // the next of its key
 	// deferred says that the key order counts the entry among those that were put off.
 	deferred bool
+	// buried says that it counts as a dead letter of its key, and that its letter is on its way.
+	buried bool
 
 	attempts int       // made so far, those on the spot included
 	carried  int       // of these, those that the record itself tells of
@@ -42,6 +44,7 @@ type entry struct {
 
 	free     int    // failures that used no attempt
 	freeMark uint64 // the dependency's successes at the first of these
+	freeOf   *dependency
 
 	status entryStatus
 	route  *route // its copy that is to be written

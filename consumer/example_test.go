@@ -7,6 +7,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"regexp"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -114,6 +115,36 @@ func ExampleRetrier() {
 	// Output: 3 true exhausted
 }
 
+// Rules and classes say what becomes of a failure. Here what is stale is dropped, and somebody is told of a token that is over.
+func ExampleRetrierConfig() {
+	told := make(chan consumer.Notice, 1)
+	r, err := consumer.NewRetrier("ledger", consumer.RetrierConfig{
+		Classify: classify.Rules{
+			classify.When(classify.Permanent, classify.Text(regexp.MustCompile("stale")), classify.Tenant("acme")).
+				Treated(classify.Treatment{Handling: classify.Drop}),
+		},
+		Classes: classify.Treatments{classify.Authentication: {Notify: true}},
+		Context: classify.Context{Job: classify.Job{Tenant: "acme"}},
+		Notify:  func(_ context.Context, n consumer.Notice) { told <- n },
+		Logger:  slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = r.Do(context.Background(), func(context.Context) error { return errors.New("stale order") })
+	fmt.Println(err)
+	err = r.Do(context.Background(), func(context.Context) error {
+		return classify.Mark(errors.New("token is over"), classify.Authentication)
+	})
+	fmt.Println(err)
+	n := <-told
+	fmt.Println(n.Class, n.Severity, n.Count)
+	// Output:
+	// <nil>
+	// ledger: gave up after 1 attempts (not_retriable): token is over
+	// authentication critical 1
+}
+
 var seenOnce = make(map[string]bool)
 
 // failedOnce is true the first time that it is asked about a key.
@@ -138,4 +169,49 @@ func exampleBroker(topic, value string) (brokers []string, done func()) {
 		log.Fatal(err)
 	}
 	return fake.ListenAddrs(), fake.Close
+}
+
+// ExampleCall has a handler that books in a ledger, which is away at first. Its breaker opens, the record waits without using
+// an attempt, and a probe finds that the ledger is back.
+func ExampleCall() {
+	brokers, done := exampleBroker("orders", `{"id":"A-1"}`)
+	defer done()
+	ctx, stop := context.WithCancel(context.Background())
+	away := true
+	book := func(context.Context) error {
+		if away {
+			away = false
+			return errors.New("503 service unavailable")
+		}
+		return nil
+	}
+
+	p, err := consumer.New(consumer.Config{
+		Brokers: brokers,
+		Group:   "billing",
+		Topics:  []string{"orders"},
+		Breaker: breaker.Config{Dependency: "payments"},
+		Dependencies: []consumer.Dependency{
+			{Breaker: breaker.Config{Dependency: "ledger", Failures: 1, OpenFor: 50 * time.Millisecond, HalfOpenCalls: 1}},
+		},
+		Handler: consumer.HandlerFunc(func(ctx context.Context, r *consumer.Record) error {
+			if err := consumer.Call(ctx, "ledger", book); err != nil {
+				fmt.Println(err)
+				return err
+			}
+			fmt.Println("booked", r.ID(), "on attempt", r.Attempt())
+			stop()
+			return nil
+		}),
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := p.Run(ctx); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// ledger: 503 service unavailable
+	// booked orders/0/0 on attempt 1
 }

@@ -120,7 +120,7 @@ func (fs *flows) of(r *kgo.Record) *flow {
 	if fs.tenants == nil {
 		return fs.other
 	}
-	name := lastHeader(r.Headers, fs.tenants.Header)
+	name := lastValue(r.Headers, fs.tenants.Header)
 	s := fs.slots
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -158,7 +158,7 @@ func (fs *flows) rank(e *entry, now time.Time) int64 {
 }
 
 func (p *Priority) of(r *kgo.Record) int {
-	n, err := strconv.Atoi(string(lastHeader(r.Headers, p.Header)))
+	n, err := strconv.Atoi(string(lastValue(r.Headers, p.Header)))
 	if err != nil || n < 0 || n > maxPriority {
 		return p.Default
 	}

@@ -1,30 +1,29 @@
 package consumer
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/redeliver/redeliver/breaker"
+	"github.com/redeliver/redeliver/internal/credit"
 )
 
 // gate says whether handler calls of the pipeline may start: all of them, a few probes, or none. It has a set of
 // reasons to hold; when the last one is gone everything goes on.
 type gate struct {
-	breaker *breaker.Breaker
-	changed func(reason PauseReason, begun bool) // told outside the lock
-	wake    func()                               // probes may start
+	breakers []*breaker.Breaker                   // of the pipeline's dependencies, the first one first
+	credit   *credit.Account                      // for dead letters
+	changed  func(reason PauseReason, begun bool) // told outside the lock
+	wake     func()                               // probes may start
 
 	held    atomic.Uint32 // the reasons, a bit each
-	buried  atomic.Bool   // dead is not 0
 	refused atomic.Bool   // somebody wanted the probe of an outage while it was out
 
 	mu       sync.Mutex
 	since    time.Time  // when the holding began
 	holds    []interval // that are over, newest last
-	admitted int        // dead letters that an operator lets through without a success
-	burst    int        // dead letters that may be written without a success; negative: no bound
-	dead     int        // written without a success
 	outProbe bool       // the probe of an outage is under way
 	outNext  time.Time  // no probe of an outage before
 	outTimer bool       // somebody will be woken then
@@ -37,12 +36,26 @@ const keptHolds = 64
 
 // callPermit allows one call, or the calls of one chunk.
 type callPermit struct {
-	breaker breaker.Permit
-	outage  bool // it is the probe of an outage
+	breaker breaker.Permit   // of the first dependency
+	others  []breaker.Permit // of the others, in their order
+	outage  bool             // it is the probe of an outage
+	probe   bool             // its outcome decides how to go on
+	calls   *callState       // of the call that is made with it
 }
 
-func newGate(b *breaker.Breaker, burst int, changed func(PauseReason, bool), wake func()) *gate {
-	return &gate{breaker: b, burst: burst, changed: changed, wake: wake}
+// of returns the permit of a dependency.
+func (p *callPermit) of(i int) breaker.Permit {
+	if i == 0 {
+		return p.breaker
+	}
+	return p.others[i-1]
+}
+
+// spoken reports whether the call has spoken for a dependency itself, see [Call].
+func (p *callPermit) spoken(i int) bool { return p.calls != nil && p.calls.told.Load()&(1<<i) != 0 }
+
+func newGate(b []*breaker.Breaker, c *credit.Account, changed func(PauseReason, bool), wake func()) *gate {
+	return &gate{breakers: b, credit: c, changed: changed, wake: wake}
 }
 
 // shut are the reasons that let no probe through either.
@@ -57,11 +70,44 @@ func (g *gate) open() bool {
 	if h&shut != 0 {
 		return false
 	}
-	return h&bit(PauseBreaker) == 0 || g.breaker.State() == breaker.HalfOpen
+	if h&bit(PauseBreaker) == 0 {
+		return true
+	}
+	probes := false
+	for _, b := range g.breakers {
+		switch state := b.State(); {
+		case state == breaker.HalfOpen:
+			probes = true
+		case !state.Admits():
+			return false
+		}
+	}
+	return probes
 }
 
-// doubtful reports whether the breaker is open on suspicion only, and a record that has not failed may find out.
-func (g *gate) doubtful() bool { return g.held.Load()&shut == 0 && g.breaker.Suspected() }
+// doubtful reports whether no breaker is open but on suspicion only, so that a record that has not failed may find out.
+func (g *gate) doubtful() bool {
+	if g.held.Load()&shut != 0 {
+		return false
+	}
+	suspected := false
+	for _, b := range g.breakers {
+		switch state := b.State(); {
+		case b.Suspected():
+			suspected = true
+		case state != breaker.HalfOpen && !state.Admits():
+			return false
+		}
+	}
+	return suspected
+}
+
+// probe lets a record find out what is only suspected. The events come back here.
+func (g *gate) probe() {
+	for _, b := range g.breakers {
+		b.Probe()
+	}
+}
 
 // free reports whether calls need no permit of their own.
 func (g *gate) free() bool { return g.held.Load() == 0 }
@@ -75,17 +121,33 @@ func (g *gate) enter() (p callPermit, probe, ok bool) {
 	if h&shut != 0 {
 		return p, false, false
 	}
-	if p.breaker, ok = g.breaker.Acquire(); !ok {
+	if p, ok = g.acquire(); !ok {
 		return p, false, false // the breaker tells when there is one again
 	}
 	if h&bit(PauseOutage) != 0 {
 		if !g.takeOutageProbe() {
-			g.breaker.Cancel(p.breaker)
+			g.cancel(p)
 			return p, false, false
 		}
 		p.outage = true
 	}
-	return p, h != 0, true
+	p.probe = h != 0
+	return p, p.probe, true
+}
+
+// acquire asks all breakers.
+func (g *gate) acquire() (p callPermit, ok bool) {
+	if p.breaker, ok = g.breakers[0].Acquire(); !ok || len(g.breakers) == 1 {
+		return p, ok
+	}
+	p.others = make([]breaker.Permit, len(g.breakers)-1)
+	for i, b := range g.breakers[1:] {
+		if p.others[i], ok = b.Acquire(); !ok {
+			g.cancel(p) // the permits that are not there yet are none
+			return callPermit{}, false
+		}
+	}
+	return p, true
 }
 
 // outagePace is the least time from the end of an outage's probe to the next.
@@ -117,7 +179,7 @@ func (g *gate) takeOutageProbe() bool {
 
 // leave gives a permit back that no call was made with. Whoever was refused meanwhile may have it.
 func (g *gate) leave(p callPermit) {
-	g.breaker.Cancel(p.breaker)
+	g.cancel(p)
 	g.probed(p, false)
 	if g.refused.Swap(false) && g.open() {
 		g.wake()
@@ -137,11 +199,13 @@ func (g *gate) probed(p callPermit, made bool) {
 	g.mu.Unlock()
 }
 
-// onBreaker follows the breaker's state: whatever is not closed holds the pipeline. An event says that something has
+// onBreaker follows the breakers' states: whatever is not closed holds the pipeline. An event says that something has
 // changed; what it is now is asked under the lock, so that who writes last has read last.
 func (g *gate) onBreaker(breaker.Event) {
-	g.change(PauseBreaker, func() bool { return !g.breaker.State().Admits() })
-	if g.breaker.State() == breaker.HalfOpen {
+	g.change(PauseBreaker, func() bool {
+		return slices.ContainsFunc(g.breakers, func(b *breaker.Breaker) bool { return !b.State().Admits() })
+	})
+	if g.held.Load()&bit(PauseBreaker) != 0 && g.open() {
 		g.wake()
 	}
 }
@@ -202,47 +266,30 @@ func overlap(h interval, from, to time.Time) time.Duration {
 	return max(to.Sub(from), 0)
 }
 
-// success ends an outage: the dependency has done something right.
-func (g *gate) success() {
-	if g.buried.Load() {
-		g.mu.Lock()
-		g.dead = 0
-		g.buried.Store(false)
-		g.mu.Unlock()
-	}
+// success earns credit for n calls that ended well. Enough of it for a dead letter ends an outage.
+func (g *gate) success(n int) {
+	g.credit.Earn(n)
 	if g.held.Load()&bit(PauseOutage) != 0 {
-		g.set(PauseOutage, false)
+		g.change(PauseOutage, g.credit.Empty)
 	}
 }
 
-// admit asks whether one more dead letter may be written. When more than burst were written without a success in
-// between, the pipeline holds instead.
+// admit asks whether one more dead letter may be written. When there is no credit for it, the pipeline holds instead.
 func (g *gate) admit() bool {
-	g.mu.Lock()
-	if g.burst < 0 || g.dead < g.burst {
-		g.dead++
-		g.buried.Store(true)
-		g.mu.Unlock()
+	if g.credit.Spend() {
 		return true
 	}
-	if g.admitted > 0 {
-		g.admitted--
-		g.mu.Unlock()
-		return true
-	}
-	g.mu.Unlock()
-	g.set(PauseOutage, true)
+	g.change(PauseOutage, g.credit.Empty)
 	return false
 }
 
-// resume ends the operator's pause and an outage's hold, and lets so many dead letters through without a success.
+// resume ends the operator's pause and an outage's hold, with credit for so many dead letters more, or, with 0, as at the start.
 func (g *gate) resume(admit int) {
-	g.mu.Lock()
-	g.admitted += admit
-	if admit == 0 {
-		g.dead = 0
+	if admit > 0 {
+		g.credit.Grant(admit)
+	} else {
+		g.credit.Refill()
 	}
-	g.mu.Unlock()
 	g.set(PauseOutage, false)
 	g.set(PauseOperator, false)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/redeliver/redeliver/breaker"
+	"github.com/redeliver/redeliver/internal/credit"
 	"pgregory.net/rapid"
 )
 
@@ -20,7 +21,7 @@ func quietGate(t testing.TB, burst int, c breaker.Config) (*gate, *breaker.Break
 		t.Fatal(err)
 	}
 	changes := new([]PauseReason)
-	g := newGate(b, burst, func(r PauseReason, begun bool) { *changes = append(*changes, r) }, func() {})
+	g := newGate([]*breaker.Breaker{b}, credit.New(burst, 2), func(r PauseReason, begun bool) { *changes = append(*changes, r) }, func() {})
 	b.Subscribe(g.onBreaker)
 	t.Cleanup(b.Close)
 	return g, b, changes
@@ -35,7 +36,7 @@ func TestGateIsASetOfReasons(t *testing.T) {
 		}
 		defer b.Close()
 		changes, wakes := 0, 0
-		g := newGate(b, 1000, func(PauseReason, bool) { changes++ }, func() { wakes++ })
+		g := newGate([]*breaker.Breaker{b}, credit.New(1000, 2), func(PauseReason, bool) { changes++ }, func() { wakes++ })
 		model := make(map[PauseReason]bool)
 		reasons := []PauseReason{PauseBreaker, PauseOperator, PauseOutage}
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
@@ -149,7 +150,7 @@ func TestHeldTimeIsBounded(t *testing.T) {
 	})
 }
 
-// TestAdmission counts dead letters between successes.
+// TestAdmission pays for dead letters, here with two for a success.
 func TestAdmission(t *testing.T) {
 	admitted := func(g *gate) (n int) {
 		for n < 100 && g.admit() {
@@ -160,9 +161,12 @@ func TestAdmission(t *testing.T) {
 	g, _, _ := quietGate(t, 5, breaker.Config{})
 	equal(t, "admitted at first", admitted(g), 5)
 	equal(t, "holds", slices.Equal(g.reasons(), []PauseReason{PauseOutage}), true)
-	g.success()
+	g.success(1)
 	equal(t, "free after a success", g.free(), true)
-	equal(t, "admitted after a success", admitted(g), 5)
+	equal(t, "admitted after a success", admitted(g), 2)
+	equal(t, "holds after that", g.free(), false)
+	g.success(10)
+	equal(t, "admitted after many successes", admitted(g), 5)
 	g.resume(3)
 	equal(t, "free after a resume", g.free(), true)
 	equal(t, "admitted after resume --admit 3", admitted(g), 3)
@@ -170,12 +174,28 @@ func TestAdmission(t *testing.T) {
 	g.resume(0)
 	equal(t, "admitted after a plain resume", admitted(g), 5)
 	for range 50 {
-		g.success()
+		g.success(1)
 		equal(t, "admitted with a success before", g.admit(), true)
 	}
 
 	without, _, _ := quietGate(t, -1, breaker.Config{})
 	equal(t, "admitted without a bound", admitted(without), 100)
+}
+
+// TestAnOutageEndsWhenThereIsCreditForADeadLetter earns a part of one with each success.
+func TestAnOutageEndsWhenThereIsCreditForADeadLetter(t *testing.T) {
+	b, err := breaker.New(breaker.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	g := newGate([]*breaker.Breaker{b}, credit.New(1, 0.5), func(PauseReason, bool) {}, func() {})
+	equal(t, "the first", g.admit(), true)
+	equal(t, "the second", g.admit(), false)
+	g.success(1)
+	equal(t, "free after one success", g.free(), false)
+	g.success(1)
+	equal(t, "free after two", g.free(), true)
 }
 
 // TestResumeEndsWhatAnOperatorMayEnd leaves the breaker's reason alone.
@@ -217,7 +237,7 @@ func TestOutageGoesOnBeingProbed(t *testing.T) {
 		}
 		defer b.Close()
 		var woken atomic.Int32
-		g := newGate(b, 1, func(PauseReason, bool) {}, func() { woken.Add(1) })
+		g := newGate([]*breaker.Breaker{b}, credit.New(1, 2), func(PauseReason, bool) {}, func() { woken.Add(1) })
 		g.set(PauseOutage, true)
 		first, _, ok := g.enter()
 		equal(t, "the first probe", ok, true)
@@ -252,7 +272,7 @@ func TestWhoWasRefusedIsWoken(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer b.Close()
-			g := newGate(b, 1, func(PauseReason, bool) {}, func() { woken++ })
+			g := newGate([]*breaker.Breaker{b}, credit.New(1, 2), func(PauseReason, bool) {}, func() { woken++ })
 			b.Subscribe(g.onBreaker)
 			b.WhenFree(g.wake)
 			tt.hold(g, b)
@@ -279,9 +299,9 @@ func TestAPermitThatAnotherPipelineGivesBackIsUsed(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer b.Close()
-		one := newGate(b, 1, func(PauseReason, bool) {}, func() {})
+		one := newGate([]*breaker.Breaker{b}, credit.New(1, 2), func(PauseReason, bool) {}, func() {})
 		woken := 0
-		other := newGate(b, 1, func(PauseReason, bool) {}, func() { woken++ })
+		other := newGate([]*breaker.Breaker{b}, credit.New(1, 2), func(PauseReason, bool) {}, func() { woken++ })
 		b.Subscribe(one.onBreaker)
 		b.Subscribe(other.onBreaker)
 		b.WhenFree(one.wake)

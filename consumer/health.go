@@ -23,6 +23,15 @@ func (p *Pipeline) Stats() Stats {
 	p.flows.fill(&s)
 	s.Windowed, s.WindowBytes = int(p.intake.records.Load()), p.intake.bytes.Load()
 	s.Breaker = p.breaker.Snapshot()
+	for _, d := range p.deps[1:] {
+		s.Breakers = append(s.Breakers, d.breaker.Snapshot())
+	}
+	for _, d := range p.deps {
+		if d.parts != nil {
+			s.Parts = append(s.Parts, partStats(d))
+		}
+	}
+	s.Credit, s.Burst = p.gate.credit.Left(), p.cfg.DeadLetters.Burst
 	s.Held, s.HeldByPolicy = p.held.list()
 	s.Exhausted = p.held.exhausted()
 	s.WaitedFor = p.topics.waitedFor()
@@ -30,6 +39,7 @@ func (p *Pipeline) Stats() Stats {
 	s.Held = append(s.Held, stalled...)
 	s.HeldRecords = p.held.count() + copies
 	p.partitions(&s, now)
+	s.HeldKeys = p.heldKeys(s.Topics)
 	s.Apart = p.coAssignment.lasting(now)
 	p.judgeHealth(&s, now)
 	return s
@@ -143,13 +153,23 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 		good, bad := p.meter.recent.counts(now)
 		s.Reasons = append(s.Reasons, fmt.Sprintf("%d of %d attempts in the last minute failed", bad, good+bad))
 	}
-	if st := s.Breaker.State; st == breaker.Open || st == breaker.ForcedOpen || st == breaker.HalfOpen {
-		cut(cutHeld, "the breaker of %s is %s", s.Breaker.Dependency, st)
+	for _, b := range append([]breaker.Snapshot{s.Breaker}, s.Breakers...) {
+		if !b.State.Admits() {
+			cut(cutHeld, "the breaker of %s is %s", b.Dependency, b.State)
+		}
+	}
+	for _, d := range s.Parts {
+		if n := d.Known - d.States[breaker.Closed]; n > 0 {
+			s.Reasons = append(s.Reasons, fmt.Sprintf("the breakers of %d of %d parts of %s are not closed: their records are put off", n, d.Known, d.Dependency))
+		}
+	}
+	if n := p.slots.allowed(); n > 0 {
+		s.Reasons = append(s.Reasons, fmt.Sprintf("%s is back: %d of %d calls at once, and more by and by", s.Breaker.Dependency, n, s.Concurrency))
 	}
 	for _, r := range p.gate.reasons() {
 		switch r {
 		case PauseOutage:
-			cut(cutHeld, "too many dead letters without one success: the pipeline holds")
+			cut(cutHeld, "there is no credit for another dead letter: the pipeline holds, and tries one record at a time until successes have earned some")
 		case PauseMembership:
 			cut(cutFault, "the group's coordinator has not answered for more than %v: nothing is started until it does", p.membership.lasts)
 		case PauseOperator:
@@ -161,7 +181,11 @@ func (p *Pipeline) judgeHealth(s *Stats, now time.Time) {
 		cut(cutRouting, "%d copies cannot be written, the oldest for %v, to %s: %s", s.HeldRecords, now.Sub(h.Since).Round(time.Second), h.To, h.Err)
 	}
 	if s.HeldByPolicy > 0 {
-		cut(cutRouting, "%d exhausted records are held, as dead letters are disabled: `redeliver status` lists them, `redeliver skip` settles one", s.HeldByPolicy)
+		why := "as dead letters are disabled"
+		if !p.cfg.DeadLetters.Disabled {
+			why = "as classify says for such failures"
+		}
+		cut(cutRouting, "%d records that are given up are held, %s: `redeliver status` lists them, `redeliver release` tries one again, `redeliver skip` settles one", s.HeldByPolicy, why)
 	}
 	faults := p.faults.list(now)
 	s.Faults = make(map[string]int, len(doingText))

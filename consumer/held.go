@@ -1,12 +1,11 @@
 package consumer
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // heldRecords knows the records that are kept unsettled: those whose copy cannot be written for now, and those that
@@ -32,11 +31,11 @@ func (h *heldRecords) failed(r *route) {
 
 func (h *heldRecords) written(r *route) { h.forget(r.entry) }
 
-// policy says that an entry is held that would be a dead letter for that reason. Nothing else has the entry yet.
-func (h *heldRecords) policy(e *entry, why retrytopics.Reason) {
+// policy says that an entry is held that would be a dead letter for the decision's reason. Nothing else has the entry yet.
+func (h *heldRecords) policy(e *entry, d decision) {
 	r := ExhaustedRecord{
 		ID: e.state.ID, Topic: e.record.Topic, Partition: e.record.Partition, Offset: e.record.Offset,
-		Since: time.Now(), Attempts: e.state.Attempt, Class: e.state.Class, Reason: why, Err: e.state.Error,
+		Since: time.Now(), Attempts: e.state.Attempt, Class: e.state.Class, Severity: e.state.Severity, Reason: d.reason, Asked: d.asked, Err: e.state.Error,
 	}
 	h.mu.Lock()
 	h.byPolicy[e] = r
@@ -98,6 +97,15 @@ func (h *heldRecords) exhausted() []ExhaustedRecord {
 	h.mu.Unlock()
 	slices.SortFunc(all, func(a, b ExhaustedRecord) int { return a.Since.Compare(b.Since) })
 	return all[:min(len(all), shownHeld)]
+}
+
+// givenUp returns the entries that are held since they are given up, in the order of their offsets where they stand.
+func (h *heldRecords) givenUp() []*entry {
+	h.mu.Lock()
+	all := slices.Collect(maps.Keys(h.byPolicy))
+	h.mu.Unlock()
+	slices.SortFunc(all, func(a, b *entry) int { return cmp.Compare(a.record.Offset, b.record.Offset) })
+	return all
 }
 
 // count returns how many records wait for their copies to be written.

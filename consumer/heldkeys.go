@@ -22,10 +22,26 @@ type heldKeys struct {
 	sourceEnd int64               // of the source partition when that was read
 	behind    map[uint64][]*entry // of the park lane, not their turn; of each key, by offset of origin
 	early     []*entry            // of copies, those whose source partition was not taken up as far as their origin
+
+	dead      *deadOrder // nil: a key goes on when a record of it is dead
+	deadKnown bool       // the topics were read for it
+	deadRound int        // so often it was forgotten
 }
 
-func newHeldKeys() *heldKeys {
-	return &heldKeys{order: newKeyOrder(), behind: make(map[uint64][]*entry)}
+func newHeldKeys(p DeadLetterPolicy) *heldKeys {
+	h := &heldKeys{order: newKeyOrder(), behind: make(map[uint64][]*entry)}
+	if p == HoldOnDeadLetter {
+		h.dead = newDeadOrder()
+	}
+	return h
+}
+
+// size is how many records are remembered.
+func (h *heldKeys) size() int {
+	if h.dead == nil {
+		return h.order.size
+	}
+	return h.order.size + h.dead.size()
 }
 
 // holds reports whether others of the entry's key wait for it when it is put off.
@@ -60,6 +76,7 @@ func (st *strand) arrived(e *entry) {
 	if st.chunk != nil {
 		st.cut(st.chunk)
 	}
+	st.replayed(e)
 	st.putOff(e, inLane)
 }
 
@@ -81,6 +98,10 @@ func (st *strand) inTurn(e *entry) bool {
 		st.free(e)
 		e.status = entryBehind
 		st.holding.early = append(st.holding.early, e)
+		return false
+	case st.follows(e):
+		st.free(e)
+		st.follow(e)
 		return false
 	}
 	return true
@@ -202,7 +223,8 @@ func (p *Pipeline) heldLimit() int {
 	return max(heldWindows*p.cfg.Window.Records/max(int(p.strands.count.Load()), 1), 1)
 }
 
-// heldWindows times 16 bytes a record, and some hundred a key, is what the order of keys takes for each record of the window.
+// heldWindows times 16 bytes a record, and some hundred a key, is what the order of keys takes for each record of the window;
+// of a dead letter that is held behind it is 150 bytes.
 const heldWindows = 16
 
 // heldFull reports whether the lane is a source whose keys hold too many records. The strand's lock is held.
@@ -210,7 +232,7 @@ func (l *lane) heldFull(before bool) bool {
 	if l.tier != 0 || l.strand.holding == nil {
 		return false
 	}
-	size, limit := l.strand.holding.order.size, l.strand.p.heldLimit()
+	size, limit := l.strand.holding.size(), l.strand.p.heldLimit()
 	return size >= limit || before && size > limit*3/4
 }
 
@@ -224,6 +246,7 @@ func (st *strand) reset() {
 	}
 	h.open, h.order, h.early = false, newKeyOrder(), nil
 	clear(h.behind)
+	st.forgetDead()
 	for _, e := range waiting {
 		if e.status == entryBehind && !e.lane.draining {
 			e.status = entryReady

@@ -27,6 +27,8 @@ const (
 	// scanPause is the time between tries to read, and after how long without a record the ends are asked for again.
 	scanPause = time.Second
 	scanStall = 10 * time.Second
+	// scanReaders is how many strands' dead letters are read at a time.
+	scanReaders = 8
 	// scanTold is how often a scan that lasts is told of.
 	scanTold = 10 * time.Second
 )
@@ -129,7 +131,7 @@ func (s *heldScans) run(lanes []*lane) {
 		todo = append(todo, &heldLane{lane: l, end: -1})
 	}
 	for {
-		known := s.bounds(todo)
+		known := s.bounds(s.readDead(todo))
 		s.read(known, tell)
 		todo = slices.DeleteFunc(todo, func(h *heldLane) bool { return h.done() })
 		if len(todo) == 0 {
@@ -150,6 +152,40 @@ func (h *heldLane) done() bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	return h.lane.closed || h.lane.scanned
+}
+
+// readDead reads the dead letters that keep keys closed, where they do. It returns the lanes of strands of which they are known:
+// only then are the ends of these asked for, so that a copy of one that was replayed until then is found.
+func (s *heldScans) readDead(todo []*heldLane) (known []*heldLane) {
+	if s.p.deadWatch == nil {
+		return todo
+	}
+	var readers sync.WaitGroup
+	room := make(chan struct{}, scanReaders)
+	errs := make(map[*strand]*error)
+	for _, h := range todo {
+		st := h.lane.strand
+		if errs[st] != nil || h.done() {
+			continue
+		}
+		err := new(error)
+		errs[st] = err
+		room <- struct{}{}
+		readers.Go(func() {
+			*err = s.p.deadWatch.read(s.ctx, st)
+			<-room
+		})
+	}
+	readers.Wait()
+	for st, err := range errs {
+		s.p.faults.note("held", s.p.dlqTopic(st.source), st.partition, *err) // nil: nothing
+	}
+	for _, h := range todo {
+		if err := errs[h.lane.strand]; err != nil && *err == nil {
+			known = append(known, h)
+		}
+	}
+	return known
 }
 
 // bounds finds out how far lanes are to be read. It returns those of which that is known and which are not there yet.
@@ -280,7 +316,7 @@ func (p *Pipeline) openHeld(st *strand) {
 	family := p.topics.families()[st.source]
 	st.mu.Lock()
 	h := st.holding
-	opens := !h.open && len(st.lanes) > 0
+	opens := !h.open && len(st.lanes) > 0 && (h.dead == nil || h.deadKnown)
 	has := make(map[string]bool, len(st.lanes))
 	for _, l := range st.lanes {
 		has[l.topic] = true
@@ -290,6 +326,10 @@ func (p *Pipeline) openHeld(st *strand) {
 		opens = opens && (has[topic] || st.partition >= partitions)
 	}
 	size, keys := h.order.size, len(h.order.lines)
+	dead, closed := 0, 0
+	if h.dead != nil {
+		dead, closed = h.dead.size(), len(h.dead.lines)
+	}
 	if opens {
 		h.open = true
 	}
@@ -299,6 +339,9 @@ func (p *Pipeline) openHeld(st *strand) {
 	}
 	if size > 0 {
 		p.log.Info("keys are held", "pipeline", p.cfg.Name, "topic", st.source, "partition", st.partition, "keys", keys, "records", size)
+	}
+	if dead > 0 {
+		p.log.Warn("keys are closed behind dead letters: replay or discard these", "pipeline", p.cfg.Name, "topic", st.source, "partition", st.partition, "keys", closed, "dead_letters", dead)
 	}
 	p.intake.reviewAll()
 	st.wake()

@@ -71,14 +71,15 @@ func (in *intake) decide(lanes []*lane) (told []pauseChange) {
 }
 
 // forProbes are the reasons for which a lane fetches a few records all the same: whoever probes the dependency needs
-// records to choose from, or the one that happens to be there is the eternal probe.
+// records to choose from, or the one that happens to be there is the eternal probe. In an outage, which may be one of some records
+// only, it fetches until its window is full.
 const forProbes = 1<<PauseBreaker | 1<<PauseOutage
 
 // reasons returns why a lane is to be paused now, given why it was, and whether it is short of records for probes.
 func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool) {
 	l.strand.mu.Lock()
 	open, waiting, bytes := l.open, l.notRunnable(), l.bytes
-	probes = open-l.strand.freeFailed(l) < untried
+	probes = open-l.strand.freeFailed(l) < in.p.cfg.Window.untried(int(in.count.Load()))
 	far := l.park || len(l.waiting) > 0 && l.waiting[0].farOff(time.Now())
 	if l.heldFull(before.has(PauseHoldKeyFull)) {
 		after |= pauseSet(bit(PauseHoldKeyFull))
@@ -88,6 +89,7 @@ func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool
 	for _, r := range in.p.gate.reasons() {
 		after |= pauseSet(bit(r))
 	}
+	probes = probes || after&pauseSet(bit(PauseBreaker)) == 0
 	if l.crowded.Load() && open <= int(l.resumeBelow.Load()) {
 		l.crowded.Store(false)
 	}

@@ -40,11 +40,15 @@ type decision struct {
 	counts   retrytopics.Counts
 	admitted bool // needs no admission: the handler itself asked for it
 	drop     string
+	asked    bool // to be held: the treatment of the failure says so
 }
 
 // judge decides what becomes of a record whose call ended with an error.
 func judge(s situation) decision {
 	if s.undecodable {
+		if d, ok := s.treat(retrytopics.ReasonUndecodable); ok {
+			return d
+		}
 		return s.bury(retrytopics.ReasonUndecodable, s.state.Counts, false)
 	}
 	if s.steer != nil {
@@ -56,9 +60,11 @@ func judge(s situation) decision {
 		case steerDrop:
 			return decision{verb: verbDrop, drop: s.steer.reason}
 		}
+	} else if d, ok := s.treat(retrytopics.ReasonNotRetriable); ok {
+		return d
 	}
 	q := retrytopics.Question{
-		Failed:       retrytopics.Failed{Class: s.failure.Class, Status: s.failure.Status, Attempt: s.state.Attempt, RetryAfter: s.failure.RetryAfter},
+		Failed:       retrytopics.Failed{Class: s.failure.Class, Status: s.failure.Status, Attempt: s.state.Attempt, RetryAfter: s.failure.RetryAfter, Job: s.job},
 		Topic:        s.state.Topic,
 		Counts:       s.state.Counts,
 		FirstFailed:  s.state.FirstFailed,
@@ -66,6 +72,7 @@ func judge(s situation) decision {
 		Held:         s.state.Held,
 		U:            s.u,
 		InPlaceTries: s.inPlace,
+		Always:       s.failure.Handling == classify.Retry,
 	}
 	if s.steer != nil { // the handler asks for a retry, whatever the class says
 		if !q.Class.Retriable() {
@@ -84,6 +91,19 @@ func judge(s situation) decision {
 	default:
 		return s.bury(a.Verdict.Reason(), a.Counts, false)
 	}
+}
+
+// treat decides where the treatment of the failure leaves nothing to the policy.
+func (s situation) treat(reason retrytopics.Reason) (d decision, decided bool) {
+	switch s.failure.Handling {
+	case classify.DeadLetter:
+		return s.bury(reason, s.state.Counts, false), true
+	case classify.Hold:
+		return decision{verb: verbHoldHere, reason: reason, counts: s.state.Counts, asked: true}, true
+	case classify.Drop:
+		return decision{verb: verbDrop, drop: "the treatment of " + s.failure.Class.String(), counts: s.state.Counts}, true
+	}
+	return decision{}, false
 }
 
 // wait sends a record to the tier where its delay begins, or keeps it in its lane when no tier is short enough.

@@ -29,6 +29,7 @@ func TestJudge(t *testing.T) {
 		inPlace  int
 		schedule *retrytopics.Schedule
 		dead     DeadLetters
+		handling classify.Handling
 
 		verb   verb
 		tier   int
@@ -58,6 +59,17 @@ func TestJudge(t *testing.T) {
 		{name: "and leaves out the time held", err: cause, class: classify.Transient, attempt: 2, first: now.Add(-2 * time.Minute), held: 90 * time.Second, schedule: bounded, verb: verbRetry, tier: 1, delay: 10 * time.Second, hop: 10 * time.Second},
 		{name: "without dead letters the exhausted are held", err: cause, class: classify.Network, attempt: 4, dead: DeadLetters{Disabled: true}, verb: verbHoldHere, reason: retrytopics.ReasonExhausted},
 		{name: "or dropped where that is said", err: cause, class: classify.Network, attempt: 4, dead: DeadLetters{Disabled: true, Drop: true}, verb: verbDrop, reason: retrytopics.ReasonExhausted},
+		{name: "a class that is to be retried is", err: cause, class: classify.Authentication, attempt: 1, handling: classify.Retry, verb: verbRetry, tier: 0, delay: time.Second, hop: time.Second},
+		{name: "as often as any other", err: cause, class: classify.Authentication, attempt: 4, handling: classify.Retry, verb: verbDead, reason: retrytopics.ReasonExhausted},
+		{name: "a class that is to be a dead letter is one at once", err: cause, class: classify.Network, attempt: 1, handling: classify.DeadLetter, verb: verbDead, reason: retrytopics.ReasonNotRetriable},
+		{name: "or held, without dead letters", err: cause, class: classify.Network, attempt: 1, handling: classify.DeadLetter, dead: DeadLetters{Disabled: true}, verb: verbHoldHere, reason: retrytopics.ReasonNotRetriable},
+		{name: "a class that is to be held is", err: cause, class: classify.Network, attempt: 1, handling: classify.Hold, verb: verbHoldHere, reason: retrytopics.ReasonNotRetriable},
+		{name: "and not dropped where the exhausted are", err: cause, class: classify.Network, attempt: 1, handling: classify.Hold, dead: DeadLetters{Disabled: true, Drop: true}, verb: verbHoldHere, reason: retrytopics.ReasonNotRetriable},
+		{name: "a class that is to be dropped is", err: cause, class: classify.Network, attempt: 1, handling: classify.Drop, verb: verbDrop},
+		{name: "what cannot be decoded is held as its class is", err: &UndecodableError{"a/0/1", cause}, class: classify.Validation, attempt: 1, handling: classify.Hold, verb: verbHoldHere, reason: retrytopics.ReasonUndecodable},
+		{name: "and not retried", err: &UndecodableError{"a/0/1", cause}, class: classify.Validation, attempt: 1, handling: classify.Retry, verb: verbDead, reason: retrytopics.ReasonUndecodable},
+		{name: "what the handler asks for is above the treatment", err: RetryAfter(time.Second, cause), class: classify.Network, attempt: 1, handling: classify.Drop, verb: verbRetry, tier: 0, delay: time.Second, hop: time.Second},
+		{name: "so is a dead letter", err: DeadLetter(cause), class: classify.Network, attempt: 1, handling: classify.Hold, verb: verbDead, reason: retrytopics.ReasonRequested},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := schedule
@@ -71,7 +83,7 @@ func TestJudge(t *testing.T) {
 					state.Counts = d.counts
 				}
 			}
-			d := judge(situation{failedCall: ended(tt.err, classify.Failure{Class: tt.class, RetryAfter: tt.asked}), state: state, inPlace: tt.inPlace, now: now, schedule: s, dead: tt.dead})
+			d := judge(situation{failedCall: ended(tt.err, classify.Failure{Class: tt.class, RetryAfter: tt.asked, Treatment: classify.Treatment{Handling: tt.handling}}), state: state, inPlace: tt.inPlace, now: now, schedule: s, dead: tt.dead})
 			if d.verb != tt.verb || d.reason != tt.reason {
 				t.Fatalf("got verb %d reason %q, want %d %q", d.verb, d.reason, tt.verb, tt.reason)
 			}
@@ -99,7 +111,7 @@ func mustCompile(t *testing.T, p retrytopics.Policy) *retrytopics.Schedule {
 
 // ended is a call that ended with an error of which the classifier says f.
 func ended(err error, f classify.Failure) failedCall {
-	call := readError(classify.New(nil), err)
+	call := readError(classify.New(nil), &classify.Context{}, err)
 	call.failure = f
 	return call
 }

@@ -83,6 +83,7 @@ func (p *Pipeline) newLane(topic string, part int32, source string, tier time.Du
 	if st.holding != nil {
 		l.park = tier == retrytopics.Park
 		st.holding.open = false
+		st.forgetDead()
 	}
 	st.mu.Unlock()
 	return l

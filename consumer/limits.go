@@ -83,7 +83,7 @@ func (ls *limits) admit(headers []Header, now time.Time, first bool) (at time.Ti
 	var keys [maxLimits][]byte
 	latest := now
 	for i := range ls.keyed {
-		if keys[i] = lastHeader(headers, ls.keyed[i].Header); keys[i] == nil {
+		if keys[i] = lastValue(headers, ls.keyed[i].Header); keys[i] == nil {
 			continue
 		}
 		if at := ls.keyed[i].keys.Ask(keys[i], now, first); at.After(latest) {
@@ -121,7 +121,7 @@ func (ls *limits) stands(headers []Header, now time.Time) (at time.Time) {
 	defer ls.mu.Unlock()
 	for i := range ls.keyed {
 		k := &ls.keyed[i]
-		key := lastHeader(headers, k.Header)
+		key := lastValue(headers, k.Header)
 		if key == nil {
 			continue
 		}
@@ -135,8 +135,8 @@ func (ls *limits) stands(headers []Header, now time.Time) (at time.Time) {
 	return at
 }
 
-// lastHeader returns the value of the last header with the key, nil if there is none or it is empty.
-func lastHeader(headers []Header, key string) []byte {
+// lastValue returns what limits and tenants tell records apart by: the value of the last header with the key, nil if there is none or it is empty.
+func lastValue(headers []Header, key string) []byte {
 	for i := len(headers) - 1; i >= 0; i-- {
 		if headers[i].Key == key {
 			if len(headers[i].Value) == 0 {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/redeliver/redeliver/breaker"
+	"github.com/redeliver/redeliver/internal/credit"
 	"github.com/redeliver/redeliver/limit"
 )
 
@@ -17,7 +18,7 @@ func overhead(t testing.TB) func(i int) {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Close)
-	g := newGate(b, 1000, func(PauseReason, bool) {}, func() {})
+	g := newGate([]*breaker.Breaker{b}, credit.New(1000, 2), func(PauseReason, bool) {}, func() {})
 	c := Config{Limits: []Limit{
 		{Name: "per-user", Per: PerHeader, Header: "redeliver-user", Rate: limit.Rate{Calls: 1e6, Per: time.Second}, Burst: 1_000_000},
 		{Name: "per-project", Per: PerHeader, Header: "redeliver-project", Rate: limit.Rate{Calls: 1e6, Per: time.Second}, Burst: 1_000_000},
@@ -41,7 +42,7 @@ func overhead(t testing.TB) func(i int) {
 			t.Fatal("a call was put off")
 		}
 		b.Record(permit.breaker, breaker.Success, time.Since(began))
-		g.success()
+		g.success(1)
 		g.probed(permit, true)
 	}
 	for i := range headers {

@@ -101,6 +101,8 @@ type meter struct {
 	transactions  atomic.Uint64
 	aborted       atomic.Uint64
 	attempts      [int(classify.Authentication) + 1]atomic.Uint64
+	failures      [int(classify.Authentication) + 1][int(classify.Critical) + 1]atomic.Uint64
+	classifier    *classify.Classifier
 	handler       histogram
 	commit        histogram
 
@@ -113,12 +115,13 @@ type meter struct {
 }
 
 type deadKey struct {
-	class  classify.Class
-	reason retrytopics.Reason
+	class    classify.Class
+	severity classify.Severity
+	reason   retrytopics.Reason
 }
 
-func newMeter() *meter {
-	return &meter{topics: make(map[string]*topicMeter), dead: make(map[deadKey]uint64)}
+func newMeter(c *classify.Classifier) *meter {
+	return &meter{classifier: c, topics: make(map[string]*topicMeter), dead: make(map[deadKey]uint64)}
 }
 
 // topic returns the counters of a topic; they live as long as the meter.
@@ -148,9 +151,10 @@ func (m *meter) settledDone(l *lane, n int) {
 	m.recent.add(uint64(n), 0)
 }
 
-// failed counts an attempt that ended with a failure of the class.
-func (m *meter) failed(c classify.Class) {
+// failed counts an attempt that ended with a failure of the class and severity.
+func (m *meter) failed(c classify.Class, s classify.Severity) {
 	m.attempts[c].Add(1)
+	m.failures[c][s].Add(1)
 	m.recent.add(0, 1)
 }
 
@@ -164,9 +168,9 @@ func (m *meter) late(l *lane, d time.Duration) { l.meter.lateness.observe(max(d,
 func (m *meter) settled(l *lane, o Outcome)    { l.meter.outcomes[o].Add(1) }
 func (m *meter) snoozed()                      { m.snoozes.Add(1) }
 func (m *meter) routeFailed()                  { m.routeFailures.Add(1) }
-func (m *meter) deadLettered(c classify.Class, r retrytopics.Reason) {
+func (m *meter) deadLettered(s *retrytopics.State) {
 	m.mu.Lock()
-	m.dead[deadKey{c, r}]++
+	m.dead[deadKey{s.Class, s.Severity, s.Reason}]++
 	m.mu.Unlock()
 }
 
@@ -180,6 +184,14 @@ func (m *meter) fill(s *Stats) {
 	for c := range m.attempts {
 		s.Attempts[classify.Class(c)] = m.attempts[c].Load()
 	}
+	for _, c := range classify.Classes() {
+		for _, severity := range classify.Severities() {
+			n := m.failures[c][severity].Load()
+			if n > 0 || severity == m.classifier.Treatment(c).Severity {
+				s.Failures = append(s.Failures, FailureCount{Class: c, Severity: severity, Count: n})
+			}
+		}
+	}
 	s.Handler, s.Commit = m.handler.snapshot(), m.commit.snapshot()
 	s.SuccessRate = m.recent.rate(time.Now())
 	s.ErrorRate = 1 - s.SuccessRate
@@ -188,11 +200,14 @@ func (m *meter) fill(s *Stats) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for k, n := range m.dead {
-		s.DeadLetters = append(s.DeadLetters, DeadLetterCount{Class: k.class, Reason: k.reason, Count: n})
+		s.DeadLetters = append(s.DeadLetters, DeadLetterCount{Class: k.class, Severity: k.severity, Reason: k.reason, Count: n})
 	}
 	slices.SortFunc(s.DeadLetters, func(a, b DeadLetterCount) int {
 		if a.Class != b.Class {
 			return int(a.Class) - int(b.Class)
+		}
+		if a.Severity != b.Severity {
+			return int(a.Severity) - int(b.Severity)
 		}
 		return strings.Compare(string(a.Reason), string(b.Reason))
 	})

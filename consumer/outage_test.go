@@ -151,9 +151,9 @@ func TestWhatIsExhaustedIsListedUntilItIsSkipped(t *testing.T) {
 		equal(t, "held by policy", s.HeldByPolicy, 2)
 		equal(t, "listed", len(s.Exhausted), 2)
 		equal(t, "held longest", s.Exhausted[0], ExhaustedRecord{ID: "t/3/0", Topic: "t", Partition: 3, Since: began, Attempts: 1,
-			Class: classify.Validation, Reason: retrytopics.ReasonNotRetriable, Err: "*errors.errorString: malformed"})
+			Class: classify.Validation, Severity: classify.Medium, Reason: retrytopics.ReasonNotRetriable, Err: "*errors.errorString: malformed"})
 		equal(t, "held next", s.Exhausted[1], ExhaustedRecord{ID: "t/3/0", Topic: retries.topic, Partition: 3, Since: began.Add(time.Minute), Attempts: 2,
-			Class: classify.Validation, Reason: retrytopics.ReasonNotRetriable, Err: "*errors.errorString: malformed"})
+			Class: classify.Validation, Severity: classify.Medium, Reason: retrytopics.ReasonNotRetriable, Err: "*errors.errorString: malformed"})
 
 		for _, one := range s.Exhausted {
 			if err := w.p.Skip(one.Topic, one.Partition, one.Offset, "test"); err != nil {

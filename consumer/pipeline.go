@@ -15,6 +15,7 @@ import (
 
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/internal/credit"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -25,8 +26,11 @@ type Pipeline struct {
 	patterns   []*regexp.Regexp
 	schedule   *retrytopics.Schedule
 	classifier *classify.Classifier
-	counts     [int(classify.Authentication) + 1]bool // the classes that count against the dependency
-	breaker    *breaker.Breaker
+	notices    *notices
+	deps       []*dependency // that of Config.Breaker first
+	parted     bool          // one of them is watched part by part
+	strange    strangeNames
+	breaker    *breaker.Breaker // of the first dependency
 	slowCall   time.Duration
 	log        *slog.Logger
 	hooks      hooks
@@ -46,9 +50,11 @@ type Pipeline struct {
 	membership *membership
 	transactor *transactor // nil: at least once
 	scans      *heldScans
+	deadWatch  *deadWatch // nil: no key is closed by its dead letters
 	topics     *topics
 	strands    strands
 	probes     atomic.Uint64 // so many were begun
+	spreads    atomic.Uint64 // so many records were looked for out of their turn
 	workers    sync.Pool
 
 	client *kgo.Client
@@ -70,7 +76,7 @@ func New(c Config) (*Pipeline, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
-	p := &Pipeline{cfg: c, log: c.Logger, classifier: classify.New(c.Classify)}
+	p := &Pipeline{cfg: c, log: c.Logger, classifier: classify.New(c.Classify).With(c.Classes)}
 	var err error
 	if p.schedule, err = c.Retry.Compile(); err != nil {
 		return nil, fmt.Errorf("consumer: Retry: %w", err)
@@ -86,19 +92,23 @@ func New(c Config) (*Pipeline, error) {
 		p.own = breaker.NewRegistry()
 		registry = p.own
 	}
-	if p.breaker, err = registry.Get(c.Breaker); err != nil {
-		return nil, fmt.Errorf("consumer: Breaker: %w", err)
+	if p.deps, err = c.dependencies(registry); err != nil {
+		return nil, err
 	}
+	p.breaker = p.deps[0].breaker
 	p.slowCall = p.breaker.Config().SlowCall
-	for _, class := range c.CountsAgainst {
-		p.counts[class] = true
+	breakers := make([]*breaker.Breaker, len(p.deps))
+	for i, d := range p.deps {
+		breakers[i] = d.breaker
+		p.parted = p.parted || d.parts != nil
 	}
-	p.meter = newMeter()
+	p.meter = newMeter(p.classifier)
+	p.notices = newNotices(c.Notify, c.Logger)
 	p.held = newHeldRecords()
 	p.outlets = newOutlets()
 	p.faults = newFaults(p)
 	p.losses = newLosses()
-	p.gate = newGate(p.breaker, c.DeadLetters.Burst, p.holdChanged, p.wakeAll)
+	p.gate = newGate(breakers, credit.New(c.DeadLetters.Burst, c.DeadLetters.PerSuccess), p.holdChanged, p.wakeAll)
 	p.slots = newSlots(c.Concurrency, c.Shares, func() bool { return p.strands.count.Load() > 1 }, p.work)
 	if p.limits, p.slots.pacing, err = newLimits(&c); err != nil {
 		return nil, fmt.Errorf("consumer: Limits: %w", err)
@@ -112,12 +122,15 @@ func New(c Config) (*Pipeline, error) {
 		p.transactor = newTransactor(p)
 	}
 	p.scans = newHeldScans(p)
+	if c.OnDeadLetter == HoldOnDeadLetter {
+		p.deadWatch = newDeadWatch(p)
+	}
 	p.topics = newTopics(p)
 	p.coAssignment = newCoAssignment(p)
 	p.strands.all = make(map[strandKey]*strand)
 	p.kept.parts = make(map[partition]struct{})
 	p.workers.New = func() any {
-		return &worker{record: Record{pipeline: c.Name, group: c.Group, namespace: c.IDNamespace}}
+		return &worker{record: Record{pipeline: c.Name, group: c.Group, namespace: c.IDNamespace}, calls: &callState{p: p}}
 	}
 	return p, nil
 }
@@ -128,7 +141,7 @@ func (p *Pipeline) Name() string { return p.cfg.Name }
 // Group returns the pipeline's consumer group.
 func (p *Pipeline) Group() string { return p.cfg.Group }
 
-// Breaker returns the breaker of the pipeline's dependency.
+// Breaker returns the breaker of the pipeline's dependency, the one of [Config.Breaker].
 func (p *Pipeline) Breaker() *breaker.Breaker { return p.breaker }
 
 // Schedule returns the compiled retry policy.
@@ -149,17 +162,22 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	if p.own != nil {
 		defer p.own.Close()
 	}
+	defer p.notices.end()
 	client, err := kgo.NewClient(p.clientOptions()...)
 	if err != nil {
 		return fmt.Errorf("consumer: the Kafka client refuses its options: %w", err)
 	}
 	p.client, p.admin = client, kadm.NewClient(client)
 	defer p.leave()
+	if p.deadWatch != nil {
+		if err := p.deadWatch.connect(); err != nil {
+			return fmt.Errorf("consumer: the Kafka client refuses its options: %w", err)
+		}
+		defer p.deadWatch.close()
+	}
 	defer p.scans.end()
 
-	unsubscribe := p.breaker.Subscribe(p.onBreaker)
-	defer unsubscribe()
-	defer p.breaker.WhenFree(p.wakeAll)()
+	defer p.follow()()
 	defer p.membership.end()
 	p.gate.onBreaker(breaker.Event{}) // another pipeline may have opened it already
 
@@ -210,6 +228,9 @@ func (p *Pipeline) live(ctx context.Context) {
 	wg.Go(func() { p.topics.run(working) })
 	if p.transactor != nil {
 		wg.Go(func() { p.transactor.run(working) })
+	}
+	if p.deadWatch != nil {
+		wg.Go(func() { p.deadWatch.run(working) })
 	}
 	if len(p.hooks.stats) > 0 {
 		wg.Go(func() { p.report(working) })
@@ -301,8 +322,13 @@ func (p *Pipeline) clientOptions() []kgo.Opt {
 
 // onBreaker follows the breaker of the dependency.
 func (p *Pipeline) onBreaker(e breaker.Event) {
+	p.comeBack(e)
 	p.gate.onBreaker(e)
 	if e.From == e.To {
+		return
+	}
+	if e.Would {
+		p.log.Info("breaker would change, but is in metrics_only", "pipeline", p.cfg.Name, "dependency", e.Dependency, "from", e.From, "to", e.To, "why", e.Why)
 		return
 	}
 	p.log.Warn("breaker", "pipeline", p.cfg.Name, "dependency", e.Dependency, "from", e.From, "to", e.To, "why", e.Why)
@@ -311,12 +337,29 @@ func (p *Pipeline) onBreaker(e breaker.Event) {
 	}
 }
 
+// comeBack begins a slow start when a breaker has closed, whoever has found out that the dependency is back, and ends one when it
+// opens.
+func (p *Pipeline) comeBack(e breaker.Event) {
+	d := p.dependency(e.Dependency)
+	if d == nil {
+		return
+	}
+	switch c := d.breaker.Config(); {
+	case e.Would:
+	case !e.From.Admits() && e.To == breaker.Closed && c.SlowStart > 0:
+		p.slots.slowStart(c.HalfOpenCalls, c.SlowStart)
+	case e.To == breaker.Open || e.To == breaker.ForcedOpen:
+		p.slots.full()
+	}
+}
+
 // holdChanged follows the pipeline's reasons to hold.
 func (p *Pipeline) holdChanged(r PauseReason, begun bool) {
 	if r == PauseOutage {
 		if begun {
-			p.log.Error("pipeline holds: too many dead letters without one success between them look like an outage",
-				"pipeline", p.cfg.Name, "burst", p.cfg.DeadLetters.Burst, "remedy", "mend the cause: one record at a time is tried and the first success goes on; or resume the pipeline")
+			p.log.Error("pipeline holds: there is no credit for another dead letter, so many for so few successes look like an outage",
+				"pipeline", p.cfg.Name, "burst", p.cfg.DeadLetters.Burst, "per_success", p.cfg.DeadLetters.PerSuccess,
+				"remedy", "mend the cause: one record at a time is tried, and successes go on with the rest; or resume the pipeline")
 		} else {
 			p.log.Info("pipeline goes on after an outage", "pipeline", p.cfg.Name)
 		}
@@ -353,8 +396,8 @@ func (p *Pipeline) toldPaused(l *lane, before, after pauseSet) {
 // Pause holds the pipeline until [Pipeline.Resume]: nothing more is started, and calls in flight end as they do.
 func (p *Pipeline) Pause() { p.gate.set(PauseOperator, true) }
 
-// Resume ends a Pause, and the hold after too many dead letters. With admit above 0 so many dead letters more may be
-// written before the pipeline holds again; else as many as at its start.
+// Resume ends a Pause, and the hold after too many dead letters. With admit above 0 there is credit for so many dead letters
+// more before the pipeline holds again; else for as many as at its start. See [DeadLetters].
 func (p *Pipeline) Resume(admit int) { p.gate.resume(max(admit, 0)) }
 
 // relieve is called after records of a lane were settled.

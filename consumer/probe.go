@@ -16,7 +16,7 @@ import (
 func (p *Pipeline) offerProbe() {
 	if !p.gate.open() {
 		if p.gate.doubtful() && p.untriedAtHand(nil) {
-			p.breaker.Probe() // its event comes back here
+			p.gate.probe()
 		}
 		return
 	}

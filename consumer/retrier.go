@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -18,8 +19,17 @@ type RetrierConfig struct {
 	Breaker breaker.Config
 	// Breakers shares breakers by dependency name, with pipelines too. Defaults to a registry of the retrier's own.
 	Breakers *breaker.Registry
+	// Classes say how failures of a class are treated, as in [Config]. What would be held there is given up here.
+	Classes classify.Treatments
 	// Classify are rules before the built-in ones. Defaults to none.
 	Classify classify.Rules
+	// Context is what rules and overrides know of the calls: whose job they are, for example. Dependency and Topic default to the
+	// breaker's dependency and the retrier's name; Attempt is filled in.
+	Context classify.Context
+	// Logger gets the notices of failures that are severe. Defaults to slog.Default().
+	Logger *slog.Logger
+	// Notify is told of failures whose class or rule says Notify, as in [Config]. Defaults to nobody.
+	Notify func(context.Context, Notice)
 	// Policy says how often and when. Its delays are waited out in memory. Defaults to that of a pipeline.
 	Policy retrytopics.Policy
 	// Timeout bounds one call, by its context. Defaults to 25s.
@@ -33,6 +43,8 @@ type Retrier struct {
 	timeout    time.Duration
 	schedule   *retrytopics.Schedule
 	classifier *classify.Classifier
+	context    classify.Context
+	notices    *notices
 	breaker    *breaker.Breaker
 	counts     map[classify.Class]bool
 }
@@ -50,7 +62,19 @@ func NewRetrier(name string, c RetrierConfig) (*Retrier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("consumer: Breaker: %w", err)
 	}
-	r := &Retrier{name: name, timeout: or(c.Timeout, DefaultHandlerTimeout), schedule: schedule, classifier: classify.New(c.Classify), breaker: b, counts: make(map[classify.Class]bool)}
+	if err := checkTreatments(c.Classes); err != nil {
+		return nil, fmt.Errorf("consumer: Classes: %w", err)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	r := &Retrier{
+		name: name, timeout: or(c.Timeout, DefaultHandlerTimeout), schedule: schedule,
+		classifier: classify.New(c.Classify).With(c.Classes), context: c.Context, notices: newNotices(c.Notify, c.Logger),
+		breaker: b, counts: make(map[classify.Class]bool),
+	}
+	r.context.Topic = or(r.context.Topic, name)
+	r.context.Dependency = or(r.context.Dependency, b.Snapshot().Dependency)
 	for _, class := range defaultCounts {
 		r.counts[class] = true
 	}
@@ -66,6 +90,7 @@ type GaveUpError struct {
 	Attempts int                // made
 	Reason   retrytopics.Reason // why there is no other
 	History  []retrytopics.Try
+	Failure  classify.Failure
 	Err      error // of the last attempt
 }
 
@@ -80,7 +105,7 @@ func (e *GaveUpError) Unwrap() error { return e.Err }
 // ended first, ctx's error joined with that of the last attempt. While the breaker is open Do waits, which uses no attempt. The steering errors of handlers
 // work here too; [Drop] ends the call with nil.
 func (r *Retrier) Do(ctx context.Context, f func(ctx context.Context) error) error {
-	state := retrytopics.State{ID: r.name, Topic: r.name}
+	state := retrytopics.State{ID: r.name, Topic: r.context.Topic}
 	inPlace, free, mark := 0, 0, uint64(0)
 	var err error // of the last attempt
 	for {
@@ -99,7 +124,14 @@ func (r *Retrier) Do(ctx context.Context, f func(ctx context.Context) error) err
 			r.breaker.Cancel(permit)
 			return errors.Join(ctx.Err(), err)
 		}
-		f := readError(r.classifier, err)
+		in := r.context
+		in.Attempt = state.Attempt + 1
+		f := readError(r.classifier, &in, err)
+		if f.steer == nil || f.steer.err != nil {
+			r.notices.failed(&f.failure, func() Notice {
+				return Notice{Pipeline: r.name, Dependency: in.Dependency, ID: r.name, Topic: in.Topic, Attempt: in.Attempt, Job: in.Job}
+			})
+		}
 		outcome := breaker.Ignored
 		if r.counts[f.failure.Class] && f.tellsOfDependency() {
 			outcome = breaker.Failure
@@ -132,7 +164,7 @@ func (r *Retrier) Do(ctx context.Context, f func(ctx context.Context) error) err
 		case verbRetry:
 			inPlace = 0
 		case verbDead, verbHoldHere:
-			return &GaveUpError{Name: r.name, Attempts: state.Attempt, Reason: d.reason, History: state.History, Err: err}
+			return &GaveUpError{Name: r.name, Attempts: state.Attempt, Reason: d.reason, History: state.History, Failure: f.failure, Err: err}
 		}
 		if over := sleepUntil(ctx, d.due); over != nil {
 			return errors.Join(over, err)

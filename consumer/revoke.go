@@ -129,6 +129,7 @@ func (st *strand) drain(l *lane) (out []*entry) {
 		case e.unsaved(now):
 			out = append(out, st.depart(e))
 		default:
+			e.status = entryHeld // in no line any more: an operator may still skip it
 			st.free(e)
 		}
 	}
@@ -207,6 +208,9 @@ func (p *Pipeline) closeLanes(lanes []*lane) {
 			continue
 		}
 		st.rest()
+		if p.deadWatch != nil {
+			p.deadWatch.leave(st)
+		}
 		p.strands.mu.Lock()
 		if key := (strandKey{st.source, st.partition}); p.strands.all[key] == st {
 			delete(p.strands.all, key)

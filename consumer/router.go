@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -53,14 +54,17 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 	case verbInPlace:
 		return p.waitHere(st, e, d.due, true)
 	case verbDrop:
-		p.log.Debug("record dropped", "pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.drop)
+		p.log.Debug("record dropped", "pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.drop, "class", e.state.Class, "severity", e.state.Severity)
 		p.meter.settled(e.lane, Dropped)
 		st.drop(e)
 		return false
 	case verbHoldHere:
-		p.log.Error("record is exhausted and held, since dead letters are disabled: skip it, or turn them on",
-			"pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.reason, "error", err)
-		p.held.policy(e, d.reason)
+		level, text := slog.LevelError, "record is exhausted and held, since dead letters are disabled: skip it, or turn them on"
+		if d.asked { // a token that is over holds every record: notices tell of it
+			level, text = slog.LevelDebug, "record is held, as classify says for such failures: release or skip it"
+		}
+		p.log.Log(context.Background(), level, text, "pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.reason, "class", e.state.Class, "severity", e.state.Severity, "error", err)
+		p.held.policy(e, d)
 		if !st.leave(e) {
 			p.held.forget(e)
 		}
@@ -157,7 +161,7 @@ func (p *Pipeline) letter(e *entry) *kgo.Record {
 }
 
 // send frees the entry's key, as a retry leaves the order, and writes its copy. Where keys are held the others of the key
-// are put off from now on or, behind a dead letter, wait until it is written. It reports whether they do.
+// are put off from now on or, behind a dead letter, wait until it is written or follow it. It reports whether they do.
 func (p *Pipeline) send(st *strand, r *route) (holds bool) {
 	e := r.entry
 	st.mu.Lock()
@@ -165,6 +169,9 @@ func (p *Pipeline) send(st *strand, r *route) (holds bool) {
 	e.lane.routing++
 	switch holds = st.holds(e); {
 	case !holds:
+		st.free(e)
+	case r.outcome == Dead && st.holding.dead != nil:
+		st.bury(e)
 		st.free(e)
 	case r.outcome == Dead:
 		st.claim(e)
@@ -238,6 +245,7 @@ func (p *Pipeline) settleRoute(r *route) {
 	if r.outcome != Dead {
 		e.deferred = false // its copy is
 	}
+	e.buried = false // its letter is
 	st.settle(e)
 	e.lane.signalQuiet()
 }
@@ -255,7 +263,7 @@ func (p *Pipeline) toldWritten(r *route) {
 		p.meter.snoozed()
 	}
 	if r.outcome == Dead {
-		p.meter.deadLettered(e.state.Class, e.state.Reason)
+		p.meter.deadLettered(e.state)
 	}
 	p.meter.settled(e.lane, r.outcome)
 	p.toldRouted(r)

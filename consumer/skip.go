@@ -6,16 +6,21 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// NotHeldError says that a record cannot be skipped.
+// NotHeldError says that a record cannot be skipped or released.
 type NotHeldError struct {
 	Topic     string
 	Partition int32
 	Offset    int64
 	Why       string
+	Release   bool // it was to be released; else skipped
 }
 
 func (e *NotHeldError) Error() string {
-	return fmt.Sprintf("%s/%d/%d cannot be skipped: %s", e.Topic, e.Partition, e.Offset, e.Why)
+	change := "skipped"
+	if e.Release {
+		change = "released"
+	}
+	return fmt.Sprintf("%s/%d/%d cannot be %s: %s", e.Topic, e.Partition, e.Offset, change, e.Why)
 }
 
 // Skip settles one record without handling it, named by where it stands now or by its origin. It is for an operator
@@ -32,7 +37,7 @@ func (p *Pipeline) Skip(topic string, partition int32, offset int64, reason stri
 		}
 		if why != "" {
 			st.mu.Unlock()
-			return &NotHeldError{topic, partition, offset, why}
+			return &NotHeldError{topic, partition, offset, why, false}
 		}
 		switch e.status {
 		case entryWaiting:
@@ -54,7 +59,7 @@ func (p *Pipeline) Skip(topic string, partition int32, offset int64, reason stri
 		st.wake()
 		return nil
 	}
-	return &NotHeldError{topic, partition, offset, "this process does not hold it: it is handled already, or another member has its partition"}
+	return &NotHeldError{topic, partition, offset, "this process does not hold it: it is handled already, or another member has its partition", false}
 }
 
 // find returns the entry of a record that may be skipped; why says that it is there and may not.

@@ -3,6 +3,7 @@ package consumer
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -38,6 +39,9 @@ type slots struct {
 	now     func() time.Time
 	later   func(time.Duration, func())
 	looking bool // later
+
+	ramp    *slowStart  // nil: none
+	ramping atomic.Bool // ramp is not nil, for who must not take the lock
 }
 
 func newSlots(capacity int, shares Shares, several func() bool, start func(*strand, kind)) *slots {
@@ -161,7 +165,7 @@ func (s *slots) ended(of *strand, k kind, worked bool) (giveBack bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.earn(of, k, worked)
-	if s.first(fresh) >= 0 || s.first(retry) >= 0 {
+	if s.used[fresh]+s.used[retry] > s.limit() || s.first(fresh) >= 0 || s.first(retry) >= 0 {
 		return true
 	}
 	s.used[k]--
@@ -205,7 +209,7 @@ func (s *slots) order() [kinds]kind {
 // use and need not be kept for it.
 func (s *slots) free(k kind) bool {
 	other := retry - k
-	if total := s.used[fresh] + s.used[retry]; total >= s.capacity || s.capacity == 1 {
+	if total := s.used[fresh] + s.used[retry]; total >= s.limit() || s.capacity == 1 {
 		return total == 0
 	}
 	if s.used[k] < s.share[k] {

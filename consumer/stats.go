@@ -34,7 +34,7 @@ const (
 	PauseDue                            // its records are not due
 	PauseBreaker                        // the dependency's breaker is not closed
 	PauseOperator                       // an operator said pause
-	PauseOutage                         // dead letters without a success, see DeadLetters.Burst
+	PauseOutage                         // there is no credit for another dead letter, see DeadLetters.Burst
 	PauseRoute                          // its window is full of records whose copies cannot be written
 	PauseTopic                          // a retry or dead-letter topic that it needs is missing
 	PauseDataLoss                       // records are gone that were not read
@@ -101,6 +101,7 @@ type Stats struct {
 	Skipped      uint64
 	Snoozed      uint64
 	Attempts     map[classify.Class]uint64 // that ended, by class; None: success
+	Failures     []FailureCount            // the failed of these, by class and severity
 	FreeFailures uint64                    // calls that failed without using an attempt
 
 	SuccessRate float64 // of the attempts in the last minute, 0 to 1; of fewer than ten as if the rest had succeeded
@@ -124,6 +125,11 @@ type Stats struct {
 	// group, positions, start, topics, trim, ends, loss, transaction, throttle, held.
 	Faults map[string]int
 
+	// Credit is for how many dead letters there is credit, and Burst how many there may be, negative without a bound; see
+	// DeadLetters.Burst.
+	Credit float64
+	Burst  int
+
 	Limits        []LimitStats  // of the configuration
 	Tenants       []TenantStats // those with the most calls in flight
 	TenantsKnown  int           // how many are told apart
@@ -133,15 +139,18 @@ type Stats struct {
 	Paused        map[PauseReason]int // partitions
 	Partitions    []PartitionStats
 	Breaker       breaker.Snapshot
-	Handler       Histogram // seconds per handler call
-	Commit        Histogram // seconds per commit
+	Breakers      []breaker.Snapshot // of [Config.Dependencies]
+	Parts         []PartStats        // of what is watched part by part
+	Handler       Histogram          // seconds per handler call
+	Commit        Histogram          // seconds per commit
 	RouteFailures uint64
 	Transactions  uint64       // committed; with ExactlyOnceRouting only
 	Aborted       uint64       // transactions that came to nothing and were tried again
 	Held          []HeldRecord // records whose copy cannot be written, at most 100
 	HeldRecords   int          // all records whose copy cannot be written
 	Apart         []Apart      // source partitions whose retry partitions have been other members' for longer than the drain time
-	HeldByPolicy  int          // exhausted records that are held since dead letters are disabled
+	HeldKeys      HeldKeys     // where keys are held: which wait, and which are closed
+	HeldByPolicy  int          // records that are held since dead letters are disabled, or as the treatment of their failures says
 
 	WaitedFor []string          // patterns of topics that no topic matches yet
 	Exhausted []ExhaustedRecord // of these the ones held longest, at most 100
@@ -163,11 +172,20 @@ type TopicStats struct {
 	Lost uint64
 }
 
-// DeadLetterCount counts the dead letters of one class and reason.
+// DeadLetterCount counts the dead letters of one class, severity and reason.
 type DeadLetterCount struct {
-	Class  classify.Class
-	Reason retrytopics.Reason
-	Count  uint64
+	Class    classify.Class
+	Severity classify.Severity
+	Reason   retrytopics.Reason
+	Count    uint64
+}
+
+// FailureCount counts the failed attempts of one class and severity. The severity that a class has by itself has a count also when
+// it is 0.
+type FailureCount struct {
+	Class    classify.Class
+	Severity classify.Severity
+	Count    uint64
 }
 
 // PartitionStats is the state of one assigned partition.
@@ -194,7 +212,8 @@ type HeldRecord struct {
 	Err   string
 }
 
-// ExhaustedRecord is a record that is kept unsettled since it is given up and no dead letters are kept. It holds its place
+// ExhaustedRecord is a record that is kept unsettled since it is given up and no dead letters are kept, or since failures of its
+// kind are held. It holds its place
 // until [Pipeline.Skip], or until its partition is given up and whoever has it next calls its handler again.
 type ExhaustedRecord struct {
 	ID        string
@@ -204,7 +223,9 @@ type ExhaustedRecord struct {
 	Since     time.Time
 	Attempts  int
 	Class     classify.Class // of the last failure
+	Severity  classify.Severity
 	Reason    retrytopics.Reason
+	Asked     bool // it is held as the treatment of such failures says, see classify.Hold
 	Err       string
 }
 
@@ -215,4 +236,12 @@ type Histogram struct {
 	Counts []uint64
 	Sum    float64
 	Total  uint64
+}
+
+// PartStats are the breakers of a dependency that is watched part by part, see [Parts].
+type PartStats struct {
+	Dependency string
+	Known      int                   // parts, at most Parts.Most and one
+	States     map[breaker.State]int // of them
+	NotClosed  []breaker.Snapshot    // those that are not, at most 20
 }

@@ -18,6 +18,8 @@ type strand struct {
 	handler   Handler
 	batching  *batchHandler // the handler, when it takes batches
 
+	spreadTurn int // of a slow start, see spreadsNow
+
 	mu       sync.Mutex
 	lanes    []*lane
 	turns    int               // where the next look at them begins
@@ -42,7 +44,7 @@ func newStrand(p *Pipeline, source string, partition int32) *strand {
 	st.handler = p.handlerFor(source)
 	st.batching, _ = st.handler.(*batchHandler)
 	if p.cfg.HoldKey {
-		st.holding = newHeldKeys()
+		st.holding = newHeldKeys(p.cfg.OnDeadLetter)
 	}
 	return st
 }

@@ -18,6 +18,9 @@ func (st *strand) takeBatch(k kind, probe bool) []*entry {
 		if probe {
 			st.probing(l)
 			if st.freshFirst(l) {
+				if e := st.spreadFresh(l); e != nil {
+					return []*entry{e}
+				}
 				if e := st.nextFresh(l); e != nil { // one that was not tried yet, as takeEntry does
 					return []*entry{e}
 				}

@@ -49,7 +49,7 @@ func (st *strand) mayChunk() bool {
 	return true
 }
 
-// takeChunk hands out the next records of the source lane.
+// takeChunk hands out the next records of the source lane, up to one whose key is closed.
 func (st *strand) takeChunk() *chunk {
 	for _, l := range st.lanes {
 		if l.tier != 0 || l.draining || l.closed {
@@ -59,8 +59,11 @@ func (st *strand) takeChunk() *chunk {
 		if b == nil || !l.roomInMap(l.running+2) { // what it settles is one run, beside one record that stays
 			continue
 		}
+		if st.closed(b, b.taken) {
+			return nil
+		}
 		to := b.taken + 1
-		for to < min(b.taken+maxChunk, len(b.records)) && (b.state[to] == recordOpen || b.records[to].Attrs.IsControl()) {
+		for to < min(b.taken+maxChunk, len(b.records)) && (b.state[to] == recordOpen || b.records[to].Attrs.IsControl()) && !st.closed(b, to) {
 			to++ // up to one that an operator has skipped
 		}
 		c := &chunk{lane: l, batch: b, from: b.taken, to: to, began: time.Now()}

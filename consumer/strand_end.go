@@ -35,6 +35,9 @@ func (st *strand) settle(e *entry) {
 	if e.deferred {
 		st.undefer(e)
 	}
+	if e.buried {
+		st.unbury(e)
+	}
 	st.free(e)
 }
 

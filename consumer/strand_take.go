@@ -138,7 +138,7 @@ func (st *strand) takeWith(k kind, probe bool) (u unit, more bool) {
 	case st.batching != nil:
 		u.entries = st.takeBatch(k, probe)
 		st.turnLeft -= len(u.entries)
-	case !probe && k == fresh && st.mayChunk():
+	case !probe && k == fresh && !st.p.slots.ramping.Load() && st.mayChunk():
 		if u.chunk = st.takeChunk(); u.chunk != nil {
 			u.end = u.chunk.to
 			st.turnLeft -= turnLength
@@ -176,6 +176,11 @@ func (st *strand) takeEntry(k kind, probe bool) *entry {
 		if probe {
 			st.probing(l)
 		}
+		if k == fresh && st.freshFirst(l) && st.spreadsNow(probe) {
+			if e := st.spreadFresh(l); e != nil {
+				return e
+			}
+		}
 		if probe && st.freshFirst(l) {
 			if e := st.nextFresh(l); e != nil {
 				return e
@@ -203,8 +208,16 @@ func (st *strand) freshFirst(l *lane) bool {
 	return st.p.cfg.Ordering != ByPartition || l.ready.len() == 0 || l.ready.items[l.ready.head].free >= freeInOrder
 }
 
-// untried is how many records that have not failed yet a lane keeps at hand for probes.
-const untried = 8
+// A lane keeps records at hand for probes that have not failed yet: so many, and where many lanes share the window fewer.
+const (
+	mostUntried  = 512
+	leastUntried = 8
+)
+
+// untried is how many each of so many lanes keeps.
+func (w Window) untried(lanes int) int {
+	return max(min(mostUntried, w.Records/(4*max(lanes, 1))), leastUntried)
+}
 
 // freeFailed counts the lane's ready entries that have failed without using an attempt.
 func (st *strand) freeFailed(l *lane) (n int) {

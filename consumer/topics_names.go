@@ -68,6 +68,9 @@ func (t *topics) subscribe() {
 		}
 		t.p.abandon(remade)
 		t.p.client.PurgeTopicsFromClient(remade...)
+		if t.p.deadWatch != nil {
+			t.p.deadWatch.startOver(remade)
+		}
 	}
 	t.p.client.AddConsumeTopics(t.subscriptions()...)
 }

@@ -32,7 +32,7 @@ type batch struct {
 	state   []recordState
 	entries []*entry // of the records that are followed on their own; nil until there is one
 	low     int      // no open record before
-	taken   int      // the first that is not taken up; source lanes only
+	taken   int      // the first that is not taken up, though some behind it may be, see spreadFresh; source lanes only
 	open    int      // records that are not settled
 	bytes   int64
 	arrived time.Time
@@ -188,7 +188,7 @@ func (b *batch) data() (n int) {
 // fresh returns the first batch with a record that is not taken up, or nil.
 func (w *window) fresh() *batch {
 	for _, b := range w.batches {
-		for b.taken < len(b.records) && b.state[b.taken] == recordSettled {
+		for b.taken < len(b.records) && b.state[b.taken] != recordOpen { // settled, or taken up before its turn
 			b.taken++
 		}
 		if b.taken < len(b.records) {

@@ -60,12 +60,10 @@ func onBench(t testing.TB, handler Handler, change ...func(*Config)) *workbench 
 		t.Fatal(err)
 	}
 	p.client = client
-	unsubscribe := p.breaker.Subscribe(p.onBreaker)
-	free := p.breaker.WhenFree(p.wakeAll)
+	unsubscribe := p.follow()
 	t.Cleanup(func() {
 		w.p.closeLanes(w.p.intake.all())
 		unsubscribe()
-		free()
 		client.Close()
 		p.own.Close()
 	})

@@ -18,6 +18,7 @@ type worker struct {
 	record Record
 	ctx    *callContext
 	took   durations // of the calls of a chunk, to be counted at once
+	calls  *callState
 }
 
 // work is the life of a slot: it does what its strand has to do, and hands the slot on when others stand in line.
@@ -53,6 +54,8 @@ func (p *Pipeline) work(st *strand, k kind) {
 
 // do runs a unit to its end. It reports whether a call succeeded.
 func (p *Pipeline) do(w *worker, st *strand, u unit) (worked bool) {
+	u.permit.calls = w.calls
+	w.calls.permit = u.permit
 	switch {
 	case u.chunk != nil:
 		worked = p.runChunk(w, st, u.chunk, u.end, u.permit)
@@ -74,7 +77,8 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 	deadline := c.began.Add(p.cfg.HandlerTimeout).UnixNano()
 	watch := newStopwatch(c.began, &c.ticks, p.slowCall)
 	stopped, good, slow := c.from, 0, 0
-	counted := true // the next call, by the limits that calls are spread by: the first one's came with the slot
+	var spoken [maxDependencies]int // calls that have spoken for a dependency themselves
+	counted := true                 // the next call, by the limits that calls are spread by: the first one's came with the slot
 	timed := func(took time.Duration, calls int) {
 		w.took.add(took, calls)
 		good += calls
@@ -90,10 +94,10 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 	count := func() {
 		if good > 0 {
 			worked = true
-			p.breaker.Successes(good, slow)
-			p.gate.success()
+			p.successes(good, slow, &spoken)
+			p.gate.success(good)
 			p.meter.done(l, good, &w.took)
-			good, slow = 0, 0
+			good, slow, spoken = 0, 0, [maxDependencies]int{}
 		}
 	}
 	for {
@@ -127,9 +131,10 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 		}
 		w.record.fill(r, state, 1)
 		counted = false
-		err := p.call(w, l, st.handler, deadline+int64(watch.read))
+		err := p.call(w, l, st.handler, deadline+int64(watch.read), false)
 		shared := watch.called()
 		if err == nil {
+			w.calls.spokenFor(&spoken)
 			if !shared {
 				lap()
 			}
@@ -165,7 +170,7 @@ func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) 
 	}
 	watch := st.watch(e)
 	w.record.fill(e.record, e.state, e.attempts+1)
-	err := p.call(w, e.lane, st.handler, began.Add(p.cfg.HandlerTimeout).UnixNano())
+	err := p.call(w, e.lane, st.handler, began.Add(p.cfg.HandlerTimeout).UnixNano(), e.failedBefore())
 	now := time.Now()
 	if watch != nil {
 		watch.Stop()
@@ -173,8 +178,8 @@ func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) 
 	if err == nil {
 		w.took.add(now.Sub(began), 1)
 		p.meter.done(e.lane, 1, &w.took)
-		p.breaker.Record(permit.breaker, breaker.Success, now.Sub(began))
-		p.gate.success()
+		p.recordSuccess(permit, now.Sub(began))
+		p.gate.success(1)
 		p.gate.probed(permit, true)
 		st.succeeded(e, now.Sub(began))
 		return true
@@ -185,8 +190,7 @@ func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) 
 	return false
 }
 
-// runBatch calls a batch handler. For the breaker it is one call, which failed when at least that share of its records
-// failed in a way that speaks against the dependency at which the breaker opens.
+// runBatch calls a batch handler.
 func (p *Pipeline) runBatch(w *worker, st *strand, entries []*entry, permit callPermit) (worked bool) {
 	p.slots.pacing.more(len(entries) - 1)
 	began := time.Now()
@@ -201,7 +205,7 @@ func (p *Pipeline) runBatch(w *worker, st *strand, entries []*entry, permit call
 		b.Records[i] = &records[i]
 	}
 	l := entries[0].lane
-	p.callBatch(w, l, st.batching, b, began.Add(p.cfg.HandlerTimeout).UnixNano())
+	p.callBatch(w, l, st.batching, b, entries, began.Add(p.cfg.HandlerTimeout).UnixNano())
 	now := time.Now()
 	took := now.Sub(began)
 	w.took.add(took, 1)
@@ -213,35 +217,17 @@ func (p *Pipeline) runBatch(w *worker, st *strand, entries []*entry, permit call
 
 // finishBatch carries out the outcomes of a batch call's records.
 func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began, now time.Time, permit callPermit) {
-	good, against := 0, 0
+	good := 0
 	fails := make([]failedCall, len(errs))
 	for i, err := range errs {
 		if err == nil {
 			good++
-			continue
-		}
-		if fails[i] = readError(p.classifier, err); p.speaksAgainst(&fails[i]) {
-			against++
+		} else {
+			fails[i] = readError(p.classifier, p.failedIn(entries[i]), err)
 		}
 	}
 	took := now.Sub(began)
-	state := breaker.Closed
-	switch {
-	case p.interrupted(entries[0].lane):
-		p.breaker.Cancel(permit.breaker)
-	case against > 0 && float64(against) >= p.breaker.Config().FailureRate*float64(len(errs)):
-		outcome := breaker.FailureAgain
-		for i, err := range errs {
-			if err != nil && !entries[i].failedBefore() {
-				outcome = breaker.Failure
-			}
-		}
-		state = p.breaker.Record(permit.breaker, outcome, took)
-	case good > 0:
-		p.breaker.Record(permit.breaker, breaker.Success, took)
-	default:
-		p.breaker.Record(permit.breaker, breaker.Ignored, took)
-	}
+	after := p.recordBatch(entries, errs, fails, took, permit)
 	order := slices.All(entries)
 	if p.cfg.Ordering == ByPartition {
 		order = slices.Backward(entries) // what is put back goes to the front, and keeps its order so
@@ -251,18 +237,30 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 			st.succeeded(e, took)
 			continue
 		}
+		state := after[p.accused(&fails[i]).index]
+		if of := fails[i].of; of != nil && of.recorded {
+			state = of.after
+		}
 		p.judged(st, e, &fails[i], began, now, state)
 		st.ended(e)
 	}
 	if good > 0 {
-		p.gate.success()
+		p.gate.success(good)
 		p.meter.settledDone(entries[0].lane, good)
 	}
 }
 
 // call makes one handler call for the worker's record, with its deadline in Unix nanoseconds, and turns a panic into an error of class
-// system.
-func (p *Pipeline) call(w *worker, l *lane, h Handler, deadline int64) (err error) {
+// system. again says that the record has failed before.
+func (p *Pipeline) call(w *worker, l *lane, h Handler, deadline int64, again bool) (err error) {
+	w.calls.begin(&w.record, again)
+	if p.parted {
+		return p.callPart(w, l, h, deadline, again)
+	}
+	return p.callHandler(w, l, h, deadline)
+}
+
+func (p *Pipeline) callHandler(w *worker, l *lane, h Handler, deadline int64) (err error) {
 	ctx := w.begin(l.ctx, deadline)
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -273,8 +271,56 @@ func (p *Pipeline) call(w *worker, l *lane, h Handler, deadline int64) (err erro
 	return h.Handle(ctx, &w.record)
 }
 
-// callBatch is call for a batch handler.
-func (p *Pipeline) callBatch(w *worker, l *lane, h *batchHandler, b *Batch, deadline int64) {
+// callPart is callHandler for a record that the breakers of its parts are asked about.
+func (p *Pipeline) callPart(w *worker, l *lane, h Handler, deadline int64, again bool) error {
+	parts, refused := p.enterParts(&w.record)
+	if refused != nil {
+		return refused
+	}
+	began := time.Now()
+	err := p.callHandler(w, l, h, deadline)
+	if p.interrupted(l) {
+		parts.cancel()
+		return err
+	}
+	return p.leaveParts(parts, &w.record, again, err, time.Since(began))
+}
+
+// callBatch is call for a batch handler. Records whose part is refused are left out of the call.
+func (p *Pipeline) callBatch(w *worker, l *lane, h *batchHandler, b *Batch, entries []*entry, deadline int64) {
+	again := slices.ContainsFunc(entries, (*entry).failedBefore)
+	w.calls.begin(nil, again)
+	if !p.parted {
+		p.callBatchHandler(w, l, h, b, deadline)
+		return
+	}
+	admitted := &Batch{}
+	var parts []partCall
+	var at []int
+	for i, r := range b.Records {
+		if c, refused := p.enterParts(r); refused != nil {
+			b.errs[i] = refused
+		} else {
+			admitted.Records, parts, at = append(admitted.Records, r), append(parts, c), append(at, i)
+		}
+	}
+	if len(at) == 0 {
+		return
+	}
+	admitted.errs = make([]error, len(at))
+	began := time.Now()
+	p.callBatchHandler(w, l, h, admitted, deadline)
+	took := time.Since(began)
+	for j, i := range at {
+		if b.errs[i] = admitted.errs[j]; p.interrupted(l) {
+			parts[j].cancel()
+		} else {
+			b.errs[i] = p.leaveParts(parts[j], b.Records[i], entries[i].failedBefore(), b.errs[i], took)
+		}
+	}
+}
+
+func (p *Pipeline) callBatchHandler(w *worker, l *lane, h *batchHandler, b *Batch, deadline int64) {
 	ctx := w.begin(l.ctx, deadline)
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -295,7 +341,7 @@ func (w *worker) begin(parent context.Context, deadline int64) *callContext {
 		if w.ctx != nil {
 			w.ctx.end() // whoever kept it is told
 		}
-		w.ctx = newCallContext(parent, deadline)
+		w.ctx = newCallContext(parent, deadline, w.calls)
 	}
 	return w.ctx
 }
@@ -320,20 +366,9 @@ func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
 // finish carries out the outcome of a failed call. It reports whether the record stays in its lane and holds its key.
 func (p *Pipeline) finish(st *strand, e *entry, err error, began, now time.Time, permit callPermit) (stays bool) {
-	state, took := breaker.Closed, now.Sub(began)
-	p.meter.handler.observe(took)
-	f := readError(p.classifier, err)
-	switch {
-	case p.interrupted(e.lane):
-		p.breaker.Cancel(permit.breaker)
-	case !p.speaksAgainst(&f):
-		p.breaker.Record(permit.breaker, breaker.Ignored, took)
-	case e.failedBefore():
-		state = p.breaker.Record(permit.breaker, breaker.FailureAgain, took)
-	default:
-		state = p.breaker.Record(permit.breaker, breaker.Failure, took)
-	}
-	return p.judged(st, e, &f, began, now, state)
+	p.meter.handler.observe(now.Sub(began))
+	f := readError(p.classifier, p.failedIn(e), err)
+	return p.judged(st, e, &f, began, now, p.recordFailure(e, &f, now.Sub(began), permit))
 }
 
 // interrupted reports whether a call ended after its lane did, or after this member may have been given up, as the calls do
@@ -342,7 +377,7 @@ func (p *Pipeline) interrupted(l *lane) bool { return l.ctx.Err() != nil || p.me
 
 // speaksAgainst reports whether a failure counts against the dependency.
 func (p *Pipeline) speaksAgainst(f *failedCall) bool {
-	return p.counts[f.failure.Class] && f.tellsOfDependency()
+	return p.accused(f).counts[f.failure.Class] && f.tellsOfDependency()
 }
 
 // judged decides and carries out what becomes of an entry whose call failed, given the breaker's state after it.
@@ -353,9 +388,12 @@ func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.T
 	}
 	failure := f.failure
 	notClosed := !after.Admits()
-	if notClosed && p.speaksAgainst(f) && p.isFree(e) {
+	if f.putOff != nil {
+		return p.putOff(st, e, f, began, now)
+	}
+	if f.refused != nil || notClosed && p.speaksAgainst(f) && p.isFree(e, p.accused(f)) {
 		p.meter.free()
-		p.told(e, failure, true, now.Sub(began))
+		p.told(e, f, true, now.Sub(began))
 		asked := failure.RetryAfter
 		if f.steer != nil {
 			asked = f.steer.delay
@@ -389,13 +427,13 @@ func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.T
 		// An outage, as far as anyone can tell: the record stays, and the call that was to find out uses no attempt.
 		*e.state, e.attempts = before, attempts
 		p.meter.free()
-		p.told(e, failure, true, now.Sub(began))
+		p.told(e, f, true, now.Sub(began))
 		p.back(st, e, yield)
 		return st.holds(e)
 	}
 	if f.isAttempt() {
-		p.meter.failed(failure.Class)
-		p.told(e, failure, false, now.Sub(began))
+		p.meter.failed(failure.Class, failure.Severity)
+		p.told(e, f, false, now.Sub(began))
 	}
 	switch d.verb {
 	case verbInPlace:
@@ -412,11 +450,11 @@ const freeInOrder = 3
 // isFree decides whether a failure while the breaker is not closed uses an attempt. The first three of a record do not;
 // after them it does once another record's call to the dependency has succeeded meanwhile, so that a poison record is
 // not the eternal probe, and a lone record is not exhausted by an outage.
-func (p *Pipeline) isFree(e *entry) bool {
-	if e.free == 0 {
-		e.freeMark = p.breaker.Succeeded()
+func (p *Pipeline) isFree(e *entry, d *dependency) bool {
+	if e.free == 0 || e.freeOf != d {
+		e.free, e.freeMark, e.freeOf = 0, d.breaker.Succeeded(), d
 	}
-	if e.free >= freeInOrder && p.breaker.Succeeded() > e.freeMark {
+	if e.free >= freeInOrder && d.breaker.Succeeded() > e.freeMark {
 		return false
 	}
 	e.free++
@@ -442,7 +480,7 @@ func (p *Pipeline) count(e *entry, f classify.Failure, began, now time.Time) {
 	if len(s.History) >= historyTries {
 		s.History = s.History[len(s.History)-historyTries+1:]
 	}
-	s.Class, s.Error = f.Class, f.Text(retrytopics.MaxErrorSize)
+	s.Class, s.Severity, s.Error = f.Class, f.Severity, f.Text(retrytopics.MaxErrorSize)
 	s.History = append(s.History[:len(s.History):len(s.History)], retrytopics.Try{
 		N: e.attempts, At: began.UnixMilli(), Ms: now.Sub(began).Milliseconds(), Class: f.Class.String(), Error: f.Text(historyError),
 	})
@@ -462,14 +500,28 @@ const historyTries = 64
 // historyError bounds an error in the history, in bytes: what is left of 4 KiB for some ten attempts.
 const historyError = 160
 
-// told tells the hooks about a failed attempt.
-func (p *Pipeline) told(e *entry, f classify.Failure, free bool, took time.Duration) {
+// told tells the hooks, and who wants to be notified, about a failed attempt.
+func (p *Pipeline) told(e *entry, f *failedCall, free bool, took time.Duration) {
+	if f.steer == nil || f.steer.err != nil {
+		p.notices.failed(&f.failure, func() Notice { return p.notice(e, f) })
+	}
 	if len(p.hooks.failed) == 0 {
 		return
 	}
 	r := Record{namespace: p.cfg.IDNamespace}
 	r.fill(e.record, e.state, e.attempts)
 	for _, h := range p.hooks.failed {
-		h.OnFailed(Failed{Pipeline: p.cfg.Name, ID: r.ID(), Topic: r.Topic, Attempt: e.attempts, Free: free, Took: took, Failure: f})
+		h.OnFailed(Failed{Pipeline: p.cfg.Name, ID: r.ID(), Topic: r.Topic, Attempt: e.attempts, Free: free, Took: took, Failure: f.failure})
 	}
+}
+
+// notice says whose call failed.
+func (p *Pipeline) notice(e *entry, f *failedCall) Notice {
+	r := Record{namespace: p.cfg.IDNamespace}
+	r.fill(e.record, e.state, e.attempts)
+	dependency := p.cfg.Breaker.Dependency
+	if f.of != nil {
+		dependency = f.of.Dependency
+	}
+	return Notice{Pipeline: p.cfg.Name, Dependency: dependency, ID: r.ID(), Topic: r.Topic, Attempt: e.attempts, Job: f.job}
 }

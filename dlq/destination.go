@@ -62,18 +62,19 @@ func (d Destination) keyed() string {
 type router struct {
 	queue *Queue
 	to    Destination
-	set   []kgo.RecordHeader
+	edit  editor
 
 	partitions map[string]int              // by topic; 0: there is no such topic
 	tiers      map[[2]string]string        // by group and origin topic; "": none
 	topics     map[string]kadm.TopicDetail // all of the cluster, when tiers had to be looked for
+	retries    map[[2]string][]string      // retry topics by group and origin topic
 }
 
-func newRouter(q *Queue, to Destination, set []kgo.RecordHeader) *router {
+func newRouter(q *Queue, to Destination, edit editor) *router {
 	if to == "" {
 		to = OwnTier
 	}
-	return &router{queue: q, to: to, set: set, partitions: make(map[string]int), tiers: make(map[[2]string]string)}
+	return &router{queue: q, to: to, edit: edit, partitions: make(map[string]int), tiers: make(map[[2]string]string), retries: make(map[[2]string][]string)}
 }
 
 // unroutable says why an entry has to be left out, in words that are the same for all entries with the same trouble.
@@ -83,8 +84,11 @@ func (u unroutable) Error() string { return string(u) }
 
 // copy makes the record. An unroutable error leaves the entry out, any other ends the replay.
 func (r *router) copy(ctx context.Context, e *Entry, now time.Time) (*kgo.Record, error) {
-	record := &kgo.Record{Key: e.Record.Key, Value: e.Record.Value, Timestamp: now, Partition: e.State.Partition}
-	headers := r.headers(e.Record.Headers)
+	payload, err := r.edit.payload(e.Record)
+	if err != nil {
+		return nil, err
+	}
+	record, headers := &kgo.Record{Key: payload.Key, Value: payload.Value, Timestamp: now, Partition: e.State.Partition}, payload.Headers
 	switch {
 	case r.to.keyed() != "":
 		record.Topic = r.to.keyed()
@@ -163,6 +167,30 @@ func (r *router) tier(ctx context.Context, group, origin string) (string, error)
 	return tier, nil
 }
 
+// retryTopics are the group's for records of a topic, the park topic among them.
+func (r *router) retryTopics(ctx context.Context, group, origin string) ([]string, error) {
+	key := [2]string{group, origin}
+	if topics, known := r.retries[key]; known {
+		return topics, nil
+	}
+	all, err := r.queue.admin.ListTopics(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look for the retry topics of group %s: %w", group, err)
+	}
+	names := r.queue.names
+	if names.Group != group {
+		names = retrytopics.Names{Group: group}
+	}
+	topics := []string{}
+	for name := range all {
+		if source, _, ok := names.Match(name); ok && (source == origin || source == "") {
+			topics = append(topics, name)
+		}
+	}
+	r.retries[key] = topics
+	return topics, nil
+}
+
 func shortestTier(topics kadm.TopicDetails, group, origin string) (tier string) {
 	names := retrytopics.Names{Group: group}
 	var shortest time.Duration
@@ -172,30 +200,6 @@ func shortestTier(topics kadm.TopicDetails, group, origin string) (tier string) 
 		}
 	}
 	return tier
-}
-
-// headers are the entry's with those to set in them: in the place of the first of their name, without the others.
-func (r *router) headers(from []kgo.RecordHeader) []kgo.RecordHeader {
-	if len(r.set) == 0 {
-		return from
-	}
-	headers := make([]kgo.RecordHeader, 0, len(from)+len(r.set))
-	done := make([]bool, len(r.set))
-	for _, h := range from {
-		i := slices.IndexFunc(r.set, func(set kgo.RecordHeader) bool { return set.Key == h.Key })
-		switch {
-		case i < 0:
-			headers = append(headers, h)
-		case !done[i]:
-			headers, done[i] = append(headers, r.set[i]), true
-		}
-	}
-	for i, h := range r.set {
-		if !done[i] {
-			headers = append(headers, h)
-		}
-	}
-	return headers
 }
 
 // sourceHeaders are the user's, job headers among them, with what a source topic is believed.

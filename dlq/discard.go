@@ -67,6 +67,7 @@ type order struct {
 	takeOver bool
 	keyed    string
 	progress func(Progress)
+	task     *Task // that begins; nil: none
 }
 
 // begin makes this call the queue's writer, unless it is a dry run, and fixes the range to go through.
@@ -85,11 +86,19 @@ func (q *Queue) begin(ctx context.Context, o order) (*task, error) {
 		if self.By == "" {
 			self.By = whoami()
 		}
+		if o.task != nil {
+			self.Task = o.task.ID
+		}
 		if t.writer, l, err = q.beginWriting(ctx, topic, self, o); err != nil {
 			return nil, err
 		}
 	}
-	if t.survey, err = q.survey(ctx, topic, o.filter, l); err != nil {
+	if o.task == nil {
+		t.survey, err = q.survey(ctx, topic, o.filter, l)
+	} else if o.task.ends, err = q.ends(ctx); err == nil {
+		t.survey, err = q.surveyTo(ctx, topic, o.filter, l, o.task.ends)
+	}
+	if err != nil {
 		t.end(ctx)
 		return nil, err
 	}

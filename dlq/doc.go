@@ -1,4 +1,5 @@
-// Package dlq works with dead letters: it makes them ([Letter]), and lists, counts, discards and replays them ([Queue]).
+// Package dlq works with dead letters: it makes them ([Letter]), and lists, groups, counts, discards and
+// replays them ([Queue]).
 //
 // A dead-letter topic is never changed. What became of its entries stands in its ledger, a compacted topic beside it
 // named [retrytopics.LedgerTopic], so that a second or an interrupted replay with any filter replays no entry twice.
@@ -22,8 +23,13 @@
 //	 "to":"orders.orders.retry-1s","id":"orders/3/1042","group":"orders","replays":0}
 //
 // status is open, replayed, discarded or replay_limit, at is in Unix ms, run names the call that wrote it, to the topic
-// that the entry was written to, reason why it was discarded; id, group and replays say whose copies the mark covers.
+// that the entry was written to, edit what a replay changed in the record, reason why it was discarded; id, group and replays say whose copies the mark covers.
 // A tombstone takes back no mark; a mark with status open does.
+//
+// A replay is a task: the key <topic id>/task/<run> says what it selects and does, where the partitions ended when it was
+// started, its state and its counts. Its record is written in the transactions of its entries, so that another process can go on
+// with it. A call that goes on with the replay of another run names it in its marks as "of". The key <topic id>/wish/<run>
+// asks the call that works on it to pause or to cancel it; anybody may write it, and any call may start a task.
 //
 // The key <topic id>/writer holds who writes to the ledger: {"v":1,"run":...,"by":...,"at":...,"doing":"replay",
 // "alive":1763900004000}. It is written again every 4 seconds, with the time in alive, and at the end with "ended":true. Who
@@ -32,4 +38,10 @@
 // Readers read both topics with read_committed. What keeps two writers apart, whatever the clocks say, is the transactional
 // id "redeliver.<dead-letter topic>": who begins fences the one before, reads the ledger to its end after that, and then
 // writes, copies and marks together in transactions.
+//
+// # Outcomes
+//
+// A replayed record that dies again is an entry with its id and one replay more. It has succeeded when its group has
+// committed past its copy with no later copy in a retry topic and no new entry, for what a record becomes is written before
+// its offset is committed. A replay waits for that where its Concurrency, Canary, StopAt or Wait is set.
 package dlq

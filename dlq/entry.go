@@ -64,8 +64,10 @@ type Mark struct {
 	At     time.Time
 	By     string // who did it
 	Run    string // the call that did it
+	Task   string // the replay that the call worked on: the one that began it has the same name
 	To     string // the topic that a replay wrote to
 	Reason string // why it was discarded
+	Edit   string // what a replay changed in the record that it wrote; the entry itself is as it was
 }
 
 // Entry is one dead letter.
@@ -86,6 +88,8 @@ type Entry struct {
 	// CopyOf is the id of the entry whose further copy this record is, where [Queue.Entry] was asked for the copy by its
 	// position and the first one stands at most 1000 offsets before it. "": none is known.
 	CopyOf string
+
+	print Fingerprint // 0: not known yet
 }
 
 // ID names the entry among all that a cluster has: short, and the same for as long as the entry exists. It is
@@ -98,8 +102,10 @@ func (e Entry) ID() string {
 // OriginKnown says whether the entry can be put back where it came from: its headers name a record of another topic.
 func (e Entry) OriginKnown() bool { return e.State.Topic != "" && e.State.Topic != e.Topic }
 
-// tagAlphabet is without what is taken for something else: no i, l, o, u.
-var tagAlphabet = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+// tagLetters are without what is taken for something else: no i, l, o, u.
+const tagLetters = "0123456789abcdefghjkmnpqrstvwxyz"
+
+var tagAlphabet = base32.NewEncoding(tagLetters).WithPadding(base32.NoPadding)
 
 // topicTag is four letters that stand for a topic id: a million of them.
 func topicTag(id kadm.TopicID) string {

@@ -57,6 +57,27 @@ func ExampleQueue_Entries() {
 	// orders/0/2 network exhausted open
 }
 
+func ExampleQueue_Stats() {
+	client, end := deadLetters()
+	defer end()
+	q, err := dlq.Open(client, "orders.orders.dlq")
+	if err != nil {
+		log.Fatal(err)
+	}
+	stats, err := q.Stats(context.Background(), dlq.Filter{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, p := range stats.Problems {
+		fmt.Println(p.Entries, p.Class, p.Error)
+	}
+	fmt.Println("filter of the first:", dlq.Filter{Fingerprints: []dlq.Fingerprint{stats.Problems[0].Fingerprint}}.Fingerprints)
+	// Output:
+	// 2 network it did not work
+	// 1 validation it did not work
+	// filter of the first: [5q3nye]
+}
+
 func ExampleQueue_Replay() {
 	client, end := deadLetters()
 	defer end()
@@ -83,6 +104,32 @@ func ExampleQueue_Replay() {
 	// Output:
 	// 2 replayed
 	// 0 replayed, 2 had been replayed before
+}
+
+func ExampleQueue_Resume() {
+	client, end := deadLetters()
+	defer end()
+	q, err := dlq.Open(client, "orders.orders.dlq")
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	task, err := q.Start(ctx, dlq.Replay{Filter: dlq.Filter{Class: classify.Network}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Here or on another machine, also after who worked on it was killed:
+	summary, err := q.Resume(ctx, task.ID, dlq.Work{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	task, err = q.Task(ctx, task.ID)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(summary.Done, "replayed, the task is", task.State)
+	// Output:
+	// 2 replayed, the task is done
 }
 
 func ExampleQueue_Discard() {

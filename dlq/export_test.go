@@ -1,6 +1,10 @@
 package dlq
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // SmallBatches makes transactions of n entries, so that few entries are many transactions.
 func SmallBatches(n int) Option { return func(q *Queue) { q.batch = n } }
@@ -10,3 +14,37 @@ func RenewTime(d time.Duration) Option { return func(q *Queue) { q.renewTime = d
 
 // Patience bounds how long a run that has to end waits for the brokers.
 func Patience(d time.Duration) Option { return func(q *Queue) { q.patience = d } }
+
+// OutcomePatience bounds how long a replay waits without an outcome.
+func OutcomePatience(d time.Duration) Option { return func(q *Queue) { q.outcomePatience = d } }
+
+// SmallChunks makes a Watch ask the ledger after n dead letters.
+func SmallChunks(w *Watch, n int) { w.chunk = n }
+
+// OrderedEntry is an entry of one key, for OrderOf.
+type OrderedEntry struct {
+	Origin, Offset int64
+	Replayed       bool
+}
+
+// OrderOf returns the offsets of those of a key that a replay writes, in their order.
+func OrderOf(line []OrderedEntry) (offsets []int64) {
+	var entries []candidateEntry
+	for _, e := range line {
+		entries = append(entries, candidateEntry{origin: e.Origin, at: position{0, e.Offset}, replayed: e.Replayed})
+	}
+	slices.SortFunc(entries, func(a, b candidateEntry) int {
+		return cmp.Or(cmp.Compare(a.origin, b.origin), cmp.Compare(a.at.offset, b.at.offset))
+	})
+	o := &replayOrder{moved: make(map[position]bool), stays: make(map[position]bool)}
+	o.add(entries)
+	for _, at := range o.first {
+		offsets = append(offsets, at.offset)
+	}
+	for _, e := range line {
+		if at := (position{0, e.Offset}); e.Replayed && !o.moved[at] && !o.stays[at] {
+			offsets = append(offsets, e.Offset)
+		}
+	}
+	return offsets
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -19,6 +20,8 @@ type Filter struct {
 	IDs []string
 	// Class of the last failure. None: any.
 	Class classify.Class
+	// Severity of the last failure. SeverityNone: any.
+	Severity classify.Severity
 	// Reason of death. "": any.
 	Reason retrytopics.Reason
 	// Topic is the topic that the record first stood in. "": any.
@@ -29,6 +32,8 @@ type Filter struct {
 	Key []byte
 	// Error matches the text of the last failure, "<type>: <message>". nil: any.
 	Error *regexp.Regexp
+	// Fingerprints selects by the problem that entries died of. Empty: any.
+	Fingerprints []Fingerprint
 	// Status selects by what became of the entries. Empty: [StatusOpen] and [StatusLimited], unless All.
 	Status []Status
 	// All selects by any status.
@@ -95,12 +100,14 @@ func (f Filter) compile(topicID kadm.TopicID) (*selector, error) {
 func (s *selector) match(e *Entry) bool {
 	switch {
 	case s.Class != classify.None && e.State.Class != s.Class,
+		s.Severity != classify.SeverityNone && e.State.Severity != s.Severity,
 		s.Reason != "" && e.State.Reason != s.Reason,
 		s.Topic != "" && e.State.Topic != s.Topic,
 		!s.Since.IsZero() && e.At.Before(s.Since),
 		!s.Until.IsZero() && !e.At.Before(s.Until),
 		s.Key != nil && (e.Record.Key == nil || !bytes.Equal(e.Record.Key, s.Key)),
-		s.Error != nil && !s.Error.MatchString(e.State.Error):
+		s.Error != nil && !s.Error.MatchString(e.State.Error),
+		len(s.Fingerprints) > 0 && !slices.Contains(s.Fingerprints, e.Fingerprint()):
 		return false
 	}
 	return s.positions == nil || s.named(e)

@@ -74,7 +74,7 @@ func FuzzMark(f *testing.F) {
 		l := newLedger()
 		l.add(values)
 		got := l.describe(l.marks[e.identity()])
-		if want := (Mark{Status: status, At: time.UnixMilli(at), By: by, Run: run, To: to, Reason: reason}); got != want {
+		if want := (Mark{Status: status, At: time.UnixMilli(at), By: by, Run: run, Task: run, To: to, Reason: reason}); got != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 		if l.writer.Run != run || l.writer.By != by || l.writer.Doing != doingReplay || !l.writer.Alive.Equal(time.UnixMilli(at)) || !l.writer.At.Equal(time.UnixMilli(at)) {

@@ -1,6 +1,7 @@
 package dlq
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
@@ -29,31 +30,39 @@ const year9999 = 253402300799999
 // writerPartition of the ledger holds the key that says who writes, so that it can be looked up alone.
 const writerPartition = 0
 
-// identity is what the copies of one dead letter have in common: id, group and number of replays. It is a hash of them,
-// 128 bits with seeds of this process, for a ledger of millions is held in memory.
-type identity [2]uint64
+// Identity is what the copies of one dead letter have in common: id, group and number of replays. It is a hash of them,
+// 128 bits with seeds of this process, for a ledger of millions is held in memory: it means nothing outside.
+type Identity [2]uint64
 
 var identitySeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 
-func identify(id, group string, replays int) identity {
+func identify(id, group string, replays int) Identity {
 	var room [256]byte
 	buf := append(room[:0], id...)
 	buf = append(append(append(buf, 0), group...), 0)
 	buf = binary.AppendVarint(buf, int64(replays))
-	return identity{maphash.Bytes(identitySeeds[0], buf), maphash.Bytes(identitySeeds[1], buf)}
+	return Identity{maphash.Bytes(identitySeeds[0], buf), maphash.Bytes(identitySeeds[1], buf)}
 }
 
-func (e *Entry) identity() identity { return identify(e.State.ID, e.State.Group, e.State.Replays) }
+// IdentityOf returns the identity of the dead letter that a record with this state is, or would be.
+func IdentityOf(s *retrytopics.State) Identity { return identify(s.ID, s.Group, s.Replays) }
+
+func (e *Entry) identity() Identity { return IdentityOf(&e.State) }
 
 // ledger is what became of the entries of one dead-letter topic. It takes some 50 bytes an entry. It is not safe for
 // concurrent use.
 type ledger struct {
-	marks  map[identity]mark
+	marks  map[Identity]mark
 	origin []provenance // of the marks
 	index  map[provenance]uint32
 	writer Writer // who began to write last
 	latest int64  // Unix ms of the latest mark
+	tasks  map[string]*Task
+	wishes map[string]wish // by the run that is to end
 }
+
+// wish is what somebody wants of a run.
+type wish struct{ what, by string }
 
 // mark is a [Mark] in few bytes.
 type mark struct {
@@ -64,25 +73,26 @@ type mark struct {
 }
 
 // provenance is what the marks of one call have in common.
-type provenance struct{ by, run, to, reason string }
+type provenance struct{ by, run, task, to, reason, edit string }
 
 // Writer is a call that writes to a ledger, or did.
 type Writer struct {
 	Run   string    // names the call
 	By    string    // who called
 	Doing string    // replay or discard
+	Task  string    // the replay that it works on: the one that began it has the same name
 	At    time.Time // when it began
 	Alive time.Time // its last sign of life
 	Ended bool      // it said that it ended
 }
 
 func newLedger() *ledger {
-	return &ledger{marks: make(map[identity]mark), index: make(map[provenance]uint32)}
+	return &ledger{marks: make(map[Identity]mark), index: make(map[provenance]uint32), tasks: make(map[string]*Task), wishes: make(map[string]wish)}
 }
 
 // meet notes that the scan came upon a copy of an entry, and says what the ledger knows about it and whether this is the
 // first copy of it.
-func (l *ledger) meet(id identity) (m mark, first bool) {
+func (l *ledger) meet(id Identity) (m mark, first bool) {
 	m = l.marks[id]
 	first = !m.seen
 	m.seen = true
@@ -95,7 +105,7 @@ func (l *ledger) meet(id identity) (m mark, first bool) {
 func (l *ledger) now() int64 { return max(time.Now().UnixMilli(), l.latest+1) }
 
 // set notes what became of an entry, unless something later is known.
-func (l *ledger) set(id identity, status Status, at int64, from provenance) {
+func (l *ledger) set(id Identity, status Status, at int64, from provenance) {
 	was := l.marks[id]
 	if was.at > at {
 		return
@@ -114,24 +124,27 @@ func (l *ledger) describe(m mark) Mark {
 		return Mark{}
 	}
 	from := l.origin[m.from]
-	return Mark{Status: m.status, At: time.UnixMilli(m.at), By: from.by, Run: from.run, To: from.to, Reason: from.reason}
+	return Mark{Status: m.status, At: time.UnixMilli(m.at), By: from.by, Run: from.run, Task: from.task, To: from.to, Reason: from.reason, Edit: from.edit}
 }
 
 // ledgerValue is the value of a ledger record: of a mark, or of the writer.
 type ledgerValue struct {
-	V       int    `json:"v"`
-	Status  string `json:"status,omitempty"`
-	At      int64  `json:"at"`
-	By      string `json:"by,omitempty"`
-	Run     string `json:"run,omitempty"`
-	To      string `json:"to,omitempty"`
-	Reason  string `json:"reason,omitempty"`
-	ID      string `json:"id,omitempty"`
-	Group   string `json:"group,omitempty"`
-	Replays int    `json:"replays,omitempty"`
-	Doing   string `json:"doing,omitempty"`
-	Alive   int64  `json:"alive,omitempty"`
-	Ended   bool   `json:"ended,omitempty"`
+	V       int        `json:"v"`
+	Status  string     `json:"status,omitempty"`
+	At      int64      `json:"at"`
+	By      string     `json:"by,omitempty"`
+	Run     string     `json:"run,omitempty"`
+	To      string     `json:"to,omitempty"`
+	Reason  string     `json:"reason,omitempty"`
+	Edit    string     `json:"edit,omitempty"`
+	ID      string     `json:"id,omitempty"`
+	Group   string     `json:"group,omitempty"`
+	Replays int        `json:"replays,omitempty"`
+	Doing   string     `json:"doing,omitempty"`
+	Alive   int64      `json:"alive,omitempty"`
+	Ended   bool       `json:"ended,omitempty"`
+	TaskID  string     `json:"of,omitempty"` // the replay that a call works on, where that has another name
+	Task    *taskValue `json:"task,omitempty"`
 }
 
 // ledgerKeys are the keys of one dead-letter topic.
@@ -142,6 +155,10 @@ func keysOf(topicID kadm.TopicID) ledgerKeys {
 }
 
 func (k ledgerKeys) writer() []byte { return []byte(k.prefix + "writer") }
+
+func (k ledgerKeys) task(id string) []byte { return []byte(k.prefix + "task/" + id) }
+
+func (k ledgerKeys) wish(id string) []byte { return []byte(k.prefix + "wish/" + id) }
 
 func (k ledgerKeys) mark(partition int32, offset int64) []byte {
 	key := append(make([]byte, 0, len(k.prefix)+24), k.prefix...)
@@ -186,37 +203,57 @@ func (r *ledgerReader) read(ctx context.Context, l *ledger, spans []span) error 
 func (r *ledgerReader) decode(records []*kgo.Record) ([]ledgerValue, error) {
 	values := make([]ledgerValue, 0, len(records))
 	for _, record := range records {
-		if record.Value == nil || !strings.HasPrefix(string(record.Key), r.keys.prefix) {
-			continue
-		}
-		var v ledgerValue
-		err := json.Unmarshal(record.Value, &v)
-		if err == nil && v.V > ledgerVersion {
-			err = fmt.Errorf("version %d was written by a newer release: use that one", v.V)
-		}
-		if err == nil && v.Doing == "" {
-			_, err = ParseStatus(v.Status)
-		}
-		if err == nil && v.Doing == "" && (v.At < 1 || v.At > year9999) {
-			err = fmt.Errorf("%d is no time in Unix ms", v.At)
-		}
+		v, about, err := r.keys.decode(record)
 		if err != nil {
-			return nil, fmt.Errorf("ledger record %s/%d/%d: %w", record.Topic, record.Partition, record.Offset, err)
+			return nil, err
 		}
-		values = append(values, v)
+		if about {
+			values = append(values, v)
+		}
 	}
 	return values, nil
 }
 
+// decode reads one record; about is false when it says nothing of this dead-letter topic.
+func (k ledgerKeys) decode(record *kgo.Record) (v ledgerValue, about bool, err error) {
+	if record.Value == nil || !strings.HasPrefix(string(record.Key), k.prefix) {
+		return v, false, nil
+	}
+	err = json.Unmarshal(record.Value, &v)
+	if err == nil && v.V > ledgerVersion {
+		err = fmt.Errorf("version %d was written by a newer release: use that one", v.V)
+	}
+	if err == nil && v.Doing == "" {
+		_, err = ParseStatus(v.Status)
+	}
+	if err == nil && v.Doing == "" && (v.At < 1 || v.At > year9999) {
+		err = fmt.Errorf("%d is no time in Unix ms", v.At)
+	}
+	if err != nil {
+		return v, false, fmt.Errorf("ledger record %s/%d/%d: %w", record.Topic, record.Partition, record.Offset, err)
+	}
+	return v, true, nil
+}
+
 func (l *ledger) add(values []ledgerValue) {
 	for _, v := range values {
-		if v.Doing != "" {
-			l.writer = Writer{ // all in one partition: the last one counts
-				Run: v.Run, By: v.By, Doing: v.Doing, At: time.UnixMilli(v.At), Alive: time.UnixMilli(v.Alive), Ended: v.Ended,
+		switch v.Doing { // all of these in one partition: the last one counts
+		case "":
+		case doingTask:
+			if t, err := v.task(); err == nil { // one that a newer release wrote is its to go on with
+				l.tasks[t.ID] = t
+			}
+			continue
+		case doingWish:
+			l.wishes[v.Run] = wish{v.Reason, v.By}
+			continue
+		default:
+			l.writer = Writer{
+				Run: v.Run, By: v.By, Doing: v.Doing, Task: cmp.Or(v.TaskID, v.Run), At: time.UnixMilli(v.At), Alive: time.UnixMilli(v.Alive), Ended: v.Ended,
 			}
 			continue
 		}
 		status, _ := ParseStatus(v.Status)
-		l.set(identify(v.ID, v.Group, v.Replays), status, v.At, provenance{v.By, v.Run, v.To, v.Reason})
+		l.set(identify(v.ID, v.Group, v.Replays), status, v.At, provenance{v.By, v.Run, cmp.Or(v.TaskID, v.Run), v.To, v.Reason, v.Edit})
 	}
 }

@@ -43,9 +43,11 @@ func TestLedgerFormat(t *testing.T) {
 		}
 		values[string(r.Key)] = v
 	}
-	equal(t, "keys", len(values), 4)
+	equal(t, "keys", len(values), 5)
 	id := base64.RawURLEncoding.EncodeToString(entries[0].TopicID[:])
 	equal(t, "writer", values[id+"/writer"]["doing"], any("replay"))
+	task := values[id+"/task/"+s.Run]
+	equal(t, "task", []any{task["doing"], task["run"], task["by"], task["task"].(map[string]any)["state"]}, []any{"task", s.Run, "ann", "done"})
 	for _, e := range entries {
 		v := values[fmt.Sprintf("%s/%d/%d", id, e.Partition, e.Offset)]
 		at := int64(v["at"].(float64))

@@ -39,7 +39,7 @@ func (b *bundle) cast() {
 		5: {classify.System, retrytopics.ReasonExhausted, "orders", 5, []byte{0xff, 0}, "panic: index out of range"},
 	} {
 		s := death(int32(i%3), int64(i))
-		s.Class, s.Reason, s.Topic, s.Error = r.class, r.reason, r.topic, r.text
+		s.Class, s.Severity, s.Reason, s.Topic, s.Error = r.class, r.class.Severity(), r.reason, r.topic, r.text
 		s.ID = retrytopics.FormatID("", r.topic, s.Partition, s.Offset)
 		record := letter(s)
 		record.Key, record.Timestamp = r.key, noon.Add(time.Duration(r.hour)*time.Hour)
@@ -59,6 +59,7 @@ func TestFilters(t *testing.T) {
 	}{
 		{"none: all, by time of death", dlq.Filter{}, []int64{0, 1, 2, 3, 4, 5}},
 		{"class", dlq.Filter{Class: classify.Validation}, []int64{2, 4}},
+		{"severity", dlq.Filter{Severity: classify.High}, []int64{3, 5}},
 		{"reason", dlq.Filter{Reason: retrytopics.ReasonExhausted}, []int64{0, 5}},
 		{"origin topic", dlq.Filter{Topic: "returns"}, []int64{3, 4}},
 		{"since is in it", dlq.Filter{Since: noon.Add(3 * time.Hour)}, []int64{3, 4, 5}},

@@ -8,6 +8,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // Queue is a dead-letter topic and its ledger. Its methods may be called concurrently; those that write exclude each
@@ -19,13 +21,17 @@ type Queue struct {
 
 	group       string
 	tier        func(origin string) string
+	names       retrytopics.Names
 	headerLimit int
 	noCreate    bool
+	jq          func(program string) (func([]byte) ([]byte, error), error) // nil: there is none
+	keysHeld    bool
 
 	batch    int           // entries in a transaction
 	patience time.Duration // with the brokers, when a run has to end
 
-	renewTime time.Duration // between two signs of life of a writer
+	renewTime       time.Duration // between two signs of life of a writer
+	outcomePatience time.Duration // without an outcome of what was replayed
 }
 
 // Option changes how a [Queue] works.
@@ -38,6 +44,9 @@ func ForGroup(group string) Option { return func(q *Queue) { q.group = group } }
 // FirstTier says which topic is the first retry topic for records of an origin topic, the one that [OwnTier] replays to.
 // Defaults to the one with the shortest delay that the entry's group has by the default names.
 func FirstTier(topic func(origin string) string) Option { return func(q *Queue) { q.tier = topic } }
+
+// RetryNames says how the group's retry topics are named, where a replay waits for outcomes. Defaults to the default names.
+func RetryNames(names retrytopics.Names) Option { return func(q *Queue) { q.names = names } }
 
 // HeaderLimit bounds the bytes of Redeliver's headers on the records that [OwnTier] writes. Defaults to 4096.
 func HeaderLimit(bytes int) Option { return func(q *Queue) { q.headerLimit = bytes } }
@@ -57,7 +66,7 @@ func Open(client *kgo.Client, topic string, options ...Option) (*Queue, error) {
 	if group, _ := client.OptValue(kgo.ConsumerGroup).(string); group != "" {
 		return nil, fmt.Errorf("open %s: its client is a member of group %s: give it one that consumes nothing", topic, group)
 	}
-	q := &Queue{client: client, admin: kadm.NewClient(client), topic: topic, batch: batchRecords, patience: endPatience, renewTime: renewTime}
+	q := &Queue{client: client, admin: kadm.NewClient(client), topic: topic, batch: batchRecords, patience: endPatience, renewTime: renewTime, outcomePatience: outcomePatience}
 	for _, option := range options {
 		option(q)
 	}
@@ -124,16 +133,22 @@ type survey struct {
 	ledger *ledger
 	scan   *scan
 
-	duplicates int64
+	replayOrder *replayOrder // nil: that of the topic
+	duplicates  int64
 }
 
 // survey fixes the range to go through and takes the ledger that was read, or reads it.
 func (q *Queue) survey(ctx context.Context, topic kadm.TopicDetail, f Filter, l *ledger) (*survey, error) {
-	sel, err := f.compile(topic.ID)
+	spans, err := spansOf(ctx, q.admin, q.topic, f.Since, stable)
 	if err != nil {
 		return nil, err
 	}
-	spans, err := spansOf(ctx, q.admin, q.topic, f.Since, stable)
+	return q.surveyOf(ctx, topic, f, l, spans)
+}
+
+// surveyOf is survey of a range that was fixed before.
+func (q *Queue) surveyOf(ctx context.Context, topic kadm.TopicDetail, f Filter, l *ledger, spans []span) (*survey, error) {
+	sel, err := f.compile(topic.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -142,30 +157,39 @@ func (q *Queue) survey(ctx context.Context, topic kadm.TopicDetail, f Filter, l 
 			return nil, err
 		}
 	}
-	return &survey{
-		queue:  q,
-		topic:  topic,
-		sel:    sel,
-		ledger: l,
-		scan:   newScan(newFetcher(q.client, q.admin, topic), sel.narrow(spans)),
-	}, nil
+	scan := newScan(newFetcher(q.client, q.admin, topic), sel.narrow(spans))
+	scan.prints = len(f.Fingerprints) > 0
+	return &survey{queue: q, topic: topic, sel: sel, ledger: l, scan: scan}, nil
 }
 
 // each calls f with the first copy of every entry that matches the filter, whatever its status, until f returns false.
 // The entry is f's to keep.
 func (s *survey) each(ctx context.Context, f func(*Entry) bool) error {
+	if s.replayOrder != nil {
+		if goOn, err := s.eachFirst(ctx, f); err != nil || !goOn {
+			return err
+		}
+	}
 	return s.scan.each(ctx, func(e *Entry) bool {
-		m, first := s.ledger.meet(e.identity())
-		if !first {
-			s.duplicates++
+		if s.replayOrder != nil && s.replayOrder.moved[position{e.Partition, e.Offset}] {
 			return true
 		}
-		if !s.sel.match(e) {
-			return true
-		}
-		e.Status, e.Mark = m.status, s.ledger.describe(m)
-		return f(e)
+		return s.met(e, f)
 	})
+}
+
+// met calls f with an entry, if it is the first copy of it and matches.
+func (s *survey) met(e *Entry, f func(*Entry) bool) bool {
+	m, first := s.ledger.meet(e.identity())
+	if !first {
+		s.duplicates++
+		return true
+	}
+	if !s.sel.match(e) {
+		return true
+	}
+	e.Status, e.Mark = m.status, s.ledger.describe(m)
+	return f(e)
 }
 
 // wanted says whether the filter asks for entries of this status.

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-	"golang.org/x/time/rate"
 
 	"github.com/redeliver/redeliver/retrytopics"
 )
@@ -25,11 +24,33 @@ type Replay struct {
 	To Destination
 	// Rate is the most entries a second. 0: no limit. A dry run does not keep to it.
 	Rate float64
+	// Concurrency is how many replayed entries may be without an outcome at a time: they have neither succeeded nor died
+	// again. 0: what was replayed is not waited for, or 1000 where Canary, StopAt or Wait want it.
+	Concurrency int
+	// Canary entries go first, and the rest only if so many of them succeed as CanaryRate says. 0: none.
+	Canary int
+	// CanaryRate is the share of the canaries that have to succeed, above 0 and up to 1. 0 means 1: all of them.
+	CanaryRate float64
+	// StopAt is the share of failures among the outcomes above which the replay stops, once there are ten. 0: none.
+	StopAt float64
+	// Wait waits for the outcomes of all entries that are replayed.
+	Wait bool
 	// MaxReplays is the cap against going round for ever: entries that were replayed so often are left out and marked
 	// [StatusLimited]. Defaults to 3; negative: none.
 	MaxReplays int
 	// SetHeaders are set on the records, in the place of the user's headers with their names. Redeliver's own are refused.
 	SetHeaders []kgo.RecordHeader
+	// UnsetHeaders are the names of user's headers that the records are to be without.
+	UnsetHeaders []string
+	// SetKey is the records' new key. nil: they keep theirs. The partition stays that of the origin, but for ToTopic.
+	SetKey []byte
+	// JQ is a program of jq that makes the new value of the old one; what is no JSON, and what it fails on, is left out. It
+	// needs a queue with [JQ].
+	JQ string
+	// Edit changes key, value and headers of a record, after all other edits; it gets Redeliver's headers too, which are
+	// written anew. It must not change the bytes, only replace them. An error ends the replay. Where it is set no other call
+	// can go on with the replay.
+	Edit func(record *kgo.Record) error
 	// Again replays also what was replayed before.
 	Again bool
 	// DryRun does everything but write.
@@ -57,24 +78,24 @@ func (q *Queue) Replay(ctx context.Context, r Replay) (Summary, error) {
 	if err := q.Check(r); err != nil {
 		return summary, err
 	}
-	router := newRouter(q, r.To, r.SetHeaders)
 	if r.MaxReplays == 0 {
 		r.MaxReplays = DefaultMaxReplays
 	}
-	t, err := q.begin(ctx, order{
+	o := order{
 		filter: r.Filter, doing: doingReplay, counts: StatusReplayed, by: r.By, run: summary.Run,
-		dryRun: r.DryRun, takeOver: r.TakeOver, keyed: router.to.keyed(), progress: r.Progress,
-	})
+		dryRun: r.DryRun, takeOver: r.TakeOver, keyed: r.To.keyed(), progress: r.Progress,
+	}
+	if !r.DryRun {
+		o.task = newTask(r, time.Now())
+		o.task.ID = summary.Run
+	}
+	t, err := q.begin(ctx, o)
 	if err != nil {
 		return summary, err
 	}
 	defer t.end(ctx)
-	if r.Rate > 0 && !r.DryRun {
-		t.pace = rate.NewLimiter(rate.Limit(r.Rate), 1)
-	}
-	decision := &replayDecision{Replay: r, router: router, task: t}
-	t.decide = decision.decide
-	return summary, t.run(ctx, &summary)
+	t.of = o.task
+	return summary, t.replay(ctx, r, &summary)
 }
 
 // Check says what is wrong with a replay that nobody can do. It asks the cluster nothing; [Queue.Replay] begins with it.
@@ -82,13 +103,11 @@ func (r Replay) Check() error {
 	if r.Rate < 0 || math.IsNaN(r.Rate) || math.IsInf(r.Rate, 0) {
 		return fmt.Errorf("rate %v: want entries a second, or 0 for no limit", r.Rate)
 	}
-	for _, h := range r.SetHeaders {
-		if retrytopics.IsOwnHeader(h.Key) {
-			return fmt.Errorf("header %s is Redeliver's own and cannot be set", h.Key)
-		}
-		if h.Key == "" {
-			return errors.New("a header to set has no name")
-		}
+	if err := r.checkOutcomes(); err != nil {
+		return err
+	}
+	if err := r.checkEdits(); err != nil {
+		return err
 	}
 	return r.To.check()
 }
@@ -97,6 +116,9 @@ func (r Replay) Check() error {
 func (q *Queue) Check(r Replay) error {
 	if to := r.To.keyed(); to == q.topic || to == q.Ledger() {
 		return fmt.Errorf("%s is not replayed into itself: name another topic than it and its ledger", q.topic)
+	}
+	if _, err := q.editor(r); err != nil {
+		return err
 	}
 	return r.Check()
 }
@@ -108,14 +130,57 @@ type replayDecision struct {
 	task   *task
 }
 
+// order finds out in which order to replay, while the writer gives its signs of life.
+func (d *replayDecision) order(ctx context.Context) error {
+	find := func(ctx context.Context) (err error) {
+		d.task.survey.replayOrder, err = d.task.survey.order(ctx, func(e *Entry) (bool, error) { return d.would(ctx, e) })
+		return err
+	}
+	if d.task.writer == nil {
+		return find(ctx)
+	}
+	return d.task.writer.during(ctx, find)
+}
+
+// would says whether an entry would be replayed, as far as it is up to the entry itself.
+func (d *replayDecision) would(ctx context.Context, e *Entry) (bool, error) {
+	if d.passesOver(e) || d.task.survey.queue.foreign(e) || d.limits(e) {
+		return false, nil
+	}
+	_, err := d.router.copy(ctx, e, time.Now())
+	if errors.As(err, new(unroutable)) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// passesOver says whether an entry has a status that is not asked for.
+func (d *replayDecision) passesOver(e *Entry) bool {
+	if e.Status == StatusReplayed {
+		return !d.Again
+	}
+	return !d.task.survey.wanted(e.Status)
+}
+
+// limits says whether an entry was replayed too often. What died behind another goes round with that one.
+func (d *replayDecision) limits(e *Entry) bool {
+	behind := d.task.survey.queue.keysHeld && e.State.Reason == retrytopics.ReasonBehind
+	return d.MaxReplays >= 0 && e.State.Replays >= d.MaxReplays && !behind
+}
+
 func (d *replayDecision) decide(ctx context.Context, e *Entry, s *Summary) (*item, error) {
-	switch {
-	case e.Status == StatusReplayed && !d.Again:
-		s.Replayed++
-		return nil, nil
-	case e.Status == StatusReplayed: // again
-	case !d.task.survey.wanted(e.Status):
-		if e.Status == StatusDiscarded {
+	if e.Status == StatusReplayed && d.task.of != nil && e.Mark.Task == d.task.of.ID {
+		s.Earlier++
+		if d.task.outcomes == nil {
+			return nil, nil
+		}
+		return nil, d.task.outcomes.adopt(ctx, e, e.Mark.To)
+	}
+	if d.passesOver(e) {
+		switch e.Status {
+		case StatusReplayed:
+			s.Replayed++
+		case StatusDiscarded:
 			s.Discarded++
 		}
 		return nil, nil
@@ -124,7 +189,11 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, s *Summary) (*ite
 		s.OtherGroup++
 		return nil, nil
 	}
-	if d.MaxReplays >= 0 && e.State.Replays >= d.MaxReplays {
+	if o := d.task.survey.replayOrder; o != nil && o.stays[position{e.Partition, e.Offset}] {
+		s.leaveOut(e, whyBehind)
+		return nil, nil
+	}
+	if d.limits(e) {
 		s.Limited++
 		if e.Status == StatusLimited {
 			return nil, nil
@@ -139,6 +208,11 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, s *Summary) (*ite
 		return nil, nil
 	case err != nil:
 		return nil, err
+	}
+	if d.task.outcomes != nil {
+		if err := d.task.outcomes.prepare(ctx, e, record.Topic, false); err != nil {
+			return nil, err
+		}
 	}
 	if d.Entry != nil {
 		d.Entry(*e, record.Topic)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/retrytopics"
@@ -19,6 +20,7 @@ type scan struct {
 	spans   []span
 	total   int64        // offsets to pass
 	passed  atomic.Int64 // may be read by others
+	prints  bool         // fingerprints are wanted, which the readers take side by side
 }
 
 func newScan(f *fetcher, spans []span) *scan {
@@ -109,7 +111,10 @@ func (s *scan) readPages(ctx context.Context, part span, pages chan<- page) erro
 	return s.fetcher.read(ctx, part, func(records []*kgo.Record, next int64) error {
 		p := page{entries: make([]Entry, len(records)), next: next}
 		for i, r := range records {
-			p.entries[i] = s.entry(r)
+			p.entries[i] = entryOf(r, s.fetcher.id)
+			if s.prints {
+				p.entries[i].print = p.entries[i].Fingerprint()
+			}
 		}
 		select {
 		case pages <- p:
@@ -120,11 +125,11 @@ func (s *scan) readPages(ctx context.Context, part span, pages chan<- page) erro
 	})
 }
 
-func (s *scan) entry(r *kgo.Record) Entry {
+func entryOf(r *kgo.Record, topicID kadm.TopicID) Entry {
 	state, err := retrytopics.Decode(r)
 	return Entry{
 		Topic:     r.Topic,
-		TopicID:   s.fetcher.id,
+		TopicID:   topicID,
 		Partition: r.Partition,
 		Offset:    r.Offset,
 		At:        r.Timestamp,

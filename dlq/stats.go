@@ -20,6 +20,12 @@ type Stats struct {
 	ByTopic map[string]int64
 	// ByHour counts by the hour of death, in UTC.
 	ByHour map[time.Time]int64
+	// Problems are what the entries died of, the one with most entries first.
+	Problems []Problem
+	// Ungrouped counts entries of further problems, where there are more than 10,000.
+	Ungrouped int64
+	// Trends says which times the numbers of [Problem.Trend] are of.
+	Trends Trends
 	// Oldest and Newest are times of death; zero without an entry.
 	Oldest, Newest time.Time
 	// Bytes of keys and values.
@@ -49,13 +55,18 @@ func (q *Queue) Stats(ctx context.Context, f Filter) (Stats, error) {
 	if err != nil {
 		return stats, err
 	}
+	s.scan.prints = true
+	problems := newGrouping()
 	err = s.each(ctx, func(e *Entry) bool {
 		stats.ByStatus[e.Status]++
 		if s.wanted(e.Status) {
 			stats.count(e, q.foreign(e))
+			problems.add(e)
 		}
 		return true
 	})
+	stats.Problems, stats.Trends = problems.sorted()
+	stats.Ungrouped = problems.ungrouped
 	stats.Duplicates = s.duplicates
 	return stats, err
 }

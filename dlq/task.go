@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -23,12 +24,15 @@ type Progress struct {
 	Total   int64 // offsets to pass
 	Matched int64 // entries that the filter selects so far, whatever their status
 	Done    int64 // replayed or discarded, that is committed; on a dry run those that would be
-	Took    time.Duration
+	// Succeeded and Failed outcomes of replayed entries are known, where they are waited for; Pending ones are not yet.
+	Succeeded, Failed, Pending int64
+	Took                       time.Duration
 }
 
 // Summary says what a replay or discard did.
 type Summary struct {
 	Run     string // names the call, in the ledger too
+	Task    string // names the replay, also when another call goes on with it; "" for a discard and a dry run
 	DryRun  bool   // nothing was done, and Done would have been
 	Scanned int64  // offsets of the queue that were passed, gaps included
 	Total   int64  // offsets in the range when it began
@@ -36,6 +40,11 @@ type Summary struct {
 	Done    int64  // entries replayed or discarded
 	// To counts replayed entries by the topic they were written to.
 	To map[string]int64
+	// Earlier entries were replayed by earlier calls that worked on the same replay.
+	Earlier int64
+	// Succeeded and Failed are outcomes of what the replay put back to work, where they were waited for, by all of its calls;
+	// those that failed have died again. Pending are those that are not known.
+	Succeeded, Failed, Pending int64
 	// Replayed and Discarded entries matched and had been dealt with before.
 	Replayed, Discarded int64
 	// Limited entries were left out by a replay since they had been replayed too often; the ledger says so.
@@ -64,7 +73,7 @@ type LeftOut struct {
 
 // Partly says whether entries that the filter selects are left that somebody should look at.
 func (s Summary) Partly() bool {
-	return s.Limited > 0 || len(s.LeftOut) > 0 || len(s.Missing) > 0 || s.InDoubt > 0
+	return s.Limited > 0 || len(s.LeftOut) > 0 || len(s.Missing) > 0 || s.InDoubt > 0 || s.Failed > 0
 }
 
 func (s *Summary) leaveOut(e *Entry, why string) {
@@ -84,6 +93,10 @@ type task struct {
 	limit    int
 	pace     *rate.Limiter // nil: none
 	progress func(Progress)
+
+	of       *Task     // the replay that is written down; nil: none is
+	before   Task      // as it was when this call began
+	outcomes *outcomes // nil: they are not waited for
 }
 
 // item is what an entry becomes.
@@ -126,8 +139,17 @@ func (t *task) run(ctx context.Context, summary *Summary) error {
 		defer close(batches)
 		collected = t.collect(collecting, batches, began)
 	}()
+	var controls sync.WaitGroup
+	for _, control := range t.controls() {
+		controls.Go(func() {
+			if err := control(collecting); err != nil {
+				stop(err) // what was collected is written all the same
+			}
+		})
+	}
 	err := t.writeAll(ctx, batches, summary, began)
 	stop(err)
+	controls.Wait()
 	for range batches { // let it end
 	}
 	<-ended
@@ -163,7 +185,10 @@ func (t *task) collect(ctx context.Context, batches chan<- *batch, began time.Ti
 			return false
 		}
 		if i != nil {
-			if failed = t.wait(ctx, i, b, send); failed != nil {
+			if failed = t.wait(ctx, i, b, send); failed == nil && i.work && t.outcomes != nil {
+				failed = t.outcomes.take(ctx, i, func() error { return send(false) })
+			}
+			if failed != nil {
 				return false
 			}
 			b.items = append(b.items, i)
@@ -177,7 +202,12 @@ func (t *task) collect(ctx context.Context, batches chan<- *batch, began time.Ti
 		}
 		return failed == nil && (t.limit == 0 || taken < t.limit)
 	})
-	if err = errors.Join(err, failed); err != nil {
+	if err = errors.Join(err, failed); err == nil && t.outcomes != nil {
+		if err = send(false); err == nil {
+			err = t.outcomes.drain(ctx)
+		}
+	}
+	if err != nil {
 		return err
 	}
 	so.Complete = t.limit == 0 || taken < t.limit
@@ -208,9 +238,10 @@ func (t *task) writeAll(ctx context.Context, batches <-chan *batch, summary *Sum
 	defer ticks.Stop()
 	tell := func() {
 		if t.progress != nil {
+			t.count(summary)
 			t.progress(Progress{
-				Scanned: t.survey.scan.passed.Load(), Total: summary.Total,
-				Matched: summary.Matched, Done: summary.Done, Took: time.Since(began),
+				Scanned: t.survey.scan.passed.Load(), Total: summary.Total, Matched: summary.Matched, Done: summary.Done,
+				Succeeded: summary.Succeeded, Failed: summary.Failed, Pending: summary.Pending, Took: time.Since(began),
 			})
 		}
 	}
@@ -246,6 +277,7 @@ func (t *task) writeAll(ctx context.Context, batches <-chan *batch, summary *Sum
 // take adopts what the collector counted.
 func (s *Summary) take(so Summary) {
 	s.Scanned, s.Matched, s.Duplicates = so.Scanned, so.Matched, so.Duplicates
+	s.Earlier = so.Earlier
 	s.Replayed, s.Discarded, s.Limited, s.OtherGroup = so.Replayed, so.Discarded, so.Limited, so.OtherGroup
 	refused := slices.DeleteFunc(s.LeftOut, func(l LeftOut) bool { return l.Why != whyTooLarge })
 	s.LeftOut = slices.Concat(so.LeftOut, refused)
@@ -260,9 +292,12 @@ func (t *task) write(ctx context.Context, items []*item, summary *Summary) error
 		if t.writer == nil {
 			break
 		}
-		records := make([]*kgo.Record, 0, 2*len(items))
+		records := make([]*kgo.Record, 0, 2*len(items)+1)
 		for _, i := range items {
 			records = i.records(records)
+		}
+		if t.of != nil {
+			records = append(records, t.noted(items, summary))
 		}
 		sent := t.writer.transact(ctx, records)
 		if sent.err != nil {
@@ -275,12 +310,14 @@ func (t *task) write(ctx context.Context, items []*item, summary *Summary) error
 			refused := slices.Contains(sent.refused, i.copy) || slices.Contains(sent.refused, i.mark)
 			if refused {
 				summary.leaveOut(i.entry, whyTooLarge)
+				t.landed(i, true)
 			}
 			return refused
 		})
 	}
 	for _, i := range items {
 		summary.done(i)
+		t.landed(i, false)
 	}
 	return nil
 }

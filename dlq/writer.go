@@ -42,6 +42,7 @@ type writer struct {
 	topicID kadm.TopicID
 	keys    ledgerKeys
 	self    Writer
+	edit    string          // what a replay changes, for the marks
 	counts  Status          // of the marks that are this run's work
 	parts   int32           // of the ledger
 	began   map[int32]int64 // where the ledger's partitions ended when this run began
@@ -175,16 +176,28 @@ func (w *writer) end(ctx context.Context) {
 // sign makes the ledger record that says who writes, and that it does.
 func (w *writer) sign(now time.Time) *kgo.Record {
 	value, _ := json.Marshal(ledgerValue{
-		V: ledgerVersion, At: w.self.At.UnixMilli(), By: w.self.By, Run: w.self.Run, Doing: w.self.Doing,
+		V: ledgerVersion, At: w.self.At.UnixMilli(), By: w.self.By, Run: w.self.Run, Doing: w.self.Doing, TaskID: w.self.taskOf(),
 		Alive: now.UnixMilli(), Ended: w.self.Ended,
 	})
 	return &kgo.Record{Topic: w.queue.Ledger(), Partition: writerPartition, Key: w.keys.writer(), Value: value}
 }
 
+// taskOf is the task of a call that goes on with what another one began.
+func (w Writer) taskOf() string {
+	if w.Task == w.Run {
+		return ""
+	}
+	return w.Task
+}
+
 // mark makes the ledger record that says what became of an entry.
 func (w *writer) mark(e *Entry, status Status, at int64, to, reason string) *kgo.Record {
+	edit := ""
+	if status == StatusReplayed {
+		edit = w.edit
+	}
 	value, _ := json.Marshal(ledgerValue{ // strings and numbers: it cannot fail
-		V: ledgerVersion, Status: status.String(), At: at, By: w.self.By, Run: w.self.Run, To: to, Reason: reason,
+		V: ledgerVersion, Status: status.String(), At: at, By: w.self.By, Run: w.self.Run, TaskID: w.self.taskOf(), To: to, Reason: reason, Edit: edit,
 		ID: e.State.ID, Group: e.State.Group, Replays: e.State.Replays,
 	})
 	return &kgo.Record{

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redeliver/redeliver/classify"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -52,7 +53,7 @@ type decoder struct {
 	problems []error
 }
 
-// maxProblems bounds what is told of one record: there are seventeen headers, and a record may have each of them many times.
+// maxProblems bounds what is told of one record: there are eighteen headers, and a record may have each of them many times.
 const maxProblems = 32
 
 func (d *decoder) wrong(key string, value []byte, problem string) {
@@ -115,6 +116,12 @@ func (d *decoder) failure(h *kgo.RecordHeader) {
 			d.wrong(h.Key, h.Value, "no such class")
 		}
 		s.Class = class
+	case HeaderSeverity:
+		severity, err := classify.ParseSeverity(string(h.Value))
+		if err != nil {
+			d.wrong(h.Key, h.Value, "no such severity")
+		}
+		s.Severity = severity
 	case HeaderError:
 		s.Error = d.text(h)
 	case HeaderHistory:

@@ -66,6 +66,7 @@ func TestDecodeDamaged(t *testing.T) {
 		{"redeliver-hop-due", "-5", func(s *retrytopics.State) { s.HopDue = time.Time{} }},
 		{"redeliver-first-failed", "x", func(s *retrytopics.State) { s.FirstFailed = time.Time{} }},
 		{"redeliver-held-ms", "-1", func(s *retrytopics.State) { s.Held = 0 }},
+		{"redeliver-severity", "urgent", func(s *retrytopics.State) { s.Severity = classify.SeverityNone }},
 		{"redeliver-class", "sad", func(s *retrytopics.State) { s.Class = classify.None }},
 		{"redeliver-error", "a\xffb", func(s *retrytopics.State) { s.Error = "a\uFFFDb" }},
 		{"redeliver-history", "{", func(s *retrytopics.State) { s.History = nil }},

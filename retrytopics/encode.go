@@ -96,6 +96,9 @@ func (e *encoder) failure(s *State, message string) {
 	if s.Class != classify.None {
 		e.text(HeaderClass, s.Class.String())
 	}
+	if s.Severity != classify.SeverityNone {
+		e.text(HeaderSeverity, s.Severity.String())
+	}
 	if message = cutText(message, e.left-len(HeaderError)); message != "" {
 		e.text(HeaderError, message)
 	}
@@ -129,7 +132,7 @@ func (e *encoder) header(key string, start int) {
 // sizeBound is how many bytes of values there will be, at most or nearly so.
 func (s *State) sizeBound(message, limit int) int {
 	const numbers = 13*8 + 20 // eight in milliseconds or smaller, and an offset
-	n := len(s.ID) + len(s.Topic) + len(s.Group) + len(s.Reason) + numbers + message + len("authentication")
+	n := len(s.ID) + len(s.Topic) + len(s.Group) + len(s.Reason) + numbers + message + len("authentication") + len("critical")
 	for _, c := range s.Counts {
 		n += c.size()
 	}

@@ -3,6 +3,7 @@ package retrytopics
 import (
 	"strings"
 
+	"github.com/redeliver/redeliver/classify"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -22,6 +23,7 @@ const (
 	HeaderFirstFailed     = "redeliver-first-failed"
 	HeaderHeld            = "redeliver-held-ms"
 	HeaderClass           = "redeliver-class"
+	HeaderSeverity        = "redeliver-severity"
 	HeaderError           = "redeliver-error"
 	HeaderHistory         = "redeliver-history"
 	HeaderReason          = "redeliver-reason"
@@ -40,7 +42,7 @@ const (
 
 const (
 	headerPrefix = "redeliver-"
-	ownHeaders   = 17 // how many of the first group there are
+	ownHeaders   = 18 // how many of the first group there are
 )
 
 // IsOwnHeader says whether Redeliver writes the header. Job headers are not
@@ -53,7 +55,7 @@ func IsOwnHeader(key string) bool {
 	switch key {
 	case HeaderID, HeaderOriginTopic, HeaderOriginPartition, HeaderOriginOffset, HeaderOriginTimestamp,
 		HeaderGroup, HeaderAttempt, HeaderCounts, HeaderDue, HeaderHopDue, HeaderFirstFailed, HeaderHeld,
-		HeaderClass, HeaderError, HeaderHistory, HeaderReason, HeaderReplays:
+		HeaderClass, HeaderSeverity, HeaderError, HeaderHistory, HeaderReason, HeaderReplays:
 		return true
 	}
 	return false
@@ -86,6 +88,39 @@ func UserHeaders(headers []kgo.RecordHeader) []kgo.RecordHeader {
 		}
 	}
 	return headers[:user:user]
+}
+
+// UserHeader returns the value of the last header of that name that is the
+// producer's, and whether there is one: Redeliver's own say something else on
+// every attempt. The value shares the record's memory.
+func UserHeader(headers []kgo.RecordHeader, name string) (value []byte, ok bool) {
+	if IsOwnHeader(name) {
+		return nil, false
+	}
+	for i := len(headers) - 1; i >= 0; i-- {
+		if headers[i].Key == name {
+			return headers[i].Value, true
+		}
+	}
+	return nil, false
+}
+
+// JobOf returns what a record's job headers say. Of one that is there more than
+// once the last counts.
+func JobOf(headers []kgo.RecordHeader) (j classify.Job) {
+	for i := range headers {
+		switch h := &headers[i]; h.Key {
+		case HeaderJobType:
+			j.Type = string(h.Value)
+		case HeaderJobUser:
+			j.User = string(h.Value)
+		case HeaderJobProject:
+			j.Project = string(h.Value)
+		case HeaderJobTenant:
+			j.Tenant = string(h.Value)
+		}
+	}
+	return j
 }
 
 func appendUserHeaders(dst, headers []kgo.RecordHeader) []kgo.RecordHeader {

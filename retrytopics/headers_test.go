@@ -56,6 +56,7 @@ func sample() retrytopics.State {
 		FirstFailed: time.UnixMilli(1_700_000_000_500),
 		Held:        1500 * time.Millisecond,
 		Class:       classify.RateLimited,
+		Severity:    classify.High,
 		Error:       "*http.StatusError: 429 Too Many Requests",
 		History: []retrytopics.Try{
 			{N: 1, At: 1_700_000_000_500, Ms: 12, Class: "network", Error: "syscall.Errno: connection refused"},
@@ -87,10 +88,23 @@ func TestHeadersOnTheWire(t *testing.T) {
 		"redeliver-replays=1",
 		"redeliver-reason=exhausted",
 		"redeliver-class=rate_limited",
+		"redeliver-severity=high",
 		"redeliver-error=*http.StatusError: 429 Too Many Requests",
 		`redeliver-history=[{"n":1,"at":1700000000500,"ms":12,"class":"network","error":"syscall.Errno: connection refused"},` +
 			`{"n":2,"at":1700000001700,"ms":7,"class":"rate_limited","error":"*http.StatusError: 429"}]`,
 	})
+}
+
+func TestJobHeaders(t *testing.T) {
+	hs := headers("redeliver-job-type=invoice", "redeliver-user=u", "redeliver-project=p", "redeliver-tenant=a", "redeliver-tenant=acme", "region=eu", "redeliver-attempt=3")
+	equal(t, retrytopics.JobOf(hs), classify.Job{Type: "invoice", User: "u", Project: "p", Tenant: "acme"})
+	equal(t, retrytopics.JobOf(nil), classify.Job{})
+	for name, want := range map[string]string{"region": "eu", "redeliver-tenant": "acme", "redeliver-attempt": "", "nowhere": ""} {
+		got, ok := retrytopics.UserHeader(hs, name)
+		if string(got) != want || ok != (want != "") {
+			t.Errorf("%s: got %q, %v", name, got, ok)
+		}
+	}
 }
 
 // What there is nothing to say about has no header.

@@ -310,7 +310,7 @@ func (c *cluster) compare(s spec) []Action {
 // satisfies says whether a setting is good enough as it is.
 func satisfies(key, have, want string) bool {
 	switch key {
-	case configMaxMessage, configMinInSync, configTimeBefore, configTimeApart:
+	case configMaxMessage, configMinInSync, configTimeBefore, configTimeApart, configCompactionLag:
 		h, errH := strconv.ParseInt(have, 10, 64)
 		w, errW := strconv.ParseInt(want, 10, 64)
 		return errH == nil && errW == nil && h >= w

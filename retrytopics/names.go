@@ -116,9 +116,12 @@ func (n Names) Match(topic string) (source string, delay time.Duration, ok bool)
 var ours = regexp.MustCompile(`^.+\.(?:retry-([0-9]+(?:ms|s|m|h)|park)|dlq|dlq` + regexp.QuoteMeta(ledgerSuffix) + `)$`)
 
 // IsOurs says whether a topic looks, by the default naming, like a retry
-// topic, a dead-letter topic or a ledger of any group. Patterns of source
+// topic, a dead-letter topic or a ledger of any group, or a control topic. Patterns of source
 // topics never match those.
 func IsOurs(topic string) bool {
+	if IsControl(topic) {
+		return true
+	}
 	m := ours.FindStringSubmatch(topic)
 	if m == nil {
 		return false

@@ -44,6 +44,8 @@ type State struct {
 	// the innermost cause; at most 1 KiB of it travels.
 	Class classify.Class
 	Error string
+	// Severity is that of the last failure, SeverityNone when nobody said.
+	Severity classify.Severity
 	// History lists the failed attempts, newest last. The oldest give way when
 	// the headers would grow too large.
 	History []Try

@@ -37,7 +37,7 @@ func TestFresh(t *testing.T) {
 			name: "nothing else is believed",
 			record: source("redeliver-attempt=99", "redeliver-due=99999999999999", "redeliver-hop-due=99999999999999", "redeliver-group=other",
 				"redeliver-origin-topic=x", "redeliver-origin-offset=1", "redeliver-counts=network=99", "redeliver-first-failed=1",
-				"redeliver-held-ms=5", "redeliver-class=permanent", "redeliver-error=x", "redeliver-history=[]", "redeliver-reason=exhausted"),
+				"redeliver-held-ms=5", "redeliver-class=permanent", "redeliver-severity=low", "redeliver-error=x", "redeliver-history=[]", "redeliver-reason=exhausted"),
 			id: "orders/3/1042",
 		},
 	} {

@@ -40,9 +40,15 @@ func (s *Schedule) Timetable(class classify.Class) []Step {
 // TimetableFor is Timetable for a failure with a status or a Retry-After and a
 // record of the topic.
 func (s *Schedule) TimetableFor(f Failed, topic string) []Step {
+	return s.TimetableOf(Question{Failed: f, Topic: topic})
+}
+
+// TimetableOf is Timetable for a record whose attempts all put this question;
+// what changes from attempt to attempt is filled in.
+func (s *Schedule) TimetableOf(q Question) []Step {
 	start := time.Unix(1, 0) // any time will do, but the zero time means none
 	steps := []Step{{Attempt: 1}}
-	q := Question{Failed: f, Topic: topic, FirstFailed: start}
+	q.FirstFailed = start
 	for {
 		last := &steps[len(steps)-1]
 		q.Attempts, q.Now, q.U = last.Attempt, start.Add(last.Sum), 0

@@ -28,6 +28,14 @@ func TestTimetable(t *testing.T) {
 	})
 }
 
+// What is always to be retried is, whatever its class.
+func TestTimetableOfWhatIsAlwaysRetried(t *testing.T) {
+	s := schedule(t, retrytopics.Policy{})
+	failed := retrytopics.Failed{Class: classify.Validation}
+	equal(t, s.TimetableOf(retrytopics.Question{Failed: failed, Always: true}), s.Timetable(classify.Network))
+	equal(t, len(s.TimetableOf(retrytopics.Question{Failed: failed})), 1)
+}
+
 // Example finds a failure that no earlier override takes.
 func TestExample(t *testing.T) {
 	s := schedule(t, retrytopics.Policy{Overrides: []retrytopics.Override{

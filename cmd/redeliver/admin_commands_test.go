@@ -41,6 +41,19 @@ func (o *ordersFake) Skip(topic string, partition int32, offset int64, reason st
 	return nil
 }
 
+func (o *ordersFake) Release(topic string, partition int32, offset int64) error {
+	if offset != 42 {
+		return &consumer.NotHeldError{Topic: topic, Partition: partition, Offset: offset, Why: "it is handled already", Release: true}
+	}
+	o.note(fmt.Sprintf("release %s/%d/%d", topic, partition, offset))
+	return nil
+}
+
+func (o *ordersFake) ReleaseAll() int {
+	o.note("release all")
+	return 12
+}
+
 func (o *ordersFake) note(what string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -51,10 +64,16 @@ func (o *ordersFake) note(what string) {
 type apiFake struct{ orders *ordersFake }
 
 func (a apiFake) Snapshot() breaker.Snapshot {
-	return breaker.Snapshot{Dependency: "orders-api", State: breaker.Closed, Since: time.Now().Add(-time.Hour), Calls: 200, FailureRate: 0.125}
+	return breaker.Snapshot{Dependency: "orders-api", State: breaker.Closed, Since: time.Now().Add(-time.Hour), Why: "new", Calls: 200, FailureRate: 0.125}
 }
 func (a apiFake) Force(s breaker.State) { a.orders.note("force " + s.String()) }
-func (a apiFake) Auto()                 { a.orders.note("auto") }
+func (a apiFake) History() []breaker.Event {
+	return []breaker.Event{
+		{Dependency: "orders-api", From: breaker.Closed, To: breaker.Open, Why: "20 failures in a row"},
+		{Dependency: "orders-api", From: breaker.Open, To: breaker.HalfOpen, Would: true, Why: "would have been open"},
+	}
+}
+func (a apiFake) Auto() { a.orders.note("auto") }
 
 // processBench is a running process and the configuration that names it.
 type processBench struct {
@@ -83,7 +102,7 @@ func startProcess(t *testing.T) *processBench {
 
 		HeldByPolicy: 12,
 		Exhausted: []consumer.ExhaustedRecord{{ID: "orders/3/43", Topic: "orders.orders.retry-60s", Partition: 3, Offset: 9, Since: time.Now(), Attempts: 4,
-			Class: classify.Network, Reason: retrytopics.ReasonExhausted, Err: "connection refused"}},
+			Class: classify.Network, Severity: classify.Medium, Reason: retrytopics.ReasonExhausted, Err: "connection refused"}},
 		Breaker: breaker.Snapshot{Dependency: "orders-api", State: breaker.Open},
 	}}}
 	server, err := admin.Start(admin.Config{
@@ -158,6 +177,11 @@ func TestCommandsOnARunningProcess(t *testing.T) {
 
 		{args: "breaker list", out: []string{"DEPENDENCY", "orders-api  closed  1h0m", "200", "12%"}},
 		{args: "breaker list -o jsonl", out: []string{`"dependency":"orders-api"`, `"failure_rate":0.125`}},
+		{args: "breaker list -o json", out: []string{`"mode": "auto"`, `"why": "new"`}},
+		{args: "breaker events orders-api", out: []string{"closed  open", "20 failures in a row", "open    would be half_open"}},
+		{args: "breaker events orders-api -o jsonl", out: []string{`"from":"closed","to":"open","why":"20 failures in a row"`, `"would":true`}},
+		{args: "breaker events payments", exit: 1, errs: "the breakers are orders-api"},
+		{args: "breaker metrics-only orders-api", out: []string{"admits everything and tells what it would do"}, told: []string{"force metrics_only"}},
 		{args: "breaker open orders-api", out: []string{"kept open"}, told: []string{"force forced_open"}},
 		{args: "breaker close orders-api", out: []string{"kept closed"}, told: []string{"force disabled"}},
 		{args: "breaker auto orders-api", out: []string{"measures again"}, told: []string{"auto"}},
@@ -173,12 +197,21 @@ func TestCommandsOnARunningProcess(t *testing.T) {
 		{args: "skip orders/3/43 --reason done -y", exit: 1, errs: "it is handled already"},
 		{args: "skip orders/3/42 -y", exit: 2, errs: "--reason is missing: say why"},
 		{args: "skip orders-3-42 --reason x -y", exit: 2, errs: "TOPIC/PARTITION/OFFSET"},
+		{args: "release orders/3/42", out: []string{"released orders/3/42"}, told: []string{"release orders/3/42"}},
+		{args: "release orders/3/42 --dry-run", out: []string{"would release orders/3/42"}},
+		{args: "release orders/3/43", exit: 1, errs: "cannot be released: it is handled already"},
+		{args: "release --all", out: []string{"released 12 held records"}, told: []string{"release all"}},
+		{args: "release --all --dry-run", out: []string{"would release all that pipeline orders holds"}},
+		{args: "release --all --pipeline nobody", exit: 1, errs: "the pipelines are orders"},
+		{args: "release", exit: 2, errs: "name a record, like orders/3/42, or say --all"},
+		{args: "release orders/3/42 --all", exit: 2, errs: "not both"},
+		{args: "release orders-3-42", exit: 2, errs: "TOPIC/PARTITION/OFFSET"},
 		{args: "skip clicks/3/42 --reason x -y", exit: 1, errs: "no pipeline here reads"},
 
 		{args: "status", out: []string{
 			"source: process at http://127.0.0.1:", "orders    running  healthy   12        3  in 1h0m", "orders-api open  breaker 3",
 			"orders    60s     orders.orders.retry-60s        3", "orders    orders        0-1,4       breaker  1m0s",
-			"orders.orders.retry-60s/3/9  orders/3/43  0s   exhausted  network         4  connection refused\nand 11 more\n",
+			"orders.orders.retry-60s/3/9  orders/3/43  0s   exhausted  network  medium           4  connection refused\nand 11 more\n",
 			"orders/3/42  orders.orders.dlq", "NOT_ENOUGH_REPLICAS", "orders: the breaker of orders-api is open",
 		}},
 		{args: "status -o json", out: []string{`"source": "process"`, `"lag": 12`, `"retries": 3`}},

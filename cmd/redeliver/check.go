@@ -81,6 +81,30 @@ func (p *program) checkCluster(ctx context.Context, c *config.Config) []check {
 	for i := range c.Pipelines {
 		checks = append(checks, checkPipeline(bounded, client, adm, c, &c.Pipelines[i], allowed)...)
 	}
+	return append(checks, checkControl(bounded, adm, c, allowed)...)
+}
+
+// checkControl looks at the control topic, where a pipeline is one of a fleet.
+func checkControl(ctx context.Context, adm *kadm.Client, c *config.Config, allowed *permissions) []check {
+	if !c.HasFleet() {
+		return nil
+	}
+	what := func(of string) string { return "fleet, " + of }
+	want := retrytopics.Want{ReplicationFactor: c.Topics.ReplicationFactor, AllowCreate: c.Topics.Create}
+	plan, err := retrytopics.PlanControl(ctx, adm, c.Fleet.Topic, want)
+	if err != nil {
+		return []check{{checkFailed, what("topics"), err.Error(), "see " + c.At("fleet.topic")}}
+	}
+	checks := checkPlan(ctx, what, adm, plan)
+	if allowed == nil {
+		return checks
+	}
+	may, told := allowed.topics[c.Fleet.Topic]
+	for _, op := range []kmsg.ACLOperation{kmsg.ACLOperationRead, kmsg.ACLOperationWrite} {
+		if told && !slices.Contains(may, op) {
+			checks = append(checks, check{checkFailed, what("permissions"), fmt.Sprintf("the user lacks %s on %s", op, c.Fleet.Topic), "it is needed to share breakers with other processes"})
+		}
+	}
 	return checks
 }
 

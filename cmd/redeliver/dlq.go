@@ -12,20 +12,21 @@ import (
 
 	"github.com/redeliver/redeliver/dlq"
 	"github.com/redeliver/redeliver/internal/config"
+	"github.com/redeliver/redeliver/internal/jq"
 )
 
 func newDLQCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dlq",
-		Short: "List, show, count, discard and export dead letters",
-		Long: `List, show, count, discard and export dead letters. 'redeliver replay' puts them back to work.
+		Short: "List, show, group, edit, discard and export dead letters",
+		Long: `List, show, group, edit, discard and export dead letters. 'redeliver replay' puts them back to work.
 
 What was replayed or discarded is written down in a ledger, a compacted topic beside the dead-letter topic, and left out
 from then on unless --status or --all asks for it. The dead-letter topic itself is never changed.`,
 		Args: noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newDLQListCommand(p), newDLQShowCommand(p), newDLQStatsCommand(p), newDLQDiscardCommand(p), newDLQExportCommand(p))
+	cmd.AddCommand(newDLQListCommand(p), newDLQShowCommand(p), newDLQStatsCommand(p), newDLQDiscardCommand(p), newDLQEditCommand(p), newDLQExportCommand(p))
 	return cmd
 }
 
@@ -106,9 +107,12 @@ func (qs *queues) add(c *config.Config, one *config.Pipeline, sources []string, 
 		return err
 	}
 	names, tiers := one.Names(), schedule.Tiers()
-	options := []dlq.Option{dlq.ForGroup(one.Group), dlq.HeaderLimit(int(one.HeaderLimit))}
+	options := []dlq.Option{dlq.ForGroup(one.Group), dlq.RetryNames(names), dlq.JQ(jq.Compile), dlq.HeaderLimit(int(one.HeaderLimit))}
 	if len(tiers) > 0 {
 		options = append(options, dlq.FirstTier(func(origin string) string { return names.RetryTopic(origin, tiers[0]) }))
+	}
+	if one.Retry.OnDeadLetter == "hold" {
+		options = append(options, dlq.KeysAreHeld())
 	}
 	if !c.Topics.Create {
 		options = append(options, dlq.LedgerExists())

@@ -20,6 +20,7 @@ type chore struct {
 	done     string
 	remedy   map[dlq.Status]string // how it is done all the same to what it leaves out
 	max      int                   // replays
+	starts   bool                  // what is done is only written down, for another process to do
 	check    func(q queue) error   // what is wrong with it for the queue, before anything is done; nil: nothing can be
 	ask      func(q queue, would dlq.Summary) string
 	do       func(q queue, f dlq.Filter, dry bool, tell tellers) (dlq.Summary, error)

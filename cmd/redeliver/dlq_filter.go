@@ -19,11 +19,13 @@ type filterFlags struct {
 	cmd      *cobra.Command
 	pipeline string
 	class    string
+	severity string
 	reason   string
 	since    string
 	until    string
 	key      string
 	err      string
+	prints   []string
 	topic    string
 	ids      []string
 	limit    int
@@ -37,11 +39,13 @@ func (p *program) addFilterFlags(cmd *cobra.Command, limit int) *filterFlags {
 	flags := cmd.Flags()
 	flags.StringVar(&f.pipeline, "pipeline", "", "the pipeline's `name`; may be left out when there is one")
 	flags.StringVar(&f.class, "class", "", "of this failure `class`")
+	flags.StringVar(&f.severity, "severity", "", "of this `severity`: low, medium, high, critical")
 	flags.StringVar(&f.reason, "reason", "", "dead for this `reason`")
 	flags.StringVar(&f.since, "since", "", "dead since this `time`: 2h, 3d, 2006-01-02, 2006-01-02T15:04:05Z")
 	flags.StringVar(&f.until, "until", "", "dead before this `time`, written as for --since")
 	flags.StringVar(&f.key, "key", "", "with exactly this record `key`")
 	flags.StringVar(&f.err, "error", "", "whose error matches this `regexp`")
+	flags.StringSliceVar(&f.prints, "fingerprint", nil, "that died of this problem, by its `fingerprint` as stats shows it; may be repeated")
 	flags.StringVar(&f.topic, "topic", "", "that came from this `topic`")
 	flags.StringSliceVar(&f.ids, "id", nil, "with this `id`, as list shows it, or that of the origin (orders/3/1042); may be repeated")
 	flags.IntVar(&f.limit, "limit", limit, "at most so many, the oldest; 0: all")
@@ -53,6 +57,7 @@ func (p *program) addFilterFlags(cmd *cobra.Command, limit int) *filterFlags {
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 	fixed("class", texts(classify.Classes()))
+	fixed("severity", texts(classify.Severities()))
 	fixed("reason", texts(retrytopics.Reasons()))
 	fixed("status", texts(dlq.Statuses()))
 	_ = cmd.RegisterFlagCompletionFunc("pipeline", p.completePipelines)
@@ -76,6 +81,11 @@ func (f *filterFlags) filter(now time.Time) (dlq.Filter, error) {
 			return filter, usagef("--class: %w", err)
 		}
 	}
+	if f.severity != "" {
+		if filter.Severity, err = classify.ParseSeverity(f.severity); err != nil {
+			return filter, usagef("--severity: %w", err)
+		}
+	}
 	if reasons := texts(retrytopics.Reasons()); f.reason != "" && !contains(reasons, f.reason) {
 		return filter, usagef("--reason %q: want one of %s", f.reason, strings.Join(reasons, ", "))
 	}
@@ -95,6 +105,13 @@ func (f *filterFlags) filter(now time.Time) (dlq.Filter, error) {
 		if filter.Error, err = regexp.Compile(f.err); err != nil {
 			return filter, usagef("--error: %w", err)
 		}
+	}
+	for _, text := range f.prints {
+		print, err := dlq.ParseFingerprint(text)
+		if err != nil {
+			return filter, usagef("--fingerprint: %w", err)
+		}
+		filter.Fingerprints = append(filter.Fingerprints, print)
 	}
 	if f.limit < 0 {
 		return filter, usagef("--limit %d: want 0 for all, or more", f.limit)
@@ -123,7 +140,7 @@ func (f *filterFlags) look(now time.Time) (dlq.Filter, error) {
 
 // narrow says whether the flags select by more than the pipeline.
 func (f *filterFlags) narrow() bool {
-	for _, flag := range []string{"class", "reason", "since", "until", "key", "error", "topic", "id", "status"} {
+	for _, flag := range []string{"class", "severity", "reason", "since", "until", "key", "error", "fingerprint", "topic", "id", "status"} {
 		if f.cmd.Flags().Changed(flag) {
 			return true
 		}

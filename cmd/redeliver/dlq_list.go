@@ -97,12 +97,15 @@ type deadLetter struct {
 	Origin    originView `json:"origin"`
 	Group     string     `json:"group"`
 	Class     string     `json:"class"`
+	Severity  string     `json:"severity"` // none: it died before there were severities, or another program wrote it
 	Reason    string     `json:"reason"`
 	Error     string     `json:"error"`
-	Attempts  int        `json:"attempts"`
-	Replays   int        `json:"replays"`
-	Key       bytesView  `json:"key"`
-	Problem   string     `json:"problem,omitempty"` // with the headers
+	// Fingerprint is that of the problem it died of.
+	Fingerprint dlq.Fingerprint `json:"fingerprint"`
+	Attempts    int             `json:"attempts"`
+	Replays     int             `json:"replays"`
+	Key         bytesView       `json:"key"`
+	Problem     string          `json:"problem,omitempty"` // with the headers
 }
 
 // originView is where the record first stood.
@@ -121,6 +124,7 @@ type markView struct {
 	Run    string    `json:"run,omitempty"`
 	To     string    `json:"to,omitempty"`
 	Reason string    `json:"reason,omitempty"`
+	Edit   string    `json:"edit,omitempty"`
 }
 
 // bytesView is bytes for people: as text where they are text, as {"base64": ...} where they are not, null for null.
@@ -137,12 +141,32 @@ func (b bytesView) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, `{"base64":%q}`, base64.StdEncoding.EncodeToString(b)), nil
 }
 
+// UnmarshalJSON implements json.Unmarshaler: it reads what MarshalJSON writes.
+func (b *bytesView) UnmarshalJSON(text []byte) error {
+	var s *string
+	if json.Unmarshal(text, &s) == nil {
+		if *b = nil; s != nil {
+			*b = []byte(*s)
+		}
+		return nil
+	}
+	var encoded struct{ Base64 *[]byte }
+	if err := json.Unmarshal(text, &encoded); err != nil {
+		return err
+	}
+	if encoded.Base64 == nil {
+		return fmt.Errorf(`want text in quotes, null, or {"base64": "..."}, not %s`, text)
+	}
+	*b = *encoded.Base64
+	return nil
+}
+
 func view(q queue, e dlq.Entry) deadLetter {
 	s := e.State
 	d := deadLetter{
 		ID: e.ID(), Pipeline: q.pipeline.Name, Queue: e.Topic, Partition: e.Partition, Offset: e.Offset,
-		Died: e.At.UTC(), Status: e.Status, Group: s.Group, Class: s.Class.String(), Reason: string(s.Reason), Error: s.Error,
-		Attempts: s.Attempt, Replays: s.Replays, Key: e.Record.Key,
+		Died: e.At.UTC(), Status: e.Status, Group: s.Group, Class: s.Class.String(), Severity: s.Severity.String(), Reason: string(s.Reason), Error: s.Error,
+		Fingerprint: e.Fingerprint(), Attempts: s.Attempt, Replays: s.Replays, Key: e.Record.Key,
 	}
 	if e.OriginKnown() {
 		d.Origin = originView{ID: s.ID, Topic: s.Topic, Partition: s.Partition, Offset: s.Offset}
@@ -151,7 +175,7 @@ func view(q queue, e dlq.Entry) deadLetter {
 		}
 	}
 	if m := e.Mark; !m.At.IsZero() {
-		d.Mark = &markView{At: m.At.UTC(), By: m.By, Run: m.Run, To: m.To, Reason: m.Reason}
+		d.Mark = &markView{At: m.At.UTC(), By: m.By, Run: m.Run, To: m.To, Reason: m.Reason, Edit: m.Edit}
 	}
 	if e.Err != nil {
 		d.Problem = e.Err.Error()

@@ -37,10 +37,15 @@ type changeSummary struct {
 	Pipeline   string           `json:"pipeline"`
 	Queue      string           `json:"queue"`
 	Run        string           `json:"run,omitempty"`
+	Task       string           `json:"task,omitempty"`
 	DryRun     bool             `json:"dry_run"`
 	Complete   bool             `json:"complete"`
 	Done       int64            `json:"done"`
 	To         map[string]int64 `json:"to,omitempty"`
+	Earlier    int64            `json:"done_earlier,omitempty"`
+	Succeeded  int64            `json:"succeeded,omitempty"`
+	Failed     int64            `json:"failed,omitempty"`
+	Pending    int64            `json:"pending,omitempty"`
 	Matched    int64            `json:"matched"`
 	Replayed   int64            `json:"replayed_before"`
 	Discarded  int64            `json:"discarded_before"`
@@ -93,7 +98,11 @@ func (r *changeReport) tellers(label, done string) tellers {
 	return tellers{
 		progress: func(at dlq.Progress) {
 			r.bar.grow(at.Total)
-			r.bar.set(at.Scanned, fmt.Sprintf("%d %s", at.Done, done))
+			note := fmt.Sprintf("%d %s", at.Done, done)
+			if at.Succeeded+at.Failed+at.Pending > 0 {
+				note += fmt.Sprintf(" (%d succeeded, %d failed, %d not known yet)", at.Succeeded, at.Failed, at.Pending)
+			}
+			r.bar.set(at.Scanned, note)
 		},
 		entry: func(dlq.Entry, string) {},
 	}
@@ -134,7 +143,8 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 		r.missing = append(r.missing, s.Missing...)
 	}
 	one := changeSummary{
-		Pipeline: q.pipeline.Name, Queue: q.Topic(), Run: s.Run, DryRun: s.DryRun, Complete: s.Complete, Done: s.Done, To: s.To,
+		Pipeline: q.pipeline.Name, Queue: q.Topic(), Run: s.Run, Task: s.Task, DryRun: s.DryRun, Complete: s.Complete, Done: s.Done, To: s.To,
+		Earlier: s.Earlier, Succeeded: s.Succeeded, Failed: s.Failed, Pending: s.Pending,
 		Matched: s.Matched, Replayed: s.Replayed, Discarded: s.Discarded, Limited: s.Limited, LeftOut: []leftOut{},
 		OtherGroup: s.OtherGroup, Duplicates: s.Duplicates, InDoubt: s.InDoubt, Missing: append([]string{}, s.Missing...), Seconds: s.Took.Seconds(),
 	}
@@ -161,6 +171,10 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 
 // print tells the summary to people.
 func (r *changeReport) print(w io.Writer, s changeSummary, took time.Duration) error {
+	if r.chore.starts && !s.DryRun {
+		_, err := fmt.Fprintf(w, "%s: replay %s waits: redeliver replay resume %s\n", s.Queue, s.Task, s.Task)
+		return err
+	}
 	would := ""
 	if s.DryRun {
 		would = "dry run: would have "
@@ -178,6 +192,10 @@ func (r *changeReport) print(w io.Writer, s changeSummary, took time.Duration) e
 			lines = append(lines, "  "+fmt.Sprintf("%d ", n)+fmt.Sprintf(format, args...))
 		}
 	}
+	remark(s.Earlier, "before, by the same replay")
+	remark(s.Succeeded, "succeeded")
+	remark(s.Failed, "failed again: they are dead letters anew")
+	remark(s.Pending, "whose outcome is not known yet: see `redeliver replay show %s`", s.Task)
 	remark(s.Replayed, "had been replayed before%s", r.remedy(dlq.StatusReplayed))
 	remark(s.Discarded, "had been discarded before%s", r.remedy(dlq.StatusDiscarded))
 	remark(s.Limited, "left out, replayed %d times or more: see `redeliver dlq list --status replay_limit`, and --max-replays", r.chore.max)
@@ -223,6 +241,9 @@ func (r *changeReport) end(failed error) error {
 	if failed != nil {
 		return r.failure(failed)
 	}
+	if failed := slices.IndexFunc(r.summaries, func(s changeSummary) bool { return s.Failed > 0 }); failed >= 0 {
+		return partlyf("%d of what was replayed failed again", r.summaries[failed].Failed)
+	}
 	var missing []string
 	for _, id := range r.missing {
 		if !r.found[id] && !slices.Contains(missing, id) {
@@ -244,6 +265,8 @@ func (r *changeReport) end(failed error) error {
 func (r *changeReport) failure(err error) error {
 	interrupted := errors.Is(err, context.Canceled)
 	switch {
+	case errors.Is(err, dlq.ErrPaused), errors.Is(err, dlq.ErrStopped), errors.Is(err, dlq.ErrCancelled):
+		return partlyf("%w; what was replayed is marked, the rest is still open", err)
 	case interrupted && r.begun:
 		return partlyf("interrupted; what was %s is marked: run it again for the rest", r.chore.done)
 	case interrupted:

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/dlq"
 	"github.com/redeliver/redeliver/retrytopics"
 )
@@ -38,35 +38,21 @@ func newDLQShowCommand(p *program) *cobra.Command {
 	}
 	format := addOutput(cmd)
 	raw := cmd.Flags().Bool("raw", false, "print the payload only, byte for byte")
-	flags := &filterFlags{cmd: cmd}
-	cmd.Flags().StringVar(&flags.pipeline, "pipeline", "", "the pipeline's `name`; may be left out")
-	_ = cmd.RegisterFlagCompletionFunc("pipeline", p.completePipelines)
+	flags := p.addQueueFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := dlq.CheckID(args[0]); err != nil {
-			return usagef("%w", err)
-		}
-		flags.ids = args
-		qs, err := p.openQueues(cmd.Context(), flags, false)
+		q, e, done, err := p.findEntry(cmd.Context(), flags, args[0])
 		if err != nil {
 			return err
 		}
-		defer qs.close()
-		for _, q := range qs.all {
-			e, err := q.Entry(cmd.Context(), args[0])
-			switch {
-			case errors.Is(err, dlq.ErrNoEntry), errors.Is(err, dlq.ErrNoTopic):
-				continue
-			case err != nil:
-				return err
-			case *raw:
-				_, err = p.out.Write(e.Record.Value)
-				return err
-			case *format != asTable:
-				return printOne(p.out, *format, shown(q, e))
-			}
-			return showEntry(p.out, q, e)
+		defer done()
+		switch {
+		case *raw:
+			_, err = p.out.Write(e.Record.Value)
+			return err
+		case *format != asTable:
+			return printOne(p.out, *format, shown(q, e))
 		}
-		return fmt.Errorf("%s: there is no such dead letter: retention took it, its topic was made again, or it is of another pipeline", args[0])
+		return showEntry(p.out, q, e)
 	}
 	return cmd
 }
@@ -114,7 +100,11 @@ func showEntry(w io.Writer, q queue, e dlq.Entry) error {
 	}
 	line("died", e.At.Local().Format(time.DateTime)+", "+strings.ReplaceAll(string(s.Reason), "_", " "))
 	line("class", s.Class.String())
+	if s.Severity != classify.SeverityNone {
+		line("severity", s.Severity.String())
+	}
 	line("error", s.Error)
+	line("fingerprint", e.Fingerprint().String())
 	if e.OriginKnown() {
 		origin := s.ID
 		if !s.Timestamp.IsZero() {
@@ -147,7 +137,7 @@ func statusText(e dlq.Entry) string {
 		return e.Status.String()
 	}
 	text := fmt.Sprintf("%s, %s", e.Status, m.At.Local().Format(time.DateTime))
-	for _, part := range []struct{ word, value string }{{"by", m.By}, {"to", m.To}, {"run", m.Run}, {"because", m.Reason}} {
+	for _, part := range []struct{ word, value string }{{"by", m.By}, {"to", m.To}, {"run", m.Run}, {"because", m.Reason}, {"edited:", m.Edit}} {
 		if part.value != "" {
 			text += " " + part.word + " " + part.value
 		}

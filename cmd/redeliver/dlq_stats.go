@@ -21,16 +21,26 @@ const hoursShown = 24
 func newDLQStatsCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "stats",
-		Short: "Count dead letters by status, class, reason, topic and hour",
-		Args:  noArguments,
+		Short: "Group dead letters by problem, and count them by status, class, reason, topic and hour",
+		Long: `Group dead letters by problem, and count them by status, class, reason, topic and hour.
+
+Dead letters with one failure class and one error text have the same problem, where numbers, ids, addresses and times in the
+text do not count. Of each problem it shows how many there are, when the first and the last one died, a trend, an
+example, and the command that replays just these. The trends of all problems are of the same time, and of one height.`,
+		Example: "  redeliver dlq stats\n  redeliver dlq stats --since 1h --problems 3\n  redeliver replay --fingerprint k3f9qa",
+		Args:    noArguments,
 	}
 	format := addOutput(cmd)
 	flags := p.addFilterFlags(cmd, 0)
 	_ = cmd.Flags().MarkHidden("limit")
+	problems := cmd.Flags().Int("problems", problemsShown, "show the `n` largest problems; 0: all")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		filter, err := flags.look(time.Now())
 		if err != nil {
 			return err
+		}
+		if *problems < 0 {
+			return usagef("--problems %d: want 0 for all, or more", *problems)
 		}
 		qs, err := p.openQueues(cmd.Context(), flags, false)
 		if err != nil {
@@ -46,14 +56,16 @@ func newDLQStatsCommand(p *program) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			counts := statsOf(q, stats)
+			counts.Problems, counts.FurtherProblems = p.problemsOf(q, qs.all, stats, *problems)
 			if *format != asTable {
-				return rows.add(statsOf(q, stats))
+				return rows.add(counts)
 			}
 			if !first {
 				fmt.Fprintln(p.out)
 			}
 			first = false
-			return showStats(p.out, statsOf(q, stats), time.Now())
+			return showStats(p.out, counts, time.Now())
 		})
 		if err != nil || *format == asTable {
 			return err
@@ -65,20 +77,24 @@ func newDLQStatsCommand(p *program) *cobra.Command {
 
 // queueStats are the counts of a queue as data. All but ByStatus are of the statuses asked for.
 type queueStats struct {
-	Pipeline   string           `json:"pipeline"`
-	Queue      string           `json:"queue"`
-	Entries    int64            `json:"entries"`
-	ByStatus   map[string]int64 `json:"by_status"`
-	ByClass    map[string]int64 `json:"by_class"`
-	ByReason   map[string]int64 `json:"by_reason"`
-	ByTopic    map[string]int64 `json:"by_topic"`
-	ByHour     []hourCount      `json:"by_hour"`
-	Oldest     time.Time        `json:"oldest,omitzero"`
-	Newest     time.Time        `json:"newest,omitzero"`
-	Bytes      int64            `json:"bytes"`
-	Duplicates int64            `json:"duplicates"`
-	OtherGroup int64            `json:"other_group"`
-	Damaged    int64            `json:"damaged"`
+	Pipeline string           `json:"pipeline"`
+	Queue    string           `json:"queue"`
+	Entries  int64            `json:"entries"`
+	ByStatus map[string]int64 `json:"by_status"`
+	ByClass  map[string]int64 `json:"by_class"`
+	ByReason map[string]int64 `json:"by_reason"`
+	ByTopic  map[string]int64 `json:"by_topic"`
+	ByHour   []hourCount      `json:"by_hour"`
+	Problems []problemView    `json:"problems"`
+	// FurtherProblems are not shown.
+	FurtherProblems int       `json:"further_problems"`
+	Oldest          time.Time `json:"oldest,omitzero"`
+	Newest          time.Time `json:"newest,omitzero"`
+	Bytes           int64     `json:"bytes"`
+	Ungrouped       int64     `json:"ungrouped"`
+	Duplicates      int64     `json:"duplicates"`
+	OtherGroup      int64     `json:"other_group"`
+	Damaged         int64     `json:"damaged"`
 }
 
 type hourCount struct {
@@ -90,7 +106,7 @@ func statsOf(q queue, s dlq.Stats) queueStats {
 	stats := queueStats{
 		Pipeline: q.pipeline.Name, Queue: q.Topic(), Entries: s.Entries,
 		ByStatus: named(s.ByStatus), ByClass: named(s.ByClass), ByReason: named(s.ByReason), ByTopic: s.ByTopic,
-		ByHour: []hourCount{}, Bytes: s.Bytes, Duplicates: s.Duplicates, OtherGroup: s.OtherGroup, Damaged: s.Damaged,
+		ByHour: []hourCount{}, Bytes: s.Bytes, Ungrouped: s.Ungrouped, Duplicates: s.Duplicates, OtherGroup: s.OtherGroup, Damaged: s.Damaged,
 	}
 	if s.Entries > 0 {
 		stats.Oldest, stats.Newest = s.Oldest.UTC(), s.Newest.UTC()
@@ -115,6 +131,9 @@ func showStats(w io.Writer, s queueStats, now time.Time) error {
 		fmt.Fprintf(w, ", %s; the oldest died %s, the newest %s", sizeText(s.Bytes), ago(s.Oldest, now), ago(s.Newest, now))
 	}
 	fmt.Fprintln(w)
+	if err := showProblems(w, s, now); err != nil {
+		return err
+	}
 	for _, part := range []struct {
 		title  string
 		counts map[string]int64
@@ -131,6 +150,7 @@ func showStats(w io.Writer, s queueStats, now time.Time) error {
 		text string
 	}{
 		{s.Duplicates, "further " + copies(s.Duplicates) + ", not counted"},
+		{s.Ungrouped, "of further problems, too many to keep apart"},
 		{s.OtherGroup, "of another consumer group"},
 		{s.Damaged, "whose headers Redeliver did not write, or that are damaged"},
 	} {

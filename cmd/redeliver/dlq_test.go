@@ -144,21 +144,6 @@ func TestDLQList(t *testing.T) {
 	}
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote, for the tests.
-func (b *bytesView) UnmarshalJSON(text []byte) error {
-	var s *string
-	if json.Unmarshal(text, &s) == nil {
-		if s != nil {
-			*b = []byte(*s)
-		}
-		return nil
-	}
-	var encoded struct{ Base64 []byte }
-	err := json.Unmarshal(text, &encoded)
-	*b = encoded.Base64
-	return err
-}
-
 func TestDLQFilters(t *testing.T) {
 	m := newMorgue(t)
 	for _, c := range []struct {
@@ -251,6 +236,39 @@ func TestDLQStats(t *testing.T) {
 	if len(stats) != 1 || stats[0].Entries != 6 || stats[0].ByClass["network"] != 5 || len(stats[0].ByHour) != 6 {
 		t.Errorf("as JSON: %+v", stats)
 	}
+}
+
+// A problem is told with the command that replays just its dead letters.
+func TestDLQStatsTellProblems(t *testing.T) {
+	m := newMorgue(t)
+	var stats []queueStats
+	m.decode(m.run("dlq", "stats", "-o", "json"), &stats)
+	problems := stats[0].Problems
+	if len(problems) != 2 || problems[0].Entries != 5 || problems[0].Error != "*errors.errorString: the shop is closed" || problems[0].Class != "network" {
+		t.Fatalf("problems: %+v", problems)
+	}
+	print, sum := problems[0].Fingerprint.String(), int64(0)
+	for _, at := range problems[0].Trend {
+		sum += at.Count
+	}
+	if sum != 5 {
+		t.Errorf("the trend counts %d of 5: %+v", sum, problems[0].Trend)
+	}
+	m.run("dlq", "stats").want(t, exitDone, "      5  network: *errors.errorString: the shop is closed", "|█   █", "for example "+m.id(5), "--fingerprint "+print, "      1  validation: ")
+	one := m.run("dlq", "stats", "--problems", "1")
+	one.want(t, exitDone, "and 1 further problem: --problems 0 shows all")
+	m.run("dlq", "stats", "--problems", "-1").want(t, exitUsage, "want 0 for all")
+	m.run("dlq", "show", m.id(5)).want(t, exitDone, "fingerprint  "+print)
+
+	command := strings.Fields(problems[0].Replay)
+	if command[0] != "redeliver" || !strings.HasSuffix(problems[0].Replay, "-c "+m.config+" --fingerprint "+print) {
+		t.Errorf("the command: %s", problems[0].Replay)
+	}
+	run(t, append(command[1:], "--yes")...).want(t, exitPart, "replayed 4 dead letters") // the fifth was replayed too often
+	if left := m.run("dlq", "list", "--fingerprint", problems[1].Fingerprint.String(), "-o", "jsonl"); strings.Count(left.out, "\n") != 1 || !strings.Contains(left.out, "validation") {
+		t.Errorf("the other problem's: %s", left.out)
+	}
+	m.run("dlq", "list", "--fingerprint", "nope").want(t, exitUsage, "--fingerprint", "k3f9qa")
 }
 
 func TestDLQExportIsByteExact(t *testing.T) {

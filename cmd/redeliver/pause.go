@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/redeliver/redeliver/fleet"
 	"github.com/redeliver/redeliver/internal/admin"
 	"github.com/redeliver/redeliver/internal/config"
 )
@@ -17,21 +18,43 @@ func newPauseCommand(p *program) *cobra.Command {
 		Use:   "pause [PIPELINE]",
 		Short: "Hold a pipeline of a running process",
 		Long: `Hold a pipeline until ` + "`redeliver resume`" + `: nothing more is started, calls in flight end as they do, and the time of waiting
-records stands still. It holds in the process at --admin, and ends with it.`,
+records stands still. It holds in the process at --admin, and ends with it. With breaker.scope: fleet it holds in all processes,
+those that start later too, whichever is asked; --via kafka writes to the control topic instead, and needs none of them.`,
 		Args:              argument("the name of a pipeline", true),
 		ValidArgsFunction: p.completePipelines,
 	}
-	format, address, change := addOutput(cmd), addAdminFlag(cmd), addChangeFlags(cmd)
+	format, address, change, via := addOutput(cmd), addAdminFlag(cmd), addChangeFlags(cmd), addVia(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if kafka, err := viaIsKafka(cmd, *via); err != nil {
+			return err
+		} else if kafka {
+			return p.orderPipelineViaKafka(cmd.Context(), change, *format, "pause", args, fleet.Order{Wish: fleet.Pause})
+		}
 		client, name, err := p.adminPipeline(cmd.Context(), *address, args)
 		if err != nil {
 			return err
 		}
 		check := func(ctx context.Context) (string, error) { return checkPipelineThere(ctx, client, name, "pause") }
 		do := func(ctx context.Context) (string, error) { return client.Pause(ctx, name) }
-		return p.changeProcess(cmd.Context(), change, *format, "pause", name, "", check, do)
+		return p.hinted(p.changeProcess(cmd.Context(), change, *format, "pause", name, "", check, do))
 	}
 	return cmd
+}
+
+// orderPipelineViaKafka gives an order to the pipeline that the arguments name, or to the only one.
+func (p *program) orderPipelineViaKafka(ctx context.Context, flags *changeFlags, format outputFormat, change string, args []string, order fleet.Order) error {
+	if len(args) == 0 {
+		c, err := p.read(config.Options{Embedded: true})
+		if err != nil {
+			return err
+		}
+		one, err := onlyPipeline(c)
+		if err != nil {
+			return err
+		}
+		args = []string{one}
+	}
+	return p.orderViaKafka(ctx, flags, format, change, args[0], order)
 }
 
 // adminPipeline returns the client of a process and the pipeline that the arguments name: it may be left out where the

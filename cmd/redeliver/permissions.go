@@ -85,6 +85,10 @@ func (p *permissions) check(what string, pipeline *config.Pipeline, want retryto
 		if want.DLQ {
 			dead := names.DLQTopic(source)
 			lacking(checkFailed, dead, "it is needed to write dead letters", write)
+			if pipeline.Retry.OnDeadLetter == "hold" {
+				lacking(checkFailed, dead, "it is needed to know which keys are closed", read)
+				lacking(checkFailed, retrytopics.LedgerTopic(dead), "it is needed to know which keys are open again", read)
+			}
 			lacking(checkWarning, dead, "it is needed to list and replay dead letters", read)
 			lacking(checkWarning, retrytopics.LedgerTopic(dead), "it is needed to replay dead letters", read, write)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/internal/jq"
 )
 
 func newReplayCommand(p *program) *cobra.Command {
@@ -24,6 +25,15 @@ written together with its mark in the ledger, in one transaction: a run that is 
 again, with any filters, and nothing is replayed twice. What was replayed is left out from then on, unless it died again
 or --again is said. Records that were replayed --max-replays times are left out and marked replay_limit.
 
+With retry.on_dead_letter: hold the records of a key go in the order in which they first stood. One that stands behind another
+dead record of its key is left out while that one stays; when all are replayed or discarded the key is open again. What comes for the
+key in the meantime follows it: replay again, or pause the pipeline meanwhile.
+
+It is a task: 'redeliver replay list' shows it, from any machine it can be paused and cancelled, and 'replay resume' goes on with it
+when this process or this machine is gone. With --canary, --concurrency, --stop-at or --wait it waits for outcomes: what was
+replayed has succeeded when its group has committed past it with no copy left in a retry topic, and failed when it is a dead
+letter again. That needs the pipeline to run; after ten minutes without any outcome the replay pauses.
+
 One replay or discard of a dead-letter topic is under way at a time: another one is refused meanwhile, unless it is told to
 --take-over. One that was killed counts as under way for 15 seconds.
 
@@ -31,6 +41,8 @@ Exit status 3 says that some dead letters were left out, or that it was interrup
 and why.`,
 		Example: `  redeliver replay --dry-run
   redeliver replay --class network --since 2h --rate 100/s
+  redeliver replay --fingerprint k3f9qa --canary 10 --stop-at 20%
+  redeliver replay --error 'amount' --jq '.amount |= tonumber' --dry-run
   redeliver replay --id k7qp-3-1042 --yes
   redeliver replay --to topic:orders-by-hand --set-header fixed-by=ann`,
 		Args: noArguments,
@@ -48,22 +60,29 @@ and why.`,
 		if err != nil {
 			return err
 		}
-		return p.changeQueues(cmd.Context(), flags, change, *format, chore{
-			filter: filter, takeOver: *takeOver,
-			doing:  "replay",
-			done:   "replayed",
-			max:    replay.MaxReplays,
-			check:  func(q queue) error { return q.Check(replay) },
-			remedy: map[dlq.Status]string{dlq.StatusReplayed: "--again replays them", dlq.StatusDiscarded: "--status discarded replays them"},
-			ask:    func(q queue, s dlq.Summary) string { return replayQuestion(q, replay, s) },
-			do: func(q queue, f dlq.Filter, dry bool, tell tellers) (dlq.Summary, error) {
-				r := replay
-				r.Filter, r.DryRun, r.TakeOver, r.Progress, r.Entry = f, dry, *takeOver, tell.progress, tell.entry
-				return q.Replay(cmd.Context(), r)
-			},
-		})
+		c := replayChore(replay)
+		c.filter, c.takeOver = filter, *takeOver
+		c.do = func(q queue, f dlq.Filter, dry bool, tell tellers) (dlq.Summary, error) {
+			r := replay
+			r.Filter, r.DryRun, r.TakeOver, r.Progress, r.Entry = f, dry, *takeOver, tell.progress, tell.entry
+			return q.Replay(cmd.Context(), r)
+		}
+		return p.changeQueues(cmd.Context(), flags, change, *format, c)
 	}
+	cmd.AddCommand(newReplayStartCommand(p), newReplayListCommand(p), newReplayShowCommand(p), newReplayPauseCommand(p), newReplayResumeCommand(p), newReplayCancelCommand(p))
 	return cmd
+}
+
+// replayChore is the chore of a replay, without what it selects and how it is done.
+func replayChore(r dlq.Replay) chore {
+	return chore{
+		doing:  "replay",
+		done:   "replayed",
+		max:    r.MaxReplays,
+		check:  func(q queue) error { return q.Check(r) },
+		remedy: map[dlq.Status]string{dlq.StatusReplayed: "--again replays them", dlq.StatusDiscarded: "--status discarded replays them"},
+		ask:    func(q queue, s dlq.Summary) string { return replayQuestion(q, r, s) },
+	}
 }
 
 // replayFlags are those of replay beside the filters.
@@ -72,23 +91,47 @@ type replayFlags struct {
 	rate       string
 	maxReplays int
 	setHeaders []string
+	unset      []string
+	setKey     string
+	jq         string
+	cmd        *cobra.Command
 	again      bool
+
+	concurrency int
+	canary      int
+	canaryRate  string
+	stopAt      string
+	wait        bool
 }
 
 func addReplayFlags(cmd *cobra.Command) *replayFlags {
-	o := new(replayFlags)
+	o := &replayFlags{cmd: cmd}
 	flags := cmd.Flags()
 	flags.StringVar(&o.to, "to", string(dlq.OwnTier), "`where` to: retry (the group's own first tier), source, or topic:NAME")
 	flags.StringVar(&o.rate, "rate", "", "at most so many: `100/s`, 10/m, 5000/h (default no limit)")
 	flags.IntVar(&o.maxReplays, "max-replays", dlq.DefaultMaxReplays, "leave out what was replayed so often; -1: no cap")
 	flags.StringArrayVar(&o.setHeaders, "set-header", nil, "set this header on the records, `name=value`; may be repeated")
+	flags.StringSliceVar(&o.unset, "unset-header", nil, "take this header off the records, by its `name`; may be repeated")
+	flags.StringVar(&o.setKey, "set-key", "", "give the records this `key`; with --to retry and source they keep their partition")
+	flags.StringVar(&o.jq, "jq", "", "change JSON payloads by this `program` of jq, such as '.amount = 1'; what is no JSON is left out")
+	flags.IntVar(&o.concurrency, "concurrency", 0, "replay the next one when fewer than `n` are without an outcome: neither succeeded nor dead again (default no limit)")
+	flags.IntVar(&o.canary, "canary", 0, "replay `n` first, wait for their outcomes, and go on only if they succeed")
+	flags.StringVar(&o.canaryRate, "canary-rate", "100%", "the `share` of the canaries that has to succeed")
+	flags.StringVar(&o.stopAt, "stop-at", "", "stop when more than this `share` of the outcomes, from ten on, is that it died again, such as 20%")
+	flags.BoolVar(&o.wait, "wait", false, "wait for the outcomes of all that is replayed")
 	flags.BoolVar(&o.again, "again", false, "replay also what was replayed before")
 	_ = cmd.RegisterFlagCompletionFunc("to", cobra.FixedCompletions([]string{"retry", "source", "topic:"}, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace))
 	return o
 }
 
 func (o *replayFlags) replay() (dlq.Replay, error) {
-	r := dlq.Replay{MaxReplays: o.maxReplays, Again: o.again}
+	r := dlq.Replay{MaxReplays: o.maxReplays, Again: o.again, Concurrency: o.concurrency, Canary: o.canary, Wait: o.wait}
+	switch {
+	case o.concurrency < 0:
+		return r, usagef("--concurrency %d: want 0 for no limit, or more", o.concurrency)
+	case o.canary < 0:
+		return r, usagef("--canary %d: want 0 for none, or more", o.canary)
+	}
 	if o.maxReplays == 0 || o.maxReplays < -1 {
 		return r, usagef("--max-replays %d: want 1 or more, or -1 for no cap", o.maxReplays)
 	}
@@ -99,6 +142,17 @@ func (o *replayFlags) replay() (dlq.Replay, error) {
 	if r.Rate, err = parseRate(o.rate); err != nil {
 		return r, usagef("--rate: %w", err)
 	}
+	if r.CanaryRate, err = parseShare(o.canaryRate); err != nil {
+		return r, usagef("--canary-rate: %w", err)
+	}
+	if o.stopAt != "" {
+		if r.StopAt, err = parseShare(o.stopAt); err != nil {
+			return r, usagef("--stop-at: %w", err)
+		}
+	}
+	if err := r.Check(); err != nil {
+		return r, usagef("%w", err)
+	}
 	for _, h := range o.setHeaders {
 		name, value, ok := strings.Cut(h, "=")
 		if !ok || name == "" {
@@ -106,8 +160,16 @@ func (o *replayFlags) replay() (dlq.Replay, error) {
 		}
 		r.SetHeaders = append(r.SetHeaders, kgo.RecordHeader{Key: name, Value: []byte(value)})
 	}
+	if r.UnsetHeaders = o.unset; o.cmd.Flags().Changed("set-key") {
+		r.SetKey = []byte(o.setKey)
+	}
 	if err := r.Check(); err != nil {
-		return r, usagef("--set-header: %w", err) // the others were checked above
+		return r, usagef("--set-header, --unset-header: %w", err) // the others were checked above
+	}
+	if r.JQ = o.jq; o.jq != "" {
+		if _, err := jq.Compile(o.jq); err != nil {
+			return r, usagef("--jq: %w", err)
+		}
 	}
 	return r, nil
 }
@@ -129,9 +191,25 @@ func parseRate(text string) (float64, error) {
 	return n / per, nil
 }
 
+// parseShare reads a share: 20%, 0.2.
+func parseShare(text string) (float64, error) {
+	number, percent := strings.CutSuffix(strings.TrimSpace(text), "%")
+	share, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if percent {
+		share /= 100
+	}
+	if err != nil || !(share > 0) || share > 1 {
+		return 0, fmt.Errorf("%q: want a share above 0 and up to 1, as in 20%% or 0.2", text)
+	}
+	return share, nil
+}
+
 // replayQuestion says what is going to happen, and to whom else.
 func replayQuestion(q queue, r dlq.Replay, s dlq.Summary) string {
 	text := fmt.Sprintf("Replay %d %s of %s to %s", s.Done, plural(int(s.Done), "dead letter"), q.Topic(), topicsText(s.To))
+	if r.Canary > 0 {
+		text += fmt.Sprintf(", %d first", r.Canary)
+	}
 	if r.To != dlq.OwnTier {
 		text += ", where every consumer group that reads it gets them"
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/fleet"
 	"github.com/redeliver/redeliver/internal/admin"
 	"github.com/redeliver/redeliver/internal/config"
 	"github.com/redeliver/redeliver/internal/embedded"
@@ -69,7 +70,9 @@ type service struct {
 
 	breakers  *breaker.Registry
 	webhooks  []*webhook.Webhook
+	notifiers []*webhook.Notifier
 	pipelines []*supervised
+	fleet     *fleet.Member // nil: no breaker is shared with other processes
 
 	waiting atomic.Pointer[string] // why no pipeline has started yet
 }
@@ -104,6 +107,9 @@ func (s *service) run(ctx context.Context) (err error) {
 		for _, w := range s.webhooks {
 			w.Close()
 		}
+		for _, n := range s.notifiers {
+			n.Close()
+		}
 	}()
 	if s.config.Admin.Listen != "" {
 		stop, err := s.startAdmin()
@@ -114,7 +120,9 @@ func (s *service) run(ctx context.Context) (err error) {
 	}
 	s.log.Info("redeliver runs", "config", s.config.File, "pipelines", strings.Join(pipelineNames(s.config), ","), "brokers", strings.Join(s.config.Kafka.Brokers, ","))
 	if s.awaitBroker(ctx) {
+		leave := s.joinFleet(ctx)
 		s.runPipelines(ctx)
+		leave()
 	}
 	s.log.Info("redeliver has stopped")
 	return nil
@@ -152,15 +160,32 @@ func (s *service) make() error {
 		return err
 	}
 	pacers := limit.NewRegistry()
-	for _, c := range configs {
+	for i, c := range configs {
 		c.Breakers, c.Pacers, c.Logger = s.breakers, pacers, s.log
+		if c.Notify, err = s.notifier(&s.config.Pipelines[i]); err != nil {
+			return fmt.Errorf("%s: %w", s.config.At(s.config.Pipelines[i].Path("classify.notify")), err)
+		}
 		pipeline, err := supervise(c)
 		if err != nil {
 			return fmt.Errorf("%s: pipeline %s: %w", s.config.File, c.Name, err)
 		}
 		s.pipelines = append(s.pipelines, pipeline)
 	}
-	return nil
+	return s.makeFleet()
+}
+
+// notifier makes what posts the notices of a pipeline, nil where nobody wants them.
+func (s *service) notifier(p *config.Pipeline) (func(context.Context, consumer.Notice), error) {
+	hook := p.Classify.Notify
+	if hook.URL == "" {
+		return nil, nil
+	}
+	n, err := webhook.NewNotifier(webhook.Config{URL: hook.URL, Headers: hook.Headers, Timeout: hook.Timeout}, s.log)
+	if err != nil {
+		return nil, err
+	}
+	s.notifiers = append(s.notifiers, n)
+	return n.Tell, nil
 }
 
 // handler makes the webhook of a pipeline.
@@ -198,7 +223,7 @@ func (s *service) startAdmin() (stop func(), err error) {
 		}
 		return all
 	})
-	server, err := admin.Start(admin.Config{
+	config := admin.Config{
 		Listen:   s.config.Admin.Listen,
 		Insecure: s.config.Admin.Insecure,
 		Logger:   s.log,
@@ -221,9 +246,19 @@ func (s *service) startAdmin() (stop func(), err error) {
 			for _, b := range s.breakers.All() {
 				all = append(all, b)
 			}
+			for _, family := range s.breakers.Families() {
+				for _, b := range family.All() {
+					all = append(all, b)
+				}
+			}
 			return all
 		},
-	})
+	}
+	if s.fleet != nil {
+		metrics.MustRegister(telemetry.NewFleetCollector(s.fleet.Status))
+		config.Fleet = s.fleet
+	}
+	server, err := admin.Start(config)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.config.At("admin.listen"), err)
 	}

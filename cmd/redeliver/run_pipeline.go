@@ -89,6 +89,12 @@ func (s *supervised) renew() {
 // Name returns the pipeline's name.
 func (s *supervised) Name() string { return s.now().Name() }
 
+// Group returns the pipeline's consumer group.
+func (s *supervised) Group() string { return s.now().Group() }
+
+// Waiting reports whether there is anything that its breaker keeps from being handled.
+func (s *supervised) Waiting() bool { return s.now().Waiting() }
+
 // Stats returns the counts of the pipeline that runs now, or of the one that ran last.
 func (s *supervised) Stats() consumer.Stats {
 	s.mu.Lock()
@@ -118,6 +124,14 @@ func (s *supervised) Resume(admit int) {
 	s.paused = false
 	s.pipeline.Resume(admit)
 }
+
+// Release hands one held record to its handler again.
+func (s *supervised) Release(topic string, partition int32, offset int64) error {
+	return s.now().Release(topic, partition, offset)
+}
+
+// ReleaseAll hands all held records to their handlers again.
+func (s *supervised) ReleaseAll() int { return s.now().ReleaseAll() }
 
 // Skip settles one record.
 func (s *supervised) Skip(topic string, partition int32, offset int64, reason string) error {

@@ -221,7 +221,7 @@ func TestRun(t *testing.T) {
 			`redeliver_records_total{outcome="done",pipeline="orders",topic="orders"} 1`,
 			`redeliver_records_total{outcome="retried",pipeline="orders",topic="orders"} 1`,
 			`redeliver_records_total{outcome="done",pipeline="orders",topic="orders.orders.retry-1s"} 1`,
-			`redeliver_dead_letters_total{class="validation",pipeline="orders",reason="not_retriable"} 1`,
+			`redeliver_dead_letters_total{class="validation",pipeline="orders",reason="not_retriable",severity="medium"} 1`,
 			`redeliver_breaker_state{dependency="orders-api",state="closed"} 1`,
 		} {
 			if err == nil && !strings.Contains(metrics, want) {

@@ -52,6 +52,8 @@ type status struct {
 	At        time.Time        `json:"at"`
 	NotReady  string           `json:"not_ready,omitempty"` // why the process has started no pipeline yet
 	Pipelines []pipelineStatus `json:"pipelines"`
+
+	Fleet *admin.FleetStatus `json:"fleet,omitempty"` // from a process of one only
 }
 
 // pipelineStatus is what is known of a pipeline from either source, and what only a process knows.
@@ -107,7 +109,7 @@ func statusOfProcess(ctx context.Context, client *admin.Client, pipeline string)
 	if err != nil {
 		return status{}, err
 	}
-	s := status{Source: fromProcess, Address: client.URL(), At: answer.At, NotReady: answer.NotReady, Pipelines: []pipelineStatus{}}
+	s := status{Source: fromProcess, Address: client.URL(), At: answer.At, NotReady: answer.NotReady, Pipelines: []pipelineStatus{}, Fleet: answer.Fleet}
 	for _, one := range answer.Pipelines {
 		if pipeline != "" && one.Pipeline != pipeline {
 			continue

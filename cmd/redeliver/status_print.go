@@ -30,7 +30,7 @@ func (p *program) printStatus(format outputFormat, s status) error {
 		what = "of all partitions; offsets are counted, so that gaps count as records"
 	}
 	fmt.Fprintf(p.out, "source: %s at %s, %s\n\n", s.Source, s.Address, what)
-	for _, print := range []func(io.Writer, status) error{printPipelines, printTiers, printLimits, printTenants, printPaused, printHeld, printExhausted} {
+	for _, print := range []func(io.Writer, status) error{printPipelines, printTiers, printLimits, printTenants, printPaused, printHeldKeys, printHeld, printExhausted} {
 		if err := print(p.out, s); err != nil {
 			return err
 		}
@@ -169,15 +169,16 @@ func printHeld(w io.Writer, s status) error {
 	return printAll(rows, all)
 }
 
-// printExhausted names the records that are held since no dead letters are kept, as `redeliver skip` takes them.
+// printExhausted names the records that are held since they are given up, as `redeliver skip` and `release` take them.
 func printExhausted(w io.Writer, s status) error {
 	type row = admin.ExhaustedStatus
 	rows := newRows(w, asTable,
-		column[row]{title: "EXHAUSTED RECORD", cell: func(e row) string { return fmt.Sprintf("%s/%d/%d", e.Topic, e.Partition, e.Offset) }},
+		column[row]{title: "RECORD GIVEN UP", cell: func(e row) string { return fmt.Sprintf("%s/%d/%d", e.Topic, e.Partition, e.Offset) }},
 		column[row]{title: "ID", cell: func(e row) string { return e.ID }},
 		column[row]{title: "FOR", cell: func(e row) string { return span(s.At.Sub(e.Since)) }},
 		column[row]{title: "REASON", cell: func(e row) string { return e.Reason }},
 		column[row]{title: "CLASS", cell: func(e row) string { return e.Class }},
+		column[row]{title: "SEVERITY", cell: func(e row) string { return e.Severity }},
 		column[row]{title: "ATTEMPTS", right: true, cell: func(e row) string { return strconv.Itoa(e.Attempts) }},
 		column[row]{title: "ERROR", cell: func(e row) string { return clip(e.Error, 80) }},
 	)
@@ -221,12 +222,34 @@ func printReasons(w io.Writer, s status) {
 			}
 		}
 	}
+	lines = append(lines, fleetLines(s)...)
+	for _, p := range s.processes() {
+		if a := p.Admission; a != nil && a.Credit < float64(a.Burst) {
+			lines = append(lines, fmt.Sprintf("%s: credit for dead letters: %.4g of %d", p.Pipeline, a.Credit, a.Burst))
+		}
+	}
 	if len(lines) > 0 {
 		fmt.Fprintln(w)
 	}
 	for _, line := range lines {
 		fmt.Fprintln(w, printable(line))
 	}
+}
+
+// fleetLines says what processes agree on, and whether they can.
+func fleetLines(s status) (lines []string) {
+	if s.Fleet != nil && !s.Fleet.Reachable {
+		lines = append(lines, fmt.Sprintf("fleet: the control topic %s cannot be reached for %s: the last state holds: %s", s.Fleet.Topic, span(s.At.Sub(s.Fleet.Since)), s.Fleet.Trouble))
+	}
+	for _, p := range s.processes() {
+		if p.Order != nil {
+			lines = append(lines, fmt.Sprintf("%s: %s, in all processes", p.Pipeline, orderText(p.Order, s.At)))
+		}
+		if p.Breaker != nil && p.Breaker.Fleet != nil && (p.Breaker.Fleet.Order != nil || p.Breaker.Fleet.Open) {
+			lines = append(lines, fmt.Sprintf("%s: breaker %s: %s, in all processes", p.Pipeline, p.Breaker.Dependency, fleetText(*p.Breaker, s.At)))
+		}
+	}
+	return lines
 }
 
 func printAll[T any](rows *rows[T], all []T) error {
@@ -252,7 +275,16 @@ func breakerText(p *admin.PipelineStatus) string {
 	if p.Breaker == nil {
 		return "-"
 	}
-	return p.Breaker.Dependency + " " + p.Breaker.State
+	text := p.Breaker.Dependency + " " + p.Breaker.State
+	for _, b := range p.Breakers {
+		text += ", " + b.Dependency + " " + b.State
+	}
+	for _, parts := range p.Parts {
+		if n := parts.Known - parts.States["closed"]; n > 0 {
+			text += fmt.Sprintf(", %d of %d parts not closed", n, parts.Known)
+		}
+	}
+	return text
 }
 
 // pausedText lists reasons with their partitions: "due 3, breaker 6".

@@ -21,6 +21,8 @@ type timetable struct {
 	Dead     string        `json:"dead_letters"` // topic, or what happens instead
 	Cases    []failureCase `json:"cases"`
 
+	Treatments []treatmentCase `json:"treatments"` // of the rules, and of what no rule matches by class
+
 	fate string // of a record that is given up: dead, held, dropped
 }
 
@@ -30,7 +32,8 @@ type failureCase struct {
 	Rule     string        `json:"rule"`     // the strategy
 	Retried  bool          `json:"retried"`
 	Attempts []attemptStep `json:"attempts"`
-	End      string        `json:"end"` // why a record is dead after the last
+	End      string        `json:"end"`               // why a record is dead after the last
+	Treated  string        `json:"treated,omitempty"` // what happens instead, as classify says for such failures
 }
 
 // attemptStep is an attempt, or several in a row that are alike.
@@ -74,35 +77,46 @@ func timetableOf(p *config.Pipeline) timetable {
 	case p.DLQ.Exhausted == "drop":
 		t.Dead, t.fate = "none: what is given up is dropped", "dropped"
 	default:
-		t.Dead, t.fate = "none: what is given up is held in place until it is skipped", "held"
+		t.Dead, t.fate = "none: what is given up is held in place until it is released or skipped", "held"
 	}
+	classifier := p.Classifier()
 	for _, class := range classify.Classes() {
-		f := retrytopics.Failed{Class: class}
-		t.add(p, schedule, class.String(), schedule.Override(f, ""), schedule.TimetableFor(f, ""))
+		t.add(p, schedule, class.String(), retrytopics.Question{Failed: retrytopics.Failed{Class: class}}, classifier.Treatment(class))
 	}
 	for i, o := range schedule.Overrides() {
 		if o.Status.Empty() && o.Topic == "" && o.Job == (classify.Job{}) {
 			continue // shown with its class
 		}
 		if f, ok := schedule.Example(i); ok {
-			t.add(p, schedule, o.Name(), i, schedule.TimetableFor(f, o.Topic))
+			class := f.Class // or that of its status, whose treatment it has
+			if o.Class == classify.None && f.Status != 0 {
+				class = max(classify.OfStatus(f.Status), classify.Transient)
+			}
+			t.add(p, schedule, o.Name(), retrytopics.Question{Failed: f, Topic: o.Topic}, classifier.Treatment(class))
 		}
 	}
+	t.Treatments = treatmentsOf(classifier)
 	return t
 }
 
 // add puts failures with one timetable into one case.
-func (t *timetable) add(p *config.Pipeline, s *retrytopics.Schedule, name string, override int, steps []retrytopics.Step) {
+func (t *timetable) add(p *config.Pipeline, s *retrytopics.Schedule, name string, q retrytopics.Question, treatment classify.Treatment) {
 	rule := "the policy"
+	override := s.Override(q.Failed, q.Topic)
 	if override >= 0 {
 		rule = fmt.Sprintf("override %d", override+1)
 		if strategy := p.Policy().Overrides[override].Strategy; strategy != nil {
 			rule += ": " + strategy.String()
 		}
 	}
+	q.Always = treatment.Handling == classify.Retry
+	steps := s.TimetableOf(q)
 	c := failureCase{Failures: []string{name}, Rule: rule, Retried: len(steps) > 1, Attempts: fold(steps), End: string(steps[len(steps)-1].End)}
+	if c.Treated = treated(treatment, t.fate); c.Treated != "" {
+		c.Rule, c.Retried, c.Attempts, c.End = "classify", false, fold(steps[:1]), ""
+	}
 	for i, other := range t.Cases {
-		if other.Rule == c.Rule && other.End == c.End && reflect.DeepEqual(other.Attempts, c.Attempts) {
+		if other.Rule == c.Rule && other.End == c.End && other.Treated == c.Treated && reflect.DeepEqual(other.Attempts, c.Attempts) {
 			t.Cases[i].Failures = append(other.Failures, name)
 			return
 		}
@@ -182,6 +196,10 @@ func (t timetable) print(w io.Writer) error {
 	fmt.Fprintf(w, "  retry topics  %s\n  dead letters  %s\n", strings.Join(t.Topics, "\n                "), t.Dead)
 	for _, c := range t.Cases {
 		fmt.Fprintf(w, "\n  %s", strings.Join(c.Failures, ", "))
+		if c.Treated != "" {
+			fmt.Fprintf(w, ": %s\n", c.Treated)
+			continue
+		}
 		if c.Rule != "the policy" {
 			fmt.Fprintf(w, " (%s)", c.Rule)
 		}
@@ -194,7 +212,7 @@ func (t timetable) print(w io.Writer) error {
 			return err
 		}
 	}
-	return nil
+	return t.printTreatments(w)
 }
 
 func (c failureCase) print(w io.Writer, fate string) error {

@@ -115,18 +115,42 @@ func (p *program) planTopics(ctx context.Context, name string) (plans []pipeline
 		if err != nil {
 			return err
 		}
-		// An empty list is [] in JSON, never null.
-		plan.Actions = append([]retrytopics.Action{}, plan.Actions...)
-		plan.Warnings = append([]string{}, plan.Warnings...)
-		plan.Leftover = append([]string{}, plan.Leftover...)
-		plans = append(plans, pipelinePlan{pipeline.Name, plan})
+		plans = append(plans, pipelinePlan{pipeline.Name, whole(plan)})
 		return nil
 	})
+	if plan, planned, controlErr := planControl(ctx, adm, c, chosen); planned {
+		plans = append(plans, plan)
+	} else if controlErr != nil {
+		err = errors.Join(err, controlErr)
+	}
 	if len(plans) == 0 {
 		client.Close()
 		return nil, nil, nil, err
 	}
 	return plans, adm, client.Close, err
+}
+
+// fleetPlan is the name that the plan of the control topic goes by: a pipeline may not have it.
+const fleetPlan = "(fleet)"
+
+// planControl compares the control topic with what it should be, where a chosen pipeline is one of a fleet.
+func planControl(ctx context.Context, adm *kadm.Client, c *config.Config, chosen []*config.Pipeline) (one pipelinePlan, planned bool, err error) {
+	if !slices.ContainsFunc(chosen, (*config.Pipeline).InFleet) {
+		return one, false, nil
+	}
+	plan, err := retrytopics.PlanControl(ctx, adm, c.Fleet.Topic, retrytopics.Want{ReplicationFactor: c.Topics.ReplicationFactor, AllowCreate: true})
+	if err != nil {
+		return one, false, err
+	}
+	return pipelinePlan{fleetPlan, whole(plan)}, true, nil
+}
+
+// whole writes an empty list as [] in JSON, never as null.
+func whole(plan retrytopics.Plan) retrytopics.Plan {
+	plan.Actions = append([]retrytopics.Action{}, plan.Actions...)
+	plan.Warnings = append([]string{}, plan.Warnings...)
+	plan.Leftover = append([]string{}, plan.Leftover...)
+	return plan
 }
 
 // planOf compares what a pipeline needs with what the cluster has.

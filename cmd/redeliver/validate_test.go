@@ -42,6 +42,43 @@ func TestValidateTellsAllMistakesWithTheirPlaces(t *testing.T) {
 	}
 }
 
+// What classify says of a class or a rule is above the policy, and is shown beside it.
+func TestValidateExplainsTheTreatments(t *testing.T) {
+	path := configFile(t, pipelineOn([]string{"a:1"},
+		"retry: {jitter: false, overrides: [{status: 409, strategy: fixed}, {class: network, strategy: fixed}]}",
+		"classify:",
+		"  rules: [{match: quota, class: rate_limited, severity: high, notify: true}]",
+		"  classes: {authentication: {handling: hold, notify: true}, validation: {handling: retry}, system: {handling: drop}, network: {handling: dead_letter}}",
+		"  notify: {url: \"http://h/\"}",
+	))
+	run(t, "validate", "--explain", "-c", path).want(t, exitDone,
+		"  transient, rate_limited, validation\n    ATTEMPT",
+		"  system: dropped at the first failure (handling: drop)\n",
+		"  authentication: held at the first failure, until released or skipped (handling: hold)\n",
+		"  network: not retried, dead at the first failure (handling: dead_letter)\n",
+		"  409 (override 1: fixed 1s)\n",
+		"    1     match \"quota\"    rate_limited    high      retry        yes\n",
+		"    -     no rule matches  authentication  critical  hold         yes\n",
+	)
+	e := run(t, "validate", "--explain", "-c", path, "-o", "json")
+	e.want(t, exitDone)
+	var report validation
+	if err := json.Unmarshal([]byte(e.out), &report); err != nil {
+		t.Fatal(err)
+	}
+	table := report.Timetables[0]
+	if len(table.Treatments) != 8 || table.Treatments[0].Rule != 1 || table.Treatments[0].Severity != "high" || table.Treatments[6].Handling != "retry" {
+		t.Errorf("the treatments are %+v", table.Treatments)
+	}
+	if first := table.Cases[0]; len(first.Attempts) != 4 || first.Attempts[3].Sum != "1m11s" || first.Attempts[3].Tiers[0] != "60s" || first.Attempts[3].Copies != 3 {
+		t.Errorf("the first case is %+v", first)
+	}
+	// Where nothing is said of treatments, nothing is shown.
+	if plain := run(t, "validate", "--explain", "-c", configFile(t, pipelineOn([]string{"a:1"}))); strings.Contains(plain.out, "SEVERITY") {
+		t.Errorf("treatments are shown that nobody asked for:\n%s", plain.out)
+	}
+}
+
 func TestValidateExplainsTheTimetable(t *testing.T) {
 	e := run(t, "validate", "--explain", "-c", configFile(t, pipelineOn([]string{"a:1"},
 		"retry:",
@@ -56,7 +93,7 @@ func TestValidateExplainsTheTimetable(t *testing.T) {
 	)))
 	e.want(t, exitDone)
 	for _, text := range []string{
-		"dead letters  none: what is given up is held in place until it is skipped",
+		"dead letters  none: what is given up is held in place until it is released or skipped",
 		"  transient, network, system\n",
 		"on the spot",
 		"rate_limited (override 1: fixed 10s)",

@@ -40,6 +40,19 @@ func (p *pipelineFake) Skip(topic string, partition int32, offset int64, reason 
 	return nil
 }
 
+func (p *pipelineFake) Release(topic string, partition int32, offset int64) error {
+	if fmt.Sprintf("%s/%d/%d", topic, partition, offset) != p.held {
+		return &consumer.NotHeldError{Topic: topic, Partition: partition, Offset: offset, Why: "it is done", Release: true}
+	}
+	p.note(fmt.Sprintf("release %s/%d/%d", topic, partition, offset))
+	return nil
+}
+
+func (p *pipelineFake) ReleaseAll() int {
+	p.note("release all")
+	return 3
+}
+
 func (p *pipelineFake) note(what string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -54,7 +67,13 @@ type breakerFake struct {
 
 func (b *breakerFake) Snapshot() breaker.Snapshot { return b.snapshot }
 func (b *breakerFake) Force(s breaker.State)      { b.told = append(b.told, "force "+s.String()) }
-func (b *breakerFake) Auto()                      { b.told = append(b.told, "auto") }
+func (b *breakerFake) History() []breaker.Event {
+	return []breaker.Event{
+		{Dependency: b.snapshot.Dependency, From: breaker.Closed, To: breaker.Open, At: noon, Why: "20 failures in a row"},
+		{Dependency: b.snapshot.Dependency, From: breaker.Open, To: breaker.HalfOpen, At: noon.Add(time.Minute), Would: true},
+	}
+}
+func (b *breakerFake) Auto() { b.told = append(b.told, "auto") }
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
@@ -68,19 +87,23 @@ func healthyPipeline(name string) *pipelineFake {
 				{Topic: name, Source: name, Backlog: 3},
 				{Topic: name + ".retry-60s", Source: name, Tier: time.Minute, Backlog: 1, OldestDue: noon, RetentionLeft: time.Hour},
 			},
+			Breakers: []breaker.Snapshot{{Dependency: "ledger", State: breaker.MetricsOnly, Mode: breaker.MetricsOnly, Would: breaker.Open}},
+			Parts: []consumer.PartStats{{Dependency: "orders-api", Known: 3, States: map[breaker.State]int{breaker.Open: 1, breaker.Closed: 2},
+				NotClosed: []breaker.Snapshot{{Dependency: "orders-api/acme", State: breaker.Open}}}},
 			Paused: map[consumer.PauseReason]int{consumer.PauseDue: 1, consumer.PauseWindow: 0},
 			Partitions: []consumer.PartitionStats{
 				{Topic: name, Partition: 0},
 				{Topic: name + ".retry-60s", Partition: 1, Paused: []consumer.PauseReason{consumer.PauseDue}, PausedFor: 3 * time.Second},
 			},
-			DeadLetters: []consumer.DeadLetterCount{{Class: classify.Network, Reason: retrytopics.ReasonExhausted, Count: 4}},
+			Credit: 996, Burst: 1000,
+			DeadLetters: []consumer.DeadLetterCount{{Class: classify.Network, Severity: classify.Medium, Reason: retrytopics.ReasonExhausted, Count: 4}},
 			Breaker:     breaker.Snapshot{Dependency: name + "-api", State: breaker.Open, OpenUntil: noon},
 			Held:        []consumer.HeldRecord{{ID: name + "/1/2", To: name + ".dlq", Since: noon, Tries: 7, Err: "not enough replicas"}},
 
 			WaitedFor:    []string{"more-.*"},
 			HeldByPolicy: 101,
 			Exhausted: []consumer.ExhaustedRecord{{ID: name + "/1/3", Topic: name + ".retry-60s", Partition: 1, Offset: 7, Since: noon, Attempts: 4,
-				Class: classify.Network, Reason: retrytopics.ReasonExhausted, Err: "refused"}},
+				Class: classify.Network, Severity: classify.Medium, Reason: retrytopics.ReasonExhausted, Asked: true, Err: "refused"}},
 		},
 	}
 }

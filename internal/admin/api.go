@@ -1,10 +1,12 @@
 package admin
 
 import (
+	"context"
 	"time"
 
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/fleet"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -15,6 +17,8 @@ type Pipeline interface {
 	Pause()
 	Resume(admit int)
 	Skip(topic string, partition int32, offset int64, reason string) error
+	Release(topic string, partition int32, offset int64) error
+	ReleaseAll() int
 }
 
 // Breaker is what the server needs of a breaker; *breaker.Breaker is one. Methods are called concurrently.
@@ -22,6 +26,15 @@ type Breaker interface {
 	Snapshot() breaker.Snapshot
 	Force(breaker.State)
 	Auto()
+	History() []breaker.Event
+}
+
+// Fleet is what the server needs of a process's part in a fleet; *fleet.Member is one. Methods are called concurrently.
+type Fleet interface {
+	Status() fleet.Status
+	Shares(dependency string) bool
+	Steers(group string) bool
+	Give(context.Context, fleet.Order) error
 }
 
 // Status is the answer of GET /api/v1/status.
@@ -29,6 +42,23 @@ type Status struct {
 	At        time.Time        `json:"at"`
 	NotReady  string           `json:"not_ready,omitempty"` // why no pipeline has started yet
 	Pipelines []PipelineStatus `json:"pipelines"`
+	Fleet     *FleetStatus     `json:"fleet,omitempty"`
+}
+
+// FleetStatus is how this process takes part in a fleet.
+type FleetStatus struct {
+	Topic     string    `json:"topic"`
+	Member    string    `json:"member"`
+	Reachable bool      `json:"reachable"`
+	Since     time.Time `json:"since"` // that it can be reached, or cannot
+	Trouble   string    `json:"trouble,omitempty"`
+}
+
+// OrderStatus is what an operator wants of a breaker or pipeline in all processes of a fleet.
+type OrderStatus struct {
+	Order string    `json:"order"` // open, close, metrics-only, pause
+	By    string    `json:"by"`
+	At    time.Time `json:"at"`
 }
 
 // PipelineStatus is how one pipeline is in one process. What waits is that of its own partitions.
@@ -66,10 +96,15 @@ type PipelineStatus struct {
 	Paused       map[string]int     `json:"paused"` // partitions by reason
 	Partitions   []PartitionStatus  `json:"partitions,omitempty"`
 	Held         []HeldStatus       `json:"held,omitempty"`
+	HeldKeys     *HeldKeysStatus    `json:"held_keys,omitempty"` // where keys are held, and something is
 	HeldByPolicy int                `json:"held_by_policy,omitempty"`
 	Exhausted    []ExhaustedStatus  `json:"exhausted,omitempty"` // of these the oldest
 	DeadLetters  []DeadLetterStatus `json:"dead_letters,omitempty"`
+	Admission    *AdmissionStatus   `json:"admission,omitempty"` // of dead letters, where there is a bound
 	Breaker      *BreakerStatus     `json:"breaker,omitempty"`
+	Breakers     []BreakerStatus    `json:"breakers,omitempty"` // of its other dependencies
+	Parts        []PartsStatus      `json:"parts,omitempty"`    // of the dependencies that are watched part by part
+	Order        *OrderStatus       `json:"order,omitempty"`    // in the fleet
 }
 
 // SourceTier is the tier of a source topic.
@@ -123,7 +158,18 @@ type HeldStatus struct {
 	Error string    `json:"error"`
 }
 
-// ExhaustedStatus is a record that is given up and held, since no dead letters are kept.
+// HeldKeysStatus is what waits for its turn where keys are held.
+type HeldKeysStatus struct {
+	Keys    int        `json:"keys"`    // with a record that is retried, or waits behind one
+	Records int        `json:"records"` // of these keys, put off and not settled
+	Parked  int64      `json:"parked"`  // of these, in a park topic
+	Closed  int        `json:"closed"`  // keys with a dead letter that nobody has dealt with
+	Dead    int        `json:"dead"`    // these dead letters
+	Oldest  *time.Time `json:"oldest,omitempty"`
+	Reading int        `json:"reading"` // source partitions that are not started before it is known which keys are held
+}
+
+// ExhaustedStatus is a record that is given up and held, since no dead letters are kept or failures of its kind are held.
 type ExhaustedStatus struct {
 	ID        string    `json:"id"`
 	Topic     string    `json:"topic"` // where it stands
@@ -132,21 +178,33 @@ type ExhaustedStatus struct {
 	Since     time.Time `json:"since"`
 	Attempts  int       `json:"attempts"`
 	Class     string    `json:"class"`
+	Severity  string    `json:"severity"`
 	Reason    string    `json:"reason"`
+	Asked     bool      `json:"asked,omitempty"` // failures of its kind are held
 	Error     string    `json:"error"`
 }
 
 // DeadLetterStatus counts the dead letters of one class and reason.
 type DeadLetterStatus struct {
-	Class  string `json:"class"`
-	Reason string `json:"reason"`
-	Count  uint64 `json:"count"`
+	Class    string `json:"class"`
+	Severity string `json:"severity"`
+	Reason   string `json:"reason"`
+	Count    uint64 `json:"count"`
+}
+
+// AdmissionStatus is the credit for dead letters.
+type AdmissionStatus struct {
+	Credit float64 `json:"credit"`
+	Burst  int     `json:"burst"` // at most, but for what an operator grants
 }
 
 // BreakerStatus is how one breaker is.
 type BreakerStatus struct {
 	Dependency          string     `json:"dependency"`
 	State               string     `json:"state"`
+	Would               string     `json:"would_be,omitempty"` // in metrics_only: the state that it would be in
+	Mode                string     `json:"mode"`               // auto, forced_open, disabled, metrics_only, as it is configured
+	Why                 string     `json:"why"`                // it came to the state
 	Since               time.Time  `json:"since"`
 	OpenUntil           *time.Time `json:"open_until,omitempty"`
 	Calls               uint64     `json:"calls"` // in the window
@@ -154,7 +212,38 @@ type BreakerStatus struct {
 	Slow                uint64     `json:"slow"`
 	FailureRate         float64    `json:"failure_rate"`
 	ConsecutiveFailures uint64     `json:"consecutive_failures"`
-	Opened              uint64     `json:"opened"` // times
+	Opened              uint64     `json:"opened"`          // times
+	OpenedInARow        uint64     `json:"opened_in_a_row"` // of these, without staying closed in between
+
+	Fleet *FleetBreakerStatus `json:"fleet,omitempty"` // of one that is the fleet's
+}
+
+// FleetBreakerStatus is what the processes of a fleet agree on about a breaker.
+type FleetBreakerStatus struct {
+	Open     bool         `json:"open"`
+	Since    *time.Time   `json:"since,omitempty"`
+	OpenedBy string       `json:"opened_by,omitempty"` // the process whose breaker tripped
+	Why      string       `json:"why,omitempty"`
+	Prober   string       `json:"prober,omitempty"` // the process that probes, or did last
+	Order    *OrderStatus `json:"order,omitempty"`
+}
+
+// PartsStatus are the breakers of a dependency that is watched part by part.
+type PartsStatus struct {
+	Dependency string          `json:"dependency"`
+	Known      int             `json:"known"`
+	States     map[string]int  `json:"states"`
+	NotClosed  []BreakerStatus `json:"not_closed,omitempty"` // at most 20 of them
+}
+
+// BreakerEvent is a change of a breaker's state.
+type BreakerEvent struct {
+	Dependency string    `json:"dependency"`
+	At         time.Time `json:"at"`
+	From       string    `json:"from"`
+	To         string    `json:"to"`
+	Would      bool      `json:"would,omitempty"` // it only would have changed: the breaker is in metrics_only
+	Why        string    `json:"why"`
 }
 
 // Skip is the body of POST /api/v1/skip.
@@ -218,18 +307,30 @@ func statusOf(s consumer.Stats) PipelineStatus {
 	for _, h := range s.Held {
 		p.Held = append(p.Held, HeldStatus{ID: h.ID, To: h.To, Since: h.Since, Tries: h.Tries, Error: h.Err})
 	}
+	if k := s.HeldKeys; k != (consumer.HeldKeys{}) {
+		p.HeldKeys = &HeldKeysStatus{Keys: k.Keys, Records: k.Records, Parked: k.Parked, Closed: k.Closed, Dead: k.Dead, Oldest: known(k.Oldest), Reading: k.Reading}
+	}
 	for _, e := range s.Exhausted {
 		p.Exhausted = append(p.Exhausted, ExhaustedStatus{
 			ID: e.ID, Topic: e.Topic, Partition: e.Partition, Offset: e.Offset, Since: e.Since,
-			Attempts: e.Attempts, Class: e.Class.String(), Reason: string(e.Reason), Error: e.Err,
+			Attempts: e.Attempts, Class: e.Class.String(), Severity: e.Severity.String(), Reason: string(e.Reason), Asked: e.Asked, Error: e.Err,
 		})
 	}
 	for _, d := range s.DeadLetters {
-		p.DeadLetters = append(p.DeadLetters, DeadLetterStatus{Class: d.Class.String(), Reason: string(d.Reason), Count: d.Count})
+		p.DeadLetters = append(p.DeadLetters, DeadLetterStatus{Class: d.Class.String(), Severity: d.Severity.String(), Reason: string(d.Reason), Count: d.Count})
+	}
+	if s.Burst >= 0 {
+		p.Admission = &AdmissionStatus{Credit: s.Credit, Burst: s.Burst}
 	}
 	if s.Breaker.Dependency != "" {
 		b := breakerStatus(s.Breaker)
 		p.Breaker = &b
+	}
+	for _, b := range s.Breakers {
+		p.Breakers = append(p.Breakers, breakerStatus(b))
+	}
+	for _, parts := range s.Parts {
+		p.Parts = append(p.Parts, partsStatus(parts))
 	}
 	return p
 }
@@ -251,11 +352,38 @@ func partitionStatus(p consumer.PartitionStats) PartitionStatus {
 }
 
 func breakerStatus(s breaker.Snapshot) BreakerStatus {
-	return BreakerStatus{
-		Dependency: s.Dependency, State: s.State.String(), Since: s.Since, OpenUntil: known(s.OpenUntil),
+	status := BreakerStatus{
+		Dependency: s.Dependency, State: s.State.String(), Mode: "auto", Why: s.Why, Since: s.Since, OpenUntil: known(s.OpenUntil),
 		Calls: uint64(s.Calls), Failures: uint64(s.Failures), Slow: uint64(s.Slow),
 		FailureRate: s.FailureRate, ConsecutiveFailures: uint64(s.ConsecutiveFailures), Opened: uint64(s.Opened),
+		OpenedInARow: uint64(s.OpenedInARow),
 	}
+	if s.Mode != breaker.Closed {
+		status.Mode = s.Mode.String()
+	}
+	if s.State == breaker.MetricsOnly {
+		status.Would = s.Would.String()
+	}
+	return status
+}
+
+func partsStatus(s consumer.PartStats) PartsStatus {
+	p := PartsStatus{Dependency: s.Dependency, Known: s.Known, States: make(map[string]int, len(s.States))}
+	for state, n := range s.States {
+		p.States[state.String()] = n
+	}
+	for _, b := range s.NotClosed {
+		p.NotClosed = append(p.NotClosed, breakerStatus(b))
+	}
+	return p
+}
+
+func breakerEvents(all []breaker.Event) []BreakerEvent {
+	events := make([]BreakerEvent, 0, len(all))
+	for _, e := range all {
+		events = append(events, BreakerEvent{Dependency: e.Dependency, At: e.At, From: e.From.String(), To: e.To.String(), Would: e.Would, Why: e.Why})
+	}
+	return events
 }
 
 // known returns nil for the zero time, which stands for none.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/fleet"
 )
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
@@ -20,6 +21,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	for _, p := range s.config.Pipelines() {
 		answer.Pipelines = append(answer.Pipelines, statusOf(p.Stats()))
 	}
+	s.fleetStatus(&answer)
 	reply(w, http.StatusOK, answer)
 }
 
@@ -28,7 +30,23 @@ func (s *Server) breakers(w http.ResponseWriter, _ *http.Request) {
 	for _, b := range s.config.Breakers() {
 		answer = append(answer, breakerStatus(b.Snapshot()))
 	}
+	s.fleetBreakers(answer)
 	reply(w, http.StatusOK, answer)
+}
+
+// breakerEvents answers with the last changes of one breaker, oldest first.
+func (s *Server) breakerEvents(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	var names []string
+	for _, b := range s.config.Breakers() {
+		dependency := b.Snapshot().Dependency
+		if dependency == name {
+			reply(w, http.StatusOK, breakerEvents(b.History()))
+			return
+		}
+		names = append(names, dependency)
+	}
+	fail(w, http.StatusNotFound, "there is no breaker %q; %s", name, choices("the breakers are", names))
 }
 
 func (s *Server) changeBreaker(w http.ResponseWriter, r *http.Request) {
@@ -39,6 +57,10 @@ func (s *Server) changeBreaker(w http.ResponseWriter, r *http.Request) {
 			names = append(names, dependency)
 			continue
 		}
+		if s.ofFleet(name) {
+			s.orderBreaker(w, r, name, action)
+			return
+		}
 		var message string
 		switch action {
 		case "open":
@@ -47,11 +69,17 @@ func (s *Server) changeBreaker(w http.ResponseWriter, r *http.Request) {
 		case "close":
 			b.Force(breaker.Disabled)
 			message = "kept closed, whatever is measured, until open or auto"
+		case "metrics-only":
+			b.Force(breaker.MetricsOnly)
+			message = "admits everything and tells what it would do, until open, close or auto"
 		case "auto":
 			b.Auto()
 			message = "measures again"
+			if mode := b.Snapshot().Mode; mode != breaker.Closed {
+				message = fmt.Sprintf("is %s, as it is configured", mode)
+			}
 		default:
-			fail(w, http.StatusNotFound, "a breaker knows open, close and auto, not %q", action)
+			fail(w, http.StatusNotFound, noSuchAction, action)
 			return
 		}
 		s.audit(r, "breaker "+action, "dependency", name)
@@ -61,8 +89,15 @@ func (s *Server) changeBreaker(w http.ResponseWriter, r *http.Request) {
 	fail(w, http.StatusNotFound, "there is no breaker %q; %s", name, choices("the breakers are", names))
 }
 
+// noSuchAction is what is answered to an action that is none.
+const noSuchAction = "a breaker knows open, close, metrics-only and auto, not %q"
+
 func (s *Server) pause(w http.ResponseWriter, r *http.Request) {
 	if p := s.pipeline(w, r.PathValue("name")); p != nil {
+		if s.steered(p) {
+			s.orderPipeline(w, r, p, fleet.Pause, 0)
+			return
+		}
 		p.Pause()
 		s.audit(r, "pause", "pipeline", p.Name())
 		reply(w, http.StatusOK, Done{Message: fmt.Sprintf("pipeline %s is paused until resume; calls in flight end as they do", p.Name())})
@@ -79,6 +114,10 @@ func (s *Server) resume(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if p := s.pipeline(w, r.PathValue("name")); p != nil {
+		if s.steered(p) {
+			s.orderPipeline(w, r, p, fleet.Resume, admit)
+			return
+		}
 		p.Resume(admit)
 		s.audit(r, "resume", "pipeline", p.Name(), "admit", admit)
 		message := fmt.Sprintf("pipeline %s goes on", p.Name())

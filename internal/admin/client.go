@@ -83,7 +83,12 @@ func (c *Client) Breakers(ctx context.Context) (b []BreakerStatus, err error) {
 	return b, c.do(ctx, http.MethodGet, "/api/v1/breakers", nil, &b)
 }
 
-// Breaker changes a breaker: action is open, close or auto. It returns what the process says about it.
+// BreakerEvents returns the last changes of a breaker's state, oldest first.
+func (c *Client) BreakerEvents(ctx context.Context, name string) (all []BreakerEvent, err error) {
+	return all, c.do(ctx, http.MethodGet, "/api/v1/breakers/"+url.PathEscape(name)+"/events", nil, &all)
+}
+
+// Breaker changes a breaker: action is open, close, metrics-only or auto. It returns what the process says about it.
 func (c *Client) Breaker(ctx context.Context, name, action string) (message string, err error) {
 	return c.change(ctx, "/api/v1/breakers/"+url.PathEscape(name)+"/"+action, struct{}{})
 }
@@ -105,6 +110,11 @@ func (c *Client) Resume(ctx context.Context, pipeline string, admit int) (messag
 // Skip settles one record.
 func (c *Client) Skip(ctx context.Context, s Skip) (message string, err error) {
 	return c.change(ctx, "/api/v1/skip", s)
+}
+
+// Release hands a held record, or all of a pipeline, to the handler again.
+func (c *Client) Release(ctx context.Context, r Release) (message string, err error) {
+	return c.change(ctx, "/api/v1/release", r)
 }
 
 func (c *Client) change(ctx context.Context, path string, body any) (string, error) {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,9 +33,13 @@ func TestStatusTravelsWhole(t *testing.T) {
 		WaitsFor:     []string{"/more-.*/"},
 		HeldByPolicy: 101,
 		Exhausted: []ExhaustedStatus{{ID: "orders/1/3", Topic: "orders.retry-60s", Partition: 1, Offset: 7, Since: noon, Attempts: 4,
-			Class: "network", Reason: "exhausted", Error: "refused"}},
-		DeadLetters: []DeadLetterStatus{{Class: "network", Reason: "exhausted", Count: 4}},
-		Breaker:     &BreakerStatus{Dependency: "orders-api", State: "open", OpenUntil: &noon},
+			Class: "network", Severity: "medium", Reason: "exhausted", Asked: true, Error: "refused"}},
+		DeadLetters: []DeadLetterStatus{{Class: "network", Severity: "medium", Reason: "exhausted", Count: 4}},
+		Admission:   &AdmissionStatus{Credit: 996, Burst: 1000},
+		Breakers:    []BreakerStatus{{Dependency: "ledger", State: "metrics_only", Mode: "metrics_only", Would: "open"}},
+		Parts: []PartsStatus{{Dependency: "orders-api", Known: 3, States: map[string]int{"open": 1, "closed": 2},
+			NotClosed: []BreakerStatus{{Dependency: "orders-api/acme", State: "open", Mode: "auto"}}}},
+		Breaker: &BreakerStatus{Dependency: "orders-api", State: "open", Mode: "auto", OpenUntil: &noon},
 	}
 	if diff := cmp.Diff(want, got.Pipelines[0]); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
@@ -46,9 +51,27 @@ func TestBreakersAreListed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []BreakerStatus{{Dependency: "payments/api", State: "half_open", Since: noon, FailureRate: 0.5}}
+	want := []BreakerStatus{{Dependency: "payments/api", State: "half_open", Mode: "auto", Since: noon, FailureRate: 0.5}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+func TestBreakerEventsAreListed(t *testing.T) {
+	client := setup(t).client
+	got, err := client.BreakerEvents(context.Background(), "payments/api")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []BreakerEvent{
+		{Dependency: "payments/api", At: noon, From: "closed", To: "open", Why: "20 failures in a row"},
+		{Dependency: "payments/api", At: noon.Add(time.Minute), From: "open", To: "half_open", Would: true},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if _, err := client.BreakerEvents(context.Background(), "nobody"); err == nil || !strings.Contains(err.Error(), "the breakers are payments/api") {
+		t.Errorf("another breaker: %v", err)
 	}
 }
 
@@ -67,6 +90,7 @@ func TestChanges(t *testing.T) {
 		{"close", func(c *Client) (string, error) { return c.Breaker(ctx, "payments/api", "close") }, nil, []string{"force disabled"}, "until open or auto", 0, `change="breaker close"`},
 		{"auto", func(c *Client) (string, error) { return c.Breaker(ctx, "payments/api", "auto") }, nil, []string{"auto"}, "measures again", 0, `change="breaker auto"`},
 		{"another action", func(c *Client) (string, error) { return c.Breaker(ctx, "payments/api", "smash") }, nil, nil, `not "smash"`, 404, ""},
+		{"metrics-only", func(c *Client) (string, error) { return c.Breaker(ctx, "payments/api", "metrics-only") }, nil, []string{"force metrics_only"}, "tells what it would do", 0, `change="breaker metrics-only"`},
 		{"another breaker", func(c *Client) (string, error) { return c.Breaker(ctx, "nobody", "open") }, nil, nil, "the breakers are payments/api", 404, ""},
 
 		{"pause", func(c *Client) (string, error) { return c.Pause(ctx, "orders") }, []string{"pause"}, nil, "paused until resume", 0, "change=pause pipeline=orders"},
@@ -95,6 +119,21 @@ func TestChanges(t *testing.T) {
 		{"skip in another pipeline", func(c *Client) (string, error) {
 			return c.Skip(ctx, Skip{Pipeline: "nobody", Topic: "orders", Partition: 1, Offset: 2, Reason: "x"})
 		}, nil, nil, "the pipelines are", 404, ""},
+		{"release", func(c *Client) (string, error) {
+			return c.Release(ctx, Release{Topic: "orders", Partition: 1, Offset: 2})
+		}, []string{"release orders/1/2"}, nil, "released orders/1/2", 0, "change=release pipeline=orders topic=orders partition=1 offset=2"},
+		{"release all", func(c *Client) (string, error) {
+			return c.Release(ctx, Release{Pipeline: "orders", All: true})
+		}, []string{"release all"}, nil, "released 3 held records", 0, "change=release pipeline=orders records=3"},
+		{"release all of nobody", func(c *Client) (string, error) { return c.Release(ctx, Release{All: true}) }, nil, nil, "the pipelines are", 404, ""},
+		{"release what is not held", func(c *Client) (string, error) {
+			return c.Release(ctx, Release{Topic: "orders", Partition: 9, Offset: 2})
+		}, nil, nil, "cannot be released: it is done", 409, ""},
+		{"release no record", func(c *Client) (string, error) { return c.Release(ctx, Release{Offset: 2}) }, nil, nil, "must name a record, or all must be true", 400, ""},
+		{"release in a topic that nobody reads", func(c *Client) (string, error) { return c.Release(ctx, Release{Topic: "other"}) }, nil, nil, "no pipeline here reads", 404, ""},
+		{"a release with a typing error", func(c *Client) (string, error) {
+			return c.change(ctx, "/api/v1/release", map[string]any{"topik": "orders"})
+		}, nil, nil, `unknown field "topik"`, 400, ""},
 		{"a body with a typing error", func(c *Client) (string, error) {
 			return c.change(ctx, "/api/v1/skip", map[string]any{"topik": "orders"})
 		}, nil, nil, `unknown field "topik"`, 400, ""},

@@ -8,6 +8,7 @@
 //	POST /api/v1/breakers/{name}/{open|close|auto}
 //	POST /api/v1/pipelines/{name}/{pause|resume}[?admit=N]
 //	POST /api/v1/skip   {"pipeline","topic","partition","offset","reason"}
+//	POST /api/v1/release   {"pipeline","topic","partition","offset"} or {"pipeline","all":true}
 //
 // It knows no users: whoever may connect may change. So it listens on the loopback unless told otherwise, and guards
 // against the one who could still reach it from there without being allowed to, a web page in a browser on this

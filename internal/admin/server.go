@@ -14,6 +14,8 @@ import (
 type Config struct {
 	// Breakers returns the breakers of the process. Defaults to none.
 	Breakers func() []Breaker
+	// Fleet is this process's part in a fleet. Defaults to none.
+	Fleet Fleet
 	// Insecure allows an address that other machines can reach. Whoever reaches it may then make changes. Defaults to
 	// false: only loopback addresses.
 	Insecure bool
@@ -124,10 +126,12 @@ func (s *Server) handler() http.Handler {
 	api := http.NewServeMux()
 	api.HandleFunc("GET /api/v1/status", s.status)
 	api.HandleFunc("GET /api/v1/breakers", s.breakers)
+	api.HandleFunc("GET /api/v1/breakers/{name}/events", s.breakerEvents)
 	api.HandleFunc("POST /api/v1/breakers/{name}/{action}", s.changeBreaker)
 	api.HandleFunc("POST /api/v1/pipelines/{name}/pause", s.pause)
 	api.HandleFunc("POST /api/v1/pipelines/{name}/resume", s.resume)
 	api.HandleFunc("POST /api/v1/skip", s.skip)
+	api.HandleFunc("POST /api/v1/release", s.release)
 	mux.Handle("/api/", guardChange(api))
 	return s.guard(mux)
 }

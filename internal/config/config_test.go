@@ -1,15 +1,18 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/consumer"
 	"github.com/redeliver/redeliver/retrytopics"
@@ -238,6 +241,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 func TestWarningsAreNoMistakes(t *testing.T) {
 	for text, want := range map[string]string{
 		inPipeline("dlq: {retention: 7d}"):                                                                 "6:22: dlq.retention: dead letters older than 7d expire",
+		atTop("fleet: {topic: a.redeliver-control}"):                                                       "2:16: fleet.topic has no effect while no pipeline has breaker.scope: fleet",
 		atTop("admin: {listen: ':8080', insecure: true}"):                                                  "2:17: admin.listen: whoever reaches :8080 can pause pipelines",
 		atTop("kafka: {brokers: [a:1], sasl: {mechanism: plain, username: u, password: \"${PASSWORD}\"}}"): "1:43: kafka.sasl.mechanism: plain sends the password unencrypted",
 	} {
@@ -315,7 +319,7 @@ func TestPipelinesBecomeConsumers(t *testing.T) {
 	check(t, "concurrency", got.Concurrency, 64)
 	check(t, "ordering", got.Ordering, consumer.ByKey)
 	check(t, "window", got.Window, consumer.Window{Records: 10000, Bytes: 64 << 20})
-	check(t, "dead letters", got.DeadLetters, consumer.DeadLetters{Burst: 1000})
+	check(t, "dead letters", got.DeadLetters, consumer.DeadLetters{Burst: 1000, PerSuccess: 4})
 	check(t, "breaker", got.Breaker, got.Breaker.WithDefaults())
 	check(t, "rules", len(got.Classify), 2)
 	check(t, "topic settings", got.TopicSettings, consumer.TopicSettings{})
@@ -335,15 +339,40 @@ retry: {max_retries: 0, jitter: false}`), "[orders]", "[orders, /clicks-.*/]", 1
 	check(t, "ordering", got.Ordering, consumer.Unordered)
 	check(t, "start", got.Start == consumer.Latest(), true)
 	check(t, "on_data_loss", got.OnDataLoss, consumer.SkipDataLoss)
-	check(t, "breaker off", got.Breaker.Disabled, true)
+	check(t, "breaker off", got.Breaker.Mode, breaker.Disabled)
+	check(t, "no parts", got.Parts.By == nil, true)
 	check(t, "slow calls off", got.Breaker.SlowCall < 0, true)
 	check(t, "a window of calls", got.Breaker.WindowCalls, 50)
-	check(t, "dead letters", got.DeadLetters, consumer.DeadLetters{Disabled: true, Drop: true, Burst: -1})
+	check(t, "dead letters", got.DeadLetters, consumer.DeadLetters{Disabled: true, Drop: true, Burst: -1, PerSuccess: 4})
 	check(t, "no retries", got.Retry.MaxRetries, retrytopics.NoRetries)
 	check(t, "no jitter", got.Retry.NoJitter, true)
 	check(t, "topics", got.Topics, []string{"orders"})
 	check(t, "patterns", got.TopicPatterns[0].String(), "clicks-.*")
 	check(t, "topic settings", got.TopicSettings, consumer.TopicSettings{Manual: true, ReplicationFactor: 2})
+}
+
+func TestBreakersBecomeDependencies(t *testing.T) {
+	c := mustParse(t, inPipeline(`
+breaker: {by: "host:callback", parts: 5}
+breakers: [{dependency: ledger, ignore: [system], half_open_for: 0}, {dependency: mail, by: tenant}, {dependency: crm, by: "header:region"}]`), nil)
+	all, err := c.Consumers(func(*Pipeline) (consumer.Handler, error) {
+		return consumer.HandlerFunc(func(context.Context, *consumer.Record) error { return nil }), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := all[0]
+	check(t, "parts of the first", got.Parts.By != nil && got.Parts.Most == 5, true)
+	check(t, "dependencies", len(got.Dependencies), 3)
+	ledger := got.Dependencies[0]
+	check(t, "name", ledger.Breaker.Dependency, "ledger")
+	check(t, "no limit", ledger.Breaker.HalfOpenFor < 0, true)
+	check(t, "counts", len(ledger.CountsAgainst) == 4 && !slices.Contains(ledger.CountsAgainst, classify.System), true)
+	check(t, "whole", ledger.Parts.By == nil, true)
+	check(t, "by tenant", got.Dependencies[1].Parts.By != nil && got.Dependencies[2].Parts.By != nil, true)
+	if _, err := consumer.New(all[0]); err != nil {
+		t.Errorf("the engine refuses it: %v", err)
+	}
 }
 
 func TestAHandlerThatCannotBeMadeNamesItsPlace(t *testing.T) {

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/redeliver/redeliver/breaker"
@@ -38,14 +39,17 @@ func (p *Pipeline) consumer() consumer.Config {
 	topics, patterns := p.topics()
 	return consumer.Config{
 		Breaker:       p.Breaker.config(),
-		Classify:      p.Classify.rules(),
+		Classes:       p.treatments(),
+		Classify:      p.classRules(),
 		Concurrency:   p.Concurrency,
 		CountsAgainst: p.Breaker.classes(),
+		Dependencies:  p.dependencies(),
 		DeadLetters: consumer.DeadLetters{
-			Disabled:  !p.DLQ.Enabled,
-			Drop:      p.DLQ.Exhausted == "drop",
-			Retention: max(p.DLQ.Retention, 0),
-			Burst:     p.DLQ.Admission.burst(),
+			Disabled:   !p.DLQ.Enabled,
+			Drop:       p.DLQ.Exhausted == "drop",
+			Retention:  max(p.DLQ.Retention, 0),
+			Burst:      p.DLQ.Admission.burst(),
+			PerSuccess: p.DLQ.Admission.PerSuccess,
 		},
 		Delivery:         map[string]consumer.Delivery{"at_least_once": consumer.AtLeastOnce, "exactly_once_routing": consumer.ExactlyOnceRouting}[p.Delivery],
 		Drain:            p.Drain,
@@ -59,6 +63,8 @@ func (p *Pipeline) consumer() consumer.Config {
 		Limits:           p.limits(),
 		Name:             p.Name,
 		Names:            p.Names(),
+		Parts:            p.Breaker.parts(),
+		OnDeadLetter:     map[string]consumer.DeadLetterPolicy{"release": consumer.ReleaseOnDeadLetter, "hold": consumer.HoldOnDeadLetter}[p.Retry.OnDeadLetter],
 		OnDataLoss:       map[string]consumer.DataLossPolicy{"hold": consumer.HoldOnDataLoss, "skip": consumer.SkipDataLoss}[p.OnDataLoss],
 		Ordering:         map[string]consumer.Ordering{"key": consumer.ByKey, "partition": consumer.ByPartition, "none": consumer.Unordered}[p.Ordering],
 		Priority:         p.Priority.priority(),
@@ -96,24 +102,63 @@ func (p *Pipeline) start() consumer.Start {
 	return consumer.At(at)
 }
 
-func (b Breaker) config() breaker.Config {
-	slow := b.SlowCall
-	if slow == 0 {
-		slow = -1 // off
+// dependencies are those beside that of breaker.
+func (p *Pipeline) dependencies() (all []consumer.Dependency) {
+	for _, b := range p.Breakers {
+		all = append(all, consumer.Dependency{Breaker: b.config(), CountsAgainst: b.classes(), Parts: b.parts()})
 	}
+	return all
+}
+
+// parts says how the dependency is watched part by part, if it is.
+func (b Breaker) parts() consumer.Parts {
+	kind, name, _ := strings.Cut(b.By, ":")
+	switch kind {
+	case "tenant":
+		return consumer.Parts{By: consumer.ByTenant, Most: b.Parts}
+	case "header":
+		return consumer.Parts{By: consumer.ByHeader(name), Most: b.Parts}
+	case "host":
+		return consumer.Parts{By: consumer.ByHost(name), Most: b.Parts}
+	}
+	return consumer.Parts{}
+}
+
+func (b Breaker) config() breaker.Config {
 	return breaker.Config{
 		Dependency:    b.Dependency,
-		Disabled:      !b.Enabled,
+		Mode:          b.mode(),
 		Window:        b.Window,
 		WindowCalls:   b.WindowCalls,
 		MinimumCalls:  b.MinimumCalls,
 		Failures:      b.Failures,
 		FailureRate:   b.FailureRate,
-		SlowCall:      slow,
+		SlowCall:      orNone(b.SlowCall),
 		SlowRate:      b.SlowRate,
 		OpenFor:       b.OpenFor,
 		HalfOpenCalls: b.HalfOpenCalls,
+
+		OpenMultiplier: b.OpenMultiplier,
+		OpenMax:        b.OpenMax,
+		OpenJitter:     orNone(b.OpenJitter),
+		HalfOpenFor:    orNone(b.HalfOpenFor),
+		SlowStart:      orNone(b.SlowStart),
 	}
+}
+
+// orNone returns what the breaker takes for none where 0 says so in the file.
+func orNone[T float64 | time.Duration](v T) T {
+	if v == 0 {
+		return -1
+	}
+	return v
+}
+
+func (b Breaker) mode() breaker.State {
+	if !b.Enabled {
+		return breaker.Disabled
+	}
+	return map[string]breaker.State{"forced_open": breaker.ForcedOpen, "disabled": breaker.Disabled, "metrics_only": breaker.MetricsOnly}[b.Mode]
 }
 
 func (b Breaker) classes() []classify.Class {
@@ -121,19 +166,6 @@ func (b Breaker) classes() []classify.Class {
 	for _, name := range b.Classes {
 		class, _ := classify.Parse(name) // the rules have read it
 		all = append(all, class)
-	}
-	return all
-}
-
-func (c Classify) rules() classify.Rules {
-	var all classify.Rules
-	for _, rule := range c.Rules {
-		class, _ := classify.Parse(rule.Class) // one of the names that keys.go allows
-		if rule.Match != "" {
-			all = append(all, classify.MatchRegexp(regexp.MustCompile(rule.Match), class))
-		} else {
-			all = append(all, classify.Status(rule.Status, class))
-		}
 	}
 	return all
 }

@@ -19,6 +19,12 @@ func fileKeys(c *Config) []key {
 			number("replication_factor", &c.Topics.ReplicationFactor, -1, 100).byDefault("-1").accepting("-1, for that of the source, or a number of replicas from 1").like("3").
 				means("Replicas of new retry and dead-letter topics; -1 is that of the source. From 3 on they are made with min.insync.replicas=2."),
 		).means("How retry and dead-letter topics are made."),
+		section("fleet",
+			text("topic", &c.Fleet.Topic).byDefault("redeliver.control").accepting("redeliver.control, or a name that ends in .redeliver-control").like("payments.redeliver-control").
+				means("The control topic: processes that name one topic are one fleet, and breakers with one name are one there, whatever the consumer groups. redeliver.control, or a name that ends in .redeliver-control."),
+			duration("start_timeout", &c.Fleet.StartTimeout, time.Second, time.Hour).byDefault("15s").like("15s").
+				means("How long a process waits, before it handles records, until it knows what stands in the control topic. Then it begins without, and says so."),
+		).means("What the pipelines with breaker.scope: fleet share with those of other processes. Without such a pipeline there is no control topic."),
 		section("admin",
 			text("listen", &c.Admin.Listen).byDefault("127.0.0.1:8080").accepting("host:port").like("127.0.0.1:8080").
 				means("Address of metrics, health and control, host:port; \"\" is none."),
@@ -130,10 +136,8 @@ func pipelineKeys(p *Pipeline) []key {
 			means("What the records are handed to."),
 		section("retry", retryKeys(&p.Retry)...).
 			means("How often a failed record is tried again, when, and over which tiers."),
-		section("classify",
-			sections("rules", &p.Classify.Rules, ClassRule{}, ruleKeys).like("[{match: \"connection reset\", class: network}]").
-				means("First match wins, then the built-in rules."),
-		).means("Rules that say what kind of failure an error is."),
+		section("classify", classifyKeys(&p.Classify)...).
+			means("Rules that say what kind of failure an error is, and how failures are treated."),
 		section("breaker", breakerKeys(&p.Breaker)...).
 			means("The circuit breaker of the dependency that the handler calls."),
 		sections("limits", &p.Limits, Limit{}, limitKeys).like("[{name: per-user, by: user, rate: 10/s}]").
@@ -142,6 +146,8 @@ func pipelineKeys(p *Pipeline) []key {
 			means("Divides the handler slots between tenants, so that one with much to do takes nothing from the others."),
 		section("priority", priorityKeys(&p.Priority)...).
 			means("Lets records of a higher priority go first, of those that are ready in a process; never within a key."),
+		sections("breakers", &p.Breakers, Breaker{}, moreBreakerKeys).like("[{dependency: ledger}]").
+			means("The circuit breakers of what the handler calls beside the dependency of breaker. Every record is taken to need all of it: while one of them is not closed the pipeline holds. A failure counts against the one that the answer names in Redeliver-Dependency, else against breaker's."),
 		section("dlq", dlqKeys(&p.DLQ)...).
 			means("What becomes of records that are not retried any more."),
 	}
@@ -177,8 +183,8 @@ func retryKeys(r *Retry) []key {
 		).means("Tries on the spot."),
 		toggle("hold_key", &r.HoldKey).byDefault("false").
 			means("Make later records of a key wait behind one that is being retried, in a topic of their own. Needs ordering: key and delivery: exactly_once_routing."),
-		choice("on_dead_letter", &r.OnDeadLetter, "release").byDefault("release").notYet("hold", "release").
-			means("What becomes of the records that wait behind a dead record of their key."),
+		choice("on_dead_letter", &r.OnDeadLetter, "release", "hold").byDefault("release").
+			means("What becomes of the records that wait behind one of their key that dies: release lets them run; hold sends them and all later ones of the key after it into the dead letters, until these are replayed or discarded. hold needs hold_key."),
 		text("topic", &r.Topic).byDefault(`"{group}.{topic}.retry-{delay}"`).like(`"{group}.{topic}.retry-{delay}"`).
 			means("Template of the retry topics' names, with {group}, {delay}, and {topic}, which only a pipeline of one source topic may leave out."),
 		sections("overrides", &r.Overrides, Override{Delays: Delays{MaxRetries: -1, Jitter: true}, TotalTimeout: -1}, overrideKeys).like("[{class: rate_limited, strategy: fixed, initial_delay: 10s, max_retries: 20}]").
@@ -235,21 +241,15 @@ func overrideKeys(o *Override) []key {
 		means("No retry later than this after the first failure; 0 is no limit."))
 }
 
-func ruleKeys(r *ClassRule) []key {
-	return []key{
-		text("match", &r.Match).accepting("a regular expression").like(`"connection reset"`).means("A regular expression over the error's text."),
-		number("status", &r.Status, 100, 599).like("409").means("An HTTP status."),
-		choice("class", &r.Class, classNames()...).required().like("network").means("The class that such failures have."),
-	}
-}
-
 func breakerKeys(b *Breaker) []key {
 	return []key{
-		toggle("enabled", &b.Enabled).byDefault("true").means("Watch the dependency."),
+		toggle("enabled", &b.Enabled).byDefault("true").means("Watch the dependency. false is mode: disabled."),
+		choice("mode", &b.Mode, "auto", "forced_open", "disabled", "metrics_only").byDefault("auto").
+			means("auto follows what is measured; forced_open holds the pipeline until `redeliver breaker close`; disabled admits everything; metrics_only does too, and tells in events what auto would have done."),
 		text("dependency", &b.Dependency).computed("the pipeline's name").like("payments-api").
 			means("What the handler calls. Breakers with one name are one, shared by all pipelines of the process, and configured alike."),
-		choice("scope", &b.Scope, "process").byDefault("process").notYet("fleet", "process").
-			means("Who shares the breaker's state."),
+		choice("scope", &b.Scope, "process", "fleet").byDefault("process").
+			means("Who shares the breaker's state: the pipelines of this process, or of all processes with the same fleet.topic. In a fleet one process probes for all, and what an operator says with breaker, pause and resume reaches all."),
 		windowOf("window", &b.Window, &b.WindowCalls, 100*time.Millisecond, day, 1_000_000).byDefault("30s").like("30s").
 			means("What the rates are taken over: a duration, or a number of calls."),
 		number("minimum_calls", &b.MinimumCalls, 1, 1_000_000).byDefault("20").computed("or the calls that window holds, where those are fewer").like("20").
@@ -260,12 +260,39 @@ func breakerKeys(b *Breaker) []key {
 		duration("slow_call", &b.SlowCall, 0, day).byDefault("5s").like("5s").means("A call that takes longer is slow; 0 is off."),
 		fraction("slow_rate", &b.SlowRate, 0, 1).byDefault("1.0").like("1.0").means("The share of slow calls that opens it."),
 		duration("open_for", &b.OpenFor, 10*time.Millisecond, day).byDefault("30s").means("How long it stays open before it lets probes through."),
+		factor("open_multiplier", &b.OpenMultiplier, 1, 100).byDefault("1").like("2").
+			means("Each time it opens again, without having stayed closed for as long as it was open, it stays open so many times longer. 1 is the same wait each time."),
+		duration("open_max", &b.OpenMax, 10*time.Millisecond, 7*day).byDefault("5m").computed("or open_for, where that is longer").like("5m").
+			means("The longest that open_multiplier makes it stay open, before jitter."),
+		factor("open_jitter", &b.OpenJitter, 0, 1).byDefault("0").computed("or 0.25 where open_multiplier is above 1").like("0.25").
+			means("Lengthen each time that it stays open by a random part of it, at most this one, so that many processes do not probe at one moment."),
 		number("half_open_calls", &b.HalfOpenCalls, 1, 10_000).byDefault("3").like("3").
-			means("So many successful probes close it; one failed probe opens it again."),
+			means("So many probes are let through. It opens again when none succeeds, or failure_rate of them fail, and closes otherwise."),
+		duration("half_open_for", &b.HalfOpenFor, 0, day).byDefault("5m").computed("or twice handler.timeout, where that is longer").like("5m").
+			means("The longest that the probes may take, all of them together: those that are out then have failed, and what has ended decides. 0 is no limit."),
+		duration("slow_start", &b.SlowStart, 0, time.Hour).byDefault("10s").like("10s").
+			means("After it has closed, the calls at once grow over this time from half_open_calls to concurrency, and shrink by half at failures, so that the backlog does not trip it again. 0 is all at once."),
 		words("classes", &b.Classes).byDefault("[transient, network, rate_limited, system, authentication]").
 			accepting("a list of failure classes").like("[transient, network]").
 			means("The classes of failures that count against the dependency."),
+		words("ignore", &b.Ignore).accepting("a list of failure classes").like("[rate_limited]").
+			means("Instead of classes: those of its default that do not count."),
+		text("by", &b.By).accepting("tenant, header:NAME or host:NAME").like("tenant").
+			means("Watch the dependency part by part: by the header redeliver-tenant, by a header, or by the host of the URL in a header. A part whose breaker opens pauses nothing: its records are put off over the retry topics without using an attempt, and all others go on."),
+		number("parts", &b.Parts, 1, 100_000).byDefault("1000").like("1000").
+			means("With by: how many parts are known at once. Closed ones that were used longest ago give way, and where none is closed the others share one breaker."),
 	}
+}
+
+// moreBreakerKeys are those of a breaker beside the first one, which has to be named.
+func moreBreakerKeys(b *Breaker) []key {
+	keys := breakerKeys(b)
+	for i := range keys {
+		if keys[i].name == "dependency" {
+			keys[i].need, keys[i].otherwise = true, ""
+		}
+	}
+	return keys
 }
 
 func dlqKeys(d *DLQ) []key {
@@ -281,8 +308,10 @@ func dlqKeys(d *DLQ) []key {
 		section("admission",
 			toggle("enabled", &d.Admission.Enabled).byDefault("true").means("Hold the pipeline rather than flooding the dead letters."),
 			number("burst", &d.Admission.Burst, 1, 1_000_000_000).byDefault("1000").like("1000").
-				means("So many dead letters without one success in between are taken for an outage."),
-		).means("Protects the dead letters from an outage."),
+				means("Credit for dead letters, in each process: so many at the start, and at most. A record that is exhausted or not retriable needs one; what the handler itself sent there does not."),
+			factor("per_success", &d.Admission.PerSuccess, 0.001, 1000).byDefault("4").like("4").
+				means("The credit that each success earns, in thousandths at the finest. While dead letters stay below per_success for each success, no more than burst of them at a time hold the pipeline."),
+		).means("Protects the dead letters from an outage: without credit the pipeline holds, and tries one record at a time until successes have earned some."),
 	}
 }
 

@@ -58,7 +58,7 @@ func (p printer) section(keys []key, path string, leaveOut ...string) *yaml.Node
 			if list := p.list(k, at); len(list.Content) > 0 {
 				add(k.name, list)
 			}
-		case given || k.def != "" || k.otherwise != "" && k.otherwise != thePipelines:
+		case given || k.def != "" || k.otherwise != "" && k.otherwise != thePipelines && k.otherwise != ofTheClass && k.write() != "":
 			add(k.name, p.value(k))
 		}
 	}

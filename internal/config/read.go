@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -158,8 +159,21 @@ func (r *reader) setDefault(k key) {
 	}
 }
 
+// ownValues are the values of YAML of our own by their texts: the defaults of keys, which every pipeline of a file has. Values are
+// not changed.
+var ownValues sync.Map
+
 // parsed makes a value of YAML of our own.
 func parsed(text string) *value {
+	if known, ok := ownValues.Load(text); ok {
+		return known.(*value)
+	}
+	v := parse(text)
+	ownValues.Store(text, v)
+	return v
+}
+
+func parse(text string) *value {
 	var n yaml.Node
 	if err := yaml.Unmarshal([]byte(text), &n); err != nil {
 		panic("config: " + text + ": " + err.Error()) // a mistake in keys.go

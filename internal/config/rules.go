@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // rules are what holds across keys. The functions below and in the other rules_*.go files each judge one part of the
@@ -21,6 +23,24 @@ func (r *reader) rules(c *Config, o Options) {
 		r.pipelineRules(&c.Pipelines[i], fmt.Sprintf("pipelines[%d]", i))
 	}
 	r.rulesAcrossPipelines(c)
+	r.fleetRules(c)
+}
+
+// fleetRules judge the name of the control topic: no pipeline reads it, and none makes one that Kafka takes for it.
+func (r *reader) fleetRules(c *Config) {
+	const path = "fleet.topic"
+	if !r.sound(path) {
+		return
+	}
+	switch topic := c.Fleet.Topic; {
+	case !legalTopic.MatchString(topic):
+		r.wrong(path, "fleet.topic: %s is no legal topic name (letters, digits, '.', '_', '-', at most 249)", quote(topic))
+	case !retrytopics.IsControl(topic):
+		r.wrong(path, "fleet.topic: %s is neither %s nor ends in %s, so that a pattern of source topics might match it; did you mean %s%s?",
+			quote(topic), retrytopics.DefaultControlTopic, retrytopics.ControlSuffix, topic, retrytopics.ControlSuffix)
+	case r.given(path) && !c.HasFleet():
+		r.warning(r.place(path), "fleet.topic has no effect while no pipeline has breaker.scope: fleet")
+	}
 }
 
 // wrong reports a mistake at the value of a path.

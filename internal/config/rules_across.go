@@ -110,18 +110,42 @@ func (r *reader) topicNameRules(p *Pipeline, at string, owners topicOwners) {
 
 // sharedBreakerRules refuse two breakers of one name that are configured differently: they are one.
 func (r *reader) sharedBreakerRules(first, second *Pipeline, i int, at string) {
-	a, b := first.Breaker, second.Breaker
-	if a.Dependency != b.Dependency || !a.Enabled || !b.Enabled || r.anyBad(at+".breaker") || r.anyBad(fmt.Sprintf("pipelines[%d].breaker", i)) {
-		return
+	before, here := first.breakers(fmt.Sprintf("pipelines[%d]", i)), second.breakers(at)
+	for _, a := range before {
+		for _, b := range here {
+			if a.Dependency == b.Dependency && a.Enabled && b.Enabled && !r.anyBad(a.path) && !r.anyBad(b.path) && !r.sameBreaker(first.Name, a, b) {
+				return
+			}
+		}
 	}
-	here := breakerKeys(&second.Breaker)
-	for k, key := range breakerKeys(&first.Breaker) {
+}
+
+// placedBreaker is a breaker of a pipeline with its path.
+type placedBreaker struct {
+	*Breaker
+	path string
+}
+
+// breakers are all of a pipeline, whose path is given.
+func (p *Pipeline) breakers(at string) []placedBreaker {
+	all := []placedBreaker{{&p.Breaker, at + ".breaker"}}
+	for i := range p.Breakers {
+		all = append(all, placedBreaker{&p.Breakers[i], fmt.Sprintf("%s.breakers[%d]", at, i)})
+	}
+	return all
+}
+
+// sameBreaker refuses b where it is configured otherwise than a, the breaker of an earlier pipeline.
+func (r *reader) sameBreaker(earlier string, a, b placedBreaker) bool {
+	here := breakerKeys(b.Breaker)
+	for k, key := range breakerKeys(a.Breaker) {
 		before, now := fmt.Sprint(key.write()), fmt.Sprint(here[k].write())
-		if before == now || key.name == "classes" {
+		if before == now || key.name == "classes" || key.name == "ignore" {
 			continue
 		}
-		path := at + ".breaker." + key.name
-		r.wrong(path, "breaker.%s is %s here and %s in pipeline %s, and both share the breaker of %s; write the same in both, or in defaults:", key.name, r.shown(path, now), before, first.Name, b.Dependency)
-		return
+		path := b.path + "." + key.name
+		r.wrong(path, "breaker.%s is %s here and %s in pipeline %s, and both share the breaker of %s; write the same in both, or in defaults:", key.name, r.shown(path, now), before, earlier, b.Dependency)
+		return false
 	}
+	return true
 }

@@ -24,7 +24,8 @@ func (r *reader) pipelineRules(p *Pipeline, at string) {
 	r.handlerRules(p, at)
 	r.retryRules(p, at)
 	r.classifyRules(p, at)
-	r.breakerRules(p, at)
+	r.breakerRules(p, &p.Breaker, at+".breaker")
+	r.breakersRules(p, at)
 	r.limitRules(p, at)
 	r.flowRules(p, at)
 	r.dlqRules(p, at)
@@ -177,54 +178,6 @@ func (r *reader) handlerRules(p *Pipeline, at string) {
 	batch, records := http+".batch.max", at+".window.records"
 	if r.sound(batch, records) && p.Handler.HTTP.Batch.Max > p.Window.Records {
 		r.wrong(batch, "handler.http.batch.max, %d, is more than window.records, %s: such a batch could never be full", p.Handler.HTTP.Batch.Max, r.shown(records, fmt.Sprint(p.Window.Records)))
-	}
-}
-
-func (r *reader) classifyRules(p *Pipeline, at string) {
-	for i, rule := range p.Classify.Rules {
-		path := fmt.Sprintf("%s.classify.rules[%d]", at, i)
-		match, status := path+".match", path+".status"
-		if !r.sound(match, status) {
-			continue
-		}
-		switch {
-		case rule.Match == "" && rule.Status == 0:
-			r.wrong(path, "classify.rules[%d] matches nothing; add match: a regular expression over the error's text, or status: an HTTP status", i)
-		case rule.Match != "" && rule.Status != 0:
-			r.wrong(match, "classify.rules[%d] has both match and status; write two rules", i)
-		}
-		if _, err := regexp.Compile(rule.Match); err != nil {
-			r.wrong(match, "classify.rules[%d].match is no regular expression: %s", i, regexpCause(err))
-		}
-	}
-}
-
-func (r *reader) breakerRules(p *Pipeline, at string) {
-	b := &p.Breaker
-	calls, minimum, classes := at+".breaker.window", at+".breaker.minimum_calls", at+".breaker.classes"
-	switch {
-	case b.WindowCalls == 0 || b.MinimumCalls <= b.WindowCalls || !r.sound(calls, minimum):
-	case !r.given(minimum):
-		b.MinimumCalls = b.WindowCalls
-	default:
-		r.wrong(minimum, "breaker.minimum_calls, %d, is more than the %d calls that breaker.window holds: the breaker would never open; lower it or raise window", b.MinimumCalls, b.WindowCalls)
-	}
-	if !r.sound(classes) {
-		return
-	}
-	if len(b.Classes) == 0 {
-		r.wrong(classes, "breaker.classes is empty: the breaker would never open; name the classes that count, or write enabled: false beside it")
-	}
-	all := classNames()
-	for i, class := range b.Classes {
-		if slices.Contains(all, class) {
-			continue
-		}
-		remedy := "the classes are " + strings.Join(all, ", ")
-		if near := Nearest(class, all); near != "" {
-			remedy = "did you mean " + near + "?"
-		}
-		r.wrong(fmt.Sprintf("%s[%d]", classes, i), "breaker.classes: there is no class %s; %s", quote(class), remedy)
 	}
 }
 

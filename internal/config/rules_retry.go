@@ -52,6 +52,7 @@ func (r *reader) retryRules(p *Pipeline, at string) {
 	}
 	r.templateRules(p, at)
 	r.holdKeyRules(p, at)
+	r.onDeadLetterRules(p, at)
 	defaulted := r.anyBad(retry) // keys that cannot be read are their defaults, which nobody wrote
 	schedule, err := p.Policy().Compile()
 	for _, wrong := range fieldErrors(err) {
@@ -80,6 +81,23 @@ func (r *reader) holdKeyRules(p *Pipeline, at string) {
 	}
 	if p.GroupProtocol == "consumer" {
 		r.wrong(path, "retry.hold_key needs a source partition and its retry partitions on one member, which nothing sees to with group_protocol: consumer; write group_protocol: classic, or hold_key: false")
+	}
+}
+
+// onDeadLetterRules refuse to keep keys closed where nothing could open them, or nothing is held.
+func (r *reader) onDeadLetterRules(p *Pipeline, at string) {
+	path := at + ".retry.on_dead_letter"
+	if p.Retry.OnDeadLetter != "hold" || !r.sound(path, at+".retry.hold_key", at+".dlq.enabled", at+".dlq.retention") {
+		return
+	}
+	if !p.Retry.HoldKey {
+		r.wrong(path, "retry.on_dead_letter: hold needs hold_key: true, for without it nothing waits behind a record; set that, or write on_dead_letter: release")
+	}
+	if !p.DLQ.Enabled {
+		r.wrong(path, "retry.on_dead_letter: hold sends records into the dead letters, and dlq.enabled is false; enable them, or write on_dead_letter: release")
+	}
+	if p.DLQ.Retention > 0 {
+		r.wrong(path, "retry.on_dead_letter: hold keeps a key closed until its dead letters are replayed or discarded, and dlq.retention deletes them before; write retention: -1, or on_dead_letter: release")
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"time"
 
 	"github.com/redeliver/redeliver/classify"
@@ -13,6 +14,7 @@ type Config struct {
 	Kafka     Kafka
 	Embedded  Embedded
 	Topics    Topics
+	Fleet     Fleet
 	Admin     Admin
 	Log       Log
 	Pipelines []Pipeline
@@ -60,6 +62,28 @@ type Topics struct {
 	ReplicationFactor int // -1: that of the source
 }
 
+// Fleet says how breakers are shared with other processes.
+type Fleet struct {
+	Topic        string // the control topic
+	StartTimeout time.Duration
+}
+
+// ScopeFleet is the scope of a breaker that processes share.
+const ScopeFleet = "fleet"
+
+// HasFleet reports whether a pipeline shares a breaker with other processes.
+func (c *Config) HasFleet() bool {
+	return slices.ContainsFunc(c.Pipelines, func(p Pipeline) bool { return p.InFleet() })
+}
+
+// InFleet reports whether the pipeline shares one of its breakers with other processes.
+func (p *Pipeline) InFleet() bool {
+	return slices.ContainsFunc(p.AllBreakers(), func(b Breaker) bool { return b.Scope == ScopeFleet })
+}
+
+// AllBreakers are those of all that the handler calls, the one of breaker first.
+func (p *Pipeline) AllBreakers() []Breaker { return append([]Breaker{p.Breaker}, p.Breakers...) }
+
 // Admin is the listener of metrics, health and control.
 type Admin struct {
 	Listen   string // host:port; "": none
@@ -95,6 +119,7 @@ type Pipeline struct {
 	Retry            Retry
 	Classify         Classify
 	Breaker          Breaker
+	Breakers         []Breaker // of what the handler calls beside the dependency of Breaker
 	Limits           []Limit
 	Tenants          Tenants
 	Priority         Priority
@@ -141,7 +166,7 @@ type Retry struct {
 	TotalTimeout time.Duration // 0: none
 	InPlace      InPlace
 	HoldKey      bool
-	OnDeadLetter string // release
+	OnDeadLetter string // release, hold
 	Topic        string // template
 	Overrides    []Override
 }
@@ -175,23 +200,12 @@ type Override struct {
 	TotalTimeout time.Duration // 0: none, negative: the pipeline's
 }
 
-// Classify are a pipeline's own rules for what kind of failure an error is.
-type Classify struct {
-	Rules []ClassRule
-}
-
-// ClassRule gives a class to errors whose text matches, or to an HTTP status.
-type ClassRule struct {
-	Match  string // a regular expression, "": not by text
-	Status int    // 0: not by status
-	Class  string
-}
-
 // Breaker watches the dependency that the handler calls.
 type Breaker struct {
 	Enabled       bool
+	Mode          string // auto, forced_open, disabled, metrics_only
 	Dependency    string
-	Scope         string // process
+	Scope         string // process, fleet
 	Window        time.Duration
 	WindowCalls   int // instead of Window when the window is a number of calls
 	MinimumCalls  int
@@ -202,6 +216,16 @@ type Breaker struct {
 	OpenFor       time.Duration
 	HalfOpenCalls int
 	Classes       []string // that count against the dependency
+	Ignore        []string // that do not, of all others
+
+	OpenMultiplier float64
+	OpenMax        time.Duration
+	OpenJitter     float64
+	HalfOpenFor    time.Duration // 0: no limit
+	SlowStart      time.Duration // 0: none
+
+	By    string // "", tenant, header:NAME, host:NAME
+	Parts int    // that are known at once, with By
 }
 
 // DLQ says what becomes of records that are not retried any more.
@@ -213,8 +237,9 @@ type DLQ struct {
 	Admission Admission
 }
 
-// Admission bounds the dead letters without one success in between.
+// Admission bounds the dead letters by credit, which successes earn.
 type Admission struct {
-	Enabled bool
-	Burst   int
+	Enabled    bool
+	Burst      int     // at the start, and at most
+	PerSuccess float64 // dead letters
 }

@@ -145,13 +145,19 @@ func run(t *testing.T, c consumer.Config) *member {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return started(t, p)
+}
+
+// started runs a pipeline.
+func started(t *testing.T, p *consumer.Pipeline) *member {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(ctx) }()
 	stop := sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			t.Errorf("pipeline %s ended with %v, want no error", c.Name, err)
+			t.Errorf("pipeline %s ended with %v, want no error", p.Name(), err)
 		}
 	})
 	t.Cleanup(stop)

@@ -36,7 +36,7 @@ func TestFaultsAreDocumented(t *testing.T) {
 			test, sub, _ := strings.Cut(proof[1], "/")
 			named[test] = true
 			if tests[test] == "" {
-				t.Errorf("docs/faults.md names %s, which is no test here or in the simulation", test)
+				t.Errorf("docs/faults.md names %s, which is no test here, of fleets or in the simulation", test)
 			} else if sub != "" && !names[sub] {
 				t.Errorf("docs/faults.md names %s, which has no such subtest", proof[1])
 			}
@@ -52,7 +52,7 @@ func TestFaultsAreDocumented(t *testing.T) {
 	}
 }
 
-// testsHere returns the tests of this package and of the simulation with their files, and every string in the files of faults, among them the
+// testsHere returns the tests of this package, of fleets and of the simulation with their files, and every string in the files of faults, among them the
 // names of subtests.
 func testsHere(t *testing.T) (tests map[string]string, texts map[string]bool) {
 	t.Helper()
@@ -65,7 +65,11 @@ func testsHere(t *testing.T) (tests map[string]string, texts map[string]bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files = append(files, simulated...)
+	fleet, err := filepath.Glob("../../fleet/*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = append(append(files, simulated...), fleet...)
 	for _, file := range files {
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
 		if err != nil {

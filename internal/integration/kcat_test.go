@@ -115,6 +115,7 @@ func TestForeignClientShowsADeadLetter(t *testing.T) {
 		"redeliver-group":            b.group,
 		"redeliver-attempt":          "3",
 		"redeliver-class":            "transient",
+		"redeliver-severity":         "low",
 		"redeliver-error":            "*errors.errorString: broken",
 		"redeliver-reason":           "exhausted",
 	}

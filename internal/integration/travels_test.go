@@ -156,6 +156,7 @@ func (tr *travel) copied(where string, r *kgo.Record, n int, message string, wai
 	want := tr.identity()
 	want[retrytopics.HeaderAttempt] = strconv.Itoa(n)
 	want[retrytopics.HeaderClass] = "transient"
+	want[retrytopics.HeaderSeverity] = "low"
 	want[retrytopics.HeaderError] = "*errors.errorString: " + message
 	for k, v := range more {
 		want[k] = v
@@ -179,6 +180,7 @@ func (tr *travel) replayed(r *kgo.Record) {
 	want[retrytopics.HeaderAttempt] = "0"
 	want[retrytopics.HeaderReplays] = "1"
 	want[retrytopics.HeaderClass] = "transient"
+	want[retrytopics.HeaderSeverity] = "low"
 	want[retrytopics.HeaderError] = "*errors.errorString: boom"
 	got := tr.ours(where, r)
 	near(t, where, got, retrytopics.HeaderDue, r.Timestamp)

@@ -28,12 +28,16 @@ func (w *World) begin(m *Member, r *consumer.Record, batch int64) int {
 func (w *World) verdict(m *Member, r *consumer.Record) (v verdict, work time.Duration, deaf bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.flying++
 	rec := w.records[numberOf(r)]
 	if rec == nil {
 		if w.failed == "" {
 			w.failed = fmt.Sprintf("the handler was called with a record that nobody produced: %s", r.ID())
 		}
 		return verdict{result: Succeeded}, 0, false
+	}
+	if w.room != nil && !w.down && w.flying > w.room() {
+		return verdict{result: Failed, class: classOfDown, outage: true, err: errBusy}, rec.Fate.Work, false
 	}
 	if w.down {
 		return verdict{result: Failed, class: classOfDown, outage: true, err: errDown}, rec.Fate.Work + w.slow, false
@@ -55,6 +59,7 @@ func (w *World) cancelled(call int) {
 func (w *World) end(m *Member, call int, v *verdict) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.flying--
 	if m.dead.Load() {
 		return
 	}

@@ -115,7 +115,7 @@ func (x *index) checkCopyAttempts(line lineage, k *copied) {
 		x.report.broken(HonestAttempts, "copy %s of %s says %d attempts, but fewer of its calls had failed", k.Place, k.id, k.attempt)
 		return
 	}
-	if !(x.t.IsPark(k.Place.Topic) && k.attempt == 0) && !slices.ContainsFunc(calls, func(c *Call) bool {
+	if !((x.t.IsPark(k.Place.Topic) || x.followed(k)) && k.attempt == 0) && !slices.ContainsFunc(calls, func(c *Call) bool {
 		return !c.End.IsZero() && !c.End.At.Truncate(time.Millisecond).After(k.Timestamp) &&
 			((c.Result == Failed || c.Result == Buried) && c.Attempt == k.attempt || c.Result == Snoozed && c.Attempt == k.attempt+1 ||
 				x.givenUp(k) && x.leftFor(c, k))
@@ -130,6 +130,10 @@ func (x *index) checkCopyAttempts(line lineage, k *copied) {
 	case !x.t.IsDLQ(k.Place.Topic):
 		if owed != "" && !snoozedAt(calls, k.attempt+1) {
 			x.report.broken(HonestAttempts, "copy %s of %s goes on retrying after %d attempts, though it is %s", k.Place, k.id, k.attempt, owed)
+		}
+	case x.followed(k): // it did not die of anything itself, and checkClosed looks at what it died behind
+		if owed != "" && !snoozedAt(calls, k.attempt+1) {
+			x.report.broken(HonestAttempts, "dead letter %s of %s says %q, though it is %s", k.Place, k.id, k.reason, owed)
 		}
 	case k.reason == "requested":
 		if !slices.ContainsFunc(calls, func(c *Call) bool { return c.Result == Buried }) {
@@ -146,21 +150,23 @@ func (x *index) checkCopyAttempts(line lineage, k *copied) {
 // counted are the classes whose failures count against a dependency.
 var counted = map[string]bool{"transient": true, "network": true, "rate_limited": true, "system": true, "authentication": true}
 
-// mayBeFree reports whether a failure may have used no attempt, since the breaker may not have been closed after it.
+// mayBeFree reports whether a failure may have used no attempt, since the breaker may not have been closed after it. Of calls
+// that end at one instant the breaker hears in any order.
 func (x *index) mayBeFree(c *Call) bool {
 	opened, may := x.opened[c.Member]
-	return may && counted[c.Class] && !c.End.Before(opened)
+	return may && counted[c.Class] && !c.End.At.Before(opened.At)
 }
 
 // mayBeRefused reports whether the dead letter of a failure may have been refused, since its member had written as many as it
-// may without a success: then the failure used no attempt. It is a bound from above, too.
+// may without a success: then the failure used no attempt. It is a bound from above, too: of calls that end at one instant,
+// as those of a batch, any may have been first.
 func (x *index) mayBeRefused(c *Call) bool {
 	if x.t.Burst < 0 || x.owedReason(c) == "" {
 		return false
 	}
 	dead := 0
 	for i := range x.h.Calls {
-		if o := &x.h.Calls[i]; o.Member == c.Member && o.Result == Failed && o.End.Before(c.End) && x.owedReason(o) != "" {
+		if o := &x.h.Calls[i]; o != c && o.Member == c.Member && o.Result == Failed && !o.End.IsZero() && !o.End.At.After(c.End.At) && x.owedReason(o) != "" {
 			dead++
 		}
 	}

@@ -45,6 +45,9 @@ func (x *index) checkOrdered() {
 	if x.t.HoldKey {
 		x.checkParked()
 	}
+	if x.t.HoldDead {
+		x.checkClosed(trains)
+	}
 }
 
 func (x *index) checkOneAtATime(tr train, calls []*Call) {

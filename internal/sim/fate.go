@@ -137,7 +137,10 @@ func (r *Record) next() verdict {
 	return verdict{result: Succeeded}
 }
 
-var errDown = classify.Mark(errors.New("the dependency is down"), classify.Network)
+var (
+	errDown = classify.Mark(errors.New("the dependency is down"), classify.Network)
+	errBusy = classify.Mark(errors.New("the dependency has no room for more calls"), classify.Network)
+)
 
 // carryOut does what a verdict says and returns how it really ended: a handler that listens gives up when its context is
 // cancelled. cancelled is called when the context is seen to end.

@@ -27,6 +27,13 @@ func (w *World) Down(down bool) {
 	}
 }
 
+// Room makes the dependency fail what is called while so many calls are under way; nil: it has room for all.
+func (w *World) Room(calls func() int) {
+	w.mu.Lock()
+	w.room = calls
+	w.mu.Unlock()
+}
+
 // DownFor takes the dependency down for a time.
 func (w *World) DownFor(lasts time.Duration) {
 	w.Down(true)

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -75,7 +76,10 @@ func settled(t *testing.T) func(*History, *Report) {
 }
 
 // TestRandomHeld holds random scenarios whose members hold keys to every promise.
-func TestRandomHeld(t *testing.T) {
+func TestRandomHeld(t *testing.T) { random(t, NewHeldPlan) }
+
+// random holds scenarios of a kind to every promise.
+func random(t *testing.T, plan func(seed uint64) *Plan) {
 	var mu sync.Mutex
 	tally := NewTally()
 	t.Cleanup(func() { fmt.Print(tally) })
@@ -91,7 +95,7 @@ func TestRandomHeld(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
-				p := NewHeldPlan(seed)
+				p := plan(seed)
 				w, h := p.Run(t, *patience)
 				time.Sleep(time.Minute) // for clients that were closed while they dialled
 				if *trace != "" {
@@ -209,7 +213,11 @@ func TestHeldKeysOutliveACrashWhileTheyAreRead(t *testing.T) {
 
 // parkReads returns what reports whether a request asks for the ends of a park topic, or for what is in it.
 func (w *World) parkReads() func(kmsg.Request) bool {
-	topic := w.h.Terms.RetryTopic(w.h.Terms.Sources[0], parkName)
+	return w.readsOf(w.h.Terms.RetryTopic(w.h.Terms.Sources[0], parkName))
+}
+
+// readsOf is that for a topic.
+func (w *World) readsOf(topic string) func(kmsg.Request) bool {
 	found, err := w.Admin.ListTopics(w.ctx, topic)
 	if err != nil || found.Error() != nil {
 		w.abort("look for %s: %v", topic, errors.Join(err, found.Error()))
@@ -223,5 +231,39 @@ func (w *World) parkReads() func(kmsg.Request) bool {
 			return slices.ContainsFunc(r.Topics, func(t kmsg.FetchRequestTopic) bool { return t.Topic == topic || t.TopicID == id })
 		}
 		return false
+	}
+}
+
+// TestNothingOvertakesWhatTheScanFinds has a member killed that leaves a record of a key in the park topic, or in a tier, and the topic
+// out of reach for a while when another has its partitions: what is fresh waits until it was read.
+func TestNothingOvertakesWhatTheScanFinds(t *testing.T) {
+	for _, test := range []struct {
+		topic         string
+		first, second Fate
+	}{
+		{parkName, Fate{Kind: Fail, Times: 1}, Fate{Work: 20 * time.Second}}, // the second is under way, from the park topic
+		{"10s", Fate{Kind: Ask, Times: 1, Delay: 10 * time.Second}, Fate{}},  // the first waits in its tier
+	} {
+		t.Run(test.topic, func(t *testing.T) {
+			run(t, heldKeys(), func(w *World) {
+				m := w.Join()
+				w.Sleep(20 * time.Second)
+				first, second := &Record{Key: []byte("a"), Fate: test.first}, &Record{Key: []byte("a"), Fate: test.second}
+				w.Produce(first)
+				w.Sleep(100 * time.Millisecond)
+				w.Produce(second)
+				w.Sleep(5 * time.Second)
+				m.Crash()
+				fresh := &Record{Key: []byte("a")}
+				w.Produce(fresh)
+				w.Join()
+				w.RefuseFetches(w.h.Terms.RetryTopic("orders", test.topic), kerr.KafkaStorageError, 100_000) // for a minute
+				w.Sleep(55 * time.Second)
+				if n := len(w.Calls(fresh)); n != 0 {
+					t.Errorf("the fresh record was called %d times before the topic could be read", n)
+				}
+				w.Sleep(10 * time.Minute)
+			}, settled(t))
+		})
 	}
 }

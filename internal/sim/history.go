@@ -47,6 +47,7 @@ type History struct {
 	Skipped     []Skip
 	Deleted     []Deletion // in order
 	Replays     []Replay
+	Discarded   []Discarded
 	Stops       []Stop
 	Upsets      []Upset
 	Troubled    []Span // when the group's members and its coordinator may not have heard from each other
@@ -169,6 +170,13 @@ type Replay struct {
 	Ended  Moment
 	Killed bool // it was cut off
 	Failed bool // it did not come to its end
+}
+
+// Discarded is a dead letter that an operator gives up, or is about to.
+type Discarded struct {
+	ID      string
+	Replays int
+	When    Moment
 }
 
 // Skip is a record that an operator settled.

@@ -19,7 +19,8 @@ type Plan struct {
 	Lasts   time.Duration // of load and events
 
 	grown   map[string][]growth
-	deletes bool // a topic, once
+	deletes bool                               // a topic, once
+	finally func(*Plan, *World, time.Duration) // after everything was settled
 }
 
 // Temper is what kind of faults a plan has.
@@ -111,6 +112,9 @@ func (p *Plan) Run(t TB, patience time.Duration) (*World, *History) {
 	}
 	w.Heal()
 	w.settleWithTraffic(patience)
+	if p.finally != nil && w.h.Settled {
+		p.finally(p, w, patience)
+	}
 	return w, w.Close()
 }
 

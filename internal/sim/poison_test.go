@@ -64,3 +64,50 @@ func healthyBesidePoison(t *testing.T, then func(w *World, m *Member)) {
 		}
 	})
 }
+
+// TestBurstOfPoisonDoesNotHoldAHealthyDependency has a burst of fresh records that fail for ever stand before everything else
+// in every partition. They open the breaker, once: the probes find one behind them that succeeds, and the slow start after
+// that does not begin with them again.
+func TestBurstOfPoisonDoesNotHoldAHealthyDependency(t *testing.T) {
+	for name, burst := range map[string]int{"sixty": 60, "two hundred": 200} {
+		t.Run(name, func(t *testing.T) { healthyBehindPoison(t, burst) })
+	}
+}
+
+func healthyBehindPoison(t *testing.T, poison int) {
+	run(t, Setup{}, func(w *World) {
+		w.Join()
+		w.Sleep(time.Second)
+		for i := range 40 * 240 {
+			if i == 40*3 {
+				burst := make([]*Record, poison)
+				for i := range burst {
+					burst[i] = &Record{Partition: int32(i % 3), Key: fmt.Append(nil, "poison", i), Fate: Fate{Kind: Fail, Times: ForEver, Class: classify.Transient}}
+				}
+				w.Produce(burst...)
+			}
+			w.Produce(&Record{Partition: int32(i % 3), Key: fmt.Append(nil, i), Fate: Fate{Work: 5 * time.Millisecond}})
+			w.Sleep(time.Second / 40)
+		}
+	}, func(h *History, r *Report) {
+		if !h.Settled {
+			t.Errorf("not settled: %s", h.Unsettled)
+		}
+		var last, longest time.Time
+		var stalled time.Duration
+		for _, c := range h.Calls {
+			if c.Result != Succeeded {
+				continue
+			}
+			if gap := c.Start.At.Sub(last); !last.IsZero() && gap > time.Second {
+				stalled += gap
+				longest = last
+			}
+			last = c.Start.At
+		}
+		t.Logf("%v without a success, the last time from %v on", stalled, longest.Sub(h.Begun.At))
+		if stalled > 35*time.Second {
+			t.Errorf("nothing succeeded for %v in all, want not much more than the 30s that the breaker is open once", stalled)
+		}
+	})
+}

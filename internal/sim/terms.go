@@ -25,6 +25,8 @@ type Terms struct {
 	ExactlyOnce bool
 	// HoldKey says that later records of a key wait behind one that is retried.
 	HoldKey bool
+	// HoldDead says that they follow it when it dies, and that a key is closed until its dead letters are dealt with.
+	HoldDead bool
 
 	// BreakerCalls is how many calls the breaker wants to have seen, and BreakerRate the rate of failures that opens it.
 	// BreakerCalls 0: there is no breaker.

@@ -59,6 +59,8 @@ type World struct {
 	partitions map[string]int32
 	numbers    int
 	down       bool          // the dependency
+	room       func() int    // for how many calls it has room, nil: any number
+	flying     int           // calls to it
 	slow       time.Duration // its calls, by so much
 	lag        time.Duration // the members' requests, by so much
 	rng        *rand.Rand

@@ -63,10 +63,16 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		w.topics(s)
 		w.tiers(s)
 		w.deadLetters(s)
+		if s.Burst >= 0 {
+			w.gauge(deadLetterCredit, s.Credit)
+		}
 		w.paused(s)
 		w.gauge(inFlight, float64(s.InFlight))
 		w.counter(routeFailures, float64(s.RouteFailures))
 		w.gauge(heldRecords, float64(s.HeldRecords))
+		w.gauge(heldKeys, float64(s.HeldKeys.Keys), "waiting")
+		w.gauge(heldKeys, float64(s.HeldKeys.Closed), "closed")
+		w.gauge(unreadKeys, float64(s.HeldKeys.Reading))
 		for doing, n := range s.Faults {
 			w.gauge(faults, float64(n), doing)
 		}
@@ -87,9 +93,17 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		w.gauge(healthScore, s.Score)
 		// Pipelines may share a breaker, and a series may be sent only once.
-		if name := s.Breaker.Dependency; name != "" && !breakers[name] {
-			breakers[name] = true
-			w.breaker(s.Breaker)
+		for _, b := range append([]breaker.Snapshot{s.Breaker}, s.Breakers...) {
+			if name := b.Dependency; name != "" && !breakers[name] {
+				breakers[name] = true
+				w.breaker(b)
+			}
+		}
+		for _, parts := range s.Parts {
+			if name := parts.Dependency + "/"; !breakers[name] {
+				breakers[name] = true
+				w.parts(parts)
+			}
 		}
 	}
 }
@@ -121,8 +135,9 @@ func (w writer) histogram(d *prometheus.Desc, h consumer.Histogram, labels ...st
 }
 
 func (w writer) attempts(s consumer.Stats) {
-	for _, class := range append([]classify.Class{classify.None}, classify.Classes()...) {
-		w.counter(attempts, float64(s.Attempts[class]), class.String())
+	w.counter(attempts, float64(s.Attempts[classify.None]), classify.None.String(), classify.SeverityNone.String())
+	for _, f := range s.Failures {
+		w.counter(attempts, float64(f.Count), f.Class.String(), f.Severity.String())
 	}
 }
 
@@ -214,7 +229,7 @@ func merged(a, b consumer.Histogram) consumer.Histogram {
 
 func (w writer) deadLetters(s consumer.Stats) {
 	for _, d := range s.DeadLetters {
-		w.counter(deadLetters, float64(d.Count), d.Class.String(), string(d.Reason))
+		w.counter(deadLetters, float64(d.Count), d.Class.String(), d.Severity.String(), string(d.Reason))
 	}
 }
 
@@ -228,6 +243,13 @@ func (w writer) paused(s consumer.Stats) {
 var pauseReasons = []consumer.PauseReason{
 	consumer.PauseWindow, consumer.PauseDue, consumer.PauseBreaker, consumer.PauseOperator,
 	consumer.PauseOutage, consumer.PauseRoute, consumer.PauseTopic, consumer.PauseDataLoss, consumer.PauseMembership, consumer.PauseHoldKeyFull,
+}
+
+// parts sends how many parts of a dependency are in each state: the parts themselves are too many for labels.
+func (w writer) parts(s consumer.PartStats) {
+	for _, state := range breaker.States() {
+		w.ch <- prometheus.MustNewConstMetric(breakerParts, prometheus.GaugeValue, float64(s.States[state]), s.Dependency, state.String())
+	}
 }
 
 // breaker sends 1 for the state that the breaker is in, and 0 for the others.

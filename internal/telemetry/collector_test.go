@@ -57,32 +57,41 @@ func orders() consumer.Stats {
 	return consumer.Stats{
 		Pipeline: "orders", At: noon, Score: 0.75, InFlight: 3, RouteFailures: 4,
 		Attempts:    map[classify.Class]uint64{classify.None: 100, classify.Network: 6},
+		Failures:    []consumer.FailureCount{{Class: classify.Network, Severity: classify.Medium, Count: 6}, {Class: classify.Validation, Severity: classify.High}},
 		Topics:      []consumer.TopicStats{source, tier, other, short},
 		HeldRecords: 12, TenantsKnown: 3, TenantsPutOff: 17,
 		Limits:      []consumer.LimitStats{{Name: "per-user", Per: consumer.PerHeader, PutOff: 9, Ahead: 90 * time.Second, Keys: 4}},
+		HeldKeys:    consumer.HeldKeys{Keys: 5, Closed: 2, Reading: 1},
 		Faults:      map[string]int{"fetch": 0, "commit": 1},
-		DeadLetters: []consumer.DeadLetterCount{{Class: classify.Network, Reason: retrytopics.ReasonExhausted, Count: 1}},
-		Paused:      map[consumer.PauseReason]int{consumer.PauseBreaker: 6},
-		Breaker:     breaker.Snapshot{Dependency: "payments-api", State: breaker.HalfOpen},
-		Handler:     consumer.Histogram{Bounds: []float64{0.1}, Counts: []uint64{105, 1}, Sum: 2, Total: 106},
-		Commit:      consumer.Histogram{Bounds: []float64{0.1}, Counts: []uint64{9, 0}, Sum: 0.1, Total: 9},
+		DeadLetters: []consumer.DeadLetterCount{{Class: classify.Network, Severity: classify.Medium, Reason: retrytopics.ReasonExhausted, Count: 1}},
+		Credit:      998, Burst: 1000,
+		Paused:   map[consumer.PauseReason]int{consumer.PauseBreaker: 6},
+		Breaker:  breaker.Snapshot{Dependency: "payments-api", State: breaker.HalfOpen},
+		Breakers: []breaker.Snapshot{{Dependency: "ledger", State: breaker.MetricsOnly}},
+		Parts:    []consumer.PartStats{{Dependency: "payments-api", Known: 7, States: map[breaker.State]int{breaker.Closed: 5, breaker.Open: 2}}},
+		Handler:  consumer.Histogram{Bounds: []float64{0.1}, Counts: []uint64{105, 1}, Sum: 2, Total: 106},
+		Commit:   consumer.Histogram{Bounds: []float64{0.1}, Counts: []uint64{9, 0}, Sum: 0.1, Total: 9},
 	}
 }
 
 // The contract names the metrics and most labels; a label that it leaves open is listed here as we chose it.
 var contract = map[string]string{
 	"redeliver_records_total":          "outcome,pipeline,topic",
-	"redeliver_attempts_total":         "class,pipeline",
+	"redeliver_attempts_total":         "class,pipeline,severity",
 	"redeliver_handler_seconds":        "pipeline",
 	"redeliver_lateness_seconds":       "pipeline,tier",
 	"redeliver_in_flight":              "pipeline",
 	"redeliver_backlog":                "pipeline,tier",
 	"redeliver_oldest_due_seconds":     "pipeline,tier",
-	"redeliver_dead_letters_total":     "class,pipeline,reason",
+	"redeliver_dead_letters_total":     "class,pipeline,reason,severity",
+	"redeliver_dead_letter_credit":     "pipeline",
 	"redeliver_breaker_state":          "dependency,state",
+	"redeliver_breaker_parts":          "dependency,state",
 	"redeliver_paused":                 "pipeline,reason",
 	"redeliver_route_failures_total":   "pipeline",
 	"redeliver_held_records":           "pipeline",
+	"redeliver_held_keys":              "pipeline,state",
+	"redeliver_unread_keys_partitions": "pipeline",
 	"redeliver_faults":                 "doing,pipeline",
 	"redeliver_lost_records_total":     "pipeline,topic",
 	"redeliver_commit_seconds":         "pipeline",
@@ -128,9 +137,9 @@ func TestTheCountsArriveUnderTheirLabels(t *testing.T) {
 redeliver_records_total{outcome="done",pipeline="orders",topic="orders"} 100
 redeliver_records_total{outcome="retried",pipeline="orders",topic="orders"} 5
 redeliver_records_total{outcome="dead",pipeline="orders",topic="g.orders.retry-60s"} 1
-redeliver_attempts_total{class="none",pipeline="orders"} 100
-redeliver_attempts_total{class="network",pipeline="orders"} 6
-redeliver_attempts_total{class="validation",pipeline="orders"} 0
+redeliver_attempts_total{class="none",pipeline="orders",severity="none"} 100
+redeliver_attempts_total{class="network",pipeline="orders",severity="medium"} 6
+redeliver_attempts_total{class="validation",pipeline="orders",severity="high"} 0
 redeliver_handler_seconds_bucket{pipeline="orders",le="0.1"} 105
 redeliver_handler_seconds_bucket{pipeline="orders",le="+Inf"} 106
 redeliver_handler_seconds_sum{pipeline="orders"} 2
@@ -146,6 +155,9 @@ redeliver_tenant_put_off_total{pipeline="orders"} 17
 redeliver_limit_put_off_total{limit="per-user",pipeline="orders"} 9
 redeliver_limit_ahead_seconds{limit="per-user",pipeline="orders"} 90
 redeliver_limit_keys{limit="per-user",pipeline="orders"} 4
+redeliver_held_keys{pipeline="orders",state="waiting"} 5
+redeliver_held_keys{pipeline="orders",state="closed"} 2
+redeliver_unread_keys_partitions{pipeline="orders"} 1
 redeliver_faults{doing="commit",pipeline="orders"} 1
 redeliver_faults{doing="fetch",pipeline="orders"} 0
 redeliver_lost_records_total{pipeline="orders",topic="orders"} 80
@@ -153,9 +165,11 @@ redeliver_backlog{pipeline="orders",tier="source"} 7
 redeliver_backlog{pipeline="orders",tier="60s"} 3
 redeliver_backlog{pipeline="orders",tier="1s"} 0
 redeliver_oldest_due_seconds{pipeline="orders",tier="60s"} 3
-redeliver_dead_letters_total{class="network",pipeline="orders",reason="exhausted"} 1
+redeliver_dead_letters_total{class="network",pipeline="orders",reason="exhausted",severity="medium"} 1
 redeliver_breaker_state{dependency="payments-api",state="half_open"} 1
 redeliver_breaker_state{dependency="payments-api",state="closed"} 0
+redeliver_breaker_state{dependency="ledger",state="metrics_only"} 1
+redeliver_breaker_parts{dependency="payments-api",state="open"} 2
 redeliver_paused{pipeline="orders",reason="breaker"} 6
 redeliver_paused{pipeline="orders",reason="data_loss"} 0
 redeliver_route_failures_total{pipeline="orders"} 4

@@ -9,7 +9,7 @@ var (
 	records = describe("redeliver_records_total",
 		"Records that were settled, by the topic they were read from and by outcome.", "pipeline", "topic", "outcome")
 	attempts = describe("redeliver_attempts_total",
-		"Attempts that ended, by class of failure; none is success.", "pipeline", "class")
+		"Attempts that ended, by class and severity of failure; none is success.", "pipeline", "class", "severity")
 	handlerSeconds = describe("redeliver_handler_seconds",
 		"Duration of handler calls, in seconds.", "pipeline")
 	lateness = describe("redeliver_lateness_seconds",
@@ -21,9 +21,13 @@ var (
 	oldestDue = describe("redeliver_oldest_due_seconds",
 		"Time since the record that is due first in a tier became due, in seconds; below 0 when it becomes due only then. Absent when nothing waits.", "pipeline", "tier")
 	deadLetters = describe("redeliver_dead_letters_total",
-		"Records that were written to the dead-letter topic, by class of the last failure and by reason.", "pipeline", "class", "reason")
+		"Records that were written to the dead-letter topic, by class and severity of the last failure and by reason.", "pipeline", "class", "severity", "reason")
+	deadLetterCredit = describe("redeliver_dead_letter_credit",
+		"Dead letters that may still be written before the pipeline holds; successes earn more. Absent without dlq.admission.", "pipeline")
 	breakerState = describe("redeliver_breaker_state",
 		"1 for the state that the dependency's breaker is in, 0 for the other states.", "dependency", "state")
+	breakerParts = describe("redeliver_breaker_parts",
+		"Parts of a dependency that is watched part by part, by the state that their breakers are in.", "dependency", "state")
 	paused = describe("redeliver_paused",
 		"Assigned partitions that are paused, by reason; one that is paused for several reasons counts under each.", "pipeline", "reason")
 	routeFailures = describe("redeliver_route_failures_total",
@@ -32,6 +36,10 @@ var (
 		"Transactions of copies and offsets, by outcome: committed, or aborted and tried again. With delivery: exactly_once_routing only.", "pipeline", "outcome")
 	heldRecords = describe("redeliver_held_records",
 		"Records that are held since their copy cannot be written, those included whose destination does not answer.", "pipeline")
+	heldKeys = describe("redeliver_held_keys",
+		"Keys of which records wait, by state: waiting behind a record that is retried, or closed behind a dead letter. With hold_key.", "pipeline", "state")
+	unreadKeys = describe("redeliver_unread_keys_partitions",
+		"Source partitions of which it is not known yet which keys are held; nothing of them is started. With hold_key.", "pipeline")
 	faults = describe("redeliver_faults",
 		"What the cluster does not do for the pipeline now and is asked for again and again, by what it is.", "pipeline", "doing")
 	lostRecords = describe("redeliver_lost_records_total",

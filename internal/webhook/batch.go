@@ -36,13 +36,15 @@ type batchAnswer struct {
 	Results []batchResult `json:"results"`
 }
 
-// batchResult says about one record what status, Redeliver-Action and Redeliver-Delay say about a request.
+// batchResult says about one record what status, Redeliver-Action, Redeliver-Delay and Redeliver-Dependency say about a request.
 type batchResult struct {
 	ID     string `json:"id"`
 	Status int    `json:"status"`
 	Action string `json:"action"`
 	Delay  string `json:"delay"`
 	Error  string `json:"error"`
+
+	Dependency string `json:"dependency"`
 }
 
 // postBatch posts records in one request and returns the outcome of each, in their order.
@@ -106,7 +108,7 @@ type AnswerError struct {
 }
 
 func (e *AnswerError) Error() string {
-	return fmt.Sprintf(`the answer to the batch cannot be used: %s; expected {"results":[{"id","status","action","delay","error"}]} or no body`, e.Problem) + posted(e.URL)
+	return fmt.Sprintf(`the answer to the batch cannot be used: %s; expected {"results":[{"id","status","action","delay","error","dependency"}]} or no body`, e.Problem) + posted(e.URL)
 }
 
 // readResults reads the answer's body. A body that is not meant as results, like the text OK, lists none.
@@ -145,7 +147,9 @@ func (w *Webhook) resultVerdict(r batchResult) verdict {
 	case status == 0:
 		status = http.StatusInternalServerError
 	}
-	return decide(r.Action, r.Delay, &StatusError{URL: w.name, Status: status, Excerpt: excerpt(r.Error)})
+	v := decide(r.Action, r.Delay, &StatusError{URL: w.name, Status: status, Excerpt: excerpt(r.Error)})
+	v.dependency = dependencyName(r.Dependency)
+	return v
 }
 
 // encodeBatch is the body of the request.

@@ -112,17 +112,24 @@ type verdict struct {
 	action action
 	delay  time.Duration // asked for; 0: the policy's
 	err    *StatusError
+
+	dependency string // that failed, "": the one that the service is
 }
 
 // verdict reads the answer.
 func (a answer) verdict() verdict {
-	return decide(a.header.Get("Redeliver-Action"), a.header.Get("Redeliver-Delay"), &StatusError{
+	v := decide(a.header.Get("Redeliver-Action"), a.header.Get("Redeliver-Delay"), &StatusError{
 		URL:     a.url,
 		Status:  a.status,
 		Excerpt: a.excerpt,
 		After:   retryAfter(a.header, time.Now()),
 	})
+	v.dependency = dependencyName(a.header.Get("Redeliver-Dependency"))
+	return v
 }
+
+// dependencyName is the name as it is declared: nobody declares longer ones, or such as do not print.
+func dependencyName(s string) string { return excerpt(strings.TrimSpace(s)) }
 
 // decide combines the status with the action and delay that were asked for. An action that is not known fails the
 // attempt even on a 2xx: the service wanted something else than success.
@@ -153,6 +160,14 @@ func decide(wanted, delay string, e *StatusError) verdict {
 
 // outcome says a verdict in the terms of a handler's error.
 func (w *Webhook) outcome(v verdict, attempt int) error {
+	err := w.decided(v, attempt)
+	if v.dependency == "" {
+		return err
+	}
+	return consumer.DependencyFailed(v.dependency, err)
+}
+
+func (w *Webhook) decided(v verdict, attempt int) error {
 	switch v.action {
 	case retry:
 		if v.delay > 0 {

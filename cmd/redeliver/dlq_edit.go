@@ -1,0 +1,294 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+func newDLQEditCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "edit ID",
+		Short: "Edit one dead letter in your editor, and replay it as edited",
+		Long: `Edit key, payload and headers of one dead letter in $VISUAL or $EDITOR, see what changed, and replay it so, once it is confirmed.
+The dead letter itself stays as it was, and the ledger says that what was replayed had been edited.`,
+		Example: "  redeliver dlq edit k7qp-3-1042",
+		Args:    argument("the id of a dead letter", false),
+	}
+	change, flags, takeOver := addChangeFlags(cmd), p.addQueueFlags(cmd), addTakeOver(cmd)
+	to := cmd.Flags().String("to", string(dlq.OwnTier), "`where` to: retry (the group's own first tier), source, or topic:NAME")
+	again := cmd.Flags().Bool("again", false, "also when it was replayed before")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		destination, err := dlq.ParseDestination(*to)
+		if err != nil {
+			return usagef("--to: %w", err)
+		}
+		if !change.yes && !change.dryRun && !p.interactive {
+			_, err := p.confirm(change, "Edit a dead letter")
+			return err
+		}
+		q, e, done, err := p.findEntry(cmd.Context(), flags, args[0])
+		if err != nil {
+			return err
+		}
+		defer done()
+		if e.Status == dlq.StatusReplayed && !*again {
+			return fmt.Errorf("%s was replayed before, %s: --again edits and replays it once more", args[0], statusText(e))
+		}
+		before := editableOf(e.Record)
+		after, err := p.edit(cmd.Context(), before)
+		if err != nil {
+			return err
+		}
+		diff := lineDiff(before.text(), after.text())
+		if diff == "" {
+			fmt.Fprintln(p.out, "Nothing was edited, and nothing was replayed.")
+			return nil
+		}
+		fmt.Fprint(p.out, diff)
+		if _, err := p.confirm(change, fmt.Sprintf("Replay %s as edited to %s", args[0], destination)); err != nil || change.dryRun {
+			return err
+		}
+		r := dlq.Replay{
+			Filter: dlq.Filter{IDs: []string{e.ID()}, All: true}, To: destination, Again: *again, MaxReplays: -1, TakeOver: *takeOver,
+			Edit: func(r *kgo.Record) error { return after.apply(before, r) },
+		}
+		report := &changeReport{program: p, chore: replayChore(r), format: asTable, found: make(map[string]bool)}
+		q.ids = r.Filter.IDs
+		s, err := q.Replay(cmd.Context(), r)
+		return report.end(errors.Join(err, report.add(q, s, err)))
+	}
+	return cmd
+}
+
+// findEntry looks an entry up by its id. The caller calls done.
+func (p *program) findEntry(ctx context.Context, flags *filterFlags, id string) (q queue, e dlq.Entry, done func(), err error) {
+	if err := dlq.CheckID(id); err != nil {
+		return q, e, nil, usagef("%w", err)
+	}
+	flags.ids = []string{id}
+	qs, err := p.openQueues(ctx, flags, false)
+	if err != nil {
+		return q, e, nil, err
+	}
+	for _, q := range qs.all {
+		e, err := q.Entry(ctx, id)
+		switch {
+		case errors.Is(err, dlq.ErrNoEntry), errors.Is(err, dlq.ErrNoTopic):
+			continue
+		case err != nil:
+			qs.close()
+			return q, e, nil, err
+		}
+		return q, e, qs.close, nil
+	}
+	qs.close()
+	return q, e, nil, fmt.Errorf("%s: there is no such dead letter: retention took it, its topic was made again, or it is of another pipeline", id)
+}
+
+// editable is what of a dead letter can be edited, as it stands in the editor.
+type editable struct {
+	Key     bytesView       `json:"key"`
+	Headers []headerView    `json:"headers"`
+	Kind    string          `json:"kind"` // of the payload: json, text, base64, null
+	Payload json.RawMessage `json:"payload"`
+}
+
+func editableOf(r *kgo.Record) editable {
+	d := editable{Key: r.Key, Headers: []headerView{}, Payload: json.RawMessage("null")}
+	for _, h := range retrytopics.UserHeaders(r.Headers) {
+		d.Headers = append(d.Headers, headerView{h.Key, h.Value})
+	}
+	switch {
+	case r.Value == nil:
+		d.Kind = "null"
+	case json.Valid(r.Value) && utf8.Valid(r.Value):
+		d.Kind, d.Payload = "json", r.Value
+	case utf8.Valid(r.Value):
+		d.Kind = "text"
+		d.Payload, _ = json.Marshal(string(r.Value))
+	default:
+		d.Kind = "base64"
+		d.Payload, _ = json.Marshal(base64.StdEncoding.EncodeToString(r.Value))
+	}
+	return d
+}
+
+func (d editable) text() string {
+	var b bytes.Buffer
+	_ = printJSON(&b, d) // it was made of JSON
+	return b.String()
+}
+
+func (d editable) value() ([]byte, error) {
+	var text string
+	switch d.Kind {
+	case "json":
+		var b bytes.Buffer
+		err := json.Compact(&b, d.Payload)
+		return b.Bytes(), err
+	case "text", "base64":
+		if err := json.Unmarshal(d.Payload, &text); err != nil {
+			return nil, fmt.Errorf("payload: want text in quotes, for kind %s", d.Kind)
+		}
+		if d.Kind == "text" {
+			return []byte(text), nil
+		}
+		return base64.StdEncoding.DecodeString(text)
+	case "null":
+		return nil, nil
+	}
+	return nil, fmt.Errorf("kind %q: want json, text, base64 or null", d.Kind)
+}
+
+// check says what is wrong with what came out of the editor.
+func (d editable) check() error {
+	if _, err := d.value(); err != nil {
+		return err
+	}
+	for _, h := range d.Headers {
+		if h.Key == "" || retrytopics.IsOwnHeader(h.Key) {
+			return fmt.Errorf("header %q: want a name, and not one of Redeliver's own", h.Key)
+		}
+	}
+	return nil
+}
+
+// apply makes the edits in a record. A payload that was not edited stays byte for byte what it was.
+func (d editable) apply(before editable, r *kgo.Record) error {
+	value, err := d.value()
+	if err != nil {
+		return err
+	}
+	if was, err := before.value(); err != nil || d.Kind != before.Kind || !bytes.Equal(was, value) {
+		r.Value = value
+	}
+	r.Key, r.Headers = d.Key, nil
+	for _, h := range d.Headers {
+		r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
+	}
+	return nil
+}
+
+// edit opens the editor. What cannot be read afterwards stays in its file, which the error names.
+func (p *program) edit(ctx context.Context, d editable) (after editable, err error) {
+	command := "vi"
+	for _, name := range []string{"EDITOR", "VISUAL"} {
+		if value, is := p.getenv(name); is && strings.TrimSpace(value) != "" {
+			command = value
+		}
+	}
+	file, err := os.CreateTemp("", "redeliver-*.json")
+	if err != nil {
+		return after, fmt.Errorf("make a file to edit: %w", err)
+	}
+	_, err = file.WriteString(d.text())
+	if err = errors.Join(err, file.Close()); err != nil {
+		return after, fmt.Errorf("write a file to edit: %w", err)
+	}
+	kept := func(err error) error {
+		return fmt.Errorf("%w; your edit is in %s, and nothing was replayed", err, file.Name())
+	}
+	editor := exec.CommandContext(ctx, "sh", "-c", command+` "$1"`, "editor", file.Name())
+	editor.Stdin, editor.Stdout, editor.Stderr = os.Stdin, os.Stderr, os.Stderr
+	if err := editor.Run(); err != nil {
+		return after, kept(fmt.Errorf("editor %s: %w", command, err))
+	}
+	text, err := os.ReadFile(file.Name())
+	if err != nil {
+		return after, fmt.Errorf("read what was edited: %w", err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err = decoder.Decode(&after); err == nil {
+		err = after.check()
+	}
+	if err != nil {
+		return after, kept(err)
+	}
+	return after, os.Remove(file.Name())
+}
+
+// lineDiff tells the lines in which two texts differ, with two lines around them; "" when they do not.
+func lineDiff(before, after string) string {
+	a, b := strings.Split(strings.TrimSuffix(before, "\n"), "\n"), strings.Split(strings.TrimSuffix(after, "\n"), "\n")
+	const context = 2
+	head := 0
+	for head < min(len(a), len(b)) && a[head] == b[head] {
+		head++
+	}
+	if head == len(a) && head == len(b) {
+		return ""
+	}
+	tail := 0
+	for tail < min(len(a), len(b))-head && a[len(a)-1-tail] == b[len(b)-1-tail] {
+		tail++
+	}
+	var lines []string
+	add := func(sign string, of []string) {
+		for _, line := range of {
+			lines = append(lines, sign+printable(line))
+		}
+	}
+	add("  ", a[max(head-context, 0):head])
+	common, i, j := longestCommon(a[head:len(a)-tail], b[head:len(b)-tail]), head, head
+	for _, line := range common {
+		x, y := i+slices.Index(a[i:], line), j+slices.Index(b[j:], line)
+		add("- ", a[i:x])
+		add("+ ", b[j:y])
+		add("  ", a[x:x+1])
+		i, j = x+1, y+1
+	}
+	add("- ", a[i:len(a)-tail])
+	add("+ ", b[j:len(b)-tail])
+	add("  ", a[len(a)-tail:min(len(a)-tail+context, len(a))])
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// diffCells bounds the work of a diff: above it what lies between the first and the last line that differ is one change.
+const diffCells = 4_000_000
+
+// longestCommon are the most lines that stand in both, in their order.
+func longestCommon(a, b []string) []string {
+	if len(a)*len(b) > diffCells {
+		return nil
+	}
+	most := make([][]int32, len(a)+1)
+	for i := range most {
+		most[i] = make([]int32, len(b)+1)
+	}
+	for i := len(a) - 1; i >= 0; i-- {
+		for j := len(b) - 1; j >= 0; j-- {
+			if most[i][j] = max(most[i+1][j], most[i][j+1]); a[i] == b[j] {
+				most[i][j] = most[i+1][j+1] + 1
+			}
+		}
+	}
+	var common []string
+	for i, j := 0, 0; i < len(a) && j < len(b); {
+		switch {
+		case a[i] == b[j]:
+			common = append(common, a[i])
+			i, j = i+1, j+1
+		case most[i+1][j] >= most[i][j+1]:
+			i++
+		default:
+			j++
+		}
+	}
+	return common
+}

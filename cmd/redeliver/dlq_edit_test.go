@@ -1,0 +1,105 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// inTierRecords are the records of the first retry topic.
+func (m *morgue) inTierRecords(n int) []*kgo.Record {
+	m.t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(m.cluster.ListenAddrs()...), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{testTier: {0: kgo.NewOffset().AtStart()}}), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer client.Close()
+	var records []*kgo.Record
+	for len(records) < n {
+		fetches := client.PollFetches(m.t.Context())
+		if err := fetches.Err(); err != nil {
+			m.t.Fatal(err)
+		}
+		records = append(records, fetches.Records()...)
+	}
+	return records
+}
+
+// editorOf is a session whose editor is a script of sed.
+func editorOf(t *testing.T, answer, sed string) session {
+	t.Helper()
+	script := filepath.Join(t.TempDir(), "editor")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\nsed -i -e '"+sed+"' \"$1\"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return session{terminal: true, answer: answer, env: map[string]string{"EDITOR": script}}
+}
+
+// An edit shows what it changes, replays that when it is confirmed, and leaves the dead letter as it was.
+func TestDLQEdit(t *testing.T) {
+	m := newMorgue(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	change := `s/"order": 1/"order": 17/; s/key-1/key-17/`
+	editorOf(t, "n\n", change).run(t, "dlq", "edit", m.id(1), "-c", m.config).want(t, exitFailed, `-   "key": "key-1",`, `+   "key": "key-17",`, `-     "order": 1,`, `+     "order": 17,`, "nothing was changed")
+	editorOf(t, "", change).run(t, "dlq", "edit", m.id(1), "--dry-run", "-c", m.config).want(t, exitDone, `+     "order": 17,`)
+	editorOf(t, "", "s/nothing//").run(t, "dlq", "edit", m.id(1), "-c", m.config).want(t, exitDone, "Nothing was edited")
+	if n := m.inTier(); n != 0 {
+		t.Fatalf("%d records were replayed", n)
+	}
+	editorOf(t, "y\n", change).run(t, "dlq", "edit", m.id(1), "-c", m.config).want(t, exitDone, "as edited to retry?", "replayed 1 dead letter to "+testTier)
+	record := m.inTierRecords(1)[0]
+	if string(record.Key) != "key-17" || string(record.Value) != `{"order":17,"lines":["a","b"]}` || len(record.Headers) < 3 || record.Headers[1].Value != nil {
+		t.Errorf("replayed: %s %s %v", record.Key, record.Value, record.Headers)
+	}
+	m.run("dlq", "show", m.id(1)).want(t, exitDone, "KEY     key-1\n", `"order": 1,`, "edited: by hand")
+	m.run("dlq", "edit", m.id(1)).want(t, exitUsage, "--yes")
+	editorOf(t, "y\n", change).run(t, "dlq", "edit", m.id(1), "-c", m.config).want(t, exitFailed, "--again")
+
+	broken := editorOf(t, "y\n", `s/"kind": "json"/"kind": "cbor"/`).run(t, "dlq", "edit", m.id(2), "-c", m.config)
+	broken.want(t, exitFailed, `kind "cbor": want json, text, base64 or null`, "your edit is in ", "nothing was replayed")
+	editorOf(t, "y\n", `s/"trace"/"redeliver-id"/`).run(t, "dlq", "edit", m.id(2), "-c", m.config).want(t, exitFailed, "not one of Redeliver")
+	session{terminal: true, env: map[string]string{"VISUAL": "false"}}.run(t, "dlq", "edit", m.id(2), "-c", m.config).want(t, exitFailed, "editor false", "your edit is in ")
+}
+
+// What is not edited stays byte for byte: spaces in JSON, and a payload that is no text.
+func TestDLQEditLeavesTheRest(t *testing.T) {
+	m := newMorgue(t)
+	m.dies(9, 1, 0, []byte(`{ "a" : 1.50 }`))
+	for _, id := range []string{"0-4", "orders/0/9"} {
+		editorOf(t, "", `s/"t-1"/"t-2"/`).run(t, "dlq", "edit", id, "--yes", "-c", m.config).want(t, exitDone, `+       "value": "t-2"`)
+	}
+	records := m.inTierRecords(2)
+	if got := string(records[0].Value) + string(records[1].Value); got != "\xff\x00x"+`{ "a" : 1.50 }` {
+		t.Errorf("payloads %q", got)
+	}
+}
+
+func TestReplayWithJQ(t *testing.T) {
+	m := newMorgue(t)
+	m.run("replay", "--jq", ".order = ", "--yes").want(t, exitUsage, "--jq: jq")
+	m.run("replay", "--jq", ".order += 100", "--unset-header", "trace", "--set-key", "k", "--yes").
+		want(t, exitPart, "replayed 4 dead letters", "1 left out: jq: the payload is no JSON document")
+	for i, r := range m.inTierRecords(4) {
+		if !strings.Contains(string(r.Value), `"order":10`) || string(r.Key) != "k" || r.Headers[0].Key == "trace" {
+			t.Errorf("record %d: %s %s %v", i, r.Key, r.Value, r.Headers)
+		}
+	}
+	m.run("dlq", "show", "0-0").want(t, exitDone, `edited: unset header trace, set key "k", jq .order += 100`)
+}
+
+func TestLineDiff(t *testing.T) {
+	for _, c := range []struct{ before, after, want string }{
+		{"a\n", "a\n", ""},
+		{"a\nb\nc\n", "a\nX\nc\n", "  a\n- b\n+ X\n  c\n"},
+		{"1\n2\n3\n4\n", "1\n2\n3\n4\n5\n", "  3\n  4\n+ 5\n"},
+		{"a\nb\na\nb\n", "b\na\n", "- a\n  b\n  a\n- b\n"},
+		{"x\n", "", "- x\n+ \n"},
+	} {
+		if got := lineDiff(c.before, c.after); got != c.want {
+			t.Errorf("%q to %q:\n%s", c.before, c.after, got)
+		}
+	}
+}

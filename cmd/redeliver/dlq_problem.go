@@ -1,0 +1,121 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redeliver/redeliver/dlq"
+)
+
+const (
+	problemsShown = 10 // unless told otherwise
+	problemWidth  = 120
+)
+
+// problemView is a problem as data.
+type problemView struct {
+	Fingerprint dlq.Fingerprint `json:"fingerprint"`
+	Class       string          `json:"class"`
+	Error       string          `json:"error"`
+	Entries     int64           `json:"entries"`
+	First       time.Time       `json:"first"`
+	Last        time.Time       `json:"last"`
+	Example     string          `json:"example"`
+	Trend       []trendCount    `json:"trend"`
+	Replay      string          `json:"replay"` // the command that replays just these
+}
+
+// trendCount counts entries from a time on, up to that of the next one.
+type trendCount struct {
+	From  time.Time `json:"from"`
+	Count int64     `json:"count"`
+}
+
+// problemsOf are the largest problems of a queue, and how many more there are. The commands name the pipeline where there
+// are several, and the topic where the pipeline has several.
+func (p *program) problemsOf(q queue, all []queue, s dlq.Stats, limit int) ([]problemView, int) {
+	largest := s.Problems
+	if limit > 0 {
+		largest = largest[:min(limit, len(largest))]
+	}
+	command := "redeliver replay"
+	if p.configFile != defaultConfigFile {
+		command += " -c " + shellWord(p.configFile)
+	}
+	if len(all) > 1 {
+		command += " --pipeline " + q.pipeline.Name
+	}
+	if slices.ContainsFunc(all, func(other queue) bool { return other.pipeline == q.pipeline && other.source != q.source }) {
+		command += " --topic " + q.source
+	}
+	views := make([]problemView, 0, len(largest))
+	for _, one := range largest {
+		view := problemView{
+			Fingerprint: one.Fingerprint, Class: one.Class.String(), Error: one.Error, Entries: one.Entries, First: one.First.UTC(), Last: one.Last.UTC(),
+			Example: one.Example, Replay: command + " --fingerprint " + one.Fingerprint.String(),
+		}
+		for i, n := range one.Trend {
+			view.Trend = append(view.Trend, trendCount{s.Trends.Start.Add(time.Duration(i) * s.Trends.Step), n})
+		}
+		views = append(views, view)
+	}
+	return views, len(s.Problems) - len(largest)
+}
+
+// shellWord quotes what a shell would take apart.
+func shellWord(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=+,:@%") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// showProblems prints the problems for people.
+func showProblems(w io.Writer, s queueStats, now time.Time) error {
+	if len(s.Problems) == 0 {
+		return nil
+	}
+	var most int64
+	for _, p := range s.Problems {
+		for _, at := range p.Trend {
+			most = max(most, at.Count)
+		}
+	}
+	fmt.Fprintln(w)
+	for _, p := range s.Problems {
+		text := p.Error
+		if text == "" {
+			text = "without an error text"
+		}
+		fmt.Fprintf(w, "%7d  %s: %s\n", p.Entries, p.Class, clip(printable(text), problemWidth))
+		when := ago(p.Last, now)
+		if p.Entries > 1 {
+			when = fmt.Sprintf("first %s, last %s  %s", ago(p.First, now), when, sparkline(p.Trend, most))
+		}
+		fmt.Fprintf(w, "         %s  for example %s\n         %s\n", when, p.Example, p.Replay)
+	}
+	if s.FurtherProblems > 0 {
+		fmt.Fprintf(w, "and %d further %s: --problems 0 shows all\n", s.FurtherProblems, plural(s.FurtherProblems, "problem"))
+	}
+	return nil
+}
+
+// sparkline draws counts as bars of eight heights, the highest for most. What is none has no bar.
+func sparkline(counts []trendCount, most int64) string {
+	bars := []rune("▁▂▃▄▅▆▇█")
+	line := make([]rune, 0, len(counts))
+	for _, at := range counts {
+		if at.Count == 0 {
+			line = append(line, ' ')
+			continue
+		}
+		line = append(line, bars[(at.Count*int64(len(bars))-1)/max(most, 1)])
+	}
+	if !slices.ContainsFunc(line, func(r rune) bool { return r != ' ' }) {
+		return ""
+	}
+	return "|" + string(line) + "|"
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/redeliver/redeliver/dlq"
+)
+
+// A replay is started here, looked at there, paused, gone on with, and has then ended.
+func TestReplayAsATask(t *testing.T) {
+	m := newMorgue(t)
+	m.run("replay", "start", "--class", "network", "--max-replays", "4", "--dry-run").want(t, exitDone, "dry run: would have replayed 5 dead letters", "to "+testTier)
+	session{terminal: true, answer: "n\n"}.run(t, "replay", "start", "-c", m.config).want(t, exitFailed, "Start a task: Replay 5 dead letters", "nothing was changed")
+	if list := m.run("replay", "list"); list.out != "" {
+		t.Errorf("before anything was started: %s", list.out)
+	}
+	started := m.run("replay", "start", "--class", "network", "--max-replays", "4", "--set-header", "by=ann", "--yes", "-o", "json")
+	var summaries []changeSummary
+	m.decode(started, &summaries)
+	id := summaries[0].Task
+	var tasks []taskView
+	m.decode(m.run("replay", "list", "-o", "json"), &tasks)
+	if len(tasks) != 1 || tasks[0].ID != id || tasks[0].State != dlq.TaskWaiting || tasks[0].Selects != "--class network" || m.inTier() != 0 {
+		t.Fatalf("listed: %+v", tasks)
+	}
+	m.run("replay", "pause", id, "--dry-run").want(t, exitDone, "dry run: would pause replay "+id)
+	m.run("replay", "pause", id, "--yes").want(t, exitDone, id+": paused, with 0 dead letters replayed")
+	m.run("replay", "show", id).want(t, exitDone, "paused", "to retry, up to 4 replays of one, set header by", "Go on with it:  redeliver replay resume "+id)
+	m.run("replay", "resume", id).want(t, exitUsage, "--yes")
+	m.run("replay", "resume", id, "--dry-run").want(t, exitDone, "would go on with replay "+id, "--class network")
+	m.run("replay", "resume", id, "--yes").want(t, exitDone, "replayed 5 dead letters to "+testTier)
+	m.run("replay", "show", id).want(t, exitDone, "done", "replayed    5", "died again  0")
+	m.run("replay", "resume", id, "--yes").want(t, exitFailed, "the replay has ended: replay "+id+" is done")
+	m.run("replay", "cancel", id, "--yes").want(t, exitFailed, "the replay has ended: it is done")
+	m.run("replay", "show", "20260101-000000-beef").want(t, exitFailed, "there is no such replay: see `redeliver replay list`")
+
+	// What died again is counted by the replay that put it back, also by one that waited for nothing.
+	m.dies(0, 1, 1, []byte("{}"))
+	m.run("replay", "show", id).want(t, exitDone, "died again  1")
+}
+
+// With outcomes the exit status says whether all succeeded.
+func TestReplayTellsOutcomes(t *testing.T) {
+	m := newMorgue(t)
+	if err := kadm.NewClient(m.client).CommitAllOffsets(t.Context(), "orders", kadm.Offsets{testTier: {0: {Topic: testTier, At: 1000, LeaderEpoch: -1}}}); err != nil {
+		t.Fatal(err)
+	}
+	e := m.run("replay", "--yes", "--canary", "2", "--canary-rate", "50%", "--stop-at", "0.2", "--max-replays", "-1")
+	e.want(t, exitDone, "replayed 6 dead letters", "6 succeeded")
+	if strings.Contains(e.out, "failed") {
+		t.Errorf("failed: %s", e.out)
+	}
+	for _, c := range []struct{ flag, value, says string }{
+		{"--canary", "-1", "--canary -1"}, {"--canary-rate", "0", "--canary-rate"}, {"--stop-at", "120%", "--stop-at"}, {"--concurrency", "-2", "--concurrency"},
+	} {
+		m.run("replay", "--yes", c.flag, c.value).want(t, exitUsage, c.says)
+	}
+	m.run("replay", "--yes", "--wait", "--to", "topic:elsewhere").want(t, exitUsage, "retry and source only")
+}

@@ -1,0 +1,245 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/dlq"
+)
+
+// deadWatch knows which dead letters keep keys closed. It reads those of newly assigned partitions, and what the ledger says of
+// them, before anything of their strands is started; from there on it follows the ledger, in which operators mark what they
+// replay and discard. Nothing of it is kept: whoever has a partition next reads anew.
+//
+// It has a client of its own, which is no member of the group.
+type deadWatch struct {
+	p      *Pipeline
+	client *kgo.Client
+
+	mu       sync.Mutex
+	followed map[partition]*followed // partitions of ledgers
+
+	turn     chan struct{}      // held while the client's partitions change; a channel, for the client waits for brokers meanwhile
+	consumed map[partition]bool // by the client
+}
+
+// followed is a partition of a ledger that is read on.
+type followed struct {
+	from int64 // the lowest offset from which on any of the strands has to know it
+	by   map[*strand]*dlq.Watch
+}
+
+func newDeadWatch(p *Pipeline) *deadWatch {
+	d := &deadWatch{p: p, followed: make(map[partition]*followed), consumed: make(map[partition]bool), turn: make(chan struct{}, 1)}
+	d.turn <- struct{}{}
+	return d
+}
+
+func (d *deadWatch) connect() (err error) {
+	d.client, err = kgo.NewClient(append(d.p.copyOptions(), kgo.FetchIsolationLevel(kgo.ReadCommitted()))...)
+	return err
+}
+
+func (d *deadWatch) close() { d.client.Close() }
+
+// read finds out which dead letters of a strand nobody has dealt with, unless that is known, and follows their marks from there
+// on.
+func (d *deadWatch) read(ctx context.Context, st *strand) error {
+	st.mu.Lock()
+	known, round := st.holding.deadKnown, st.holding.deadRound
+	st.mu.Unlock()
+	if known {
+		return nil
+	}
+	queue, err := dlq.Open(d.client, d.p.dlqTopic(st.source), dlq.ForGroup(d.p.cfg.Group))
+	if err != nil {
+		return err
+	}
+	watch, err := queue.Watch(ctx)
+	if err != nil {
+		if errors.Is(err, dlq.ErrNoTopic) {
+			d.p.topics.missing("")
+		}
+		return err
+	}
+	var all []dlq.Awaited
+	marked := func(m dlq.Marked) { // of a letter that was on its way when this began
+		st.mu.Lock()
+		st.dealtWith(m)
+		st.mu.Unlock()
+	}
+	next, damaged, err := watch.Read(ctx, st.partition, keyHash, marked, func(a dlq.Awaited) { all = append(all, a) })
+	if err != nil {
+		return err
+	}
+	if damaged != nil {
+		d.damaged(damaged)
+	}
+	st.mu.Lock()
+	mine := st.found(all, round)
+	st.mu.Unlock()
+	if mine {
+		d.follow(st, watch, queue.Ledger(), next)
+	}
+	return nil
+}
+
+func (d *deadWatch) damaged(err error) {
+	d.p.log.Warn("a mark of the ledger cannot be read and is left alone: its dead letter keeps its key closed", "pipeline", d.p.cfg.Name, "error", err)
+}
+
+// follow reads the marks for a strand from an offset on.
+func (d *deadWatch) follow(st *strand, watch *dlq.Watch, ledger string, next int64) {
+	at := partition{ledger, watch.LedgerPartition(st.partition)}
+	<-d.turn
+	defer func() { d.turn <- struct{}{} }()
+	from, stale := d.register(st, watch, at, next)
+	if from < 0 {
+		return
+	}
+	stale[at.topic] = append(stale[at.topic], at.number)
+	d.client.RemoveConsumePartitions(stale)
+	d.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{at.topic: {at.number: kgo.NewOffset().At(from)}})
+	d.consumed[at] = true
+}
+
+// register takes down that a strand follows a partition. It returns from where on that is to be read, below 0 when the strand is
+// gone, and which partitions are read and need not be any more.
+func (d *deadWatch) register(st *strand, watch *dlq.Watch, at partition, next int64) (from int64, stale map[string][]int32) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.forget(st)
+	st.mu.Lock()
+	gone := len(st.lanes) == 0
+	st.mu.Unlock()
+	if gone {
+		return -1, nil
+	}
+	f := d.followed[at]
+	if f == nil {
+		f = &followed{from: next, by: make(map[*strand]*dlq.Watch)}
+		d.followed[at] = f
+	}
+	f.by[st] = watch
+	f.from = min(f.from, next) // what others see again changes nothing
+	stale = make(map[string][]int32)
+	for p := range d.consumed {
+		if d.followed[p] == nil {
+			delete(d.consumed, p)
+			stale[p.topic] = append(stale[p.topic], p.number)
+		}
+	}
+	return f.from, stale
+}
+
+// leave follows nothing any more for a strand that is gone.
+func (d *deadWatch) leave(st *strand) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.forget(st)
+}
+
+func (d *deadWatch) forget(st *strand) {
+	for at, f := range d.followed {
+		if delete(f.by, st); len(f.by) == 0 {
+			delete(d.followed, at)
+		}
+	}
+}
+
+// run takes note of marks until ctx ends.
+func (d *deadWatch) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		fetches := d.client.PollFetches(ctx)
+		gone := make(map[string]bool)
+		fetches.EachError(func(topic string, part int32, err error) {
+			if ctx.Err() != nil {
+				return
+			}
+			d.p.faults.note("held", topic, part, err)
+			gone[topic] = gone[topic] || topicGone(err)
+		})
+		changed := make(map[*strand]bool)
+		fetches.EachRecord(func(r *kgo.Record) { d.took(r, changed) })
+		for st := range changed {
+			if l := d.p.intake.lane(st.source, st.partition); l != nil {
+				d.p.intake.review(l)
+			}
+			st.wake()
+		}
+		for topic := range gone {
+			d.lostLedger(topic)
+		}
+	}
+}
+
+// took takes note of one record of a ledger, and of the strands for which it changes something.
+func (d *deadWatch) took(r *kgo.Record, changed map[*strand]bool) {
+	d.mu.Lock()
+	var by map[*strand]*dlq.Watch
+	if f := d.followed[partition{r.Topic, r.Partition}]; f != nil {
+		by = maps.Clone(f.by)
+	}
+	d.mu.Unlock()
+	for st, watch := range by {
+		m, about, err := watch.Mark(r)
+		if err != nil {
+			d.damaged(err)
+		}
+		switch {
+		case !about:
+		case m.Status == dlq.StatusOpen: // a mark is taken back: what it was about is not in memory any more
+			d.again([]*strand{st})
+		default:
+			st.mu.Lock()
+			if st.dealtWith(m) {
+				changed[st] = true
+			}
+			st.mu.Unlock()
+		}
+	}
+}
+
+// lostLedger begins anew with the strands of a ledger that was deleted: until it is there again they stand still, for nobody
+// can say which of their keys are open.
+func (d *deadWatch) lostLedger(topic string) {
+	var strands []*strand
+	d.mu.Lock()
+	for at, f := range d.followed {
+		if at.topic == topic {
+			strands = slices.AppendSeq(strands, maps.Keys(f.by))
+			delete(d.followed, at)
+		}
+	}
+	d.mu.Unlock()
+	<-d.turn
+	d.client.PurgeTopicsFromClient(topic)
+	maps.DeleteFunc(d.consumed, func(p partition, _ bool) bool { return p.topic == topic })
+	d.turn <- struct{}{}
+	d.again(strands)
+}
+
+// startOver begins anew with the strands whose dead-letter topic was deleted and made again: what kept their keys closed is gone.
+func (d *deadWatch) startOver(topics []string) {
+	var strands []*strand
+	for _, st := range d.p.allStrands() {
+		if slices.Contains(topics, d.p.dlqTopic(st.source)) {
+			strands = append(strands, st)
+		}
+	}
+	d.again(strands)
+}
+
+func (d *deadWatch) again(strands []*strand) {
+	for _, st := range strands {
+		st.mu.Lock()
+		lanes := slices.Clone(st.lanes)
+		st.mu.Unlock()
+		d.p.scanAgain(lanes)
+	}
+}

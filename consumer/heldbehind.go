@@ -1,0 +1,143 @@
+package consumer
+
+import (
+	"time"
+
+	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// With [HoldOnDeadLetter] a key is closed while a dead letter of it is neither replayed nor discarded: its later records, fresh,
+// retried or parked, follow it into the dead letters, untried and in the order of their origin. What is dead is known from the
+// topics (see deadWatch), and from then on from what this member writes and what others mark.
+//
+// An entry counts as dead from when its letter is on its way, before anybody else can see it: so its mark never comes first.
+
+// bury counts an entry among the dead letters of its key, and lets those that wait follow it.
+func (st *strand) bury(e *entry) {
+	e.buried = true
+	st.holding.dead.put(e.keyHash, deadLetter{origin: e.origin(), died: time.Now().UnixMilli(), id: dlq.IdentityOf(e.state)})
+	if e.deferred {
+		e.deferred = false
+		st.holding.order.remove(e.keyHash, e.origin())
+	}
+	st.callUp(e.keyHash)
+}
+
+// unbury says that an entry is settled and will be no dead letter.
+func (st *strand) unbury(e *entry) {
+	e.buried = false
+	if e.lane.closed { // whoever has the partition next sees to it
+		return
+	}
+	st.holding.dead.remove(dlq.IdentityOf(e.state))
+	st.callUp(e.keyHash)
+}
+
+// follows reports whether an entry has to follow a dead letter of its key.
+func (st *strand) follows(e *entry) bool {
+	return st.holding.dead != nil && st.holding.dead.closes(e.keyHash, e.origin())
+}
+
+// closed reports whether a record of the source has to follow a dead letter of its key.
+func (st *strand) closed(b *batch, i int) bool {
+	if st.holding == nil || st.holding.dead == nil || st.holding.dead.idle() {
+		return false
+	}
+	r := b.records[i]
+	return r.Key != nil && st.holding.dead.closes(keyHash(r.Key), r.Offset)
+}
+
+// follow sends an entry behind a dead letter of its key, untried and with what it carries. It is called under the lock, so that
+// those of a key go in their order.
+func (st *strand) follow(e *entry) {
+	p := st.p
+	e.status = entryRouting
+	e.lane.routing++
+	p.ensureState(e)
+	p.countHeld(e, time.Now())
+	e.state.Reason = retrytopics.ReasonBehind
+	st.bury(e)
+	p.produce(newRoute(e, Dead, p.letter(e)))
+}
+
+// replayed says that a copy was read of what had been a dead letter: it waits like any that is retried, whether or not the mark
+// is known yet.
+func (st *strand) replayed(e *entry) {
+	if st.holding.dead == nil || e.state.Replays == 0 {
+		return
+	}
+	st.holding.dead.remove(before(e.state))
+}
+
+// before is the dead letter that a replayed record was.
+func before(s *retrytopics.State) dlq.Identity {
+	died := *s
+	died.Replays--
+	return dlq.IdentityOf(&died)
+}
+
+// dealtWith takes note of a mark. The copy of an entry that was replayed to a topic of the strand is on its way there, where
+// it was not read yet: later records of the key wait for it. It reports whether something may start now.
+func (st *strand) dealtWith(m dlq.Marked) (changed bool) {
+	if !m.Done() {
+		return false
+	}
+	at, known := st.holding.dead.remove(m.Identity)
+	if !known {
+		return false
+	}
+	if m.Status == dlq.StatusReplayed {
+		for _, l := range st.lanes {
+			if l.tier != 0 && l.topic == m.To {
+				st.holding.order.put(at.key, at.origin, inTier)
+			}
+		}
+	}
+	st.callUp(at.key)
+	return true
+}
+
+// forgetDead forgets which dead letters there are, but for those on their way there, until the topics were read.
+func (st *strand) forgetDead() {
+	h := st.holding
+	if h.dead == nil {
+		return
+	}
+	h.dead, h.deadKnown = newDeadOrder(), false
+	h.deadRound++
+	for _, l := range st.lanes {
+		for _, b := range l.batches {
+			for _, e := range b.entries {
+				if e != nil && e.buried {
+					h.dead.put(e.keyHash, deadLetter{origin: e.origin(), died: time.Now().UnixMilli(), id: dlq.IdentityOf(e.state)})
+				}
+			}
+		}
+	}
+}
+
+// found takes up the dead letters that were read from the topics. It reports false when they had to be read anew meanwhile.
+func (st *strand) found(all []dlq.Awaited, round int) bool {
+	h := st.holding
+	if h.deadRound != round || h.deadKnown {
+		return false
+	}
+	back := make(map[dlq.Identity]bool) // what this member has read the copies of: they may have been replayed since
+	for _, l := range st.lanes {
+		for _, b := range l.batches {
+			for _, e := range b.entries {
+				if e != nil && e.state != nil && e.state.Replays > 0 && l.tier != 0 {
+					back[before(e.state)] = true
+				}
+			}
+		}
+	}
+	for _, a := range all {
+		if !back[a.Identity] {
+			h.dead.put(a.Key, deadLetter{origin: a.Origin, died: a.Died, id: a.Identity})
+		}
+	}
+	h.deadKnown = true
+	return true
+}

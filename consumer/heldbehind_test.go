@@ -1,0 +1,320 @@
+package consumer
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// onDeadBench is a heldBench whose keys are closed by their dead letters, and where what fails dies at once.
+func onDeadBench(t testing.TB, change ...func(*Config)) *heldBench {
+	b := onHeldBench(t, append([]func(*Config){func(c *Config) { c.OnDeadLetter = HoldOnDeadLetter }}, change...)...)
+	b.dies = true
+	return b
+}
+
+// mark says that an entry was replayed to the tier, or discarded: "a@1" as it died after so many replays.
+func (b *heldBench) mark(status dlq.Status, origin int64, replays int) {
+	b.t.Helper()
+	st := b.source.strand
+	st.mu.Lock()
+	changed := st.dealtWith(dlq.Marked{Identity: identityAt(origin, replays), Status: status, To: b.tier.topic})
+	st.mu.Unlock()
+	if changed {
+		st.wake()
+	}
+	synctest.Wait()
+}
+
+func identityAt(origin int64, replays int) dlq.Identity {
+	return dlq.IdentityOf(&retrytopics.State{ID: fmt.Sprintf("%s/0/%d", testTopic, origin), Group: testGroup, Replays: replays})
+}
+
+// replayedCopy is the copy in the tier of a record that was replayed so often.
+func (b *heldBench) replayedCopy(offset int64, key string, origin int64, replays int) *kgo.Record {
+	s := retrytopics.State{ID: fmt.Sprintf("%s/0/%d", testTopic, origin), Topic: testTopic, Offset: origin, Group: testGroup, Timestamp: time.Now(), Due: time.Now(), Replays: replays}
+	return &kgo.Record{Topic: b.tier.topic, Offset: offset, Key: []byte(key), Value: []byte("v"), Timestamp: time.Now(), Headers: s.AppendHeaders(nil, nil, DefaultHeaderLimit)}
+}
+
+// replay lets a copy of it come, as the next one of the tier.
+func (b *heldBench) replay(key string, origin int64, replays int) {
+	b.tier.strand.mu.Lock()
+	offset := b.tier.next
+	b.tier.strand.mu.Unlock()
+	b.p.received(b.tier, []*kgo.Record{b.replayedCopy(offset, key, origin, replays)}, time.Now())
+	synctest.Wait()
+}
+
+func (b *heldBench) closed(key string) bool {
+	st := b.source.strand
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.holding.dead.closes(keyHash([]byte(key)), 1<<60)
+}
+
+// TestRecordsFollowADeadLetterOfTheirKey lets the second record of a key die: those behind it in the same chunk and those that come
+// later follow it, in their order and untried; another key does not notice.
+func TestRecordsFollowADeadLetterOfTheirKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onDeadBench(t)
+		b.fails["a@1"] = 1
+		b.open(0)
+		b.feed(b.source, "a", "a", "b", "a", "b", "a")
+		synctest.Wait()
+		b.want("called", b.called(), "a@0", "a@1", "b@2", "b@4")
+		b.want("written", b.commit(), "dlq a@1", "dlq a@3", "dlq a@5")
+		b.feed(b.source, "b", "a", "b")
+		synctest.Wait()
+		b.want("called of what came later", b.called()[4:], "b@6", "b@8")
+		b.want("written of what came later", b.commit(), "dlq a@7")
+		equal(t, "watermark", b.watermark(b.source), 9)
+		equal(t, "dead letters that are remembered", b.source.strand.holding.dead.size(), 4)
+		counts := make(map[retrytopics.Reason]uint64)
+		for _, d := range b.p.Stats().DeadLetters {
+			counts[d.Reason] += d.Count
+		}
+		equal(t, "dead letters with the reason behind", counts[retrytopics.ReasonBehind], 3)
+	})
+}
+
+// TestParkedRecordsFollowADeadLetter lets a record die in its tier while two of its key are parked, and one that was never read
+// from there.
+func TestParkedRecordsFollowADeadLetter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onDeadBench(t)
+		b.dies = false
+		b.fails["a@0"] = 1
+		b.open(0)
+		b.feed(b.source, "a", "a", "a")
+		synctest.Wait()
+		b.want("written", b.commit(), "retry-60s a@0", "retry-park a@1", "retry-park a@2")
+		b.dies, b.fails["a@0"] = true, 1
+		pass(time.Minute)
+		b.feed(b.source, "a", "b")
+		synctest.Wait()
+		b.want("written then", b.commit(), "dlq a@0", "dlq a@1", "dlq a@2", "dlq a@3")
+		b.want("called", b.called(), "a@0", "a@0", "b@4")
+	})
+}
+
+// TestFreshRecordsDoNotOvertakeParkedOnesIntoTheDeadLetters has a record dead whose follower stands in the park topic unread: a
+// fresh one waits behind that.
+func TestFreshRecordsDoNotOvertakeParkedOnesIntoTheDeadLetters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onDeadBench(t)
+		b.open(0, inTopic("a", 1, inPark))
+		b.die("a", 0, 0)
+		b.feed(b.source, "x", "x", "a")
+		synctest.Wait()
+		b.want("written", b.commit(), "retry-park a@2")
+		b.p.received(b.park, []*kgo.Record{b.copyFrom(b.park, b.parkNext(), "a", 1, time.Time{})}, time.Now())
+		synctest.Wait()
+		b.want("written then", b.commit(), "dlq a@1", "dlq a@2")
+	})
+}
+
+// die says that a dead letter was found.
+func (b *heldBench) die(key string, origin int64, replays int) {
+	st := b.source.strand
+	st.mu.Lock()
+	st.holding.dead.put(keyHash([]byte(key)), deadLetter{origin: origin, died: 1, id: identityAt(origin, replays)})
+	st.mu.Unlock()
+}
+
+func (b *heldBench) parkNext() int64 {
+	b.park.strand.mu.Lock()
+	defer b.park.strand.mu.Unlock()
+	return b.park.next
+}
+
+// TestKeyOpensWhenItsDeadLettersAreDealtWith discards the first of two dead letters of a key and replays the second: fresh records
+// run again after both, and after the copy of the second, whether the mark or the copy is seen first.
+func TestKeyOpensWhenItsDeadLettersAreDealtWith(t *testing.T) {
+	for _, markFirst := range []bool{true, false} {
+		t.Run(fmt.Sprintf("mark first %v", markFirst), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := onDeadBench(t)
+				b.fails["a@0"] = 1
+				b.open(0)
+				b.feed(b.source, "a", "a")
+				synctest.Wait()
+				b.commit()
+				b.mark(dlq.StatusDiscarded, 0, 0)
+				b.feed(b.source, "a")
+				synctest.Wait()
+				b.want("written behind the second", b.commit(), "dlq a@2")
+				b.mark(dlq.StatusDiscarded, 2, 0)
+				if markFirst {
+					b.mark(dlq.StatusReplayed, 1, 0)
+					b.feed(b.source, "a")
+					synctest.Wait()
+					b.want("called before the copy came", b.called()[1:])
+					b.want("written before the copy came", b.commit(), "retry-park a@3")
+					b.replay("a", 1, 1)
+				} else {
+					b.replay("a", 1, 1)
+					b.mark(dlq.StatusReplayed, 1, 0)
+					b.feed(b.source, "a")
+				}
+				synctest.Wait()
+				b.want("called", b.called()[1:], "a@1", "a@3")
+				equal(t, "closed", b.closed("a"), false)
+				equal(t, "records that are put off", b.source.strand.holding.order.size, 0)
+			})
+		})
+	}
+}
+
+// TestReplayedHeadRunsWhileThoseBehindItStayDead replays the first of three dead letters only: it runs, and what is fresh goes behind
+// the others, for the key is closed still. When it dies again the others are replayed in vain: they follow it once more.
+func TestReplayedHeadRunsWhileThoseBehindItStayDead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onDeadBench(t)
+		b.fails["a@0"] = 2
+		b.open(0)
+		b.feed(b.source, "a", "a", "a")
+		synctest.Wait()
+		b.want("written", b.commit(), "dlq a@0", "dlq a@1", "dlq a@2")
+		b.replay("a", 0, 1)
+		b.mark(dlq.StatusReplayed, 0, 0)
+		b.feed(b.source, "a")
+		synctest.Wait()
+		b.want("called", b.called(), "a@0", "a@0")
+		b.want("written then", b.commit(), "dlq a@0", "dlq a@3")
+		b.replay("a", 1, 1)
+		b.mark(dlq.StatusReplayed, 1, 0)
+		b.want("written of the second", b.commit(), "dlq a@1")
+		b.replay("a", 0, 2)
+		b.replay("a", 1, 2)
+		b.replay("a", 2, 1)
+		b.replay("a", 3, 1)
+		synctest.Wait()
+		b.want("called in the end", b.called()[2:], "a@0", "a@1", "a@2", "a@3")
+		b.want("written in the end", b.commit())
+		equal(t, "closed", b.closed("a"), false)
+	})
+}
+
+// TestAMarkBeforeTheLetterIsKnownToBeWritten discards a dead letter whose transaction was committed, before its member hears of it.
+func TestAMarkBeforeTheLetterIsKnownToBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onDeadBench(t)
+		b.fails["a@0"] = 1
+		b.open(0)
+		b.feed(b.source, "a")
+		synctest.Wait()
+		equal(t, "closed", b.closed("a"), true)
+		b.mark(dlq.StatusDiscarded, 0, 0)
+		b.want("written", b.commit(), "dlq a@0")
+		equal(t, "closed in the end", b.closed("a"), false)
+		b.feed(b.source, "a")
+		synctest.Wait()
+		b.want("called", b.called(), "a@0", "a@1")
+	})
+}
+
+// TestWhatWasReadOfDeadLettersDoesNotUndoWhatHappenedMeanwhile has a dead letter found open that was replayed since: its copy is in
+// the lane already. What was read for an earlier assignment is left alone.
+func TestWhatWasReadOfDeadLettersDoesNotUndoWhatHappenedMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onDeadBench(t)
+		st := b.source.strand
+		b.replay("a", 0, 1)
+		st.mu.Lock()
+		round := st.holding.deadRound
+		mine := st.found([]dlq.Awaited{{Identity: identityAt(0, 0), Key: keyHash([]byte("a")), Origin: 0, Died: 1}, {Identity: identityAt(5, 0), Key: keyHash([]byte("a")), Origin: 5, Died: 1}}, round)
+		again := st.found([]dlq.Awaited{{Identity: identityAt(6, 0), Key: keyHash([]byte("a")), Origin: 6, Died: 1}}, round)
+		st.forgetDead()
+		late := st.found([]dlq.Awaited{{Identity: identityAt(7, 0), Key: keyHash([]byte("a")), Origin: 7, Died: 1}}, round)
+		fits := st.found([]dlq.Awaited{{Identity: identityAt(0, 0), Key: keyHash([]byte("a")), Origin: 0, Died: 1}, {Identity: identityAt(5, 0), Key: keyHash([]byte("a")), Origin: 5, Died: 1}}, round+1)
+		size := st.holding.dead.size()
+		st.mu.Unlock()
+		equal(t, "taken up", mine, true)
+		equal(t, "taken up twice", again, false)
+		equal(t, "taken up late", late, false)
+		equal(t, "taken up anew", fits, true)
+		equal(t, "dead letters", size, 1)
+		b.open(0)
+		synctest.Wait()
+		b.want("called", b.called(), "a@0")
+		b.feed(b.source, "x", "x", "x", "x", "x", "x", "a")
+		synctest.Wait()
+		b.want("written", b.commit(), "dlq a@6")
+	})
+}
+
+// TestASkippedDeadLetterOpensItsKey skips a record whose letter cannot be written.
+func TestASkippedDeadLetterOpensItsKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onDeadBench(t)
+		b.fails["a@0"] = 1
+		b.open(0)
+		b.feed(b.source, "a")
+		synctest.Wait()
+		b.p.transactor.mu.Lock()
+		batch := b.p.transactor.queue
+		b.p.transactor.queue = nil
+		b.p.transactor.mu.Unlock()
+		b.p.written(batch[0], errNotTaken)
+		if err := b.p.Skip(testTopic, 0, 0, "as the test says"); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "closed", b.closed("a"), false)
+		b.feed(b.source, "a")
+		synctest.Wait()
+		b.want("called", b.called(), "a@0", "a@1")
+	})
+}
+
+// TestDeadLettersBehindAreNoFailures lets more records follow a dead one than the burst of dead letters that is taken for an outage.
+func TestDeadLettersBehindAreNoFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onDeadBench(t, func(c *Config) { c.DeadLetters.Burst = 2 })
+		b.fails["a@0"], b.fails["c@6"] = 1, 1
+		b.open(0)
+		b.feed(b.source, "a", "a", "a", "a", "a", "a", "c", "b")
+		synctest.Wait()
+		equal(t, "written", len(b.commit()), 7)
+		b.want("called", b.called(), "a@0", "c@6", "b@7")
+	})
+}
+
+// TestDeadLettersCountInTheMemoryForKeys fills the memory for the order of keys with dead letters: the source partition is not
+// fetched, until they are dealt with.
+func TestDeadLettersCountInTheMemoryForKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onDeadBench(t, func(c *Config) { c.Window.Records = 10 })
+		b.open(0)
+		limit := int64(b.p.heldLimit())
+		for i := range limit {
+			b.die("a", i, 0)
+		}
+		b.p.intake.reviewAll()
+		equal(t, "fetched at the limit", b.fetched(b.source), false)
+		equal(t, "partitions paused for it", b.p.Stats().Paused[PauseHoldKeyFull], 1)
+		for i := range limit / 4 {
+			b.mark(dlq.StatusDiscarded, i, 0)
+		}
+		b.p.intake.reviewAll()
+		equal(t, "fetched at three quarters", b.fetched(b.source), true)
+	})
+}
+
+// TestRecordsWithoutAKeyFollowNobody lets a record without a key die.
+func TestRecordsWithoutAKeyFollowNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onDeadBench(t)
+		b.fails["@0"] = 1
+		b.open(0)
+		b.feed(b.source, "", "", "a")
+		synctest.Wait()
+		b.want("called", b.called(), "@0", "@1", "a@2")
+		b.want("written", b.commit(), "dlq @0")
+	})
+}

@@ -1,0 +1,147 @@
+package dlq
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"hash/maphash"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// KeysAreHeld says that the group keeps a key closed while a dead letter of it is to be dealt with, so that later records of the
+// key die behind it. A replay then keeps their order: it puts the entries of a key back in the order of their origin, which is
+// not always that in which they died, and leaves an entry out while an earlier one of its key stays, for it would only follow
+// that once more. Entries that died behind another are not bound by [Replay.MaxReplays]: they go round with that one.
+//
+// Such a replay reads the topic twice, and remembers some 50 bytes of each entry that is to be dealt with.
+func KeysAreHeld() Option { return func(q *Queue) { q.keysHeld = true } }
+
+// replayOrder is in which order a replay goes through the entries, where that of the topic would not do.
+type replayOrder struct {
+	first []position        // before all others, in this order
+	moved map[position]bool // these
+	stays map[position]bool // not to be replayed, for an earlier entry of their key stays
+}
+
+const whyBehind = "an earlier dead letter of their key stays: replay or discard that first"
+
+// candidateEntry is an entry that waits, for an order.
+type candidateEntry struct {
+	key      uint64
+	origin   int64
+	at       position
+	replayed bool // it is to be replayed now
+}
+
+var orderSeed = maphash.MakeSeed()
+
+// order finds out in which order to replay what chosen selects.
+func (s *survey) order(ctx context.Context, chosen func(*Entry) (bool, error)) (*replayOrder, error) {
+	spans, err := spansOf(ctx, s.queue.admin, s.queue.topic, time.Time{}, stable)
+	if err != nil {
+		return nil, err
+	}
+	var waiting []candidateEntry
+	var failed error
+	err = newScan(s.scan.fetcher, spans).each(ctx, func(e *Entry) bool {
+		m, first := s.ledger.meet(e.identity())
+		if !first || e.Record.Key == nil || s.queue.foreign(e) {
+			return true
+		}
+		e.Status = m.status
+		replayed := false
+		if s.sel.match(e) {
+			if replayed, failed = chosen(e); failed != nil {
+				return false
+			}
+		}
+		if replayed || e.Status == StatusOpen || e.Status == StatusLimited {
+			waiting = append(waiting, candidateEntry{maphash.Bytes(orderSeed, e.Record.Key) + uint64(e.State.Partition), e.State.Offset, position{e.Partition, e.Offset}, replayed})
+		}
+		return true
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return nil, err
+	}
+	s.ledger.forgetMet()
+	slices.SortFunc(waiting, func(a, b candidateEntry) int {
+		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.origin, b.origin), cmp.Compare(a.at.offset, b.at.offset))
+	})
+	o := &replayOrder{moved: make(map[position]bool), stays: make(map[position]bool)}
+	for len(waiting) > 0 {
+		n := 1
+		for n < len(waiting) && waiting[n].key == waiting[0].key {
+			n++
+		}
+		o.add(waiting[:n])
+		waiting = waiting[n:]
+	}
+	return o, nil
+}
+
+// add orders the entries of one key, which come in the order of their origin.
+func (o *replayOrder) add(line []candidateEntry) {
+	run := slices.IndexFunc(line, func(c candidateEntry) bool { return !c.replayed })
+	if run < 0 {
+		run = len(line)
+	}
+	for _, c := range line[run:] {
+		if c.replayed {
+			o.stays[c.at] = true
+		}
+	}
+	// Up to the last one that stands behind one with a later origin all go first; from there on the topic's order will do.
+	line = line[:run]
+	early := 0
+	least := int64(-1) // the lowest offset of those with a later origin
+	for i := len(line) - 1; i >= 0; i-- {
+		if least >= 0 && line[i].at.offset > least {
+			early = i + 1
+			break
+		}
+		if least < 0 || line[i].at.offset < least {
+			least = line[i].at.offset
+		}
+	}
+	for _, c := range line[:early] {
+		o.first = append(o.first, c.at)
+		o.moved[c.at] = true
+	}
+}
+
+// forgetMet lets the ledger meet every entry anew.
+func (l *ledger) forgetMet() {
+	for id, m := range l.marks {
+		if m.at == 0 {
+			delete(l.marks, id)
+			continue
+		}
+		m.seen = false
+		l.marks[id] = m
+	}
+}
+
+// eachFirst calls f with the entries that go before all others. It reports false when f did.
+func (s *survey) eachFirst(ctx context.Context, f func(*Entry) bool) (goOn bool, err error) {
+	goOn = true
+	for _, at := range s.replayOrder.first {
+		err := s.scan.fetcher.read(ctx, span{at.partition, at.offset, at.offset + 1}, func(records []*kgo.Record, _ int64) error {
+			for _, r := range records {
+				if r.Offset == at.offset {
+					r.Key, r.Value = bytes.Clone(r.Key), bytes.Clone(r.Value) // not the whole batch that they came in
+					e := entryOf(r, s.topic.ID)
+					goOn = s.met(&e, f)
+				}
+			}
+			return nil
+		})
+		if err != nil || !goOn {
+			return false, err
+		}
+	}
+	return true, nil
+}

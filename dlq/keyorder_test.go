@@ -1,0 +1,132 @@
+package dlq_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// lettersOf writes dead letters of one key, by the offsets of their origins and how often they were replayed.
+func (b *bundle) lettersOf(key string, reason retrytopics.Reason, deaths ...[2]int64) {
+	b.t.Helper()
+	for _, d := range deaths {
+		s := death(1, d[0])
+		s.Replays, s.Reason = int(d[1]), reason
+		r := letter(s)
+		r.Key = []byte(key)
+		b.produce(r)
+	}
+}
+
+// replayedOf are the origins of a key's copies in the retry topic, in their order.
+func (b *bundle) replayedOf(key string) (origins []int64) {
+	for _, r := range b.records(tier1) {
+		if string(r.Key) == key {
+			s, _ := retrytopics.Decode(r)
+			origins = append(origins, s.Offset)
+		}
+	}
+	return origins
+}
+
+// A record that was replayed alone and died again stands behind those that died behind it: where keys are held it is put back before
+// them all the same, whatever the size of transactions.
+func TestReplayKeepsTheOrderOfHeldKeys(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		deaths [][2]int64
+		want   []int64
+	}{
+		{"as they died", [][2]int64{{1, 0}, {2, 0}, {3, 0}}, []int64{1, 2, 3}},
+		{"the head died again", [][2]int64{{2, 0}, {3, 0}, {4, 0}, {1, 1}}, []int64{1, 2, 3, 4}},
+		{"one in the middle came late", [][2]int64{{1, 0}, {3, 0}, {2, 0}, {4, 0}}, []int64{1, 2, 3, 4}},
+		{"backwards", [][2]int64{{4, 0}, {3, 0}, {2, 0}, {1, 0}}, []int64{1, 2, 3, 4}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.lettersOf("a", retrytopics.ReasonBehind, test.deaths...)
+			b.lettersOf("b", retrytopics.ReasonExhausted, [2]int64{50, 0})
+			summary := b.replay(b.open(dlq.KeysAreHeld(), dlq.SmallBatches(1)), dlq.Replay{})
+			equal(t, "replayed", summary.Done, int64(len(test.want)+1))
+			equal(t, "in the tier", b.replayedOf("a"), test.want)
+			equal(t, "of the other key", b.replayedOf("b"), []int64{50})
+			equal(t, "duplicates", summary.Duplicates, 0)
+			equal(t, "replayed once more", b.replay(b.open(dlq.KeysAreHeld()), dlq.Replay{}).Done, 0)
+		})
+	}
+}
+
+// An entry is left out while an earlier one of its key stays, whether nobody asked for that or it was replayed too often; what died
+// behind another is not bound by the cap.
+func TestReplayLeavesOutWhatIsBehindAnEntryThatStays(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.lettersOf("a", retrytopics.ReasonExhausted, [2]int64{1, 3})
+	b.lettersOf("a", retrytopics.ReasonBehind, [2]int64{2, 3}, [2]int64{3, 0})
+	b.lettersOf("b", retrytopics.ReasonBehind, [2]int64{7, 5})
+	held := func() *dlq.Queue { return b.open(dlq.KeysAreHeld()) }
+
+	summary := b.replay(held(), dlq.Replay{Filter: dlq.Filter{IDs: []string{death(1, 3).ID}}})
+	equal(t, "replayed by its id", summary.Done, 0)
+	if len(summary.LeftOut) != 1 || !strings.Contains(summary.LeftOut[0].Why, "an earlier dead letter of their key stays") || !summary.Partly() {
+		t.Errorf("left out: %+v", summary.LeftOut)
+	}
+	summary = b.replay(held(), dlq.Replay{DryRun: true})
+	equal(t, "would be replayed", summary.Done, 1)
+	summary = b.replay(held(), dlq.Replay{})
+	equal(t, "replayed", summary.Done, 1)
+	equal(t, "limited", summary.Limited, 1)
+	equal(t, "of the other key", b.replayedOf("b"), []int64{7})
+	b.discard(dlq.Filter{IDs: []string{death(1, 1).ID}})
+	b.replay(held(), dlq.Replay{Filter: dlq.Filter{Limit: 1}})
+	equal(t, "in the tier with a limit", b.replayedOf("a"), []int64{2})
+	b.replay(held(), dlq.Replay{})
+	equal(t, "in the tier in the end", b.replayedOf("a"), []int64{2, 3})
+}
+
+// The order of any few dead letters of two keys, of which some are to be replayed, is that of their origins, up to one that stays.
+func TestReplayOrderModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		type entry struct {
+			key      int
+			origin   int64
+			replayed bool
+		}
+		n := rapid.IntRange(0, 12).Draw(t, "entries")
+		all := make([]entry, n)
+		for i := range all {
+			all[i] = entry{rapid.IntRange(0, 1).Draw(t, "key"), rapid.Int64Range(0, 20).Draw(t, "origin"), rapid.IntRange(0, 4).Draw(t, "stays") > 0}
+		}
+		for key := range 2 {
+			var line []dlq.OrderedEntry
+			for offset, e := range all {
+				if e.key == key {
+					line = append(line, dlq.OrderedEntry{Origin: e.origin, Offset: int64(offset), Replayed: e.replayed})
+				}
+			}
+			sorted := slices.Clone(line)
+			slices.SortStableFunc(sorted, func(a, b dlq.OrderedEntry) int { return int(a.Origin - b.Origin) })
+			var want []int64 // origins
+			for _, e := range sorted {
+				if !e.Replayed {
+					break
+				}
+				want = append(want, e.Origin)
+			}
+			var got []int64
+			for _, offset := range dlq.OrderOf(line) {
+				got = append(got, all[offset].origin)
+			}
+			if !slices.Equal(got, want) {
+				t.Fatalf("of %+v are replayed %v, want %v", line, got, want)
+			}
+		}
+	})
+}

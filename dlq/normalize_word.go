@@ -1,0 +1,122 @@
+package dlq
+
+import "strings"
+
+// wordKind says what a word may be.
+type wordKind uint8
+
+const (
+	plainWord wordKind = iota // of a language, or a name in a program
+	numbered                  // a plain word and a number: node17
+	idWord                    // a number, or letters and digits that say nothing
+)
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+// isWord: ASCII letters and digits, and all of the runes beyond ASCII.
+func isWord(c byte) bool {
+	return isDigit(c) || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
+}
+
+func isHex(c byte) bool { return isDigit(c) || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' }
+
+func allDigits(s string) bool {
+	for i := range len(s) {
+		if !isDigit(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func allHex(s string) bool {
+	for i := range len(s) {
+		if !isHex(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// kindOf says what a word of letters and digits is.
+func kindOf(word string) wordKind {
+	first, last := 0, len(word)
+	for ; first < last && !isDigit(word[first]); first++ {
+	}
+	if first == last {
+		// Words of a language that are hex digits throughout are shorter, but for a handful.
+		if len(word) >= 7 && allHex(word) && !hexWords[strings.ToLower(word)] {
+			return idWord
+		}
+		return plainWord
+	}
+	if len(word) <= longestTechnical && technical[strings.ToLower(word)] {
+		return plainWord
+	}
+	for ; last > 0 && isDigit(word[last-1]); last-- {
+	}
+	if first > 0 && first == last && !allHex(word) && spoken(word[:first]) && kindOf(word[:first]) == plainWord {
+		return numbered
+	}
+	return idWord
+}
+
+// spoken says whether letters can be spoken, as random ones seldom can: three or more, with a vowel, and with no more than
+// three consonants in a row.
+func spoken(word string) bool {
+	vowels, row := 0, 0
+	for i := range len(word) {
+		if isVowel(word[i]) {
+			vowels, row = vowels+1, 0
+		} else if row++; row > 3 {
+			return false
+		}
+	}
+	return len(word) >= 3 && vowels > 0
+}
+
+// unspoken says whether letters are of those that Kubernetes names pods with, which has no vowels among them.
+func unspoken(word string) bool {
+	for i := range len(word) {
+		if isVowel(word[i]) || word[i] < 'a' || word[i] > 'z' {
+			return false
+		}
+	}
+	return len(word) == 5 && !technical[word]
+}
+
+func isVowel(c byte) bool { return c >= 0x80 || strings.IndexByte("aeiouyAEIOUY", c) >= 0 }
+
+const longestTechnical = len("complex128")
+
+const longestCodeWord = len("responsecode")
+
+func set(words string) map[string]bool {
+	all := make(map[string]bool)
+	for word := range strings.FieldsSeq(words) {
+		all[word] = true
+	}
+	return all
+}
+
+var (
+	// technical words have digits that are no numbers, or no vowels.
+	technical = set(`utf8 utf16 utf32 utf8mb4 ucs2 latin1 int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64 complex64 complex128
+		sha1 sha2 sha224 sha256 sha384 sha512 md5 crc32 crc32c base32 base64 ipv4 ipv6 tcp4 tcp6 udp4 udp6 ip4 ip6 x509 x86 amd64 arm64 oauth1 oauth2
+		http1 http2 http3 h2 h2c s3 ec2 e2e b2b b2c k8s k3s i18n l10n a11y win32 win64 pkcs1 pkcs7 pkcs8 pkcs11 pkcs12 p12 tls1 ssl2 ssl3 lz4 zstd1
+		bzip2 log4j neo4j mp3 mp4 h264 h265 web3 db2 v8 utf7 ed25519 p256 p384 p521 secp256k1 x25519 iso8601 rfc3339 rfc1123 rfc2822 ascii7
+		https grpcs pgsql xmlns jdbcs`)
+	// codeWords may be followed by a code of so many letters and digits.
+	codeWords = map[string]int{
+		"error": 4, "code": 5, "errno": 5, "sqlstate": 5, "status": 5, "http": 5, "ora": 5, "exit": 5, "signal": 5, "errorcode": 5, "errcode": 5,
+		"statuscode": 5, "exitcode": 5, "exitstatus": 5, "resultcode": 5, "responsecode": 5, "returncode": 5, "reasoncode": 5, "httpstatus": 5, "httpcode": 5,
+	}
+	hexWords = set(`acceded defaced effaced fabaceae`)
+
+	months = set(`Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec January February March April June July August September October November December`)
+	days   = set(`Mon Tue Wed Thu Fri Sat Sun Monday Tuesday Wednesday Thursday Friday Saturday Sunday`)
+	// units follow a number after a space; zones a time.
+	units = set(`ns us µs ms s sec secs second seconds m min mins minute minutes h hour hours d day days
+		B kB KB MB GB TB KiB MiB GiB TiB byte bytes
+		UTC GMT Z CET CEST EST EDT CST CDT MST MDT PST PDT BST IST JST AM PM am pm`)
+)

@@ -1,0 +1,389 @@
+package dlq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+const (
+	outcomeTime     = 500 * time.Millisecond // between two looks for outcomes
+	outcomePatience = 10 * time.Minute       // without a single outcome
+	outcomesToJudge = 10                     // before a replay is stopped for its failure rate
+	defaultInFlight = 1000                   // entries whose outcome is waited for at a time
+)
+
+// outcomes follows what becomes of entries that were replayed. One that dies again is a dead letter with its id and one
+// replay more. One whose copy its group has committed past, with neither a later copy in a retry topic nor a dead letter,
+// has succeeded: a copy is acknowledged before the offset of what it was made from is committed.
+type outcomes struct {
+	queue      *Queue
+	topicID    kadm.TopicID
+	router     *router
+	limit      int // entries under way
+	canary     int // that go first, alone; 0: none, or they have passed
+	canaryRate float64
+	stopAt     float64
+	patience   time.Duration
+
+	mu                sync.Mutex
+	changed           chan struct{} // closed when what follows changes
+	flying            map[Identity]flight
+	taken             int64
+	succeeded, failed int64
+	stop              error
+	last              time.Time // that something was heard
+
+	followed map[string]*followed
+}
+
+// flight is an entry under way, and the copies of it that are known. They are of several topics, which are read in any order:
+// nobody knows which of them is the last.
+type flight struct {
+	group  string
+	copies []copyPlace
+}
+
+// copyPlace is where a copy stands. Offset -1: somewhere, if at all; unwritten: it is being written.
+type copyPlace struct {
+	topic     string
+	partition int32
+	offset    int64
+}
+
+const unwritten = math.MaxInt64
+
+// passed says whether the group has committed past all copies.
+func (f flight) passed(committed kadm.OffsetResponses) bool {
+	for _, c := range f.copies {
+		if at, known := committed.Lookup(c.topic, c.partition); !known || at.Err != nil || at.At <= c.offset {
+			return false
+		}
+	}
+	return true
+}
+
+// followed is a topic that is read on for copies or dead letters.
+type followed struct {
+	fetcher *fetcher
+	read    map[int32]int64 // up to where
+}
+
+func newOutcomes(q *Queue, topicID kadm.TopicID, r *router, t *Task) *outcomes {
+	o := &outcomes{
+		queue: q, topicID: topicID, router: r, limit: t.Replay.Concurrency, canary: t.Replay.Canary, canaryRate: t.Replay.CanaryRate, stopAt: t.Replay.StopAt,
+		patience: q.outcomePatience, changed: make(chan struct{}), flying: make(map[Identity]flight), last: time.Now(),
+		followed: make(map[string]*followed), succeeded: t.Succeeded, failed: t.Failed,
+	}
+	if o.limit == 0 {
+		o.limit = defaultInFlight
+	}
+	if o.canaryRate == 0 {
+		o.canaryRate = 1
+	}
+	if t.canary {
+		o.canary = 0
+	}
+	return o
+}
+
+// after is what an entry is once it was replayed.
+func (o *outcomes) after(e *Entry) (Identity, string) {
+	group := e.State.Group
+	if group == "" {
+		group = o.queue.group
+	}
+	return identify(e.State.ID, group, e.State.Replays+1), group
+}
+
+// prepare makes sure that the topics in which copies of the entry may come up are followed, from where they end now, before
+// it is written; from their beginning where it was written before.
+func (o *outcomes) prepare(ctx context.Context, e *Entry, to string, before bool) error {
+	_, group := o.after(e)
+	topics, err := o.router.retryTopics(ctx, group, e.State.Topic)
+	if err != nil {
+		return err
+	}
+	for _, topic := range topics {
+		if err := o.follow(ctx, topic, before); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *outcomes) follow(ctx context.Context, topic string, fromStart bool) error {
+	o.mu.Lock()
+	_, is := o.followed[topic]
+	o.mu.Unlock()
+	if is {
+		return nil
+	}
+	detail, err := describe(ctx, o.queue.admin, topic)
+	if err != nil {
+		return err
+	}
+	f := &followed{fetcher: newFetcher(o.queue.client, o.queue.admin, detail), read: make(map[int32]int64)}
+	if !fromStart {
+		if f.read, err = listed(ctx, topic, o.queue.admin.ListEndOffsets); err != nil {
+			return err
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.followed[topic] = f
+	return nil
+}
+
+// adopt takes up an entry that an earlier call replayed, and whose outcome nobody knows.
+func (o *outcomes) adopt(ctx context.Context, e *Entry, to string) error {
+	if err := o.prepare(ctx, e, to, true); err != nil {
+		return err
+	}
+	offset := int64(-1)
+	if to == e.State.Topic { // which is not read for it: what its group has still to read may hold it
+		ends, err := listed(ctx, to, o.queue.admin.ListEndOffsets)
+		if err != nil {
+			return err
+		}
+		offset = ends[e.State.Partition] - 1
+	}
+	id, group := o.after(e)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.canary > 0 {
+		o.taken++
+	}
+	o.flying[id] = flight{group, []copyPlace{{to, e.State.Partition, offset}}}
+	return nil
+}
+
+// take waits until one more entry may be replayed. It calls flush before it waits. The entry is under way from then on, for
+// once it is written its group may be quicker to write the next copy than we are to hear of the first one.
+func (o *outcomes) take(ctx context.Context, i *item, flush func() error) error {
+	id, group := o.after(i.entry)
+	for flushed := false; ; {
+		o.mu.Lock()
+		changed, err, room := o.changed, o.judge(), false
+		if err == nil {
+			room = len(o.flying) < o.limit
+			if o.canary > 0 {
+				room = o.taken < int64(o.canary)
+			}
+			if room {
+				o.taken++
+				o.flying[id] = flight{group, []copyPlace{{i.copy.Topic, i.copy.Partition, unwritten}}}
+			}
+		}
+		o.mu.Unlock()
+		if err != nil || room {
+			return err
+		}
+		if !flushed {
+			if err := flush(); err != nil {
+				return err
+			}
+			flushed = true
+			continue
+		}
+		if err := o.await(ctx, changed); err != nil {
+			return err
+		}
+	}
+}
+
+// await waits for a change.
+func (o *outcomes) await(ctx context.Context, changed <-chan struct{}) error {
+	o.mu.Lock()
+	left, under := time.Until(o.last.Add(o.patience)), len(o.flying)
+	o.mu.Unlock()
+	timer := time.NewTimer(max(left, 0))
+	defer timer.Stop()
+	select {
+	case <-changed:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return fmt.Errorf("%w: nothing was heard of %d entries for %v, see whether the pipeline runs and is not held", ErrPaused, under, o.patience)
+	}
+}
+
+// judge says whether the replay has to stop, and lets the canaries pass. o.mu is held.
+func (o *outcomes) judge() error {
+	known := o.succeeded + o.failed
+	switch {
+	case o.stop != nil:
+		return o.stop
+	case o.canary > 0 && o.taken >= int64(o.canary) && len(o.flying) == 0:
+		if float64(o.succeeded) < o.canaryRate*float64(known) {
+			o.stop = fmt.Errorf("%w: %d of the %d that went first failed again", ErrStopped, o.failed, known)
+			return o.stop
+		}
+		o.canary = 0
+	case o.canary == 0 && o.stopAt > 0 && known >= outcomesToJudge && float64(o.failed) > o.stopAt*float64(known):
+		o.stop = fmt.Errorf("%w: %d of %d failed again", ErrStopped, o.failed, known)
+		return o.stop
+	}
+	return nil
+}
+
+// drain waits for the outcomes of all that is under way.
+func (o *outcomes) drain(ctx context.Context) error {
+	for {
+		o.mu.Lock()
+		changed, under := o.changed, len(o.flying)
+		if under == 0 && o.canary > 0 {
+			o.taken = int64(o.canary) // there are no more
+		}
+		err := o.judge()
+		o.mu.Unlock()
+		if err != nil || under == 0 {
+			return err
+		}
+		if err := o.await(ctx, changed); err != nil {
+			return err
+		}
+	}
+}
+
+// written notes where an entry was written to; nowhere, where it was refused.
+func (o *outcomes) written(e *Entry, record *kgo.Record, refused bool) {
+	id, _ := o.after(e)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.last = time.Now()
+	switch f, is := o.flying[id]; {
+	case refused:
+		delete(o.flying, id)
+	case is:
+		f.copies[0].offset = record.Offset
+	}
+	o.tell()
+}
+
+// tell wakes those who wait. o.mu is held.
+func (o *outcomes) tell() {
+	close(o.changed)
+	o.changed = make(chan struct{})
+}
+
+// counts are the outcomes known and those waited for.
+func (o *outcomes) counts() (succeeded, failed, pending int64, canaryPassed bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.succeeded, o.failed, int64(len(o.flying)), o.canary == 0
+}
+
+// run looks for outcomes until ctx ends, or it cannot.
+func (o *outcomes) run(ctx context.Context, ends map[int32]int64) error {
+	if err := o.follow(ctx, o.queue.topic, false); err != nil {
+		return err
+	}
+	read := make(map[int32]int64, len(ends)) // partitions that were empty or not there are read from their start
+	for partition, end := range ends {
+		read[partition] = end
+	}
+	o.mu.Lock()
+	o.followed[o.queue.topic].read = read
+	o.mu.Unlock()
+	for {
+		if err := o.look(ctx); err != nil {
+			return err
+		}
+		if err := pause(ctx, outcomeTime); err != nil {
+			return err
+		}
+	}
+}
+
+// look finds out once what has become of the entries under way: where their groups were, and then what was written up to
+// there and after.
+func (o *outcomes) look(ctx context.Context) error {
+	o.mu.Lock()
+	groups := make(map[string]kadm.OffsetResponses)
+	before := make([]Identity, 0, len(o.flying)) // what is written meanwhile is for the next look
+	for id, f := range o.flying {
+		groups[f.group] = nil
+		before = append(before, id)
+	}
+	topics := maps.Clone(o.followed)
+	o.mu.Unlock()
+	for group := range groups {
+		committed, err := o.queue.admin.FetchOffsets(ctx, group)
+		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // it has not worked yet
+			return fmt.Errorf("look up where group %s is: %w", group, err)
+		}
+		groups[group] = committed
+	}
+	for topic, f := range topics {
+		if err := o.readOn(ctx, topic, f); err != nil {
+			return err
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, id := range before {
+		f, still := o.flying[id]
+		if still && f.passed(groups[f.group]) {
+			delete(o.flying, id)
+			o.succeeded++
+			o.last = time.Now()
+		}
+	}
+	o.tell()
+	return nil
+}
+
+// readOn reads what was written to a topic since the last look, by transactions that were open then too.
+func (o *outcomes) readOn(ctx context.Context, topic string, f *followed) error {
+	spans, err := spansOf(ctx, o.queue.admin, topic, time.Time{}, written)
+	if err != nil {
+		return err
+	}
+	for _, s := range spans {
+		if s.from = max(s.from, f.read[s.partition]); s.from >= s.to {
+			continue
+		}
+		err := f.fetcher.read(ctx, s, func(records []*kgo.Record, next int64) error {
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			for _, r := range records {
+				o.seen(r, topic == o.queue.topic)
+			}
+			f.read[s.partition] = next
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// seen takes note of a copy or of a dead letter. o.mu is held.
+func (o *outcomes) seen(r *kgo.Record, dead bool) {
+	state, _ := retrytopics.Decode(r)
+	id := identify(state.ID, state.Group, state.Replays)
+	f, is := o.flying[id]
+	switch {
+	case !is:
+	case dead:
+		delete(o.flying, id)
+		o.failed++
+		o.last = time.Now()
+	default:
+		f.copies = append(f.copies, copyPlace{r.Topic, r.Partition, r.Offset})
+		o.flying[id] = f
+	}
+}

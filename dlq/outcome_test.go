@@ -1,0 +1,216 @@
+package dlq_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+const tier10 = "shop.orders.retry-10s"
+
+// verdict is what the group makes of a record.
+type verdict int
+
+const (
+	succeeds verdict = iota
+	dies
+	isRetried // once, and succeeds then
+	diesLater // is retried once, and dies then
+	hangs
+)
+
+// works runs a member of the group that reads the retry topics, and commits what it has dealt with, until the test ends.
+func (b *bundle) works(judge func(retrytopics.State) verdict) {
+	b.t.Helper()
+	member, err := kgo.NewClient(kgo.SeedBrokers(b.cluster.ListenAddrs()...), kgo.ConsumerGroup(group), kgo.ConsumeTopics(tier1, tier10, origin),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.DisableAutoCommit(), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.FetchMaxWait(50*time.Millisecond),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(b.t.Context())
+	ended := make(chan struct{})
+	b.t.Cleanup(func() { end(); <-ended; member.Close() })
+	go func() {
+		defer close(ended)
+		for ctx.Err() == nil {
+			for _, r := range member.PollFetches(ctx).Records() {
+				state, _ := retrytopics.Decode(r)
+				if r.Topic == origin {
+					state = retrytopics.Fresh(r, "")
+					state.Group = group
+				}
+				v := judge(state)
+				switch {
+				case v == isRetried && r.Topic == tier10:
+					v = succeeds
+				case v == diesLater && r.Topic == tier10:
+					v = dies
+				}
+				next := &kgo.Record{Topic: tier10, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: state.AppendHeaders(nil, r.Headers, 0)}
+				switch v {
+				case hangs:
+					continue
+				case dies:
+					next = dlq.Letter(r, state, dead, 0)
+				case succeeds:
+					next = nil
+				}
+				if next != nil && member.ProduceSync(ctx, next).FirstErr() != nil || member.CommitRecords(ctx, r) != nil {
+					return
+				}
+			}
+		}
+	}()
+}
+
+// The outcomes of what is replayed are known: what dies again failed, what is committed past succeeded, by whatever way.
+func TestReplayWaitsForOutcomes(t *testing.T) {
+	t.Parallel()
+	for _, to := range []dlq.Destination{dlq.OwnTier, dlq.Source} {
+		t.Run(string(to), func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.letters(12)
+			b.works(func(s retrytopics.State) verdict {
+				id, _ := strings.CutPrefix(s.ID, "orders/")
+				return map[string]verdict{"0/0": dies, "1/1": dies, "2/2": isRetried, "0/3": diesLater}[id]
+			})
+			s := b.replay(b.open(dlq.SmallBatches(5)), dlq.Replay{Wait: true, To: to})
+			equal(t, "replayed", s.Done, 12)
+			equal(t, "succeeded, failed, pending", []int64{s.Succeeded, s.Failed, s.Pending}, []int64{9, 3, 0})
+			equal(t, "partly", s.Partly(), true)
+			task := b.task(s.Task)
+			equal(t, "in the task", []any{task.State, task.Succeeded, task.Failed}, []any{dlq.TaskDone, int64(9), int64(3)})
+			equal(t, "open again", len(b.entries(b.open(), dlq.Filter{})), 3)
+		})
+	}
+}
+
+// The rest goes only when enough of the canaries have succeeded.
+func TestCanary(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		rate   float64
+		done   int64
+		failed int64
+		err    error
+	}{
+		{"one of four fails where all have to succeed", 0, 4, 1, dlq.ErrStopped},
+		{"one of four fails where nine tenths have to", 0.9, 4, 1, dlq.ErrStopped},
+		{"one of four fails where three of four have to", 0.75, 12, 1, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			for i := range 12 {
+				record := letter(death(0, int64(i)))
+				record.Timestamp = noon.Add(time.Duration(i) * time.Second)
+				b.produce(record)
+			}
+			b.works(func(s retrytopics.State) verdict {
+				if s.Offset == 2 {
+					return dies
+				}
+				return succeeds
+			})
+			s, err := b.open().Replay(b.ctx(), dlq.Replay{Canary: 4, CanaryRate: c.rate})
+			if !errors.Is(err, c.err) {
+				t.Fatalf("it ended with %v, want %v", err, c.err)
+			}
+			equal(t, "replayed", s.Done, c.done)
+			equal(t, "failed", s.Failed, c.failed)
+			equal(t, "in the tier", len(b.records(tier1)), int(c.done))
+			if c.err != nil {
+				task := b.task(s.Task)
+				equal(t, "state", task.State, dlq.TaskStopped)
+				if !strings.Contains(task.Why, "1 of the 4 that went first failed again") {
+					t.Errorf("why: %s", task.Why)
+				}
+				equal(t, "still open, with the one that died again", len(b.entries(b.open(), dlq.Filter{})), 9)
+			}
+		})
+	}
+}
+
+// A replay whose entries fail again stops, with no more under way than were allowed.
+func TestReplayStopsAtAFailureRate(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(60)
+	var most, under atomic.Int64
+	b.works(func(s retrytopics.State) verdict {
+		most.Store(max(most.Load(), under.Load()))
+		return dies
+	})
+	s, err := b.open(dlq.SmallBatches(2)).Replay(b.ctx(), dlq.Replay{Concurrency: 5, StopAt: 0.5, Progress: func(p dlq.Progress) { under.Store(p.Pending) }})
+	if !errors.Is(err, dlq.ErrStopped) {
+		t.Fatalf("it ended with %v", err)
+	}
+	if s.Failed < 10 || s.Done > s.Failed+5 || most.Load() > 5 {
+		t.Errorf("stopped with %d replayed, %d failed, up to %d under way", s.Done, s.Failed, most.Load())
+	}
+}
+
+// Where nothing is heard of what was replayed, the replay pauses, says so, and can be gone on with: what was under way is
+// then known.
+func TestReplayWithoutOutcomesPauses(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(9)
+	s, err := b.open(dlq.OutcomePatience(time.Second)).Replay(b.ctx(), dlq.Replay{Canary: 3})
+	if !errors.Is(err, dlq.ErrPaused) || !strings.Contains(err.Error(), "nothing was heard of 3 entries") {
+		t.Fatalf("it ended with %v", err)
+	}
+	equal(t, "replayed, pending", []int64{s.Done, s.Pending}, []int64{3, 3})
+	equal(t, "state", b.task(s.Task).State, dlq.TaskPaused)
+	b.works(func(s retrytopics.State) verdict { return succeeds })
+	rest := b.resume(s.Task)
+	equal(t, "replayed then, before, and succeeded", []int64{rest.Done, rest.Earlier, rest.Succeeded}, []int64{6, 3, 9})
+	equal(t, "state at the end", b.task(s.Task).State, dlq.TaskDone)
+}
+
+// What waits in a later retry topic has not succeeded, though its group is past where it was replayed to.
+func TestOutcomeOfWhatIsRetriedIsAwaited(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(3)
+	waits, released := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(released) })
+	calls := 0
+	b.works(func(s retrytopics.State) verdict {
+		if s.Offset != 0 || s.Partition != 1 {
+			return succeeds
+		}
+		if calls++; calls == 2 {
+			close(waits)
+			<-released
+		}
+		return diesLater
+	})
+	t.Cleanup(release)
+	looks := 0
+	s := b.replay(b.open(), dlq.Replay{Wait: true, Progress: func(dlq.Progress) {
+		select {
+		case <-waits:
+			if looks++; looks == 15 { // several looks for outcomes long
+				release()
+			}
+		default:
+		}
+	}})
+	equal(t, "succeeded, failed", []int64{s.Succeeded, s.Failed}, []int64{2, 1})
+	if looks < 15 {
+		t.Errorf("it was taken for done after %d looks", looks)
+	}
+}

@@ -1,0 +1,439 @@
+package dlq
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/time/rate"
+
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// TaskState says where a replay stands.
+type TaskState string
+
+// The states. Those that are done, stopped and cancelled have ended; the others can be gone on with.
+const (
+	TaskWaiting     TaskState = "waiting"     // nobody has worked on it
+	TaskRunning     TaskState = "running"     //
+	TaskPaused      TaskState = "paused"      // by an operator, or by the end of the context
+	TaskInterrupted TaskState = "interrupted" // who worked on it was killed, or failed
+	TaskDone        TaskState = "done"
+	TaskStopped     TaskState = "stopped" // too much of what it had replayed failed again
+	TaskCancelled   TaskState = "cancelled"
+)
+
+// Ended says whether nobody will go on with it.
+func (s TaskState) Ended() bool { return s == TaskDone || s == TaskStopped || s == TaskCancelled }
+
+// Task is a replay that is written down in the ledger, so that another process can go on with it.
+type Task struct {
+	ID    string
+	State TaskState
+	Why   string // it was paused or stopped
+	// Replay is what it does, without its functions.
+	Replay Replay
+	By     string    // who started it
+	At     time.Time // when
+	Change time.Time // when it was last written about
+	Worker Writer    // who works on it now; the zero Writer: nobody
+	// Done entries were replayed. Succeeded and Failed are what is known of their outcomes, where they were waited for.
+	Done, Succeeded, Failed int64
+	// To counts replayed entries by the topic they were written to.
+	To map[string]int64
+
+	ends   map[int32]int64 // of the queue's partitions when it was started; nil: nobody has worked on it
+	canary bool            // it is passed
+}
+
+var (
+	// ErrNoTask is the error of the id of a task that does not exist.
+	ErrNoTask = errors.New("there is no such replay")
+	// ErrTaskEnded is what an error is of a task that has ended and cannot be gone on with.
+	ErrTaskEnded = errors.New("the replay has ended")
+	// ErrPaused and ErrCancelled end a replay that somebody paused or cancelled. What it did before is marked.
+	ErrPaused    = errors.New("the replay was paused")
+	ErrCancelled = errors.New("the replay was cancelled")
+	// ErrStopped is what an error is of a replay that stopped by itself, since too much of what it had replayed failed again.
+	ErrStopped = errors.New("the replay was stopped")
+)
+
+const (
+	doingTask = "task" // of ledger records that are a task
+	doingWish = "wish" // of those that ask who works on one to end
+
+	wishPause  = "pause"
+	wishCancel = "cancel"
+
+	tasksKept = 100 // that have ended
+)
+
+// taskValue is a task in the ledger.
+type taskValue struct {
+	State     TaskState        `json:"state"`
+	Why       string           `json:"why,omitempty"`
+	Began     int64            `json:"began"` // Unix ms
+	Spec      taskSpec         `json:"spec"`
+	Ends      map[int32]int64  `json:"ends,omitempty"`
+	Done      int64            `json:"done,omitempty"`
+	Succeeded int64            `json:"succeeded,omitempty"`
+	Failed    int64            `json:"failed,omitempty"`
+	To        map[string]int64 `json:"to,omitempty"`
+	Canary    bool             `json:"canary_passed,omitempty"`
+}
+
+// taskSpec is a Replay in the ledger.
+type taskSpec struct {
+	IDs          []string           `json:"ids,omitempty"`
+	Class        string             `json:"class,omitempty"`
+	Severity     string             `json:"severity,omitempty"`
+	Reason       retrytopics.Reason `json:"reason,omitempty"`
+	Topic        string             `json:"topic,omitempty"`
+	Since        *time.Time         `json:"since,omitempty"`
+	Until        *time.Time         `json:"until,omitempty"`
+	Key          []byte             `json:"key"` // null: any
+	Error        string             `json:"error,omitempty"`
+	Fingerprints []Fingerprint      `json:"fingerprints,omitempty"`
+	Status       []Status           `json:"status,omitempty"`
+	All          bool               `json:"all,omitempty"`
+	Limit        int                `json:"limit,omitempty"`
+
+	To          Destination  `json:"to,omitempty"`
+	Rate        float64      `json:"rate,omitempty"`
+	Concurrency int          `json:"concurrency,omitempty"`
+	Canary      int          `json:"canary,omitempty"`
+	CanaryRate  float64      `json:"canary_rate,omitempty"`
+	StopAt      float64      `json:"stop_at,omitempty"`
+	Wait        bool         `json:"wait,omitempty"`
+	MaxReplays  int          `json:"max_replays,omitempty"`
+	SetHeaders  []specHeader `json:"set_headers,omitempty"`
+	Unset       []string     `json:"unset_headers,omitempty"`
+	SetKey      []byte       `json:"set_key"` // null: as it is
+	JQ          string       `json:"jq,omitempty"`
+	ByHand      bool         `json:"by_hand,omitempty"`
+	Again       bool         `json:"again,omitempty"`
+}
+
+type specHeader struct {
+	Key   string `json:"key"`
+	Value []byte `json:"value"`
+}
+
+func specOf(r Replay) taskSpec {
+	f := r.Filter
+	s := taskSpec{
+		IDs: f.IDs, Reason: f.Reason, Topic: f.Topic, Key: f.Key, Fingerprints: f.Fingerprints, Status: f.Status, All: f.All, Limit: f.Limit,
+		To: r.To, Rate: r.Rate, Concurrency: r.Concurrency, Canary: r.Canary, CanaryRate: r.CanaryRate, StopAt: r.StopAt, Wait: r.Wait,
+		MaxReplays: r.MaxReplays, Again: r.Again, Unset: r.UnsetHeaders, SetKey: r.SetKey, JQ: r.JQ, ByHand: r.Edit != nil,
+	}
+	if f.Class != classify.None {
+		s.Class = f.Class.String()
+	}
+	if f.Severity != classify.SeverityNone {
+		s.Severity = f.Severity.String()
+	}
+	if f.Error != nil {
+		s.Error = f.Error.String()
+	}
+	if !f.Since.IsZero() {
+		s.Since = &f.Since
+	}
+	if !f.Until.IsZero() {
+		s.Until = &f.Until
+	}
+	for _, h := range r.SetHeaders {
+		s.SetHeaders = append(s.SetHeaders, specHeader{h.Key, h.Value})
+	}
+	return s
+}
+
+func (s taskSpec) replay() (Replay, error) {
+	r := Replay{
+		Filter: Filter{IDs: s.IDs, Reason: s.Reason, Topic: s.Topic, Key: s.Key, Fingerprints: s.Fingerprints, Status: s.Status, All: s.All, Limit: s.Limit},
+		To:     s.To, Rate: s.Rate, Concurrency: s.Concurrency, Canary: s.Canary, CanaryRate: s.CanaryRate, StopAt: s.StopAt, Wait: s.Wait,
+		MaxReplays: s.MaxReplays, Again: s.Again, UnsetHeaders: s.Unset, SetKey: s.SetKey, JQ: s.JQ,
+	}
+	if s.ByHand {
+		r.Edit = func(*kgo.Record) error { return errEdited }
+	}
+	var err error
+	if s.Class != "" {
+		if r.Filter.Class, err = classify.Parse(s.Class); err != nil {
+			return r, err
+		}
+	}
+	if s.Severity != "" {
+		if r.Filter.Severity, err = classify.ParseSeverity(s.Severity); err != nil {
+			return r, err
+		}
+	}
+	if s.Error != "" {
+		if r.Filter.Error, err = regexp.Compile(s.Error); err != nil {
+			return r, err
+		}
+	}
+	if s.Since != nil {
+		r.Filter.Since = *s.Since
+	}
+	if s.Until != nil {
+		r.Filter.Until = *s.Until
+	}
+	for _, h := range s.SetHeaders {
+		r.SetHeaders = append(r.SetHeaders, kgo.RecordHeader{Key: h.Key, Value: h.Value})
+	}
+	return r, r.Check()
+}
+
+// newTask makes one that nobody has worked on.
+func newTask(r Replay, now time.Time) *Task {
+	if r.By == "" {
+		r.By = whoami()
+	}
+	if r.MaxReplays == 0 {
+		r.MaxReplays = DefaultMaxReplays
+	}
+	return &Task{ID: newRun(now), State: TaskWaiting, Replay: r, By: r.By, At: now}
+}
+
+// record makes the ledger record of a task.
+func (q *Queue) taskRecord(keys ledgerKeys, t *Task, now int64) *kgo.Record {
+	value, _ := json.Marshal(ledgerValue{ // a regular expression is text: it cannot fail
+		V: ledgerVersion, At: now, By: t.By, Run: t.ID, Doing: doingTask,
+		Task: &taskValue{
+			State: t.State, Why: t.Why, Began: t.At.UnixMilli(), Spec: specOf(t.Replay), Ends: t.ends,
+			Done: t.Done, Succeeded: t.Succeeded, Failed: t.Failed, To: t.To, Canary: t.canary,
+		},
+	})
+	return &kgo.Record{Topic: q.Ledger(), Partition: writerPartition, Key: keys.task(t.ID), Value: value}
+}
+
+func (v *ledgerValue) task() (*Task, error) {
+	if v.Task == nil {
+		return nil, errors.New("a task that says nothing")
+	}
+	r, err := v.Task.Spec.replay()
+	if err != nil {
+		return nil, fmt.Errorf("task %s: %w", v.Run, err)
+	}
+	r.By = v.By
+	return &Task{
+		ID: v.Run, State: v.Task.State, Why: v.Task.Why, Replay: r, By: v.By, At: time.UnixMilli(v.Task.Began), Change: time.UnixMilli(v.At),
+		Done: v.Task.Done, Succeeded: v.Task.Succeeded, Failed: v.Task.Failed, To: v.Task.To, ends: v.Task.Ends, canary: v.Task.Canary,
+	}, nil
+}
+
+// standing is a task as it is now: one that nobody works on, though it says so, was interrupted.
+func (l *ledger) standing(t *Task, now time.Time) Task {
+	one := *t
+	one.To = maps.Clone(t.To)
+	switch alive := l.writer.alive(now) && l.writer.Task == t.ID; {
+	case alive:
+		one.Worker = l.writer
+	case one.State == TaskRunning:
+		one.State = TaskInterrupted
+	}
+	return one
+}
+
+// byStart sorts tasks, the one that was started last first.
+func byStart(tasks []Task) []Task {
+	slices.SortFunc(tasks, func(a, b Task) int { return b.At.Compare(a.At) })
+	return tasks
+}
+
+// controls are what may end the work from beside it.
+func (t *task) controls() []func(context.Context) error {
+	var all []func(context.Context) error
+	if t.of != nil {
+		all = append(all, t.writer.awaitWish)
+	}
+	if t.outcomes != nil {
+		all = append(all, func(ctx context.Context) error {
+			err := t.outcomes.run(ctx, t.of.ends)
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		})
+	}
+	return all
+}
+
+// landed tells those who wait for outcomes that an entry was written, or refused.
+func (t *task) landed(i *item, refused bool) {
+	if t.outcomes != nil && i.work {
+		t.outcomes.written(i.entry, i.copy, refused)
+	}
+}
+
+// count takes over what is known of outcomes.
+func (t *task) count(summary *Summary) {
+	if t.outcomes != nil {
+		summary.Succeeded, summary.Failed, summary.Pending, t.of.canary = t.outcomes.counts()
+	}
+}
+
+// noted makes the ledger record of the task as it is when the items are written.
+func (t *task) noted(items []*item, summary *Summary) *kgo.Record {
+	after := Summary{Done: summary.Done, To: maps.Clone(summary.To)}
+	for _, i := range items {
+		after.done(i)
+	}
+	t.count(summary)
+	t.of.Done, t.of.To = t.before.Done+after.Done, maps.Clone(t.before.To)
+	for topic, n := range after.To {
+		if t.of.To == nil {
+			t.of.To = make(map[string]int64)
+		}
+		t.of.To[topic] += n
+	}
+	t.of.Succeeded, t.of.Failed = summary.Succeeded, summary.Failed
+	return t.survey.queue.taskRecord(t.writer.keys, t.of, time.Now().UnixMilli())
+}
+
+// replay works on a replay until it has ended or has to, and writes down how it stands then.
+func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
+	edit, err := t.survey.queue.editor(r)
+	if err != nil {
+		return err
+	}
+	router := newRouter(t.survey.queue, r.To, edit)
+	if t.writer != nil {
+		t.writer.edit = r.edited()
+	}
+	if r.Rate > 0 && !r.DryRun {
+		t.pace = rate.NewLimiter(rate.Limit(r.Rate), 1)
+	}
+	decision := &replayDecision{Replay: r, router: router, task: t}
+	t.decide = decision.decide
+	if t.survey.queue.keysHeld && r.To.keyed() == "" {
+		if err := decision.order(ctx); err != nil {
+			return err
+		}
+	}
+	if t.of == nil {
+		return t.run(ctx, summary)
+	}
+	summary.Task = t.of.ID
+	t.before = *t.of
+	t.of.State, t.of.Why = TaskRunning, ""
+	if r.followed() {
+		t.outcomes = newOutcomes(t.survey.queue, t.survey.topic.ID, router, t.of)
+	}
+	// It is written down with the first entries that it replays: until then there is nothing to go on with.
+	known := t.survey.ledger.tasks[t.of.ID] != nil
+	err = t.run(ctx, summary)
+	t.count(summary)
+	switch {
+	case err == nil:
+		t.of.State = TaskDone
+	case errors.Is(err, ErrCancelled):
+		t.of.State = TaskCancelled
+	case errors.Is(err, ErrStopped):
+		t.of.State = TaskStopped
+	case errors.Is(err, ErrPaused), ctx.Err() != nil:
+		t.of.State = TaskPaused
+	default:
+		return err // it was interrupted, and the ledger says no more than that
+	}
+	if err != nil {
+		t.of.Why = err.Error()
+	}
+	if t.writer.failed || !known && summary.Done == 0 {
+		return err
+	}
+	end := append(t.survey.queue.forget(t.writer.keys, t.survey.ledger), t.noted(nil, summary))
+	if sent := t.writer.transact(ctx, end); !sent.committed() {
+		return errors.Join(err, t.fail(ctx, sent, nil, summary))
+	}
+	return err
+}
+
+// Work says how [Queue.Resume] goes on with a replay.
+type Work struct {
+	// TakeOver ends another call that writes to the queue, instead of being refused with ErrBusy.
+	TakeOver bool
+	// By is who the ledger says it was. Defaults to user@host.
+	By string
+	// Progress is as in [Replay].
+	Progress func(Progress)
+}
+
+// Resume goes on with a replay that waits, was paused or was interrupted, wherever that was, and returns as [Queue.Replay]
+// does. It covers what was in the queue when the replay was started, and replays nothing again that it had replayed. A
+// replay that has ended is [ErrTaskEnded].
+func (q *Queue) Resume(ctx context.Context, id string, w Work) (Summary, error) {
+	found, err := q.Task(ctx, id) // for its destination, which the writer has to know
+	if err != nil {
+		return Summary{}, err
+	}
+	o := order{doing: doingReplay, counts: StatusReplayed, by: w.By, takeOver: w.TakeOver, keyed: found.Replay.To.keyed()}
+	writer, l, topic, err := q.takeUp(ctx, id, o)
+	if err != nil {
+		return Summary{}, err
+	}
+	t := &task{writer: writer, progress: w.Progress, of: l.tasks[id]}
+	defer t.end(ctx)
+	summary := Summary{Run: writer.self.Run, Task: id}
+	if t.of.State.Ended() {
+		return summary, fmt.Errorf("%w: it is %s", ErrTaskEnded, t.of.State)
+	}
+	r := t.of.Replay
+	if r.Edit != nil {
+		return summary, errEdited
+	}
+	if r.Filter.Limit > 0 {
+		if t.limit = r.Filter.Limit - int(t.of.Done); t.limit <= 0 {
+			r.Filter.Limit, t.limit = 1, 1
+			t.of.ends = map[int32]int64{} // nothing is left to do
+		}
+	}
+	if t.survey, err = q.surveyTo(ctx, topic, r.Filter, l, t.of.ends); err != nil {
+		return summary, err
+	}
+	return summary, t.replay(ctx, r, &summary)
+}
+
+// surveyTo is survey of what was there when the partitions had these ends; none: when it is called.
+func (q *Queue) surveyTo(ctx context.Context, topic kadm.TopicDetail, f Filter, l *ledger, ends map[int32]int64) (*survey, error) {
+	spans, err := spansOf(ctx, q.admin, q.topic, f.Since, stable)
+	if err != nil {
+		return nil, err
+	}
+	for i := range spans {
+		spans[i].to = min(spans[i].to, ends[spans[i].partition])
+	}
+	spans = slices.DeleteFunc(spans, func(s span) bool { return s.from >= s.to })
+	return q.surveyOf(ctx, topic, f, l, spans)
+}
+
+// followed says whether outcomes are waited for.
+func (r Replay) followed() bool {
+	return r.Wait || r.Concurrency > 0 || r.Canary > 0 || r.StopAt > 0
+}
+
+// checkOutcomes says what is wrong with what it says of outcomes.
+func (r Replay) checkOutcomes() error {
+	switch {
+	case r.Concurrency < 0:
+		return fmt.Errorf("concurrency %d: want 0 or more", r.Concurrency)
+	case r.Canary < 0:
+		return fmt.Errorf("canary %d: want 0 for none, or more", r.Canary)
+	case !(r.CanaryRate >= 0 && r.CanaryRate <= 1):
+		return fmt.Errorf("canary rate %v: want a share above 0 and up to 1", r.CanaryRate)
+	case !(r.StopAt >= 0 && r.StopAt <= 1):
+		return fmt.Errorf("stop at %v: want a share above 0 and up to 1, or 0 for none", r.StopAt)
+	case r.followed() && r.To.keyed() != "":
+		return fmt.Errorf("what becomes of records in %s is not known: outcomes are waited for with retry and source only", r.To.keyed())
+	}
+	return nil
+}

@@ -1,0 +1,220 @@
+package dlq_test
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/dlq"
+)
+
+func (b *bundle) task(id string) dlq.Task {
+	b.t.Helper()
+	t, err := b.open().Task(b.ctx(), id)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return t
+}
+
+func (b *bundle) resume(id string) dlq.Summary {
+	b.t.Helper()
+	s, err := b.open().Resume(b.ctx(), id, dlq.Work{})
+	if err != nil {
+		b.t.Fatalf("resume: %v (after %+v)", err, s)
+	}
+	return s
+}
+
+// A replay that is started waits until somebody works on it, covers what was there when it was started, and is then done.
+func TestTaskWaitsForAWorker(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(9)
+	started, err := b.open().Start(b.ctx(), dlq.Replay{By: "ann", Filter: dlq.Filter{Class: classify.Network}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "before anybody works on it", b.task(started.ID).State, dlq.TaskWaiting)
+	later := death(0, 99)
+	b.produce(letter(later))
+
+	s := b.resume(started.ID)
+	equal(t, "replayed", s.Done, 9)
+	equal(t, "in the tier", b.ids(tier1), originIDs(9))
+	task := b.task(started.ID)
+	equal(t, "state", task.State, dlq.TaskDone)
+	equal(t, "who started it", task.By, "ann")
+	equal(t, "done", task.Done, 9)
+	equal(t, "to", task.To, map[string]int64{tier1: 9})
+	if _, err := b.open().Resume(b.ctx(), started.ID, dlq.Work{}); !errors.Is(err, dlq.ErrTaskEnded) {
+		t.Errorf("to go on with it ended with %v", err)
+	}
+	if _, err := b.open().Resume(b.ctx(), "20260101-000000-abcd", dlq.Work{}); !errors.Is(err, dlq.ErrNoTask) {
+		t.Errorf("to go on with none ended with %v", err)
+	}
+	equal(t, "what came later is open", len(b.entries(b.open(), dlq.Filter{})), 1)
+}
+
+// What a task is to do comes out of the ledger as it went in.
+func TestTaskIsWrittenDownWhole(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(1)
+	r := dlq.Replay{
+		Filter: dlq.Filter{
+			IDs: []string{"orders/0/1", "0-3"}, Class: classify.Validation, Severity: classify.Severities()[0], Reason: "exhausted", Topic: "orders", Since: noon, Until: noon.Add(time.Hour),
+			Key: []byte{0xff, 0}, Error: regexp.MustCompile(`a|b`), Fingerprints: []dlq.Fingerprint{7}, Status: []dlq.Status{dlq.StatusDiscarded}, Limit: 5,
+		},
+		To: dlq.Source, Rate: 2.5, Concurrency: 3, Canary: 4, CanaryRate: 0.5, StopAt: 0.25, Wait: true, MaxReplays: -1,
+		SetHeaders: []kgo.RecordHeader{{Key: "fixed", Value: []byte{0xfe}}}, Again: true, UnsetHeaders: []string{"x"}, SetKey: []byte{}, JQ: "upper", By: "ann",
+	}
+	for _, part := range []any{r, r.Filter} {
+		for i, v := 0, reflect.ValueOf(part); i < v.NumField(); i++ {
+			switch name := v.Type().Field(i).Name; name {
+			case "DryRun", "TakeOver", "Edit", "Progress", "Entry", "All": // All goes without Status
+			default:
+				if v.Field(i).IsZero() {
+					t.Errorf("%s is not put to the test", name)
+				}
+			}
+		}
+	}
+	started, err := b.open(dlq.JQ(upper)).Start(b.ctx(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := b.task(started.ID).Replay
+	equal(t, "error", got.Filter.Error.String(), "a|b")
+	got.Filter.Error, r.Filter.Error = nil, nil
+	equal(t, "the replay", got, r)
+	empty, err := b.open().Start(b.ctx(), dlq.Replay{Filter: dlq.Filter{Key: []byte{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key := b.task(empty.ID).Replay.Filter.Key; key == nil || len(key) > 0 {
+		t.Errorf("the empty key became %v", key)
+	}
+	tasks, err := b.open().Tasks(b.ctx())
+	if err != nil || len(tasks) != 2 {
+		t.Errorf("tasks: %v, %v", tasks, err)
+	}
+}
+
+// Another process pauses a replay, which ends with that, and a third one goes on with it where it was; the limit is that
+// of both.
+func TestPausedTaskGoesOnElsewhere(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(12)
+	paused := make(chan error, 1)
+	var once bool
+	s, err := b.open(dlq.SmallBatches(1)).Replay(b.ctx(), dlq.Replay{Filter: dlq.Filter{Limit: 10}, Rate: 4, Progress: func(p dlq.Progress) {
+		if p.Done > 0 && !once {
+			once = true
+			go func() {
+				tasks, err := b.open().Tasks(b.ctx())
+				if err == nil && (len(tasks) != 1 || tasks[0].State != dlq.TaskRunning || tasks[0].Worker.Run != tasks[0].ID) {
+					t.Errorf("while it runs: %+v", tasks)
+				}
+				if err == nil {
+					_, err = b.open().Pause(b.ctx(), tasks[0].ID)
+				}
+				paused <- err
+			}()
+		}
+	}})
+	if !errors.Is(err, dlq.ErrPaused) {
+		t.Fatalf("the replay ended with %v", err)
+	}
+	if err := <-paused; err != nil {
+		t.Fatal(err)
+	}
+	task := b.task(s.Task)
+	equal(t, "state", task.State, dlq.TaskPaused)
+	if !strings.Contains(task.Why, "paused by ") || s.Done == 0 || s.Done > 9 || task.Done != s.Done {
+		t.Errorf("paused: %+v, after %+v", task, s)
+	}
+	second := b.resume(s.Task)
+	equal(t, "replayed by both", s.Done+second.Done, 10)
+	equal(t, "told as done before", second.Earlier, s.Done)
+	equal(t, "done in all", b.task(s.Task).Done, 10)
+	equal(t, "in the tier", len(b.records(tier1)), 10)
+}
+
+func TestCancelledTaskHasEnded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(3)
+	started, err := b.open().Start(b.ctx(), dlq.Replay{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.open().Pause(b.ctx(), started.ID); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "paused while nobody works on it", b.task(started.ID).State, dlq.TaskPaused)
+	if _, err := b.open().Cancel(b.ctx(), started.ID); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "cancelled", b.task(started.ID).State, dlq.TaskCancelled)
+	for what, call := range map[string]func() error{
+		"resume": func() error { _, err := b.open().Resume(b.ctx(), started.ID, dlq.Work{}); return err },
+		"pause":  func() error { _, err := b.open().Pause(b.ctx(), started.ID); return err },
+	} {
+		if err := call(); !errors.Is(err, dlq.ErrTaskEnded) {
+			t.Errorf("%s ended with %v", what, err)
+		}
+	}
+	equal(t, "in the tier", len(b.records(tier1)), 0)
+}
+
+// A replay is killed at any step and gone on with by its id: every entry is in the tier once, and the task counts all.
+func TestKilledTaskIsGoneOnWith(t *testing.T) {
+	t.Parallel()
+	const entries = 8
+	for step := 1; ; step++ {
+		b := setup(t)
+		b.letters(entries)
+		started, err := b.open().Start(b.ctx(), dlq.Replay{Again: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		killed := new(process)
+		client, err := kgo.NewClient(kgo.SeedBrokers(b.cluster.ListenAddrs()...), kgo.Dialer(killed.dial), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(50*time.Millisecond))
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, err := dlq.Open(client, dead, dlq.ForGroup(group), dlq.SmallBatches(3), dlq.Patience(time.Millisecond))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, end := context.WithCancel(b.ctx())
+		stop := b.atStep(step, func() bool { killed.kill(); end(); return step%2 == 0 })
+		_, _ = q.Resume(ctx, started.ID, dlq.Work{})
+		steps := stop()
+		end()
+		client.Close()
+		if steps < step {
+			if step < 6 {
+				t.Fatalf("only %d steps", steps)
+			}
+			return
+		}
+		if was := b.task(started.ID); was.State.Ended() {
+			continue // it was killed when it had nothing left to say
+		}
+		if _, err := b.open().Resume(b.ctx(), started.ID, dlq.Work{TakeOver: true}); err != nil {
+			t.Fatalf("killed at step %d: %v", step, err)
+		}
+		equal(t, "in the tier", b.ids(tier1), originIDs(entries))
+		equal(t, "counted", b.task(started.ID).Done, entries)
+	}
+}

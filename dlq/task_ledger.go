@@ -1,0 +1,275 @@
+package dlq
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const (
+	wishTime     = time.Second      // between two looks for a wish
+	wishPatience = 30 * time.Second // with who works on a task, until it has ended
+)
+
+// Tasks returns the queue's replays, the one that was started last first: those that have not ended, and the last hundred
+// that have.
+func (q *Queue) Tasks(ctx context.Context) ([]Task, error) {
+	l, _, err := q.readTasks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	tasks := make([]Task, 0, len(l.tasks))
+	for _, t := range l.tasks {
+		tasks = append(tasks, l.standing(t, now))
+	}
+	return byStart(tasks), nil
+}
+
+// Task returns one replay. The error is ErrNoTask where there is none.
+func (q *Queue) Task(ctx context.Context, id string) (Task, error) {
+	l, _, err := q.readTasks(ctx)
+	if err != nil {
+		return Task{}, err
+	}
+	t := l.tasks[id]
+	if t == nil {
+		return Task{}, fmt.Errorf("%s in %s: %w", id, q.topic, ErrNoTask)
+	}
+	return l.standing(t, time.Now()), nil
+}
+
+// readTasks reads the one partition of the ledger that tells of tasks and who writes.
+func (q *Queue) readTasks(ctx context.Context) (*ledger, kadm.TopicDetail, error) {
+	topic, err := q.describe(ctx)
+	if err != nil {
+		return nil, topic, err
+	}
+	l := newLedger()
+	reader, err := q.ledgerReader(ctx, topic.ID)
+	if errors.Is(err, ErrNoTopic) {
+		return l, topic, nil
+	}
+	if err != nil {
+		return nil, topic, err
+	}
+	spans, err := spansOf(ctx, q.admin, q.Ledger(), time.Time{}, stable)
+	if err != nil {
+		return nil, topic, err
+	}
+	spans = slices.DeleteFunc(spans, func(s span) bool { return s.partition != writerPartition })
+	return l, topic, reader.read(ctx, l, spans)
+}
+
+// Start writes a replay down as a task that waits for somebody to work on it, see [Queue.Resume].
+func (q *Queue) Start(ctx context.Context, r Replay) (Task, error) {
+	if err := q.Check(r); err != nil {
+		return Task{}, err
+	}
+	if r.Edit != nil {
+		return Task{}, errEdited
+	}
+	topic, err := q.describe(ctx)
+	if err != nil {
+		return Task{}, err
+	}
+	if _, err := r.Filter.compile(topic.ID); err != nil {
+		return Task{}, err
+	}
+	if _, err := q.ensureLedger(ctx, topic); err != nil {
+		return Task{}, err
+	}
+	t := newTask(r, time.Now())
+	if t.ends, err = q.ends(ctx); err != nil {
+		return Task{}, err
+	}
+	return *t, q.tell(ctx, q.taskRecord(keysOf(topic.ID), t, time.Now().UnixMilli()))
+}
+
+// ends are those of the queue's partitions now.
+func (q *Queue) ends(ctx context.Context) (map[int32]int64, error) {
+	return listed(ctx, q.topic, q.admin.ListCommittedOffsets)
+}
+
+// tell writes to the ledger beside its writer: what takes nothing from anybody.
+func (q *Queue) tell(ctx context.Context, record *kgo.Record) error {
+	client, err := kgo.NewClient(append(slices.Clone(q.client.Opts()),
+		kgo.ConsumeTopics(), kgo.ConsumePartitions(nil), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic(""))...)
+	if err != nil {
+		return fmt.Errorf("make a client for %s: %w", q.Ledger(), err)
+	}
+	defer client.Close()
+	if err := client.ProduceSync(ctx, record).FirstErr(); err != nil {
+		return fmt.Errorf("write to the ledger %s: %w", q.Ledger(), err)
+	}
+	return nil
+}
+
+// Pause ends the work on a replay so that it can be gone on with, by [Queue.Resume]. It returns when who works on it has
+// ended. A replay that has ended is [ErrTaskEnded].
+func (q *Queue) Pause(ctx context.Context, id string) (Task, error) {
+	return q.wish(ctx, id, wishPause, TaskPaused)
+}
+
+// Cancel ends a replay for good. What it replayed stays replayed, the rest is still open.
+func (q *Queue) Cancel(ctx context.Context, id string) (Task, error) {
+	return q.wish(ctx, id, wishCancel, TaskCancelled)
+}
+
+func (q *Queue) wish(ctx context.Context, id, wish string, state TaskState) (Task, error) {
+	asked := false
+	for patience := time.Now().Add(wishPatience); ; {
+		t, err := q.Task(ctx, id)
+		switch {
+		case err != nil || t.State == state:
+			return t, err
+		case t.State.Ended():
+			return t, fmt.Errorf("%w: it is %s", ErrTaskEnded, t.State)
+		case t.Worker.Run == "":
+			return q.settle(ctx, id, state)
+		case time.Now().After(patience):
+			return t, fmt.Errorf("%s works on the replay and has not ended it for %v", t.Worker.By, wishPatience)
+		case !asked:
+			topic, err := q.describe(ctx)
+			if err != nil {
+				return t, err
+			}
+			keys := keysOf(topic.ID)
+			value, _ := json.Marshal(ledgerValue{V: ledgerVersion, At: time.Now().UnixMilli(), By: whoami(), Run: t.Worker.Run, Doing: doingWish, Reason: wish})
+			if err := q.tell(ctx, &kgo.Record{Topic: q.Ledger(), Partition: writerPartition, Key: keys.wish(id), Value: value}); err != nil {
+				return t, err
+			}
+			asked = true
+		}
+		if err := pause(ctx, wishTime/4); err != nil {
+			return t, err
+		}
+	}
+}
+
+// settle writes the state of a task that nobody works on.
+func (q *Queue) settle(ctx context.Context, id string, state TaskState) (Task, error) {
+	w, l, _, err := q.takeUp(ctx, id, order{doing: doingReplay, counts: StatusReplayed})
+	if err != nil {
+		return Task{}, err
+	}
+	defer w.end(ctx)
+	t := l.tasks[id]
+	if t.State.Ended() {
+		return *t, fmt.Errorf("%w: it is %s", ErrTaskEnded, t.State)
+	}
+	t.State, t.Why = state, "by "+w.self.By
+	if sent := w.transact(ctx, []*kgo.Record{q.taskRecord(w.keys, t, l.now())}); !sent.committed() {
+		return *t, w.failure(sent, w.aftermath(ctx, sent))
+	}
+	return *t, nil
+}
+
+// takeUp makes this call the queue's writer, for a task.
+func (q *Queue) takeUp(ctx context.Context, id string, o order) (*writer, *ledger, kadm.TopicDetail, error) {
+	topic, err := q.describe(ctx)
+	if err != nil {
+		return nil, nil, topic, err
+	}
+	self := Writer{Run: newRun(time.Now()), By: o.by, Doing: o.doing, Task: id, At: time.Now()}
+	if self.By == "" {
+		self.By = whoami()
+	}
+	w, l, err := q.beginWriting(ctx, topic, self, o)
+	if err != nil {
+		return nil, nil, topic, err
+	}
+	if l.tasks[id] == nil {
+		w.end(ctx)
+		return nil, nil, topic, fmt.Errorf("%s in %s: %w", id, q.topic, ErrNoTask)
+	}
+	return w, l, topic, nil
+}
+
+// awaitWish returns when somebody wishes that this call ends, with the error that ends it; nil when ctx ends before.
+func (w *writer) awaitWish(ctx context.Context) error {
+	reader, err := w.queue.ledgerReader(ctx, w.topicID)
+	if err != nil {
+		return nil // it is looked for beside the work, which goes on
+	}
+	at := w.began[writerPartition]
+	for pause(ctx, wishTime) == nil {
+		spans, err := spansOf(ctx, w.queue.admin, w.queue.Ledger(), time.Time{}, stable)
+		if err != nil {
+			continue
+		}
+		for _, s := range spans {
+			if s.partition != writerPartition || s.to <= at {
+				continue
+			}
+			l := newLedger()
+			if reader.read(ctx, l, []span{{writerPartition, max(at, s.from), s.to}}) != nil {
+				continue
+			}
+			at = s.to
+			switch wish := l.wishes[w.self.Run]; wish.what {
+			case wishPause:
+				return fmt.Errorf("%w by %s", ErrPaused, wish.by)
+			case wishCancel:
+				return fmt.Errorf("%w by %s", ErrCancelled, wish.by)
+			}
+		}
+	}
+	return nil
+}
+
+// forget makes the records that take tasks out of the ledger which have ended long ago.
+func (q *Queue) forget(keys ledgerKeys, l *ledger) []*kgo.Record {
+	var ended []Task
+	for _, t := range l.tasks {
+		if t.State.Ended() {
+			ended = append(ended, *t)
+		}
+	}
+	var records []*kgo.Record
+	for _, t := range byStart(ended)[min(tasksKept, len(ended)):] {
+		for _, key := range [][]byte{keys.task(t.ID), keys.wish(t.ID)} {
+			records = append(records, &kgo.Record{Topic: q.Ledger(), Partition: writerPartition, Key: key})
+		}
+	}
+	return records
+}
+
+// DiedAgain counts the entries that a replay put back to work and that are dead letters again, by its mark on what they were
+// before. It reads the whole ledger, and what came to the queue after the replay was started.
+func (q *Queue) DiedAgain(ctx context.Context, id string) (int64, error) {
+	t, err := q.Task(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	topic, err := q.describe(ctx)
+	if err != nil {
+		return 0, err
+	}
+	spans, err := spansOf(ctx, q.admin, q.topic, time.Time{}, stable)
+	if err != nil {
+		return 0, err
+	}
+	for i := range spans {
+		spans[i].from = max(spans[i].from, t.ends[spans[i].partition])
+	}
+	s, err := q.surveyOf(ctx, topic, Filter{All: true}, nil, slices.DeleteFunc(spans, func(s span) bool { return s.from >= s.to }))
+	if err != nil {
+		return 0, err
+	}
+	var died int64
+	err = s.each(ctx, func(e *Entry) bool {
+		before, known := s.ledger.marks[identify(e.State.ID, e.State.Group, e.State.Replays-1)]
+		if known && before.status == StatusReplayed && s.ledger.origin[before.from].task == id {
+			died++
+		}
+		return true
+	})
+	return died, err
+}

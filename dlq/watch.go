@@ -1,0 +1,192 @@
+package dlq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Watch tells a consumer whose records wait behind dead letters which of them are still to be dealt with, and what becomes of
+// them. It is of a queue as its topics are now: where one of them was deleted and made again, another Watch is needed. Its
+// methods may be called concurrently.
+type Watch struct {
+	queue   *Queue
+	letters kadm.TopicDetail
+	ledger  kadm.TopicDetail
+	keys    ledgerKeys
+	chunk   int
+}
+
+// watchChunk is how many dead letters of a partition are remembered before the ledger is read for them, so that memory is
+// bounded however many there have been.
+const watchChunk = 100_000
+
+// Watch looks the queue's topics up. The error is ErrNoTopic when the dead-letter topic does not exist, or its ledger.
+func (q *Queue) Watch(ctx context.Context) (*Watch, error) {
+	letters, err := q.describe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ledger, err := describe(ctx, q.admin, q.Ledger())
+	if err != nil {
+		return nil, err
+	}
+	return &Watch{queue: q, letters: letters, ledger: ledger, keys: keysOf(letters.ID), chunk: watchChunk}, nil
+}
+
+// Awaited is a dead letter that is still to be dealt with, and whose record has a key.
+type Awaited struct {
+	Identity Identity
+	Key      uint64 // as the caller hashes it
+	Origin   int64  // offset of its origin
+	Died     int64  // Unix ms
+}
+
+// Marked says what became of an entry.
+type Marked struct {
+	Identity Identity
+	Status   Status
+	To       string // the topic that a replay wrote to
+}
+
+// Done reports whether nothing waits for the entry any more: it was replayed or discarded.
+func (m Marked) Done() bool { return m.Status == StatusReplayed || m.Status == StatusDiscarded }
+
+// LedgerPartition is the partition of the ledger that holds the marks of a partition of the dead letters. The ledger has as many
+// as the dead letters, and grows with them.
+func (w *Watch) LedgerPartition(partition int32) int32 {
+	return partition % int32(len(w.ledger.Partitions))
+}
+
+// candidate is a dead letter of which it is not known yet what has become.
+type candidate struct {
+	Awaited
+	marked int64 // Unix ms of its latest mark
+	done   bool
+}
+
+// Read goes through the dead letters of one partition of the queue's group, and calls f with each that is still to be dealt
+// with, in the order in which they died, and, before that, marked with every mark of the ledger, in no order. What transactions that
+// are open now have written is waited for. hash makes the key. It returns the offset of the ledger's partition from which on
+// marks have to be followed; what it returns with damaged are marks that cannot be read: their entries count as open.
+func (w *Watch) Read(ctx context.Context, partition int32, hash func(key []byte) uint64, marked func(Marked), f func(Awaited)) (follow int64, damaged error, err error) {
+	whole, err := w.spanOf(ctx, w.queue.topic, partition)
+	if err != nil {
+		return 0, nil, err
+	}
+	fetcher := newFetcher(w.queue.client, w.queue.admin, w.letters)
+	follow = -1
+	for {
+		var found []*candidate
+		byIdentity := make(map[Identity]*candidate)
+		err := fetcher.read(ctx, whole, func(records []*kgo.Record, next int64) error {
+			whole.from = next
+			for _, r := range records {
+				if c := w.candidate(r, hash); c != nil && byIdentity[c.Identity] == nil {
+					byIdentity[c.Identity] = c
+					found = append(found, c)
+				}
+			}
+			if len(found) >= w.chunk && next < whole.to {
+				return errChunkFull
+			}
+			return nil
+		})
+		full := errors.Is(err, errChunkFull)
+		if err != nil && !full {
+			return 0, nil, err
+		}
+		at, bad, err := w.marks(ctx, partition, byIdentity, marked)
+		if err != nil {
+			return 0, nil, err
+		}
+		damaged = errors.Join(damaged, bad)
+		if follow < 0 { // marks for what was read first may come while the rest is read
+			follow = at
+		}
+		for _, c := range found {
+			if !c.done {
+				f(c.Awaited)
+			}
+		}
+		if !full {
+			return follow, damaged, nil
+		}
+	}
+}
+
+var errChunkFull = errors.New("so many dead letters were read that the ledger is asked about them")
+
+// candidate makes one of a dead letter; nil when nobody waits for it.
+func (w *Watch) candidate(r *kgo.Record, hash func([]byte) uint64) *candidate {
+	if r.Key == nil {
+		return nil
+	}
+	e := entryOf(r, w.letters.ID)
+	if !e.OriginKnown() || w.queue.foreign(&e) {
+		return nil
+	}
+	return &candidate{Awaited: Awaited{Identity: e.identity(), Key: hash(r.Key), Origin: e.State.Offset, Died: e.At.UnixMilli()}}
+}
+
+// marks reads the ledger, for the candidates and for whoever is told of every mark, up to where it ends now.
+func (w *Watch) marks(ctx context.Context, partition int32, candidates map[Identity]*candidate, marked func(Marked)) (end int64, damaged, err error) {
+	part := w.LedgerPartition(partition)
+	whole, err := w.spanOf(ctx, w.queue.Ledger(), part)
+	if err != nil {
+		return 0, nil, err
+	}
+	err = newFetcher(w.queue.client, w.queue.admin, w.ledger).read(ctx, whole, func(records []*kgo.Record, _ int64) error {
+		for _, r := range records {
+			v, about, err := w.keys.decode(r)
+			if err != nil {
+				damaged = err // one of them tells enough
+				continue
+			}
+			if !about || v.Doing != "" {
+				continue
+			}
+			m := v.marked()
+			marked(m)
+			if c := candidates[m.Identity]; c != nil && v.At >= c.marked {
+				c.marked, c.done = v.At, m.Done()
+			}
+		}
+		return nil
+	})
+	return whole.to, damaged, err
+}
+
+func (v *ledgerValue) marked() Marked {
+	status, _ := ParseStatus(v.Status)
+	return Marked{Identity: identify(v.ID, v.Group, v.Replays), Status: status, To: v.To}
+}
+
+// Mark reads a record of the ledger that was followed. ok is false when it says nothing of an entry of the queue.
+func (w *Watch) Mark(r *kgo.Record) (m Marked, ok bool, err error) {
+	v, about, err := w.keys.decode(r)
+	if err != nil || !about || v.Doing != "" {
+		return m, false, err
+	}
+	return v.marked(), true, nil
+}
+
+// spanOf is all that was written to a partition, by transactions that are open too.
+func (w *Watch) spanOf(ctx context.Context, topic string, partition int32) (span, error) {
+	ends, err := listed(ctx, topic, w.queue.admin.ListEndOffsets)
+	if err != nil {
+		return span{}, err
+	}
+	starts, err := listed(ctx, topic, w.queue.admin.ListStartOffsets)
+	if err != nil {
+		return span{}, err
+	}
+	to, known := ends[partition]
+	if !known {
+		return span{}, fmt.Errorf("topic %s has no partition %d", topic, partition)
+	}
+	return span{partition, starts[partition], to}, nil
+}

@@ -1,0 +1,221 @@
+package integration_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/internal/kafkatest"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// closingKeys makes a member keep keys closed behind their dead letters.
+func closingKeys(c *consumer.Config) {
+	holdingKeys(c)
+	c.OnDeadLetter = consumer.HoldOnDeadLetter
+}
+
+// poisoned handles everything but records with the value poison, which die until it is cured.
+type poisoned struct{ cured atomic.Bool }
+
+func (p *poisoned) handle(_ context.Context, r *consumer.Record) error {
+	if string(r.Value) == "poison" && !p.cured.Load() {
+		return classify.Mark(errors.New("as the test says"), classify.Permanent)
+	}
+	return nil
+}
+
+// heldQueue opens the dead letters as an operator's command does where keys are held.
+func (b *bundle) heldQueue() *dlq.Queue {
+	b.t.Helper()
+	q, err := dlq.Open(kafkatest.Client(b.t, kgo.RecordPartitioner(kgo.ManualPartitioner())), b.dlq(), dlq.ForGroup(b.group), dlq.KeysAreHeld(),
+		dlq.FirstTier(func(string) string { return b.tier("200ms") }))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return q
+}
+
+// awaitLetters waits until the dead letters are those of these records, in their order.
+func (b *bundle) awaitLetters(want ...*kgo.Record) {
+	b.t.Helper()
+	kafkatest.AwaitTopics(b.t, 1, b.dlq())
+	eventually(b.t, func() error {
+		var got []string
+		for _, r := range b.letters() {
+			got = append(got, header(r.Headers, retrytopics.HeaderID)...)
+		}
+		if !slices.Equal(got, ids(want)) {
+			return fmt.Errorf("the dead letters are %v, want %v", got, ids(want))
+		}
+		return nil
+	})
+}
+
+// awaitClosed waits until the members keep so many keys closed.
+func (m *member) awaitClosed(t testing.TB, keys int) {
+	t.Helper()
+	eventually(t, func() error {
+		if s := m.Stats().HeldKeys; s.Closed != keys || s.Reading > 0 {
+			return fmt.Errorf("%d keys are closed and %d partitions are read, want %d and none", s.Closed, s.Reading, keys)
+		}
+		return nil
+	})
+}
+
+// A record dies: those behind it and those that come later follow it, untried and in their order, also when another member has the
+// partition by then; another key does not notice. When all are replayed they run in the order of their origin, and the key is open.
+func TestKeyIsClosedBehindItsDeadLetters(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 1)
+	var p poisoned
+	m := b.start(p.handle, closingKeys)
+	all := []*kgo.Record{record("a", "poison"), record("a", "1"), record("a", "2"), record("a", "3")}
+	other := record("b", "1")
+	b.produce(all[0], all[1], other, all[2])
+	b.awaitLetters(all[:3]...)
+	m.awaitClosed(t, 1)
+	m.awaitMetric(t, "redeliver_held_keys", "state=closed")
+	m.stop()
+
+	m = b.start(p.handle, closingKeys)
+	b.produce(all[3])
+	b.awaitLetters(all...)
+	letters := b.letters()
+	var reasons []string
+	for _, r := range letters {
+		reasons = append(reasons, header(r.Headers, retrytopics.HeaderReason)...)
+	}
+	if want := []string{"not_retriable", "behind", "behind", "behind"}; !slices.Equal(reasons, want) {
+		t.Errorf("the reasons are %v, want %v", reasons, want)
+	}
+	if calls := b.calls.soFar(); len(calls) != 2 {
+		t.Errorf("honest-attempts: %d calls were made, want one each for %s and %s", len(calls), id(all[0]), id(other))
+	}
+
+	p.cured.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if summary, err := b.heldQueue().Replay(ctx, dlq.Replay{}); err != nil || summary.Done != 4 || summary.Partly() {
+		t.Fatalf("replay: %v, %+v", err, summary)
+	}
+	m.awaitClosed(t, 0)
+	last := record("a", "last")
+	b.produce(last)
+	var order []string
+	for _, x := range b.calls.awaitCount(t, 7)[2:] {
+		order = append(order, x.id)
+	}
+	if want := append(ids(all), id(last)); !slices.Equal(order, want) {
+		t.Errorf("ordered: the calls after the replay were for %v, want %v", order, want)
+	}
+	b.settled(append(b.tiers(), b.park())...)
+}
+
+// An operator discards the dead letters of a key while its member runs: what comes next is handled.
+func TestKeyOpensWhenItsDeadLettersAreDiscarded(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 1)
+	var p poisoned
+	m := b.start(p.handle, closingKeys)
+	dead := []*kgo.Record{record("a", "poison"), record("a", "1")}
+	b.produce(dead...)
+	b.awaitLetters(dead...)
+	b.discardAll()
+	m.awaitClosed(t, 0)
+	b.produce(record("a", "2"))
+	b.calls.await(t, "call for the next", func(all []call) bool { return len(all) == 2 })
+}
+
+func (b *bundle) discardAll() {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
+	defer cancel()
+	if _, err := b.heldQueue().Discard(ctx, dlq.Discard{Reason: "as the test says"}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// Somebody deletes the ledger, or the dead letters, while keys are closed. The partition stands still until the topic is made again;
+// without the ledger nobody knows of a mark, and the key is closed; without the dead letters there is nothing that it is closed behind.
+func TestTopicOfClosedKeysIsDeleted(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		topic  func(*bundle) string
+		closed int
+	}{
+		"ledger":       {func(b *bundle) string { return dlq.LedgerTopic(b.dlq()) }, 1},
+		"dead letters": {(*bundle).dlq, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, 1)
+			var p poisoned
+			m := b.start(p.handle, closingKeys)
+			dead := []*kgo.Record{record("a", "poison"), record("a", "1")}
+			b.produce(dead...)
+			b.awaitLetters(dead...)
+			deleteTopic(t, test.topic(b))
+			kafkatest.AwaitTopics(t, 1, test.topic(b))
+			if test.closed == 0 {
+				b.awaitLog("level=ERROR", "deleted and made again", test.topic(b))
+			} else {
+				b.awaitLog("level=WARN", "cannot read which keys are held", test.topic(b))
+			}
+			m.awaitClosed(t, test.closed)
+			b.produce(record("b", "1"), record("a", "2"))
+			b.calls.await(t, "calls for the others", func(all []call) bool { return len(all) == 3-test.closed })
+			if test.closed > 0 {
+				b.discardAll()
+				m.awaitClosed(t, 0)
+				b.produce(record("a", "3"))
+				b.calls.await(t, "call for the next", func(all []call) bool { return len(all) == 3 })
+			}
+		})
+	}
+}
+
+// A member may not read the dead letters, or the ledger, when it is assigned its partitions: nothing is started, for it cannot know which keys
+// are closed, and that is told. It goes on when it may.
+func TestDeadLettersMayNotBeRead(t *testing.T) {
+	t.Parallel()
+	for name, topic := range map[string]func(*bundle) string{
+		"ledger":       func(b *bundle) string { return dlq.LedgerTopic(b.dlq()) },
+		"dead letters": (*bundle).dlq,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, 1)
+			var p poisoned
+			m := b.start(p.handle, closingKeys)
+			gone, dead := record("z", "poison"), record("a", "poison")
+			b.produce(gone)
+			b.awaitLetters(gone)
+			b.discardAll() // so that there is something to read
+			b.produce(dead)
+			b.awaitLetters(gone, dead)
+			m.stop()
+			allow := kafkatest.Deny(t, kadm.OpRead, topic(b))
+			m = b.start(p.handle, closingKeys)
+			b.produce(record("b", "1"), record("a", "1"))
+			b.awaitLog("level=WARN", "cannot read which keys are held", "TOPIC_AUTHORIZATION_FAILED")
+			m.awaitMetric(t, "redeliver_unread_keys_partitions")
+			m.awaitMetric(t, "redeliver_faults", "doing=held")
+			if n := len(b.calls.soFar()); n != 2 {
+				t.Errorf("ordered: %d calls were made, want the first two alone", n)
+			}
+			allow()
+			b.calls.await(t, "call for the other key", func(all []call) bool { return len(all) == 3 })
+			m.awaitClosed(t, 1)
+		})
+	}
+}

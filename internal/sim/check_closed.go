@@ -1,0 +1,109 @@
+package sim
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// followed reports whether a dead letter followed another one of its key.
+func (x *index) followed(k *copied) bool {
+	return x.t.HoldDead && x.t.IsDLQ(k.Place.Topic) && k.reason == "behind"
+}
+
+// followedFrom reports whether k can be what became of a record that stood at a place when it followed a dead letter untried.
+func (x *index) followedFrom(at Place, k *copied) bool {
+	return x.followed(k) && k.attempt == x.base(at)
+}
+
+// checkClosed holds keys to their dead letters. From when a record of a key is dead until it is replayed or discarded no record of
+// the key that stood behind it is called. A record that follows another has not died of anything itself, and there is one
+// that it follows; those of a key follow in the order of their origin. When everything is dealt with, every key is open.
+func (x *index) checkClosed(trains map[train][]*Call) {
+	letters := make(map[train][]*copied)
+	for _, k := range x.copies {
+		if x.t.IsDLQ(k.Place.Topic) && k.Key != nil {
+			tr := train{Partition{k.origin.Topic, k.origin.Number}, string(k.Key)}
+			letters[tr] = append(letters[tr], k)
+		}
+	}
+	for tr, dead := range letters {
+		slices.SortFunc(dead, func(a, b *copied) int { return cmp.Compare(a.Place.Offset, b.Place.Offset) })
+		x.checkCallsBehind(tr, dead, trains[tr])
+		x.checkFollowers(tr, dead)
+	}
+	x.checkTried()
+}
+
+// dealtWith returns when a dead letter was replayed or discarded, or may have been, in Unix ms; 0: never.
+func (x *index) dealtWith(k *copied) (at int64) {
+	for _, again := range x.byLine[lineage{k.id, k.replays + 1}] {
+		if ms := unixMilli(again.Timestamp); at == 0 || ms < at {
+			at = ms
+		}
+	}
+	for _, d := range x.h.Discarded {
+		if ms := unixMilli(d.When.At); d.ID == k.id && d.Replays == k.replays && (at == 0 || ms < at) {
+			at = ms
+		}
+	}
+	return at
+}
+
+func (x *index) checkCallsBehind(tr train, dead []*copied, calls []*Call) {
+	for _, k := range dead {
+		died, over := unixMilli(k.Timestamp), x.dealtWith(k)
+		for _, c := range calls {
+			start := unixMilli(c.Start.At)
+			if c.Origin.Offset <= k.origin.Offset || start <= died || over != 0 && start >= over {
+				continue
+			}
+			if !x.strayed(c, k) {
+				x.report.broken(Ordered, "%s was called with attempt %d at %s, while %s of the same key %q, which stands before it, was the dead letter %s since %s",
+					c.ID, c.Attempt, clock(c.Start), k.id, tr.key, k.Place, k.Timestamp.Format("15:04:05.000"))
+			}
+		}
+	}
+}
+
+// strayed reports whether a call's member may not have known that another one had written a dead letter before.
+func (x *index) strayed(c *Call, k *copied) bool {
+	return slices.ContainsFunc(x.upsets[c.Member], func(u *Upset) bool {
+		return u.Begun.Before(c.Start) && (u.Ended.IsZero() || !u.Ended.Before(k.Timestamp))
+	})
+}
+
+func (x *index) checkFollowers(tr train, dead []*copied) {
+	var last *copied
+	for _, k := range dead {
+		if !x.followed(k) {
+			continue
+		}
+		x.report.count(Ordered, "records dead behind another", 1)
+		if !slices.ContainsFunc(dead, func(o *copied) bool { return o.origin.Offset < k.origin.Offset }) && len(x.h.Skipped) == 0 {
+			x.report.broken(Ordered, "dead letter %s of %s says that it is behind another of its key %q, and there is none", k.Place, k.id, tr.key)
+		}
+		if k.replays > 0 {
+			continue
+		}
+		if last != nil && k.origin.Offset < last.origin.Offset && !x.anyUpset() && len(x.h.Troubled) == 0 {
+			x.report.broken(Ordered, "%s followed a dead letter at %s, behind %s of the same key %q", k.id, k.Place, last.id, tr.key)
+		}
+		last = k
+	}
+}
+
+// checkTried holds every record that tries a key, after all dead letters were dealt with, to its handler's success.
+func (x *index) checkTried() {
+	for i := range x.h.Produced {
+		p := &x.h.Produced[i]
+		if !slices.ContainsFunc(p.Headers, func(h kgo.RecordHeader) bool { return h.Key == triedHeader }) {
+			continue
+		}
+		if !slices.ContainsFunc(x.callsOf[p.ID], func(c *Call) bool { return c.Result == Succeeded }) && x.h.Settled {
+			x.report.broken(Ordered, "%s was not handled, though all dead letters of its key %q had been replayed or discarded", p.ID, p.Key)
+		}
+		x.report.count(Ordered, "keys open in the end", 1)
+	}
+}

@@ -1,0 +1,197 @@
+//go:build synctests
+
+package sim
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/consumer"
+)
+
+// closedKeys is a world whose members keep keys closed behind dead letters.
+func closedKeys() Setup {
+	s := heldKeys()
+	s.Config.OnDeadLetter = consumer.HoldOnDeadLetter
+	return s
+}
+
+// TestRandomClosed holds random scenarios whose members keep keys closed behind dead letters, which operators replay and discard, to
+// every promise.
+func TestRandomClosed(t *testing.T) { random(t, NewClosedPlan) }
+
+// TestKeyIsClosedBehindADeadLetter lets a record die: those behind it and what comes later follow it; a replay of all of them puts them
+// back in their order, and what comes after that is handled.
+func TestKeyIsClosedBehindADeadLetter(t *testing.T) {
+	run(t, closedKeys(), func(w *World) {
+		w.Join()
+		w.Sleep(20 * time.Second)
+		first := &Record{Key: []byte("a"), Fate: Fate{Kind: Fail, Times: 4}}
+		w.Produce(first, &Record{Key: []byte("a")}, &Record{Key: []byte("b")}, &Record{Key: []byte("a")})
+		w.Sleep(5 * time.Minute)
+		late := &Record{Key: []byte("a")}
+		w.Produce(late)
+		w.Sleep(time.Minute)
+		if n := len(w.Calls(late)); n != 0 {
+			t.Errorf("a record was called %d times behind a dead letter of its key", n)
+		}
+		w.ReplayAside("orders", 0)
+		w.Heal()
+		w.Sleep(time.Minute)
+		if n := len(w.Calls(late)); n != 1 {
+			t.Errorf("a record was called %d times after a replay, want once", n)
+		}
+		after := &Record{Key: []byte("a")}
+		w.Produce(after)
+		w.Sleep(time.Minute)
+		if n := len(w.Calls(after)); n != 1 {
+			t.Errorf("a record was called %d times when its key was open again, want once", n)
+		}
+	}, followedSome(t))
+}
+
+func followedSome(t *testing.T) func(*History, *Report) {
+	return func(h *History, r *Report) {
+		if !h.Settled {
+			t.Errorf("not settled: %s", h.Unsettled)
+		}
+		if r.Exercised[Ordered]["records dead behind another"] == 0 {
+			t.Error("no record followed a dead letter")
+		}
+	}
+}
+
+// TestClosedKeysOutliveACrashAtEveryStep kills the member at each request of which a record dies, and others follow it: whoever has its
+// partitions next finds out which keys are closed.
+func TestClosedKeysOutliveACrashAtEveryStep(t *testing.T) {
+	for _, key := range []kmsg.Key{kmsg.InitProducerID, kmsg.Produce, kmsg.AddOffsetsToTxn, kmsg.TxnOffsetCommit, kmsg.EndTxn, kmsg.OffsetCommit} {
+		for nth := 1; nth <= 5 && (nth == 1 || key != kmsg.InitProducerID); nth += 2 {
+			t.Run(fmt.Sprintf("%s %d", key.Name(), nth), func(t *testing.T) {
+				run(t, closedKeys(), func(w *World) {
+					m := w.Join()
+					w.Sleep(20 * time.Second)
+					crash(t, w, m, nth, func(r kmsg.Request) bool {
+						p, ok := r.(*kmsg.ProduceRequest)
+						return r.Key() == key.Int16() && (!ok || p.TransactionID != nil)
+					}, func() {
+						for i := range 3 {
+							dying(w, i)
+							w.Sleep(2 * time.Second)
+						}
+					})
+					dealWith(w, 3)
+				}, followedSome(t))
+			})
+		}
+	}
+}
+
+// TestClosedKeysOutliveACrashWhileTheyAreRead kills the successor of a member that was killed, while it reads which keys are closed: the
+// dead letters, and what the ledger says of them.
+func TestClosedKeysOutliveACrashWhileTheyAreRead(t *testing.T) {
+	for _, suffix := range []string{dlqSuffix, dlqSuffix + ledgerSuffix} {
+		for nth := 1; nth <= 9; nth += 2 {
+			t.Run(fmt.Sprintf("%s %d", suffix, nth), func(t *testing.T) {
+				run(t, closedKeys(), func(w *World) {
+					m := w.Join()
+					w.Sleep(20 * time.Second)
+					dying(w, 0)
+					w.Sleep(2 * time.Second)
+					w.replayAside("orders", 0, 2)
+					w.Heal()
+					m.Crash()
+					m = w.Join()
+					crash(t, w, m, nth, w.readsOf("g.orders"+suffix), func() { w.Sleep(time.Minute) })
+					dealWith(w, 1)
+				}, followedSome(t))
+			})
+		}
+	}
+}
+
+// TestClosedKeysOutliveACrashBesideAReplay kills the member at each request of a replay that is under way.
+func TestClosedKeysOutliveACrashBesideAReplay(t *testing.T) {
+	for nth := 1; nth <= 12; nth++ {
+		t.Run(fmt.Sprint(nth), func(t *testing.T) {
+			run(t, closedKeys(), func(w *World) {
+				m := w.Join()
+				w.Sleep(20 * time.Second)
+				dying(w, 0)
+				w.Sleep(2 * time.Second)
+				crash(t, w, m, nth, func(r kmsg.Request) bool {
+					switch r := r.(type) {
+					case *kmsg.ProduceRequest:
+						return r.TransactionID != nil && *r.TransactionID == "redeliver.g.orders.dlq"
+					case *kmsg.EndTxnRequest:
+						return r.TransactionalID == "redeliver.g.orders.dlq"
+					case *kmsg.FetchRequest, *kmsg.TxnOffsetCommitRequest:
+						return true
+					}
+					return false
+				}, func() {
+					w.replayAside("orders", 0, 3)
+					dying(w, 1)
+					w.Sleep(10 * time.Second)
+				})
+				dealWith(w, 2)
+			}, followedSome(t))
+		})
+	}
+}
+
+// crash kills the member at the nth request of a kind while something is done, and starts another.
+func crash(t *testing.T, w *World, m *Member, nth int, counts func(kmsg.Request) bool, during func()) {
+	seen := 0
+	w.fake.Fault(kfake.Fault{Observe: true, Count: -1, When: func(r kmsg.Request) bool {
+		if counts(r) {
+			if seen++; seen == nth {
+				m.Crash()
+			}
+		}
+		return true
+	}})
+	during()
+	if seen < nth {
+		t.Errorf("such a request was seen %d times", seen)
+	}
+	w.Join()
+}
+
+// dying produces records of few keys, some of which die at their first call.
+func dying(w *World, round int) {
+	for i := range 30 {
+		f := Fate{Work: time.Duration(i%3) * 10 * time.Millisecond}
+		switch {
+		case i%11 == 3:
+			f.Kind, f.Class, f.Times = Fail, classify.Permanent, 1+(i+round)%2
+		case i%7 == 0:
+			f.Kind, f.Times = Fail, 1+(i+round)%3
+		}
+		w.Produce(&Record{Partition: int32(i % 3), Key: fmt.Append(nil, "key-", i%4), Fate: f})
+	}
+}
+
+// dealWith lets more records die, replays the dead, and discards what was replayed too often. Then it tries every key.
+func dealWith(w *World, round int) {
+	dying(w, round)
+	w.Sleep(2 * time.Minute)
+	for range 4 {
+		w.ReplayAside("orders", 0)
+		w.Heal()
+		w.Sleep(2 * time.Minute)
+	}
+	w.DiscardAside("orders", 0)
+	w.Heal()
+	w.Sleep(time.Minute)
+	var last []*Record
+	for i := range 12 {
+		last = append(last, &Record{Partition: int32(i % 3), Key: fmt.Append(nil, "key-", i%4), Headers: []Header{{Key: triedHeader, Value: []byte("1")}}})
+	}
+	w.Produce(last...)
+	w.Sleep(time.Minute)
+}
