@@ -21,9 +21,12 @@ func TestANoisyTenantDoesNotStopTheOthers(t *testing.T) {
 		r.Headers = append(r.Headers, kgo.RecordHeader{Key: "redeliver-tenant", Value: []byte(tenant)})
 		return r
 	}
-	b.start(func(_ context.Context, r *consumer.Record) error {
-		time.Sleep(10 * time.Millisecond) // what a call takes, so that the slots are short
-		return nil
+	b.start(func(ctx context.Context, _ *consumer.Record) error {
+		select { // a call takes its time, so that the slots are short
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+		}
+		return ctx.Err()
 	}, withoutBreaker, func(c *consumer.Config) {
 		c.Tenants, c.Concurrency, c.Window = &consumer.Tenants{}, 16, consumer.Window{Records: 1000}
 	})
@@ -53,7 +56,7 @@ func TestANoisyTenantDoesNotStopTheOthers(t *testing.T) {
 	sofar := b.calls.await(t, "all calls of the quiet tenants", func(all []call) bool { return count(all, "quiet") == 2*quiet })
 	before := count(sofar, "noisy")
 	t.Logf("%d of %d records of the noisy tenant were handled before all of the others", before, noisy)
-	if before > noisy*2/3 {
+	if before > noisy*5/6 {
 		t.Errorf("isolated: %d of %d records of the tenant that stood in front were handled first", before, noisy)
 	}
 	all := b.calls.awaitDone(t, len(known)+len(given))
