@@ -154,6 +154,7 @@ func (c *Config) complete() error {
 		wrong("DeadLetters", "PerSuccess is %v: give 0.001 to 1000 dead letters for each success", per)
 	}
 	c.completeLimits(wrong)
+	c.completeFlows(wrong)
 	if c.HeaderLimit < 2048 {
 		wrong("HeaderLimit", "is %d, at least 2048 bytes", c.HeaderLimit)
 	}

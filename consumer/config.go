@@ -235,6 +235,8 @@ type Config struct {
 	Pacers *limit.Registry
 	// Parts watches the dependency of Breaker part by part, by tenant for example. Defaults to as a whole.
 	Parts Parts
+	// Priority lets records of a higher priority go first, see [Priority]. Defaults to none.
+	Priority *Priority
 	// RebalanceTimeout is how long a member may take to give up partitions. Defaults to 60s.
 	RebalanceTimeout time.Duration
 	// Retry is the policy: how often, when, and over which tiers. Defaults to tiers of 1s, 10s and 60s, one retry each.
@@ -246,6 +248,8 @@ type Config struct {
 	Shares Shares
 	// Start is where the group begins its first time. Defaults to Earliest.
 	Start Start
+	// Tenants divide the slots between tenants, see [Tenants]. Defaults to none.
+	Tenants *Tenants
 	// TopicPatterns select source topics by name, each anchored at both ends. They never match a retry or dead-letter
 	// topic. New topics that match are found within a minute.
 	TopicPatterns []*regexp.Regexp

@@ -35,6 +35,10 @@ type entry struct {
 	hopDue   time.Time // when its tier lets it go; zero: it waits here until due
 	counted  time.Time // up to when time held is in state.Held
 
+	flow   *flow // whose it is, where that is told apart
+	rank   int64 // among the ready ones of its flow
+	inFlow bool  // it is counted among what the flow holds
+
 	limited  bool // a limit put it off: it goes before those that come later
 	reserved bool // its call is counted already, at due
 

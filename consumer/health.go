@@ -20,6 +20,7 @@ func (p *Pipeline) Stats() Stats {
 	p.meter.fill(&s)
 	s.InFlight = p.slots.inFlight()
 	s.Limits = p.limitStats(now)
+	p.flows.fill(&s)
 	s.Windowed, s.WindowBytes = int(p.intake.records.Load()), p.intake.bytes.Load()
 	s.Breaker = p.breaker.Snapshot()
 	for _, d := range p.deps[1:] {

@@ -182,6 +182,7 @@ func (st *strand) park(e *entry) {
 	p := st.p
 	e.status = entryRouting
 	e.lane.routing++
+	e.leaveFlow()
 	p.ensureState(e)
 	p.countHeld(e, time.Now())
 	e.state.HopDue = time.Time{}

@@ -36,6 +36,7 @@ type intake struct {
 	unsaved atomic.Int64
 
 	meanSize atomic.Int64 // of the records of late, in bytes
+	sparing  atomic.Int64 // until when polls are small, in Unix nanoseconds, see keep
 }
 
 const (

@@ -101,6 +101,9 @@ func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool
 		}
 	}
 	share := in.waitingShare()
+	if !l.park && in.spares(time.Now()) {
+		share = max(share/2, 1) // what the polls under way bring comes on top
+	}
 	if l.full.Load() && (waiting == 0 || waiting <= share/2 && bytes <= in.waitingBytes()/2) {
 		l.full.Store(false)
 	}

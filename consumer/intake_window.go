@@ -23,8 +23,22 @@ func (in *intake) pollSize() int {
 	if left <= 0 || bytesLeft <= 0 {
 		return 0
 	}
-	return int(min(max(left/2, 1), max(bytesLeft/(in.meanSize.Load()+1), 1), maxPoll))
+	most := int64(maxPoll)
+	if in.spares(time.Now()) {
+		most = int64(max(in.waitingShare()/2, leastPoll))
+	}
+	return int(min(max(left/2, 1), max(bytesLeft/(in.meanSize.Load()+1), 1), most))
 }
+
+const (
+	// leastPoll is how many records are polled at least while polls are small, and sparingFor how long they are after
+	// something had to be given back.
+	leastPoll  = 64
+	sparingFor = 10 * time.Second
+)
+
+// spares reports whether polls are small, so that retry lanes are paused before they take up more than their share.
+func (in *intake) spares(now time.Time) bool { return now.UnixNano() < in.sparing.Load() }
 
 // took takes room of the window.
 func (in *intake) took(records int, bytes int64) {
@@ -94,7 +108,8 @@ func (in *intake) waitingBytes() int64 {
 }
 
 // keep returns how many of the records that were fetched for a lane it takes up. A retry lane gives back what is far from
-// due and beyond its share: the client goes back to it.
+// due and beyond its share: the client goes back to it, for which it drops what it has fetched of all partitions. So polls are
+// small from then on for a while, and what one of them brings beyond the share is kept.
 func (in *intake) keep(l *lane, records []*kgo.Record, now time.Time) int {
 	if l.tier == 0 {
 		return len(records)
@@ -106,13 +121,22 @@ func (in *intake) keep(l *lane, records []*kgo.Record, now time.Time) int {
 	if waiting > 0 && bytes > in.waitingBytes() {
 		left = 0
 	}
+	spares := in.spares(now)
+	if spares && bytes <= in.waitingBytes() {
+		left += in.waitingShare() / 2
+	}
 	if left = max(left, 0); left >= len(records) || l.park {
 		return min(left, len(records))
 	}
-	state, _ := retrytopics.Decode(records[left])
-	e := entry{due: state.Due, hopDue: state.HopDue}
-	if !e.farOff(now) {
-		return len(records)
+	for ; left < len(records); left++ {
+		state, _ := retrytopics.Decode(records[left])
+		e := entry{due: state.Due, hopDue: state.HopDue}
+		if e.farOff(now) {
+			break
+		}
+	}
+	if left < len(records) {
+		in.sparing.Store(now.Add(sparingFor).UnixNano())
 	}
 	return left
 }

@@ -35,8 +35,8 @@ type lane struct {
 	window
 	placed bool // next is known
 
-	ready   queue    // entries that may start as soon as their key is free
-	waiting entryDue // entries with a time before which they must not start
+	ready   readyLine // entries that may start as soon as their key is free
+	waiting entryDue  // entries with a time before which they must not start
 
 	probed  uint64 // the number of the last probe that was its turn
 	running int    // calls in flight
@@ -167,11 +167,16 @@ func mapBits(metadata int) int {
 // mayBegin reports whether a call may be begun for a record at an offset. When the map has no more room, only what
 // stands below something that is done is begun, one at a time: that makes room.
 func (l *lane) mayBegin(offset int64) bool {
-	underway := l.running
-	if l.strand.holding != nil { // there many leave untried, in one transaction
-		underway += l.routing
-	}
+	underway := l.underway()
 	return l.roomInMap(underway+1) || underway == 0 && offset < l.top
+}
+
+// underway is how many records may settle soon.
+func (l *lane) underway() int {
+	if l.strand.holding != nil { // there many leave untried, in one transaction
+		return l.running + l.routing
+	}
+	return l.running
 }
 
 // isClosed reports whether the lane is closed, to who does not hold the strand's lock.

@@ -83,7 +83,7 @@ func (ls *limits) admit(headers []Header, now time.Time, first bool) (at time.Ti
 	var keys [maxLimits][]byte
 	latest := now
 	for i := range ls.keyed {
-		if keys[i] = limitedBy(headers, ls.keyed[i].Header); keys[i] == nil {
+		if keys[i] = lastValue(headers, ls.keyed[i].Header); keys[i] == nil {
 			continue
 		}
 		if at := ls.keyed[i].keys.Ask(keys[i], now, first); at.After(latest) {
@@ -121,7 +121,7 @@ func (ls *limits) stands(headers []Header, now time.Time) (at time.Time) {
 	defer ls.mu.Unlock()
 	for i := range ls.keyed {
 		k := &ls.keyed[i]
-		key := limitedBy(headers, k.Header)
+		key := lastValue(headers, k.Header)
 		if key == nil {
 			continue
 		}
@@ -135,8 +135,8 @@ func (ls *limits) stands(headers []Header, now time.Time) (at time.Time) {
 	return at
 }
 
-// limitedBy returns what a limit counts a record by: the value of the last header with the key, nil if there is none or it is empty.
-func limitedBy(headers []Header, key string) []byte {
+// lastValue returns what limits and tenants tell records apart by: the value of the last header with the key, nil if there is none or it is empty.
+func lastValue(headers []Header, key string) []byte {
 	for i := len(headers) - 1; i >= 0; i-- {
 		if headers[i].Key == key {
 			if len(headers[i].Value) == 0 {
@@ -210,16 +210,25 @@ func (st *strand) postpone(e *entry, at, now time.Time) {
 		} else {
 			st.free(e)
 		}
+		e.leaveFlow()
 		l.waiting.add(e)
 		st.arm(at, now)
 		return
 	}
+	st.sendOff(e, at, now)
+}
+
+// sendOff lets an entry wait over the tiers until a time or later, without using an attempt. It leaves the order of its key.
+func (st *strand) sendOff(e *entry, at, now time.Time) {
+	l := e.lane
+	tier := st.p.schedule.Hop(at.Sub(now), l.tier)
 	if tier == retrytopics.Lane {
 		tier = 0
 		if soonest := now.Add(st.p.schedule.Tiers()[0]); soonest.After(at) {
 			at = soonest
 		}
 	}
+	e.leaveFlow()
 	e.due = at
 	e.status = entryRouting
 	l.routing++
@@ -239,6 +248,9 @@ func (st *strand) takeLeaving() []deferral {
 
 // sendDeferred writes the copies of entries that wait in the tiers.
 func (p *Pipeline) sendDeferred(out []deferral) {
+	if len(out) == 0 {
+		return
+	}
 	now := time.Now()
 	for _, o := range out {
 		e, delay := o.entry, p.schedule.Tiers()[o.tier]

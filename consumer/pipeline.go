@@ -37,6 +37,7 @@ type Pipeline struct {
 	hooks      hooks
 
 	limits     *limits // nil: none by key
+	flows      *flows  // nil: neither tenants nor priorities are told apart
 	gate       *gate
 	slots      *slots
 	meter      *meter
@@ -115,6 +116,7 @@ func New(c Config) (*Pipeline, error) {
 		return nil, fmt.Errorf("consumer: Limits: %w", err)
 	}
 	p.slots.pacing.join(p.slots.turn)
+	p.flows = newFlows(&c, p.slots)
 	p.membership = newMembership(&p.cfg, p.membershipChanged)
 	p.intake = newIntake(p)
 	p.committer = newCommitter(p)

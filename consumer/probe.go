@@ -66,7 +66,9 @@ func (p *Pipeline) untriedAtHand(but *strand) bool {
 
 // hasUntried reports whether the strand could start a record that was not tried yet.
 func (st *strand) hasUntried() bool {
-	return st.idle() && slices.ContainsFunc(st.lanes, func(l *lane) bool { return !l.closed && st.mayTakeFresh(l) && st.freshFirst(l) })
+	return st.idle() && slices.ContainsFunc(st.lanes, func(l *lane) bool {
+		return !l.closed && (st.mayTakeFresh(l) && st.freshFirst(l) || st.p.flows != nil && l.tier == 0 && l.ready.untried() != nil)
+	})
 }
 
 // lanesOf returns the open lanes of a kind: each time another one first, so that a tier with much to do does not keep the

@@ -36,7 +36,9 @@ func (p *Pipeline) received(l *lane, records []*kgo.Record, now time.Time) {
 	} else {
 		p.meter.received.Add(uint64(b.data()))
 	}
+	leaving := st.takeLeaving()
 	st.mu.Unlock()
+	p.sendDeferred(leaving)
 	st.wake()
 	p.committer.moved()
 }
@@ -69,8 +71,7 @@ func (p *Pipeline) enter(l *lane, b *batch, i int, r *kgo.Record, now time.Time)
 		e.hopDue = time.Time{} // the rest is waited out here
 	}
 	if !e.due.After(now) {
-		e.status = entryReady
-		l.ready.push(e)
+		l.strand.makeReady(e, now)
 		return
 	}
 	e.status = entryWaiting

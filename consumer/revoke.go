@@ -133,7 +133,7 @@ func (st *strand) drain(l *lane) (out []*entry) {
 			st.free(e)
 		}
 	}
-	l.ready, l.waiting = queue{}, nil
+	l.ready, l.waiting = readyLine{}, nil
 	l.signalQuiet()
 	return out
 }
@@ -150,10 +150,22 @@ func (l *lane) resting() (es []*entry) {
 	return es
 }
 
+// leaveFlows takes what the lane holds out of what its flows hold.
+func (l *lane) leaveFlows() {
+	for _, b := range l.batches {
+		for _, e := range b.entries {
+			if e != nil {
+				e.leaveFlow()
+			}
+		}
+	}
+}
+
 // depart counts an entry as routing that is to be moved out.
 func (st *strand) depart(e *entry) *entry {
 	e.status = entryRouting
 	e.lane.routing++
+	e.leaveFlow()
 	st.free(e)
 	return e
 }
@@ -175,6 +187,7 @@ func (p *Pipeline) closeLanes(lanes []*lane) {
 		}
 		p.intake.released(l.open, l.bytes)
 		p.intake.saved(l.settledRecords.Load() - l.saved)
+		l.leaveFlows()
 		l.open, l.bytes, l.batches = 0, 0, nil
 		l.held.Store(0)
 		for _, e := range st.keys {
@@ -182,7 +195,7 @@ func (p *Pipeline) closeLanes(lanes []*lane) {
 				st.free(e)
 			}
 		}
-		l.ready, l.waiting = queue{}, nil
+		l.ready, l.waiting = readyLine{}, nil
 		st.lanes = without(st.lanes, l)
 		empty := len(st.lanes) == 0
 		st.mu.Unlock()

@@ -31,9 +31,10 @@ type slots struct {
 	several  func() bool // there are other strands that may want some
 	last     kind        // that got a slot
 	turns    [kinds][]*strand
-	queued   [kinds]map[*strand]struct{}
-	start    func(*strand, kind) // on a goroutine of its own
-	pacing   *pacing             // nil: calls start as soon as there is a slot
+	queued   [kinds]map[*strand][]offer // of flows, where they are told apart
+	start    func(*strand, kind)        // on a goroutine of its own
+	flows    *flows                     // nil: neither tenants nor priorities are told apart
+	pacing   *pacing                    // nil: calls start as soon as there is a slot
 
 	now     func() time.Time
 	later   func(time.Duration, func())
@@ -53,26 +54,36 @@ func newSlots(capacity int, shares Shares, several func() bool, start func(*stra
 	}
 	s.share[retry] = capacity - s.share[fresh]
 	for k := range s.queued {
-		s.queued[k] = make(map[*strand]struct{})
+		s.queued[k] = make(map[*strand][]offer)
 	}
 	return s
 }
 
 // want asks for a slot for a strand that has work of the kind. A strand that asks twice stands in line once.
-func (s *slots) want(st *strand, k kind) {
+func (s *slots) want(st *strand, k kind) { s.wantFor(st, k, nil) }
+
+// wantFor is want of a strand that offers what it has of each flow. Asked again, it is what counts.
+func (s *slots) wantFor(st *strand, k kind, offers []offer) {
 	s.mu.Lock()
 	if _, dup := s.queued[k][st]; dup {
+		if s.flows != nil {
+			s.queued[k][st] = offers
+			s.serveMore()
+		}
 		s.mu.Unlock()
 		return
 	}
-	if s.free(k) && s.mayHold(st, k) && s.first(k) < 0 && s.paced() {
+	if s.flows == nil && s.free(k) && s.mayHold(st, k) && s.first(k) < 0 && s.paced() {
 		s.take(st, k)
 		s.mu.Unlock()
 		go s.start(st, k)
 		return
 	}
-	s.queued[k][st] = struct{}{}
+	s.queued[k][st] = offers
 	s.turns[k] = append(s.turns[k], st)
+	if s.flows != nil {
+		s.serveMore()
+	}
 	s.lookLater()
 	s.mu.Unlock()
 }
@@ -85,6 +96,10 @@ func (s *slots) take(st *strand, k kind) {
 
 // first returns the place in line of the first strand of a kind that may hold another slot, or -1.
 func (s *slots) first(k kind) int {
+	if s.flows != nil {
+		i, _ := s.firstOffer(k)
+		return i
+	}
 	return slices.IndexFunc(s.turns[k], func(st *strand) bool { return s.mayHold(st, k) })
 }
 
@@ -115,6 +130,9 @@ func (s *slots) serveMore() {
 
 // serve gives a slot to whose turn it is, of those that may have one.
 func (s *slots) serve() (*strand, kind, bool) {
+	if s.flows != nil {
+		return s.serveFlows()
+	}
 	for _, next := range s.order() {
 		if !s.free(next) {
 			continue
@@ -161,6 +179,9 @@ func (s *slots) ended(of *strand, k kind, worked bool) (giveBack bool) {
 // heir returns who may have the slot that a strand has given back: whoever stands in line, is another one and holds no more
 // then. So strands that want more than there is come to hold as much as one another, as far as they have earned it.
 func (s *slots) heir(of *strand) (i int, k kind, ok bool) {
+	if s.flows != nil {
+		return s.heirOfFlows(of)
+	}
 	for _, k := range s.order() {
 		if !s.free(k) {
 			continue

@@ -153,7 +153,7 @@ func (s *slots) turnEpoch(now time.Time) {
 
 // lookLater looks again soon who may hold another slot, while somebody stands in line.
 func (s *slots) lookLater() {
-	if s.looking || len(s.turns[fresh])+len(s.turns[retry]) == 0 || !s.divided() {
+	if s.looking || len(s.turns[fresh])+len(s.turns[retry]) == 0 || !s.divided() && s.flows == nil {
 		return
 	}
 	s.looking = true

@@ -131,7 +131,10 @@ type Stats struct {
 	Credit float64
 	Burst  int
 
-	Limits        []LimitStats // of the configuration
+	Limits        []LimitStats  // of the configuration
+	Tenants       []TenantStats // those with the most calls in flight
+	TenantsKnown  int           // how many are told apart
+	TenantsPutOff uint64        // records of any tenant that were put off over the tiers, each as often as it was
 	Topics        []TopicStats
 	DeadLetters   []DeadLetterCount
 	Paused        map[PauseReason]int // partitions

@@ -51,28 +51,35 @@ func newStrand(p *Pipeline, source string, partition int32) *strand {
 
 // wake offers what may start now to the slots, and sees to what has come due. It takes the strand's lock.
 func (st *strand) wake() {
-	want := st.tend()
+	want, offers := st.tend()
 	if !st.p.gate.free() {
 		st.p.offerProbe()
 		return
 	}
 	for k := range want {
 		if want[k] {
-			st.p.slots.want(st, kind(k))
+			st.p.slots.wantFor(st, kind(k), offers[k])
 		}
 	}
 }
 
 // tend sees to what has come due, and says which kinds of work could start now.
-func (st *strand) tend() (want [kinds]bool) {
+func (st *strand) tend() (want [kinds]bool, offers [kinds][]offer) {
 	st.mu.Lock()
 	hops := st.ripen(time.Now())
 	want = st.startable()
+	for k := range want {
+		if want[k] {
+			offers[k] = st.offered(kind(k))
+		}
+	}
+	leaving := st.takeLeaving()
 	st.mu.Unlock()
+	st.p.sendDeferred(leaving)
 	for _, e := range hops {
 		st.p.hop(e)
 	}
-	return want
+	return want, offers
 }
 
 // ripen moves entries that have come due to their lane's ready line and returns those that their tier lets go to the
@@ -101,8 +108,7 @@ func (st *strand) ripen(now time.Time) (hops []*entry) {
 				hops = append(hops, e)
 				continue
 			}
-			e.status = entryReady
-			l.ready.push(e)
+			st.makeReady(e, now)
 		}
 		if b := st.batching; b != nil && b.size.Wait > 0 {
 			if f := l.fresh(); f != nil {

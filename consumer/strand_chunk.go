@@ -35,7 +35,7 @@ type chunk struct {
 
 // mayChunk reports whether nothing of the strand needs its key looked after.
 func (st *strand) mayChunk() bool {
-	if st.running > 0 || (st.spread && st.p.cfg.Ordering != ByPartition) || len(st.keys) > 0 {
+	if st.p.flows != nil || st.running > 0 || (st.spread && st.p.cfg.Ordering != ByPartition) || len(st.keys) > 0 {
 		return false
 	}
 	if st.holding != nil && !st.holding.order.idle() {

@@ -30,6 +30,7 @@ func (st *strand) left(l *lane) {
 // settle ends an entry for good: its record is done, routed or dropped.
 func (st *strand) settle(e *entry) {
 	e.status = entrySettled
+	e.leaveFlow()
 	e.lane.settle(e.batch, e.index)
 	if e.deferred {
 		st.undefer(e)
@@ -42,18 +43,18 @@ func (st *strand) settle(e *entry) {
 
 // place says where an entry is put back, and what becomes of its key.
 type place struct {
-	put    func(*queue, *entry)
+	put    func(*readyLine, *entry)
 	key    func(*strand, *entry)
 	yields bool
 }
 
 var (
 	// first is before anything else of its lane. It keeps its key.
-	first = place{put: (*queue).pushFront, key: (*strand).claim}
+	first = place{put: (*readyLine).pushFront, key: (*strand).claim}
 	// again is the end of the line. It keeps its key: nothing of its key overtakes it.
-	again = place{put: (*queue).push, key: (*strand).claim}
+	again = place{put: (*readyLine).push, key: (*strand).claim}
 	// yield is the end of the line, and others of its key go first, unless keys are held.
-	yield = place{put: (*queue).push, key: (*strand).free, yields: true}
+	yield = place{put: (*readyLine).push, key: (*strand).free, yields: true}
 )
 
 // back puts an entry back that is to be called again. It returns false when its lane is draining and the entry has to be
@@ -91,6 +92,7 @@ func (st *strand) leave(e *entry) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	e.status = entryHeld
+	e.leaveFlow()
 	if e.deferred {
 		st.undefer(e)
 	}

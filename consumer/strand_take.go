@@ -10,6 +10,7 @@ type unit struct {
 	end     int // of the chunk, as it was handed out
 	entry   *entry
 	entries []*entry
+	flow    *flow // whose slot it uses, where that is told apart
 	permit  callPermit
 	leaving []deferral // to be sent to the tiers instead
 }
@@ -25,6 +26,9 @@ func (st *strand) startable() (want [kinds]bool) {
 	if st.holding != nil {
 		st.catchUp()
 		st.makeRoom()
+	}
+	if st.p.flows != nil {
+		st.takeUp()
 	}
 	for _, l := range st.lanes {
 		if st.offers(l) {
@@ -67,6 +71,9 @@ func (st *strand) mayTakeFresh(l *lane) bool {
 
 // mayRunReady reports whether a ready entry may be started.
 func (l *lane) mayRunReady() bool {
+	if l.ready.flows != nil {
+		return l.ready.size > 0 && (l.roomInMap(l.underway()+1) || l.mayBegin(l.ready.lowest().record.Offset))
+	}
 	return l.ready.len() > 0 && l.mayBegin(l.ready.items[l.ready.head].record.Offset)
 }
 
@@ -81,7 +88,7 @@ func (st *strand) sideBySide() bool {
 	if st.batching != nil {
 		return st.p.cfg.Ordering == Unordered
 	}
-	return st.spread
+	return st.spread || st.p.flows != nil
 }
 
 // kind says which share of the slots the lane's records use.
@@ -122,6 +129,12 @@ func (st *strand) takeWith(k kind, probe bool) (u unit, more bool) {
 		return u, want[retry-k]
 	}
 	switch {
+	case st.p.flows != nil && st.batching != nil:
+		u.entries, u.flow = st.takeRankedBatch(k, probe)
+		st.turnLeft -= len(u.entries)
+	case st.p.flows != nil:
+		u.entry, u.flow = st.takeRanked(k, probe)
+		st.turnLeft--
 	case st.batching != nil:
 		u.entries = st.takeBatch(k, probe)
 		st.turnLeft -= len(u.entries)
@@ -131,7 +144,7 @@ func (st *strand) takeWith(k kind, probe bool) (u unit, more bool) {
 			st.turnLeft -= turnLength
 		}
 	}
-	if u.empty() && st.batching == nil {
+	if u.empty() && st.batching == nil && st.p.flows == nil {
 		u.entry = st.takeEntry(k, probe)
 		st.turnLeft--
 	}
@@ -233,6 +246,7 @@ func (st *strand) nextFresh(l *lane) *entry {
 
 func (st *strand) begin(e *entry) *entry {
 	e.status = entryRunning
+	e.leaveFlow()
 	e.lane.running++
 	return e
 }

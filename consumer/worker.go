@@ -32,6 +32,9 @@ func (p *Pipeline) work(st *strand, k kind) {
 		}
 		if !u.empty() {
 			worked := p.do(w, st, u)
+			if u.flow != nil {
+				p.slots.flowEnded(u.flow, true, worked)
+			}
 			if !p.gate.free() {
 				p.offerProbe()
 			}

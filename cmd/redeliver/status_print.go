@@ -30,7 +30,7 @@ func (p *program) printStatus(format outputFormat, s status) error {
 		what = "of all partitions; offsets are counted, so that gaps count as records"
 	}
 	fmt.Fprintf(p.out, "source: %s at %s, %s\n\n", s.Source, s.Address, what)
-	for _, print := range []func(io.Writer, status) error{printPipelines, printTiers, printLimits, printPaused, printHeldKeys, printHeld, printExhausted, printLearned} {
+	for _, print := range []func(io.Writer, status) error{printPipelines, printTiers, printLimits, printTenants, printPaused, printHeldKeys, printHeld, printExhausted, printLearned} {
 		if err := print(p.out, s); err != nil {
 			return err
 		}

@@ -91,6 +91,8 @@ type PipelineStatus struct {
 	Topics       []TopicStatus      `json:"topics"`
 	WaitsFor     []string           `json:"waits_for,omitempty"` // patterns that no topic matches yet
 	Limits       []LimitStatus      `json:"limits,omitempty"`
+	Tenants      []TenantStatus     `json:"tenants,omitempty"`
+	TenantsKnown int                `json:"tenants_known,omitempty"`
 	Paused       map[string]int     `json:"paused"` // partitions by reason
 	Partitions   []PartitionStatus  `json:"partitions,omitempty"`
 	Held         []HeldStatus       `json:"held,omitempty"`
@@ -118,6 +120,15 @@ type TopicStatus struct {
 	OldestDue *time.Time `json:"oldest_due,omitempty"`
 	// RetentionLeft is the time until the topic's retention deletes an unread record, in seconds; 0: never.
 	RetentionLeft float64 `json:"retention_left_seconds,omitempty"`
+}
+
+// TenantStatus is what one tenant has of the pipeline.
+type TenantStatus struct {
+	Tenant   string  `json:"tenant"` // "": records without the header
+	Weight   float64 `json:"weight"`
+	InFlight int     `json:"in_flight"`
+	Windowed int     `json:"windowed"`
+	PutOff   uint64  `json:"put_off"` // records, each as often as it was put off over the tiers
 }
 
 // LimitStatus is one limit of the pipeline.
@@ -291,6 +302,10 @@ func statusOf(s consumer.Stats) PipelineStatus {
 			Name: l.Name, Per: l.Per.String(), Rate: l.Rate.String(), PutOff: l.PutOff, Ahead: l.Ahead.Seconds(), Keys: l.Keys, Forgot: l.Forgot,
 		})
 	}
+	for _, t := range s.Tenants {
+		p.Tenants = append(p.Tenants, TenantStatus{Tenant: t.Tenant, Weight: t.Weight, InFlight: t.InFlight, Windowed: t.Windowed, PutOff: t.PutOff})
+	}
+	p.TenantsKnown = s.TenantsKnown
 	for _, h := range s.Held {
 		p.Held = append(p.Held, HeldStatus{ID: h.ID, To: h.To, Since: h.Since, Tries: h.Tries, Error: h.Err})
 	}

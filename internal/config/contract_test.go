@@ -58,6 +58,8 @@ pipelines:
         - {status: 409, class: transient}
     limits:
       - {name: per-user, rate: 10/s}
+    tenants: {header: redeliver-tenant}
+    priority: {header: redeliver-priority}
 `, nil)
 	if diff := cmp.Diff(written, silent, sameConfig); diff != "" {
 		t.Errorf("written out, and left out (-written +left out):\n%s", diff)
@@ -136,6 +138,7 @@ dlq: {retention: 7d, admission: {enabled: false}}
 start: 2026-01-31T00:00:00Z`),
 		"auto":    inPipeline("retry: {strategy: linear, tiers: auto, overrides: [{status: 503, jitter: false}, {topic: orders, max_retries: 0}]}"),
 		"eager":   inPipeline("group_protocol: eager"),
+		"tenants": inPipeline("tenants: {header: x-customer, weights: {acme: 3, 'a b': 0.5}, max_in_flight: 9}\npriority: {header: p, ageing: 1m}"),
 		"limits":  inPipeline("limits: [{name: a, rate: 10/m, by: 'header:x-customer', burst: 3}, {name: b, rate: 0.5/s, by: dependency}]"),
 		"KIP-848": inPipeline("group_protocol: consumer"),
 		"no dlq":  inPipeline("dlq: {enabled: false, exhausted: drop}"),

@@ -142,6 +142,10 @@ func pipelineKeys(p *Pipeline) []key {
 			means("The circuit breaker of the dependency that the handler calls."),
 		sections("limits", &p.Limits, Limit{}, limitKeys).like("[{name: per-user, by: user, rate: 10/s}]").
 			means("How often the handler is called, by the whole pipeline, its dependency, or each value of a header."),
+		section("tenants", tenantKeys(&p.Tenants)...).
+			means("Divides the handler slots between tenants, so that one with much to do takes nothing from the others."),
+		section("priority", priorityKeys(&p.Priority)...).
+			means("Lets records of a higher priority go first, of those that are ready in a process; never within a key."),
 		sections("breakers", &p.Breakers, Breaker{}, moreBreakerKeys).like("[{dependency: ledger}]").
 			means("The circuit breakers of what the handler calls beside the dependency of breaker. Every record is taken to need all of it: while one of them is not closed the pipeline holds. A failure counts against the one that the answer names in Redeliver-Dependency, else against breaker's."),
 		section("dlq", dlqKeys(&p.DLQ)...).

@@ -220,6 +220,23 @@ var mistakes = []mistakeRow{
 	{"pipelines[].limits[].rate", inPipeline("breaker: {dependency: api}\nlimits: [{name: a, rate: 1/s, by: dependency}]") +
 		"  - name: other\n    topics: [other]\n    handler: {http: {url: \"http://h\"}}\n    breaker: {dependency: api}\n    limits: [{name: a, by: dependency, rate: " + mark + "2/s}]\n", "a is 2/s with burst 0 here and 1/s with burst 0 in pipeline orders, and both share the limit of api"},
 
+	// tenants and priority
+	{"pipelines[].tenants", inPipeline("tenants: " + mark + "acme"), "tenants is a plain value; it holds the keys header, default_weight"},
+	{"pipelines[].tenants.header", inPipeline("ordering: partition\ntenants: {header: " + mark + "t}"), "tenants.header does not go with ordering: partition"},
+	{"pipelines[].tenants.header", inPipeline("tenants: {header: " + mark + "[t]}"), "a list is not text"},
+	{"pipelines[].tenants.default_weight", inPipeline("tenants: {header: t, default_weight: " + mark + "0}"), "0 is out of range; want a number from 0.001 to 1000"},
+	{"pipelines[].tenants.weights", inPipeline("tenants: {header: t, weights: {a: " + mark + "heavy}}"), `a: "heavy" is no number above 0; want a section of tenants and weights: weights: {acme: 3}`},
+	{"pipelines[].tenants.weights", inPipeline("tenants: {header: t, weights: {a: " + mark + "[3]}}"), "a is a list, not a weight"},
+	{"pipelines[].tenants.weights", inPipeline("tenants: {header: t, weights: " + mark + "3}"), "a plain value is no section of tenants and weights"},
+	{"pipelines[].tenants.weights", inPipeline("tenants: {weights: " + mark + "{a: 3}}"), "tenants.weights is for a header; add header: redeliver-tenant beside it"},
+	{"pipelines[].tenants.max_in_flight", inPipeline("tenants: {header: t, max_in_flight: " + mark + "-1}"), "-1 is out of range"},
+	{"pipelines[].tenants.max_tenants", inPipeline("tenants: {header: t, max_tenants: " + mark + "0}"), "0 is out of range"},
+	{"pipelines[].priority", inPipeline("priority: " + mark + "9"), "priority is a plain value; it holds the keys header, default"},
+	{"pipelines[].priority.header", inPipeline("ordering: partition\npriority: {header: " + mark + "p}"), "priority.header does not go with ordering: partition"},
+	{"pipelines[].priority.default", inPipeline("priority: {header: p, default: " + mark + "10}"), "10 is out of range; want a whole number from 0 to 9"},
+	{"pipelines[].priority.ageing", inPipeline("priority: {header: p, ageing: " + mark + "0}"), "0s is out of range"},
+	{"pipelines[].priority.default", inPipeline("priority: {default: " + mark + "5}"), "priority.default is for a header; add header: redeliver-priority beside it"},
+
 	// handler
 	{"pipelines[].handler", with("drain: 30s", `{http: {url: "http://127.0.0.1:9000/orders"}}`, mark+"http"), "handler is a plain value; it holds the keys timeout, http"},
 	{"pipelines[].handler.timeout", with("drain: 31s", "{http:", "{timeout: "+mark+"31s, http:"), "handler.timeout, 31s, is not shorter than drain, 31s"},

@@ -27,6 +27,7 @@ func (r *reader) pipelineRules(p *Pipeline, at string) {
 	r.breakerRules(p, &p.Breaker, at+".breaker")
 	r.breakersRules(p, at)
 	r.limitRules(p, at)
+	r.flowRules(p, at)
 	r.dlqRules(p, at)
 }
 

@@ -121,6 +121,8 @@ type Pipeline struct {
 	Breaker          Breaker
 	Breakers         []Breaker // of what the handler calls beside the dependency of Breaker
 	Limits           []Limit
+	Tenants          Tenants
+	Priority         Priority
 	DLQ              DLQ
 
 	origin

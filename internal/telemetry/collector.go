@@ -88,6 +88,10 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 			w.gauge(limitKeys, float64(l.Keys), l.Name)
 		}
 		w.lessons(s)
+		if s.TenantsKnown > 0 {
+			w.gauge(tenants, float64(s.TenantsKnown))
+			w.counter(tenantPutOff, float64(s.TenantsPutOff))
+		}
 		w.gauge(healthScore, s.Score)
 		// Pipelines may share a breaker, and a series may be sent only once.
 		for _, b := range append([]breaker.Snapshot{s.Breaker}, s.Breakers...) {

@@ -60,7 +60,7 @@ func orders() consumer.Stats {
 		Attempts:    map[classify.Class]uint64{classify.None: 100, classify.Network: 6},
 		Failures:    []consumer.FailureCount{{Class: classify.Network, Severity: classify.Medium, Count: 6}, {Class: classify.Validation, Severity: classify.High}},
 		Topics:      []consumer.TopicStats{source, tier, other, short},
-		HeldRecords: 12,
+		HeldRecords: 12, TenantsKnown: 3, TenantsPutOff: 17,
 		Lessons: []adaptive.Lesson{
 			{Key: adaptive.Key{Dependency: "payments-api", Class: classify.Network}, Observations: 40, Last: adaptive.Advice{At: noon, Delay: 3 * time.Second}},
 			{Key: adaptive.Key{Dependency: "payments-api", Class: classify.System}, Observations: 2},
@@ -103,6 +103,8 @@ var contract = map[string]string{
 	"redeliver_retention_left_seconds": "pipeline,topic",
 	"redeliver_learned_observations":   "class,dependency,pipeline",
 	"redeliver_learned_delay_seconds":  "class,dependency,pipeline",
+	"redeliver_tenants":                "pipeline",
+	"redeliver_tenant_put_off_total":   "pipeline",
 	"redeliver_limit_put_off_total":    "limit,pipeline",
 	"redeliver_limit_ahead_seconds":    "limit,pipeline",
 	"redeliver_limit_keys":             "limit,pipeline",
@@ -158,6 +160,8 @@ redeliver_held_records{pipeline="orders"} 12
 redeliver_learned_observations{class="network",dependency="payments-api",pipeline="orders"} 40
 redeliver_learned_observations{class="system",dependency="payments-api",pipeline="orders"} 2
 redeliver_learned_delay_seconds{class="network",dependency="payments-api",pipeline="orders"} 3
+redeliver_tenants{pipeline="orders"} 3
+redeliver_tenant_put_off_total{pipeline="orders"} 17
 redeliver_limit_put_off_total{limit="per-user",pipeline="orders"} 9
 redeliver_limit_ahead_seconds{limit="per-user",pipeline="orders"} 90
 redeliver_limit_keys{limit="per-user",pipeline="orders"} 4

@@ -58,6 +58,10 @@ var (
 		"How much is known about the delays of a dependency and class, in observations that have nothing to do with each other. With retry.adaptive.", "pipeline", "dependency", "class")
 	learnedDelay = describe("redeliver_learned_delay_seconds",
 		"The delay that was learned last, in seconds. Absent while too little is known.", "pipeline", "dependency", "class")
+	tenants = describe("redeliver_tenants",
+		"Tenants that are told apart. Without tenants there is no such series.", "pipeline")
+	tenantPutOff = describe("redeliver_tenant_put_off_total",
+		"Records that were put off over the tiers, each as often as it was, since their tenants held their share of the window.", "pipeline")
 	healthScore = describe("redeliver_health_score",
 		"Health of the pipeline, from 0 to 1.", "pipeline")
 )
