@@ -152,23 +152,19 @@ func (x *index) aboveWatermark(before, again *Call) bool {
 	})
 }
 
-// handed returns when the partition of two calls may have been handed on between them: what one member had above the
-// watermark it may have forgotten when it gave the partition up, and got it again. When it went to another member in
-// between, it is when that one got it.
+// handed returns when the partition of two calls was handed on between them, to whomever. One member that made both calls may
+// have given it up and got it again whenever partitions were assigned.
 func (x *index) handed(before, again *Call) (when []Moment) {
 	p := again.From.Partition.live()
 	owner, _ := x.owner(p, again.Start)
 	first, _ := x.owner(p, before.End)
 	for i := range x.h.Assignments {
 		a := &x.h.Assignments[i]
-		if !a.When.Before(again.Start) {
-			break
+		if !before.End.Before(a.When) || !a.When.Before(again.Start) {
+			continue
 		}
-		switch changed := i == 0 || a.Owners[p] == owner && x.h.Assignments[i-1].Owners[p] != owner; {
-		case first == owner && before.End.Before(a.When):
+		if first == owner || i == 0 || a.Owners[p] != x.h.Assignments[i-1].Owners[p] {
 			when = append(when, a.When)
-		case first != owner && changed:
-			when = append(when[:0], a.When)
 		}
 	}
 	return when

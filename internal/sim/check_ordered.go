@@ -93,6 +93,9 @@ func (x *index) checkOffsetOrder(tr train, calls []*Call) {
 		if !x.t.IsSource(c.From.Topic) || called[c.From] {
 			continue
 		}
+		if skipped, ok := x.skipped[c.From]; ok && skipped.Before(c.Start) {
+			continue // its member died before it had committed that: others have gone on meanwhile
+		}
 		called[c.From] = true
 		if last != nil && c.From.Offset < last.From.Offset {
 			x.report.broken(Ordered, "%s was first called at %s, after %s of the same key %q", c.From, clock(c.Start), last.From, tr.key)
