@@ -140,16 +140,28 @@ func (x *index) explains(before, again *Call) (*Upset, bool) {
 }
 
 // aboveWatermark reports whether a record that was settled stood above one that was not, at a moment between two of its calls
-// when it was handed on: then no commit could pass it, and whoever got it knew of it by the metadata only.
+// when it was handed on: then no commit could pass it, and whoever got it knew of it by the metadata only. What was done before
+// partitions were assigned for the last time before that moment may have been forgotten then, by the same rule.
 func (x *index) aboveWatermark(before, again *Call) bool {
 	return slices.ContainsFunc(x.handed(before, again), func(when Moment) bool {
+		known := x.assignedBefore(when)
 		for offset := max(x.committed(again.From.Partition, when), 0); offset < again.From.Offset; offset++ {
-			if !x.doneBefore(Place{again.From.Partition, offset}, when) {
+			if !x.doneBetween(Place{again.From.Partition, offset}, known, when) {
 				return true
 			}
 		}
 		return false
 	})
+}
+
+// assignedBefore returns when partitions were assigned for the last time before a moment.
+func (x *index) assignedBefore(when Moment) (last Moment) {
+	for i := range x.h.Assignments {
+		if a := &x.h.Assignments[i]; a.When.Before(when) {
+			last = a.When
+		}
+	}
+	return last
 }
 
 // handed returns when the partition of two calls was handed on between them, to whomever. One member that made both calls may
@@ -170,8 +182,9 @@ func (x *index) handed(before, again *Call) (when []Moment) {
 	return when
 }
 
-// doneBefore reports whether nothing was to be done any more with what stands at a place.
-func (x *index) doneBefore(at Place, when Moment) bool {
+// doneBetween reports whether nothing was to be done any more with what stands at a place at a moment, by what was settled since
+// another.
+func (x *index) doneBetween(at Place, since, when Moment) bool {
 	r := x.h.at(at)
 	if r == nil || r.Control || r.Planted || x.aborted[at] {
 		return true
@@ -179,7 +192,7 @@ func (x *index) doneBefore(at Place, when Moment) bool {
 	if skipped, ok := x.skipped[at]; ok && skipped.Before(when) {
 		return true
 	}
-	return slices.ContainsFunc(x.from[at], func(c *Call) bool { return !c.End.IsZero() && c.End.Before(when) && x.settles(c) })
+	return slices.ContainsFunc(x.from[at], func(c *Call) bool { return since.Before(c.End) && c.End.Before(when) && x.settles(c) })
 }
 
 // checkRoutedOnce looks for records that were routed and delivered again from where they were, which a transaction of copy
