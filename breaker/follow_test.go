@@ -26,6 +26,7 @@ func TestAFollowedBreakerAsksBeforeItProbes(t *testing.T) {
 		p, _ := b.Acquire()
 		b.Record(p, breaker.Failure, 0)
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if b.State() != breaker.Open || asked != 1 {
 			t.Errorf("%v, and asked %d times", b.State(), asked)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,10 +41,14 @@ func TestAFailureCountsAgainstTheDependencyThatItNames(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
 				away, attempts := true, []int{}
 				w := onBench(t, HandlerFunc(func(ctx context.Context, r *Record) error {
+					mu.Lock()
 					attempts = append(attempts, r.Attempt())
-					if away {
+					fails := away
+					mu.Unlock()
+					if fails {
 						return tt.fails(ctx)
 					}
 					return nil
@@ -54,7 +59,9 @@ func TestAFailureCountsAgainstTheDependencyThatItNames(t *testing.T) {
 				equal(t, "breakers", w.states(), tt.want)
 				equal(t, "paused", w.p.Stats().Paused[PauseBreaker], 1)
 				pass(time.Minute)
+				mu.Lock()
 				away = false
+				mu.Unlock()
 				pass(10 * time.Second)
 				equal(t, "breakers in the end", w.states(), "closed closed")
 				equal(t, "watermark", w.watermark(l), 2)
@@ -73,8 +80,11 @@ func TestCallIsRefusedWhileTheDependencyIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		called, refused := 0, 0
 		away := true
+		var mu sync.Mutex
 		var w *workbench
 		w = onBench(t, HandlerFunc(func(ctx context.Context, r *Record) error {
+			mu.Lock()
+			defer mu.Unlock()
 			if away {
 				w.p.deps[1].breaker.Force(breaker.Open) // after the handler began
 				away = false
@@ -91,10 +101,13 @@ func TestCallIsRefusedWhileTheDependencyIsAway(t *testing.T) {
 		l := w.lane(0, 0)
 		w.feed(l, "a")
 		synctest.Wait()
+		mu.Lock()
 		if called != 0 || refused != 1 {
 			t.Errorf("%d called and %d refused, want none and one", called, refused)
 		}
+		mu.Unlock()
 		pass(10 * time.Second)
+		synctest.Wait()
 		equal(t, "called in the end", called, 1)
 		equal(t, "watermark", w.watermark(l), 1)
 		equal(t, "breakers", w.states(), "closed closed")

@@ -94,7 +94,9 @@ func TestParkedRecordsFollowADeadLetter(t *testing.T) {
 		b.feed(b.source, "a", "a", "a")
 		synctest.Wait()
 		b.want("written", b.commit(), "retry-60s a@0", "retry-park a@1", "retry-park a@2")
+		b.mu.Lock()
 		b.dies, b.fails["a@0"] = true, 1
+		b.mu.Unlock()
 		pass(time.Minute)
 		b.feed(b.source, "a", "b")
 		synctest.Wait()

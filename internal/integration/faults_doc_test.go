@@ -36,7 +36,7 @@ func TestFaultsAreDocumented(t *testing.T) {
 			test, sub, _ := strings.Cut(proof[1], "/")
 			named[test] = true
 			if tests[test] == "" {
-				t.Errorf("docs/faults.md names %s, which is no test here, of fleets or in the simulation", test)
+				t.Errorf("docs/faults.md names %s, which is no test here, in the simulation, or of a room that proves faults", test)
 			} else if sub != "" && !names[sub] {
 				t.Errorf("docs/faults.md names %s, which has no such subtest", proof[1])
 			}
@@ -52,8 +52,8 @@ func TestFaultsAreDocumented(t *testing.T) {
 	}
 }
 
-// testsHere returns the tests of this package, of fleets and of the simulation with their files, and every string in the files of faults, among them the
-// names of subtests.
+// testsHere returns the tests of this package, of the simulation, and of the rooms that prove faults by themselves, with their
+// files, and every string in those of this package, among them the names of subtests.
 func testsHere(t *testing.T) (tests map[string]string, texts map[string]bool) {
 	t.Helper()
 	tests, texts = make(map[string]string), make(map[string]bool)
@@ -61,15 +61,13 @@ func testsHere(t *testing.T) (tests map[string]string, texts map[string]bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	simulated, err := filepath.Glob("../sim/*_test.go")
-	if err != nil {
-		t.Fatal(err)
+	for _, room := range []string{"../sim", "../../fleet", "../../consumer", "../../dlq"} {
+		there, err := filepath.Glob(room + "/*_test.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, there...)
 	}
-	fleet, err := filepath.Glob("../../fleet/*_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	files = append(append(files, simulated...), fleet...)
 	for _, file := range files {
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
 		if err != nil {
@@ -80,7 +78,7 @@ func testsHere(t *testing.T) (tests map[string]string, texts map[string]bool) {
 				tests[f.Name.Name] = file
 			}
 		}
-		if !strings.HasPrefix(file, "faults_") {
+		if strings.Contains(file, "/") {
 			continue
 		}
 		ast.Inspect(parsed, func(n ast.Node) bool {
