@@ -62,12 +62,20 @@ func (st *strand) follow(e *entry) {
 }
 
 // replayed says that a copy was read of what had been a dead letter: it waits like any that is retried, whether or not the mark
-// is known yet.
+// is known yet. Where it was replayed with another key, or without one, its old key does not wait for it.
 func (st *strand) replayed(e *entry) {
-	if st.holding.dead == nil || e.state.Replays == 0 {
+	h := st.holding
+	if h == nil || h.dead == nil || e.state.Replays == 0 {
 		return
 	}
-	st.holding.dead.remove(before(e.state))
+	id := before(e.state)
+	h.dead.remove(id)
+	at, awaited := h.coming[id]
+	delete(h.coming, id)
+	if awaited && (!e.keyed || e.keyHash != at.key) {
+		h.order.remove(at.key, at.origin)
+		st.callUp(at.key)
+	}
 }
 
 // before is the dead letter that a replayed record was.
@@ -91,6 +99,7 @@ func (st *strand) dealtWith(m dlq.Marked) (changed bool) {
 		for _, l := range st.lanes {
 			if l.tier != 0 && l.topic == m.To {
 				st.holding.order.put(at.key, at.origin, inTier)
+				st.holding.coming[m.Identity] = at
 			}
 		}
 	}

@@ -39,7 +39,11 @@ func identityAt(origin int64, replays int) dlq.Identity {
 // replayedCopy is the copy in the tier of a record that was replayed so often.
 func (b *heldBench) replayedCopy(offset int64, key string, origin int64, replays int) *kgo.Record {
 	s := retrytopics.State{ID: fmt.Sprintf("%s/0/%d", testTopic, origin), Topic: testTopic, Offset: origin, Group: testGroup, Timestamp: time.Now(), Due: time.Now(), Replays: replays}
-	return &kgo.Record{Topic: b.tier.topic, Offset: offset, Key: []byte(key), Value: []byte("v"), Timestamp: time.Now(), Headers: s.AppendHeaders(nil, nil, DefaultHeaderLimit)}
+	r := &kgo.Record{Topic: b.tier.topic, Offset: offset, Value: []byte("v"), Timestamp: time.Now(), Headers: s.AppendHeaders(nil, nil, DefaultHeaderLimit)}
+	if key != "" {
+		r.Key = []byte(key)
+	}
+	return r
 }
 
 // replay lets a copy of it come, as the next one of the tier.
@@ -170,6 +174,35 @@ func TestKeyOpensWhenItsDeadLettersAreDealtWith(t *testing.T) {
 				equal(t, "records that are put off", b.source.strand.holding.order.size, 0)
 			})
 		})
+	}
+}
+
+// TestAReplayWithAnotherKeyOpensTheOldOne replays a dead letter with another key, and without one: what comes for the old key does not
+// wait for it, whether the mark or the copy is seen first.
+func TestAReplayWithAnotherKeyOpensTheOldOne(t *testing.T) {
+	for _, key := range []string{"b", ""} {
+		for _, markFirst := range []bool{true, false} {
+			t.Run(fmt.Sprintf("key %q, mark first %v", key, markFirst), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := onDeadBench(t)
+					b.fails["a@0"] = 1
+					b.open(0)
+					b.feed(b.source, "a")
+					synctest.Wait()
+					b.want("written", b.commit(), "dlq a@0")
+					if markFirst {
+						b.mark(dlq.StatusReplayed, 0, 0)
+					}
+					b.replay(key, 0, 1)
+					b.mark(dlq.StatusReplayed, 0, 0)
+					b.feed(b.source, "a")
+					synctest.Wait()
+					b.want("written of what comes later", b.commit())
+					b.want("called", b.called(), "a@0", key+"@0", "a@1")
+					equal(t, "records that are put off", b.source.strand.holding.order.size, 0)
+				})
+			})
+		}
 	}
 }
 

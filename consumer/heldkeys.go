@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/redeliver/redeliver/dlq"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -26,12 +27,15 @@ type heldKeys struct {
 	dead      *deadOrder // nil: a key goes on when a record of it is dead
 	deadKnown bool       // the topics were read for it
 	deadRound int        // so often it was forgotten
+	// coming is where those stand in the order that were replayed, and whose copies were not read yet: they may come with
+	// another key.
+	coming map[dlq.Identity]deadAddress
 }
 
 func newHeldKeys(p DeadLetterPolicy) *heldKeys {
 	h := &heldKeys{order: newKeyOrder(), behind: make(map[uint64][]*entry)}
 	if p == HoldOnDeadLetter {
-		h.dead = newDeadOrder()
+		h.dead, h.coming = newDeadOrder(), make(map[dlq.Identity]deadAddress)
 	}
 	return h
 }
@@ -76,7 +80,6 @@ func (st *strand) arrived(e *entry) {
 	if st.chunk != nil {
 		st.cut(st.chunk)
 	}
-	st.replayed(e)
 	st.putOff(e, inLane)
 }
 
@@ -246,6 +249,7 @@ func (st *strand) reset() {
 	}
 	h.open, h.order, h.early = false, newKeyOrder(), nil
 	clear(h.behind)
+	clear(h.coming)
 	st.forgetDead()
 	for _, e := range waiting {
 		if e.status == entryBehind && !e.lane.draining {

@@ -61,6 +61,7 @@ func (p *Pipeline) enter(l *lane, b *batch, i int, r *kgo.Record, now time.Time)
 	}
 	p.meter.skewed(r.Timestamp.Sub(now))
 	l.strand.key(e)
+	l.strand.replayed(e)
 	if l.strand.holds(e) {
 		l.strand.arrived(e)
 	}
