@@ -341,6 +341,27 @@ func TestDeadLettersCountInTheMemoryForKeys(t *testing.T) {
 	})
 }
 
+// TestSourceIsFetchedAsFarAsDeadLettersStandBeforeIt finds so many dead letters that the memory for the order of keys is full, and the
+// source partition committed below them: what is replayed of them waits for that to be taken up.
+func TestSourceIsFetchedAsFarAsDeadLettersStandBeforeIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onDeadBench(t, func(c *Config) { c.Window.Records = 10 })
+		limit := int64(b.p.heldLimit())
+		for i := range limit {
+			b.die("a", i+1, 0)
+		}
+		b.open(limit + 10)
+		b.p.intake.reviewAll()
+		equal(t, "fetched before them", b.fetched(b.source), true)
+		for range limit + 1 {
+			b.feed(b.source, "x")
+		}
+		b.p.intake.reviewAll()
+		synctest.Wait()
+		equal(t, "fetched behind them", b.fetched(b.source), false)
+	})
+}
+
 // TestRecordsWithoutAKeyFollowNobody lets a record without a key die.
 func TestRecordsWithoutAKeyFollowNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -358,7 +358,7 @@ func (p *Pipeline) openHeld(st *strand) {
 		dead, closed = h.dead.size(), len(h.dead.lines)
 	}
 	if opens {
-		h.open = true
+		h.opened()
 	}
 	st.mu.Unlock()
 	if !opens {
