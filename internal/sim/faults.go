@@ -154,7 +154,15 @@ func (w *World) RefuseCommits(err *kerr.Error, lasts time.Duration) {
 // bound it would spin in a time that stands still.
 func (w *World) RefuseFetches(topic string, err *kerr.Error, times int) {
 	w.noteFault(kindOf("fetch", err))
-	w.refuse(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: topic, Err: err}, times, time.Minute)
+	w.refuse(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: topic, Err: err, When: ofOthers}, times, time.Minute)
+}
+
+// ownRack tells the fetches of the simulation itself from those of others: it has no latency, and would spin when refused.
+const ownRack = "simulation"
+
+func ofOthers(r kmsg.Request) bool {
+	f, fetch := r.(*kmsg.FetchRequest)
+	return !fetch || f.Rack != ownRack
 }
 
 // RefuseAdmin makes what keeps the topics in order fail for a time: listing, creating, trimming, and reading the group's offsets.

@@ -143,7 +143,7 @@ func (w *World) create(topic string, partitions int32) {
 }
 
 func (w *World) clientOptions() []kgo.Opt {
-	return []kgo.Opt{kgo.SeedBrokers(w.addrs...), kgo.Dialer(w.own.DialContext), loginAs(operator)}
+	return []kgo.Opt{kgo.SeedBrokers(w.addrs...), kgo.Dialer(w.own.DialContext), kgo.Rack(ownRack), loginAs(operator)}
 }
 
 // client makes a client of the simulation's own.
