@@ -37,7 +37,7 @@ type recorder struct {
 	forgotten     map[string]bool // ids of those that are or will be forgotten
 	beforeTrim    func()          // called, with the request held up, before records are deleted
 	faulted       map[string]int
-	inTransaction map[string]kmsg.TxnOffsetCommitRequest // offsets of open transactions, by transactional id
+	inTransaction map[string]kmsg.TxnOffsetCommitRequest // offsets of the last transaction, by transactional id
 }
 
 // pendingCommit is a commit request that was seen and not yet looked for.
@@ -98,11 +98,11 @@ func (r *recorder) watch(req kmsg.Request) (kmsg.Response, error, bool) {
 	return nil, nil, false
 }
 
-// transactionEnds takes a transaction's offsets for a commit when it is committed.
+// transactionEnds takes a transaction's offsets for a commit when it is committed. They are kept until the next transaction
+// has some: the broker may refuse to end it now, and is asked again.
 func (r *recorder) transactionEnds(req *kmsg.EndTxnRequest) {
 	r.mu.Lock()
 	offsets, ours := r.inTransaction[req.TransactionalID]
-	delete(r.inTransaction, req.TransactionalID)
 	r.mu.Unlock()
 	if ours && req.Commit {
 		r.commitSeen(offsets.MemberID, offsets.Generation)
