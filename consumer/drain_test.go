@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // TestDrainStartsNothingMoreOnAnyLane revokes two partitions whose calls take 20 s, within a drain time of 30 s: every
@@ -100,5 +102,32 @@ func TestWhatEndsWithItsLaneIsNoOutcome(t *testing.T) {
 			equal(t, "attempts of class "+class.String(), n, 0)
 		}
 		equal(t, "the breaker's calls", s.Breaker.Calls, 0)
+	})
+}
+
+// TestSkipWhileItsPartitionIsGivenUp skips a retry that waits for its time in a lane that drains: it is settled, and the
+// commit at the end of the drain says so.
+func TestSkipWhileItsPartitionIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := onBench(t, HandlerFunc(func(ctx context.Context, r *Record) error {
+			time.Sleep(10 * time.Second)
+			return nil
+		}))
+		source, retries := w.lane(0, 0), w.lane(0, 10*time.Second)
+		w.feed(source, "a")
+		w.feedState(retries, "b", retrytopics.State{Due: time.Now().Add(time.Hour)})
+		synctest.Wait()
+		drained := make(chan struct{})
+		go func() {
+			defer close(drained)
+			w.p.drain(t.Context(), []*lane{source, retries})
+		}()
+		pass(time.Second)
+		if err := w.p.Skip(retries.topic, 0, 0, "test"); err != nil {
+			t.Error(err)
+		}
+		equal(t, "watermark of the retry topic", w.watermark(retries), 1)
+		<-drained
+		w.p.closeLanes([]*lane{source, retries})
 	})
 }

@@ -129,6 +129,7 @@ func (st *strand) drain(l *lane) (out []*entry) {
 		case e.unsaved(now):
 			out = append(out, st.depart(e))
 		default:
+			e.status = entryHeld // in no line any more: an operator may still skip it
 			st.free(e)
 		}
 	}

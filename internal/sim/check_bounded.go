@@ -139,20 +139,23 @@ func (x *index) explains(before, again *Call) (*Upset, bool) {
 	return nil, false
 }
 
-// aboveWatermark reports whether a record that was settled stood above one that was not when it was handed on: then no commit
-// could pass it, and whoever got it knew of it by the metadata only.
+// aboveWatermark reports whether a record that was settled stood above one that was not, at a moment between two of its calls
+// when it was handed on: then no commit could pass it, and whoever got it knew of it by the metadata only.
 func (x *index) aboveWatermark(before, again *Call) bool {
-	handed := x.handed(before, again)
-	for offset := max(x.committed(again.From.Partition, handed), 0); offset < again.From.Offset; offset++ {
-		if !x.doneBefore(Place{again.From.Partition, offset}, handed) {
-			return true
+	return slices.ContainsFunc(x.handed(before, again), func(when Moment) bool {
+		for offset := max(x.committed(again.From.Partition, when), 0); offset < again.From.Offset; offset++ {
+			if !x.doneBefore(Place{again.From.Partition, offset}, when) {
+				return true
+			}
 		}
-	}
-	return false
+		return false
+	})
 }
 
-// handed returns when the member of the second call got the partition; when it had it before, when partitions were assigned last.
-func (x *index) handed(before, again *Call) (when Moment) {
+// handed returns when the partition of two calls may have been handed on between them: what one member had above the
+// watermark it may have forgotten when it gave the partition up, and got it again. When it went to another member in
+// between, it is when that one got it.
+func (x *index) handed(before, again *Call) (when []Moment) {
 	p := again.From.Partition.live()
 	owner, _ := x.owner(p, again.Start)
 	first, _ := x.owner(p, before.End)
@@ -161,8 +164,11 @@ func (x *index) handed(before, again *Call) (when Moment) {
 		if !a.When.Before(again.Start) {
 			break
 		}
-		if first == owner || i == 0 || a.Owners[p] == owner && x.h.Assignments[i-1].Owners[p] != owner {
-			when = a.When
+		switch changed := i == 0 || a.Owners[p] == owner && x.h.Assignments[i-1].Owners[p] != owner; {
+		case first == owner && before.End.Before(a.When):
+			when = append(when, a.When)
+		case first != owner && changed:
+			when = append(when[:0], a.When)
 		}
 	}
 	return when
