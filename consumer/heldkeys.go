@@ -20,6 +20,7 @@ type heldKeys struct {
 	order     *keyOrder
 	open      bool                // it is known what was put off
 	sourceEnd int64               // of the source partition when that was read
+	reach     int64               // it is fetched up to here, full or not: what was found waits for it to be taken up
 	behind    map[uint64][]*entry // of the park lane, not their turn; of each key, by offset of origin
 	early     []*entry            // of copies, those whose source partition was not taken up as far as their origin
 }
@@ -204,9 +205,25 @@ func (p *Pipeline) heldLimit() int {
 // heldWindows times 16 bytes a record, and some hundred a key, is what the order of keys takes for each record of the window.
 const heldWindows = 16
 
+// opened takes up that it is known what was put off. Copies wait until the source partition was taken up as far as their
+// origins: were it paused before, for there are so many of them, neither could go on.
+func (h *heldKeys) opened() {
+	h.open, h.reach = true, 0
+	for _, line := range h.order.lines {
+		for _, d := range line {
+			if d.offset < h.sourceEnd {
+				h.reach = max(h.reach, d.offset+1)
+			}
+		}
+	}
+}
+
 // heldFull reports whether the lane is a source whose keys hold too many records. The strand's lock is held.
 func (l *lane) heldFull(before bool) bool {
 	if l.tier != 0 || l.strand.holding == nil {
+		return false
+	}
+	if l.next < l.strand.holding.reach {
 		return false
 	}
 	size, limit := l.strand.holding.order.size, l.strand.p.heldLimit()

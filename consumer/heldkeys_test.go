@@ -64,7 +64,8 @@ func (b *heldBench) open(sourceEnd int64, found ...func(*keyOrder)) {
 	for _, f := range found {
 		f(st.holding.order)
 	}
-	st.holding.open, st.holding.sourceEnd = true, sourceEnd
+	st.holding.sourceEnd = sourceEnd
+	st.holding.opened()
 	st.mu.Unlock()
 	st.wake()
 }
@@ -335,5 +336,37 @@ func TestSourceIsPausedWhileTooManyRecordsArePutOff(t *testing.T) {
 		equal(t, "fetched above three quarters", b.fetched(b.source), false)
 		put(limit/4-1, limit/4, false)
 		equal(t, "fetched at three quarters", b.fetched(b.source), true)
+	})
+}
+
+// TestSourceIsFetchedAsFarAsWhatWasPutOffWaitsForIt finds the memory for the order of keys full at the assignment, and the source
+// partition committed below all of it, as behind a record that hangs: the copies wait for that to be taken up, so that it is fetched
+// that far all the same.
+func TestSourceIsFetchedAsFarAsWhatWasPutOffWaitsForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t, func(c *Config) { c.Window.Records = 10 })
+		limit := int64(b.p.heldLimit())
+		var found []func(*keyOrder)
+		for i := range limit {
+			found = append(found, inTopic("a", i+1, inTier))
+		}
+		found = append(found, inTopic("b", limit+1000, inTier)) // of a source that is gone
+		b.open(limit+10, found...)
+		b.p.intake.reviewAll()
+		b.p.received(b.tier, []*kgo.Record{b.copyFrom(b.tier, 0, "a", 1, time.Now())}, time.Now())
+		synctest.Wait()
+		b.want("called before the source was taken up", b.called())
+		equal(t, "fetched of the source", b.fetched(b.source), true)
+		b.feed(b.source, "x", "x")
+		b.p.intake.reviewAll()
+		synctest.Wait()
+		b.want("called", b.called(), "x@0", "x@1", "a@1")
+		equal(t, "fetched while some wait", b.fetched(b.source), true)
+		for range limit - 1 {
+			b.feed(b.source, "x")
+		}
+		b.p.intake.reviewAll()
+		synctest.Wait()
+		equal(t, "fetched beyond", b.fetched(b.source), false)
 	})
 }

@@ -291,7 +291,7 @@ func (p *Pipeline) openHeld(st *strand) {
 	}
 	size, keys := h.order.size, len(h.order.lines)
 	if opens {
-		h.open = true
+		h.opened()
 	}
 	st.mu.Unlock()
 	if !opens {
