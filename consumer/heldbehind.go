@@ -80,8 +80,7 @@ func (st *strand) replayed(e *entry) {
 
 // before is the dead letter that a replayed record was.
 func before(s *retrytopics.State) dlq.Identity {
-	died := *s
-	died.Replays--
+	died := s.Prior()
 	return dlq.IdentityOf(&died)
 }
 

@@ -6,8 +6,8 @@
 //
 // # Entries
 //
-// Records with one id, consumer group and number of replays are copies of one dead letter, which a crash between writing
-// and committing makes. They are one entry: it has the position and the time of its first copy, and what is said of it
+// Records with one id, consumer group, number of replays and name of the last one are copies of one dead letter, which a crash
+// between writing and committing makes. They are one entry: it has the position and the time of its first copy, and what is said of it
 // in the ledger holds for all copies. A record that was replayed and died again is another entry.
 //
 // # The ledger
@@ -23,7 +23,8 @@
 //	 "to":"orders.orders.retry-1s","id":"orders/3/1042","group":"orders","replays":0}
 //
 // status is open, replayed, discarded, replay_limit or parked, at is in Unix ms, run names the call that wrote it, to the topic
-// that the entry was written to, edit what a replay changed in the record, reason why it was discarded; id, group and replays say whose copies the mark covers.
+// that the entry was written to, edit what a replay changed in the record, reason why it was discarded; id, group, replays and
+// replay (the name of the last one, where the entry has it) say whose copies the mark covers.
 // A tombstone takes back no mark; a mark with status open does.
 //
 // A replay is a task: the key <topic id>/task/<run> says what it selects and does, where the partitions ended when it was

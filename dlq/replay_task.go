@@ -313,6 +313,9 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	if r.Rate > 0 && !r.DryRun {
 		t.pace = rate.NewLimiter(rate.Limit(r.Rate), 1)
 	}
+	if t.of != nil {
+		router.task = t.of.ID
+	}
 	decision := &replayDecision{Replay: r, router: router, task: t}
 	t.decide = decision.decide
 	if t.survey.queue.keysHeld && r.To.keyed() == "" {

@@ -121,6 +121,59 @@ func TestKeyIsClosedBehindItsDeadLetters(t *testing.T) {
 	b.settled(append(b.tiers(), b.park())...)
 }
 
+// A dead letter was replayed, and so was what had died of it. It is replayed again, and dies: that is another dead letter, which everybody
+// sees, also whoever has the partition next, and its key opens when it is dealt with.
+func TestKeyIsClosedBehindALetterThatWasReplayedAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 1)
+	var p poisoned
+	m := b.start(p.handle, closingKeys)
+	dead := record("a", "poison")
+	b.produce(dead)
+	b.awaitLetters(dead)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	replay := func(r dlq.Replay) {
+		t.Helper()
+		if summary, err := b.heldQueue().Replay(ctx, r); err != nil || summary.Done != 1 || summary.Partly() {
+			t.Fatalf("replay: %v, %+v", err, summary)
+		}
+	}
+	first := dlq.Filter{}
+	for e, err := range b.heldQueue().Entries(ctx, dlq.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		first.IDs = []string{e.ID()}
+	}
+	replay(dlq.Replay{})
+	b.awaitLetters(dead, dead)
+	p.cured.Store(true)
+	replay(dlq.Replay{})
+	m.awaitClosed(t, 0)
+	b.calls.awaitCount(t, 3)
+	p.cured.Store(false)
+
+	replay(dlq.Replay{Again: true, Filter: first})
+	b.awaitLetters(dead, dead, dead)
+	m.awaitClosed(t, 1)
+	m.stop()
+	m = b.start(p.handle, closingKeys)
+	m.awaitClosed(t, 1)
+	later := record("a", "later")
+	b.produce(later)
+	b.awaitLetters(dead, dead, dead, later)
+	p.cured.Store(true)
+	if summary, err := b.heldQueue().Replay(ctx, dlq.Replay{}); err != nil || summary.Done != 2 || summary.Partly() {
+		t.Fatalf("replay: %v, %+v", err, summary)
+	}
+	m.awaitClosed(t, 0)
+	all := b.calls.awaitCount(t, 6)
+	if got, want := []string{all[4].id, all[5].id}, ids([]*kgo.Record{dead, later}); !slices.Equal(got, want) {
+		t.Errorf("ordered: the last calls were for %v, want %v", got, want)
+	}
+}
+
 // An operator discards the dead letters of a key while its member runs: what comes next is handled.
 func TestKeyOpensWhenItsDeadLettersAreDiscarded(t *testing.T) {
 	t.Parallel()
