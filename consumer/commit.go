@@ -70,7 +70,7 @@ func (c *committer) run(ctx context.Context) {
 		case <-pause.C:
 		case <-c.press:
 		}
-		if err := c.commit(ctx, c.p.intake.all()); err != nil && ctx.Err() == nil {
+		if err := c.commit(ctx, c.due(c.p.intake.all(), time.Now())); err != nil && ctx.Err() == nil {
 			if !errors.Is(err, errGivenUp) {
 				c.p.faults.note("commit", "", -1, err)
 			}
@@ -230,6 +230,9 @@ func (ms marks) refused(at partition, err error) error {
 		m.lane.strand.p.committer.moved()
 		return nil
 	}
+	if m != nil && aboutTopic(err) {
+		m.lane.strand.p.committer.putOff(m.lane)
+	}
 	return fmt.Errorf("%s/%d: %w", at.topic, at.number, err)
 }
 
@@ -238,7 +241,7 @@ func (ms marks) acknowledged() {
 	for _, m := range ms {
 		l := m.lane
 		l.strand.mu.Lock()
-		l.committed, l.committedVersion = m.at, m.version
+		l.committed, l.committedVersion, l.refusals = m.at, m.version, refusals{}
 		saved := int64(0)
 		if !l.closed {
 			saved, l.saved = m.settled-l.saved, m.settled

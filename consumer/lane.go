@@ -44,6 +44,7 @@ type lane struct {
 
 	committed        int64 // the last acknowledged commit
 	committedVersion uint64
+	refusals         refusals      // of its commits, see committer.putOff
 	saved            int64         // of settledRecords, those whose commit is acknowledged
 	trimmed          int64         // below this the engine has deleted what was committed
 	metadata         int           // bytes that the metadata of a commit may take
