@@ -335,6 +335,11 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	// It is written down with the first entries that it replays: until then there is nothing to go on with.
 	known := t.survey.ledger.tasks[t.of.ID] != nil
 	err = t.run(ctx, summary)
+	if err == nil && t.survey.replayOrder != nil {
+		if err := t.survey.came(ctx, summary); err != nil {
+			return err
+		}
+	}
 	t.count(summary)
 	switch {
 	case err == nil:
