@@ -179,8 +179,10 @@ func (c *committer) marks(lanes []*lane) marks {
 // mark returns what a commit would say of the lane now, nil when it has said it already. With leaving, the records whose
 // copies are part of the transaction under way count as settled.
 func (l *lane) mark(leaving bool) *mark {
-	topics := l.strand.p.topics
-	note, id := topics.note(l.topic), topics.id(l.topic)
+	note := l.strand.p.topics.note(l.topic)
+	if note.retry {
+		note.id = printedID(l.topicID)
+	}
 	l.strand.mu.Lock()
 	defer l.strand.mu.Unlock()
 	if !l.placed || l.closed || !leaving && l.version == l.committedVersion && l.watermark() == l.committed {
@@ -196,7 +198,7 @@ func (l *lane) mark(leaving bool) *mark {
 		l.mappedVersion = l.version
 	}
 	text := note.metadata("")
-	text = note.metadata(runs.text(at, id, l.metadata-len(text)-len(noteVersion)-len(noteDone)))
+	text = note.metadata(runs.text(at, l.topicID, l.metadata-len(text)-len(noteVersion)-len(noteDone)))
 	if len(text) > l.metadata {
 		text = ""
 	}

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
@@ -64,5 +65,23 @@ func TestCommitsRefusedForTheGroupAreTriedAtOnce(t *testing.T) {
 		ms := w.p.committer.marks([]*lane{l})
 		_ = ms.refused(partition{l.topic, 0}, kerr.RebalanceInProgress)
 		equal(t, "what is tried next", len(w.p.committer.marks(w.p.committer.due([]*lane{l}, time.Now()))), 1)
+	})
+}
+
+// TestACommitNamesTheTopicThatItIsOf has a retry topic deleted and made again while a commit of the one that is gone is still to come: it
+// says so, and whoever reads it begins with the new one at its beginning.
+func TestACommitNamesTheTopicThatItIsOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := onBench(t, succeed)
+		topic := w.p.topics.retry(testTopic, time.Minute)
+		w.p.topics.mu.Lock()
+		w.p.topics.retries[topic] = note{retry: true, delay: "1m", source: testTopic}
+		w.p.topics.ids[topic] = kadm.TopicID{1}
+		w.p.topics.mu.Unlock()
+		gone := w.lane(0, time.Minute)
+		w.p.topics.mu.Lock()
+		w.p.topics.ids[topic] = kadm.TopicID{2}
+		w.p.topics.mu.Unlock()
+		equal(t, "the commit of the one that is gone is taken for one", w.p.topics.earlier(topic, gone.mark(false).metadata), true)
 	})
 }
