@@ -199,6 +199,31 @@ func TestOthersKeepTheirThroughputBesideAFailingKey(t *testing.T) {
 	})
 }
 
+// The records of one key fail for ever and are held, with those behind them in the park topic: each one waits for the one before it. What dies
+// keeps the key closed, and what comes later follows it untried.
+func TestOthersKeepTheirThroughputBesideAKeyThatIsHeld(t *testing.T) {
+	t.Parallel()
+	for name, policy := range map[string]consumer.DeadLetterPolicy{"released": consumer.ReleaseOnDeadLetter, "held": consumer.HoldOnDeadLetter} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const poison = 2000
+			fair(t, contest{
+				produce: func(s *contestants) { s.poison(poison, func(int) string { return "the one" }) },
+				disturb: func(context.Context, *consumer.Record) error { time.Sleep(contestWork); return errPoison },
+				config: func(c *consumer.Config) {
+					c.HoldKey, c.OnDeadLetter, c.Delivery = true, policy, consumer.ExactlyOnceRouting
+					c.Retry = retrytopics.Policy{Tiers: []time.Duration{time.Second}}
+				},
+				after: func(s *contestants) {
+					if n := s.p.Stats().HeldKeys; n.Records+n.Dead < poison/4 {
+						s.t.Errorf("%+v: that disturbs nobody", n)
+					}
+				},
+			})
+		})
+	}
+}
+
 // A tier holds a hundred times as many waiting records as the window takes.
 func TestOthersKeepTheirThroughputBesideABacklog(t *testing.T) {
 	t.Parallel()
