@@ -94,5 +94,5 @@ func (s *Stats) count(e *Entry, otherGroup bool) {
 
 // foreign says whether the entry is another group's.
 func (q *Queue) foreign(e *Entry) bool {
-	return q.group != "" && e.State.Group != "" && e.State.Group != q.group
+	return !q.anyGroup && q.group != "" && e.State.Group != "" && e.State.Group != q.group
 }

@@ -18,6 +18,7 @@ import (
 type filterFlags struct {
 	cmd      *cobra.Command
 	pipeline string
+	queue    string // a dead-letter topic of another program; "": the pipelines' own
 	class    string
 	severity string
 	reason   string
@@ -38,6 +39,7 @@ func (p *program) addFilterFlags(cmd *cobra.Command, limit int) *filterFlags {
 	f := &filterFlags{cmd: cmd}
 	flags := cmd.Flags()
 	flags.StringVar(&f.pipeline, "pipeline", "", "the pipeline's `name`; may be left out when there is one")
+	addQueueFlag(cmd, f)
 	flags.StringVar(&f.class, "class", "", "of this failure `class`")
 	flags.StringVar(&f.severity, "severity", "", "of this `severity`: low, medium, high, critical")
 	flags.StringVar(&f.reason, "reason", "", "dead for this `reason`")

@@ -45,8 +45,11 @@ func (p *program) problemsOf(q queue, all []queue, s dlq.Stats, limit int) ([]pr
 	if p.configFile != defaultConfigFile {
 		command += " -c " + shellWord(p.configFile)
 	}
-	if len(all) > 1 {
+	if len(all) > 1 || q.foreign {
 		command += " --pipeline " + q.pipeline.Name
+	}
+	if q.foreign {
+		command += " --queue " + q.Topic()
 	}
 	if slices.ContainsFunc(all, func(other queue) bool { return other.pipeline == q.pipeline && other.source != q.source }) {
 		command += " --topic " + q.source

@@ -99,6 +99,7 @@ func showEntry(w io.Writer, q queue, e dlq.Entry) error {
 		line("copy", "of "+e.CopyOf+", and dealt with as a part of it")
 	}
 	line("died", e.At.Local().Format(time.DateTime)+", "+strings.ReplaceAll(string(s.Reason), "_", " "))
+	line("dialect", string(e.Dialect))
 	line("class", s.Class.String())
 	if s.Severity != classify.SeverityNone {
 		line("severity", s.Severity.String())
@@ -189,7 +190,12 @@ func showHeaders(w io.Writer, headers []kgo.RecordHeader) error {
 	}
 	rows := newRows(w, asTable,
 		column[kgo.RecordHeader]{title: "HEADER", cell: func(h kgo.RecordHeader) string { return h.Key }},
-		column[kgo.RecordHeader]{title: "VALUE", cell: func(h kgo.RecordHeader) string { return payloadLine(h.Value) }},
+		column[kgo.RecordHeader]{title: "VALUE", cell: func(h kgo.RecordHeader) string {
+			if text, ok := retrytopics.HeaderText(h); ok {
+				return text
+			}
+			return payloadLine(h.Value)
+		}},
 	)
 	for _, h := range headers {
 		if err := rows.add(h); err != nil {

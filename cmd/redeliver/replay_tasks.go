@@ -181,7 +181,13 @@ func (p *program) addQueueFlags(cmd *cobra.Command) *filterFlags {
 	flags := &filterFlags{cmd: cmd}
 	cmd.Flags().StringVar(&flags.pipeline, "pipeline", "", "the pipeline's `name`; may be left out")
 	_ = cmd.RegisterFlagCompletionFunc("pipeline", p.completePipelines)
+	addQueueFlag(cmd, flags)
 	return flags
+}
+
+// addQueueFlag gives a command the flag that names the dead letters of another program.
+func addQueueFlag(cmd *cobra.Command, f *filterFlags) {
+	cmd.Flags().StringVar(&f.queue, "queue", "", "instead of the pipeline's own dead letters those in this `topic`, of Spring, SmallRye, Kafka Connect or a share group")
 }
 
 // withTask calls f with the queue that has a replay.

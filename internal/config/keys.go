@@ -132,6 +132,10 @@ func pipelineKeys(p *Pipeline) []key {
 			means("When records of a source are gone before they were read: hold the partition and say so, or skip to what is left and say so."),
 		size("header_limit", &p.HeaderLimit, 2<<10, 1<<20).byDefault("4KiB").like("4KiB").
 			means("The most bytes of Redeliver's own headers on a copy; the oldest history gives way first."),
+		section("headers",
+			choices("dialects", &p.Headers.Dialects, "spring", "smallrye", "kip1191").like("[spring]").
+				means("Write the headers of other programs too, beside Redeliver's own, so that what reads their retry topics and dead letters can read these: of Spring for Apache Kafka, of SmallRye, of share groups (KIP-1191, dead letters only). They are overwritten on every copy and taken off by a replay, and are not in header_limit."),
+		).means("What stands in the headers of copies and dead letters."),
 		section("handler", handlerKeys(&p.Handler)...).
 			means("What the records are handed to."),
 		section("retry", retryKeys(&p.Retry)...).

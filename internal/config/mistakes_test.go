@@ -200,6 +200,9 @@ var mistakes = []mistakeRow{
 	{"pipelines[].rebalance_timeout", inPipeline("rebalance_timeout: " + mark + "30s"), "drain, 30s (the default), is not shorter than rebalance_timeout, 30s: the group would go on without this member while it drains"},
 	{"pipelines[].on_data_loss", inPipeline("on_data_loss: " + mark + "ignore"), `"ignore" is unknown; want one of hold, skip: on_data_loss: hold`},
 	{"pipelines[].header_limit", inPipeline("header_limit: " + mark + "1KiB"), "1KiB is out of range; want a size from 2KiB"},
+	{"pipelines[].headers", inPipeline("headers: " + mark + "spring"), "headers is a plain value; it holds the keys dialects"},
+	{"pipelines[].headers.dialects", inPipeline("headers: {dialects: [" + mark + "sping]}"), `"sping" is unknown; did you mean spring?`},
+	{"pipelines[].headers.dialects", inPipeline("headers: {dialects: [spring, " + mark + "spring]}"), `"spring" is there twice`},
 
 	// limits
 	{"pipelines[].limits", inPipeline("limits: " + mark + "10/s"), "limits is a plain value, not a list"},

@@ -115,6 +115,7 @@ type Pipeline struct {
 	RebalanceTimeout time.Duration
 	OnDataLoss       string // hold, skip
 	HeaderLimit      int64  // bytes
+	Headers          Headers
 	Handler          Handler
 	Retry            Retry
 	Classify         Classify
@@ -126,6 +127,11 @@ type Pipeline struct {
 	DLQ              DLQ
 
 	origin
+}
+
+// Headers is what stands in the headers of copies.
+type Headers struct {
+	Dialects []string // spring, smallrye, kip1191
 }
 
 // Shares are the guaranteed shares of the handler slots.
