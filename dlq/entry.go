@@ -71,6 +71,8 @@ type Mark struct {
 	To     string // the topic that a replay wrote to
 	Reason string // why it was discarded or parked
 	Edit   string // what a replay changed in the record that it wrote; the entry itself is as it was
+	// Renewed is when the entry was last carried forward, see [Queue.Renew]; zero: never.
+	Renewed time.Time
 }
 
 // Entry is one dead letter.

@@ -161,6 +161,9 @@ func (q *Queue) survey(ctx context.Context, topic kadm.TopicDetail, f Filter, l 
 // surveyOf is survey of a range that was fixed before.
 func (q *Queue) surveyOf(ctx context.Context, topic kadm.TopicDetail, f Filter, l *ledger, spans []span) (*survey, error) {
 	sel, err := f.compile(topic.ID)
+	if err == nil && !f.ExpiringBefore.IsZero() {
+		spans, err = q.expiring(ctx, sel, spans)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -201,6 +204,9 @@ func (s *survey) met(e *Entry, f func(*Entry) bool) bool {
 		return true
 	}
 	e.Status, e.Mark = m.status, s.ledger.describe(m)
+	if !s.sel.expires(e) {
+		return true
+	}
 	return f(e)
 }
 

@@ -127,12 +127,16 @@ func (s *scan) readPages(ctx context.Context, part span, pages chan<- page) erro
 
 func entryOf(r *kgo.Record, topicID kadm.TopicID) Entry {
 	state, dialect, err := decode(r)
+	died := r.Timestamp
+	if !state.Died.IsZero() {
+		died = state.Died
+	}
 	return Entry{
 		Topic:     r.Topic,
 		TopicID:   topicID,
 		Partition: r.Partition,
 		Offset:    r.Offset,
-		At:        r.Timestamp,
+		At:        died,
 		State:     state,
 		Dialect:   dialect,
 		Err:       err,

@@ -31,7 +31,7 @@ func DecodeForeign(r *kgo.Record) (State, Dialect, error) {
 		if of := topicOf(h.Key); of != "" {
 			dialect = of
 		}
-		if h.Key == HeaderID || h.Key == HeaderReplays {
+		if h.Key == HeaderID || h.Key == HeaderReplays || h.Key == HeaderDied {
 			d.header(h)
 		}
 	}

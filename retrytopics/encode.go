@@ -94,6 +94,9 @@ func (e *encoder) progress(s *State) {
 	if s.Replays > 0 {
 		e.number(HeaderReplays, int64(s.Replays))
 	}
+	if !s.Died.IsZero() {
+		e.number(HeaderDied, s.Died.UnixMilli())
+	}
 	if s.Reason != "" {
 		e.text(HeaderReason, valid(string(s.Reason)))
 	}
@@ -142,7 +145,7 @@ func (e *encoder) header(key string, start int) {
 
 // sizeBound is how many bytes of values there will be, at most or nearly so.
 func (s *State) sizeBound(message, limit int) int {
-	const numbers = 13*8 + 20 // eight in milliseconds or smaller, and an offset
+	const numbers = 14*8 + 20 // eight in milliseconds or smaller, and an offset
 	n := len(s.ID) + len(s.Topic) + len(s.Group) + len(s.Reason) + len(s.Dependency) + numbers + message + len("authentication") + len("critical")
 	for _, c := range s.Counts {
 		n += c.size()

@@ -56,6 +56,8 @@ type State struct {
 	Reason Reason
 	// Replays is how often the record was put back from the dead letters.
 	Replays int
+	// Died is when a dead letter died that was carried forward since; zero: its record's own time says it.
+	Died time.Time
 }
 
 // Reason says why a record became a dead letter.
@@ -110,7 +112,7 @@ func Fresh(r *kgo.Record, namespace string) State {
 // history kept.
 func (s State) Replayed(now time.Time) State {
 	s.Attempt, s.Counts, s.FirstFailed, s.Held = 0, nil, time.Time{}, 0
-	s.Due, s.HopDue, s.Reason = now, time.Time{}, ""
+	s.Due, s.HopDue, s.Reason, s.Died = now, time.Time{}, "", time.Time{}
 	s.Replays++
 	return s
 }

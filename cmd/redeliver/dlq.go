@@ -30,7 +30,7 @@ from then on unless --status or --all asks for it. The dead-letter topic itself 
 		Args: noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newDLQListCommand(p), newDLQShowCommand(p), newDLQStatsCommand(p), newDLQDiscardCommand(p), newDLQParkCommand(p), newDLQReopenCommand(p), newDLQTailCommand(p), newDLQEditCommand(p), newDLQExportCommand(p), newDLQImportCommand(p))
+	cmd.AddCommand(newDLQListCommand(p), newDLQShowCommand(p), newDLQStatsCommand(p), newDLQDiscardCommand(p), newDLQParkCommand(p), newDLQReopenCommand(p), newDLQRenewCommand(p), newDLQTailCommand(p), newDLQEditCommand(p), newDLQExportCommand(p), newDLQImportCommand(p))
 	return cmd
 }
 
