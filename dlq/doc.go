@@ -1,7 +1,7 @@
 // Package dlq works with dead letters: it makes them ([Letter]), and lists, groups, counts, discards and
 // replays them ([Queue]).
 //
-// A dead-letter topic is never changed. What became of its entries stands in its ledger, a compacted topic beside it
+// What was written to a dead-letter topic is never changed. What became of its entries stands in its ledger, a compacted topic beside it
 // named [retrytopics.LedgerTopic], so that a second or an interrupted replay with any filter replays no entry twice.
 //
 // # Entries

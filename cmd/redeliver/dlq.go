@@ -26,11 +26,11 @@ The dead letters of other programs - Spring for Apache Kafka, SmallRye, Kafka Co
 on just the same, by their headers.
 
 What was replayed, discarded or parked is written down in a ledger, a compacted topic beside the dead-letter topic, and left out
-from then on unless --status or --all asks for it. The dead-letter topic itself is never changed.`,
+from then on unless --status or --all asks for it. What was written to the dead-letter topic is never changed.`,
 		Args: noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newDLQListCommand(p), newDLQShowCommand(p), newDLQStatsCommand(p), newDLQDiscardCommand(p), newDLQParkCommand(p), newDLQReopenCommand(p), newDLQRenewCommand(p), newDLQTailCommand(p), newDLQEditCommand(p), newDLQExportCommand(p), newDLQImportCommand(p))
+	cmd.AddCommand(newDLQListCommand(p), newDLQShowCommand(p), newDLQStatsCommand(p), newDLQDiscardCommand(p), newDLQParkCommand(p), newDLQReopenCommand(p), newDLQRenewCommand(p), newDLQPurgeCommand(p), newDLQTailCommand(p), newDLQEditCommand(p), newDLQExportCommand(p), newDLQImportCommand(p))
 	return cmd
 }
 
