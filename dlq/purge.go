@@ -136,7 +136,7 @@ func (p *purge) run(ctx context.Context) error {
 func (p *purge) look(ctx context.Context, asked map[int32]int64) error {
 	s := p.task.survey
 	old := make(map[int32][]int64) // offsets of the records of that age
-	at := make(map[position]Entry)  // of those that are to be dealt with
+	at := make(map[position]Entry) // of those that are to be dealt with
 	began, told := time.Now(), time.Time{}
 	err := s.scan.each(ctx, func(e *Entry) bool {
 		m, _ := s.ledger.meet(e.identity())

@@ -116,7 +116,9 @@ func (c *caretaker) attend(ctx context.Context, q queue) {
 	for pause := queuesSoon; ; pause = min(2*pause, queuesLate) {
 		began := time.Now()
 		err := q.Attend(ctx, dlq.Attend{
-			Took: func(t dlq.Task) { log.Info("a replay that nobody works on is taken up", "replay", t.ID, "started_by", t.By) },
+			Took: func(t dlq.Task) {
+				log.Info("a replay that nobody works on is taken up", "replay", t.ID, "started_by", t.By)
+			},
 			Left: func(t dlq.Task, s dlq.Summary, err error) {
 				if err != nil {
 					log.Warn("a replay was left", "replay", t.ID, "replayed", s.Done, "error", err)
