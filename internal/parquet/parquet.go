@@ -1,8 +1,12 @@
 package parquet
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"iter"
 
@@ -42,14 +46,18 @@ var columns = func() map[string]int {
 	return byPath
 }()
 
+// checksumKey is the metadata that holds the checksum of the dead letters: a page has one by itself, and what says how pages are read has none.
+const checksumKey = "redeliver.sha256"
+
 // Writer writes dead letters. It is not safe for concurrent use.
 type Writer struct {
-	to *parquet.Writer
+	to  *parquet.Writer
+	sum hash.Hash
 }
 
 // NewWriter returns a writer to w.
 func NewWriter(w io.Writer) *Writer {
-	return &Writer{parquet.NewWriter(w, schema, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(rowsPerGroup))}
+	return &Writer{parquet.NewWriter(w, schema, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(rowsPerGroup)), sha256.New()}
 }
 
 // Write writes one dead letter.
@@ -57,11 +65,13 @@ func (w *Writer) Write(x dlq.Exported) error {
 	if _, err := w.to.WriteRows([]parquet.Row{rowOf(x)}); err != nil {
 		return fmt.Errorf("write Parquet: %w", err)
 	}
+	addTo(w.sum, x)
 	return nil
 }
 
 // Close writes the end of the file. It does not close what the file is written to.
 func (w *Writer) Close() error {
+	w.to.SetKeyValueMetadata(checksumKey, hex.EncodeToString(w.sum.Sum(nil)))
 	if err := w.to.Close(); err != nil {
 		return fmt.Errorf("write Parquet: %w", err)
 	}
@@ -120,7 +130,34 @@ func optional(b []byte, repetition, definition, column int) parquet.Value {
 	return parquet.ByteArrayValue(b).Level(repetition, definition+1, column)
 }
 
-// Read reads the dead letters of a file of so many bytes. An error ends it, which may come after some of them.
+// addTo adds a dead letter to a checksum.
+func addTo(sum hash.Hash, x dlq.Exported) {
+	var b []byte
+	text := func(s string) { b = append(binary.AppendUvarint(b, uint64(len(s))), s...) }
+	bytes := func(value []byte) {
+		if value == nil {
+			b = append(b, 0)
+			return
+		}
+		b = append(b, 1)
+		text(string(value))
+	}
+	text(x.ID)
+	text(x.Topic)
+	b = binary.AppendVarint(binary.AppendVarint(binary.AppendVarint(b, int64(x.Partition)), x.Offset), x.Timestamp)
+	text(x.Status.String())
+	bytes(x.Key)
+	bytes(x.Value)
+	b = binary.AppendUvarint(b, uint64(len(x.Headers)))
+	for _, h := range x.Headers {
+		text(h.Key)
+		bytes(h.Value)
+	}
+	sum.Write(b)
+}
+
+// Read reads the dead letters of a file of so many bytes. An error ends it, which may come after some of them, or after the last: only then is
+// it known that they are those that were written, where a [Writer] wrote them. A file that is damaged may take much memory.
 func Read(file io.ReaderAt, size int64) iter.Seq2[dlq.Exported, error] {
 	return func(yield func(dlq.Exported, error) bool) {
 		if err := read(file, size, yield); err != nil {
@@ -143,15 +180,19 @@ func read(file io.ReaderAt, size int64, yield func(dlq.Exported, error) bool) (e
 	if !parquet.EqualNodes(opened.Schema(), schema) {
 		return fmt.Errorf("read Parquet: the columns are not those of `redeliver dlq export -o parquet`: %s", opened.Schema())
 	}
+	sum := sha256.New()
 	for _, group := range opened.RowGroups() {
-		if goOn, err := readGroup(group, yield); err != nil || !goOn {
+		if goOn, err := readGroup(group, sum, yield); err != nil || !goOn {
 			return err
 		}
+	}
+	if written, told := opened.Lookup(checksumKey); told && written != hex.EncodeToString(sum.Sum(nil)) {
+		return errors.New("read Parquet: the file is damaged: what is in it is not what was written")
 	}
 	return nil
 }
 
-func readGroup(group parquet.RowGroup, yield func(dlq.Exported, error) bool) (goOn bool, err error) {
+func readGroup(group parquet.RowGroup, sum hash.Hash, yield func(dlq.Exported, error) bool) (goOn bool, err error) {
 	rows := group.Rows()
 	defer rows.Close()
 	batch := make([]parquet.Row, 100)
@@ -162,6 +203,7 @@ func readGroup(group parquet.RowGroup, yield func(dlq.Exported, error) bool) (go
 			if wrong != nil {
 				return false, wrong
 			}
+			addTo(sum, x)
 			if !yield(x, nil) {
 				return false, nil
 			}
