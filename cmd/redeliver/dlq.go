@@ -38,8 +38,10 @@ from then on unless --status or --all asks for it. What was written to the dead-
 type queue struct {
 	*dlq.Queue
 	pipeline *config.Pipeline
-	source   string   // the topic whose records die there; "" where it is foreign
-	foreign  bool     // another program keeps it
+	source   string // the topic whose records die there; "" where it is foreign
+	foreign  bool   // another program keeps it
+	redact   *dlq.Redaction
+	registry config.SchemaRegistry
 	ids      []string // of the filter, those that may be of this queue; nil: the filter names none
 }
 
@@ -92,6 +94,11 @@ func (p *program) openQueues(ctx context.Context, f *filterFlags, change bool) (
 		if err != nil {
 			qs.close()
 			return nil, err
+		}
+	}
+	for i := range qs.all {
+		if qs.all[i].registry = c.Registry; !f.whole {
+			qs.all[i].redact = qs.all[i].pipeline.Redaction()
 		}
 	}
 	if err := qs.resolve(ctx, f.ids); err != nil {

@@ -30,6 +30,7 @@ both back.`,
 	cmd.Flags().VarP(&format, "output", "o", "output `format`: jsonl (one object a line), json, parquet")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(exportFormats, cobra.ShellCompDirectiveNoFileComp))
 	flags := p.addFilterFlags(cmd, 0)
+	addUnredacted(cmd, flags)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if file, is := p.out.(*os.File); is && format.outputFormat == asParquet && term.IsTerminal(int(file.Fd())) {
 			return usagef("-o parquet: that is no text for a terminal; write it to a file: redeliver dlq export -o parquet > letters.parquet")
@@ -43,6 +44,11 @@ both back.`,
 			return err
 		}
 		defer qs.close()
+		for _, q := range qs.all {
+			if q.redact.Hides() {
+				return usagef("export writes dead letters byte for byte, and dlq.redact of pipeline %s hides parts of them: say --unredacted", q.pipeline.Name)
+			}
+		}
 		rows := p.exportRows(format.outputFormat)
 		n := 0
 		err = p.each(qs, func(q queue) error {

@@ -18,6 +18,7 @@ import (
 type filterFlags struct {
 	cmd      *cobra.Command
 	pipeline string
+	whole    bool   // show what is redacted
 	queue    string // a dead-letter topic of another program; "": the pipelines' own
 	class    string
 	severity string

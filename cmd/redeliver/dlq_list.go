@@ -163,6 +163,7 @@ func (b *bytesView) UnmarshalJSON(text []byte) error {
 }
 
 func view(q queue, e dlq.Entry) deadLetter {
+	e = q.redact.Entry(e)
 	s := e.State
 	d := deadLetter{
 		ID: e.ID(), Pipeline: q.pipeline.Name, Queue: e.Topic, Partition: e.Partition, Offset: e.Offset,

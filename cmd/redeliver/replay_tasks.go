@@ -188,6 +188,11 @@ func (p *program) addQueueFlags(cmd *cobra.Command) *filterFlags {
 	return flags
 }
 
+// addUnredacted gives a command the flag that shows what the configuration hides.
+func addUnredacted(cmd *cobra.Command, f *filterFlags) {
+	cmd.Flags().BoolVar(&f.whole, "unredacted", false, "with what dlq.redact of the configuration hides")
+}
+
 // addQueueFlag gives a command the flag that names the dead letters of another program.
 func addQueueFlag(cmd *cobra.Command, f *filterFlags) {
 	cmd.Flags().StringVar(&f.queue, "queue", "", "instead of the pipeline's own dead letters those in this `topic`, of Spring, SmallRye, Kafka Connect or a share group")

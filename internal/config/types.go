@@ -13,6 +13,7 @@ type Config struct {
 
 	Kafka     Kafka
 	Embedded  Embedded
+	Registry  SchemaRegistry
 	Topics    Topics
 	Fleet     Fleet
 	Admin     Admin
@@ -249,6 +250,7 @@ type DLQ struct {
 	Exhausted string // hold, drop: with enabled: false
 	Topic     string // template
 	Retention time.Duration
+	Redact    Redact
 	Admission Admission
 }
 
