@@ -73,6 +73,7 @@ type service struct {
 	notifiers []*webhook.Notifier
 	pipelines []*supervised
 	fleet     *fleet.Member // nil: no breaker is shared with other processes
+	caretaker *caretaker
 
 	waiting atomic.Pointer[string] // why no pipeline has started yet
 }
@@ -98,6 +99,7 @@ func (s *service) run(ctx context.Context) (err error) {
 		}
 		defer stop()
 	}
+	s.caretaker = newCaretaker(s)
 	s.breakers = breaker.NewRegistry()
 	defer s.breakers.Close()
 	if err := s.make(); err != nil {
@@ -121,7 +123,9 @@ func (s *service) run(ctx context.Context) (err error) {
 	s.log.Info("redeliver runs", "config", s.config.File, "pipelines", strings.Join(pipelineNames(s.config), ","), "brokers", strings.Join(s.config.Kafka.Brokers, ","))
 	if s.awaitBroker(ctx) {
 		leave := s.joinFleet(ctx)
+		ended := s.lookAfterQueues(ctx)
 		s.runPipelines(ctx)
+		ended()
 		leave()
 	}
 	s.log.Info("redeliver has stopped")
@@ -223,6 +227,7 @@ func (s *service) startAdmin() (stop func(), err error) {
 		}
 		return all
 	})
+	metrics.MustRegister(telemetry.NewExpiringCollector(s.caretaker.expiries))
 	config := admin.Config{
 		Listen:   s.config.Admin.Listen,
 		Insecure: s.config.Admin.Insecure,
