@@ -117,11 +117,7 @@ func (p *program) checkBrokers(ctx context.Context, c *config.Config) []check {
 			one := *c
 			one.Kafka.Brokers = []string{broker}
 			checks[i] = check{Result: checkOK, What: "broker " + broker, Found: "answers"}
-			opts, err := one.Kafka.ClientOptions()
-			if err == nil {
-				err = probe(ctx, opts, cmp.Or(p.patience, connectTimeout))
-			}
-			if err != nil {
+			if err := probe(ctx, one.Kafka, cmp.Or(p.patience, connectTimeout)); err != nil {
 				checks[i].Result, checks[i].Found, checks[i].Remedy = checkFailed, err.Error(), connectRemedy(c, err)
 			}
 		})
