@@ -195,6 +195,12 @@ func connectRemedy(c *config.Config, err error) string {
 		return "the broker's certificate is not valid (expired, or not yet), " + at("kafka.tls")
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
 		return "the broker refuses user or password, or the token, " + at("kafka.sasl")
+	case strings.Contains(err.Error(), "oauth response"): // what a broker says to a token that it does not take
+		return "the broker refuses the token, " + at("kafka.sasl")
+	case strings.Contains(err.Error(), "remote error: tls:"):
+		return "the broker refuses the client's certificate, or wants one: name one that its authority has signed in kafka.tls.cert_file and key_file, " + at("kafka.tls")
+	case strings.Contains(err.Error(), "tls alert"): // the client guesses it from the first bytes
+		return "the broker speaks TLS at this port: set kafka.tls.enabled to true, " + at("kafka")
 	case errors.Is(err, kerr.IllegalSaslState):
 		return "the broker wants no SASL at this port: remove kafka.sasl, or use the port that does, " + at("kafka.sasl")
 	case errors.Is(err, kerr.UnsupportedSaslMechanism):
