@@ -198,7 +198,7 @@ func (p *Pipeline) writer() *kgo.Client {
 	if p.transactor != nil {
 		return p.transactor.client.Load()
 	}
-	return p.client
+	return p.copier.client()
 }
 
 // write hands a copy to the client or to the next transaction, unless its lane is closed: then the record is the next
@@ -210,7 +210,7 @@ func (p *Pipeline) write(r *route) {
 	case r.closed():
 		p.outlets.pass(r, p.write)
 	default:
-		p.client.Produce(context.Background(), r.record, func(_ *kgo.Record, err error) { p.written(r, err) })
+		p.copier.client().Produce(context.Background(), r.record, func(_ *kgo.Record, err error) { p.written(r, err) })
 	}
 }
 
@@ -301,6 +301,9 @@ func (p *Pipeline) routeFailed(r *route, err error) {
 	}
 	if topicGone(err) {
 		p.topics.missing(r.record.Topic)
+	}
+	if errors.Is(err, kerr.UnknownTopicID) {
+		p.topics.misnamed(r.record.Topic)
 	}
 	if r.tries&(r.tries-1) == 0 { // the first, second, fourth, ...: a standing fault does not fill the log
 		p.log.Error("copy cannot be written: the record is held and tried again", "pipeline", p.cfg.Name,

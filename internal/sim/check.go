@@ -137,16 +137,18 @@ func (x *index) upset(member string, since, until Moment) bool {
 func (x *index) anyUpset() bool { return len(x.h.Upsets) > 0 }
 
 // owner returns who had a partition when, as the group's leader had divided it, and since which assignment. Tenures of
-// one partition have different numbers.
+// one partition have different numbers. Whoever gives all partitions up before they are divided anew begins another tenure
+// with what it gets back.
 func (x *index) owner(p Partition, at Moment) (owner Owner, tenure int) {
 	p = p.live()
+	generation := int32(-1)
 	for i := range x.h.Assignments {
 		a := &x.h.Assignments[i]
 		if at.Before(a.When) {
 			break
 		}
-		if o := a.Owners[p]; o != owner {
-			owner = o
+		if o := a.Owners[p]; o != owner || x.t.Eager && a.Generation != generation {
+			owner, generation = o, a.Generation
 			tenure++
 		}
 	}

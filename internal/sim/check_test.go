@@ -263,3 +263,19 @@ func TestPolicyModel(t *testing.T) {
 		})
 	}
 }
+
+// Who keeps a partition over a rebalance has the same tenure, unless all partitions are given up before they are divided anew.
+func TestTenures(t *testing.T) {
+	for _, eager := range []bool{false, true} {
+		h := &History{Terms: Terms{Eager: eager}}
+		for generation := range int32(2) {
+			h.Assignments = append(h.Assignments, Assignment{When: Moment{Tick: int64(generation)}, Generation: generation, Owners: map[Partition]Owner{source: {"m1", "m1-id"}}})
+		}
+		x := newIndex(h)
+		_, before := x.owner(source, Moment{Tick: 0})
+		owner, after := x.owner(source, Moment{Tick: 1})
+		if owner.Member != "m1" || (after != before) != eager {
+			t.Errorf("eager %v: tenure %d of m1, and %d of %s after a rebalance", eager, before, after, owner.Member)
+		}
+	}
+}

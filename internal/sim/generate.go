@@ -23,7 +23,7 @@ func NewPlan(seed uint64) *Plan {
 	default:
 		p.Temper = Wild
 	}
-	p.Setup = g.setup(seed)
+	p.Setup, p.keys = g.setup(seed), pick(g, 3, 20, 200)
 	p.Events = g.events(p)
 	p.Records = g.load(p)
 	return p

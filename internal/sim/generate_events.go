@@ -111,8 +111,11 @@ var disturbances = []disturbance{
 		change := g.change(p)
 		return "all members are restarted with other tiers", func(w *World) { w.Roll(change) }
 	}},
-	{3, 2, func(g *generator, _ *Plan, _ time.Duration) (string, func(*World)) {
+	{3, 2, func(g *generator, p *Plan, at time.Duration) (string, func(*World)) {
 		lasts := g.between(2*time.Second, 80*time.Second)
+		if g.chance(0.8) { // what comes now meets an open breaker
+			p.rush = append(p.rush, g.burst(p, at+g.between(0, time.Second), 20+g.IntN(60), 50*time.Millisecond)...)
+		}
 		return fmt.Sprintf("the dependency is down for %v", lasts), func(w *World) { w.DownFor(lasts) }
 	}},
 	{2, 1, func(g *generator, _ *Plan, _ time.Duration) (string, func(*World)) {

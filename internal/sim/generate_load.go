@@ -8,25 +8,35 @@ import (
 	"github.com/redeliver/redeliver/classify"
 )
 
-// load draws records in bursts, some of which are transactions.
-func (g *generator) load(p *Plan) (records []*Record) {
-	keys := pick(g, 3, 20, 200)
+// load draws records in bursts, some of which are transactions, beside those that come with events.
+func (g *generator) load(p *Plan) []*Record {
+	records := p.rush
 	for range 1 + g.IntN(12) {
 		at := g.between(0, p.Lasts*3/4)
 		if p.Temper != Calm && g.chance(0.05) { // it takes all slots
 			records = append(records, g.striped(p, at)...)
 			continue
 		}
-		transaction := g.transaction(p)
-		for range 1 + g.IntN(40) {
-			r := g.record(p, at, keys)
-			if r.Transaction = transaction; transaction == nil {
-				at += g.between(0, 300*time.Millisecond)
-			}
-			records = append(records, r)
+		transaction, apart := g.transaction(p), 300*time.Millisecond
+		if transaction != nil {
+			apart = 0
 		}
+		burst := g.burst(p, at, 1+g.IntN(40), apart)
+		for _, r := range burst {
+			r.Transaction = transaction
+		}
+		records = append(records, burst...)
 	}
 	slices.SortStableFunc(records, func(a, b *Record) int { return int(a.After - b.After) })
+	return records
+}
+
+// burst draws so many records from a time on, each no longer than that after the one before it.
+func (g *generator) burst(p *Plan, at time.Duration, n int, apart time.Duration) (records []*Record) {
+	for range n {
+		records = append(records, g.record(p, at))
+		at += g.between(0, apart)
+	}
 	return records
 }
 
@@ -45,12 +55,12 @@ func (g *generator) striped(p *Plan, at time.Duration) (records []*Record) {
 	return records
 }
 
-func (g *generator) record(p *Plan, at time.Duration, keys int) *Record {
+func (g *generator) record(p *Plan, at time.Duration) *Record {
 	topic := pick(g, p.sources()...)
 	partitions := p.partitionsAt(topic, at)
 	r := &Record{Topic: topic, Partition: int32(g.IntN(int(partitions))), After: at, Fate: g.fate(), Padding: g.IntN(200)}
 	if !g.chance(0.1) {
-		r.Key = fmt.Appendf(nil, "key-%d", g.IntN(keys))
+		r.Key = fmt.Appendf(nil, "key-%d", g.IntN(p.keys))
 		r.Partition = int32(r.Key[len(r.Key)-1]) % partitions
 	}
 	if g.chance(0.03) {

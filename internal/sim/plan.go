@@ -18,6 +18,8 @@ type Plan struct {
 	Events  []Event
 	Lasts   time.Duration // of load and events
 
+	keys    int       // how many there are
+	rush    []*Record // records that come with events
 	grown   map[string][]growth
 	deletes bool                               // a topic, once
 	finally func(*Plan, *World, time.Duration) // after everything was settled
