@@ -194,7 +194,7 @@ func (d *deadWatch) took(r *kgo.Record, changed map[*strand]bool) {
 			d.damaged(err)
 		}
 		switch {
-		case !about:
+		case !about, m.Renewed: // a copy of what is dead already
 		case m.Status == dlq.StatusOpen: // a mark is taken back: what it was about is not in memory any more
 			d.again([]*strand{st})
 		default:

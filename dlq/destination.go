@@ -91,6 +91,7 @@ func (r *router) copy(ctx context.Context, e *Entry, now time.Time) (*kgo.Record
 	if err != nil {
 		return nil, err
 	}
+	payload.Headers = retrytopics.Without(payload.Headers, append(slices.Clip(r.queue.dialects), e.Dialect)...)
 	record, headers := &kgo.Record{Key: payload.Key, Value: payload.Value, Timestamp: now, Partition: e.State.Partition}, payload.Headers
 	switch {
 	case r.to.keyed() != "":
@@ -111,7 +112,7 @@ func (r *router) copy(ctx context.Context, e *Entry, now time.Time) (*kgo.Record
 			return nil, err
 		}
 		record.Topic = tier
-		record.Headers = state.AppendHeaders(nil, headers, r.queue.headerLimit)
+		record.Headers = state.AppendHeaders(nil, headers, r.queue.headerLimit, r.queue.dialects...)
 	}
 	return record, r.check(ctx, record)
 }
@@ -145,7 +146,7 @@ func (r *router) remedy() string {
 
 // tier finds the group's first retry topic for records of a topic.
 func (r *router) tier(ctx context.Context, group, origin string) (string, error) {
-	if r.queue.tier != nil {
+	if r.queue.tier != nil && (!r.queue.anyGroup || group == r.queue.group) {
 		return r.queue.tier(origin), nil
 	}
 	if group == "" {

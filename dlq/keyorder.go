@@ -59,9 +59,9 @@ func (s *survey) order(ctx context.Context, chosen func(*Entry) (bool, error)) (
 		if !first || e.Record.Key == nil || s.queue.foreign(e) {
 			return true
 		}
-		e.Status = m.status
+		e.Status, e.Mark = m.status, s.ledger.describe(m)
 		replayed := false
-		if s.sel.match(e) {
+		if s.sel.match(e) && s.sel.expires(e) {
 			if replayed, failed = chosen(e); failed != nil {
 				return false
 			}

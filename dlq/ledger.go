@@ -73,7 +73,10 @@ type mark struct {
 }
 
 // provenance is what the marks of one call have in common.
-type provenance struct{ by, run, task, to, reason, edit string }
+type provenance struct {
+	by, run, task, to, reason, edit string
+	renewed                         int64 // Unix ms of the entry's last copy, 0: there is none
+}
 
 // Writer is a call that writes to a ledger, or did.
 type Writer struct {
@@ -124,7 +127,11 @@ func (l *ledger) describe(m mark) Mark {
 		return Mark{}
 	}
 	from := l.origin[m.from]
-	return Mark{Status: m.status, At: time.UnixMilli(m.at), By: from.by, Run: from.run, Task: from.task, To: from.to, Reason: from.reason, Edit: from.edit}
+	mark := Mark{Status: m.status, At: time.UnixMilli(m.at), By: from.by, Run: from.run, Task: from.task, To: from.to, Reason: from.reason, Edit: from.edit}
+	if from.renewed > 0 {
+		mark.Renewed = time.UnixMilli(from.renewed)
+	}
+	return mark
 }
 
 // ledgerValue is the value of a ledger record: of a mark, or of the writer.
@@ -140,7 +147,8 @@ type ledgerValue struct {
 	ID      string     `json:"id,omitempty"`
 	Group   string     `json:"group,omitempty"`
 	Replays int        `json:"replays,omitempty"`
-	Replay  string     `json:"replay,omitempty"` // the name that the entry carries of the last one
+	Replay  string     `json:"replay,omitempty"`  // the name that the entry carries of the last one
+	Renewed int64      `json:"renewed,omitempty"` // that of a mark which says that it was: its own time
 	Doing   string     `json:"doing,omitempty"`
 	Alive   int64      `json:"alive,omitempty"`
 	Ended   bool       `json:"ended,omitempty"`
@@ -230,6 +238,9 @@ func (k ledgerKeys) decode(record *kgo.Record) (v ledgerValue, about bool, err e
 	if err == nil && v.Doing == "" && (v.At < 1 || v.At > year9999) {
 		err = fmt.Errorf("%d is no time in Unix ms", v.At)
 	}
+	if err == nil && (v.Renewed < 0 || v.Renewed > year9999) {
+		err = fmt.Errorf("%d is no time in Unix ms", v.Renewed)
+	}
 	if err != nil {
 		return v, false, fmt.Errorf("ledger record %s/%d/%d: %w", record.Topic, record.Partition, record.Offset, err)
 	}
@@ -255,6 +266,6 @@ func (l *ledger) add(values []ledgerValue) {
 			continue
 		}
 		status, _ := ParseStatus(v.Status)
-		l.set(identify(v.ID, v.Group, v.Replays, v.Replay), status, v.At, provenance{v.By, v.Run, cmp.Or(v.TaskID, v.Run), v.To, v.Reason, v.Edit})
+		l.set(identify(v.ID, v.Group, v.Replays, v.Replay), status, v.At, provenance{v.By, v.Run, cmp.Or(v.TaskID, v.Run), v.To, v.Reason, v.Edit, v.Renewed})
 	}
 }

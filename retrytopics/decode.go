@@ -102,6 +102,8 @@ func (d *decoder) header(h *kgo.RecordHeader) {
 		s.FirstFailed = d.time(h, 0, s.FirstFailed)
 	case HeaderHeld:
 		s.Held = time.Duration(d.number(h, 0, int64(longest/time.Millisecond), s.Held.Milliseconds())) * time.Millisecond
+	case HeaderDied:
+		s.Died = d.time(h, 0, s.Died)
 	default:
 		d.failure(h)
 	}

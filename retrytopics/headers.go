@@ -30,6 +30,7 @@ const (
 	HeaderReason          = "redeliver-reason"
 	HeaderReplays         = "redeliver-replays"
 	HeaderReplay          = "redeliver-replay"
+	HeaderDied            = "redeliver-died"
 )
 
 // The headers that producers set and Redeliver only reads. They travel with
@@ -57,7 +58,7 @@ func IsOwnHeader(key string) bool {
 	switch key {
 	case HeaderID, HeaderOriginTopic, HeaderOriginPartition, HeaderOriginOffset, HeaderOriginTimestamp,
 		HeaderGroup, HeaderAttempt, HeaderCounts, HeaderDue, HeaderHopDue, HeaderFirstFailed, HeaderHeld,
-		HeaderClass, HeaderSeverity, HeaderDependency, HeaderError, HeaderHistory, HeaderReason, HeaderReplays, HeaderReplay:
+		HeaderClass, HeaderSeverity, HeaderDependency, HeaderError, HeaderHistory, HeaderReason, HeaderReplays, HeaderReplay, HeaderDied:
 		return true
 	}
 	return false

@@ -59,6 +59,8 @@ type State struct {
 	// Replay names the one time that it was put back last, and PriorReplay the time before that: a dead letter may be put
 	// back more than once, and what dies of it then is another one each time. "": never, or by a release that gave no names.
 	Replay, PriorReplay string
+	// Died is when a dead letter died that was carried forward since; zero: its record's own time says it.
+	Died time.Time
 }
 
 // Reason says why a record became a dead letter.
@@ -115,7 +117,7 @@ func Fresh(r *kgo.Record, namespace string) State {
 // name, and its history kept.
 func (s State) Replayed(now time.Time, name string) State {
 	s.Attempt, s.Counts, s.FirstFailed, s.Held = 0, nil, time.Time{}, 0
-	s.Due, s.HopDue, s.Reason = now, time.Time{}, ""
+	s.Due, s.HopDue, s.Reason, s.Died = now, time.Time{}, "", time.Time{}
 	s.Replays++
 	s.Replay, s.PriorReplay = name, s.Replay
 	return s
