@@ -57,6 +57,14 @@ adaptive: ## hold adaptive delays against fixed, exponential and the optimum on 
 incident: ## run an incident from the first dead letter to the empty queue, and record it in docs/incident.md
 	@go run ./internal/incident
 
+.PHONY: docs
+docs: ## write the pages that are made from the code anew: docs/metrics.md
+	@go run ./internal/telemetry/metricspage
+
+.PHONY: alerts
+alerts: ## an outage, watched by Prometheus (Debian: apt-get install prometheus), and what it saw written into docs/alerts.md
+	@cd deploy && REDELIVER_REQUIRE_PROMETHEUS=1 REDELIVER_TRANSCRIPT=../docs/alerts.md go test -count=1 -run TestTheRightAlertsFireAndEndInAnOutage .
+
 .PHONY: race
 race: $(COUNTS) ## the race detector, where it pays; RACE names the packages
 	@rm -f $(COUNTS)/race.json

@@ -6,8 +6,8 @@
 //
 // # Entries
 //
-// Records with one id, consumer group and number of replays are copies of one dead letter, which a crash between writing
-// and committing makes. They are one entry: it has the position and the time of its first copy, and what is said of it
+// Records with one id, consumer group, number of replays and name of the last one are copies of one dead letter, which a crash
+// between writing and committing makes. They are one entry: it has the position and the time of its first copy, and what is said of it
 // in the ledger holds for all copies. A record that was replayed and died again is another entry.
 //
 // # The ledger
@@ -24,7 +24,8 @@
 //
 // status is open, replayed, discarded, replay_limit or parked, at is in Unix ms, run names the call that wrote it, to the topic
 // that the entry was written to, edit what a replay changed in the record, reason why it was discarded, renewed when it was
-// last carried forward, which is the time of a mark that says so and leaves the status as it was; id, group and replays say whose copies the mark covers.
+// last carried forward, which is the time of a mark that says so and leaves the status as it was; id, group, replays and
+// replay (the name of the last one, where the entry has it) say whose copies the mark covers.
 // A tombstone takes back no mark; a mark with status open does.
 //
 // A replay is a task: the key <topic id>/task/<run> says what it selects and does, where the partitions ended when it was

@@ -258,7 +258,7 @@ func (p *purge) stale(keys ledgerKeys, r *kgo.Record, stale map[string]*kgo.Reco
 	if err != nil || !about {
 		return err
 	}
-	last, known := p.last[identify(v.ID, v.Group, v.Replays)]
+	last, known := p.last[identify(v.ID, v.Group, v.Replays, v.Replay)]
 	if known && last.offset >= p.cuts[last.partition] || at.offset >= p.cuts[at.partition] {
 		return nil
 	}

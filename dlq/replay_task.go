@@ -320,6 +320,9 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	if r.Rate > 0 && !r.DryRun {
 		t.pace = rate.NewLimiter(rate.Limit(r.Rate), 1)
 	}
+	if t.of != nil {
+		router.task = t.of.ID
+	}
 	decision := &replayDecision{Replay: r, router: router, task: t}
 	t.decide = decision.decide
 	if t.survey.queue.keysHeld && r.To.keyed() == "" {
@@ -339,6 +342,11 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	// It is written down with the first entries that it replays: until then there is nothing to go on with.
 	known := t.survey.ledger.tasks[t.of.ID] != nil
 	err = t.run(ctx, summary)
+	if err == nil && t.survey.replayOrder != nil {
+		if err := t.survey.came(ctx, summary); err != nil {
+			return err
+		}
+	}
 	t.count(summary)
 	switch {
 	case err == nil:

@@ -163,7 +163,7 @@ func (w *Watch) marks(ctx context.Context, partition int32, candidates map[Ident
 
 func (v *ledgerValue) marked() Marked {
 	status, _ := ParseStatus(v.Status)
-	return Marked{Identity: identify(v.ID, v.Group, v.Replays), Status: status, To: v.To, Renewed: v.Renewed == v.At}
+	return Marked{Identity: identify(v.ID, v.Group, v.Replays, v.Replay), Status: status, To: v.To, Renewed: v.Renewed == v.At}
 }
 
 // Mark reads a record of the ledger that was followed. ok is false when it says nothing of an entry of the queue.

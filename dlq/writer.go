@@ -204,7 +204,7 @@ func (w *writer) mark(e *Entry, status Status, at int64, to, reason string) *kgo
 	}
 	value, _ := json.Marshal(ledgerValue{ // strings and numbers: it cannot fail
 		V: ledgerVersion, Status: status.String(), At: at, By: w.self.By, Run: w.self.Run, TaskID: w.self.taskOf(), To: to, Reason: reason, Edit: edit,
-		ID: e.State.ID, Group: e.State.Group, Replays: e.State.Replays, Renewed: renewed,
+		ID: e.State.ID, Group: e.State.Group, Replays: e.State.Replays, Replay: e.State.Replay, Renewed: renewed,
 	})
 	return &kgo.Record{
 		Topic:     w.queue.Ledger(),

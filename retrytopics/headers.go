@@ -29,6 +29,7 @@ const (
 	HeaderHistory         = "redeliver-history"
 	HeaderReason          = "redeliver-reason"
 	HeaderReplays         = "redeliver-replays"
+	HeaderReplay          = "redeliver-replay"
 	HeaderDied            = "redeliver-died"
 )
 
@@ -57,7 +58,7 @@ func IsOwnHeader(key string) bool {
 	switch key {
 	case HeaderID, HeaderOriginTopic, HeaderOriginPartition, HeaderOriginOffset, HeaderOriginTimestamp,
 		HeaderGroup, HeaderAttempt, HeaderCounts, HeaderDue, HeaderHopDue, HeaderFirstFailed, HeaderHeld,
-		HeaderClass, HeaderSeverity, HeaderDependency, HeaderError, HeaderHistory, HeaderReason, HeaderReplays, HeaderDied:
+		HeaderClass, HeaderSeverity, HeaderDependency, HeaderError, HeaderHistory, HeaderReason, HeaderReplays, HeaderReplay, HeaderDied:
 		return true
 	}
 	return false

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/classify"
@@ -72,6 +73,7 @@ type service struct {
 	webhooks  []*webhook.Webhook
 	notifiers []*webhook.Notifier
 	pipelines []*supervised
+	clients   []*telemetry.ClientMetrics
 	fleet     *fleet.Member // nil: no breaker is shared with other processes
 	caretaker *caretaker
 
@@ -166,6 +168,12 @@ func (s *service) make() error {
 	pacers := limit.NewRegistry()
 	for i, c := range configs {
 		c.Breakers, c.Pacers, c.Logger = s.breakers, pacers, s.log
+		clients, err := telemetry.NewClientMetrics(c.Name)
+		if err != nil {
+			return fmt.Errorf("%s: pipeline %s: %w", s.config.File, c.Name, err)
+		}
+		c.ClientOptions = append(slices.Clip(c.ClientOptions), kgo.WithHooks(clients))
+		s.clients = append(s.clients, clients)
 		if c.Notify, err = s.notifier(&s.config.Pipelines[i]); err != nil {
 			return fmt.Errorf("%s: %w", s.config.At(s.config.Pipelines[i].Path("classify.notify")), err)
 		}
@@ -228,6 +236,9 @@ func (s *service) startAdmin() (stop func(), err error) {
 		return all
 	})
 	metrics.MustRegister(telemetry.NewExpiringCollector(s.caretaker.expiries))
+	for _, c := range s.clients {
+		metrics.MustRegister(c)
+	}
 	config := admin.Config{
 		Listen:   s.config.Admin.Listen,
 		Insecure: s.config.Admin.Insecure,

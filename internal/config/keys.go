@@ -54,20 +54,37 @@ func kafkaKeys(k *Kafka) []key {
 			means("What the brokers know this client by, in their logs and quotas."),
 		section("tls",
 			toggle("enabled", &k.TLS.Enabled).byDefault("false").means("Speak TLS with the brokers."),
-			text("ca_file", &k.TLS.CAFile).like("/etc/redeliver/ca.pem").means("PEM file of the authorities that brokers' certificates are checked by; \"\" is the system's."),
+			text("ca_file", &k.TLS.CAFile).like("/etc/redeliver/ca.pem").means("PEM file of the authorities that brokers' certificates are checked by; \"\" is the system's. A file of this section that changes is read again at the next connection."),
 			text("cert_file", &k.TLS.CertFile).like("/etc/redeliver/client.pem").means("PEM file of the client's certificate, for mutual TLS; goes with key_file."),
 			text("key_file", &k.TLS.KeyFile).like("/etc/redeliver/client.key").means("PEM file of the key of cert_file."),
 			text("server_name", &k.TLS.ServerName).like("kafka.example.com").means("The name that brokers' certificates are checked for; \"\" is the host that is dialled."),
 		).means("Encryption of the connections to the brokers."),
 		section("sasl",
-			choice("mechanism", &k.SASL.Mechanism, "scram-sha-512", "scram-sha-256", "plain").byDefault("scram-sha-512").
-				notYet("oauthbearer", "scram-sha-512, scram-sha-256 or plain").notYet("gssapi", "scram-sha-512, scram-sha-256 or plain").
-				notYet("aws_msk_iam", "scram-sha-512, scram-sha-256 or plain").
-				means("How the client proves who it is."),
-			text("username", &k.SASL.Username).required().like("redeliver").means("The user."),
+			choice("mechanism", &k.SASL.Mechanism, saslSCRAM512, saslSCRAM256, saslPlain, saslOAuth, saslAWS).byDefault(saslSCRAM512).
+				notYet("gssapi", "scram-sha-512, scram-sha-256, plain, oauthbearer or aws-msk-iam").
+				means("How the client proves who it is: by user and password (scram, plain), by a token (oauthbearer), or by AWS credentials (Amazon MSK)."),
+			text("username", &k.SASL.Username).like("redeliver").means("The user, with scram and plain."),
 			text("password", &k.SASL.Password).hidden().like(`"${KAFKA_PASSWORD}"`).means("The user's password; take it from the environment rather than writing it here."),
 			text("password_file", &k.SASL.PasswordFile).like("/run/secrets/kafka-password").
 				means("File that holds the password, instead of password; read at every new connection, so that it may change."),
+			section("oauth",
+				text("token", &k.SASL.OAuth.Token).hidden().like(`"${KAFKA_TOKEN}"`).means("The token. It is never renewed."),
+				text("token_file", &k.SASL.OAuth.TokenFile).like("/run/secrets/kafka-token").means("File that holds the token; read at every new connection, so that it may be renewed."),
+				text("token_url", &k.SASL.OAuth.TokenURL).like("https://id.example.com/oauth2/token").means("URL of an authorization server that gives tokens for client_id and its secret."),
+				text("client_id", &k.SASL.OAuth.ClientID).like("redeliver").means("What the authorization server knows this client by."),
+				text("client_secret", &k.SASL.OAuth.ClientSecret).hidden().like(`"${CLIENT_SECRET}"`).means("The client's secret."),
+				text("client_secret_file", &k.SASL.OAuth.ClientSecretFile).like("/run/secrets/client-secret").means("File that holds the client's secret, instead of client_secret; read for every token."),
+				words("scopes", &k.SASL.OAuth.Scopes).like("[kafka]").means("Scopes to ask for."),
+				text("ca_file", &k.SASL.OAuth.CAFile).like("/etc/redeliver/ca.pem").means("PEM file of the authorities that the authorization server is checked by; \"\" is the system's."),
+				textMap("extensions", &k.SASL.OAuth.Extensions).like("{logicalCluster: lkc-1}").means("Extensions that the broker gets beside the token (KIP-342)."),
+			).means("With mechanism oauthbearer: where the token comes from; one of token, token_file and token_url."),
+			section("aws",
+				text("access_key_id", &k.SASL.AWS.AccessKeyID).like(`"${AWS_ACCESS_KEY_ID}"`).
+					means("The access key; \"\" takes key and secret from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or from the container's host (Amazon ECS, EKS Pod Identity)."),
+				text("secret_access_key", &k.SASL.AWS.SecretAccessKey).hidden().like(`"${AWS_SECRET_ACCESS_KEY}"`).means("The key's secret."),
+				text("secret_access_key_file", &k.SASL.AWS.SecretAccessKeyFile).like("/run/secrets/aws-secret").means("File that holds the key's secret, instead of secret_access_key; read at every new connection."),
+				text("session_token", &k.SASL.AWS.SessionToken).hidden().like(`"${AWS_SESSION_TOKEN}"`).means("The session's token, where the key is a temporary one."),
+			).means("With mechanism aws-msk-iam: the credentials."),
 		).onlyIfPresent().means("Authentication with the brokers. Without this section there is none."),
 	}
 }
