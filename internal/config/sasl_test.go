@@ -53,7 +53,9 @@ func TestATokenIsUsedUntilItExpires(t *testing.T) {
 }
 
 func TestAnAuthorizationServerThatRefusesIsNamed(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"error":"invalid_client"}`, http.StatusUnauthorized) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, `{"error":"invalid_client"}`, http.StatusUnauthorized)
+	}))
 	defer server.Close()
 	_, err := OAuth{TokenURL: server.URL, ClientID: "redeliver", ClientSecret: "hunter2"}.source()(context.Background())
 	if err == nil || !strings.Contains(err.Error(), "kafka.sasl.oauth.token_url gives no token") || strings.Contains(err.Error(), "hunter2") {
