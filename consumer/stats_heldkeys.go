@@ -11,7 +11,8 @@ type HeldKeys struct {
 	Keys    int   // with a record that is retried, or waits behind one
 	Records int   // of these keys, put off and not settled
 	Parked  int64 // of these, in a park topic
-	// Closed keys have a dead letter that was neither replayed nor discarded, and Dead counts these; with HoldOnDeadLetter only.
+	// Closed keys have a dead letter that was neither replayed nor discarded, and Dead counts these; with HoldOnDeadLetter only. Where there
+	// are more than may be remembered, Closed counts the keys that are, and Dead the rest as it was when the topics were read.
 	Closed, Dead int
 	// Oldest is since when the one of these waits that has been parked or dead longest, as far as known; zero when none is.
 	Oldest time.Time

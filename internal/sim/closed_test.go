@@ -195,3 +195,44 @@ func dealWith(w *World, round int) {
 	w.Produce(last...)
 	w.Sleep(time.Minute)
 }
+
+// TestMoreDeadLettersThanASurvivorRemembers kills one of two members whose keys are closed by so many dead letters that the other one has no
+// memory for all of them: of few keys, and of more keys than it may know. They are replayed, and all keys open.
+func TestMoreDeadLettersThanASurvivorRemembers(t *testing.T) {
+	for _, keys := range []int{6, 300} {
+		t.Run(fmt.Sprintf("%d keys", keys), func(t *testing.T) {
+			s := closedKeys()
+			s.Config.Window.Records = 10 // and 16 windows of dead letters, of all partitions of a member
+			run(t, s, func(w *World) {
+				m := w.Join()
+				w.Join()
+				w.Sleep(20 * time.Second)
+				for i := range 300 {
+					r := &Record{Partition: int32(i % 3), Key: fmt.Append(nil, "key-", i%keys)}
+					if i < keys {
+						r.Fate = Fate{Kind: Fail, Class: classify.Permanent, Times: 1}
+					}
+					w.Produce(r)
+				}
+				w.Sleep(2 * time.Minute)
+				m.Crash()
+				w.Sleep(2 * time.Minute)
+				for range 6 {
+					w.ReplayAside("orders", 0)
+					w.Heal()
+					w.Sleep(2 * time.Minute)
+				}
+				var last []*Record
+				for i := range 12 {
+					last = append(last, &Record{Partition: int32(i % 3), Key: fmt.Append(nil, "key-", i%keys), Headers: []Header{{Key: triedHeader, Value: []byte("1")}}})
+				}
+				w.Produce(last...)
+				w.Sleep(time.Minute)
+			}, func(h *History, r *Report) {
+				if !h.Settled {
+					t.Errorf("not settled: %s", h.Unsettled)
+				}
+			})
+		})
+	}
+}
