@@ -47,7 +47,7 @@ func (s *stage) dead(ctx context.Context, n int) error {
 
 // story is the incident.
 func (s *stage) story(ctx context.Context) error {
-	s.say("# An incident, from the first dead letter to the empty queue\n\nMade by `make incident`, which runs what stands here and records it: a pipeline `orders` posts each order to a shop; what fails is tried again after 200 and after\n" +
+	s.say("# An incident, from the first dead letter to the empty queue\n\nMade by `make incident`, which runs what stands here and records it: a pipeline `orders` posts each order to a shop; what fails is tried again after 200 and after\n"+
 		"500 ms and then is a dead letter. Times and ids are those of the run, on %s; who it was is called ann@desk.", s.broker(ctx))
 	steps := []func(context.Context) error{s.morning, s.firstDeath, s.look, s.warehouse, s.amounts, s.rest, s.evening}
 	for _, step := range steps {
