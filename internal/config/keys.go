@@ -31,7 +31,14 @@ func fileKeys(c *Config) []key {
 			text("listen", &c.Admin.Listen).byDefault("127.0.0.1:8080").accepting("host:port").like("127.0.0.1:8080").
 				means("Address of metrics, health and control, host:port; \"\" is none."),
 			toggle("insecure", &c.Admin.Insecure).byDefault("false").
-				means("Allow an address that other machines can reach. Nobody is asked who they are there: whoever reaches it can pause pipelines and skip records."),
+				means("Allow an address that other machines can reach without TLS: whoever listens to the network hears the users' tokens."),
+			section("tls",
+				text("cert_file", &c.Admin.TLS.CertFile).like("/etc/redeliver/admin.pem").means("PEM file of the listener's certificate, \"\" for none; goes with key_file. A file of this section that changes is read again at the next connection."),
+				text("key_file", &c.Admin.TLS.KeyFile).like("/etc/redeliver/admin.key").means("PEM file of the key of cert_file."),
+				text("client_ca_file", &c.Admin.TLS.ClientCAFile).like("/etc/redeliver/users.pem").means("PEM file of the authorities of the users' certificates; \"\" is none."),
+			).means("TLS of the listener."),
+			sections("users", &c.Admin.Users, User{}, userKeys).like(`[{name: ops, role: operator, token: "${ADMIN_TOKEN}"}]`).
+				means("Who may use the listener. Needed for an address that other machines can reach; without it everybody on this machine may do everything. /livez and /readyz ask nobody."),
 		).means("The listener of /metrics, /healthz, /readyz and of the commands that act on a running process."),
 		section("log",
 			choice("level", &c.Log.Level, "debug", "info", "warn", "error").byDefault("info").
@@ -43,6 +50,16 @@ func fileKeys(c *Config) []key {
 			means("Merged under every pipeline, key by key at every depth; a list is taken as a whole. Everything that a pipeline has but its name and group."),
 		sections("pipelines", &c.Pipelines, Pipeline{}, pipelineKeys).required().like("\n  - name: orders\n    topics: [orders]\n    handler: {http: {url: \"http://127.0.0.1:9000/orders\"}}").
 			means("The pipelines: each a consumer group with its topics, handler and policy."),
+	}
+}
+
+func userKeys(u *User) []key {
+	return []key{
+		text("name", &u.Name).required().like("ops").means("Who it is, for the log of changes. Unique."),
+		choice("role", &u.Role, "viewer", "operator").byDefault("viewer").means("viewer sees metrics, health and status; operator makes changes, too."),
+		text("token", &u.Token).hidden().like(`"${ADMIN_TOKEN}"`).means("The token that the user sends: Authorization: Bearer TOKEN. At least 16 characters."),
+		text("token_file", &u.TokenFile).like("/run/secrets/admin-token").means("File that holds the token; read at each request, so that it may change."),
+		text("certificate", &u.Certificate).like("ops.example.com").means("Instead of a token: the common name of the user's certificate, which an authority of tls.client_ca_file has signed."),
 	}
 }
 

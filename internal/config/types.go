@@ -111,8 +111,29 @@ func (p *Pipeline) AllBreakers() []Breaker { return append([]Breaker{p.Breaker},
 // Admin is the listener of metrics, health and control.
 type Admin struct {
 	Listen   string // host:port; "": none
-	Insecure bool   // allow an address that others can reach, without authentication
+	Insecure bool   // allow an address that others can reach without TLS
+	TLS      AdminTLS
+	Users    []User
 }
+
+// AdminTLS is the certificate of the admin listener.
+type AdminTLS struct {
+	CertFile     string // PEM; "": plain HTTP
+	KeyFile      string
+	ClientCAFile string // PEM, the authorities of the users' certificates; "": there are none
+}
+
+// User is somebody who may use the admin listener.
+type User struct {
+	Name        string
+	Role        string // viewer, operator
+	Token       string
+	TokenFile   string // read at each request
+	Certificate string // common name
+}
+
+// Secret returns the user's token, "" where there is a certificate instead.
+func (u User) Secret() (string, error) { return secret(u.Token, u.TokenFile) }
 
 // Log says what is logged and how.
 type Log struct {
