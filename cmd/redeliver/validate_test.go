@@ -256,6 +256,7 @@ func TestConnectKnowsWhatTheUserMayNotDo(t *testing.T) {
 	expected := []string{
 		"warning: the user lacks WRITE on the transactional id redeliver.orders.orders.dlq",
 		"failed: the user lacks READ on orders",
+		"warning: the user lacks DELETE on orders.orders.dlq",
 		"warning: the user lacks DESCRIBE_CONFIGS on orders.orders.dlq",
 		"failed: the user lacks WRITE on orders.orders.dlq",
 		"warning: the user lacks DELETE on orders.orders.retry-1s",

@@ -91,9 +91,14 @@ func (c *Config) privileges(p *Pipeline, sources []subject) ([]Privilege, error)
 			ledger.grant("READ", true, "know which keys are open again", ForRun)
 		}
 		dead.grant("READ", hold, "list and replay dead letters", ForOperate)
+		dead.grant("READ", false, "tell which dead letters expire, and take up replays", ForRun)
+		dead.grant("DESCRIBE_CONFIGS", false, "tell which dead letters expire", ForRun, ForOperate)
+		dead.grant("WRITE", false, "carry dead letters forward, and import them", ForOperate)
+		dead.grant("DELETE", false, "purge dead letters", ForOperate)
 		dead.made()
 		ledger.grant("READ", hold, "know which dead letters were dealt with", ForOperate)
-		ledger.grant("WRITE", false, "replay, discard, park dead letters", ForOperate)
+		ledger.grant("READ", false, "take up replays that nobody works on", ForRun)
+		ledger.grant("WRITE", false, "replay, discard, park dead letters, and take up replays", ForOperate, ForRun)
 		ledger.made()
 		g.writer(s, names.DLQTopic)
 	}
@@ -188,5 +193,5 @@ func (t topicGrants) made() {
 // writer grants the transactional id of who replays and discards.
 func (g *grants) writer(s subject, dead func(string) string) {
 	name, pattern := s.resource(func(name string) string { return "redeliver." + dead(name) })
-	g.add(Privilege{"transactional_id", name, pattern, "WRITE", []string{ForOperate}, "replay and discard dead letters, each once", false})
+	g.add(Privilege{"transactional_id", name, pattern, "WRITE", []string{ForOperate, ForRun}, "replay and discard dead letters, each once", false})
 }

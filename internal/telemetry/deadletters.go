@@ -6,11 +6,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// ofDeadLetters are the metrics of dead-letter topics.
+var ofDeadLetters metrics
+
 var (
-	lettersExpiring = prometheus.NewDesc("redeliver_dlq_expiring",
-		"Dead letters that are still to be dealt with, parked ones too, and that the retention of their topic may take within a day, or half of it where that is less.", []string{"pipeline", "topic"}, nil)
-	lettersExpire = prometheus.NewDesc("redeliver_dlq_expires_seconds",
-		"Time until the retention of their topic may take the first of them, in seconds. Absent when none expires soon.", []string{"pipeline", "topic"}, nil)
+	lettersExpiring = ofDeadLetters.gauge("redeliver_dlq_expiring",
+		"Dead letters that are still to be dealt with, parked ones too, and that the retention of their topic may take within a day, or half of it where that is less.", "pipeline", "topic")
+	lettersExpire = ofDeadLetters.gauge("redeliver_dlq_expires_seconds",
+		"Time until the retention of their topic may take the first of them, in seconds. Absent when none expires soon.", "pipeline", "topic")
 )
 
 // Expiring is what the retention of a dead-letter topic may take soon.
@@ -30,8 +33,9 @@ func NewExpiringCollector(all func() []Expiring) *ExpiringCollector { return &Ex
 
 // Describe sends the descriptions of all metrics.
 func (c *ExpiringCollector) Describe(ch chan<- *prometheus.Desc) {
-	ch <- lettersExpiring
-	ch <- lettersExpire
+	for _, d := range ofDeadLetters.descriptions {
+		ch <- d
+	}
 }
 
 // Collect reads what expires.

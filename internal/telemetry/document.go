@@ -76,6 +76,7 @@ are counted by broker and not by topic.
 		}
 	}
 	write("Pipelines", "What the engine does with records.", ofPipelines.described)
+	write("Dead letters", "What stands in the dead-letter topics of the pipelines, counted every five minutes.", ofDeadLetters.described)
 	write("A fleet", "Where breakers or orders are shared between processes.", ofFleet.described)
 	write("Kafka clients", "All clients of a pipeline together, by broker; `seed_n` is a broker of the configuration before its number is known.", clientMetrics())
 	b.WriteString("\nBeside these there are `go_*` and `process_*` of Prometheus's library, and `go_build_info`.\n\n## Label values\n\n| label | values |\n|---|---|\n")
@@ -107,7 +108,7 @@ func labelValues() []labelValue {
 		{"`state`", words(breaker.States())},
 		{"`tenant`", "values of the tenant header; empty: records without it; `other`: those beyond the bound"},
 		{"`tier`", "`source`, a delay such as `60s`, or `park`"},
-		{"`topic`", "source and retry topics; `other`: those beyond the bound"},
+		{"`topic`", "source, retry and dead-letter topics; `other`: those beyond the bound"},
 	}
 }
 
