@@ -149,14 +149,14 @@ func (p *Pipeline) copyTo(e *entry, tier time.Duration) *kgo.Record {
 		Partition: e.state.Partition,
 		Key:       e.record.Key,
 		Value:     e.record.Value,
-		Headers:   e.state.AppendHeaders(nil, e.record.Headers, p.cfg.HeaderLimit),
+		Headers:   e.state.AppendHeaders(nil, e.record.Headers, p.cfg.HeaderLimit, p.cfg.HeaderDialects...),
 		Timestamp: time.Now(),
 	}
 }
 
 // letter makes the dead letter of an entry's record.
 func (p *Pipeline) letter(e *entry) *kgo.Record {
-	r := dlq.Letter(e.record, *e.state, p.dlqTopic(e.lane.source), p.cfg.HeaderLimit)
+	r := dlq.Letter(e.record, *e.state, p.dlqTopic(e.lane.source), p.cfg.HeaderLimit, p.cfg.HeaderDialects...)
 	return r
 }
 
@@ -296,7 +296,7 @@ func (p *Pipeline) routeFailed(r *route, err error) {
 		r.slim = true
 		slim := *r.entry.state
 		slim.History, slim.Error = nil, slim.Error[:min(len(slim.Error), 64)]
-		r.record.Headers = slim.AppendHeaders(nil, r.entry.record.Headers, p.cfg.HeaderLimit)
+		r.record.Headers = slim.AppendHeaders(nil, retrytopics.Without(r.entry.record.Headers, p.cfg.HeaderDialects...), p.cfg.HeaderLimit)
 		r.size = recordSize(r.record) + copyOverhead
 	}
 	if topicGone(err) {

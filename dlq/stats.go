@@ -2,6 +2,7 @@ package dlq
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/redeliver/redeliver/classify"
@@ -36,6 +37,8 @@ type Stats struct {
 	OtherGroup int64
 	// Duplicates are further copies of entries, in the range that was read.
 	Duplicates int64
+	// Expiry is of what the rest of the filter selects and is still to be dealt with, parked or not, within [ExpiryNotice].
+	Expiry Expiry
 }
 
 // Stats counts the entries that the filter selects. Filter.Limit is ignored.
@@ -57,8 +60,15 @@ func (q *Queue) Stats(ctx context.Context, f Filter) (Stats, error) {
 	}
 	s.scan.prints = true
 	problems := newGrouping()
+	if stats.Expiry.Retention, err = q.Retention(ctx); err != nil {
+		stats.Expiry.Retention = -1 // who may not read a topic's configuration may still count
+	}
+	soon := time.Now().Add(ExpiryNotice(stats.Expiry.Retention))
 	err = s.each(ctx, func(e *Entry) bool {
 		stats.ByStatus[e.Status]++
+		if at := e.Expires(stats.Expiry.Retention); !at.IsZero() && at.Before(soon) && slices.Contains(toBeDealtWith, e.Status) {
+			stats.Expiry.add(e)
+		}
 		if s.wanted(e.Status) {
 			stats.count(e, q.foreign(e))
 			problems.add(e)
@@ -94,5 +104,5 @@ func (s *Stats) count(e *Entry, otherGroup bool) {
 
 // foreign says whether the entry is another group's.
 func (q *Queue) foreign(e *Entry) bool {
-	return q.group != "" && e.State.Group != "" && e.State.Group != q.group
+	return !q.anyGroup && q.group != "" && e.State.Group != "" && e.State.Group != q.group
 }

@@ -76,6 +76,7 @@ type service struct {
 	pipelines []*supervised
 	clients   []*telemetry.ClientMetrics
 	fleet     *fleet.Member // nil: no breaker is shared with other processes
+	caretaker *caretaker
 
 	waiting atomic.Pointer[string] // why no pipeline has started yet
 }
@@ -101,6 +102,7 @@ func (s *service) run(ctx context.Context) (err error) {
 		}
 		defer stop()
 	}
+	s.caretaker = newCaretaker(s)
 	s.breakers = breaker.NewRegistry()
 	defer s.breakers.Close()
 	if err := s.make(); err != nil {
@@ -124,7 +126,9 @@ func (s *service) run(ctx context.Context) (err error) {
 	s.log.Info("redeliver runs", "config", s.config.File, "pipelines", strings.Join(pipelineNames(s.config), ","), "brokers", strings.Join(s.config.Kafka.Brokers, ","))
 	if s.awaitBroker(ctx) {
 		leave := s.joinFleet(ctx)
+		ended := s.lookAfterQueues(ctx)
 		s.runPipelines(ctx)
+		ended()
 		leave()
 	}
 	s.log.Info("redeliver has stopped")
@@ -232,6 +236,7 @@ func (s *service) startAdmin() (stop func(), err error) {
 		}
 		return all
 	})
+	metrics.MustRegister(telemetry.NewExpiringCollector(s.caretaker.expiries))
 	for _, c := range s.clients {
 		metrics.MustRegister(c)
 	}

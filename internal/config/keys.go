@@ -13,6 +13,8 @@ func fileKeys(c *Config) []key {
 			means("How the brokers are reached."),
 		section("embedded", embeddedKeys(&c.Embedded)...).
 			means("The broker of `run --embedded`, for development only: one node, in this process, kept on disk."),
+		section("schema_registry", registryKeys(&c.Registry)...).
+			means("Where `dlq show` looks schemas up, of Avro and Protobuf payloads in the wire format of Confluent's Schema Registry."),
 		section("topics",
 			toggle("create", &c.Topics.Create).byDefault("true").
 				means("Make and change retry and dead-letter topics as needed. With false they are only checked: make them with `redeliver topics apply`."),
@@ -166,6 +168,10 @@ func pipelineKeys(p *Pipeline) []key {
 			means("When records of a source are gone before they were read: hold the partition and say so, or skip to what is left and say so."),
 		size("header_limit", &p.HeaderLimit, 2<<10, 1<<20).byDefault("4KiB").like("4KiB").
 			means("The most bytes of Redeliver's own headers on a copy; the oldest history gives way first."),
+		section("headers",
+			choices("dialects", &p.Headers.Dialects, "spring", "smallrye", "kip1191").like("[spring]").
+				means("Write the headers of other programs too, beside Redeliver's own, so that what reads their retry topics and dead letters can read these: of Spring for Apache Kafka, of SmallRye, of share groups (KIP-1191, dead letters only). They are overwritten on every copy and taken off by a replay, and are not in header_limit."),
+		).means("What stands in the headers of copies and dead letters."),
 		section("handler", handlerKeys(&p.Handler)...).
 			means("What the records are handed to."),
 		section("retry", retryKeys(&p.Retry)...).
@@ -364,6 +370,8 @@ func dlqKeys(d *DLQ) []key {
 			means("Template of the dead-letter topics' names, with {group}, and {topic}, which only a pipeline of one source topic may leave out."),
 		durationOrForever("retention", &d.Retention, time.Second, 36500*day).byDefault("-1").like("7d").
 			means("How long entries are kept; -1 is until they are replayed or discarded. With a duration they expire."),
+		section("redact", redactKeys(&d.Redact)...).
+			means("What is hidden when dead letters are shown, listed, followed and indexed; the dead letters themselves are left as they are."),
 		section("admission",
 			toggle("enabled", &d.Admission.Enabled).byDefault("true").means("Hold the pipeline rather than flooding the dead letters."),
 			number("burst", &d.Admission.Burst, 1, 1_000_000_000).byDefault("1000").like("1000").

@@ -13,6 +13,7 @@ type Config struct {
 
 	Kafka     Kafka
 	Embedded  Embedded
+	Registry  SchemaRegistry
 	Topics    Topics
 	Fleet     Fleet
 	Admin     Admin
@@ -159,6 +160,7 @@ type Pipeline struct {
 	RebalanceTimeout time.Duration
 	OnDataLoss       string // hold, skip
 	HeaderLimit      int64  // bytes
+	Headers          Headers
 	Handler          Handler
 	Retry            Retry
 	Classify         Classify
@@ -170,6 +172,11 @@ type Pipeline struct {
 	DLQ              DLQ
 
 	origin
+}
+
+// Headers is what stands in the headers of copies.
+type Headers struct {
+	Dialects []string // spring, smallrye, kip1191
 }
 
 // Shares are the guaranteed shares of the handler slots.
@@ -312,6 +319,7 @@ type DLQ struct {
 	Exhausted string // hold, drop: with enabled: false
 	Topic     string // template
 	Retention time.Duration
+	Redact    Redact
 	Admission Admission
 }
 

@@ -26,13 +26,15 @@ func TestTheClientsOfAPipelineAreCountedTogether(t *testing.T) {
 		}
 		registry.MustRegister(m)
 		for range 2 {
-			client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.WithHooks(m))
+			counted := make(onBatchWritten, 1)
+			client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.WithHooks(m, counted))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := client.ProduceSync(context.Background(), &kgo.Record{Topic: "orders", Value: []byte("x")}).FirstErr(); err != nil {
 				t.Fatal(err)
 			}
+			<-counted // which may be after the record is acknowledged
 			client.Close()
 		}
 	}
@@ -51,4 +53,11 @@ func TestTheClientsOfAPipelineAreCountedTogether(t *testing.T) {
 			t.Errorf("topics are no label of clients, or their series have no bound: %s", line)
 		}
 	}
+}
+
+// onBatchWritten is told of batches after the hooks before it.
+type onBatchWritten chan struct{}
+
+func (c onBatchWritten) OnProduceBatchWritten(kgo.BrokerMetadata, string, int32, kgo.ProduceBatchMetrics) {
+	c <- struct{}{}
 }
