@@ -90,10 +90,10 @@ func (c *Config) privileges(p *Pipeline, sources []subject) ([]Privilege, error)
 			dead.grant("READ", true, "know which keys are closed", ForRun)
 			ledger.grant("READ", true, "know which keys are open again", ForRun)
 		}
-		dead.grant("READ", hold, "list and replay dead letters", ForOperate)
+		dead.grant("READ", hold, "list and replay dead letters, and know which expire", ForOperate, ForRun)
 		dead.made()
-		ledger.grant("READ", hold, "know which dead letters were dealt with", ForOperate)
-		ledger.grant("WRITE", false, "replay, discard, park dead letters", ForOperate)
+		ledger.grant("READ", hold, "know which dead letters were dealt with", ForOperate, ForRun)
+		ledger.grant("WRITE", false, "replay, discard, park dead letters", ForOperate, ForRun)
 		ledger.made()
 		g.writer(s, names.DLQTopic)
 	}
@@ -188,5 +188,5 @@ func (t topicGrants) made() {
 // writer grants the transactional id of who replays and discards.
 func (g *grants) writer(s subject, dead func(string) string) {
 	name, pattern := s.resource(func(name string) string { return "redeliver." + dead(name) })
-	g.add(Privilege{"transactional_id", name, pattern, "WRITE", []string{ForOperate}, "replay and discard dead letters, each once", false})
+	g.add(Privilege{"transactional_id", name, pattern, "WRITE", []string{ForOperate, ForRun}, "replay and discard dead letters, each once", false})
 }

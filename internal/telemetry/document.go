@@ -76,6 +76,7 @@ are counted by broker and not by topic.
 		}
 	}
 	write("Pipelines", "What the engine does with records.", ofPipelines.described)
+	write("Dead letters that expire", "Where `dlq.retention` is set.", ofQueues.described)
 	write("A fleet", "Where breakers or orders are shared between processes.", ofFleet.described)
 	write("Kafka clients", "All clients of a pipeline together, by broker; `seed_n` is a broker of the configuration before its number is known.", clientMetrics())
 	b.WriteString("\nBeside these there are `go_*` and `process_*` of Prometheus's library, and `go_build_info`.\n\n## Label values\n\n| label | values |\n|---|---|\n")

@@ -1,6 +1,10 @@
 package telemetry
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Metric describes a metric.
 type Metric struct {
@@ -19,9 +23,9 @@ const (
 	Histogram Kind = "histogram"
 )
 
-// Metrics returns all metrics of ours: of pipelines, of a fleet, and of Kafka clients.
+// Metrics returns all metrics of ours: of pipelines, of dead letters, of a fleet, and of Kafka clients.
 func Metrics() []Metric {
-	return append(append(append([]Metric(nil), ofPipelines.described...), ofFleet.described...), clientMetrics()...)
+	return slices.Concat(ofPipelines.described, ofQueues.described, ofFleet.described, clientMetrics())
 }
 
 // metrics are what one collector sends.
