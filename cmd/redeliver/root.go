@@ -42,6 +42,7 @@ var commands = []func(*program) *cobra.Command{
 	newDemoCommand,
 	newStatusCommand,
 	newBreakerCommand,
+	newLogLevelCommand,
 	newPauseCommand,
 	newResumeCommand,
 	newSkipCommand,

@@ -57,7 +57,8 @@ Exit status: 0 after a drain, 1 when it could not start or was told to leave at 
 		if err != nil {
 			return err
 		}
-		s := &service{program: p, config: c, embedded: *own, log: newLogger(c.Log, p.err)}
+		s := &service{program: p, config: c, embedded: *own, logs: newLogs(c, p.err)}
+		s.log = s.logs.process
 		return s.run(cmd.Context())
 	}
 	return cmd
@@ -68,7 +69,8 @@ type service struct {
 	program  *program
 	config   *config.Config
 	embedded bool
-	log      *slog.Logger
+	logs     *logs
+	log      *slog.Logger // of the process
 
 	breakers  *breaker.Registry
 	webhooks  []*webhook.Webhook
@@ -168,7 +170,7 @@ func (s *service) make() error {
 	}
 	pacers := limit.NewRegistry()
 	for i, c := range configs {
-		c.Breakers, c.Pacers, c.Logger = s.breakers, pacers, s.log
+		c.Breakers, c.Pacers, c.Logger = s.breakers, pacers, s.logs.pipelines[c.Name].Logger
 		clients, err := telemetry.NewClientMetrics(c.Name)
 		if err != nil {
 			return fmt.Errorf("%s: pipeline %s: %w", s.config.File, c.Name, err)
@@ -241,9 +243,10 @@ func (s *service) startAdmin() (stop func(), err error) {
 		metrics.MustRegister(c)
 	}
 	config := admin.Config{
-		Listen:   s.config.Admin.Listen,
-		Insecure: s.config.Admin.Insecure,
-		Logger:   s.log,
+		Listen:    s.config.Admin.Listen,
+		Insecure:  s.config.Admin.Insecure,
+		Logger:    s.log,
+		LogLevels: s.logs,
 		Metrics: promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
 			MaxRequestsInFlight: 4, Timeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 		}),

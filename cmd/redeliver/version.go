@@ -16,6 +16,7 @@ var release string
 type versionInfo struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"` // of the source, with + when it was changed since
+	Date     string `json:"date,omitempty"`     // of that revision, RFC 3339; not of the build, so that a build can be repeated
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
 }
@@ -39,7 +40,7 @@ func newVersionCommand(p *program) *cobra.Command {
 
 func versionLine() string {
 	v := version()
-	return strings.Join(strings.Fields(fmt.Sprintf("redeliver %s %s (%s, %s)", v.Version, v.Revision, v.Go, v.Platform)), " ")
+	return strings.Join(strings.Fields(fmt.Sprintf("redeliver %s %s %s (%s, %s)", v.Version, v.Revision, v.Date, v.Go, v.Platform)), " ")
 }
 
 // version reads what the Go tool wrote into the binary.
@@ -56,6 +57,8 @@ func version() versionInfo {
 		switch {
 		case s.Key == "vcs.revision":
 			v.Revision = s.Value[:min(12, len(s.Value))]
+		case s.Key == "vcs.time":
+			v.Date = s.Value
 		case s.Key == "vcs.modified" && s.Value == "true":
 			changed = "+"
 		}

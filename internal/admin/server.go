@@ -25,6 +25,8 @@ type Config struct {
 	Insecure bool
 	// Listen is the address, host:port; port 0 takes a free one. Required.
 	Listen string
+	// LogLevels are those of the pipelines. Defaults to none: they cannot be changed.
+	LogLevels LogLevels
 	// Logger gets the changes that are made. Defaults to slog.Default().
 	Logger *slog.Logger
 	// Metrics serves /metrics. Defaults to none: not found.
@@ -161,6 +163,7 @@ func (s *Server) handler() http.Handler {
 	api.HandleFunc("POST /api/v1/breakers/{name}/{action}", s.changeBreaker)
 	api.HandleFunc("POST /api/v1/pipelines/{name}/pause", s.pause)
 	api.HandleFunc("POST /api/v1/pipelines/{name}/resume", s.resume)
+	api.HandleFunc("POST /api/v1/pipelines/{name}/log", s.logLevel)
 	api.HandleFunc("POST /api/v1/skip", s.skip)
 	api.HandleFunc("POST /api/v1/release", s.release)
 	mux.Handle("/api/", guardChange(api))

@@ -25,11 +25,14 @@ type Expiring struct {
 
 // ExpiringCollector is a [prometheus.Collector] over the dead-letter topics of a process. It may be used concurrently.
 type ExpiringCollector struct {
-	all func() []Expiring
+	all    func() []Expiring
+	topics known // by pipeline
 }
 
 // NewExpiringCollector returns a collector over what all returns, which is asked at each scrape.
-func NewExpiringCollector(all func() []Expiring) *ExpiringCollector { return &ExpiringCollector{all} }
+func NewExpiringCollector(all func() []Expiring) *ExpiringCollector {
+	return &ExpiringCollector{all: all, topics: known{most: maxTopics}}
+}
 
 // Describe sends the descriptions of all metrics.
 func (c *ExpiringCollector) Describe(ch chan<- *prometheus.Desc) {
@@ -40,10 +43,21 @@ func (c *ExpiringCollector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect reads what expires.
 func (c *ExpiringCollector) Collect(ch chan<- prometheus.Metric) {
+	type subject struct{ pipeline, topic string }
+	sums := make(map[subject]Expiring)
 	for _, x := range c.all() {
-		ch <- prometheus.MustNewConstMetric(lettersExpiring, prometheus.GaugeValue, float64(x.Entries), x.Pipeline, x.Topic)
+		at := subject{x.Pipeline, c.topics.label(x.Pipeline, x.Topic)}
+		sum := sums[at]
+		sum.Entries += x.Entries
+		if sum.First.IsZero() || !x.First.IsZero() && x.First.Before(sum.First) {
+			sum.First = x.First
+		}
+		sums[at] = sum
+	}
+	for at, x := range sums {
+		ch <- prometheus.MustNewConstMetric(lettersExpiring, prometheus.GaugeValue, float64(x.Entries), at.pipeline, at.topic)
 		if !x.First.IsZero() {
-			ch <- prometheus.MustNewConstMetric(lettersExpire, prometheus.GaugeValue, max(time.Until(x.First).Seconds(), 0), x.Pipeline, x.Topic)
+			ch <- prometheus.MustNewConstMetric(lettersExpire, prometheus.GaugeValue, max(time.Until(x.First).Seconds(), 0), at.pipeline, at.topic)
 		}
 	}
 }
