@@ -102,6 +102,7 @@ type taskSpec struct {
 	Until        *time.Time         `json:"until,omitempty"`
 	Key          []byte             `json:"key"` // null: any
 	Error        string             `json:"error,omitempty"`
+	Text         string             `json:"text,omitempty"`
 	Fingerprints []Fingerprint      `json:"fingerprints,omitempty"`
 	Status       []Status           `json:"status,omitempty"`
 	All          bool               `json:"all,omitempty"`
@@ -131,7 +132,7 @@ type specHeader struct {
 func specOf(r Replay) taskSpec {
 	f := r.Filter
 	s := taskSpec{
-		IDs: f.IDs, Reason: f.Reason, Topic: f.Topic, Key: f.Key, Fingerprints: f.Fingerprints, Status: f.Status, All: f.All, Limit: f.Limit,
+		IDs: f.IDs, Reason: f.Reason, Topic: f.Topic, Key: f.Key, Text: f.Text, Fingerprints: f.Fingerprints, Status: f.Status, All: f.All, Limit: f.Limit,
 		To: r.To, Rate: r.Rate, Concurrency: r.Concurrency, Canary: r.Canary, CanaryRate: r.CanaryRate, StopAt: r.StopAt, Wait: r.Wait,
 		MaxReplays: r.MaxReplays, Again: r.Again, Unset: r.UnsetHeaders, SetKey: r.SetKey, JQ: r.JQ, ByHand: r.Edit != nil,
 	}
@@ -158,7 +159,7 @@ func specOf(r Replay) taskSpec {
 
 func (s taskSpec) replay() (Replay, error) {
 	r := Replay{
-		Filter: Filter{IDs: s.IDs, Reason: s.Reason, Topic: s.Topic, Key: s.Key, Fingerprints: s.Fingerprints, Status: s.Status, All: s.All, Limit: s.Limit},
+		Filter: Filter{IDs: s.IDs, Reason: s.Reason, Topic: s.Topic, Key: s.Key, Text: s.Text, Fingerprints: s.Fingerprints, Status: s.Status, All: s.All, Limit: s.Limit},
 		To:     s.To, Rate: s.Rate, Concurrency: s.Concurrency, Canary: s.Canary, CanaryRate: s.CanaryRate, StopAt: s.StopAt, Wait: s.Wait,
 		MaxReplays: s.MaxReplays, Again: s.Again, UnsetHeaders: s.Unset, SetKey: s.SetKey, JQ: s.JQ,
 	}

@@ -40,20 +40,16 @@ type Stats struct {
 
 // Stats counts the entries that the filter selects. Filter.Limit is ignored.
 func (q *Queue) Stats(ctx context.Context, f Filter) (Stats, error) {
-	stats := Stats{
-		ByStatus: make(map[Status]int64),
-		ByClass:  make(map[classify.Class]int64),
-		ByReason: make(map[retrytopics.Reason]int64),
-		ByTopic:  make(map[string]int64),
-		ByHour:   make(map[time.Time]int64),
-	}
-	topic, err := q.describe(ctx)
+	stats := newStats()
+	s, err := q.look(ctx, f)
 	if err != nil {
 		return stats, err
 	}
-	s, err := q.survey(ctx, topic, f, nil)
-	if err != nil {
-		return stats, err
+	if s.ledger == nil {
+		stats, ok, err := s.query.stats(ctx, s.scan.spans, s.sel.status, q.otherGroup)
+		if ok || err != nil {
+			return stats, err
+		}
 	}
 	s.scan.prints = true
 	problems := newGrouping()
@@ -94,5 +90,9 @@ func (s *Stats) count(e *Entry, otherGroup bool) {
 
 // foreign says whether the entry is another group's.
 func (q *Queue) foreign(e *Entry) bool {
-	return q.group != "" && e.State.Group != "" && e.State.Group != q.group
+	return q.otherGroup(e.State.Group)
+}
+
+func (q *Queue) otherGroup(group string) bool {
+	return q.group != "" && group != "" && group != q.group
 }

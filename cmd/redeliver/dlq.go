@@ -68,12 +68,24 @@ func (p *program) openQueues(ctx context.Context, f *filterFlags, change bool) (
 		return nil, err
 	}
 	qs := &queues{close: client.Close}
+	open := func(topic string, options ...dlq.Option) (*dlq.Queue, error) { return dlq.Open(client, topic, options...) }
+	if !f.noIndex && c.Index.Kind != "none" {
+		x, err := p.openIndexes(ctx, c, client)
+		if err != nil {
+			qs.close()
+			return nil, err
+		}
+		if x != nil {
+			qs.close = func() { x.close(); client.Close() }
+			open = func(topic string, options ...dlq.Option) (*dlq.Queue, error) {
+				return dlq.Open(client, topic, append(options, x.option(topic))...)
+			}
+		}
+	}
 	for _, one := range selected {
 		sources, err := sourcesOf(ctx, kadm.NewClient(client), one)
 		if err == nil {
-			err = qs.add(c, one, sources, f.topic, func(topic string, options ...dlq.Option) (*dlq.Queue, error) {
-				return dlq.Open(client, topic, options...)
-			})
+			err = qs.add(c, one, sources, f.topic, open)
 		}
 		if err != nil {
 			qs.close()

@@ -39,6 +39,7 @@ func newDLQShowCommand(p *program) *cobra.Command {
 	format := addOutput(cmd)
 	raw := cmd.Flags().Bool("raw", false, "print the payload only, byte for byte")
 	flags := p.addQueueFlags(cmd)
+	flags.addNoIndex()
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		q, e, done, err := p.findEntry(cmd.Context(), flags, args[0])
 		if err != nil {
