@@ -53,6 +53,14 @@ mutants: ## plant classic bugs into a copy of the tree, and show that the simula
 adaptive: ## hold adaptive delays against fixed, exponential and the optimum on made-up outages, and write the results into docs/adaptive.md
 	@go run ./internal/outages/compare
 
+.PHONY: docs
+docs: ## write the pages that are made from the code anew: docs/metrics.md
+	@go run ./internal/telemetry/metricspage
+
+.PHONY: alerts
+alerts: ## an outage, watched by Prometheus (Debian: apt-get install prometheus), and what it saw written into docs/alerts.md
+	@cd deploy && REDELIVER_REQUIRE_PROMETHEUS=1 REDELIVER_TRANSCRIPT=../docs/alerts.md go test -count=1 -run TestTheRightAlertsFireAndEndInAnOutage .
+
 .PHONY: race
 race: $(COUNTS) ## the race detector, where it pays; RACE names the packages
 	@rm -f $(COUNTS)/race.json

@@ -70,7 +70,7 @@ func (c *committer) run(ctx context.Context) {
 		case <-pause.C:
 		case <-c.press:
 		}
-		if err := c.commit(ctx, c.p.intake.all()); err != nil && ctx.Err() == nil {
+		if err := c.commit(ctx, c.due(c.p.intake.all(), time.Now())); err != nil && ctx.Err() == nil {
 			if !errors.Is(err, errGivenUp) {
 				c.p.faults.note("commit", "", -1, err)
 			}
@@ -179,8 +179,10 @@ func (c *committer) marks(lanes []*lane) marks {
 // mark returns what a commit would say of the lane now, nil when it has said it already. With leaving, the records whose
 // copies are part of the transaction under way count as settled.
 func (l *lane) mark(leaving bool) *mark {
-	topics := l.strand.p.topics
-	note, id := topics.note(l.topic), topics.id(l.topic)
+	note := l.strand.p.topics.note(l.topic)
+	if note.retry {
+		note.id = printedID(l.topicID)
+	}
 	l.strand.mu.Lock()
 	defer l.strand.mu.Unlock()
 	if !l.placed || l.closed || !leaving && l.version == l.committedVersion && l.watermark() == l.committed {
@@ -196,7 +198,7 @@ func (l *lane) mark(leaving bool) *mark {
 		l.mappedVersion = l.version
 	}
 	text := note.metadata("")
-	text = note.metadata(runs.text(at, id, l.metadata-len(text)-len(noteVersion)-len(noteDone)))
+	text = note.metadata(runs.text(at, l.topicID, l.metadata-len(text)-len(noteVersion)-len(noteDone)))
 	if len(text) > l.metadata {
 		text = ""
 	}
@@ -230,6 +232,9 @@ func (ms marks) refused(at partition, err error) error {
 		m.lane.strand.p.committer.moved()
 		return nil
 	}
+	if m != nil && aboutTopic(err) {
+		m.lane.strand.p.committer.putOff(m.lane)
+	}
 	return fmt.Errorf("%s/%d: %w", at.topic, at.number, err)
 }
 
@@ -238,7 +243,7 @@ func (ms marks) acknowledged() {
 	for _, m := range ms {
 		l := m.lane
 		l.strand.mu.Lock()
-		l.committed, l.committedVersion = m.at, m.version
+		l.committed, l.committedVersion, l.refusals = m.at, m.version, refusals{}
 		saved := int64(0)
 		if !l.closed {
 			saved, l.saved = m.settled-l.saved, m.settled

@@ -158,6 +158,11 @@ func (c *Config) complete() error {
 	if c.HeaderLimit < 2048 {
 		wrong("HeaderLimit", "is %d, at least 2048 bytes", c.HeaderLimit)
 	}
+	for _, d := range c.HeaderDialects {
+		if _, err := retrytopics.ParseDialect(string(d)); err != nil {
+			wrong("HeaderDialects", "%v", err)
+		}
+	}
 	c.completeDependencies(wrong)
 	if limit := c.Breaker.HalfOpenFor; limit > 0 && limit <= c.HandlerTimeout {
 		wrong("Breaker", "HalfOpenFor is %v: give more than HandlerTimeout, %v, or a probe that takes as long as it may counts as failed; or a negative one for no limit", limit, c.HandlerTimeout)

@@ -190,6 +190,9 @@ type Config struct {
 	Handler Handler
 	// HandlerTimeout bounds one handler call, by its context. Defaults to 25s.
 	HandlerTimeout time.Duration
+	// HeaderDialects are written on copies and dead letters beside Redeliver's own headers, so that programs made for Spring, SmallRye or
+	// share groups can read them. They are overwritten on every copy. Defaults to none.
+	HeaderDialects []retrytopics.Dialect
 	// HeaderLimit bounds the bytes of Redeliver's own headers on a copy; the oldest history gives way first.
 	// Defaults to 4096; at least 2048.
 	HeaderLimit int

@@ -10,10 +10,21 @@ import (
 // deadOrder knows, for each key of a strand, its dead letters that nobody has dealt with: which were neither replayed nor
 // discarded. A record of the key that has a higher offset of origin follows them.
 //
-// It is plain data: the strand's mutex guards it. It takes some 150 bytes a dead letter, and some hundred a key.
+// It is plain data: the strand's mutex guards it. It takes some 150 bytes a dead letter, and some hundred a key. At its limit it
+// forgets the last ones of keys that have several: what closes a key is the first. When all that it knows of such a key were dealt
+// with, or when there are more keys than it may know, the topics have to be read once more.
 type deadOrder struct {
 	lines map[uint64][]deadLetter      // of each key, by origin
-	index map[dlq.Identity]deadAddress // of all
+	index map[dlq.Identity]deadAddress // of all that are remembered
+
+	limit    int                 // of these; 0: none
+	several  map[uint64]struct{} // keys with more than one
+	cuts     map[uint64]int64    // of each key that has more, the lowest origin of those
+	lost     int                 // dead letters of keys that are not remembered at all
+	unkept   int                 // dead letters that are not remembered, those that are lost too
+	dealt    int                 // marks that were seen
+	furthest int64               // origin of all there were
+	outrun   bool                // a key of which more is not remembered has no other left
 }
 
 // deadLetter is one of them.
@@ -29,8 +40,11 @@ type deadAddress struct {
 	origin int64
 }
 
-func newDeadOrder() *deadOrder {
-	return &deadOrder{lines: make(map[uint64][]deadLetter), index: make(map[dlq.Identity]deadAddress)}
+func newDeadOrder(limit int) *deadOrder {
+	return &deadOrder{
+		lines: make(map[uint64][]deadLetter), index: make(map[dlq.Identity]deadAddress), limit: limit,
+		several: make(map[uint64]struct{}), cuts: make(map[uint64]int64), furthest: -1,
+	}
 }
 
 // put adds a dead letter. It may be known already: copies of one are one.
@@ -38,10 +52,62 @@ func (o *deadOrder) put(key uint64, d deadLetter) {
 	if _, known := o.index[d.id]; known {
 		return
 	}
+	o.furthest = max(o.furthest, d.origin)
+	if cut, is := o.cuts[key]; is && d.origin >= cut {
+		o.unkept++
+		return
+	}
+	if o.limit > 0 && len(o.index) >= o.limit && !o.makeRoom(key, d.origin) {
+		o.unkept++
+		return
+	}
 	o.index[d.id] = deadAddress{key, d.origin}
 	line := o.lines[key]
 	i, _ := findDead(line, d.origin+1)
-	o.lines[key] = slices.Insert(line, i, d)
+	o.keep(key, slices.Insert(line, i, d))
+}
+
+// makeRoom forgets another dead letter than that of a key with this origin, or says that it is the one to be forgotten.
+func (o *deadOrder) makeRoom(key uint64, origin int64) bool {
+	line := o.lines[key]
+	if len(line) > 0 {
+		if origin >= line[len(line)-1].origin {
+			o.cuts[key] = origin
+			return false
+		}
+		o.shorten(key)
+		return true
+	}
+	for other := range o.several {
+		o.shorten(other)
+		return true
+	}
+	o.lost++
+	return false
+}
+
+// shorten forgets the last one of a key.
+func (o *deadOrder) shorten(key uint64) {
+	line := o.lines[key]
+	last := line[len(line)-1]
+	delete(o.index, last.id)
+	o.cuts[key] = last.origin
+	o.unkept++
+	o.keep(key, line[:len(line)-1])
+}
+
+// keep is what is known of a key from now on.
+func (o *deadOrder) keep(key uint64, line []deadLetter) {
+	if len(line) == 0 {
+		delete(o.lines, key)
+	} else {
+		o.lines[key] = line
+	}
+	if len(line) > 1 {
+		o.several[key] = struct{}{}
+	} else {
+		delete(o.several, key)
+	}
 }
 
 // remove says that a dead letter was dealt with. It reports where it stood, and whether it was known.
@@ -61,23 +127,33 @@ func (o *deadOrder) remove(id dlq.Identity) (at deadAddress, known bool) {
 	} else {
 		line = slices.Delete(line, i, i+1)
 	}
-	if len(line) == 0 {
-		delete(o.lines, at.key)
-	} else {
-		o.lines[at.key] = line
+	o.keep(at.key, line)
+	if _, more := o.cuts[at.key]; more && len(line) == 0 {
+		o.outrun = true
 	}
 	return at, true
 }
 
 // closes reports whether a record of the key with a lower offset is dead and was not dealt with.
 func (o *deadOrder) closes(key uint64, offset int64) bool {
-	line := o.lines[key]
-	return len(line) > 0 && line[0].origin < offset
+	if line := o.lines[key]; len(line) > 0 && line[0].origin < offset {
+		return true
+	}
+	if len(o.cuts) == 0 {
+		return false
+	}
+	cut, more := o.cuts[key]
+	return more && cut < offset
 }
 
-// idle reports whether there is none.
-func (o *deadOrder) idle() bool { return len(o.index) == 0 }
+// outdated reports whether so much was dealt with that the topics are to be read once more: of a key nothing is known but that there is
+// more, or a quarter may be free where there were more keys than can be known.
+func (o *deadOrder) outdated() bool { return o.outrun || o.lost > 0 && 4*o.dealt >= o.limit }
 
+// idle reports whether there is none.
+func (o *deadOrder) idle() bool { return len(o.index) == 0 && o.unkept == 0 }
+
+// size is how many are remembered.
 func (o *deadOrder) size() int { return len(o.index) }
 
 // oldest is when the first of those died that keys stand behind, in Unix ms; 0: there is none.

@@ -16,7 +16,7 @@ func TestDeadOrderModel(t *testing.T) {
 		origin, replays int64
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		o := newDeadOrder()
+		o := newDeadOrder(0)
 		model := make(map[letter]bool)
 		draw := func(t *rapid.T) letter {
 			return letter{rapid.Uint64Range(1, 3).Draw(t, "key"), rapid.Int64Range(0, 12).Draw(t, "origin"), rapid.Int64Range(0, 2).Draw(t, "replays")}
@@ -58,6 +58,76 @@ func TestDeadOrderModel(t *testing.T) {
 				equalTo(t, "idle", o.idle(), len(model) == 0)
 				equalTo(t, "keys", len(o.lines), len(first))
 				equalTo(t, "oldest", o.oldest(), oldest)
+			},
+		})
+	})
+}
+
+// TestDeadOrderForgetsWhatIsBehind gives the order less room than there are dead letters, and holds it to a list: which keys are closed
+// is right as long as it does not ask for the topics to be read again, or says that there are keys that it does not know.
+func TestDeadOrderForgetsWhatIsBehind(t *testing.T) {
+	type letter struct {
+		key             uint64
+		origin, replays int64
+	}
+	id := func(l letter) dlq.Identity { return dlq.Identity{l.key<<32 | uint64(l.origin), uint64(l.replays)} }
+	rapid.Check(t, func(t *rapid.T) {
+		const keys = 5
+		limit := rapid.IntRange(2, 12).Draw(t, "limit")
+		o := newDeadOrder(limit)
+		model := make(map[letter]bool)
+		readAgain := func() {
+			o = newDeadOrder(limit)
+			for l := range model {
+				o.put(l.key, deadLetter{origin: l.origin, died: 1, id: id(l)})
+			}
+		}
+		draw := func(t *rapid.T) letter {
+			return letter{rapid.Uint64Range(1, keys).Draw(t, "key"), rapid.Int64Range(0, 12).Draw(t, "origin"), rapid.Int64Range(0, 1).Draw(t, "replays")}
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"put": func(t *rapid.T) {
+				l := draw(t)
+				if !model[l] {
+					o.put(l.key, deadLetter{origin: l.origin, died: 1, id: id(l)})
+				}
+				model[l] = true
+			},
+			"remove": func(t *rapid.T) {
+				l := draw(t)
+				if !model[l] {
+					return
+				}
+				o.dealt++
+				o.remove(id(l))
+				delete(model, l)
+				if o.outdated() {
+					readAgain()
+				}
+			},
+			"": func(t *rapid.T) {
+				first := make(map[uint64]int64)
+				for l := range model {
+					if origin, any := first[l.key]; !any || l.origin < origin {
+						first[l.key] = l.origin
+					}
+				}
+				if o.size() > limit {
+					t.Fatalf("%d are remembered, want at most %d", o.size(), limit)
+				}
+				if o.lost > 0 {
+					if o.size() < limit && 4*o.dealt >= limit {
+						t.Fatal("keys are not known though there is room for them")
+					}
+					return
+				}
+				for key := uint64(1); key <= keys; key++ {
+					origin, any := first[key]
+					for offset := range int64(14) {
+						equalTo(t, "closed", o.closes(key, offset), any && origin < offset)
+					}
+				}
+				equalTo(t, "idle", o.idle(), len(model) == 0)
 			},
 		})
 	})

@@ -67,13 +67,15 @@ func (d *deadWatch) read(ctx context.Context, st *strand) error {
 		}
 		return err
 	}
-	var all []dlq.Awaited
+	found := newDeadOrder(d.p.heldLimit())
 	marked := func(m dlq.Marked) { // of a letter that was on its way when this began
 		st.mu.Lock()
 		st.dealtWith(m)
 		st.mu.Unlock()
 	}
-	next, damaged, err := watch.Read(ctx, st.partition, keyHash, marked, func(a dlq.Awaited) { all = append(all, a) })
+	next, damaged, err := watch.Read(ctx, st.partition, keyHash, marked, func(a dlq.Awaited) {
+		found.put(a.Key, deadLetter{origin: a.Origin, died: a.Died, id: a.Identity})
+	})
 	if err != nil {
 		return err
 	}
@@ -81,7 +83,7 @@ func (d *deadWatch) read(ctx context.Context, st *strand) error {
 		d.damaged(damaged)
 	}
 	st.mu.Lock()
-	mine := st.found(all, round)
+	mine := st.found(found, round)
 	st.mu.Unlock()
 	if mine {
 		d.follow(st, watch, queue.Ledger(), next)
@@ -192,7 +194,7 @@ func (d *deadWatch) took(r *kgo.Record, changed map[*strand]bool) {
 			d.damaged(err)
 		}
 		switch {
-		case !about:
+		case !about, m.Renewed: // a copy of what is dead already
 		case m.Status == dlq.StatusOpen: // a mark is taken back: what it was about is not in memory any more
 			d.again([]*strand{st})
 		default:
@@ -200,7 +202,11 @@ func (d *deadWatch) took(r *kgo.Record, changed map[*strand]bool) {
 			if st.dealtWith(m) {
 				changed[st] = true
 			}
+			outdated := st.holding.dead.outdated()
 			st.mu.Unlock()
+			if outdated {
+				d.again([]*strand{st})
+			}
 		}
 	}
 }

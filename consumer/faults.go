@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -88,6 +89,9 @@ var doingText = map[string]string{
 	"transaction": "write copies and offsets in one transaction",
 	"throttle":    "go at full speed",
 }
+
+// FaultNames returns the keys of [Stats.Faults]: what a cluster may not do for a pipeline.
+func FaultNames() []string { return slices.Sorted(maps.Keys(doingText)) }
 
 // warn logs a text once.
 func (f *faults) warn(text string) {

@@ -380,9 +380,6 @@ type TenantStats struct {
 	PutOff   uint64 // records that were put off over the tiers, each as often as it was
 }
 
-// shownTenants bounds how many tenants Stats lists.
-const shownTenants = 100
-
 // fill tells of the tenants, those with the most calls in flight first, then by what waits.
 func (fs *flows) fill(s *Stats) {
 	if fs == nil || fs.tenants == nil {
@@ -404,5 +401,5 @@ func (fs *flows) fill(s *Stats) {
 		}
 		return strings.Compare(a.Tenant, b.Tenant)
 	})
-	s.Tenants, s.TenantsKnown = all[:min(len(all), shownTenants)], len(all)
+	s.Tenants, s.TenantsKnown = all, len(all)
 }

@@ -16,6 +16,7 @@ import (
 // bury counts an entry among the dead letters of its key, and lets those that wait follow it.
 func (st *strand) bury(e *entry) {
 	e.buried = true
+	st.holding.dead.limit = st.p.heldLimit()
 	st.holding.dead.put(e.keyHash, deadLetter{origin: e.origin(), died: time.Now().UnixMilli(), id: dlq.IdentityOf(e.state)})
 	if e.deferred {
 		e.deferred = false
@@ -80,8 +81,7 @@ func (st *strand) replayed(e *entry) {
 
 // before is the dead letter that a replayed record was.
 func before(s *retrytopics.State) dlq.Identity {
-	died := *s
-	died.Replays--
+	died := s.Prior()
 	return dlq.IdentityOf(&died)
 }
 
@@ -91,6 +91,7 @@ func (st *strand) dealtWith(m dlq.Marked) (changed bool) {
 	if !m.Done() {
 		return false
 	}
+	st.holding.dead.dealt++
 	at, known := st.holding.dead.remove(m.Identity)
 	if !known {
 		return false
@@ -114,7 +115,7 @@ func (st *strand) forgetDead() {
 	if h.dead == nil {
 		return
 	}
-	h.dead, h.deadKnown = newDeadOrder(), false
+	h.dead, h.deadKnown = newDeadOrder(st.p.heldLimit()), false
 	h.deadRound++
 	for _, l := range st.lanes {
 		l.scanned = l.scanned && l.tier == 0
@@ -128,27 +129,27 @@ func (st *strand) forgetDead() {
 	}
 }
 
-// found takes up the dead letters that were read from the topics. It reports false when they had to be read anew meanwhile.
-func (st *strand) found(all []dlq.Awaited, round int) bool {
+// found takes up the dead letters that were read from the topics, with those on their way there. It reports false when they had to be
+// read anew meanwhile.
+func (st *strand) found(read *deadOrder, round int) bool {
 	h := st.holding
 	if h.deadRound != round || h.deadKnown {
 		return false
 	}
-	back := make(map[dlq.Identity]bool) // what this member has read the copies of: they may have been replayed since
 	for _, l := range st.lanes {
 		for _, b := range l.batches {
 			for _, e := range b.entries {
 				if e != nil && e.state != nil && e.state.Replays > 0 && l.tier != 0 {
-					back[before(e.state)] = true
+					read.remove(before(e.state)) // this member has read the copy: it may have been replayed since
 				}
 			}
 		}
 	}
-	for _, a := range all {
-		if !back[a.Identity] {
-			h.dead.put(a.Key, deadLetter{origin: a.Origin, died: a.Died, id: a.Identity})
+	for key, line := range h.dead.lines {
+		for _, d := range line {
+			read.put(key, d)
 		}
 	}
-	h.deadKnown = true
+	h.dead, h.deadKnown = read, true
 	return true
 }

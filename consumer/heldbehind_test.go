@@ -254,6 +254,15 @@ func TestAMarkBeforeTheLetterIsKnownToBeWritten(t *testing.T) {
 	})
 }
 
+// readOf is what was read of dead letters of the key a with these origins.
+func readOf(origins ...int64) *deadOrder {
+	o := newDeadOrder(0)
+	for _, origin := range origins {
+		o.put(keyHash([]byte("a")), deadLetter{origin: origin, died: 1, id: identityAt(origin, 0)})
+	}
+	return o
+}
+
 // TestWhatWasReadOfDeadLettersDoesNotUndoWhatHappenedMeanwhile has a dead letter found open that was replayed since: its copy is in
 // the lane already. What was read for an earlier assignment is left alone.
 func TestWhatWasReadOfDeadLettersDoesNotUndoWhatHappenedMeanwhile(t *testing.T) {
@@ -263,11 +272,11 @@ func TestWhatWasReadOfDeadLettersDoesNotUndoWhatHappenedMeanwhile(t *testing.T) 
 		b.replay("a", 0, 1)
 		st.mu.Lock()
 		round := st.holding.deadRound
-		mine := st.found([]dlq.Awaited{{Identity: identityAt(0, 0), Key: keyHash([]byte("a")), Origin: 0, Died: 1}, {Identity: identityAt(5, 0), Key: keyHash([]byte("a")), Origin: 5, Died: 1}}, round)
-		again := st.found([]dlq.Awaited{{Identity: identityAt(6, 0), Key: keyHash([]byte("a")), Origin: 6, Died: 1}}, round)
+		mine := st.found(readOf(0, 5), round)
+		again := st.found(readOf(6), round)
 		st.forgetDead()
-		late := st.found([]dlq.Awaited{{Identity: identityAt(7, 0), Key: keyHash([]byte("a")), Origin: 7, Died: 1}}, round)
-		fits := st.found([]dlq.Awaited{{Identity: identityAt(0, 0), Key: keyHash([]byte("a")), Origin: 0, Died: 1}, {Identity: identityAt(5, 0), Key: keyHash([]byte("a")), Origin: 5, Died: 1}}, round+1)
+		late := st.found(readOf(7), round)
+		fits := st.found(readOf(0, 5), round+1)
 		size := st.holding.dead.size()
 		st.mu.Unlock()
 		equal(t, "taken up", mine, true)
@@ -359,6 +368,27 @@ func TestSourceIsFetchedAsFarAsDeadLettersStandBeforeIt(t *testing.T) {
 		b.p.intake.reviewAll()
 		synctest.Wait()
 		equal(t, "fetched behind them", b.fetched(b.source), false)
+	})
+}
+
+// TestNothingIsStartedWhileMoreKeysAreClosedThanCanBeKnown lets so many keys be closed that there is no memory for another, which dies: its
+// partition and the retries stand still, and are paused for it, and it remembers no more than it may.
+func TestNothingIsStartedWhileMoreKeysAreClosedThanCanBeKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onDeadBench(t, func(c *Config) { c.Window.Records = 10 })
+		b.fails["last@0"] = 1
+		b.open(0)
+		limit := b.p.heldLimit()
+		for i := range limit {
+			b.die(fmt.Sprint("key-", i), 1000+int64(i), 0)
+		}
+		b.feed(b.source, "last", "x", "last")
+		synctest.Wait()
+		b.want("called", b.called(), "last@0")
+		b.p.intake.reviewAll()
+		equal(t, "partitions paused for it", b.p.Stats().Paused[PauseHoldKeyFull], len(b.source.strand.lanes))
+		equal(t, "dead letters that are remembered", b.source.strand.holding.dead.size(), limit)
+		equal(t, "dead letters", b.p.Stats().HeldKeys.Dead, limit+1)
 	})
 }
 

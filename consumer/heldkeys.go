@@ -33,10 +33,10 @@ type heldKeys struct {
 	coming map[dlq.Identity]deadAddress
 }
 
-func newHeldKeys(p DeadLetterPolicy) *heldKeys {
+func newHeldKeys(p DeadLetterPolicy, limit int) *heldKeys {
 	h := &heldKeys{order: newKeyOrder(), behind: make(map[uint64][]*entry)}
 	if p == HoldOnDeadLetter {
-		h.dead, h.coming = newDeadOrder(), make(map[dlq.Identity]deadAddress)
+		h.dead, h.coming = newDeadOrder(limit), make(map[dlq.Identity]deadAddress)
 	}
 	return h
 }
@@ -48,6 +48,9 @@ func (h *heldKeys) size() int {
 	}
 	return h.order.size + h.dead.size()
 }
+
+// overrun reports whether more keys are closed than can be known: nothing may be started before some are open.
+func (h *heldKeys) overrun() bool { return h.dead != nil && h.dead.lost > 0 }
 
 // holds reports whether others of the entry's key wait for it when it is put off.
 func (st *strand) holds(e *entry) bool { return st.holding != nil && e.keyed }
@@ -245,19 +248,21 @@ func (h *heldKeys) opened() {
 			further(d.offset)
 		}
 	}
-	if h.dead == nil {
-		return
-	}
-	for _, line := range h.dead.lines {
-		for _, d := range line {
-			further(d.origin)
-		}
+	if h.dead != nil {
+		further(h.dead.furthest)
 	}
 }
 
-// heldFull reports whether the lane is a source whose keys hold too many records. The strand's lock is held.
+// heldFull reports whether the lane is a source whose keys hold too many records, or any of a strand of which more keys are closed
+// than can be known. The strand's lock is held.
 func (l *lane) heldFull(before bool) bool {
-	if l.tier != 0 || l.strand.holding == nil {
+	if l.strand.holding == nil {
+		return false
+	}
+	if l.strand.holding.overrun() {
+		return true
+	}
+	if l.tier != 0 {
 		return false
 	}
 	if l.next < l.strand.holding.reach {

@@ -353,9 +353,9 @@ func (p *Pipeline) openHeld(st *strand) {
 		opens = opens && (has[topic] || st.partition >= partitions)
 	}
 	size, keys := h.order.size, len(h.order.lines)
-	dead, closed := 0, 0
+	dead, closed, overrun := 0, 0, h.overrun()
 	if h.dead != nil {
-		dead, closed = h.dead.size(), len(h.dead.lines)
+		dead, closed = h.dead.size()+h.dead.unkept, len(h.dead.lines)
 	}
 	if opens {
 		h.opened()
@@ -369,6 +369,10 @@ func (p *Pipeline) openHeld(st *strand) {
 	}
 	if dead > 0 {
 		p.log.Warn("keys are closed behind dead letters: replay or discard these", "pipeline", p.cfg.Name, "topic", st.source, "partition", st.partition, "keys", closed, "dead_letters", dead)
+	}
+	if overrun {
+		p.log.Error("more keys are closed behind dead letters than there is memory for: the partition and its retries stand still until enough of these are replayed or discarded, or window.records is larger",
+			"pipeline", p.cfg.Name, "topic", st.source, "partition", st.partition, "keys_known", closed, "dead_letters", dead)
 	}
 	p.intake.reviewAll()
 	st.wake()

@@ -18,6 +18,7 @@ import (
 // All fields are guarded by the strand's mutex unless they say otherwise.
 type lane struct {
 	topic     string
+	topicID   [16]byte // when it was assigned: of a topic that is made again the lane is of the one that is gone
 	partition int32
 	source    string        // the source topic whose records it carries
 	tier      time.Duration // 0: the source itself
@@ -44,6 +45,7 @@ type lane struct {
 
 	committed        int64 // the last acknowledged commit
 	committedVersion uint64
+	refusals         refusals      // of its commits, see committer.putOff
 	saved            int64         // of settledRecords, those whose commit is acknowledged
 	trimmed          int64         // below this the engine has deleted what was committed
 	metadata         int           // bytes that the metadata of a commit may take
@@ -73,7 +75,7 @@ type lane struct {
 func (p *Pipeline) newLane(topic string, part int32, source string, tier time.Duration) *lane {
 	st := p.strand(strandKey{source, part})
 	l := &lane{
-		topic: topic, partition: part, source: source, tier: tier, strand: st, meter: p.meter.topic(topic, source, tier),
+		topic: topic, topicID: p.topics.id(topic), partition: part, source: source, tier: tier, strand: st, meter: p.meter.topic(topic, source, tier),
 		window: window{epoch: -1, top: -1}, committed: -1, metadata: metadataLimit,
 	}
 	l.end.Store(-1)

@@ -1,7 +1,6 @@
 package consumer
 
 import (
-	"math/bits"
 	"slices"
 	"strings"
 	"sync"
@@ -11,76 +10,6 @@ import (
 	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/retrytopics"
 )
-
-// durations collects the durations of calls in a worker's own memory, until they are counted at once.
-type durations struct {
-	counts [len(bounds) + 1]uint32
-	sum    time.Duration
-	n      uint64
-}
-
-// bounds are the upper bounds of the histograms' buckets. They double from 16 microseconds, so that finding a bucket
-// is counting bits.
-var bounds = [...]time.Duration{
-	16 * time.Microsecond, 32 * time.Microsecond, 64 * time.Microsecond, 128 * time.Microsecond, 256 * time.Microsecond,
-	512 * time.Microsecond, 1024 * time.Microsecond, 2048 * time.Microsecond, 4096 * time.Microsecond, 8192 * time.Microsecond,
-	16384 * time.Microsecond, 32768 * time.Microsecond, 65536 * time.Microsecond, 131072 * time.Microsecond, 262144 * time.Microsecond,
-	524288 * time.Microsecond, 1048576 * time.Microsecond, 2097152 * time.Microsecond, 4194304 * time.Microsecond,
-	8388608 * time.Microsecond, 16777216 * time.Microsecond, 33554432 * time.Microsecond, 67108864 * time.Microsecond,
-}
-
-// bucket returns the index of the first bound that is not below d; len(bounds) when there is none.
-func bucket(d time.Duration) int {
-	if d <= bounds[0] {
-		return 0
-	}
-	us := uint64((d + time.Microsecond - 1) / time.Microsecond)
-	return min(bits.Len64((us-1)>>4), len(bounds))
-}
-
-// add notes that so many calls took so long each.
-func (d *durations) add(took time.Duration, calls int) {
-	d.counts[bucket(took)] += uint32(calls)
-	d.sum += took * time.Duration(calls)
-	d.n += uint64(calls)
-}
-
-// histogram is a histogram of durations that many goroutines count into.
-type histogram struct {
-	counts [len(bounds) + 1]atomic.Uint64
-	sum    atomic.Int64
-}
-
-func (h *histogram) observe(d time.Duration) {
-	h.counts[bucket(d)].Add(1)
-	h.sum.Add(int64(d))
-}
-
-// merge counts what a worker has collected, and empties it.
-func (h *histogram) merge(d *durations) {
-	if d.n == 0 {
-		return
-	}
-	for i, n := range d.counts {
-		if n > 0 {
-			h.counts[i].Add(uint64(n))
-		}
-	}
-	h.sum.Add(int64(d.sum))
-	*d = durations{}
-}
-
-func (h *histogram) snapshot() Histogram {
-	s := Histogram{Bounds: make([]float64, len(bounds)), Counts: make([]uint64, len(bounds)+1), Sum: time.Duration(h.sum.Load()).Seconds()}
-	for i := range h.counts {
-		s.Counts[i] = h.counts[i].Load()
-		s.Total += s.Counts[i]
-		if i < len(bounds) {
-			s.Bounds[i] = bounds[i].Seconds()
-		}
-	}
-	return s
-}
 
 // topicMeter counts for one topic.
 type topicMeter struct {

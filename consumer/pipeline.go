@@ -43,6 +43,7 @@ type Pipeline struct {
 	meter      *meter
 	held       *heldRecords
 	outlets    *outlets
+	copier     *copier // nil with a transactor
 	faults     *faults
 	strangers  strangers
 	losses     *losses
@@ -122,6 +123,8 @@ func New(c Config) (*Pipeline, error) {
 	p.committer = newCommitter(p)
 	if c.Delivery == ExactlyOnceRouting {
 		p.transactor = newTransactor(p)
+	} else {
+		p.copier = newCopier(p.copyOptions)
 	}
 	p.scans = newHeldScans(p)
 	if c.OnDeadLetter == HoldOnDeadLetter {
@@ -170,6 +173,13 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		return fmt.Errorf("consumer: the Kafka client refuses its options: %w", err)
 	}
 	p.client, p.admin = client, kadm.NewClient(client)
+	if p.copier != nil {
+		if err := p.copier.connect(); err != nil {
+			client.Close()
+			return fmt.Errorf("consumer: %w", err)
+		}
+		defer p.copier.close()
+	}
 	defer p.leave()
 	if p.deadWatch != nil {
 		if err := p.deadWatch.connect(); err != nil {

@@ -149,14 +149,14 @@ func (p *Pipeline) copyTo(e *entry, tier time.Duration) *kgo.Record {
 		Partition: e.state.Partition,
 		Key:       e.record.Key,
 		Value:     e.record.Value,
-		Headers:   e.state.AppendHeaders(nil, e.record.Headers, p.cfg.HeaderLimit),
+		Headers:   e.state.AppendHeaders(nil, e.record.Headers, p.cfg.HeaderLimit, p.cfg.HeaderDialects...),
 		Timestamp: time.Now(),
 	}
 }
 
 // letter makes the dead letter of an entry's record.
 func (p *Pipeline) letter(e *entry) *kgo.Record {
-	r := dlq.Letter(e.record, *e.state, p.dlqTopic(e.lane.source), p.cfg.HeaderLimit)
+	r := dlq.Letter(e.record, *e.state, p.dlqTopic(e.lane.source), p.cfg.HeaderLimit, p.cfg.HeaderDialects...)
 	return r
 }
 
@@ -198,7 +198,7 @@ func (p *Pipeline) writer() *kgo.Client {
 	if p.transactor != nil {
 		return p.transactor.client.Load()
 	}
-	return p.client
+	return p.copier.client()
 }
 
 // write hands a copy to the client or to the next transaction, unless its lane is closed: then the record is the next
@@ -210,7 +210,7 @@ func (p *Pipeline) write(r *route) {
 	case r.closed():
 		p.outlets.pass(r, p.write)
 	default:
-		p.client.Produce(context.Background(), r.record, func(_ *kgo.Record, err error) { p.written(r, err) })
+		p.copier.client().Produce(context.Background(), r.record, func(_ *kgo.Record, err error) { p.written(r, err) })
 	}
 }
 
@@ -296,11 +296,14 @@ func (p *Pipeline) routeFailed(r *route, err error) {
 		r.slim = true
 		slim := *r.entry.state
 		slim.History, slim.Error = nil, slim.Error[:min(len(slim.Error), 64)]
-		r.record.Headers = slim.AppendHeaders(nil, r.entry.record.Headers, p.cfg.HeaderLimit)
+		r.record.Headers = slim.AppendHeaders(nil, retrytopics.Without(r.entry.record.Headers, p.cfg.HeaderDialects...), p.cfg.HeaderLimit)
 		r.size = recordSize(r.record) + copyOverhead
 	}
 	if topicGone(err) {
 		p.topics.missing(r.record.Topic)
+	}
+	if errors.Is(err, kerr.UnknownTopicID) {
+		p.topics.misnamed(r.record.Topic)
 	}
 	if r.tries&(r.tries-1) == 0 { // the first, second, fourth, ...: a standing fault does not fill the log
 		p.log.Error("copy cannot be written: the record is held and tried again", "pipeline", p.cfg.Name,

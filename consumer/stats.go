@@ -122,8 +122,7 @@ type Stats struct {
 	// member's; attempts are started by the clock of the member that starts them.
 	ClockSkew time.Duration
 
-	// Faults counts what the cluster does not do for the pipeline now and is asked for again and again: fetch, commit,
-	// group, positions, start, topics, trim, ends, loss, transaction, throttle, held.
+	// Faults counts what the cluster does not do for the pipeline now and is asked for again and again, by [FaultNames].
 	Faults map[string]int
 
 	// Credit is for how many dead letters there is credit, and Burst how many there may be, negative without a bound; see
@@ -132,7 +131,7 @@ type Stats struct {
 	Burst  int
 
 	Limits        []LimitStats  // of the configuration
-	Tenants       []TenantStats // those with the most calls in flight
+	Tenants       []TenantStats // those with the most calls in flight first
 	TenantsKnown  int           // how many are told apart
 	TenantsPutOff uint64        // records of any tenant that were put off over the tiers, each as often as it was
 	Topics        []TopicStats
@@ -230,15 +229,6 @@ type ExhaustedRecord struct {
 	Reason    retrytopics.Reason
 	Asked     bool // it is held as the treatment of such failures says, see classify.Hold
 	Err       string
-}
-
-// Histogram counts durations in seconds. Counts[i] are the observations of at most Bounds[i] and more than Bounds[i-1];
-// the last of Counts, one longer than Bounds, those beyond.
-type Histogram struct {
-	Bounds []float64
-	Counts []uint64
-	Sum    float64
-	Total  uint64
 }
 
 // PartStats are the breakers of a dependency that is watched part by part, see [Parts].

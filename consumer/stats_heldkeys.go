@@ -48,7 +48,7 @@ func (p *Pipeline) heldKeys(topics []TopicStats) (h HeldKeys) {
 		}
 		if dead := st.holding.dead; dead != nil {
 			h.Closed += len(dead.lines)
-			h.Dead += dead.size()
+			h.Dead += dead.size() + dead.unkept
 			if at := dead.oldest(); at != 0 {
 				older(time.UnixMilli(at))
 			}

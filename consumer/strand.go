@@ -44,7 +44,7 @@ func newStrand(p *Pipeline, source string, partition int32) *strand {
 	st.handler = p.handlerFor(source)
 	st.batching, _ = st.handler.(*batchHandler)
 	if p.cfg.HoldKey {
-		st.holding = newHeldKeys(p.cfg.OnDeadLetter)
+		st.holding = newHeldKeys(p.cfg.OnDeadLetter, p.heldLimit())
 	}
 	return st
 }

@@ -86,15 +86,15 @@ func (st *strand) drop(e *entry) {
 	st.mu.Unlock()
 }
 
-// leave keeps an entry unsettled that nothing more is done with, until an operator skips it. Its key goes on. It returns
-// false when the lane is closed.
+// leave keeps an entry unsettled that nothing more is done with, until an operator skips it. Its key goes on, unless keys are
+// held: then what comes later of it waits, as it does behind a retry. It returns false when the lane is closed.
 func (st *strand) leave(e *entry) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	e.status = entryHeld
 	e.leaveFlow()
-	if e.deferred {
-		st.undefer(e)
+	if st.holds(e) && !e.lane.closed {
+		st.putOff(e, inLane)
 	}
 	st.free(e)
 	return !e.lane.closed

@@ -47,9 +47,9 @@ func (st *strand) startable() (want [kinds]bool) {
 // mayStart reports whether anything of the strand may start beside what runs.
 func (st *strand) mayStart() bool { return st.p.gate.open() && st.idle() }
 
-// idle reports whether what runs leaves room for something beside it, and it is known which keys are held.
+// idle reports whether what runs leaves room for something beside it, and it is known which keys are held, all of them.
 func (st *strand) idle() bool {
-	return st.chunk == nil && (st.running == 0 || st.sideBySide()) && (st.holding == nil || st.holding.open)
+	return st.chunk == nil && (st.running == 0 || st.sideBySide()) && (st.holding == nil || st.holding.open && !st.holding.overrun())
 }
 
 // offers reports whether a lane has something that could start.

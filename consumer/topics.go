@@ -33,6 +33,7 @@ type topics struct {
 	ids        map[string]kadm.TopicID
 	shared     map[string]bool // topics with copies of other groups
 	remade     []string        // topics that were deleted and made again since they were last looked at
+	misnames   []string        // topics that whoever writes copies knows by an id that brokers do not know
 	idle       []string        // patterns that no topic matches
 	begun      bool            // it is known which sources there were at the start of this process
 	lacking    bool            // topics are missing that may not be made

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -27,6 +28,24 @@ func (t *topics) missing(string) {
 	case t.again <- struct{}{}:
 	default:
 	}
+}
+
+// misnamed says that whoever writes copies knows a topic by the id of one that is gone.
+func (t *topics) misnamed(topic string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !slices.Contains(t.misnames, topic) {
+		t.misnames = append(t.misnames, topic)
+	}
+}
+
+// renamed reports whether there is a topic, under another id, that whoever writes copies takes for one that is gone.
+func (t *topics) renamed() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	names := t.misnames
+	t.misnames = nil
+	return slices.ContainsFunc(names, func(topic string) bool { return t.all[topic] > 0 })
 }
 
 // check holds the lanes of new partitions whose copies have nowhere to go yet.

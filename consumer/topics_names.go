@@ -72,6 +72,11 @@ func (t *topics) subscribe() {
 			t.p.deadWatch.startOver(remade)
 		}
 	}
+	if copier := t.p.copier; copier != nil && (t.renamed() || len(remade) > 0) {
+		if err := copier.renew(); err != nil {
+			t.p.faults.note("topics", "", -1, err)
+		}
+	}
 	t.p.client.AddConsumeTopics(t.subscriptions()...)
 }
 

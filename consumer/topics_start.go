@@ -75,8 +75,12 @@ func (t *topics) id(topic string) [16]byte {
 
 // idOf returns a topic's id as Kafka's tools print it, "" when it is not known. The lock is held.
 func (t *topics) idOf(topic string) string {
-	id, ok := t.ids[topic]
-	if !ok || id == (kadm.TopicID{}) {
+	return printedID(t.ids[topic])
+}
+
+// printedID returns a topic's id as Kafka's tools print it, "" when it is not known.
+func printedID(id kadm.TopicID) string {
+	if id == (kadm.TopicID{}) {
 		return ""
 	}
 	return base64.RawURLEncoding.EncodeToString(id[:])

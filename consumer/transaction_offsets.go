@@ -90,7 +90,7 @@ func (t *transactor) offsetCommit(ms marks, producer int64, epoch int16) (*kmsg.
 			i = len(req.Topics)
 			topics[at.topic] = i
 			topic := kmsg.NewTxnOffsetCommitRequestTopic()
-			topic.Topic, topic.TopicID = at.topic, t.p.topics.id(at.topic)
+			topic.Topic, topic.TopicID = at.topic, m.lane.topicID
 			req.Topics = append(req.Topics, topic)
 		}
 		part := kmsg.NewTxnOffsetCommitRequestTopicPartition()
@@ -118,8 +118,8 @@ func (t *transactor) refused(ms marks, resp *kmsg.TxnOffsetCommitResponse) (refu
 
 // name returns the name of a topic that newer brokers call by its id only.
 func (t *transactor) name(name string, id [16]byte, ms marks) string {
-	for at := range ms {
-		if name == "" && t.p.topics.id(at.topic) == id {
+	for at, m := range ms {
+		if name == "" && m.lane.topicID == id {
 			return at.topic
 		}
 	}

@@ -60,6 +60,9 @@ func onBench(t testing.TB, handler Handler, change ...func(*Config)) *workbench 
 		t.Fatal(err)
 	}
 	p.client = client
+	if p.copier != nil {
+		p.copier.current.Store(client)
+	}
 	unsubscribe := p.follow()
 	t.Cleanup(func() {
 		w.p.closeLanes(w.p.intake.all())

@@ -2,6 +2,8 @@ package dlq
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -63,6 +65,7 @@ type router struct {
 	queue *Queue
 	to    Destination
 	edit  editor
+	task  string // that replays
 
 	partitions map[string]int              // by topic; 0: there is no such topic
 	tiers      map[[2]string]string        // by group and origin topic; "": none
@@ -88,18 +91,19 @@ func (r *router) copy(ctx context.Context, e *Entry, now time.Time) (*kgo.Record
 	if err != nil {
 		return nil, err
 	}
+	payload.Headers = retrytopics.Without(payload.Headers, append(slices.Clip(r.queue.dialects), e.Dialect)...)
 	record, headers := &kgo.Record{Key: payload.Key, Value: payload.Value, Timestamp: now, Partition: e.State.Partition}, payload.Headers
 	switch {
 	case r.to.keyed() != "":
 		record.Topic = r.to.keyed()
-		record.Headers = sourceHeaders(headers, e)
+		record.Headers = r.sourceHeaders(headers, e)
 	case !e.OriginKnown():
 		return nil, unroutable("the headers do not say where the record came from: replay it with --to topic:NAME")
 	case r.to == Source:
 		record.Topic = e.State.Topic
-		record.Headers = sourceHeaders(headers, e)
+		record.Headers = r.sourceHeaders(headers, e)
 	default:
-		state := e.State.Replayed(now)
+		state := e.State.Replayed(now, replayName(r.task, e))
 		if state.Group == "" {
 			state.Group = r.queue.group
 		}
@@ -108,7 +112,7 @@ func (r *router) copy(ctx context.Context, e *Entry, now time.Time) (*kgo.Record
 			return nil, err
 		}
 		record.Topic = tier
-		record.Headers = state.AppendHeaders(nil, headers, r.queue.headerLimit)
+		record.Headers = state.AppendHeaders(nil, headers, r.queue.headerLimit, r.queue.dialects...)
 	}
 	return record, r.check(ctx, record)
 }
@@ -142,7 +146,7 @@ func (r *router) remedy() string {
 
 // tier finds the group's first retry topic for records of a topic.
 func (r *router) tier(ctx context.Context, group, origin string) (string, error) {
-	if r.queue.tier != nil {
+	if r.queue.tier != nil && (!r.queue.anyGroup || group == r.queue.group) {
 		return r.queue.tier(origin), nil
 	}
 	if group == "" {
@@ -203,10 +207,28 @@ func shortestTier(topics kadm.TopicDetails, group, origin string) (tier string) 
 }
 
 // sourceHeaders are the user's, job headers among them, with what a source topic is believed.
-func sourceHeaders(headers []kgo.RecordHeader, e *Entry) []kgo.RecordHeader {
+func (r *router) sourceHeaders(headers []kgo.RecordHeader, e *Entry) []kgo.RecordHeader {
 	headers = slices.Clone(retrytopics.UserHeaders(headers))
 	if e.OriginKnown() {
 		headers = append(headers, kgo.RecordHeader{Key: retrytopics.HeaderID, Value: []byte(e.State.ID)})
 	}
-	return append(headers, kgo.RecordHeader{Key: retrytopics.HeaderReplays, Value: strconv.AppendInt(nil, int64(e.State.Replays)+1, 10)})
+	state := e.State.Replayed(time.Time{}, replayName(r.task, e))
+	headers = append(headers, kgo.RecordHeader{Key: retrytopics.HeaderReplays, Value: strconv.AppendInt(nil, int64(state.Replays), 10)})
+	if names := state.ReplayNames(); names != "" {
+		headers = append(headers, kgo.RecordHeader{Key: retrytopics.HeaderReplay, Value: []byte(names)})
+	}
+	return headers
+}
+
+// replayName names what a task does with an entry, the same whoever works on it: what dies of it is not mistaken for what died,
+// or will die, of the entry when something else replays it. "" for no task.
+func replayName(task string, e *Entry) string {
+	if task == "" {
+		return ""
+	}
+	hash := sha256.New()
+	for _, part := range []string{task, e.State.ID, e.State.Group, strconv.Itoa(e.State.Replays), e.State.Replay} {
+		hash.Write(append([]byte(part), 0))
+	}
+	return base64.RawURLEncoding.EncodeToString(hash.Sum(nil)[:9])
 }

@@ -87,7 +87,7 @@ func TestDestinations(t *testing.T) {
 			for _, h := range r.Headers {
 				names = append(names, h.Key)
 			}
-			equal(t, "headers", names, []string{retrytopics.HeaderJobTenant, "trace", retrytopics.HeaderID, retrytopics.HeaderReplays})
+			equal(t, "headers", names, []string{retrytopics.HeaderJobTenant, "trace", retrytopics.HeaderID, retrytopics.HeaderReplays, retrytopics.HeaderReplay})
 			fresh := retrytopics.Fresh(r, "")
 			equal(t, "id that a consumer gets", fresh.ID, s.ID)
 			equal(t, "replays that a consumer gets", fresh.Replays, 1)

@@ -1,13 +1,13 @@
 // Package dlq works with dead letters: it makes them ([Letter]), and lists, groups, counts, discards and
 // replays them ([Queue]).
 //
-// A dead-letter topic is never changed. What became of its entries stands in its ledger, a compacted topic beside it
+// What was written to a dead-letter topic is never changed. What became of its entries stands in its ledger, a compacted topic beside it
 // named [retrytopics.LedgerTopic], so that a second or an interrupted replay with any filter replays no entry twice.
 //
 // # Entries
 //
-// Records with one id, consumer group and number of replays are copies of one dead letter, which a crash between writing
-// and committing makes. They are one entry: it has the position and the time of its first copy, and what is said of it
+// Records with one id, consumer group, number of replays and name of the last one are copies of one dead letter, which a crash
+// between writing and committing makes. They are one entry: it has the position and the time of its first copy, and what is said of it
 // in the ledger holds for all copies. A record that was replayed and died again is another entry.
 //
 // # The ledger
@@ -23,13 +23,16 @@
 //	 "to":"orders.orders.retry-1s","id":"orders/3/1042","group":"orders","replays":0}
 //
 // status is open, replayed, discarded, replay_limit or parked, at is in Unix ms, run names the call that wrote it, to the topic
-// that the entry was written to, edit what a replay changed in the record, reason why it was discarded; id, group and replays say whose copies the mark covers.
+// that the entry was written to, edit what a replay changed in the record, reason why it was discarded, renewed when it was
+// last carried forward, which is the time of a mark that says so and leaves the status as it was; id, group, replays and
+// replay (the name of the last one, where the entry has it) say whose copies the mark covers.
 // A tombstone takes back no mark; a mark with status open does.
 //
 // A replay is a task: the key <topic id>/task/<run> says what it selects and does, where the partitions ended when it was
 // started, its state and its counts. Its record is written in the transactions of its entries, so that another process can go on
 // with it. A call that goes on with the replay of another run names it in its marks as "of". The key <topic id>/wish/<run>
-// asks the call that works on it to pause or to cancel it; anybody may write it, and any call may start a task.
+// asks the call that works on it to pause or to cancel it; anybody may write it, and any call may start a task. Who attends a queue
+// works on those that wait, and on those that were running within the last day and whose writer is gone.
 //
 // The key <topic id>/writer holds who writes to the ledger: {"v":1,"run":...,"by":...,"at":...,"doing":"replay",
 // "alive":1763900004000}. It is written again every 4 seconds, with the time in alive, and at the end with "ended":true. Who

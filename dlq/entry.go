@@ -71,6 +71,8 @@ type Mark struct {
 	To     string // the topic that a replay wrote to
 	Reason string // why it was discarded or parked
 	Edit   string // what a replay changed in the record that it wrote; the entry itself is as it was
+	// Renewed is when the entry was last carried forward, see [Queue.Renew]; zero: never.
+	Renewed time.Time
 }
 
 // Entry is one dead letter.
@@ -82,7 +84,10 @@ type Entry struct {
 	At        time.Time // of death
 	// State is what the record's headers say. Where Err is not nil it is as good as can be.
 	State retrytopics.State
-	// Err says what is wrong with the headers, as for a record that Redeliver did not write.
+	// Dialect is that of the program which wrote the entry, where that is not Redeliver: State is what it says, which is no class and no
+	// reason. A replay takes its headers off the record, so that the program does not take it for one that was tried before.
+	Dialect retrytopics.Dialect
+	// Err says what is wrong with the headers, as for a record that neither Redeliver nor a program wrote whose headers it knows.
 	Err error
 	// Record is the dead-letter record. It must not be changed.
 	Record *kgo.Record

@@ -17,7 +17,7 @@ import (
 
 // deadLetters is a cluster with three dead letters of group orders, for the examples.
 func deadLetters() (client *kgo.Client, end func()) {
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "orders", "orders.orders.retry-1s", "orders.orders.dlq"))
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "orders", "orders.orders.retry-1s", "orders.orders.dlq", "orders-dlt"))
 	if err != nil {
 		log.Fatal(err)
 	}

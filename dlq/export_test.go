@@ -36,7 +36,7 @@ func OrderOf(line []OrderedEntry) (offsets []int64) {
 	slices.SortFunc(entries, func(a, b candidateEntry) int {
 		return cmp.Or(cmp.Compare(a.origin, b.origin), cmp.Compare(a.at.offset, b.at.offset))
 	})
-	o := &replayOrder{moved: make(map[position]bool), stays: make(map[position]bool)}
+	o := newReplayOrder(nil)
 	o.add(entries)
 	for _, at := range o.first {
 		offsets = append(offsets, at.offset)

@@ -29,6 +29,9 @@ type Filter struct {
 	Topic string
 	// Since and Until bound the time of death: not before Since, before Until. Zero: no bound.
 	Since, Until time.Time
+	// ExpiringBefore selects what the topic's retention may take before this time, see [Entry.Expires]; nothing where it keeps its records
+	// for ever. Zero: any. [Queue.Tail] ignores it.
+	ExpiringBefore time.Time
 	// Key is the record's key, exactly. nil: any.
 	Key []byte
 	// Error matches the text of the last failure, "<type>: <message>". nil: any.
@@ -52,6 +55,7 @@ type selector struct {
 	status    [statuses]bool
 	positions map[position]string // to the id as it was given
 	origins   map[string]bool
+	retention time.Duration // of the topic, where ExpiringBefore is set
 	found     map[string]bool
 }
 

@@ -261,7 +261,11 @@ func (st *indexState) mark(m segmentMark) Mark {
 		return Mark{}
 	}
 	from := st.from[m.from]
-	return Mark{Status: m.status, At: time.UnixMilli(m.at), By: from.by, Run: from.run, Task: from.task, To: from.to, Reason: from.reason, Edit: from.edit}
+	mark := Mark{Status: m.status, At: time.UnixMilli(m.at), By: from.by, Run: from.run, Task: from.task, To: from.to, Reason: from.reason, Edit: from.edit}
+	if m.renewed > 0 {
+		mark.Renewed = time.UnixMilli(m.renewed)
+	}
+	return mark
 }
 
 // fits says whether the state is of this topic and release; "" where it is, or why not.
@@ -277,7 +281,7 @@ func (st *indexState) fits(topic kadm.TopicDetail) string {
 	return ""
 }
 
-// MarshalJSON and UnmarshalJSON keep a provenance in an index.
+// MarshalJSON and UnmarshalJSON keep a provenance in an index, where the time of a renewal stands with the mark.
 func (p provenance) MarshalJSON() ([]byte, error) {
 	return json.Marshal([...]string{p.by, p.run, p.task, p.to, p.reason, p.edit})
 }
@@ -285,7 +289,7 @@ func (p provenance) MarshalJSON() ([]byte, error) {
 func (p *provenance) UnmarshalJSON(b []byte) error {
 	var s [6]string
 	err := json.Unmarshal(b, &s)
-	*p = provenance{s[0], s[1], s[2], s[3], s[4], s[5]}
+	*p = provenance{by: s[0], run: s[1], task: s[2], to: s[3], reason: s[4], edit: s[5]}
 	return err
 }
 

@@ -46,7 +46,7 @@ func (x *index) query(ctx context.Context, q *Queue, topic kadm.TopicDetail, sel
 		return nil, nil, err
 	}
 	whole := spans
-	if !sel.Since.IsZero() || sel.positions != nil { // they leave something out that the index reads on through
+	if !sel.Since.IsZero() || !sel.ExpiringBefore.IsZero() || sel.positions != nil { // they leave something out that the index reads on through
 		if whole, err = spansOf(ctx, q.admin, q.topic, time.Time{}, stable); err != nil {
 			return nil, nil, err
 		}
@@ -79,7 +79,7 @@ func (x *index) query(ctx context.Context, q *Queue, topic kadm.TopicDetail, sel
 			iq.origin[originHash(id)] = true
 		}
 	}
-	if x.Keep > 0 {
+	if x.Keep > 0 && sel.ExpiringBefore.IsZero() { // what the topic has lost expires no more
 		spans, err = iq.withKept(ctx, spans)
 	}
 	return iq, spans, err
@@ -170,6 +170,11 @@ func (iq *indexQuery) texts() bool { return iq.text != nil || iq.error != nil }
 // visible says whether entry i of a partition is there: in the topic, or kept.
 func (iq *indexQuery) visible(o *opened, partition int32, i int) bool {
 	return o.ref.First >= iq.starts[partition] || o.offset(i) >= iq.starts[partition] || o.time(i) >= iq.kept
+}
+
+// expires is when the topic's retention may take entry i, as [Entry.Expires] has it, in Unix ms.
+func expires(o *opened, i int, m segmentMark, retention time.Duration) int64 {
+	return max(int64(u64(o.written, i)), m.renewed) + retention.Milliseconds()
 }
 
 // match says whether entry i matches the filter, whatever its status.
@@ -277,7 +282,7 @@ func (iq *indexQuery) entry(o *opened, records *packs, partition int32, i int) (
 	if valued {
 		r.Value = append([]byte{}, piece(o.values, o.valueEnds, i)...)
 	}
-	r.Topic, r.Partition, r.Offset, r.Timestamp = iq.topic.Topic, partition, o.offset(i), time.UnixMilli(o.time(i))
+	r.Topic, r.Partition, r.Offset, r.Timestamp = iq.topic.Topic, partition, o.offset(i), time.UnixMilli(int64(u64(o.written, i)))
 	return entryOf(r, iq.topic.ID), nil
 }
 
@@ -298,26 +303,27 @@ func (s *survey) indexed(ctx context.Context) error {
 	return nil
 }
 
-// indexHelps says whether a call that changes entries finds them quicker with the index: it would read a part of the topic only, or
-// what the topic has lost. One that puts keys in order has to see all.
-func (q *Queue) indexHelps(f Filter) bool {
-	if q.index == nil || q.keysHeld {
-		return false
-	}
+// helped lets a survey for a call that changes entries find them by the index, where that is quicker: it reads a part of the topic only,
+// or what the topic has lost. One that puts keys in order has to see all.
+func (s *survey) helped(ctx context.Context) error {
+	q, f := s.queue, s.sel.Filter
 	narrow := len(f.IDs) > 0 || f.Class != classify.None || f.Severity != classify.SeverityNone || f.Reason != "" || f.Topic != "" ||
 		!f.Since.IsZero() || !f.Until.IsZero() || f.Key != nil || f.Error != nil || f.Text != "" || len(f.Fingerprints) > 0
-	return narrow || q.index.Keep > 0
+	if q.index == nil || q.keysHeld || !narrow && q.index.Keep == 0 {
+		return nil
+	}
+	return s.indexed(ctx)
 }
 
 // metIndexed is met of an entry that comes from the index with its mark.
 func (s *survey) metIndexed(e *Entry, f func(*Entry) bool) bool {
 	if e.copies {
-		id := stableIdentity(e.State.ID, e.State.Group, e.State.Replays)
+		id := stableIdentity(e.State.ID, e.State.Group, e.State.Replays, e.State.Replay)
 		if s.copiesMet[id] {
 			s.duplicates++
 			return true
 		}
 		s.copiesMet[id] = true
 	}
-	return !s.sel.match(e) || f(e)
+	return !s.sel.match(e) || !s.sel.expires(e) || f(e)
 }

@@ -28,14 +28,14 @@ const (
 	packEntries    = 64      // of which the records are compressed together
 )
 
-// stableID is an identity that holds in every process, see [Identity].
+// stableID is an [Identity] that holds in every process.
 type stableID [16]byte
 
-func stableIdentity(id, group string, replays int) stableID {
+func stableIdentity(id, group string, replays int, replay string) stableID {
 	var room [256]byte
 	buf := append(room[:0], id...)
 	buf = append(append(append(buf, 0), group...), 0)
-	sum := sha256.Sum256(binary.AppendVarint(buf, int64(replays)))
+	sum := sha256.Sum256(append(binary.AppendVarint(buf, int64(replays)), replay...))
 	return stableID(sum[:16])
 }
 
@@ -55,11 +55,11 @@ func originHash(id string) uint64 {
 
 // columns are the fixed-width columns of a segment, one behind the other.
 type columns struct {
-	n                                                                      int
-	offsets, times, ids, origins, keys, sizes, kinds, errorEnds, valueEnds []byte
+	n                                                                               int
+	offsets, times, written, ids, origins, keys, sizes, kinds, errorEnds, valueEnds []byte
 }
 
-const columnsWidth = 8 + 8 + 16 + 8 + 8 + 4 + 4 + 4 + 4
+const columnsWidth = 8 + 8 + 8 + 16 + 8 + 8 + 4 + 4 + 4 + 4
 
 func columnsOf(name string, b []byte) (c columns, err error) {
 	b, err = unsealed(name, b)
@@ -83,7 +83,7 @@ type columnPart struct {
 }
 
 func (c *columns) parts() []columnPart {
-	return []columnPart{{&c.offsets, 8}, {&c.times, 8}, {&c.ids, 16}, {&c.origins, 8}, {&c.keys, 8}, {&c.sizes, 4}, {&c.kinds, 4}, {&c.errorEnds, 4}, {&c.valueEnds, 4}}
+	return []columnPart{{&c.offsets, 8}, {&c.times, 8}, {&c.written, 8}, {&c.ids, 16}, {&c.origins, 8}, {&c.keys, 8}, {&c.sizes, 4}, {&c.kinds, 4}, {&c.errorEnds, 4}, {&c.valueEnds, 4}}
 }
 
 func (c *columns) bytes() []byte {
@@ -98,7 +98,7 @@ func u64(column []byte, i int) uint64 { return binary.LittleEndian.Uint64(column
 func u32(column []byte, i int) uint32 { return binary.LittleEndian.Uint32(column[i*4:]) }
 
 func (c *columns) offset(i int) int64 { return int64(u64(c.offsets, i)) }
-func (c *columns) time(i int) int64   { return int64(u64(c.times, i)) } // Unix ms
+func (c *columns) time(i int) int64   { return int64(u64(c.times, i)) } // of death, Unix ms
 func (c *columns) id(i int) stableID  { return stableID(c.ids[i*16 : i*16+16]) }
 func (c *columns) kind(i int) uint32  { return u32(c.kinds, i) }
 
@@ -120,18 +120,20 @@ func piece(arena, ends []byte, i int) []byte {
 	return arena[from:to:to]
 }
 
-// segmentMark is what is known of the fate of an entry: 14 bytes.
+// segmentMark is what is known of the fate of an entry: 22 bytes.
 type segmentMark struct {
-	at     int64 // Unix ms; 0: nothing
-	from   uint32
-	status Status
-	copies bool // there are further records with this identity in the index
+	at      int64 // Unix ms; 0: nothing
+	renewed int64 // Unix ms; 0: it was not
+	from    uint32
+	status  Status
+	copies  bool // there are further records with this identity in the index
 }
 
-const segmentMarkSize = 8 + 4 + 1 + 1
+const segmentMarkSize = 8 + 8 + 4 + 1 + 1
 
 func (m segmentMark) append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(m.at))
+	b = binary.LittleEndian.AppendUint64(b, uint64(m.renewed))
 	b = binary.LittleEndian.AppendUint32(b, m.from)
 	copies := byte(0)
 	if m.copies {
@@ -142,7 +144,8 @@ func (m segmentMark) append(b []byte) []byte {
 
 func segmentMarkOf(b []byte, i int) segmentMark {
 	b = b[i*segmentMarkSize:][:segmentMarkSize]
-	return segmentMark{at: int64(binary.LittleEndian.Uint64(b)), from: binary.LittleEndian.Uint32(b[8:]), status: min(Status(b[12]), statuses-1), copies: b[13] == 1}
+	le := binary.LittleEndian
+	return segmentMark{at: int64(le.Uint64(b)), renewed: int64(le.Uint64(b[8:])), from: le.Uint32(b[16:]), status: min(Status(b[20]), statuses-1), copies: b[21] == 1}
 }
 
 // segmentRef names a segment and says what it holds.
@@ -179,7 +182,8 @@ const packEndSize = 8
 
 // letterOf is an entry on its way into a segment.
 type indexedLetter struct {
-	offset, at  int64
+	offset      int64
+	at, written int64 // Unix ms of death, and of the record
 	id          stableID
 	origin, key uint64
 	size        uint32
@@ -193,6 +197,7 @@ func (s *segment) add(l *indexedLetter, kind uint32, m segmentMark) {
 	le := binary.LittleEndian
 	s.offsets = le.AppendUint64(s.offsets, uint64(l.offset))
 	s.times = le.AppendUint64(s.times, uint64(l.at))
+	s.written = le.AppendUint64(s.written, uint64(l.written))
 	s.ids = append(s.ids, l.id[:]...)
 	s.origins = le.AppendUint64(s.origins, l.origin)
 	s.keys = le.AppendUint64(s.keys, l.key)

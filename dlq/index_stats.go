@@ -23,6 +23,8 @@ type tally struct {
 	newest   int64
 	entries  int64
 	copies   []copied // entries that have copies: which one is the first shows when all partitions are counted
+	expiring int64    // entries
+	expires  int64    // Unix ms; of the first of them
 }
 
 type kindTally struct {
@@ -49,11 +51,26 @@ type copied struct {
 	status  Status
 	kind    uint32
 	time    int64
+	expires int64
 	size    uint32
 }
 
 func newTally() *tally {
-	return &tally{byHour: make(map[int64]int64), oldest: math.MaxInt64, newest: math.MinInt64}
+	return &tally{byHour: make(map[int64]int64), oldest: math.MaxInt64, newest: math.MinInt64, expires: math.MaxInt64}
+}
+
+// expiry is what counts as expiring.
+type expiry struct {
+	retention time.Duration // below 0: nothing does
+	soon      int64         // Unix ms
+}
+
+// note counts an entry that may be taken then, where that is soon.
+func (t *tally) note(x expiry, status Status, at int64) {
+	if x.retention >= 0 && at < x.soon && slices.Contains(toBeDealtWith, status) {
+		t.expiring++
+		t.expires = min(t.expires, at)
+	}
 }
 
 const (
@@ -109,7 +126,7 @@ func (k *kindTally) flush() {
 
 // stats counts what the query selects, status by status of those that are wanted. ok is false where there are so many problems
 // that some are not kept apart: which ones depends on the order.
-func (iq *indexQuery) stats(ctx context.Context, spans []span, wanted [statuses]bool, foreign func(group string) bool) (stats Stats, ok bool, err error) {
+func (iq *indexQuery) stats(ctx context.Context, spans []span, wanted [statuses]bool, x expiry, foreign func(group string) bool) (stats Stats, ok bool, err error) {
 	tallies := make([]*tally, len(spans))
 	var kinds []kind
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -122,7 +139,7 @@ func (iq *indexQuery) stats(ctx context.Context, spans []span, wanted [statuses]
 		counters.Go(func() {
 			room <- struct{}{}
 			defer func() { <-room }()
-			known, err := iq.count(ctx, part, wanted, tallies[i])
+			known, err := iq.count(ctx, part, wanted, x, tallies[i])
 			if err != nil {
 				cancel(err)
 			}
@@ -137,11 +154,11 @@ func (iq *indexQuery) stats(ctx context.Context, spans []span, wanted [statuses]
 	if err := context.Cause(ctx); err != nil {
 		return stats, true, err
 	}
-	return iq.sum(tallies, kinds, wanted, foreign)
+	return iq.sum(tallies, kinds, wanted, x, foreign)
 }
 
 // count counts one partition.
-func (iq *indexQuery) count(ctx context.Context, part span, wanted [statuses]bool, t *tally) (kinds []kind, err error) {
+func (iq *indexQuery) count(ctx context.Context, part span, wanted [statuses]bool, x expiry, t *tally) (kinds []kind, err error) {
 	latest := int64(math.MinInt64)
 	for at := part.from; at < part.to; {
 		err := iq.index.view(ctx, func(v IndexView, st *indexState) error {
@@ -158,7 +175,7 @@ func (iq *indexQuery) count(ctx context.Context, part span, wanted [statuses]boo
 			if err != nil {
 				return err
 			}
-			iq.countSegment(o, part, at, wanted, &latest, t)
+			iq.countSegment(o, part, at, wanted, x, &latest, t)
 			at = o.ref.Last + 1
 			return nil
 		})
@@ -172,7 +189,7 @@ func (iq *indexQuery) count(ctx context.Context, part span, wanted [statuses]boo
 	return kinds, nil
 }
 
-func (iq *indexQuery) countSegment(o *opened, part span, at int64, wanted [statuses]bool, latest *int64, t *tally) {
+func (iq *indexQuery) countSegment(o *opened, part span, at int64, wanted [statuses]bool, x expiry, latest *int64, t *tally) {
 	hour, inHour := int64(math.MinInt64), int64(0)
 	for i := o.at(at); i < o.n; i++ {
 		offset, died := o.offset(i), o.time(i)
@@ -185,13 +202,18 @@ func (iq *indexQuery) countSegment(o *opened, part span, at int64, wanted [statu
 		*latest = max(*latest, died)
 		m := segmentMarkOf(o.marks, i)
 		matches := iq.match(o, part.partition, i)
+		takenAt := expires(o, i, m, x.retention)
+		if !iq.sel.ExpiringBefore.IsZero() {
+			matches = matches && x.retention >= 0 && takenAt < ceilMilli(iq.sel.ExpiringBefore)
+		}
 		if m.copies {
-			t.copies = append(t.copies, copied{*latest, position{part.partition, offset}, o.id(i), matches, m.status, o.kind(i), died, u32(o.sizes, i)})
+			t.copies = append(t.copies, copied{*latest, position{part.partition, offset}, o.id(i), matches, m.status, o.kind(i), died, takenAt, u32(o.sizes, i)})
 			continue
 		}
 		if !matches {
 			continue
 		}
+		t.note(x, m.status, takenAt)
 		if t.byStatus[m.status]++; !wanted[m.status] {
 			continue
 		}
@@ -210,8 +232,9 @@ func (iq *indexQuery) countSegment(o *opened, part span, at int64, wanted [statu
 }
 
 // sum makes the counts of all partitions one.
-func (iq *indexQuery) sum(tallies []*tally, kinds []kind, wanted [statuses]bool, foreign func(string) bool) (Stats, bool, error) {
+func (iq *indexQuery) sum(tallies []*tally, kinds []kind, wanted [statuses]bool, x expiry, foreign func(string) bool) (Stats, bool, error) {
 	s := newStats()
+	s.Expiry.Retention = x.retention
 	last := newTally() // of the entries that have copies
 	tallies = append(tallies, last)
 	var copies []copied
@@ -231,6 +254,7 @@ func (iq *indexQuery) sum(tallies []*tally, kinds []kind, wanted [statuses]bool,
 		if !c.matches {
 			continue
 		}
+		last.note(x, c.status, c.expires)
 		if last.byStatus[c.status]++; wanted[c.status] {
 			last.add(c.kind, c.key, c.time, c.size, c.at)
 			last.byHour[floorDiv(c.time, hourMillis)]++
@@ -247,6 +271,11 @@ func (iq *indexQuery) sum(tallies []*tally, kinds []kind, wanted [statuses]bool,
 			}
 		}
 		s.Entries += t.entries
+		if s.Expiry.Entries += t.expiring; t.expiring > 0 {
+			if at := time.UnixMilli(t.expires); s.Expiry.First.IsZero() || at.Before(s.Expiry.First) {
+				s.Expiry.First = at
+			}
+		}
 		s.Bytes += t.bytes
 		oldest, newest = min(oldest, t.oldest), max(newest, t.newest)
 		for hour, n := range t.byHour {

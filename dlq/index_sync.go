@@ -332,7 +332,7 @@ func letterIn(e Entry) indexedLetter {
 	s, r := &e.State, e.Record
 	text := normalize(s.Error)
 	return indexedLetter{
-		offset: e.Offset, at: r.Timestamp.UnixMilli(), id: stableIdentity(s.ID, s.Group, s.Replays), origin: originHash(s.ID), key: keyHash(r.Key),
+		offset: e.Offset, at: e.At.UnixMilli(), written: r.Timestamp.UnixMilli(), id: stableIdentity(s.ID, s.Group, s.Replays, s.Replay), origin: originHash(s.ID), key: keyHash(r.Key),
 		size: uint32(len(r.Key) + len(r.Value)), text: s.Error, record: r,
 		kind: kind{
 			Class: s.Class, Severity: s.Severity, Reason: s.Reason, Topic: s.Topic, Group: s.Group,
@@ -359,9 +359,10 @@ func (x *index) readMarks(ctx context.Context, q *Queue, ledger kadm.TopicDetail
 				for i := range p.items {
 					if v := &p.items[i]; v.Doing == "" {
 						status, _ := ParseStatus(v.Status)
-						id := stableIdentity(v.ID, v.Group, v.Replays)
+						id := stableIdentity(v.ID, v.Group, v.Replays, v.Replay)
 						if marks[id].at <= v.At {
-							marks[id] = segmentMark{at: v.At, status: status, from: st.origin(provenance{v.By, v.Run, cmp.Or(v.TaskID, v.Run), v.To, v.Reason, v.Edit})}
+							from := provenance{by: v.By, run: v.Run, task: cmp.Or(v.TaskID, v.Run), to: v.To, reason: v.Reason, edit: v.Edit}
+							marks[id] = segmentMark{at: v.At, renewed: v.Renewed, status: status, from: st.origin(from)}
 						}
 					}
 				}

@@ -60,7 +60,7 @@ func (ix *indexed) close() {
 // told is an entry with all that is said of it.
 func told(e dlq.Entry) string {
 	record, _ := json.Marshal(e.Export())
-	return fmt.Sprintf("%s %v %v %+v %+v %v %v %s", e.ID(), e.At.UnixMilli(), e.Status, e.Mark, e.State, e.Err, e.Fingerprint(), record)
+	return fmt.Sprintf("%s %v %v %+v %+v %v %v %v %s", e.ID(), e.At.UnixMilli(), e.Status, e.Mark, e.State, e.Dialect, e.Err, e.Fingerprint(), record)
 }
 
 func (b *bundle) told(q *dlq.Queue, f dlq.Filter) string {
@@ -129,7 +129,7 @@ func randomLetter(r *rand.Rand, n int) *kgo.Record {
 func randomFilter(r *rand.Rand, n int) dlq.Filter {
 	f := dlq.Filter{All: r.IntN(2) == 0}
 	at := func() time.Time { return time.UnixMilli(1_700_000_000_000 + int64(r.IntN(n+3))*20_000) }
-	switch r.IntN(12) {
+	switch r.IntN(13) {
 	case 0:
 		f.Class = classify.Classes()[r.IntN(3)]
 	case 1:
@@ -150,6 +150,8 @@ func randomFilter(r *rand.Rand, n int) dlq.Filter {
 		f.IDs = []string{fmt.Sprintf("%d-%d", r.IntN(3), r.IntN(n+1)), fmt.Sprintf("%d-%d", r.IntN(3), r.IntN(n+1))}
 	case 9:
 		f.IDs = []string{retrytopics.FormatID("", origin, int32(r.IntN(3)), int64(r.IntN(n+1)))}
+	case 11:
+		f.ExpiringBefore = time.UnixMilli(1_700_000_000_000 + 172_800_000_000 + int64(r.IntN(n+3))*20_000)
 	case 10:
 		f.Topic = []string{origin, "nothing"}[r.IntN(2)]
 	}
@@ -203,7 +205,7 @@ func (b *bundle) change(r *rand.Rand, written int) int {
 	q := b.open()
 	f := randomFilter(r, written)
 	f.Limit, f.All = 0, false
-	switch n := r.IntN(8); n {
+	switch n := r.IntN(10); n {
 	case 0:
 		b.replay(q, dlq.Replay{Filter: f})
 	case 1:
@@ -228,6 +230,15 @@ func (b *bundle) change(r *rand.Rand, written int) int {
 		var offsets kadm.Offsets = make(kadm.Offsets)
 		offsets.Add(kadm.Offset{Topic: dead, Partition: partition, At: start + (end-start)/4})
 		if _, err := b.admin.DeleteRecords(b.ctx(), offsets); err != nil {
+			b.t.Fatal(err)
+		}
+	case 5:
+		if _, err := q.Renew(b.ctx(), dlq.Renew{Filter: f}); err != nil {
+			b.t.Fatal(err)
+		}
+	case 6:
+		retention := []string{"-1", "3600000", "172800000000"}[r.IntN(3)]
+		if _, err := b.admin.AlterTopicConfigs(b.ctx(), []kadm.AlterConfig{{Name: "retention.ms", Value: &retention}}, dead); err != nil {
 			b.t.Fatal(err)
 		}
 	case 4: // a tombstone of a mark

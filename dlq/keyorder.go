@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // KeysAreHeld says that the group keeps a key closed while a dead letter of it is to be dealt with, so that later records of the
@@ -25,9 +27,14 @@ type replayOrder struct {
 	first []position        // before all others, in this order
 	moved map[position]bool // these
 	stays map[position]bool // not to be replayed, for an earlier entry of their key stays
+	keys  map[uint64]bool   // of which all are replayed
+	spans []span            // that were gone through
 }
 
-const whyBehind = "an earlier dead letter of their key stays: replay or discard that first"
+const (
+	whyBehind = "an earlier dead letter of their key stays: replay or discard that first"
+	whyCame   = "they died behind others of their key after the replay had begun: replay again, or pause the pipeline meanwhile"
+)
 
 // candidateEntry is an entry that waits, for an order.
 type candidateEntry struct {
@@ -52,15 +59,15 @@ func (s *survey) order(ctx context.Context, chosen func(*Entry) (bool, error)) (
 		if !first || e.Record.Key == nil || s.queue.foreign(e) {
 			return true
 		}
-		e.Status = m.status
+		e.Status, e.Mark = m.status, s.ledger.describe(m)
 		replayed := false
-		if s.sel.match(e) {
+		if s.sel.match(e) && s.sel.expires(e) {
 			if replayed, failed = chosen(e); failed != nil {
 				return false
 			}
 		}
 		if replayed || e.Status == StatusOpen || e.Status == StatusLimited || e.Status == StatusParked {
-			waiting = append(waiting, candidateEntry{maphash.Bytes(orderSeed, e.Record.Key) + uint64(e.State.Partition), e.State.Offset, position{e.Partition, e.Offset}, replayed})
+			waiting = append(waiting, candidateEntry{orderKey(e), e.State.Offset, position{e.Partition, e.Offset}, replayed})
 		}
 		return true
 	})
@@ -71,7 +78,7 @@ func (s *survey) order(ctx context.Context, chosen func(*Entry) (bool, error)) (
 	slices.SortFunc(waiting, func(a, b candidateEntry) int {
 		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.origin, b.origin), cmp.Compare(a.at.offset, b.at.offset))
 	})
-	o := &replayOrder{moved: make(map[position]bool), stays: make(map[position]bool)}
+	o := newReplayOrder(spans)
 	for len(waiting) > 0 {
 		n := 1
 		for n < len(waiting) && waiting[n].key == waiting[0].key {
@@ -83,11 +90,47 @@ func (s *survey) order(ctx context.Context, chosen func(*Entry) (bool, error)) (
 	return o, nil
 }
 
+func orderKey(e *Entry) uint64 {
+	return maphash.Bytes(orderSeed, e.Record.Key) + uint64(e.State.Partition)
+}
+
+// came counts what died behind others of keys that were replayed whole, since the replay began: these keys are still closed.
+func (s *survey) came(ctx context.Context, summary *Summary) error {
+	if len(s.replayOrder.keys) == 0 {
+		return nil
+	}
+	spans, err := spansOf(ctx, s.queue.admin, s.queue.topic, time.Time{}, stable)
+	if err != nil {
+		return err
+	}
+	for i := range spans {
+		for _, covered := range s.replayOrder.spans {
+			if covered.partition == spans[i].partition {
+				spans[i].from = max(spans[i].from, covered.to)
+			}
+		}
+	}
+	spans = slices.DeleteFunc(spans, func(sp span) bool { return sp.from >= sp.to })
+	return newScan(s.scan.fetcher, spans).each(ctx, func(e *Entry) bool {
+		if e.State.Reason == retrytopics.ReasonBehind && e.Record.Key != nil && !s.queue.foreign(e) && s.replayOrder.keys[orderKey(e)] {
+			summary.leaveOut(e, whyCame)
+		}
+		return true
+	})
+}
+
+func newReplayOrder(spans []span) *replayOrder {
+	return &replayOrder{moved: make(map[position]bool), stays: make(map[position]bool), keys: make(map[uint64]bool), spans: spans}
+}
+
 // add orders the entries of one key, which come in the order of their origin.
 func (o *replayOrder) add(line []candidateEntry) {
 	run := slices.IndexFunc(line, func(c candidateEntry) bool { return !c.replayed })
 	if run < 0 {
 		run = len(line)
+	}
+	if run == len(line) && run > 0 {
+		o.keys[line[0].key] = true
 	}
 	for _, c := range line[run:] {
 		if c.replayed {

@@ -3,6 +3,7 @@ package dlq_test
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -61,6 +62,28 @@ func TestReplayKeepsTheOrderOfHeldKeys(t *testing.T) {
 			equal(t, "replayed once more", b.replay(b.open(dlq.KeysAreHeld()), dlq.Replay{}).Done, 0)
 		})
 	}
+}
+
+// Records of a key follow its dead letters while these are replayed, and so do some of a key of which an entry stays: the replay says how many
+// keep a key closed that it was to open, and the next one puts them back.
+func TestReplayTellsWhatDiedBehindItMeanwhile(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.lettersOf("a", retrytopics.ReasonExhausted, [2]int64{1, 0}, [2]int64{2, 0})
+	b.lettersOf("b", retrytopics.ReasonExhausted, [2]int64{7, 0}, [2]int64{8, 3})
+	came := sync.OnceFunc(func() {
+		b.lettersOf("a", retrytopics.ReasonBehind, [2]int64{3, 0}, [2]int64{4, 0})
+		b.lettersOf("b", retrytopics.ReasonBehind, [2]int64{9, 0})
+		b.lettersOf("c", retrytopics.ReasonBehind, [2]int64{11, 0})
+	})
+	summary := b.replay(b.open(dlq.KeysAreHeld()), dlq.Replay{Entry: func(dlq.Entry, string) { came() }})
+	equal(t, "replayed", summary.Done, 3)
+	if len(summary.LeftOut) != 1 || summary.LeftOut[0].Count != 2 || !strings.Contains(summary.LeftOut[0].Why, "replay again") || !summary.Partly() {
+		t.Errorf("left out: %+v", summary.LeftOut)
+	}
+	summary = b.replay(b.open(dlq.KeysAreHeld()), dlq.Replay{Filter: dlq.Filter{Key: []byte("a")}})
+	equal(t, "replayed then", summary.Done, 2)
+	equal(t, "partly", summary.Partly(), false)
 }
 
 // An entry is left out while an earlier one of its key stays, whether nobody asked for that or it was replayed too often; what died

@@ -30,22 +30,22 @@ const year9999 = 253402300799999
 // writerPartition of the ledger holds the key that says who writes, so that it can be looked up alone.
 const writerPartition = 0
 
-// Identity is what the copies of one dead letter have in common: id, group and number of replays. It is a hash of them,
+// Identity is what the copies of one dead letter have in common: id, group, number of replays and the name of the last one. It is a hash of them,
 // 128 bits with seeds of this process, for a ledger of millions is held in memory: it means nothing outside.
 type Identity [2]uint64
 
 var identitySeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 
-func identify(id, group string, replays int) Identity {
+func identify(id, group string, replays int, replay string) Identity {
 	var room [256]byte
 	buf := append(room[:0], id...)
 	buf = append(append(append(buf, 0), group...), 0)
-	buf = binary.AppendVarint(buf, int64(replays))
+	buf = append(binary.AppendVarint(buf, int64(replays)), replay...)
 	return Identity{maphash.Bytes(identitySeeds[0], buf), maphash.Bytes(identitySeeds[1], buf)}
 }
 
 // IdentityOf returns the identity of the dead letter that a record with this state is, or would be.
-func IdentityOf(s *retrytopics.State) Identity { return identify(s.ID, s.Group, s.Replays) }
+func IdentityOf(s *retrytopics.State) Identity { return identify(s.ID, s.Group, s.Replays, s.Replay) }
 
 func (e *Entry) identity() Identity { return IdentityOf(&e.State) }
 
@@ -73,7 +73,10 @@ type mark struct {
 }
 
 // provenance is what the marks of one call have in common.
-type provenance struct{ by, run, task, to, reason, edit string }
+type provenance struct {
+	by, run, task, to, reason, edit string
+	renewed                         int64 // Unix ms of the entry's last copy, 0: there is none
+}
 
 // Writer is a call that writes to a ledger, or did.
 type Writer struct {
@@ -124,7 +127,11 @@ func (l *ledger) describe(m mark) Mark {
 		return Mark{}
 	}
 	from := l.origin[m.from]
-	return Mark{Status: m.status, At: time.UnixMilli(m.at), By: from.by, Run: from.run, Task: from.task, To: from.to, Reason: from.reason, Edit: from.edit}
+	mark := Mark{Status: m.status, At: time.UnixMilli(m.at), By: from.by, Run: from.run, Task: from.task, To: from.to, Reason: from.reason, Edit: from.edit}
+	if from.renewed > 0 {
+		mark.Renewed = time.UnixMilli(from.renewed)
+	}
+	return mark
 }
 
 // ledgerValue is the value of a ledger record: of a mark, or of the writer.
@@ -140,6 +147,8 @@ type ledgerValue struct {
 	ID      string     `json:"id,omitempty"`
 	Group   string     `json:"group,omitempty"`
 	Replays int        `json:"replays,omitempty"`
+	Replay  string     `json:"replay,omitempty"`  // the name that the entry carries of the last one
+	Renewed int64      `json:"renewed,omitempty"` // that of a mark which says that it was: its own time
 	Doing   string     `json:"doing,omitempty"`
 	Alive   int64      `json:"alive,omitempty"`
 	Ended   bool       `json:"ended,omitempty"`
@@ -229,6 +238,9 @@ func (k ledgerKeys) decode(record *kgo.Record) (v ledgerValue, about bool, err e
 	if err == nil && v.Doing == "" && (v.At < 1 || v.At > year9999) {
 		err = fmt.Errorf("%d is no time in Unix ms", v.At)
 	}
+	if err == nil && (v.Renewed < 0 || v.Renewed > year9999) {
+		err = fmt.Errorf("%d is no time in Unix ms", v.Renewed)
+	}
 	if err != nil {
 		return v, false, fmt.Errorf("ledger record %s/%d/%d: %w", record.Topic, record.Partition, record.Offset, err)
 	}
@@ -254,6 +266,6 @@ func (l *ledger) add(values []ledgerValue) {
 			continue
 		}
 		status, _ := ParseStatus(v.Status)
-		l.set(identify(v.ID, v.Group, v.Replays), status, v.At, provenance{v.By, v.Run, cmp.Or(v.TaskID, v.Run), v.To, v.Reason, v.Edit})
+		l.set(identify(v.ID, v.Group, v.Replays, v.Replay), status, v.At, provenance{v.By, v.Run, cmp.Or(v.TaskID, v.Run), v.To, v.Reason, v.Edit, v.Renewed})
 	}
 }

@@ -103,7 +103,7 @@ func (o *outcomes) after(e *Entry) (Identity, string) {
 	if group == "" {
 		group = o.queue.group
 	}
-	return identify(e.State.ID, group, e.State.Replays+1), group
+	return identify(e.State.ID, group, e.State.Replays+1, replayName(o.router.task, e)), group
 }
 
 // prepare makes sure that the topics in which copies of the entry may come up are followed, from where they end now, before
@@ -374,7 +374,7 @@ func (o *outcomes) readOn(ctx context.Context, topic string, f *followed) error 
 // seen takes note of a copy or of a dead letter. o.mu is held.
 func (o *outcomes) seen(r *kgo.Record, dead bool) {
 	state, _ := retrytopics.Decode(r)
-	id := identify(state.ID, state.Group, state.Replays)
+	id := IdentityOf(&state)
 	f, is := o.flying[id]
 	switch {
 	case !is:

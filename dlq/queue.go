@@ -23,6 +23,8 @@ type Queue struct {
 	tier        func(origin string) string
 	names       retrytopics.Names
 	headerLimit int
+	dialects    []retrytopics.Dialect
+	anyGroup    bool
 	noCreate    bool
 	jq          func(program string) (func([]byte) ([]byte, error), error) // nil: there is none
 	keysHeld    bool
@@ -51,6 +53,16 @@ func RetryNames(names retrytopics.Names) Option { return func(q *Queue) { q.name
 
 // HeaderLimit bounds the bytes of Redeliver's headers on the records that [OwnTier] writes. Defaults to 4096.
 func HeaderLimit(bytes int) Option { return func(q *Queue) { q.headerLimit = bytes } }
+
+// HeaderDialects says which headers of other programs stand on the group's copies beside Redeliver's own: a replay takes them off, and
+// writes them anew on what goes to [OwnTier]. Defaults to none.
+func HeaderDialects(dialects ...retrytopics.Dialect) Option {
+	return func(q *Queue) { q.dialects = dialects }
+}
+
+// AnyGroup says that the entries may be of any consumer group, as in the dead-letter topic of another program. With [OwnTier] they
+// go back to the group that they name, those that name none to that of [ForGroup], for which alone [FirstTier] then is.
+func AnyGroup() Option { return func(q *Queue) { q.anyGroup = true } }
 
 // LedgerExists says that a ledger topic that is missing is not made, but an error.
 func LedgerExists() Option { return func(q *Queue) { q.noCreate = true } }
@@ -154,7 +166,7 @@ func (q *Queue) look(ctx context.Context, f Filter) (*survey, error) {
 		return nil, err
 	}
 	s, err := q.surveyOf(ctx, topic, f, newLedger(), spans)
-	if err == nil && s.query == nil {
+	if err == nil {
 		err = s.indexed(ctx)
 	}
 	if err != nil {
@@ -180,6 +192,9 @@ func (q *Queue) survey(ctx context.Context, topic kadm.TopicDetail, f Filter, l 
 // surveyOf is survey of a range that was fixed before.
 func (q *Queue) surveyOf(ctx context.Context, topic kadm.TopicDetail, f Filter, l *ledger, spans []span) (*survey, error) {
 	sel, err := f.compile(topic.ID)
+	if err == nil && !f.ExpiringBefore.IsZero() {
+		spans, err = q.expiring(ctx, sel, spans)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -191,10 +206,7 @@ func (q *Queue) surveyOf(ctx context.Context, topic kadm.TopicDetail, f Filter, 
 			return nil, err
 		}
 	}
-	if q.indexHelps(f) {
-		err = s.indexed(ctx)
-	}
-	return s, err
+	return s, nil
 }
 
 // each calls f with the first copy of every entry that matches the filter, whatever its status, until f returns false.
@@ -228,6 +240,9 @@ func (s *survey) met(e *Entry, f func(*Entry) bool) bool {
 	}
 	if e.Mark.At.UnixMilli() <= m.at || e.Mark.At.IsZero() { // not one that only an index keeps
 		e.Status, e.Mark = m.status, s.ledger.describe(m)
+	}
+	if !s.sel.expires(e) {
+		return true
 	}
 	return f(e)
 }

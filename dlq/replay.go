@@ -197,7 +197,7 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, s *Summary) (*ite
 	}
 	if d.limits(e) {
 		s.Limited++
-		if e.Status == StatusLimited {
+		if e.Status == StatusLimited || e.Status == StatusReplayed { // what was replayed is not open again for that
 			return nil, nil
 		}
 		return d.task.item(e, nil, StatusLimited, "", false), nil

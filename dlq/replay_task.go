@@ -23,7 +23,7 @@ type TaskState string
 
 // The states. Those that are done, stopped and cancelled have ended; the others can be gone on with.
 const (
-	TaskWaiting     TaskState = "waiting"     // nobody has worked on it
+	TaskWaiting     TaskState = "waiting"     // for somebody to work on it, see [Queue.Attend]
 	TaskRunning     TaskState = "running"     //
 	TaskPaused      TaskState = "paused"      // by an operator, or by the end of the context
 	TaskInterrupted TaskState = "interrupted" // who worked on it was killed, or failed
@@ -100,6 +100,7 @@ type taskSpec struct {
 	Topic        string             `json:"topic,omitempty"`
 	Since        *time.Time         `json:"since,omitempty"`
 	Until        *time.Time         `json:"until,omitempty"`
+	Expiring     *time.Time         `json:"expiring_before,omitempty"`
 	Key          []byte             `json:"key"` // null: any
 	Error        string             `json:"error,omitempty"`
 	Text         string             `json:"text,omitempty"`
@@ -151,6 +152,9 @@ func specOf(r Replay) taskSpec {
 	if !f.Until.IsZero() {
 		s.Until = &f.Until
 	}
+	if !f.ExpiringBefore.IsZero() {
+		s.Expiring = &f.ExpiringBefore
+	}
 	for _, h := range r.SetHeaders {
 		s.SetHeaders = append(s.SetHeaders, specHeader{h.Key, h.Value})
 	}
@@ -187,6 +191,9 @@ func (s taskSpec) replay() (Replay, error) {
 	}
 	if s.Until != nil {
 		r.Filter.Until = *s.Until
+	}
+	if s.Expiring != nil {
+		r.Filter.ExpiringBefore = *s.Expiring
 	}
 	for _, h := range s.SetHeaders {
 		r.SetHeaders = append(r.SetHeaders, kgo.RecordHeader{Key: h.Key, Value: h.Value})
@@ -314,6 +321,9 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	if r.Rate > 0 && !r.DryRun {
 		t.pace = rate.NewLimiter(rate.Limit(r.Rate), 1)
 	}
+	if t.of != nil {
+		router.task = t.of.ID
+	}
 	decision := &replayDecision{Replay: r, router: router, task: t}
 	t.decide = decision.decide
 	if t.survey.queue.keysHeld && r.To.keyed() == "" {
@@ -333,6 +343,11 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	// It is written down with the first entries that it replays: until then there is nothing to go on with.
 	known := t.survey.ledger.tasks[t.of.ID] != nil
 	err = t.run(ctx, summary)
+	if err == nil && t.survey.replayOrder != nil {
+		if err := t.survey.came(ctx, summary); err != nil {
+			return err
+		}
+	}
 	t.count(summary)
 	switch {
 	case err == nil:
@@ -341,12 +356,14 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 		t.of.State = TaskCancelled
 	case errors.Is(err, ErrStopped):
 		t.of.State = TaskStopped
+	case ctx.Err() != nil && t.handsOver && !errors.Is(err, ErrPaused):
+		t.of.State = TaskWaiting
 	case errors.Is(err, ErrPaused), ctx.Err() != nil:
 		t.of.State = TaskPaused
 	default:
 		return err // it was interrupted, and the ledger says no more than that
 	}
-	if err != nil {
+	if err != nil && t.of.State != TaskWaiting {
 		t.of.Why = err.Error()
 	}
 	if t.writer.failed || !known && summary.Done == 0 {
@@ -367,6 +384,8 @@ type Work struct {
 	By string
 	// Progress is as in [Replay].
 	Progress func(Progress)
+
+	handsOver bool // when ctx ends the replay waits for another call, instead of being paused
 }
 
 // Resume goes on with a replay that waits, was paused or was interrupted, wherever that was, and returns as [Queue.Replay]
@@ -382,7 +401,7 @@ func (q *Queue) Resume(ctx context.Context, id string, w Work) (Summary, error) 
 	if err != nil {
 		return Summary{}, err
 	}
-	t := &task{writer: writer, progress: w.Progress, of: l.tasks[id]}
+	t := &task{writer: writer, progress: w.Progress, of: l.tasks[id], handsOver: w.handsOver}
 	defer t.end(ctx)
 	summary := Summary{Run: writer.self.Run, Task: id}
 	if t.of.State.Ended() {
@@ -398,7 +417,10 @@ func (q *Queue) Resume(ctx context.Context, id string, w Work) (Summary, error) 
 			t.of.ends = map[int32]int64{} // nothing is left to do
 		}
 	}
-	if t.survey, err = q.surveyTo(ctx, topic, r.Filter, l, t.of.ends); err != nil {
+	if t.survey, err = q.surveyTo(ctx, topic, r.Filter, l, t.of.ends); err == nil {
+		err = t.survey.helped(ctx)
+	}
+	if err != nil {
 		return summary, err
 	}
 	return summary, t.replay(ctx, r, &summary)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 func TestReplayPutsEveryEntryInTheFirstTierOnce(t *testing.T) {
@@ -80,6 +81,53 @@ func TestWhatDiedAgainIsReplayed(t *testing.T) {
 	summary := b.replay(b.open(), dlq.Replay{})
 	equal(t, "replayed", summary.Done, 1)
 	equal(t, "replayed before", summary.Replayed, 3)
+}
+
+// An entry is replayed again after what died of it was replayed too: what dies of it now is an entry of its own each time, and
+// none of them hides another.
+func TestWhatIsReplayedAgainDiesAnew(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.produce(letter(death(0, 0)))
+	first := dlq.Filter{IDs: []string{b.entries(b.open(), dlq.Filter{})[0].ID()}}
+	open := func() int { return len(b.entries(b.open(), dlq.Filter{})) }
+	var names []string
+	dieOf := func(r dlq.Replay) {
+		t.Helper()
+		equal(t, "replayed", b.replay(b.open(), r).Done, 1)
+		copies := b.records(tier1)
+		s, err := retrytopics.Decode(copies[len(copies)-1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, s.Replay)
+		s.Reason = retrytopics.ReasonExhausted
+		b.produce(letter(s), letter(s)) // a member that was killed made another copy: they count once
+		equal(t, "open", open(), 1)
+	}
+	dieOf(dlq.Replay{})
+	dieOf(dlq.Replay{})
+	equal(t, "done with", b.replay(b.open(), dlq.Replay{}).Done, 1)
+	for range 2 {
+		dieOf(dlq.Replay{Again: true, Filter: first})
+		equal(t, "done with", b.replay(b.open(), dlq.Replay{}).Done, 1)
+		equal(t, "open", open(), 0)
+	}
+	slices.Sort(names)
+	equal(t, "names of replays", len(slices.Compact(names)), 4)
+}
+
+// What was replayed stays so when it is to be replayed again and may not be: nobody has to deal with it any more.
+func TestCapLeavesWhatWasReplayed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	s := death(0, 0)
+	s.Replays = 3
+	b.produce(letter(s))
+	b.replay(b.open(), dlq.Replay{MaxReplays: -1})
+	summary := b.replay(b.open(), dlq.Replay{Again: true})
+	equal(t, "limited", summary.Limited, 1)
+	equal(t, "status", b.entries(b.open(), dlq.Filter{All: true})[0].Status, dlq.StatusReplayed)
 }
 
 // Entries that cannot be put back are left out and told, each with what to do, and the others are replayed.

@@ -146,17 +146,33 @@ func (s *scan) readPages(ctx context.Context, part span, pages chan<- page) erro
 }
 
 func entryOf(r *kgo.Record, topicID kadm.TopicID) Entry {
-	state, err := retrytopics.Decode(r)
+	state, dialect, err := decode(r)
+	died := r.Timestamp
+	if !state.Died.IsZero() {
+		died = state.Died
+	}
 	return Entry{
 		Topic:     r.Topic,
 		TopicID:   topicID,
 		Partition: r.Partition,
 		Offset:    r.Offset,
-		At:        r.Timestamp,
+		At:        died,
 		State:     state,
+		Dialect:   dialect,
 		Err:       err,
 		Record:    r,
 	}
+}
+
+// decode reads the headers of whoever wrote the record.
+func decode(r *kgo.Record) (retrytopics.State, retrytopics.Dialect, error) {
+	if !retrytopics.IsCopy(r) {
+		if state, dialect, err := retrytopics.DecodeForeign(r); dialect != "" {
+			return state, dialect, err
+		}
+	}
+	state, err := retrytopics.Decode(r)
+	return state, "", err
 }
 
 // lanes is a heap: the earliest death first.

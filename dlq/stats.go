@@ -2,6 +2,7 @@ package dlq
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/redeliver/redeliver/classify"
@@ -36,6 +37,8 @@ type Stats struct {
 	OtherGroup int64
 	// Duplicates are further copies of entries, in the range that was read.
 	Duplicates int64
+	// Expiry is of what the rest of the filter selects and is still to be dealt with, parked or not, within [ExpiryNotice].
+	Expiry Expiry
 }
 
 // Stats counts the entries that the filter selects. Filter.Limit is ignored.
@@ -45,16 +48,23 @@ func (q *Queue) Stats(ctx context.Context, f Filter) (Stats, error) {
 	if err != nil {
 		return stats, err
 	}
+	if stats.Expiry.Retention, err = q.Retention(ctx); err != nil {
+		stats.Expiry.Retention = -1 // who may not read a topic's configuration may still count
+	}
+	soon := time.Now().Add(ExpiryNotice(stats.Expiry.Retention))
 	if s.ledger == nil {
-		stats, ok, err := s.query.stats(ctx, s.scan.spans, s.sel.status, q.otherGroup)
+		counted, ok, err := s.query.stats(ctx, s.scan.spans, s.sel.status, expiry{stats.Expiry.Retention, ceilMilli(soon)}, q.otherGroup)
 		if ok || err != nil {
-			return stats, err
+			return counted, err
 		}
 	}
 	s.scan.prints = true
 	problems := newGrouping()
 	err = s.each(ctx, func(e *Entry) bool {
 		stats.ByStatus[e.Status]++
+		if at := e.Expires(stats.Expiry.Retention); !at.IsZero() && at.Before(soon) && slices.Contains(toBeDealtWith, e.Status) {
+			stats.Expiry.add(e)
+		}
 		if s.wanted(e.Status) {
 			stats.count(e, q.foreign(e))
 			problems.add(e)
@@ -94,5 +104,5 @@ func (q *Queue) foreign(e *Entry) bool {
 }
 
 func (q *Queue) otherGroup(group string) bool {
-	return q.group != "" && group != "" && group != q.group
+	return !q.anyGroup && q.group != "" && group != "" && group != q.group
 }

@@ -99,6 +99,8 @@ type task struct {
 	of       *Task     // the replay that is written down; nil: none is
 	before   Task      // as it was when this call began
 	outcomes *outcomes // nil: they are not waited for
+
+	handsOver bool // a replay whose context ends waits for another call
 }
 
 // item is what an entry becomes.

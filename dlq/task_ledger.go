@@ -265,7 +265,8 @@ func (q *Queue) DiedAgain(ctx context.Context, id string) (int64, error) {
 	}
 	var died int64
 	err = s.each(ctx, func(e *Entry) bool {
-		before, known := s.ledger.marks[identify(e.State.ID, e.State.Group, e.State.Replays-1)]
+		prior := e.State.Prior()
+		before, known := s.ledger.marks[IdentityOf(&prior)]
 		if known && before.status == StatusReplayed && s.ledger.origin[before.from].task == id {
 			died++
 		}

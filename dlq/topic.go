@@ -64,9 +64,7 @@ func spansOf(ctx context.Context, admin *kadm.Client, topic string, since time.T
 	if !since.IsZero() {
 		// The first record at or after the time, by its timestamp: none before it matches, even where the timestamps of
 		// several producers are not in order.
-		starts, err = listed(ctx, topic, func(ctx context.Context, topics ...string) (kadm.ListedOffsets, error) {
-			return admin.ListOffsetsAfterMilli(ctx, since.UnixMilli(), topics...)
-		})
+		starts, err = listed(ctx, topic, offsetsSince(admin, since))
 		if err != nil {
 			return nil, err
 		}
@@ -78,6 +76,13 @@ func spansOf(ctx context.Context, admin *kadm.Client, topic string, since time.T
 		}
 	}
 	return spans, nil
+}
+
+// offsetsSince lists the first offset of each partition whose record is of the time or later; the end where there is none.
+func offsetsSince(admin *kadm.Client, since time.Time) func(context.Context, ...string) (kadm.ListedOffsets, error) {
+	return func(ctx context.Context, topics ...string) (kadm.ListedOffsets, error) {
+		return admin.ListOffsetsAfterMilli(ctx, max(since.UnixMilli(), 0), topics...)
+	}
 }
 
 func listed(ctx context.Context, topic string, list func(context.Context, ...string) (kadm.ListedOffsets, error)) (map[int32]int64, error) {

@@ -50,6 +50,7 @@ type Marked struct {
 	Identity Identity
 	Status   Status
 	To       string // the topic that a replay wrote to
+	Renewed  bool   // the entry was carried forward, and nothing else became of it
 }
 
 // Done reports whether nothing waits for the entry any more: it was replayed or discarded.
@@ -162,7 +163,7 @@ func (w *Watch) marks(ctx context.Context, partition int32, candidates map[Ident
 
 func (v *ledgerValue) marked() Marked {
 	status, _ := ParseStatus(v.Status)
-	return Marked{Identity: identify(v.ID, v.Group, v.Replays), Status: status, To: v.To}
+	return Marked{Identity: identify(v.ID, v.Group, v.Replays, v.Replay), Status: status, To: v.To, Renewed: v.Renewed == v.At}
 }
 
 // Mark reads a record of the ledger that was followed. ok is false when it says nothing of an entry of the queue.

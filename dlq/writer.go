@@ -45,7 +45,7 @@ type writer struct {
 	keys    ledgerKeys
 	self    Writer
 	edit    string          // what a replay changes, for the marks
-	counts  Status          // of the marks that are this run's work
+	counts  Status          // of the marks that are this run's work; statuses: all are
 	parts   int32           // of the ledger
 	began   map[int32]int64 // where the ledger's partitions ended when this run began
 
@@ -198,9 +198,13 @@ func (w *writer) mark(e *Entry, status Status, at int64, to, reason string) *kgo
 	if status == StatusReplayed {
 		edit = w.edit
 	}
+	renewed := int64(0)
+	if !e.Mark.Renewed.IsZero() {
+		renewed = e.Mark.Renewed.UnixMilli()
+	}
 	value, _ := json.Marshal(ledgerValue{ // strings and numbers: it cannot fail
 		V: ledgerVersion, Status: status.String(), At: at, By: w.self.By, Run: w.self.Run, TaskID: w.self.taskOf(), To: to, Reason: reason, Edit: edit,
-		ID: e.State.ID, Group: e.State.Group, Replays: e.State.Replays,
+		ID: e.State.ID, Group: e.State.Group, Replays: e.State.Replays, Replay: e.State.Replay, Renewed: renewed,
 	})
 	return &kgo.Record{
 		Topic:     w.queue.Ledger(),

@@ -102,6 +102,8 @@ func (d *decoder) header(h *kgo.RecordHeader) {
 		s.FirstFailed = d.time(h, 0, s.FirstFailed)
 	case HeaderHeld:
 		s.Held = time.Duration(d.number(h, 0, int64(longest/time.Millisecond), s.Held.Milliseconds())) * time.Millisecond
+	case HeaderDied:
+		s.Died = d.time(h, 0, s.Died)
 	default:
 		d.failure(h)
 	}
@@ -139,6 +141,11 @@ func (d *decoder) failure(h *kgo.RecordHeader) {
 		}
 	case HeaderReplays:
 		s.Replays = int(d.number(h, 0, math.MaxInt32, int64(s.Replays)))
+	case HeaderReplay:
+		var ok bool
+		if s.Replay, s.PriorReplay, ok = parseReplayNames(h.Value); !ok {
+			d.wrong(h.Key, h.Value, "want the name of a replay, and that of the one before it")
+		}
 	}
 }
 

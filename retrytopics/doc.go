@@ -18,10 +18,9 @@
 //
 // # Dialects
 //
-// The redeliver-* headers are the package's own dialect and the only one that
-// it speaks. Another dialect (Spring Kafka's retry topics, SmallRye, KIP-1191)
-// is a second reading and writing of the same [State]: it belongs in a file
-// dialect_<name>.go beside decode.go and encode.go, is written at the one
-// place marked in [State.AppendHeaders], and is read where [Decode] finds no
-// redeliver-group.
+// The redeliver-* headers are the package's own dialect. Those of other
+// programs (Spring for Apache Kafka, SmallRye, share groups, Kafka Connect)
+// are further readings and writings of the same [State]: [State.AppendHeaders]
+// writes them on request, beside its own, and [DecodeForeign] reads them from
+// dead letters that have no redeliver-group.
 package retrytopics

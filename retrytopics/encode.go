@@ -32,18 +32,24 @@ const (
 // 2 KiB is taken as 2 KiB. The oldest history gives way first, then the error
 // text. What must never be cut, identity and counts, is always whole.
 //
-// The values share one buffer, so that a copy costs two allocations.
-func (s *State) AppendHeaders(dst, user []kgo.RecordHeader, limit int) []kgo.RecordHeader {
+// The dialects are written too, in the place of what user has of them. They are not in the limit: each takes what the identity
+// takes, and the error text once or, in Spring's of a dead letter, twice.
+//
+// The values share one buffer, so that a copy costs two allocations without a dialect.
+func (s *State) AppendHeaders(dst, user []kgo.RecordHeader, limit int, dialects ...Dialect) []kgo.RecordHeader {
+	user = Without(user, dialects...)
 	e := encoder{
 		headers: appendUserHeaders(slices.Grow(dst, len(user)+ownHeaders), user),
 		left:    max(orDefault(limit, DefaultHeaderLimit), MinHeaderLimit),
 	}
-	// Dialects other than this one would be written here, of s, too.
 	message := cutText(strings.ToValidUTF8(cutText(s.Error, MaxErrorSize), "\uFFFD"), MaxErrorSize)
 	e.buf = make([]byte, 0, s.sizeBound(len(message), e.left))
 	e.identity(s)
 	e.progress(s)
 	e.failure(s, message)
+	for _, d := range dialects {
+		e.headers = s.appendDialect(e.headers, d, message)
+	}
 	return e.headers
 }
 
@@ -87,6 +93,12 @@ func (e *encoder) progress(s *State) {
 	}
 	if s.Replays > 0 {
 		e.number(HeaderReplays, int64(s.Replays))
+		if text := s.ReplayNames(); text != "" {
+			e.text(HeaderReplay, text)
+		}
+	}
+	if !s.Died.IsZero() {
+		e.number(HeaderDied, s.Died.UnixMilli())
 	}
 	if s.Reason != "" {
 		e.text(HeaderReason, valid(string(s.Reason)))
@@ -136,8 +148,8 @@ func (e *encoder) header(key string, start int) {
 
 // sizeBound is how many bytes of values there will be, at most or nearly so.
 func (s *State) sizeBound(message, limit int) int {
-	const numbers = 13*8 + 20 // eight in milliseconds or smaller, and an offset
-	n := len(s.ID) + len(s.Topic) + len(s.Group) + len(s.Reason) + len(s.Dependency) + numbers + message + len("authentication") + len("critical")
+	const numbers = 14*8 + 20 // eight in milliseconds or smaller, and an offset
+	n := len(s.ID) + len(s.Topic) + len(s.Group) + len(s.Reason) + len(s.Dependency) + len(s.Replay) + len(s.PriorReplay) + numbers + message + len("authentication") + len("critical")
 	for _, c := range s.Counts {
 		n += c.size()
 	}

@@ -151,3 +151,41 @@ func FuzzNames(f *testing.F) {
 		}
 	})
 }
+
+// FuzzDecodeForeign: whatever stands in the headers of other programs, what is read of them is text, a place and a time that can be,
+// or is told as damaged; and what is read can be written again in our own headers.
+func FuzzDecodeForeign(f *testing.F) {
+	f.Add("kafka_original-topic", []byte("orders"), "kafka_original-partition", []byte{0, 0, 0, 2}, "kafka_original-offset", []byte{0, 0, 0, 0, 0, 0, 0, 9})
+	f.Add("dead-letter-topic", []byte("orders"), "dead-letter-partition", []byte("2"), "delayed-retry-original-timestamp", []byte("1763904000123"))
+	f.Add("__dlq.errors.topic", []byte("orders"), "__dlq.errors.delivery.count", []byte("-5"), "__dlq.errors.message", []byte{0xff})
+	f.Add("__connect.errors.topic", []byte("orders"), "__connect.errors.offset", []byte("99999999999999999999"), "redeliver-replays", []byte("1"))
+	f.Add("kafka_dlt-original-topic", []byte("o"), "retry_topic-original-timestamp", []byte{0x80, 0, 0, 0, 0, 0, 0, 0, 0}, "retry_topic-attempts", []byte{0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, k1 string, v1 []byte, k2 string, v2 []byte, k3 string, v3 []byte) {
+		r := &kgo.Record{Topic: "dlt", Partition: 1, Offset: 5, Headers: []kgo.RecordHeader{{Key: k1, Value: v1}, {Key: k2, Value: v2}, {Key: k3, Value: v3}}}
+		for _, h := range r.Headers {
+			if text, ok := HeaderText(h); ok && !utf8.ValidString(text) {
+				t.Fatalf("header %q is shown as %q", h.Key, text)
+			}
+		}
+		s, dialect, err := DecodeForeign(r)
+		if dialect == "" {
+			if err != nil || s.ID != "" {
+				t.Fatalf("no dialect, but %+v, %v", s, err)
+			}
+			return
+		}
+		if s.ID == "" || s.Topic == "" || s.Partition < 0 || s.Offset < 0 || s.Attempt < 0 || s.Replays < 0 || len(s.Error) > MaxErrorSize || !utf8.ValidString(s.Error) || !utf8.ValidString(s.Group) {
+			t.Fatalf("read as %+v", s)
+		}
+		for _, at := range []time.Time{s.Timestamp, s.FirstFailed} {
+			if !at.IsZero() && (at.UnixMilli() < 0 || at.UnixMilli() > year9999) {
+				t.Fatalf("a time that nobody meant: %v", at)
+			}
+		}
+		s.Group = "g"
+		back, err := Decode(&kgo.Record{Headers: s.AppendHeaders(nil, Without(r.Headers, dialect), 0, WrittenDialects()...)})
+		if err != nil || back.ID != s.ID || back.Offset != s.Offset || back.Error != s.Error {
+			t.Fatalf("written again and read as %+v, %v; want %+v", back, err, s)
+		}
+	})
+}

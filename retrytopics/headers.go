@@ -29,6 +29,8 @@ const (
 	HeaderHistory         = "redeliver-history"
 	HeaderReason          = "redeliver-reason"
 	HeaderReplays         = "redeliver-replays"
+	HeaderReplay          = "redeliver-replay"
+	HeaderDied            = "redeliver-died"
 )
 
 // The headers that producers set and Redeliver only reads. They travel with
@@ -43,7 +45,7 @@ const (
 
 const (
 	headerPrefix = "redeliver-"
-	ownHeaders   = 19 // how many of the first group there are
+	ownHeaders   = 20 // how many of the first group there are
 )
 
 // IsOwnHeader says whether Redeliver writes the header. Job headers are not
@@ -56,7 +58,7 @@ func IsOwnHeader(key string) bool {
 	switch key {
 	case HeaderID, HeaderOriginTopic, HeaderOriginPartition, HeaderOriginOffset, HeaderOriginTimestamp,
 		HeaderGroup, HeaderAttempt, HeaderCounts, HeaderDue, HeaderHopDue, HeaderFirstFailed, HeaderHeld,
-		HeaderClass, HeaderSeverity, HeaderDependency, HeaderError, HeaderHistory, HeaderReason, HeaderReplays:
+		HeaderClass, HeaderSeverity, HeaderDependency, HeaderError, HeaderHistory, HeaderReason, HeaderReplays, HeaderReplay, HeaderDied:
 		return true
 	}
 	return false

@@ -65,6 +65,7 @@ func sample() retrytopics.State {
 		},
 		Reason:  retrytopics.ReasonExhausted,
 		Replays: 1,
+		Replay:  "first",
 	}
 }
 
@@ -87,6 +88,7 @@ func TestHeadersOnTheWire(t *testing.T) {
 		"redeliver-first-failed=1700000000500",
 		"redeliver-held-ms=1500",
 		"redeliver-replays=1",
+		"redeliver-replay=first",
 		"redeliver-reason=exhausted",
 		"redeliver-class=rate_limited",
 		"redeliver-severity=high",

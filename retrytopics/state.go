@@ -56,6 +56,11 @@ type State struct {
 	Reason Reason
 	// Replays is how often the record was put back from the dead letters.
 	Replays int
+	// Replay names the one time that it was put back last, and PriorReplay the time before that: a dead letter may be put
+	// back more than once, and what dies of it then is another one each time. "": never, or by a release that gave no names.
+	Replay, PriorReplay string
+	// Died is when a dead letter died that was carried forward since; zero: its record's own time says it.
+	Died time.Time
 }
 
 // Reason says why a record became a dead letter.
@@ -82,7 +87,7 @@ func Reasons() []Reason {
 const maxIDSize = 512
 
 // Fresh begins the state of a record read from a source topic. Of headers that
-// are ours it believes only the id and the number of replays, which a replay
+// are ours it believes only the id and the number and name of replays, which a replay
 // to the source topic leaves; nobody parks or exhausts a record from outside.
 // namespace sets the ids of this pipeline apart, "" for none.
 func Fresh(r *kgo.Record, namespace string) State {
@@ -97,6 +102,8 @@ func Fresh(r *kgo.Record, namespace string) State {
 			if n, err := strconv.ParseInt(string(h.Value), 10, 32); err == nil && n >= 0 {
 				s.Replays = int(n)
 			}
+		case HeaderReplay:
+			s.Replay, s.PriorReplay, _ = parseReplayNames(h.Value)
 		}
 	}
 	if s.ID == "" {
@@ -106,13 +113,52 @@ func Fresh(r *kgo.Record, namespace string) State {
 }
 
 // Replayed puts the record back to work at now: due at once, with counts,
-// first failure, held time and attempts afresh, one replay more, and its
-// history kept.
-func (s State) Replayed(now time.Time) State {
+// first failure, held time and attempts afresh, one replay more, which has a
+// name, and its history kept.
+func (s State) Replayed(now time.Time, name string) State {
 	s.Attempt, s.Counts, s.FirstFailed, s.Held = 0, nil, time.Time{}, 0
-	s.Due, s.HopDue, s.Reason = now, time.Time{}, ""
+	s.Due, s.HopDue, s.Reason, s.Died = now, time.Time{}, "", time.Time{}
 	s.Replays++
+	s.Replay, s.PriorReplay = name, s.Replay
 	return s
+}
+
+// Prior is the state, as far as it tells dead letters apart, of the dead letter
+// that a replayed record was.
+func (s State) Prior() State {
+	s.Replays--
+	s.Replay, s.PriorReplay = s.PriorReplay, ""
+	return s
+}
+
+// ReplayNames is the value of [HeaderReplay]; "" for none.
+func (s *State) ReplayNames() string {
+	switch {
+	case s.Replay == "" || !replayName(s.Replay) || !replayName(s.PriorReplay):
+		return ""
+	case s.PriorReplay == "":
+		return s.Replay
+	}
+	return s.Replay + " " + s.PriorReplay
+}
+
+func parseReplayNames(value []byte) (name, prior string, ok bool) {
+	name, prior, _ = strings.Cut(string(value), " ")
+	if name == "" || !replayName(name) || !replayName(prior) {
+		return "", "", false
+	}
+	return name, prior, true
+}
+
+// replayName bounds what is taken for the name of a replay.
+func replayName(name string) bool {
+	const limit = 64
+	for i := 0; i < len(name); i++ {
+		if name[i] <= ' ' || name[i] > '~' {
+			return false
+		}
+	}
+	return len(name) <= limit
 }
 
 // FormatID makes the id of a record that has none: "topic/partition/offset",

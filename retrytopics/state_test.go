@@ -20,6 +20,7 @@ func TestFresh(t *testing.T) {
 		namespace string
 		id        string
 		replays   int
+		names     [2]string
 	}{
 		{name: "its place is its id", record: source("a=1"), id: "orders/3/1042"},
 		{name: "behind the namespace", record: source(), namespace: "blue", id: "blue:orders/3/1042"},
@@ -31,6 +32,8 @@ func TestFresh(t *testing.T) {
 		{name: "or is no text", record: source("redeliver-id=\xff"), id: "orders/3/1042"},
 		{name: "or too long", record: source("redeliver-id=" + strings.Repeat("x", 513)), id: "orders/3/1042"},
 		{name: "replays are a number", record: source("redeliver-replays=many"), id: "orders/3/1042"},
+		{name: "and they have names", record: source("redeliver-replays=2", "redeliver-replay=second first"), id: "orders/3/1042", replays: 2, names: [2]string{"second", "first"}},
+		{name: "that are short", record: source("redeliver-replay=" + strings.Repeat("x", 65)), id: "orders/3/1042"},
 		{name: "not a negative one", record: source("redeliver-replays=-1"), id: "orders/3/1042"},
 		{
 			// intact: nobody parks or exhausts records from outside.
@@ -44,6 +47,7 @@ func TestFresh(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			equal(t, retrytopics.Fresh(tt.record, tt.namespace), retrytopics.State{
 				ID: tt.id, Topic: "orders", Partition: 3, Offset: 1042, Timestamp: time.UnixMilli(1_700_000_000_123), Replays: tt.replays,
+				Replay: tt.names[0], PriorReplay: tt.names[1],
 			})
 		})
 	}
@@ -51,12 +55,16 @@ func TestFresh(t *testing.T) {
 
 func TestReplayed(t *testing.T) {
 	dead := sample()
-	got := dead.Replayed(noon)
+	got := dead.Replayed(noon, "third")
 	want := sample()
+	want.Replay, want.PriorReplay = "third", "first"
 	want.Attempt, want.Counts, want.Held, want.Reason, want.Replays = 0, nil, 0, "", 2
 	want.FirstFailed, want.HopDue, want.Due = time.Time{}, time.Time{}, noon
 	equal(t, got, want)
 	equal(t, dead, sample())
+	prior := got.Prior()
+	equal(t, [2]string{prior.Replay, prior.PriorReplay}, [2]string{"first", ""})
+	equal(t, prior.Replays, 1)
 }
 
 func TestIDs(t *testing.T) {

@@ -142,7 +142,7 @@ func (p *program) connect(ctx context.Context, c *config.Config, more ...kgo.Opt
 	if err != nil {
 		return nil, &exitError{status: exitUsage, err: err}
 	}
-	if err := probe(ctx, opts, cmp.Or(p.patience, connectTimeout)); err != nil {
+	if err := probe(ctx, c.Kafka, cmp.Or(p.patience, connectTimeout)); err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -157,8 +157,12 @@ func (p *program) connect(ctx context.Context, c *config.Config, more ...kgo.Opt
 
 // probe asks for an answer with a client of its own, which is less patient than one that is to work: a request whose
 // connection never answers is not given up by a context, only by its own time-out, twice.
-func probe(ctx context.Context, opts []kgo.Opt, patience time.Duration) error {
-	client, err := kgo.NewClient(append(opts[:len(opts):len(opts)], kgo.DialTimeout(patience/2), kgo.RequestTimeoutOverhead(patience/2))...)
+func probe(ctx context.Context, kafka config.Kafka, patience time.Duration) error {
+	opts, err := kafka.ClientOptionsWithin(patience / 2)
+	if err != nil {
+		return err
+	}
+	client, err := kgo.NewClient(append(opts, kgo.RequestTimeoutOverhead(patience/2))...)
 	if err != nil {
 		return err
 	}
@@ -190,7 +194,13 @@ func connectRemedy(c *config.Config, err error) string {
 	case errors.As(err, &invalid):
 		return "the broker's certificate is not valid (expired, or not yet), " + at("kafka.tls")
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
-		return "the broker refuses user or password, " + at("kafka.sasl")
+		return "the broker refuses user or password, or the token, " + at("kafka.sasl")
+	case strings.Contains(err.Error(), "oauth response"): // what a broker says to a token that it does not take
+		return "the broker refuses the token, " + at("kafka.sasl")
+	case strings.Contains(err.Error(), "remote error: tls:"):
+		return "the broker refuses the client's certificate, or wants one: name one that its authority has signed in kafka.tls.cert_file and key_file, " + at("kafka.tls")
+	case strings.Contains(err.Error(), "tls alert"): // the client guesses it from the first bytes
+		return "the broker speaks TLS at this port: set kafka.tls.enabled to true, " + at("kafka")
 	case errors.Is(err, kerr.IllegalSaslState):
 		return "the broker wants no SASL at this port: remove kafka.sasl, or use the port that does, " + at("kafka.sasl")
 	case errors.Is(err, kerr.UnsupportedSaslMechanism):

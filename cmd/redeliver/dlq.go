@@ -13,6 +13,7 @@ import (
 	"github.com/redeliver/redeliver/dlq"
 	"github.com/redeliver/redeliver/internal/config"
 	"github.com/redeliver/redeliver/internal/jq"
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 func newDLQCommand(p *program) *cobra.Command {
@@ -21,12 +22,15 @@ func newDLQCommand(p *program) *cobra.Command {
 		Short: "List, show, group, edit, park, discard, export and import dead letters",
 		Long: `List, show, group, edit, park, discard, export and import dead letters. 'redeliver replay' puts them back to work.
 
+The dead letters of other programs - Spring for Apache Kafka, SmallRye, Kafka Connect, share groups - are named by --queue TOPIC and worked
+on just the same, by their headers.
+
 What was replayed, discarded or parked is written down in a ledger, a compacted topic beside the dead-letter topic, and left out
-from then on unless --status or --all asks for it. The dead-letter topic itself is never changed.`,
+from then on unless --status or --all asks for it. What was written to the dead-letter topic is never changed.`,
 		Args: noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newDLQListCommand(p), newDLQShowCommand(p), newDLQStatsCommand(p), newDLQDiscardCommand(p), newDLQParkCommand(p), newDLQReopenCommand(p), newDLQTailCommand(p), newDLQEditCommand(p), newDLQExportCommand(p), newDLQImportCommand(p))
+	cmd.AddCommand(newDLQListCommand(p), newDLQShowCommand(p), newDLQStatsCommand(p), newDLQDiscardCommand(p), newDLQParkCommand(p), newDLQReopenCommand(p), newDLQRenewCommand(p), newDLQPurgeCommand(p), newDLQTailCommand(p), newDLQEditCommand(p), newDLQExportCommand(p), newDLQImportCommand(p))
 	return cmd
 }
 
@@ -34,7 +38,10 @@ from then on unless --status or --all asks for it. The dead-letter topic itself 
 type queue struct {
 	*dlq.Queue
 	pipeline *config.Pipeline
-	source   string   // the topic whose records die there
+	source   string // the topic whose records die there; "" where it is foreign
+	foreign  bool   // another program keeps it
+	redact   *dlq.Redaction
+	registry config.SchemaRegistry
 	ids      []string // of the filter, those that may be of this queue; nil: the filter names none
 }
 
@@ -53,13 +60,14 @@ func (p *program) openQueues(ctx context.Context, f *filterFlags, change bool) (
 		return nil, err
 	}
 	selected, err := pipelines(c, f.pipeline)
-	if err == nil && change && len(f.ids) == 0 {
+	if err == nil && (change && len(f.ids) == 0 || f.queue != "") {
 		_, err = pipeline(c, f.pipeline) // several are too much to change at once, unless ids say which entries
+		selected = selected[:1]
 	}
 	if err != nil {
 		return nil, err
 	}
-	selected = slices.DeleteFunc(selected, func(one *config.Pipeline) bool { return !one.DLQ.Enabled })
+	selected = slices.DeleteFunc(selected, func(one *config.Pipeline) bool { return f.queue == "" && !one.DLQ.Enabled })
 	if len(selected) == 0 {
 		return nil, usagef("dead letters are not enabled: see %s", c.At(c.Pipelines[0].Path("dlq.enabled")))
 	}
@@ -68,7 +76,9 @@ func (p *program) openQueues(ctx context.Context, f *filterFlags, change bool) (
 		return nil, err
 	}
 	qs := &queues{close: client.Close}
-	open := func(topic string, options ...dlq.Option) (*dlq.Queue, error) { return dlq.Open(client, topic, options...) }
+	open := func(topic string, options ...dlq.Option) (*dlq.Queue, error) {
+		return dlq.Open(client, topic, options...)
+	}
 	if !f.noIndex && c.Index.Kind != "none" {
 		x, err := p.openIndexes(ctx, c, client)
 		if err != nil {
@@ -78,11 +88,22 @@ func (p *program) openQueues(ctx context.Context, f *filterFlags, change bool) (
 		if x != nil {
 			qs.close = func() { x.close(); client.Close() }
 			open = func(topic string, options ...dlq.Option) (*dlq.Queue, error) {
-				return dlq.Open(client, topic, append(options, x.option(topic))...)
+				return dlq.Open(client, topic, append(slices.Clone(options), x.option(topic))...)
 			}
 		}
 	}
+	if c.Index.Kind == "redis" && slices.ContainsFunc(selected, func(one *config.Pipeline) bool { return one.Redaction().Hides() }) {
+		fmt.Fprintln(p.err, "without the index in Redis, where others could read what dlq.redact hides: index.kind: file keeps it on this machine")
+		open = func(topic string, options ...dlq.Option) (*dlq.Queue, error) { return dlq.Open(client, topic, options...) }
+	}
 	for _, one := range selected {
+		if f.queue != "" {
+			if err := qs.addForeign(c, one, f.queue, open); err != nil {
+				qs.close()
+				return nil, err
+			}
+			continue
+		}
 		sources, err := sourcesOf(ctx, kadm.NewClient(client), one)
 		if err == nil {
 			err = qs.add(c, one, sources, f.topic, open)
@@ -90,6 +111,11 @@ func (p *program) openQueues(ctx context.Context, f *filterFlags, change bool) (
 		if err != nil {
 			qs.close()
 			return nil, err
+		}
+	}
+	for i := range qs.all {
+		if qs.all[i].registry = c.Registry; !f.whole {
+			qs.all[i].redact = qs.all[i].pipeline.Redaction()
 		}
 	}
 	if err := qs.resolve(ctx, f.ids); err != nil {
@@ -114,20 +140,10 @@ func sourcesOf(ctx context.Context, adm *kadm.Client, one *config.Pipeline) ([]s
 
 // add opens the queues of one pipeline; of one source topic only when that is asked for.
 func (qs *queues) add(c *config.Config, one *config.Pipeline, sources []string, only string, open func(string, ...dlq.Option) (*dlq.Queue, error)) error {
-	schedule, err := one.Policy().Compile()
+	names := one.Names()
+	options, err := queueOptions(c, one)
 	if err != nil {
 		return err
-	}
-	names, tiers := one.Names(), schedule.Tiers()
-	options := []dlq.Option{dlq.ForGroup(one.Group), dlq.RetryNames(names), dlq.JQ(jq.Compile), dlq.HeaderLimit(int(one.HeaderLimit))}
-	if len(tiers) > 0 {
-		options = append(options, dlq.FirstTier(func(origin string) string { return names.RetryTopic(origin, tiers[0]) }))
-	}
-	if one.Retry.OnDeadLetter == "hold" {
-		options = append(options, dlq.KeysAreHeld())
-	}
-	if !c.Topics.Create {
-		options = append(options, dlq.LedgerExists())
 	}
 	if slices.Contains(sources, only) {
 		sources = []string{only}
@@ -143,6 +159,45 @@ func (qs *queues) add(c *config.Config, one *config.Pipeline, sources []string, 
 		}
 		qs.all = append(qs.all, queue{Queue: q, pipeline: one, source: source})
 	}
+	return nil
+}
+
+// queueOptions say how the dead letters of a pipeline are worked on.
+func queueOptions(c *config.Config, one *config.Pipeline) ([]dlq.Option, error) {
+	schedule, err := one.Policy().Compile()
+	if err != nil {
+		return nil, err
+	}
+	names, tiers := one.Names(), schedule.Tiers()
+	options := []dlq.Option{
+		dlq.ForGroup(one.Group), dlq.RetryNames(names), dlq.JQ(jq.Compile), dlq.HeaderLimit(int(one.HeaderLimit)), dlq.HeaderDialects(one.HeaderDialects()...),
+	}
+	if len(tiers) > 0 {
+		options = append(options, dlq.FirstTier(func(origin string) string { return names.RetryTopic(origin, tiers[0]) }))
+	}
+	if one.Retry.OnDeadLetter == "hold" {
+		options = append(options, dlq.KeysAreHeld())
+	}
+	if !c.Topics.Create {
+		options = append(options, dlq.LedgerExists())
+	}
+	return options, nil
+}
+
+// addForeign opens a dead-letter topic of another program, whose entries that name no group are taken for the pipeline's.
+func (qs *queues) addForeign(c *config.Config, one *config.Pipeline, topic string, open func(string, ...dlq.Option) (*dlq.Queue, error)) error {
+	if retrytopics.Legal(topic) != topic {
+		return usagef("--queue %q: want the name of a dead-letter topic", topic)
+	}
+	options, err := queueOptions(c, one)
+	if err != nil {
+		return err
+	}
+	q, err := open(topic, append(options, dlq.AnyGroup())...)
+	if err != nil {
+		return err
+	}
+	qs.all = append(qs.all, queue{Queue: q, pipeline: one, foreign: true})
 	return nil
 }
 

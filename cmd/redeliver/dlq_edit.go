@@ -30,6 +30,7 @@ The dead letter itself stays as it was, and the ledger says that what was replay
 		Args:    argument("the id of a dead letter", false),
 	}
 	change, flags, takeOver := addChangeFlags(cmd), p.addQueueFlags(cmd), addTakeOver(cmd)
+	addUnredacted(cmd, flags)
 	to := cmd.Flags().String("to", string(dlq.OwnTier), "`where` to: retry (the group's own first tier), source, or topic:NAME")
 	again := cmd.Flags().Bool("again", false, "also when it was replayed before")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -46,6 +47,9 @@ The dead letter itself stays as it was, and the ledger says that what was replay
 			return err
 		}
 		defer done()
+		if q.redact.Hides() {
+			return usagef("an editor shows all of a dead letter, and dlq.redact of pipeline %s hides parts: say --unredacted", q.pipeline.Name)
+		}
 		if e.Status == dlq.StatusReplayed && !*again {
 			return fmt.Errorf("%s was replayed before, %s: --again edits and replays it once more", args[0], statusText(e))
 		}

@@ -1,30 +1,39 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/internal/parquet"
 )
 
 func newDLQExportCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export",
-		Short: "Write dead letters to standard output as JSON lines, byte for byte",
-		Long: `Write dead letters to standard output as JSON lines, with all that stands in the dead-letter topic: key, value and header
+		Short: "Write dead letters to standard output as JSON lines or Parquet, byte for byte",
+		Long: `Write dead letters to standard output as JSON lines, or as a Parquet file (-o parquet), with all that stands in the dead-letter topic: key, value and header
 values are in base64, null stays null, and the headers are in their order with their duplicates, Redeliver's own among
-them. timestamp is that of the dead letter in Unix ms. 'redeliver dlq import' writes them back.`,
-		Example: "  redeliver dlq export --class validation > broken.jsonl",
+them. timestamp is that of the dead letter in Unix ms. In Parquet keys and values are bytes, and timestamp is one. 'redeliver dlq import' writes
+both back.`,
+		Example: "  redeliver dlq export --class validation > broken.jsonl\n  redeliver dlq export -o parquet --since 30d > month.parquet",
 		Args:    noArguments,
 	}
-	format := asJSONL
-	cmd.Flags().VarP(&format, "output", "o", "output `format`: jsonl (one object a line), json")
+	format := exportFormat{asJSONL}
+	cmd.Flags().VarP(&format, "output", "o", "output `format`: jsonl (one object a line), json, parquet")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(exportFormats, cobra.ShellCompDirectiveNoFileComp))
 	flags := p.addFilterFlags(cmd, 0)
+	addUnredacted(cmd, flags)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if format == asTable {
-			return usagef("-o table: records are not exported as a table; see `redeliver dlq list`")
+		if file, is := p.out.(*os.File); is && format.outputFormat == asParquet && term.IsTerminal(int(file.Fd())) {
+			return usagef("-o parquet: that is no text for a terminal; write it to a file: redeliver dlq export -o parquet > letters.parquet")
 		}
 		filter, err := flags.look(time.Now())
 		if err != nil {
@@ -35,7 +44,12 @@ them. timestamp is that of the dead letter in Unix ms. 'redeliver dlq import' wr
 			return err
 		}
 		defer qs.close()
-		rows := newRows[dlq.Exported](p.out, format)
+		for _, q := range qs.all {
+			if q.redact.Hides() {
+				return usagef("export writes dead letters byte for byte, and dlq.redact of pipeline %s hides parts of them: say --unredacted", q.pipeline.Name)
+			}
+		}
+		rows := p.exportRows(format.outputFormat)
 		n := 0
 		err = p.each(qs, func(q queue) error {
 			filter := filter
@@ -59,8 +73,51 @@ them. timestamp is that of the dead letter in Unix ms. 'redeliver dlq import' wr
 		if err != nil {
 			return err
 		}
+		if err := rows.close(); err != nil {
+			return err
+		}
 		fmt.Fprintf(p.err, "exported %d %s\n", n, plural(n, "dead letter"))
-		return rows.close()
+		return nil
 	}
 	return cmd
 }
+
+// asParquet is a format of export only.
+const asParquet outputFormat = "parquet"
+
+var exportFormats = []string{string(asJSONL), string(asJSON), string(asParquet)}
+
+// exportFormat is the value of export's -o.
+type exportFormat struct{ outputFormat }
+
+// Set implements pflag.Value.
+func (f *exportFormat) Set(s string) error {
+	switch {
+	case s == string(asTable):
+		return errors.New("records are not exported as a table; see `redeliver dlq list`")
+	case !slices.Contains(exportFormats, s):
+		return fmt.Errorf("want one of %s", strings.Join(exportFormats, ", "))
+	}
+	f.outputFormat = outputFormat(s)
+	return nil
+}
+
+// letterRows takes dead letters that are exported.
+type letterRows interface {
+	add(x dlq.Exported) error
+	close() error
+}
+
+func (p *program) exportRows(format outputFormat) letterRows {
+	if format == asParquet {
+		return parquetRows{parquet.NewWriter(p.out)}
+	}
+	return newRows[dlq.Exported](p.out, format)
+}
+
+// parquetRows writes them as a Parquet file.
+type parquetRows struct{ file *parquet.Writer }
+
+func (r parquetRows) add(x dlq.Exported) error { return r.file.Write(x) }
+
+func (r parquetRows) close() error { return r.file.Close() }

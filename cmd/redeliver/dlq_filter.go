@@ -18,11 +18,14 @@ import (
 type filterFlags struct {
 	cmd      *cobra.Command
 	pipeline string
+	whole    bool   // show what is redacted
+	queue    string // a dead-letter topic of another program; "": the pipelines' own
 	class    string
 	severity string
 	reason   string
 	since    string
 	until    string
+	expiring string
 	key      string
 	err      string
 	prints   []string
@@ -40,11 +43,13 @@ func (p *program) addFilterFlags(cmd *cobra.Command, limit int) *filterFlags {
 	f := &filterFlags{cmd: cmd}
 	flags := cmd.Flags()
 	flags.StringVar(&f.pipeline, "pipeline", "", "the pipeline's `name`; may be left out when there is one")
+	addQueueFlag(cmd, f)
 	flags.StringVar(&f.class, "class", "", "of this failure `class`")
 	flags.StringVar(&f.severity, "severity", "", "of this `severity`: low, medium, high, critical")
 	flags.StringVar(&f.reason, "reason", "", "dead for this `reason`")
 	flags.StringVar(&f.since, "since", "", "dead since this `time`: 2h, 3d, 2006-01-02, 2006-01-02T15:04:05Z")
 	flags.StringVar(&f.until, "until", "", "dead before this `time`, written as for --since")
+	flags.StringVar(&f.expiring, "expiring", "", "that the topic's retention may take within this `time`, such as 24h or 3d")
 	flags.StringVar(&f.key, "key", "", "with exactly this record `key`")
 	flags.StringVar(&f.err, "error", "", "whose error matches this `regexp`")
 	flags.StringVar(&f.text, "text", "", "with this `text` in the error or the payload, letter by letter")
@@ -107,6 +112,13 @@ func (f *filterFlags) filter(now time.Time) (dlq.Filter, error) {
 	if !filter.Since.IsZero() && !filter.Until.IsZero() && !filter.Since.Before(filter.Until) {
 		return filter, usagef("--since is not before --until: no dead letter can match")
 	}
+	if f.expiring != "" {
+		within, ok := parseAgo(f.expiring)
+		if !ok || within <= 0 {
+			return filter, usagef("--expiring %q: want within how long, as in 24h or 3d", f.expiring)
+		}
+		filter.ExpiringBefore = now.Add(within)
+	}
 	if f.cmd.Flags().Changed("key") {
 		filter.Key = []byte(f.key)
 	}
@@ -149,7 +161,7 @@ func (f *filterFlags) look(now time.Time) (dlq.Filter, error) {
 
 // narrow says whether the flags select by more than the pipeline.
 func (f *filterFlags) narrow() bool {
-	for _, flag := range []string{"class", "severity", "reason", "since", "until", "key", "error", "text", "fingerprint", "topic", "id", "status"} {
+	for _, flag := range []string{"class", "severity", "reason", "since", "until", "expiring", "key", "error", "text", "fingerprint", "topic", "id", "status"} {
 		if f.cmd.Flags().Changed(flag) {
 			return true
 		}

@@ -14,19 +14,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/internal/parquet"
 )
 
 func newDLQImportCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE",
-		Short: "Write dead letters that were exported as JSON lines back, byte for byte",
-		Long: `Write dead letters that were exported as JSON lines back into the topics and partitions that they came from, byte for byte,
+		Short: "Write dead letters that were exported back, byte for byte",
+		Long: `Write dead letters that were exported, as JSON lines or as Parquet, back into the topics and partitions that they came from, byte for byte,
 with the time of their death; - reads standard input. One that still is there becomes a copy of its entry: to import twice makes
 no second entry, and one that was replayed or discarded stays so.
 
-All lines are read and checked before the first is written.`,
+All of them are read and checked before the first is written.`,
 		Example: "  redeliver dlq export --class validation > broken.jsonl\n  redeliver dlq import broken.jsonl",
-		Args:    argument("a file of JSON lines, - for standard input", false),
+		Args:    argument("a file that export wrote, - for standard input", false),
 	}
 	change, flags := addChangeFlags(cmd), p.addQueueFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -120,9 +121,36 @@ func (p *program) openLetters(name string) (letters func() iter.Seq2[dlq.Exporte
 	return letters, counts, done, nil
 }
 
-// readLetters reads lines of JSON, from the beginning of the file.
-func readLetters(file io.ReadSeeker, name string) iter.Seq2[dlq.Exported, error] {
+// readParquet reads a Parquet file.
+func readParquet(file *os.File, name string, yield func(dlq.Exported, error) bool) {
+	about, err := file.Stat()
+	if err != nil {
+		yield(dlq.Exported{}, fmt.Errorf("read %s: %w", name, err))
+		return
+	}
+	n := 0
+	for x, failed := range parquet.Read(file, about.Size()) {
+		n++
+		if failed == nil {
+			failed = x.Check()
+		}
+		if failed != nil {
+			failed = usagef("%s, row %d: %w: want a file of `redeliver dlq export -o parquet`", name, n, failed)
+		}
+		if !yield(x, failed) || failed != nil {
+			return
+		}
+	}
+}
+
+// readLetters reads lines of JSON, from the beginning of the file, or the rows of a Parquet file.
+func readLetters(file *os.File, name string) iter.Seq2[dlq.Exported, error] {
 	return func(yield func(dlq.Exported, error) bool) {
+		begin := make([]byte, len(parquet.Magic))
+		if n, _ := file.ReadAt(begin, 0); string(begin[:n]) == parquet.Magic {
+			readParquet(file, name, yield)
+			return
+		}
 		if _, err := file.Seek(0, io.SeekStart); err != nil {
 			yield(dlq.Exported{}, fmt.Errorf("read %s: %w", name, err))
 			return

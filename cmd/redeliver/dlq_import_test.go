@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,4 +60,32 @@ func TestDLQTail(t *testing.T) {
 	}
 	m.run("dlq", "tail", "--since", "2025-01-01", "--class", "validation", "--limit", "1", "-o", "jsonl").want(t, exitDone, `"offset":4`)
 	m.run("dlq", "tail", "-o", "json").want(t, exitUsage, "want jsonl")
+}
+
+// A Parquet file is written back byte for byte as lines of JSON are.
+func TestDLQParquet(t *testing.T) {
+	m := newMorgue(t)
+	lines, file := m.run("dlq", "export").out, filepath.Join(t.TempDir(), "letters.parquet")
+	exported := m.run("dlq", "export", "-o", "parquet")
+	exported.want(t, exitDone, "exported 6 dead letters")
+	if err := os.WriteFile(file, []byte(exported.out), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for p, at := range map[int32]int64{0: 6} {
+		if err := m.cluster.DeleteRecords(testDLQ, p, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.run("dlq", "import", file, "--yes").want(t, exitDone, testDLQ+": imported 6 dead letters")
+	again := m.run("dlq", "export").out
+	for offset := range 6 { // they stand further on
+		again = strings.ReplaceAll(again, fmt.Sprintf(`-0-%d","`, offset+6), fmt.Sprintf(`-0-%d","`, offset))
+		again = strings.ReplaceAll(again, fmt.Sprintf(`"offset":%d,`, offset+6), fmt.Sprintf(`"offset":%d,`, offset))
+	}
+	if again != lines {
+		t.Errorf("exported again:\n%s\nwant\n%s", again, lines)
+	}
+	session{answer: exported.out}.run(t, "dlq", "import", "-", "--yes", "-c", m.config).want(t, exitDone, "imported 6 dead letters")
+	session{answer: exported.out[:200]}.run(t, "dlq", "import", "-", "--yes", "-c", m.config).want(t, exitUsage, "row 1: read Parquet: ")
+	m.run("dlq", "export", "-o", "csv").want(t, exitUsage, "want one of jsonl, json, parquet")
 }

@@ -105,6 +105,7 @@ type deadLetter struct {
 	Attempts    int             `json:"attempts"`
 	Replays     int             `json:"replays"`
 	Key         bytesView       `json:"key"`
+	Dialect     string          `json:"dialect,omitempty"` // of the program that wrote it, where that is not Redeliver
 	Problem     string          `json:"problem,omitempty"` // with the headers
 }
 
@@ -162,6 +163,7 @@ func (b *bytesView) UnmarshalJSON(text []byte) error {
 }
 
 func view(q queue, e dlq.Entry) deadLetter {
+	e = q.redact.Entry(e)
 	s := e.State
 	d := deadLetter{
 		ID: e.ID(), Pipeline: q.pipeline.Name, Queue: e.Topic, Partition: e.Partition, Offset: e.Offset,
@@ -177,6 +179,7 @@ func view(q queue, e dlq.Entry) deadLetter {
 	if m := e.Mark; !m.At.IsZero() {
 		d.Mark = &markView{At: m.At.UTC(), By: m.By, Run: m.Run, To: m.To, Reason: m.Reason, Edit: m.Edit}
 	}
+	d.Dialect = string(e.Dialect)
 	if e.Err != nil {
 		d.Problem = e.Err.Error()
 	}

@@ -45,8 +45,11 @@ func (p *program) problemsOf(q queue, all []queue, s dlq.Stats, limit int) ([]pr
 	if p.configFile != defaultConfigFile {
 		command += " -c " + shellWord(p.configFile)
 	}
-	if len(all) > 1 {
+	if len(all) > 1 || q.foreign {
 		command += " --pipeline " + q.pipeline.Name
+	}
+	if q.foreign {
+		command += " --queue " + q.Topic()
 	}
 	if slices.ContainsFunc(all, func(other queue) bool { return other.pipeline == q.pipeline && other.source != q.source }) {
 		command += " --topic " + q.source
@@ -54,7 +57,7 @@ func (p *program) problemsOf(q queue, all []queue, s dlq.Stats, limit int) ([]pr
 	views := make([]problemView, 0, len(largest))
 	for _, one := range largest {
 		view := problemView{
-			Fingerprint: one.Fingerprint, Class: one.Class.String(), Error: one.Error, Entries: one.Entries, First: one.First.UTC(), Last: one.Last.UTC(),
+			Fingerprint: one.Fingerprint, Class: one.Class.String(), Error: q.redact.String(one.Error), Entries: one.Entries, First: one.First.UTC(), Last: one.Last.UTC(),
 			Example: one.Example, Replay: command + " --fingerprint " + one.Fingerprint.String(),
 		}
 		for i, n := range one.Trend {

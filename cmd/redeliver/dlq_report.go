@@ -173,7 +173,7 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 // print tells the summary to people.
 func (r *changeReport) print(w io.Writer, s changeSummary, took time.Duration) error {
 	if r.chore.starts && !s.DryRun {
-		_, err := fmt.Fprintf(w, "%s: replay %s waits: redeliver replay resume %s\n", s.Queue, s.Task, s.Task)
+		_, err := fmt.Fprintf(w, "%s: replay %s waits for a running pipeline, or for: redeliver replay resume %s\n", s.Queue, s.Task, s.Task)
 		return err
 	}
 	would := ""

@@ -2,32 +2,30 @@ package main
 
 import (
 	"bytes"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/internal/config"
 	"github.com/redeliver/redeliver/retrytopics"
 )
-
-// hexLimit is how many bytes of a payload that is no text are dumped.
-const hexLimit = 4 << 10
 
 func newDLQShowCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show one dead letter: payload, headers, and the timeline of its attempts",
 		Long: `Show one dead letter: payload, headers, and the timeline of its attempts, whatever became of it. The id is the one that
-'redeliver dlq list' shows, or that of the origin (orders/3/1042), which is the idempotency key that handlers get.`,
+'redeliver dlq list' shows, or that of the origin (orders/3/1042), which is the idempotency key that handlers get.
+
+Payloads are shown by their kind: JSON and other text, bytes in hex, and, where schema_registry or --schema-registry says where schemas are,
+Avro and Protobuf as JSON. What dlq.redact hides is not shown, unless --unredacted is said.`,
 		Example: "  redeliver dlq show k7qp-3-1042\n  redeliver dlq show orders/3/1042 --raw > payload",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -38,22 +36,38 @@ func newDLQShowCommand(p *program) *cobra.Command {
 	}
 	format := addOutput(cmd)
 	raw := cmd.Flags().Bool("raw", false, "print the payload only, byte for byte")
+	registry := cmd.Flags().String("schema-registry", "", "look the payload's schema up at this `url` (default schema_registry.url of the configuration)")
 	flags := p.addQueueFlags(cmd)
 	flags.addNoIndex()
+	addUnredacted(cmd, flags)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if wrong := config.WrongURL(*registry); *registry != "" && wrong != "" {
+			return usagef("--schema-registry: %s", wrong)
+		}
 		q, e, done, err := p.findEntry(cmd.Context(), flags, args[0])
 		if err != nil {
 			return err
 		}
 		defer done()
-		switch {
-		case *raw:
+		if *raw {
+			if value := q.redact.Bytes(e.Record.Value); !bytes.Equal(value, e.Record.Value) {
+				return usagef("--raw prints byte for byte, and dlq.redact hides a part of this payload: say --unredacted")
+			}
 			_, err = p.out.Write(e.Record.Value)
 			return err
-		case *format != asTable:
-			return printOne(p.out, *format, shown(q, e))
 		}
-		return showEntry(p.out, q, e)
+		at := q.registry
+		if *registry != "" && *registry != at.URL {
+			at = config.SchemaRegistry{URL: *registry} // the password is not for others
+		}
+		value, err := p.payloadOf(cmd.Context(), at, q.redact, e.Record.Value)
+		if err != nil {
+			return err
+		}
+		if *format != asTable {
+			return printOne(p.out, *format, shown(q, e, value))
+		}
+		return showEntry(p.out, q, e, value)
 	}
 	return cmd
 }
@@ -63,7 +77,10 @@ type shownLetter struct {
 	deadLetter
 	CopyOf  string            `json:"copy_of,omitempty"`
 	Value   bytesView         `json:"value"`
-	Headers []headerView      `json:"headers"` // the user's
+	Decoded json.RawMessage   `json:"decoded,omitempty"` // by its schema
+	Schema  int               `json:"schema_id,omitempty"`
+	Failed  string            `json:"not_decoded,omitempty"` // why
+	Headers []headerView      `json:"headers"`               // the user's
 	History []retrytopics.Try `json:"history"`
 }
 
@@ -72,8 +89,15 @@ type headerView struct {
 	Value bytesView `json:"value"`
 }
 
-func shown(q queue, e dlq.Entry) shownLetter {
-	s := shownLetter{deadLetter: view(q, e), CopyOf: e.CopyOf, Value: e.Record.Value, Headers: []headerView{}, History: e.State.History}
+func shown(q queue, e dlq.Entry, p shownPayload) shownLetter {
+	e = q.redact.Entry(e)
+	s := shownLetter{deadLetter: view(q, e), CopyOf: e.CopyOf, Value: p.value, Headers: []headerView{}, History: e.State.History}
+	if s.Schema = p.decoded.SchemaID; json.Valid(p.decoded.JSON) {
+		s.Decoded = p.decoded.JSON
+	}
+	if p.problem != nil {
+		s.Failed = p.problem.Error()
+	}
 	for _, h := range retrytopics.UserHeaders(e.Record.Headers) {
 		s.Headers = append(s.Headers, headerView{h.Key, h.Value})
 	}
@@ -84,7 +108,8 @@ func shown(q queue, e dlq.Entry) shownLetter {
 }
 
 // showEntry prints an entry for people.
-func showEntry(w io.Writer, q queue, e dlq.Entry) error {
+func showEntry(w io.Writer, q queue, e dlq.Entry, p shownPayload) error {
+	e = q.redact.Entry(e)
 	s := e.State
 	var lines [][]string
 	line := func(name, text string) {
@@ -100,6 +125,7 @@ func showEntry(w io.Writer, q queue, e dlq.Entry) error {
 		line("copy", "of "+e.CopyOf+", and dealt with as a part of it")
 	}
 	line("died", e.At.Local().Format(time.DateTime)+", "+strings.ReplaceAll(string(s.Reason), "_", " "))
+	line("dialect", string(e.Dialect))
 	line("class", s.Class.String())
 	if s.Severity != classify.SeverityNone {
 		line("severity", s.Severity.String())
@@ -129,7 +155,8 @@ func showEntry(w io.Writer, q queue, e dlq.Entry) error {
 		return err
 	}
 	fmt.Fprintf(w, "KEY     %s\n\n", payloadLine(e.Record.Key))
-	return showPayload(w, e.Record.Value)
+	p.show(w)
+	return nil
 }
 
 func statusText(e dlq.Entry) string {
@@ -190,7 +217,12 @@ func showHeaders(w io.Writer, headers []kgo.RecordHeader) error {
 	}
 	rows := newRows(w, asTable,
 		column[kgo.RecordHeader]{title: "HEADER", cell: func(h kgo.RecordHeader) string { return h.Key }},
-		column[kgo.RecordHeader]{title: "VALUE", cell: func(h kgo.RecordHeader) string { return payloadLine(h.Value) }},
+		column[kgo.RecordHeader]{title: "VALUE", cell: func(h kgo.RecordHeader) string {
+			if text, ok := retrytopics.HeaderText(h); ok {
+				return text
+			}
+			return payloadLine(h.Value)
+		}},
 	)
 	for _, h := range headers {
 		if err := rows.add(h); err != nil {
@@ -213,34 +245,4 @@ func payloadLine(b []byte) string {
 		return `""`
 	}
 	return printable(string(b))
-}
-
-// showPayload prints a value by its kind: JSON indented, other text as it is, bytes as a hex dump.
-func showPayload(w io.Writer, value []byte) error {
-	var indented bytes.Buffer
-	switch {
-	case value == nil:
-		fmt.Fprintln(w, "PAYLOAD null")
-	case len(value) == 0:
-		fmt.Fprintln(w, "PAYLOAD empty")
-	case json.Valid(value) && json.Indent(&indented, value, "", "  ") == nil && isText(indented.Bytes()):
-		fmt.Fprintf(w, "PAYLOAD JSON, %d bytes\n%s\n", len(value), indented.Bytes())
-	case isText(value):
-		fmt.Fprintf(w, "PAYLOAD text, %d bytes\n%s\n", len(value), value)
-	default:
-		shown := value[:min(len(value), hexLimit)]
-		fmt.Fprintf(w, "PAYLOAD binary, %d bytes\n%s", len(value), hex.Dump(shown))
-		if left := len(value) - len(shown); left > 0 {
-			fmt.Fprintf(w, "and %d more: --raw prints all, byte for byte\n", left)
-		}
-	}
-	return nil
-}
-
-// isText says whether bytes can be printed on a terminal as they are.
-func isText(b []byte) bool {
-	if !utf8.Valid(b) {
-		return false
-	}
-	return !bytes.ContainsFunc(b, func(r rune) bool { return !unicode.IsPrint(r) && r != '\n' && r != '\t' && r != '\r' })
 }

@@ -95,6 +95,9 @@ type queueStats struct {
 	Duplicates      int64     `json:"duplicates"`
 	OtherGroup      int64     `json:"other_group"`
 	Damaged         int64     `json:"damaged"`
+	// Expiring are still to be dealt with, and may be taken by the topic's retention soon; Expires is when the first may be.
+	Expiring int64     `json:"expiring"`
+	Expires  time.Time `json:"expires,omitzero"`
 }
 
 type hourCount struct {
@@ -107,6 +110,7 @@ func statsOf(q queue, s dlq.Stats) queueStats {
 		Pipeline: q.pipeline.Name, Queue: q.Topic(), Entries: s.Entries,
 		ByStatus: named(s.ByStatus), ByClass: named(s.ByClass), ByReason: named(s.ByReason), ByTopic: s.ByTopic,
 		ByHour: []hourCount{}, Bytes: s.Bytes, Ungrouped: s.Ungrouped, Duplicates: s.Duplicates, OtherGroup: s.OtherGroup, Damaged: s.Damaged,
+		Expiring: s.Expiry.Entries, Expires: s.Expiry.First,
 	}
 	if s.Entries > 0 {
 		stats.Oldest, stats.Newest = s.Oldest.UTC(), s.Newest.UTC()
@@ -144,6 +148,9 @@ func showStats(w io.Writer, s queueStats, now time.Time) error {
 	}
 	if err := showHours(w, s.ByHour); err != nil {
 		return err
+	}
+	if s.Expiring > 0 {
+		fmt.Fprintf(w, "%d %s, the first %s: the topic's retention takes them; `redeliver dlq renew` carries them forward\n", s.Expiring, expireText(s.Expiring), in(s.Expires, now))
 	}
 	for _, remark := range []struct {
 		n    int64
@@ -213,6 +220,22 @@ func sizeText(bytes int64) string {
 		return fmt.Sprintf("%d KiB", bytes>>10)
 	}
 	return fmt.Sprintf("%d MiB", bytes>>20)
+}
+
+func expireText(n int64) string {
+	if n == 1 {
+		return "expires"
+	}
+	return "expire"
+}
+
+// in is how long after now a time is.
+func in(at, now time.Time) string {
+	text := strings.TrimSuffix(ago(now, at), " ago")
+	if text == "just now" || at.Before(now) {
+		return "now"
+	}
+	return "in " + text
 }
 
 // ago is how long before now a time was, in the one or two units that matter.

@@ -22,6 +22,7 @@ func newDLQTailCommand(p *program) *cobra.Command {
 	flags := p.addFilterFlags(cmd, 0)
 	_ = cmd.Flags().MarkHidden("status")
 	_ = cmd.Flags().MarkHidden("all")
+	_ = cmd.Flags().MarkHidden("expiring")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if format == asJSON {
 			return usagef("-o json: there is no end to it; want jsonl")

@@ -68,6 +68,9 @@ func selectsText(f dlq.Filter) string {
 	if !f.Until.IsZero() {
 		flag("until", f.Until.UTC().Format(time.RFC3339))
 	}
+	if !f.ExpiringBefore.IsZero() {
+		text = append(text, "expiring before "+f.ExpiringBefore.UTC().Format(time.RFC3339))
+	}
 	if f.Key != nil {
 		text = append(text, "--key "+shellWord(string(f.Key)))
 	}
@@ -181,7 +184,18 @@ func (p *program) addQueueFlags(cmd *cobra.Command) *filterFlags {
 	flags := &filterFlags{cmd: cmd}
 	cmd.Flags().StringVar(&flags.pipeline, "pipeline", "", "the pipeline's `name`; may be left out")
 	_ = cmd.RegisterFlagCompletionFunc("pipeline", p.completePipelines)
+	addQueueFlag(cmd, flags)
 	return flags
+}
+
+// addUnredacted gives a command the flag that shows what the configuration hides.
+func addUnredacted(cmd *cobra.Command, f *filterFlags) {
+	cmd.Flags().BoolVar(&f.whole, "unredacted", false, "with what dlq.redact of the configuration hides")
+}
+
+// addQueueFlag gives a command the flag that names the dead letters of another program.
+func addQueueFlag(cmd *cobra.Command, f *filterFlags) {
+	cmd.Flags().StringVar(&f.queue, "queue", "", "instead of the pipeline's own dead letters those in this `topic`, of Spring, SmallRye, Kafka Connect or a share group")
 }
 
 // withTask calls f with the queue that has a replay.
@@ -329,9 +343,10 @@ func newReplayStartCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "start",
 		Short: "Write a replay down, for another process to work on",
-		Long: `Write a replay down in the ledger, with what it selects as it is now, and print its id. 'redeliver replay resume ID' works on
-it, on any machine that reaches the brokers. 'redeliver replay' does both at once.`,
-		Example: "  redeliver replay start --class network --rate 100/s --canary 10\n  redeliver replay resume 20251123-121320-5f1c",
+		Long: `Write a replay down in the ledger, with what it selects as it is now, and print its id. A 'redeliver run' of the pipeline takes it
+up within some seconds, and another one goes on with it where that one is killed; 'redeliver replay show ID' says how far it is. Without one
+'redeliver replay resume ID' works on it, on any machine that reaches the brokers. 'redeliver replay' does both at once.`,
+		Example: "  redeliver replay start --class network --rate 100/s --canary 10\n  redeliver replay show 20251123-121320-5f1c",
 		Args:    noArguments,
 	}
 	format, change := addOutput(cmd), addChangeFlags(cmd)

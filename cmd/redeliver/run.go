@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/classify"
@@ -72,7 +73,9 @@ type service struct {
 	webhooks  []*webhook.Webhook
 	notifiers []*webhook.Notifier
 	pipelines []*supervised
+	clients   []*telemetry.ClientMetrics
 	fleet     *fleet.Member // nil: no breaker is shared with other processes
+	caretaker *caretaker
 
 	waiting atomic.Pointer[string] // why no pipeline has started yet
 }
@@ -98,6 +101,7 @@ func (s *service) run(ctx context.Context) (err error) {
 		}
 		defer stop()
 	}
+	s.caretaker = newCaretaker(s)
 	s.breakers = breaker.NewRegistry()
 	defer s.breakers.Close()
 	if err := s.make(); err != nil {
@@ -121,7 +125,9 @@ func (s *service) run(ctx context.Context) (err error) {
 	s.log.Info("redeliver runs", "config", s.config.File, "pipelines", strings.Join(pipelineNames(s.config), ","), "brokers", strings.Join(s.config.Kafka.Brokers, ","))
 	if s.awaitBroker(ctx) {
 		leave := s.joinFleet(ctx)
+		ended := s.lookAfterQueues(ctx)
 		s.runPipelines(ctx)
+		ended()
 		leave()
 	}
 	s.log.Info("redeliver has stopped")
@@ -162,6 +168,12 @@ func (s *service) make() error {
 	pacers := limit.NewRegistry()
 	for i, c := range configs {
 		c.Breakers, c.Pacers, c.Logger = s.breakers, pacers, s.log
+		clients, err := telemetry.NewClientMetrics(c.Name)
+		if err != nil {
+			return fmt.Errorf("%s: pipeline %s: %w", s.config.File, c.Name, err)
+		}
+		c.ClientOptions = append(slices.Clip(c.ClientOptions), kgo.WithHooks(clients))
+		s.clients = append(s.clients, clients)
 		if c.Notify, err = s.notifier(&s.config.Pipelines[i]); err != nil {
 			return fmt.Errorf("%s: %w", s.config.At(s.config.Pipelines[i].Path("classify.notify")), err)
 		}
@@ -223,6 +235,10 @@ func (s *service) startAdmin() (stop func(), err error) {
 		}
 		return all
 	})
+	metrics.MustRegister(telemetry.NewExpiringCollector(s.caretaker.expiries))
+	for _, c := range s.clients {
+		metrics.MustRegister(c)
+	}
 	config := admin.Config{
 		Listen:   s.config.Admin.Listen,
 		Insecure: s.config.Admin.Insecure,

@@ -24,7 +24,7 @@ func newTopicsCommand(p *program) *cobra.Command {
 		Args:  noSuchCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newTopicsPlanCommand(p), newTopicsApplyCommand(p))
+	cmd.AddCommand(newTopicsPlanCommand(p), newTopicsApplyCommand(p), newTopicsACLsCommand(p))
 	return cmd
 }
 

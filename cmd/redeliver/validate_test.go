@@ -158,7 +158,7 @@ func TestConnectTellsWhatIsMissing(t *testing.T) {
 		"failed   pipeline orders, source oders: there is no such topic",
 		"create it, or correct "+path+":4:22; there is orders",
 		"warning  pipeline orders, sources /none-.*/: no topic matches yet",
-		"1 of 6 checks against the cluster failed")
+		"1 of 7 checks against the cluster failed")
 
 	// topics.create: false leaves the topics to somebody else.
 	run(t, "validate", "--connect", "-c", configFile(t, pipelineOn(c.ListenAddrs())+"topics: {create: false}\n")).want(t, exitFailed,
@@ -235,33 +235,36 @@ func TestConnectHasTheBrokerJudgeNewTopics(t *testing.T) {
 
 func TestConnectKnowsWhatTheUserMayNotDo(t *testing.T) {
 	read := &permissions{topics: map[string][]kmsg.ACLOperation{
-		"orders":                  {kmsg.ACLOperationDescribe},
-		"orders.orders.retry-1s":  {kmsg.ACLOperationRead, kmsg.ACLOperationWrite},
-		"orders.orders.retry-10s": {kmsg.ACLOperationRead, kmsg.ACLOperationWrite, kmsg.ACLOperationDelete},
+		"orders":                  {kmsg.ACLOperationDescribe, kmsg.ACLOperationDescribeConfigs},
+		"orders.orders.retry-1s":  {kmsg.ACLOperationRead, kmsg.ACLOperationWrite, kmsg.ACLOperationDescribeConfigs},
+		"orders.orders.retry-10s": {kmsg.ACLOperationRead, kmsg.ACLOperationWrite, kmsg.ACLOperationDelete, kmsg.ACLOperationDescribeConfigs},
 		"orders.orders.dlq":       {kmsg.ACLOperationRead},
-	}}
+	}, groups: map[string][]kmsg.ACLOperation{"orders": {kmsg.ACLOperationDescribe}}, transactions: map[string]bool{"redeliver.orders.orders.dlq": false}}
 	c, err := config.Parse("config.yaml", []byte(pipelineOn([]string{"a:1"})), config.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &c.Pipelines[0]
-	want, err := p.Wanted(c.Topics, []string{"orders"})
+	c.Topics.Create = false
+	needed, err := c.PrivilegesOn(&c.Pipelines[0], []string{"orders"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var found []string
-	for _, c := range read.check("permissions", p, want) {
+	for _, c := range read.check("permissions", needed) {
 		found = append(found, c.Result+": "+c.Found)
 	}
 	expected := []string{
+		"warning: the user lacks WRITE on the transactional id redeliver.orders.orders.dlq",
 		"failed: the user lacks READ on orders",
-		"warning: the user lacks DELETE on orders.orders.retry-1s",
+		"warning: the user lacks DESCRIBE_CONFIGS on orders.orders.dlq",
 		"failed: the user lacks WRITE on orders.orders.dlq",
+		"warning: the user lacks DELETE on orders.orders.retry-1s",
+		"failed: the user lacks READ on the group orders",
 	}
 	if !slices.Equal(found, expected) {
 		t.Errorf("found %q, want %q", found, expected)
 	}
-	if silent := (&permissions{}).check("permissions", p, want); len(silent) != 1 || silent[0].Result != checkWarning {
+	if silent := (&permissions{}).check("permissions", needed); len(silent) != 1 || silent[0].Result != checkWarning {
 		t.Errorf("a broker that does not tell: %v", silent)
 	}
 }

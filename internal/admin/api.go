@@ -122,6 +122,9 @@ type TopicStatus struct {
 	RetentionLeft float64 `json:"retention_left_seconds,omitempty"`
 }
 
+// shownTenants bounds the tenants that are listed.
+const shownTenants = 100
+
 // TenantStatus is what one tenant has of the pipeline.
 type TenantStatus struct {
 	Tenant   string  `json:"tenant"` // "": records without the header
@@ -302,7 +305,7 @@ func statusOf(s consumer.Stats) PipelineStatus {
 			Name: l.Name, Per: l.Per.String(), Rate: l.Rate.String(), PutOff: l.PutOff, Ahead: l.Ahead.Seconds(), Keys: l.Keys, Forgot: l.Forgot,
 		})
 	}
-	for _, t := range s.Tenants {
+	for _, t := range s.Tenants[:min(len(s.Tenants), shownTenants)] {
 		p.Tenants = append(p.Tenants, TenantStatus{Tenant: t.Tenant, Weight: t.Weight, InFlight: t.InFlight, Windowed: t.Windowed, PutOff: t.PutOff})
 	}
 	p.TenantsKnown = s.TenantsKnown

@@ -415,7 +415,7 @@ func TestAPasswordFileIsReadAtEveryConnection(t *testing.T) {
 		if err := os.WriteFile(path, []byte(password), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		got, err := s.password()
+		got, err := secret(s.Password, s.PasswordFile)
 		if err != nil {
 			t.Fatal(err)
 		}

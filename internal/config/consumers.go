@@ -10,6 +10,7 @@ import (
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // Consumers returns what each pipeline is for the engine, in the order of the file. handler makes the handler of a
@@ -57,6 +58,7 @@ func (p *Pipeline) consumer() consumer.Config {
 		Group:            p.Group,
 		GroupProtocol:    map[string]consumer.GroupProtocol{"classic": consumer.Classic, "eager": consumer.Eager, "consumer": consumer.NextGen}[p.GroupProtocol],
 		HandlerTimeout:   p.Handler.Timeout,
+		HeaderDialects:   p.HeaderDialects(),
 		HeaderLimit:      int(p.HeaderLimit),
 		HoldKey:          p.Retry.HoldKey,
 		IDNamespace:      p.IDNamespace,
@@ -178,4 +180,13 @@ func (a Admission) burst() int {
 		return -1
 	}
 	return a.Burst
+}
+
+// HeaderDialects are the dialects that are written beside Redeliver's own headers.
+func (p *Pipeline) HeaderDialects() []retrytopics.Dialect {
+	var all []retrytopics.Dialect
+	for _, name := range p.Headers.Dialects {
+		all = append(all, retrytopics.Dialect(name))
+	}
+	return all
 }

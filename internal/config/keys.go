@@ -13,6 +13,8 @@ func fileKeys(c *Config) []key {
 			means("How the brokers are reached."),
 		section("embedded", embeddedKeys(&c.Embedded)...).
 			means("The broker of `run --embedded`, for development only: one node, in this process, kept on disk."),
+		section("schema_registry", registryKeys(&c.Registry)...).
+			means("Where `dlq show` looks schemas up, of Avro and Protobuf payloads in the wire format of Confluent's Schema Registry."),
 		section("topics",
 			toggle("create", &c.Topics.Create).byDefault("true").
 				means("Make and change retry and dead-letter topics as needed. With false they are only checked: make them with `redeliver topics apply`."),
@@ -54,20 +56,37 @@ func kafkaKeys(k *Kafka) []key {
 			means("What the brokers know this client by, in their logs and quotas."),
 		section("tls",
 			toggle("enabled", &k.TLS.Enabled).byDefault("false").means("Speak TLS with the brokers."),
-			text("ca_file", &k.TLS.CAFile).like("/etc/redeliver/ca.pem").means("PEM file of the authorities that brokers' certificates are checked by; \"\" is the system's."),
+			text("ca_file", &k.TLS.CAFile).like("/etc/redeliver/ca.pem").means("PEM file of the authorities that brokers' certificates are checked by; \"\" is the system's. A file of this section that changes is read again at the next connection."),
 			text("cert_file", &k.TLS.CertFile).like("/etc/redeliver/client.pem").means("PEM file of the client's certificate, for mutual TLS; goes with key_file."),
 			text("key_file", &k.TLS.KeyFile).like("/etc/redeliver/client.key").means("PEM file of the key of cert_file."),
 			text("server_name", &k.TLS.ServerName).like("kafka.example.com").means("The name that brokers' certificates are checked for; \"\" is the host that is dialled."),
 		).means("Encryption of the connections to the brokers."),
 		section("sasl",
-			choice("mechanism", &k.SASL.Mechanism, "scram-sha-512", "scram-sha-256", "plain").byDefault("scram-sha-512").
-				notYet("oauthbearer", "scram-sha-512, scram-sha-256 or plain").notYet("gssapi", "scram-sha-512, scram-sha-256 or plain").
-				notYet("aws_msk_iam", "scram-sha-512, scram-sha-256 or plain").
-				means("How the client proves who it is."),
-			text("username", &k.SASL.Username).required().like("redeliver").means("The user."),
+			choice("mechanism", &k.SASL.Mechanism, saslSCRAM512, saslSCRAM256, saslPlain, saslOAuth, saslAWS).byDefault(saslSCRAM512).
+				notYet("gssapi", "scram-sha-512, scram-sha-256, plain, oauthbearer or aws-msk-iam").
+				means("How the client proves who it is: by user and password (scram, plain), by a token (oauthbearer), or by AWS credentials (Amazon MSK)."),
+			text("username", &k.SASL.Username).like("redeliver").means("The user, with scram and plain."),
 			text("password", &k.SASL.Password).hidden().like(`"${KAFKA_PASSWORD}"`).means("The user's password; take it from the environment rather than writing it here."),
 			text("password_file", &k.SASL.PasswordFile).like("/run/secrets/kafka-password").
 				means("File that holds the password, instead of password; read at every new connection, so that it may change."),
+			section("oauth",
+				text("token", &k.SASL.OAuth.Token).hidden().like(`"${KAFKA_TOKEN}"`).means("The token. It is never renewed."),
+				text("token_file", &k.SASL.OAuth.TokenFile).like("/run/secrets/kafka-token").means("File that holds the token; read at every new connection, so that it may be renewed."),
+				text("token_url", &k.SASL.OAuth.TokenURL).like("https://id.example.com/oauth2/token").means("URL of an authorization server that gives tokens for client_id and its secret."),
+				text("client_id", &k.SASL.OAuth.ClientID).like("redeliver").means("What the authorization server knows this client by."),
+				text("client_secret", &k.SASL.OAuth.ClientSecret).hidden().like(`"${CLIENT_SECRET}"`).means("The client's secret."),
+				text("client_secret_file", &k.SASL.OAuth.ClientSecretFile).like("/run/secrets/client-secret").means("File that holds the client's secret, instead of client_secret; read for every token."),
+				words("scopes", &k.SASL.OAuth.Scopes).like("[kafka]").means("Scopes to ask for."),
+				text("ca_file", &k.SASL.OAuth.CAFile).like("/etc/redeliver/ca.pem").means("PEM file of the authorities that the authorization server is checked by; \"\" is the system's."),
+				textMap("extensions", &k.SASL.OAuth.Extensions).like("{logicalCluster: lkc-1}").means("Extensions that the broker gets beside the token (KIP-342)."),
+			).means("With mechanism oauthbearer: where the token comes from; one of token, token_file and token_url."),
+			section("aws",
+				text("access_key_id", &k.SASL.AWS.AccessKeyID).like(`"${AWS_ACCESS_KEY_ID}"`).
+					means("The access key; \"\" takes key and secret from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or from the container's host (Amazon ECS, EKS Pod Identity)."),
+				text("secret_access_key", &k.SASL.AWS.SecretAccessKey).hidden().like(`"${AWS_SECRET_ACCESS_KEY}"`).means("The key's secret."),
+				text("secret_access_key_file", &k.SASL.AWS.SecretAccessKeyFile).like("/run/secrets/aws-secret").means("File that holds the key's secret, instead of secret_access_key; read at every new connection."),
+				text("session_token", &k.SASL.AWS.SessionToken).hidden().like(`"${AWS_SESSION_TOKEN}"`).means("The session's token, where the key is a temporary one."),
+			).means("With mechanism aws-msk-iam: the credentials."),
 		).onlyIfPresent().means("Authentication with the brokers. Without this section there is none."),
 	}
 }
@@ -134,6 +153,10 @@ func pipelineKeys(p *Pipeline) []key {
 			means("When records of a source are gone before they were read: hold the partition and say so, or skip to what is left and say so."),
 		size("header_limit", &p.HeaderLimit, 2<<10, 1<<20).byDefault("4KiB").like("4KiB").
 			means("The most bytes of Redeliver's own headers on a copy; the oldest history gives way first."),
+		section("headers",
+			choices("dialects", &p.Headers.Dialects, "spring", "smallrye", "kip1191").like("[spring]").
+				means("Write the headers of other programs too, beside Redeliver's own, so that what reads their retry topics and dead letters can read these: of Spring for Apache Kafka, of SmallRye, of share groups (KIP-1191, dead letters only). They are overwritten on every copy and taken off by a replay, and are not in header_limit."),
+		).means("What stands in the headers of copies and dead letters."),
 		section("handler", handlerKeys(&p.Handler)...).
 			means("What the records are handed to."),
 		section("retry", retryKeys(&p.Retry)...).
@@ -316,6 +339,8 @@ func dlqKeys(d *DLQ) []key {
 			means("Template of the dead-letter topics' names, with {group}, and {topic}, which only a pipeline of one source topic may leave out."),
 		durationOrForever("retention", &d.Retention, time.Second, 36500*day).byDefault("-1").like("7d").
 			means("How long entries are kept; -1 is until they are replayed or discarded. With a duration they expire."),
+		section("redact", redactKeys(&d.Redact)...).
+			means("What is hidden when dead letters are shown, listed, followed and indexed; the dead letters themselves are left as they are."),
 		section("admission",
 			toggle("enabled", &d.Admission.Enabled).byDefault("true").means("Hold the pipeline rather than flooding the dead letters."),
 			number("burst", &d.Admission.Burst, 1, 1_000_000_000).byDefault("1000").like("1000").

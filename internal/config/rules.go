@@ -15,6 +15,7 @@ import (
 func (r *reader) rules(c *Config, o Options) {
 	r.kafkaRules(c.Kafka)
 	r.listenRules(c)
+	r.registryRules(c.Registry)
 	if c.Topics.ReplicationFactor == 0 {
 		r.wrong("topics.replication_factor", "topics.replication_factor: 0 replicas cannot be; write -1, for that of the source, or a number from 1")
 	}

@@ -87,24 +87,3 @@ func (r *reader) tlsRules(t TLS) {
 		r.wrong(at, "%s: %v; name readable PEM files of a certificate and its own key", at, err)
 	}
 }
-
-func (r *reader) saslRules(k Kafka) {
-	s := k.SASL
-	if r.sound("kafka.sasl.username") && s.Username == "" {
-		r.wrong("kafka.sasl.username", "kafka.sasl.username is empty; name the user")
-	}
-	switch {
-	case !r.sound("kafka.sasl.password", "kafka.sasl.password_file"):
-	case s.Password != "" && s.PasswordFile != "":
-		r.wrong("kafka.sasl.password_file", "kafka.sasl.password and password_file are both set; keep one of them")
-	case s.Password == "" && s.PasswordFile == "":
-		r.problem(r.keyPlace("kafka.sasl"), "kafka.sasl lacks a password; add password: \"${KAFKA_PASSWORD}\", or password_file: the file that holds it")
-	case s.PasswordFile != "":
-		if _, err := s.password(); err != nil {
-			r.wrong("kafka.sasl.password_file", "kafka.sasl.password_file: %v; name a readable file that holds the password", err)
-		}
-	}
-	if s.Mechanism == "plain" && !k.TLS.Enabled && r.sound("kafka.sasl.mechanism", "kafka.tls.enabled") {
-		r.warning(r.place("kafka.sasl.mechanism"), "kafka.sasl.mechanism: plain sends the password unencrypted as kafka.tls.enabled is false; enable TLS, or use scram-sha-512")
-	}
-}

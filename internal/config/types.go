@@ -13,6 +13,7 @@ type Config struct {
 
 	Kafka     Kafka
 	Embedded  Embedded
+	Registry  SchemaRegistry
 	Topics    Topics
 	Fleet     Fleet
 	Admin     Admin
@@ -45,10 +46,33 @@ type TLS struct {
 
 // SASL says who the client is.
 type SASL struct {
-	Mechanism    string // plain, scram-sha-256, scram-sha-512; "" when there is no sasl section
-	Username     string
+	Mechanism    string // plain, scram-sha-256, scram-sha-512, oauthbearer, aws-msk-iam; "" when there is no sasl section
+	Username     string // of plain and scram
 	Password     string
 	PasswordFile string // read when the client is made, and again at every new connection
+	OAuth        OAuth
+	AWS          AWS
+}
+
+// OAuth says where the token of mechanism oauthbearer comes from: one of Token, TokenFile and TokenURL.
+type OAuth struct {
+	Token            string
+	TokenFile        string // read at every new connection
+	TokenURL         string // of the authorization server, which is asked with the client's credentials
+	ClientID         string
+	ClientSecret     string
+	ClientSecretFile string
+	Scopes           []string
+	CAFile           string            // PEM, the authorities of the authorization server; "": the system's
+	Extensions       map[string]string // that the broker gets beside the token
+}
+
+// AWS are the credentials of mechanism aws-msk-iam; without an AccessKeyID those of the environment.
+type AWS struct {
+	AccessKeyID         string
+	SecretAccessKey     string
+	SecretAccessKeyFile string
+	SessionToken        string
 }
 
 // Embedded is the development broker of `run --embedded`.
@@ -133,6 +157,7 @@ type Pipeline struct {
 	RebalanceTimeout time.Duration
 	OnDataLoss       string // hold, skip
 	HeaderLimit      int64  // bytes
+	Headers          Headers
 	Handler          Handler
 	Retry            Retry
 	Classify         Classify
@@ -144,6 +169,11 @@ type Pipeline struct {
 	DLQ              DLQ
 
 	origin
+}
+
+// Headers is what stands in the headers of copies.
+type Headers struct {
+	Dialects []string // spring, smallrye, kip1191
 }
 
 // Shares are the guaranteed shares of the handler slots.
@@ -261,6 +291,7 @@ type DLQ struct {
 	Exhausted string // hold, drop: with enabled: false
 	Topic     string // template
 	Retention time.Duration
+	Redact    Redact
 	Admission Admission
 }
 

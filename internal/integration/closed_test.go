@@ -121,6 +121,120 @@ func TestKeyIsClosedBehindItsDeadLetters(t *testing.T) {
 	b.settled(append(b.tiers(), b.park())...)
 }
 
+// A dead letter was replayed, and so was what had died of it. It is replayed again, and dies: that is another dead letter, which everybody
+// sees, also whoever has the partition next, and its key opens when it is dealt with.
+func TestKeyIsClosedBehindALetterThatWasReplayedAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 1)
+	var p poisoned
+	m := b.start(p.handle, closingKeys)
+	dead := record("a", "poison")
+	b.produce(dead)
+	b.awaitLetters(dead)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	replay := func(r dlq.Replay) {
+		t.Helper()
+		if summary, err := b.heldQueue().Replay(ctx, r); err != nil || summary.Done != 1 || summary.Partly() {
+			t.Fatalf("replay: %v, %+v", err, summary)
+		}
+	}
+	first := dlq.Filter{}
+	for e, err := range b.heldQueue().Entries(ctx, dlq.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		first.IDs = []string{e.ID()}
+	}
+	replay(dlq.Replay{})
+	b.awaitLetters(dead, dead)
+	p.cured.Store(true)
+	replay(dlq.Replay{})
+	m.awaitClosed(t, 0)
+	b.calls.awaitCount(t, 3)
+	p.cured.Store(false)
+
+	replay(dlq.Replay{Again: true, Filter: first})
+	b.awaitLetters(dead, dead, dead)
+	m.awaitClosed(t, 1)
+	m.stop()
+	m = b.start(p.handle, closingKeys)
+	m.awaitClosed(t, 1)
+	later := record("a", "later")
+	b.produce(later)
+	b.awaitLetters(dead, dead, dead, later)
+	p.cured.Store(true)
+	if summary, err := b.heldQueue().Replay(ctx, dlq.Replay{}); err != nil || summary.Done != 2 || summary.Partly() {
+		t.Fatalf("replay: %v, %+v", err, summary)
+	}
+	m.awaitClosed(t, 0)
+	all := b.calls.awaitCount(t, 6)
+	if got, want := []string{all[4].id, all[5].id}, ids([]*kgo.Record{dead, later}); !slices.Equal(got, want) {
+		t.Errorf("ordered: the last calls were for %v, want %v", got, want)
+	}
+}
+
+// A member finds more open dead letters than it has memory for. Those of few keys it need not know one by one: other keys are handled by
+// and by, and all that are replayed run in the order of their origin. Of more keys than it may know it starts nothing, and says so, until
+// enough of them were dealt with.
+func TestMoreDeadLettersThanFitIntoMemory(t *testing.T) {
+	t.Parallel()
+	const window, letters = 10, 400 // and 16 windows of keys are remembered
+	small := func(c *consumer.Config) { c.Window.Records = window }
+	for name, keys := range map[string]int{"few keys": 3, "many keys": letters} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, 1)
+			var p poisoned
+			m := b.start(p.handle, holdingKeys)
+			var dead []*kgo.Record
+			for i := range letters {
+				dead = append(dead, record(fmt.Sprint("key-", i%keys), "poison"))
+			}
+			b.produce(dead...)
+			kafkatest.AwaitTopics(t, 1, b.dlq())
+			eventually(t, func() error {
+				if n := len(b.letters()); n != letters {
+					return fmt.Errorf("%d are dead, want %d", n, letters)
+				}
+				return nil
+			})
+			m.stop()
+			m = b.start(p.handle, closingKeys, small)
+			eventually(t, func() error {
+				if s := m.Stats(); s.HeldKeys.Reading > 0 || s.HeldKeys.Dead != letters || s.Paused[consumer.PauseHoldKeyFull] == 0 {
+					return fmt.Errorf("%+v, and paused %v, want %d dead letters and a pause for them", s.HeldKeys, s.Paused, letters)
+				}
+				return nil
+			})
+			if closed := m.Stats().HeldKeys.Closed; closed > 16*window || keys <= 16*window && closed != keys {
+				t.Errorf("bounded: %d keys are remembered of %d", closed, keys)
+			}
+			if keys > 16*window {
+				b.awaitLog("level=ERROR", "more keys are closed behind dead letters than there is memory for")
+			}
+			other := record("other", "1")
+			b.produce(other)
+			p.cured.Store(true)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			if summary, err := b.heldQueue().Replay(ctx, dlq.Replay{}); err != nil || summary.Done != letters || summary.Partly() {
+				t.Fatalf("replay: %v, %+v", err, summary)
+			}
+			m.awaitClosed(t, 0)
+			last := make(map[string]int64)
+			for _, x := range b.calls.awaitCount(t, 2*letters+1)[letters:] {
+				if offset := x.record.Offset; offset < last[string(x.record.Key)] {
+					t.Errorf("ordered: %s of the key %s was called after %d", x.id, x.record.Key, last[string(x.record.Key)])
+				} else {
+					last[string(x.record.Key)] = offset
+				}
+			}
+			b.settled(append(b.tiers(), b.park())...)
+		})
+	}
+}
+
 // An operator discards the dead letters of a key while its member runs: what comes next is handled.
 func TestKeyOpensWhenItsDeadLettersAreDiscarded(t *testing.T) {
 	t.Parallel()

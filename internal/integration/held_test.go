@@ -13,6 +13,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/consumer"
 	"github.com/redeliver/redeliver/internal/kafkatest"
 	"github.com/redeliver/redeliver/retrytopics"
@@ -69,6 +70,76 @@ func TestLaterRecordsOfAKeyWaitBehindARetry(t *testing.T) {
 	if want := ids(behind); !slices.Equal(parked, want) && len(parked) > 0 { // what is done is trimmed
 		t.Errorf("the park topic holds %v, want %v", parked, want)
 	}
+}
+
+// A record is given up and held where it is, as its class says or since no dead letters are kept: those of its key wait behind it, also
+// when another member has the partition by then, and another key does not notice. They go on, in their order, when an operator releases
+// the record or skips it.
+func TestKeyWaitsBehindARecordThatIsHeld(t *testing.T) {
+	t.Parallel()
+	for name, held := range map[string]func(*consumer.Config){
+		"by its class": func(c *consumer.Config) {
+			c.Classes = classify.Treatments{classify.Permanent: {Handling: classify.Hold}}
+		},
+		"without dead letters": func(c *consumer.Config) { c.DeadLetters.Disabled = true },
+	} {
+		for _, skip := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, skipped=%t", name, skip), func(t *testing.T) {
+				t.Parallel()
+				b := setup(t, 1)
+				var p poisoned
+				m := b.start(p.handle, holdingKeys, held)
+				first := record("a", "poison")
+				b.produce(first)
+				b.awaitHeld(m, first)
+				behind := []*kgo.Record{record("a", "1"), record("a", "2")}
+				b.produce(behind[0], record("b", "1"), behind[1], record("b", "2"))
+				b.calls.awaitCount(t, 3)
+				kafkatest.AwaitTopics(t, 1, b.park())
+				eventually(t, func() error {
+					if n := len(kafkatest.ReadAll(t, b.park())); n != 2 {
+						return fmt.Errorf("%d records are parked, want two", n)
+					}
+					return nil
+				})
+				m.stop()
+				m = b.start(p.handle, holdingKeys, held)
+				b.awaitHeld(m, first)
+				calls := len(b.calls.soFar())
+				p.cured.Store(true)
+				if skip {
+					if err := m.Skip(b.source, 0, first.Offset, "as the test says"); err != nil {
+						t.Fatal(err)
+					}
+				} else if err := m.Release(b.source, 0, first.Offset); err != nil {
+					t.Fatal(err)
+				}
+				want := ids(behind)
+				if !skip {
+					want = append([]string{id(first)}, want...)
+				}
+				var order []string
+				for _, x := range b.calls.awaitCount(t, calls+len(want))[calls:] {
+					order = append(order, x.id)
+				}
+				if !slices.Equal(order, want) {
+					t.Errorf("ordered: the calls since are for %v, want %v", order, want)
+				}
+				b.settled(append(b.tiers(), b.park())...)
+			})
+		}
+	}
+}
+
+// awaitHeld waits until a member holds a record that is given up, and nothing else.
+func (b *bundle) awaitHeld(m *member, r *kgo.Record) {
+	b.t.Helper()
+	eventually(b.t, func() error {
+		if held := m.Stats().Exhausted; len(held) != 1 || held[0].ID != id(r) {
+			return fmt.Errorf("%v is held, want %s", held, id(r))
+		}
+		return nil
+	})
 }
 
 // Twice two thousand records of few keys, of which one in ten fails once and one in fifty for ever; two members, which are

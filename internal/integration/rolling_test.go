@@ -22,39 +22,64 @@ func TestRollingRestart(t *testing.T) {
 	for _, protocol := range protocols {
 		t.Run(protocol.String(), func(t *testing.T) {
 			t.Parallel()
-			const partitions = 12
-			b := setup(t, partitions)
-			handle := works(5*time.Millisecond, func(_ context.Context, r *consumer.Record) error {
-				if strings.HasSuffix(string(r.Value), "-once") && r.Attempt() == 1 {
-					return errBroken
-				}
-				return nil
+			rollingRestart(t, func(_ *bundle, name string) []func(*consumer.Config) {
+				return []func(*consumer.Config){named(name), speaking(protocol)}
 			})
-			topics := append(b.tiers(), b.source)
-			start := func(name string) *member { return b.start(handle, named(name), speaking(protocol)) }
-			members := []*member{start("one"), start("two"), start("three")}
-			b.balanced(3, partitions, topics...)
-			load := b.feed()
-			for i, m := range members {
-				m.stop()
-				start(fmt.Sprint("next-", i+1))
-				coAssigned(t, b.balanced(3, partitions, topics...), b.source, b.tiers()...)
-			}
-			given := load.stop()
-			b.calls.awaitDone(t, len(given))
-			b.settled()
-			all := b.calls.soFar()
-			onceEach(t, all, given)
-			neverEarly(t, all)
-			attemptsOnce(t, all)
-			keysOneByOne(t, all)
-			worst := longestStall(all)
-			if worst > consumer.DefaultDrain {
-				t.Errorf("a partition stood still for %v, want the drain time at most, %v", worst, consumer.DefaultDrain)
-			}
-			t.Logf("%d records, %d calls, longest stall of a partition %v", len(given), len(all), worst)
+		})
+		t.Run(protocol.String()+" static", func(t *testing.T) {
+			t.Parallel()
+			rollingRestart(t, func(b *bundle, name string) []func(*consumer.Config) {
+				b.leaveBehind(protocol, name)
+				return []func(*consumer.Config){static(name, protocol)}
+			})
 		})
 	}
+}
+
+// rollingRestart restarts members that as says how to make, by their names.
+func rollingRestart(t *testing.T, as func(b *bundle, name string) []func(*consumer.Config)) {
+	const partitions = 12
+	b := setup(t, partitions)
+	handle := works(5*time.Millisecond, func(_ context.Context, r *consumer.Record) error {
+		if strings.HasSuffix(string(r.Value), "-once") && r.Attempt() == 1 {
+			return errBroken
+		}
+		return nil
+	})
+	topics := append(b.tiers(), b.source)
+	names := []string{"one", "two", "three"}
+	made := make(map[string][]func(*consumer.Config))
+	var members []*member
+	for _, name := range names {
+		made[name] = as(b, name)
+		members = append(members, b.start(handle, made[name]...))
+	}
+	b.balanced(3, partitions, topics...)
+	load := b.feed()
+	for i, m := range members {
+		m.stop()
+		next := b.start(handle, made[names[i]]...)
+		eventually(t, func() error { // a static member is one of the group while it is away
+			if n := len(next.Stats().Partitions); n < len(topics)*partitions/len(names) {
+				return fmt.Errorf("%s has %d partitions, want its third", names[i], n)
+			}
+			return nil
+		})
+		coAssigned(t, b.balanced(3, partitions, topics...), b.source, b.tiers()...)
+	}
+	given := load.stop()
+	b.calls.awaitDone(t, len(given))
+	b.settled()
+	all := b.calls.soFar()
+	onceEach(t, all, given)
+	neverEarly(t, all)
+	attemptsOnce(t, all)
+	keysOneByOne(t, all)
+	worst := longestStall(all)
+	if worst > consumer.DefaultDrain {
+		t.Errorf("a partition stood still for %v, want the drain time at most, %v", worst, consumer.DefaultDrain)
+	}
+	t.Logf("%d records, %d calls, longest stall of a partition %v", len(given), len(all), worst)
 }
 
 // A group goes over from the classic protocol to KIP-848, and back, by a rolling restart under load. Apache Kafka lets members of both

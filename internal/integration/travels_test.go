@@ -184,6 +184,10 @@ func (tr *travel) replayed(r *kgo.Record) {
 	want[retrytopics.HeaderError] = "*errors.errorString: boom"
 	got := tr.ours(where, r)
 	near(t, where, got, retrytopics.HeaderDue, r.Timestamp)
+	if got[retrytopics.HeaderReplay] == "" {
+		t.Errorf("%s: the replay has no name", where)
+	}
+	delete(got, retrytopics.HeaderReplay)
 	tr.history(where, got, 3)
 	same(t, where, got, want)
 	tr.intact(where, r, tr.calls[2].ended)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"time"
 )
 
 // checkHeld holds each key to the order of its origins across retries: once a record was called, no record of its key that
@@ -83,11 +84,16 @@ func (x *index) checkParked() {
 			continue
 		}
 		at := line{k.Place.Partition, string(k.Key)}
-		if before := last[at]; before != nil && k.origin.Offset < before.origin.Offset && !x.anyUpset() && len(x.h.Troubled) == 0 {
+		if before := last[at]; before != nil && k.origin.Offset < before.origin.Offset && !x.anyUpset() && len(x.h.Troubled) == 0 && !x.disturbedAt(before.Timestamp) {
 			x.report.broken(Ordered, "%s was put into the park topic at %s, behind %s of the same key %q", k.id, k.Place, before.id, at.key)
 		}
 		last[at] = k
 	}
+}
+
+// disturbedAt reports whether promptness could not be expected at a time: a copy that is refused then is written after those behind it.
+func (x *index) disturbedAt(at time.Time) bool {
+	return slices.ContainsFunc(x.h.Disturbed, func(s Span) bool { return s.meets(at, at) })
 }
 
 // byMove reports whether the record had been in a park topic before.

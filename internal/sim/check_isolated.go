@@ -81,7 +81,8 @@ func (x *index) inTheWay(c *Call, since time.Time, trains map[train][]*Call, bus
 }
 
 // crowdedOut reports whether so many copies stood before a call's in its retry partition that it may not have been fetched
-// yet: retry partitions share half of the window, and what is not due stays in it.
+// yet: retry partitions share half of the window, and what is not due stays in it; after some had to be given back they keep half of
+// that for a while.
 func (x *index) crowdedOut(c *Call, since time.Time) bool {
 	if x.copies[c.From] == nil {
 		return false
@@ -105,7 +106,7 @@ func (x *index) crowdedOut(c *Call, since time.Time) bool {
 			ahead++
 		}
 	}
-	return ahead >= max(x.t.Window/(2*max(lanes, 1)), 1)
+	return ahead >= max(x.t.Window/(4*max(lanes, 1)), 1)
 }
 
 // waits returns how long a copy waits where it stands.

@@ -44,6 +44,8 @@ var errPoison = classify.Mark(errors.New("poison"), classify.Transient)
 type contest struct {
 	config  func(*consumer.Config)
 	produce func(c *contestants)                                // what disturbs; nil: nothing
+	among   int                                                 // the load is one partition, and every so-and-so-many-th record is what disturbs; 0: none
+	alone   bool                                                // it is not there
 	disturb func(ctx context.Context, r *consumer.Record) error // its calls
 	after   func(c *contestants)                                // looks at it when the time is over
 }
@@ -89,6 +91,12 @@ func (c contest) throughput(t *testing.T) (handled int64) {
 		load := make([]*kgo.Record, contestRecords)
 		for i := range load {
 			load[i] = &kgo.Record{Topic: "load", Partition: 1 + int32(i)%(contestParts-1), Key: fmt.Append(nil, "key-", i), Value: []byte("load")}
+			if c.among > 0 {
+				load[i].Partition = 0
+				if i%c.among == 0 && !c.alone {
+					load[i].Key, load[i].Value = []byte("the one"), []byte("poison")
+				}
+			}
 		}
 		s.write(load...)
 		if c.produce != nil {
@@ -160,7 +168,7 @@ func (s *contestants) poison(n int, key func(i int) string) {
 // fair expects the load to keep its throughput beside what disturbs.
 func fair(t *testing.T, c contest) {
 	t.Helper()
-	alone := contest{config: c.config}.throughput(t)
+	alone := contest{config: c.config, among: c.among, alone: true}.throughput(t)
 	beside := c.throughput(t)
 	share := float64(beside) / float64(alone)
 	t.Logf("%d records by themselves, %d beside what disturbs: %.3f", alone, beside, share)
@@ -197,6 +205,37 @@ func TestOthersKeepTheirThroughputBesideAFailingKey(t *testing.T) {
 			}
 		},
 	})
+}
+
+// The records of one key fail for ever, among those of others in one partition: by themselves, held with those behind them in the park topic,
+// and closed behind the first that is dead, so that all that come follow it. The other keys of the partition do not notice.
+func TestOtherKeysOfThePartitionKeepTheirThroughput(t *testing.T) {
+	t.Parallel()
+	for name, hold := range map[string]func(*consumer.Config){
+		"fails": func(*consumer.Config) {},
+		"held":  func(c *consumer.Config) { c.HoldKey, c.Delivery = true, consumer.ExactlyOnceRouting },
+		"closed": func(c *consumer.Config) {
+			c.HoldKey, c.Delivery, c.OnDeadLetter = true, consumer.ExactlyOnceRouting, consumer.HoldOnDeadLetter
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fair(t, contest{
+				among:   50,
+				disturb: func(context.Context, *consumer.Record) error { time.Sleep(contestWork); return errPoison },
+				config: func(c *consumer.Config) {
+					hold(c)
+					c.Retry = retrytopics.Policy{Tiers: []time.Duration{time.Second}}
+				},
+				after: func(s *contestants) {
+					n := s.p.Stats()
+					if waits := n.HeldKeys.Records + n.HeldKeys.Dead + int(s.calls.Load()); waits < 500 {
+						s.t.Errorf("%d records of the key failed, wait or are dead: that disturbs nobody", waits)
+					}
+				},
+			})
+		})
+	}
 }
 
 // A tier holds a hundred times as many waiting records as the window takes.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"time"
@@ -86,12 +87,16 @@ func (w *World) DeleteRetryTopic(source, delay string) {
 		}
 	}
 	w.read()
+	id := ""
+	if info := w.fake.TopicInfo(topic); info != nil {
+		id = base64.RawURLEncoding.EncodeToString(info.TopicID[:])
+	}
 	if _, err := w.Admin.DeleteTopics(w.ctx, topic); err != nil {
 		return // a broker is away
 	}
 	w.noteFault("retry topic deleted")
 	w.mu.Lock()
-	d := Deletion{Topic: topic, As: fmt.Sprintf("%s%s%d", topic, incarnationMark, len(w.h.Deleted)), When: w.rec.now()}
+	d := Deletion{Topic: topic, ID: id, As: fmt.Sprintf("%s%s%d", topic, incarnationMark, len(w.h.Deleted)), When: w.rec.now()}
 	w.h.Deleted = append(w.h.Deleted, d)
 	w.mu.Unlock()
 	w.tap.deleted(topic, d.As)

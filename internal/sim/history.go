@@ -137,6 +137,7 @@ type Commit struct {
 	Offset     int64
 	Member     string
 	Generation int32
+	TopicID    string // of a retry topic, as the commit's metadata names it
 	// Ends are the ends of the group's retry and dead-letter partitions when the broker got the request: copies below
 	// them were durable by then.
 	Ends map[Partition]int64
@@ -159,6 +160,7 @@ type Owner struct {
 // topic that is made again has another.
 type Deletion struct {
 	Topic string
+	ID    string // of the one that was deleted, as Kafka's tools print it
 	As    string
 	When  Moment
 }

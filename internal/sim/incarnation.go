@@ -38,8 +38,11 @@ func (h *History) tellApart() {
 			if c.When.Before(d.When) {
 				last[c.Partition] = c.Offset
 			}
-			soon := c.When.At.Before(d.When.At.Add(remaking)) && c.Offset > 0 && c.Offset >= last[c.Partition]
-			c.tellApart(d, gone, soon)
+			late := c.TopicID == d.ID
+			if c.TopicID == "" || d.ID == "" {
+				late = c.When.At.Before(d.When.At.Add(remaking)) && c.Offset > 0 && c.Offset >= last[c.Partition]
+			}
+			c.tellApart(d, gone, late)
 		}
 		for i := range h.Calls {
 			if c := &h.Calls[i]; c.From.Topic == d.Topic && h.holds(d.As, c) {
@@ -53,15 +56,15 @@ func (h *History) tellApart() {
 	}
 }
 
-// remaking is within what time nothing is done in a topic that was deleted and made again: a commit that comes so soon, of more than
-// the one before, is still of the old one, and the fake broker takes it.
+// remaking is within what time nothing is done in a topic that was deleted and made again: a commit that does not say which one it is of and comes
+// so soon, of more than the one before, is still of the old one, and the fake broker takes it.
 const remaking = time.Second
 
 // tellApart says which incarnation a commit is of, and its ends are. Gone are the partitions of the one that was deleted,
-// and soon says that it is of that one though it came later.
-func (c *Commit) tellApart(d Deletion, gone []Partition, soon bool) {
+// and late says that it is of that one though it came later.
+func (c *Commit) tellApart(d Deletion, gone []Partition, late bool) {
 	before := c.When.Before(d.When)
-	if c.Partition.Topic == d.Topic && (before || soon) {
+	if c.Partition.Topic == d.Topic && (before || late) {
 		c.Partition.Topic = d.As
 	}
 	if !before {
@@ -78,6 +81,15 @@ func (c *Commit) tellApart(d Deletion, gone []Partition, soon bool) {
 			delete(c.Ends, p)
 		}
 	}
+}
+
+// topicIDIn returns the id of a retry topic that the metadata of a commit names, "" where it names none.
+func topicIDIn(metadata string) string {
+	f := strings.Fields(metadata)
+	if len(f) < 5 || f[0] != "redeliver/1" || f[1] != "retry" || strings.HasPrefix(f[4], "done=") {
+		return ""
+	}
+	return f[4]
 }
 
 // holds reports whether a call was made with a record of a topic.

@@ -178,7 +178,7 @@ func (r *recorder) flush() {
 			}
 			r.known[at] = c
 			r.h.Commits = append(r.h.Commits, Commit{
-				When: p.when, Partition: at, Offset: c.Offset, Member: p.member, Generation: p.generation, Ends: p.ends,
+				When: p.when, Partition: at, Offset: c.Offset, Member: p.member, Generation: p.generation, TopicID: topicIDIn(c.Metadata), Ends: p.ends,
 			})
 		}
 	}

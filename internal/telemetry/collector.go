@@ -13,15 +13,8 @@ import (
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
-const (
-	// maxTopics bounds the topics of one pipeline that have series of their own.
-	maxTopics = 1000
-	// otherTopic stands for the topics beyond that. No topic of Kafka's can be mixed up with it as long as it is not
-	// itself called so; its counts are then added to it.
-	otherTopic = "other"
-	// sourceTier is the tier of what waits in source topics.
-	sourceTier = "source"
-)
+// sourceTier is the tier of what waits in source topics.
+const sourceTier = "source"
 
 // Source gives a pipeline's counts; a consumer.Pipeline is one. Stats may be called concurrently.
 type Source interface{ Stats() consumer.Stats }
@@ -29,10 +22,14 @@ type Source interface{ Stats() consumer.Stats }
 // Collector is a [prometheus.Collector] over the pipelines of a process. It may be used concurrently.
 type Collector struct {
 	sources func() []Source
+	topics  known // by pipeline
+	tenants known
 }
 
 // NewCollector returns a collector over the pipelines that sources returns, which is asked at each scrape.
-func NewCollector(sources func() []Source) *Collector { return &Collector{sources: sources} }
+func NewCollector(sources func() []Source) *Collector {
+	return &Collector{sources: sources, topics: known{most: maxTopics}, tenants: known{most: maxTenants}}
+}
 
 // NewRegistry returns a registry with the collector, and the metrics of the Go runtime, the process and the build.
 func NewRegistry(sources func() []Source) *prometheus.Registry {
@@ -48,7 +45,7 @@ func NewRegistry(sources func() []Source) *prometheus.Registry {
 
 // Describe sends the descriptions of all metrics.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range descriptions {
+	for _, d := range ofPipelines.descriptions {
 		ch <- d
 	}
 }
@@ -60,7 +57,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		s := source.Stats()
 		w := writer{ch: ch, pipeline: s.Pipeline}
 		w.attempts(s)
-		w.topics(s)
+		w.topics(s, &c.topics)
 		w.tiers(s)
 		w.deadLetters(s)
 		if s.Burst >= 0 {
@@ -91,6 +88,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		if s.TenantsKnown > 0 {
 			w.gauge(tenants, float64(s.TenantsKnown))
 			w.counter(tenantPutOff, float64(s.TenantsPutOff))
+			w.tenants(s, &c.tenants)
 		}
 		w.gauge(healthScore, s.Score)
 		// Pipelines may share a breaker, and a series may be sent only once.
@@ -124,15 +122,7 @@ func (w writer) gauge(d *prometheus.Desc, v float64, labels ...string) {
 }
 
 func (w writer) histogram(d *prometheus.Desc, h consumer.Histogram, labels ...string) {
-	buckets := make(map[float64]uint64, len(h.Bounds))
-	var sum uint64
-	for i, bound := range h.Bounds {
-		if i < len(h.Counts) {
-			sum += h.Counts[i]
-		}
-		buckets[bound] = sum
-	}
-	w.ch <- prometheus.MustNewConstHistogram(d, h.Total, h.Sum, buckets, slices.Insert(labels, 0, w.pipeline)...)
+	w.ch <- newHistogram(d, h, slices.Insert(labels, 0, w.pipeline))
 }
 
 func (w writer) attempts(s consumer.Stats) {
@@ -143,14 +133,11 @@ func (w writer) attempts(s consumer.Stats) {
 }
 
 // topics sends the outcomes and the retention of each topic.
-func (w writer) topics(s consumer.Stats) {
+func (w writer) topics(s consumer.Stats, known *known) {
 	var sums = make(map[string]*consumer.TopicStats)
 	var names []string
 	for _, t := range s.Topics {
-		name := t.Topic
-		if sums[name] == nil && len(names) >= maxTopics {
-			name = otherTopic
-		}
+		name := known.label(w.pipeline, t.Topic)
 		sum := sums[name]
 		if sum == nil {
 			sum = new(consumer.TopicStats)
@@ -171,6 +158,23 @@ func (w writer) topics(s consumer.Stats) {
 		if left := sums[name].RetentionLeft; left != 0 {
 			w.gauge(retentionLeft, left.Seconds(), name)
 		}
+	}
+}
+
+// tenants sends what the tenants have of the pipeline.
+func (w writer) tenants(s consumer.Stats, known *known) {
+	sums := make(map[string]*consumer.TenantStats)
+	for _, t := range s.Tenants {
+		name := known.label(w.pipeline, t.Tenant)
+		if sums[name] == nil {
+			sums[name] = new(consumer.TenantStats)
+		}
+		sums[name].InFlight += t.InFlight
+		sums[name].Windowed += t.Windowed
+	}
+	for name, sum := range sums {
+		w.gauge(tenantInFlight, float64(sum.InFlight), name)
+		w.gauge(tenantWaiting, float64(sum.Windowed), name)
 	}
 }
 
@@ -245,15 +249,9 @@ func (w writer) lessons(s consumer.Stats) {
 }
 
 func (w writer) paused(s consumer.Stats) {
-	for _, reason := range pauseReasons {
+	for _, reason := range consumer.PauseReasons() {
 		w.gauge(paused, float64(s.Paused[reason]), reason.String())
 	}
-}
-
-// pauseReasons are the reasons that have a series, even when no partition is paused for them.
-var pauseReasons = []consumer.PauseReason{
-	consumer.PauseWindow, consumer.PauseDue, consumer.PauseBreaker, consumer.PauseOperator,
-	consumer.PauseOutage, consumer.PauseRoute, consumer.PauseTopic, consumer.PauseDataLoss, consumer.PauseMembership, consumer.PauseHoldKeyFull,
 }
 
 // parts sends how many parts of a dependency are in each state: the parts themselves are too many for labels.

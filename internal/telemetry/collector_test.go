@@ -49,7 +49,7 @@ func orders() consumer.Stats {
 	tier := consumer.TopicStats{
 		Topic: "g.orders.retry-60s", Source: "orders", Tier: time.Minute, Backlog: 2,
 		OldestDue: noon.Add(-3 * time.Second), RetentionLeft: time.Hour,
-		Lateness: consumer.Histogram{Bounds: []float64{0.001, 0.01}, Counts: []uint64{3, 1, 1}, Sum: 0.5, Total: 5},
+		Lateness: consumer.Histogram{Bounds: []float64{0.25, 0.5}, Counts: []uint64{3, 1, 1}, Sum: 0.5, Total: 5},
 	}
 	tier.Outcomes[consumer.Dead] = 1
 	other := tier
@@ -61,6 +61,7 @@ func orders() consumer.Stats {
 		Failures:    []consumer.FailureCount{{Class: classify.Network, Severity: classify.Medium, Count: 6}, {Class: classify.Validation, Severity: classify.High}},
 		Topics:      []consumer.TopicStats{source, tier, other, short},
 		HeldRecords: 12, TenantsKnown: 3, TenantsPutOff: 17,
+		Tenants: []consumer.TenantStats{{Tenant: "acme", InFlight: 2, Windowed: 40}, {Tenant: "", InFlight: 1}},
 		Lessons: []adaptive.Lesson{
 			{Key: adaptive.Key{Dependency: "payments-api", Class: classify.Network}, Observations: 40, Last: adaptive.Advice{At: noon, Delay: 3 * time.Second}},
 			{Key: adaptive.Key{Dependency: "payments-api", Class: classify.System}, Observations: 2},
@@ -74,8 +75,8 @@ func orders() consumer.Stats {
 		Breaker:  breaker.Snapshot{Dependency: "payments-api", State: breaker.HalfOpen},
 		Breakers: []breaker.Snapshot{{Dependency: "ledger", State: breaker.MetricsOnly}},
 		Parts:    []consumer.PartStats{{Dependency: "payments-api", Known: 7, States: map[breaker.State]int{breaker.Closed: 5, breaker.Open: 2}}},
-		Handler:  consumer.Histogram{Bounds: []float64{0.1}, Counts: []uint64{105, 1}, Sum: 2, Total: 106},
-		Commit:   consumer.Histogram{Bounds: []float64{0.1}, Counts: []uint64{9, 0}, Sum: 0.1, Total: 9},
+		Handler:  consumer.Histogram{Bounds: []float64{0.125}, Counts: []uint64{105, 1}, Sum: 2, Total: 106},
+		Commit:   consumer.Histogram{Bounds: []float64{0.125}, Counts: []uint64{9, 0}, Sum: 0.1, Total: 9},
 	}
 }
 
@@ -104,6 +105,8 @@ var contract = map[string]string{
 	"redeliver_learned_observations":   "class,dependency,pipeline",
 	"redeliver_learned_delay_seconds":  "class,dependency,pipeline",
 	"redeliver_tenants":                "pipeline",
+	"redeliver_tenant_in_flight":       "pipeline,tenant",
+	"redeliver_tenant_waiting":         "pipeline,tenant",
 	"redeliver_tenant_put_off_total":   "pipeline",
 	"redeliver_limit_put_off_total":    "limit,pipeline",
 	"redeliver_limit_ahead_seconds":    "limit,pipeline",
@@ -147,12 +150,12 @@ redeliver_records_total{outcome="dead",pipeline="orders",topic="g.orders.retry-6
 redeliver_attempts_total{class="none",pipeline="orders",severity="none"} 100
 redeliver_attempts_total{class="network",pipeline="orders",severity="medium"} 6
 redeliver_attempts_total{class="validation",pipeline="orders",severity="high"} 0
-redeliver_handler_seconds_bucket{pipeline="orders",le="0.1"} 105
+redeliver_handler_seconds_bucket{pipeline="orders",le="0.125"} 105
 redeliver_handler_seconds_bucket{pipeline="orders",le="+Inf"} 106
 redeliver_handler_seconds_sum{pipeline="orders"} 2
 redeliver_handler_seconds_count{pipeline="orders"} 106
-redeliver_lateness_seconds_bucket{pipeline="orders",tier="60s",le="0.001"} 6
-redeliver_lateness_seconds_bucket{pipeline="orders",tier="60s",le="0.01"} 8
+redeliver_lateness_seconds_bucket{pipeline="orders",tier="60s",le="0.25"} 6
+redeliver_lateness_seconds_bucket{pipeline="orders",tier="60s",le="0.5"} 8
 redeliver_lateness_seconds_count{pipeline="orders",tier="60s"} 10
 redeliver_lateness_seconds_count{pipeline="orders",tier="1s"} 0
 redeliver_in_flight{pipeline="orders"} 3
@@ -162,6 +165,9 @@ redeliver_learned_observations{class="system",dependency="payments-api",pipeline
 redeliver_learned_delay_seconds{class="network",dependency="payments-api",pipeline="orders"} 3
 redeliver_tenants{pipeline="orders"} 3
 redeliver_tenant_put_off_total{pipeline="orders"} 17
+redeliver_tenant_in_flight{pipeline="orders",tenant="acme"} 2
+redeliver_tenant_in_flight{pipeline="orders",tenant=""} 1
+redeliver_tenant_waiting{pipeline="orders",tenant="acme"} 40
 redeliver_limit_put_off_total{limit="per-user",pipeline="orders"} 9
 redeliver_limit_ahead_seconds{limit="per-user",pipeline="orders"} 90
 redeliver_limit_keys{limit="per-user",pipeline="orders"} 4
@@ -238,6 +244,60 @@ func TestTopicsBeyondTheBoundCountTogether(t *testing.T) {
 	for _, want := range []string{
 		`redeliver_records_total{outcome="done",pipeline="orders",topic="other"} 1000`,
 		`redeliver_retention_left_seconds{pipeline="orders",topic="other"} 1001`,
+	} {
+		if !slices.Contains(lines, want) {
+			t.Errorf("missing: %s", want)
+		}
+	}
+}
+
+// Who has series of his own keeps them: else counters would go down when a topic came whose name sorts before the others.
+func TestATopicKeepsItsSeriesWhenOthersCome(t *testing.T) {
+	s := orders()
+	add := func(name string) {
+		topic := consumer.TopicStats{Topic: name}
+		topic.Outcomes[consumer.Done] = 1
+		s.Topics = slices.Insert(s.Topics, 0, topic)
+	}
+	s.Topics = nil
+	for i := range maxTopics {
+		add(fmt.Sprintf("m%d", i))
+	}
+	r := prometheus.NewRegistry()
+	r.MustRegister(NewCollector(func() []Source { return []Source{fixed(s)} }))
+	exposition(t, r)
+	add("a-new-one")
+	lines := exposition(t, r)
+	for _, want := range []string{
+		`redeliver_records_total{outcome="done",pipeline="orders",topic="m0"} 1`,
+		`redeliver_records_total{outcome="done",pipeline="orders",topic="m999"} 1`,
+		`redeliver_records_total{outcome="done",pipeline="orders",topic="other"} 1`,
+	} {
+		if !slices.Contains(lines, want) {
+			t.Errorf("missing: %s", want)
+		}
+	}
+}
+
+func TestTenantsBeyondTheBoundCountTogether(t *testing.T) {
+	s := orders()
+	s.Tenants, s.TenantsKnown = nil, 1000
+	for i := range 1000 {
+		s.Tenants = append(s.Tenants, consumer.TenantStats{Tenant: fmt.Sprintf("tenant-%d", i), InFlight: 2, Windowed: 3})
+	}
+	lines := exposition(t, registry(t, s))
+	series := 0
+	for _, line := range lines {
+		if strings.HasPrefix(line, "redeliver_tenant_in_flight{") {
+			series++
+		}
+	}
+	if series != maxTenants+1 {
+		t.Errorf("%d tenants have series, want %d", series, maxTenants+1)
+	}
+	for _, want := range []string{
+		`redeliver_tenant_in_flight{pipeline="orders",tenant="other"} 1900`,
+		`redeliver_tenant_waiting{pipeline="orders",tenant="other"} 2850`,
 	} {
 		if !slices.Contains(lines, want) {
 			t.Errorf("missing: %s", want)

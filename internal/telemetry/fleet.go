@@ -6,15 +6,18 @@ import (
 	"github.com/redeliver/redeliver/fleet"
 )
 
+// ofFleet are the metrics of a process's part in a fleet.
+var ofFleet metrics
+
 var (
-	fleetReachable = prometheus.NewDesc("redeliver_fleet_reachable",
-		"1 while the fleet's control topic can be reached and is read to its end, else 0: the last state holds then.", []string{"topic"}, nil)
-	fleetRecords = prometheus.NewDesc("redeliver_fleet_records_total",
-		"Records of the control topic that were read, by outcome: applied, void (too late), ignored (of somebody else or a later version).", []string{"outcome"}, nil)
-	fleetWrites = prometheus.NewDesc("redeliver_fleet_writes_total",
-		"Records that this process wrote to the control topic, by outcome: written, failed.", []string{"outcome"}, nil)
-	fleetProbing = prometheus.NewDesc("redeliver_fleet_probing",
-		"1 while this process probes the dependency for the fleet, else 0.", []string{"dependency"}, nil)
+	fleetReachable = ofFleet.gauge("redeliver_fleet_reachable",
+		"1 while the fleet's control topic can be reached and is read to its end, else 0: the last state holds then.", "topic")
+	fleetRecords = ofFleet.counter("redeliver_fleet_records_total",
+		"Records of the control topic that were read, by outcome: applied, void (too late), ignored (of somebody else or a later version).", "outcome")
+	fleetWrites = ofFleet.counter("redeliver_fleet_writes_total",
+		"Records that this process wrote to the control topic, by outcome: written, failed.", "outcome")
+	fleetProbing = ofFleet.gauge("redeliver_fleet_probing",
+		"1 while this process probes the dependency for the fleet, else 0.", "dependency")
 )
 
 // FleetCollector is a [prometheus.Collector] over a process's part in a fleet. It may be used concurrently.
@@ -27,7 +30,7 @@ func NewFleetCollector(status func() fleet.Status) *FleetCollector { return &Fle
 
 // Describe sends the descriptions of all metrics.
 func (c *FleetCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{fleetReachable, fleetRecords, fleetWrites, fleetProbing} {
+	for _, d := range ofFleet.descriptions {
 		ch <- d
 	}
 }

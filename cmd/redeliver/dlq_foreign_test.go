@@ -1,0 +1,67 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const springDLT = "orders-dlt"
+
+// springDies writes a dead letter as Spring for Apache Kafka does.
+func (m *morgue) springDies(offset int64, message string) {
+	m.t.Helper()
+	r := &kgo.Record{Topic: springDLT, Key: []byte(fmt.Sprint("key-", offset)), Value: []byte(fmt.Sprintf(`{"order":%d}`, offset)), Headers: []kgo.RecordHeader{
+		{Key: "trace", Value: []byte("t")},
+		{Key: "kafka_original-topic", Value: []byte("orders")},
+		{Key: "kafka_original-partition", Value: binary.BigEndian.AppendUint32(nil, 0)},
+		{Key: "kafka_original-offset", Value: binary.BigEndian.AppendUint64(nil, uint64(offset))},
+		{Key: "retry_topic-attempts", Value: binary.BigEndian.AppendUint32(nil, 4)},
+		{Key: "kafka_dlt-original-consumer-group", Value: []byte("orders")},
+		{Key: "kafka_exception-cause-fqcn", Value: []byte("java.net.ConnectException")},
+		{Key: "kafka_exception-message", Value: []byte(message)},
+	}}
+	if err := m.client.ProduceSync(m.t.Context(), r).FirstErr(); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+func TestDeadLettersOfSpring(t *testing.T) {
+	m := newMorgue(t)
+	if _, err := kadm.NewClient(m.client).CreateTopic(t.Context(), 1, 1, nil, springDLT); err != nil {
+		t.Fatal(err)
+	}
+	for i := range int64(3) {
+		m.springDies(i, fmt.Sprintf("Connection refused after %d ms", 10+i))
+	}
+	m.run("dlq", "list", "--queue", springDLT).want(t, exitDone, "orders/0/2", "key-1", "java.net.ConnectException: Connection refused after 12 ms", "        3")
+	stats := m.run("dlq", "stats", "--queue", springDLT)
+	stats.want(t, exitDone, "3 dead letters", "--pipeline orders --queue "+springDLT+" --fingerprint ")
+	if n := strings.Count(stats.out, "redeliver replay"); n != 1 {
+		t.Errorf("%d problems, want 1:\n%s", n, stats.out)
+	}
+	m.run("dlq", "show", "orders/0/1", "--queue", springDLT).want(t, exitDone, "dialect", "spring", "kafka_original-offset              1\n", "retry_topic-attempts               4\n", `"order": 1`)
+	var list []deadLetter
+	m.decode(m.run("dlq", "list", "--queue", springDLT, "-o", "json"), &list)
+	if len(list) != 3 || list[0].Dialect != "spring" || list[0].Problem != "" || list[0].Attempts != 3 {
+		t.Errorf("as data: %+v", list)
+	}
+	m.run("replay", "--queue", springDLT, "--yes").want(t, exitDone, "replayed 3 dead letters to "+testTier)
+	if n := m.inTier(); n != 3+1 { // and the marker of their transaction
+		t.Errorf("%d in the tier", n)
+	}
+	m.run("dlq", "stats", "--queue", springDLT).want(t, exitDone, "0 dead letters")
+	m.run("dlq", "stats").want(t, exitDone, "6 dead letters")
+}
+
+func TestQueueFlagMistakes(t *testing.T) {
+	m := newMorgue(t)
+	m.run("dlq", "list", "--queue", "no such").want(t, exitUsage, `--queue "no such": want the name of a dead-letter topic`)
+	m.run("dlq", "list", "--queue", "missing-dlt").want(t, exitDone, "topic missing-dlt does not exist")
+	several := configFile(t, pipelineOn(m.cluster.ListenAddrs())+"  - name: returns\n    topics: [returns]\n    handler: {http: {url: 'http://127.0.0.1:9/'}}\n")
+	run(t, "dlq", "list", "--queue", springDLT, "-c", several).want(t, exitUsage, "say --pipeline with one of orders, returns")
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+)
+
+// keeps gives the dead letters of pipeline orders a retention, in ms.
+func (m *morgue) keeps(ms string) {
+	m.t.Helper()
+	if _, err := kadm.NewClient(m.client).AlterTopicConfigs(m.t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "retention.ms", Value: &ms}}, testDLQ); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+func TestDLQRenew(t *testing.T) {
+	m := newMorgue(t)
+	m.keeps("-1")
+	m.run("dlq", "renew", "--yes").want(t, exitDone, testDLQ+" keeps its records for ever", "renewed 0 dead letters")
+	if s := m.run("dlq", "stats"); strings.Contains(s.out, "retention") {
+		t.Errorf("stats warn where nothing expires:\n%s", s.out)
+	}
+	m.keeps("31536000000000") // a thousand years, less than those that the dead letters are old by half
+	m.run("dlq", "list", "--expiring", "1d").want(t, exitDone, "No dead letters match")
+	m.keeps("86400000")
+	m.run("dlq", "stats").want(t, exitDone, "6 expire, the first now: the topic's retention takes them; `redeliver dlq renew` carries them forward")
+	var list []deadLetter
+	m.decode(m.run("dlq", "list", "--expiring", "1d", "--class", "validation", "-o", "json"), &list)
+	if len(list) != 1 {
+		t.Fatalf("%d expire, want 1", len(list))
+	}
+	m.run("dlq", "renew", "--class", "validation", "--dry-run").want(t, exitDone, "dry run: would have renewed 1 dead letter", list[0].ID)
+	m.run("dlq", "renew", "--class", "validation", "--yes").want(t, exitDone, "renewed 1 dead letter to "+testDLQ)
+	m.run("dlq", "renew", "--class", "validation", "--yes").want(t, exitDone, "renewed 0 dead letters")
+	m.run("dlq", "stats").want(t, exitDone, "5 expire, the first now", "1 further copy of an entry")
+	m.run("dlq", "renew", "orders/0/4", "--yes").want(t, exitDone, "renewed 1 dead letter")
+}
+
+func TestExpiringMistakes(t *testing.T) {
+	m := newMorgue(t)
+	for _, wrong := range []string{"soon", "-1h", "0s"} {
+		m.run("dlq", "list", "--expiring", wrong).want(t, exitUsage, "--expiring \""+wrong+"\": want within how long, as in 24h or 3d")
+	}
+	m.run("dlq", "renew").want(t, exitUsage, "--yes")
+}

@@ -1,0 +1,141 @@
+package dlq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+)
+
+const (
+	attendTime = 3 * time.Second // between two looks for a replay, up to half longer
+	// attendAge is for how long a replay that was interrupted is gone on with by itself: an older one may be forgotten by who started it.
+	attendAge = 24 * time.Hour
+	// attendSoon and attendLate are the first and the longest wait before a replay that failed is tried again.
+	attendSoon = 10 * time.Second
+	attendLate = 10 * time.Minute
+)
+
+// Attend says what [Queue.Attend] tells. Its functions must not block.
+type Attend struct {
+	// By is who the ledger says works on the replays. Defaults to user@host.
+	By string
+	// Took is called when it begins to work on a replay, and Left when it has ended to, with the error of [Queue.Resume].
+	Took func(t Task)
+	Left func(t Task, s Summary, err error)
+}
+
+// Attend works on the queue's replays that nobody works on, one at a time, as [Queue.Resume] does: those that wait since [Queue.Start], and
+// those whose process was killed or failed within the last day. Replays that were paused it leaves alone, and those that were edited by hand,
+// which no other call can repeat. Several processes may attend one queue: one of them works. When ctx ends, the replay under way
+// waits again, for another one. It returns when ctx ends, with its error, or when the queue cannot be read.
+func (q *Queue) Attend(ctx context.Context, a Attend) error {
+	w := &attendant{queue: q, Attend: a, read: make(map[int32]int64), failed: make(map[string]backoff)}
+	for {
+		if err := w.look(ctx); err != nil {
+			return err
+		}
+		if err := pause(ctx, attendTime+rand.N(attendTime/2)); err != nil {
+			return err
+		}
+	}
+}
+
+// attendant follows the one partition of the ledger that tells of replays.
+type attendant struct {
+	queue *Queue
+	Attend
+	topicID kadm.TopicID
+	reader  *ledgerReader // nil: there is no ledger, or another one than before
+	ledger  *ledger
+	read    map[int32]int64
+	failed  map[string]backoff // by replay
+}
+
+type backoff struct {
+	until time.Time
+	wait  time.Duration
+}
+
+// look reads on in the ledger and works on the replay that was started first of those that nobody works on.
+func (w *attendant) look(ctx context.Context) error {
+	if err := w.readOn(ctx); err != nil || w.reader == nil {
+		return err
+	}
+	if w.ledger.writer.alive(time.Now()) {
+		return nil
+	}
+	t, ok := w.next(time.Now())
+	if !ok {
+		return nil
+	}
+	if w.Took != nil {
+		w.Took(t)
+	}
+	s, err := w.queue.Resume(ctx, t.ID, Work{By: w.By, handsOver: true})
+	if w.Left != nil {
+		w.Left(t, s, err)
+	}
+	wait := min(max(attendSoon, 2*w.failed[t.ID].wait), attendLate)
+	if err == nil || errors.Is(err, ErrTaskEnded) || errors.Is(err, ErrBusy) || errors.Is(err, ErrFenced) {
+		delete(w.failed, t.ID)
+	} else {
+		w.failed[t.ID] = backoff{time.Now().Add(wait), wait}
+	}
+	return context.Cause(ctx)
+}
+
+// readOn reads what came to the ledger since the last look.
+func (w *attendant) readOn(ctx context.Context) error {
+	if w.reader == nil {
+		topic, err := w.queue.describe(ctx)
+		if err != nil {
+			return err
+		}
+		reader, err := w.queue.ledgerReader(ctx, topic.ID)
+		if errors.Is(err, ErrNoTopic) {
+			return nil // nothing was replayed yet
+		}
+		if err != nil {
+			return err
+		}
+		w.topicID, w.reader, w.ledger = topic.ID, reader, newLedger()
+		clear(w.read)
+	}
+	spans, err := spansOf(ctx, w.queue.admin, w.queue.Ledger(), time.Time{}, stable)
+	if err != nil {
+		w.reader = nil // the topic may be another one
+		return err
+	}
+	spans = slices.DeleteFunc(spans, func(s span) bool { return s.partition != writerPartition || s.to <= w.read[s.partition] })
+	for i, s := range spans {
+		spans[i].from = max(s.from, w.read[s.partition])
+	}
+	if err := w.reader.read(ctx, w.ledger, spans); err != nil {
+		w.reader = nil
+		return fmt.Errorf("look for replays: %w", err)
+	}
+	for _, s := range spans {
+		w.read[s.partition] = s.to
+	}
+	clear(w.ledger.marks) // of the entries in that partition
+	w.ledger.origin, w.ledger.index = nil, make(map[provenance]uint32)
+	return nil
+}
+
+// next is the replay to work on.
+func (w *attendant) next(now time.Time) (Task, bool) {
+	var next Task
+	for _, t := range w.ledger.tasks {
+		one := w.ledger.standing(t, now)
+		waits := one.State == TaskWaiting || one.State == TaskInterrupted && now.Sub(one.Change) < attendAge
+		if waits && one.Replay.Edit == nil && now.After(w.failed[t.ID].until) && (next.ID == "" || one.At.Before(next.At)) {
+			next = one
+		}
+	}
+	return next, next.ID != ""
+}

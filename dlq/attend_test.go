@@ -1,0 +1,159 @@
+package dlq_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/dlq"
+)
+
+// attend attends the queue as another process would, until stop, and tells the replays that it has left.
+func (b *bundle) attend(options ...dlq.Option) (left <-chan dlq.Task, stop func()) {
+	b.t.Helper()
+	ended, took := make(chan dlq.Task, 100), b.open(options...)
+	ctx, cancel := context.WithCancel(b.ctx())
+	var running sync.WaitGroup
+	running.Go(func() {
+		err := took.Attend(ctx, dlq.Attend{Left: func(t dlq.Task, _ dlq.Summary, _ error) { ended <- t }})
+		if !errors.Is(err, context.Canceled) {
+			b.t.Errorf("attending ended with %v", err)
+		}
+	})
+	stop = func() { cancel(); running.Wait() }
+	b.t.Cleanup(stop)
+	return ended, stop
+}
+
+// ended waits until a replay has ended.
+func (b *bundle) ended(id string, left ...<-chan dlq.Task) dlq.Task {
+	b.t.Helper()
+	merged := make(chan struct{}, 100)
+	for _, one := range left {
+		go func() {
+			for range one {
+				merged <- struct{}{}
+			}
+		}()
+	}
+	for {
+		if t := b.task(id); t.State.Ended() {
+			return t
+		}
+		select {
+		case <-merged:
+		case <-b.ctx().Done():
+			b.t.Fatalf("replay %s has not ended: %+v", id, b.task(id))
+		}
+	}
+}
+
+// TestStartedReplayIsTakenUp: a replay that was only started is done by one of those who attend the queue, each entry once.
+func TestStartedReplayIsTakenUp(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(9)
+	first, _ := b.attend()
+	second, _ := b.attend()
+	started, err := b.open().Start(b.ctx(), dlq.Replay{By: "ann"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	task := b.ended(started.ID, first, second)
+	equal(t, "state", task.State, dlq.TaskDone)
+	equal(t, "done", task.Done, int64(9))
+	equal(t, "in the tier", b.ids(tier1), originIDs(9))
+}
+
+// leaseEnds makes the last sign of life of the queue's writer one of half a minute ago.
+func (b *bundle) leaseEnds() {
+	b.t.Helper()
+	var last *kgo.Record
+	for _, r := range b.records(dlq.LedgerTopic(dead)) {
+		if bytes.HasSuffix(r.Key, []byte("/writer")) {
+			last = r
+		}
+	}
+	var value map[string]any
+	if err := json.Unmarshal(last.Value, &value); err != nil {
+		b.t.Fatal(err)
+	}
+	value["alive"] = time.Now().Add(-30 * time.Second).UnixMilli()
+	text, _ := json.Marshal(value)
+	b.produce(&kgo.Record{Topic: last.Topic, Partition: last.Partition, Key: last.Key, Value: text})
+}
+
+// TestKilledReplayIsTakenUp: the replay of a process that was killed half-way is gone on with when its lease is over, each entry once.
+func TestKilledReplayIsTakenUp(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(9)
+	killed := new(process)
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.cluster.ListenAddrs()...), kgo.Dialer(killed.dial), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(50*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	q, err := dlq.Open(client, dead, dlq.ForGroup(group), dlq.SmallBatches(2), dlq.Patience(time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(b.ctx())
+	defer end()
+	s, err := q.Replay(ctx, dlq.Replay{Progress: func(p dlq.Progress) {
+		if p.Done > 2 {
+			killed.kill()
+			end()
+		}
+	}, Rate: 20})
+	if err == nil {
+		t.Fatal("the replay was not killed")
+	}
+	equal(t, "state", b.task(s.Task).State, dlq.TaskRunning) // as far as anybody can know
+	b.leaseEnds()
+	left, _ := b.attend()
+	task := b.ended(s.Task, left)
+	equal(t, "state", task.State, dlq.TaskDone)
+	equal(t, "done", task.Done, int64(9))
+	equal(t, "in the tier", b.ids(tier1), originIDs(9))
+}
+
+// TestAttendedReplayIsHandedOver: who attends and is told to end leaves the replay to others; one that an operator paused stays so.
+func TestAttendedReplayIsHandedOver(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(9)
+	_, stop := b.attend(dlq.SmallBatches(1))
+	started, err := b.open().Start(b.ctx(), dlq.Replay{Rate: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for b.task(started.ID).Done == 0 { // each look asks the broker
+		if b.ctx().Err() != nil {
+			t.Fatal("nobody took it up")
+		}
+	}
+	stop()
+	task := b.task(started.ID)
+	if task.State != dlq.TaskWaiting || task.Why != "" || task.Done == 9 {
+		t.Fatalf("after the end of who attended: %+v", task)
+	}
+	if _, err := b.open().Pause(b.ctx(), started.ID); err != nil {
+		t.Fatal(err)
+	}
+	other, err := b.open().Start(b.ctx(), dlq.Replay{Filter: dlq.Filter{IDs: []string{"orders/2/2"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, _ := b.attend()
+	b.ended(other.ID, left)
+	equal(t, "the paused one", b.task(started.ID).State, dlq.TaskPaused)
+	b.resume(started.ID)
+	equal(t, "in the tier", b.ids(tier1), originIDs(9))
+}

@@ -1,0 +1,288 @@
+package dlq
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const doingPurge = "purge"
+
+// Purge says what [Queue.Purge] does.
+type Purge struct {
+	// Before is the time of the records that are deleted: they were written before it. Zero: none is deleted, and only marks of entries
+	// that are gone from the topic are.
+	Before time.Time
+	// IncludeOpen deletes entries too that are still to be dealt with.
+	IncludeOpen bool
+	// By is who the ledger says it was. Defaults to user@host.
+	By string
+	// DryRun does everything but write and delete.
+	DryRun bool
+	// TakeOver ends another call that is under way, with [ErrFenced], instead of being refused with ErrBusy.
+	TakeOver bool
+	// Progress is called now and then, and at the end, by one goroutine at a time. It must not block.
+	Progress func(Progress)
+}
+
+// Purged says what a purge did, or would have on a dry run.
+type Purged struct {
+	Run    string
+	DryRun bool
+	// Records were deleted, copies of entries among them.
+	Records int64
+	// Open entries among them were still to be dealt with. They are gone, with IncludeOpen only.
+	Open int64
+	// Kept are the partitions in which records of that age stay, since they stand behind an entry that is still to be dealt with.
+	Kept []Kept
+	// Marks were taken out of the ledger, since their entries are gone.
+	Marks int64
+	Took  time.Duration
+}
+
+// Kept is a partition that was not purged as far as was asked for.
+type Kept struct {
+	Entry   string    // that it stops at: the first that is still to be dealt with
+	Died    time.Time //
+	Records int64     // of that age that stay, this one and those behind it
+}
+
+// Purge deletes the records of the dead-letter topic that were written before a time, with DeleteRecords, and takes the marks of entries
+// that are gone, by this or by the topic's retention, out of the ledger. In each partition it stops at the first entry that is still to be
+// dealt with, parked or not, unless that was carried forward ([Queue.Renew]) or IncludeOpen is set. What is deleted is gone for good.
+//
+// It reads topic and ledger whole, and remembers some 60 bytes of each entry. As [Queue.Replay], it is refused while another call writes to
+// the queue, so that nothing is reopened or replayed meanwhile. One that was interrupted has deleted nothing it should not; run it again
+// for the rest.
+func (q *Queue) Purge(ctx context.Context, p Purge) (Purged, error) {
+	began := time.Now()
+	done := Purged{Run: newRun(began), DryRun: p.DryRun}
+	t, err := q.begin(ctx, order{filter: Filter{All: true}, doing: doingPurge, by: p.By, run: done.Run, dryRun: p.DryRun, takeOver: p.TakeOver, progress: p.Progress})
+	if err != nil {
+		return done, err
+	}
+	defer t.end(ctx)
+	work := &purge{Purge: p, task: t, done: &done, last: make(map[Identity]lastCopy), cuts: make(map[int32]int64)}
+	steps := work.run
+	if t.writer != nil {
+		steps = func(ctx context.Context) error { return t.writer.during(ctx, work.run) }
+	}
+	if err = steps(ctx); err == nil && t.writer != nil {
+		err = work.forget(ctx)
+	}
+	done.Took = time.Since(began)
+	return done, err
+}
+
+// purge is one at work.
+type purge struct {
+	Purge
+	task *task
+	done *Purged
+
+	last  map[Identity]lastCopy
+	cuts  map[int32]int64 // by partition: where what stays begins
+	marks []*kgo.Record   // tombstones
+}
+
+// lastCopy is where the last copy of an entry stands.
+type lastCopy struct {
+	position
+	open bool
+}
+
+// run deletes the records, and finds out which marks are of nothing any more.
+func (p *purge) run(ctx context.Context) error {
+	q := p.task.survey.queue
+	starts, err := listed(ctx, q.topic, q.admin.ListStartOffsets)
+	if err != nil {
+		return err
+	}
+	asked := maps.Clone(starts)
+	if !p.Before.IsZero() {
+		if asked, err = listed(ctx, q.topic, offsetsSince(q.admin, p.Before)); err != nil {
+			return err
+		}
+	}
+	seen := make(map[int32]int64) // nothing is deleted that is not looked at, such as what was imported since
+	for _, s := range p.task.survey.scan.spans {
+		seen[s.partition] = s.to
+	}
+	for partition := range asked {
+		asked[partition] = max(min(asked[partition], seen[partition]), starts[partition])
+	}
+	if err := p.look(ctx, asked); err != nil {
+		return err
+	}
+	if !p.DryRun && p.done.Records > 0 {
+		if err := p.delete(ctx, starts); err != nil {
+			return err
+		}
+	}
+	return p.gone(ctx)
+}
+
+// look goes through the topic and decides where what stays begins.
+func (p *purge) look(ctx context.Context, asked map[int32]int64) error {
+	s := p.task.survey
+	old := make(map[int32][]int64) // offsets of the records of that age
+	at := make(map[position]Entry) // of those that are to be dealt with
+	began, told := time.Now(), time.Time{}
+	err := s.scan.each(ctx, func(e *Entry) bool {
+		m, _ := s.ledger.meet(e.identity())
+		here := position{e.Partition, e.Offset}
+		open := slices.Contains(toBeDealtWith, m.status)
+		p.last[e.identity()] = lastCopy{here, open}
+		if e.Offset < asked[e.Partition] {
+			old[e.Partition] = append(old[e.Partition], e.Offset)
+			if open {
+				at[here] = Entry{TopicID: e.TopicID, Partition: e.Partition, Offset: e.Offset, At: e.At}
+			}
+		}
+		if p.Progress != nil && time.Since(told) >= progressTime {
+			told = time.Now()
+			p.Progress(Progress{Scanned: s.scan.passed.Load(), Total: s.scan.total, Took: time.Since(began)})
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	maps.Copy(p.cuts, asked)
+	stops := make(map[int32]Entry)
+	for _, l := range p.last {
+		switch {
+		case !l.open || l.offset >= asked[l.partition]:
+		case p.IncludeOpen:
+			p.done.Open++
+		case l.offset < p.cuts[l.partition]:
+			p.cuts[l.partition], stops[l.partition] = l.offset, at[l.position]
+		}
+	}
+	for partition, offsets := range old {
+		slices.Sort(offsets)
+		below, _ := slices.BinarySearch(offsets, p.cuts[partition])
+		p.done.Records += int64(below)
+		if stop, stopped := stops[partition]; stopped {
+			p.done.Kept = append(p.done.Kept, Kept{Entry: stop.ID(), Died: stop.At, Records: int64(len(offsets) - below)})
+		}
+	}
+	slices.SortFunc(p.done.Kept, func(a, b Kept) int { return cmp.Or(a.Died.Compare(b.Died), strings.Compare(a.Entry, b.Entry)) })
+	return nil
+}
+
+// delete deletes what stands before the cuts.
+func (p *purge) delete(ctx context.Context, starts map[int32]int64) error {
+	q, offsets := p.task.survey.queue, kadm.Offsets{}
+	for partition, cut := range p.cuts {
+		if cut > starts[partition] {
+			offsets.Add(kadm.Offset{Topic: q.topic, Partition: partition, At: cut})
+		}
+	}
+	answers, err := q.admin.DeleteRecords(ctx, offsets)
+	if err != nil {
+		return fmt.Errorf("delete records of %s: %w", q.topic, err)
+	}
+	var failed []error
+	answers.Each(func(a kadm.DeleteRecordsResponse) {
+		if a.Err != nil {
+			failed = append(failed, fmt.Errorf("delete records of %s, partition %d: %w", q.topic, a.Partition, a.Err))
+		}
+	})
+	return errors.Join(failed...)
+}
+
+// gone finds the marks of entries of which no copy is left.
+func (p *purge) gone(ctx context.Context) error {
+	q := p.task.survey.queue
+	reader, err := q.ledgerReader(ctx, p.task.survey.topic.ID)
+	if errors.Is(err, ErrNoTopic) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	spans, err := spansOf(ctx, q.admin, q.Ledger(), time.Time{}, stable)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var readers sync.WaitGroup
+	var mu sync.Mutex
+	for _, s := range spans {
+		readers.Go(func() {
+			// What stands in the partition of a key decides about it: its tombstone and its marks stand in one order.
+			stale := make(map[string]*kgo.Record)
+			err := reader.fetcher.read(ctx, s, func(records []*kgo.Record, _ int64) error {
+				for _, r := range records {
+					if err := p.stale(reader.keys, r, stale); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				stop(err)
+				return
+			}
+			mu.Lock()
+			p.marks = slices.AppendSeq(p.marks, maps.Values(stale))
+			mu.Unlock()
+		})
+	}
+	readers.Wait()
+	p.done.Marks = int64(len(p.marks))
+	return context.Cause(ctx)
+}
+
+// stale notes the tombstone of a mark that is of nothing any more.
+func (p *purge) stale(keys ledgerKeys, r *kgo.Record, stale map[string]*kgo.Record) error {
+	rest, ours := strings.CutPrefix(string(r.Key), keys.prefix)
+	at, isMark := parsePosition(rest)
+	if !ours || !isMark {
+		return nil
+	}
+	delete(stale, string(r.Key))
+	v, about, err := keys.decode(r)
+	if err != nil || !about {
+		return err
+	}
+	last, known := p.last[identify(v.ID, v.Group, v.Replays, v.Replay)]
+	if known && last.offset >= p.cuts[last.partition] || at.offset >= p.cuts[at.partition] {
+		return nil
+	}
+	stale[string(r.Key)] = &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key}
+	return nil
+}
+
+func parsePosition(text string) (position, bool) {
+	first, second, ok := strings.Cut(text, "/")
+	partition, err1 := strconv.ParseInt(first, 10, 32)
+	offset, err2 := strconv.ParseInt(second, 10, 64)
+	return position{int32(partition), offset}, ok && err1 == nil && err2 == nil
+}
+
+// forget writes the tombstones.
+func (p *purge) forget(ctx context.Context) error {
+	w := p.task.writer
+	for batch := range slices.Chunk(p.marks, w.queue.batch) {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if sent := w.transact(ctx, batch); !sent.committed() {
+			return w.failure(sent, w.aftermath(ctx, sent))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,170 @@
+package dlq_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/dlq"
+)
+
+// start is where the dead letters of partition 0 begin.
+func (b *bundle) start() int64 {
+	b.t.Helper()
+	starts, err := b.admin.ListStartOffsets(b.ctx(), dead)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return starts[dead][0].Offset
+}
+
+// marks are the keys of the marks that a compacted ledger keeps.
+func (b *bundle) marks() []string {
+	b.t.Helper()
+	kept := make(map[string]bool)
+	for _, r := range b.records(dlq.LedgerTopic(dead)) {
+		if _, key, ok := strings.Cut(string(r.Key), "/"); ok && key[0] >= '0' && key[0] <= '9' {
+			if kept[key] = r.Value != nil; !kept[key] {
+				delete(kept, key)
+			}
+		}
+	}
+	var keys []string
+	for key := range kept {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func (b *bundle) purge(q *dlq.Queue, p dlq.Purge) dlq.Purged {
+	b.t.Helper()
+	done, err := q.Purge(b.ctx(), p)
+	if err != nil {
+		b.t.Fatalf("purge: %v (after %+v)", err, done)
+	}
+	return done
+}
+
+// TestPurge: what was dealt with and is old goes, with its marks, up to the first entry that is still to be dealt with.
+func TestPurge(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.aged(9*day, 9*day, 9*day, 9*day, time.Hour)
+	q := b.open()
+	b.replay(q, dlq.Replay{Filter: dlq.Filter{IDs: []string{"orders/0/0", "orders/0/1", "orders/0/4"}}})
+	if _, err := q.Discard(b.ctx(), dlq.Discard{Filter: dlq.Filter{IDs: []string{"orders/0/3"}}}); err != nil {
+		t.Fatal(err)
+	}
+	week := dlq.Purge{Before: time.Now().Add(-7 * day)}
+	dry := week
+	dry.DryRun = true
+	for _, p := range []dlq.Purge{dry, week} {
+		done := b.purge(q, p)
+		equal(t, "records", done.Records, int64(2))
+		equal(t, "marks", done.Marks, int64(2))
+		equal(t, "open", done.Open, int64(0))
+		if len(done.Kept) != 1 || done.Kept[0].Records != 2 || !strings.HasSuffix(done.Kept[0].Entry, "-0-2") {
+			t.Errorf("kept: %+v", done.Kept)
+		}
+		if p.DryRun {
+			equal(t, "the dry run deletes", b.start(), int64(0))
+		}
+	}
+	equal(t, "start", b.start(), int64(2))
+	equal(t, "marks", b.marks(), []string{"0/3", "0/4"})
+	equal(t, "nothing more", b.purge(q, week).Records, int64(0))
+
+	week.IncludeOpen = true
+	done := b.purge(q, week)
+	equal(t, "records with the open one", done.Records, int64(2))
+	equal(t, "open", done.Open, int64(1))
+	equal(t, "start", b.start(), int64(4))
+	equal(t, "marks", b.marks(), []string{"0/4"})
+	equal(t, "what is not that old is replayed still", b.entries(q, dlq.Filter{All: true})[0].Status, dlq.StatusReplayed)
+}
+
+// TestPurgeForgetsWhatRetentionTook: without a time only the marks of entries go that are not there any more.
+func TestPurgeForgetsWhatRetentionTook(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.aged(day, day, day)
+	q := b.open()
+	b.replay(q, dlq.Replay{})
+	b.takes(0, 2)
+	done := b.purge(q, dlq.Purge{})
+	equal(t, "records", done.Records, int64(0))
+	equal(t, "marks", done.Marks, int64(2))
+	equal(t, "marks left", b.marks(), []string{"0/2"})
+	equal(t, "once more", b.purge(q, dlq.Purge{}).Marks, int64(0))
+	equal(t, "replayed again", b.replay(q, dlq.Replay{}).Done, int64(0))
+}
+
+// TestPurgeGoesPastWhatWasRenewed: an open entry whose copy stands further on does not stop it, keeps its mark, and is the same entry.
+func TestPurgeGoesPastWhatWasRenewed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.aged(9*day, 9*day)
+	q := b.open()
+	b.replay(q, dlq.Replay{Filter: dlq.Filter{IDs: []string{"orders/0/1"}}})
+	if _, err := q.Park(b.ctx(), dlq.Discard{Filter: dlq.Filter{IDs: []string{"orders/0/0"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Renew(b.ctx(), dlq.Renew{}); err != nil {
+		t.Fatal(err)
+	}
+	done := b.purge(q, dlq.Purge{Before: time.Now().Add(-7 * day)})
+	equal(t, "records", done.Records, int64(2))
+	equal(t, "kept", len(done.Kept), 0)
+	equal(t, "marks", b.marks(), []string{"0/0"})
+	entries := b.entries(q, dlq.Filter{All: true})
+	if len(entries) != 1 || entries[0].State.ID != "orders/0/0" || entries[0].Status != dlq.StatusParked {
+		t.Errorf("entries: %+v", entries)
+	}
+}
+
+// TestPurgeExcludesOtherWriters: while somebody replays nothing is deleted.
+func TestPurgeExcludesOtherWriters(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(3)
+	q := b.open()
+	asked := false
+	b.replay(q, dlq.Replay{Entry: func(dlq.Entry, string) {
+		if asked {
+			return
+		}
+		asked = true
+		if _, err := b.open().Purge(b.ctx(), dlq.Purge{Before: time.Now(), IncludeOpen: true}); !errors.Is(err, dlq.ErrBusy) {
+			t.Errorf("got %v, want ErrBusy", err)
+		}
+	}})
+	equal(t, "start", b.start(), int64(0))
+}
+
+// TestPurgeLeavesWhatItHasNotSeen: a dead letter of long ago that is imported while it is at work stays.
+func TestPurgeLeavesWhatItHasNotSeen(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.aged(9*day, 9*day)
+	q := b.open()
+	b.replay(q, dlq.Replay{})
+	imported := false
+	b.purge(q, dlq.Purge{Before: time.Now(), Progress: func(dlq.Progress) {
+		if imported {
+			return
+		}
+		imported = true
+		r := letter(death(0, 77))
+		r.Timestamp = time.Now().Add(-9 * day)
+		b.produce(r, &kgo.Record{Topic: dead, Value: []byte("and one behind it"), Timestamp: r.Timestamp})
+	}})
+	if !imported {
+		t.Fatal("nothing was imported meanwhile")
+	}
+	equal(t, "entries", len(b.entries(q, dlq.Filter{})), 2)
+}

@@ -1,0 +1,101 @@
+package dlq
+
+import (
+	"regexp"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// Redacted stands in the place of what is hidden.
+const Redacted = "[redacted]"
+
+// Redaction says what of dead letters is hidden from who looks at them. What is stored, replayed and exported is not changed by it, and filters
+// and fingerprints are of what was there. A nil Redaction hides nothing. Its methods may be called concurrently.
+type Redaction struct {
+	// Headers are patterns over names of headers, whose values are hidden whole.
+	Headers []*regexp.Regexp
+	// Text are patterns over payloads, keys, other headers' values and error texts. What matches is hidden, or, where the pattern has groups,
+	// what its groups match.
+	Text []*regexp.Regexp
+}
+
+// Hides says whether it may hide anything.
+func (r *Redaction) Hides() bool { return r != nil && len(r.Headers)+len(r.Text) > 0 }
+
+// Bytes returns the bytes without what is hidden: the same ones where that is nothing.
+func (r *Redaction) Bytes(b []byte) []byte {
+	if r == nil {
+		return b
+	}
+	for _, pattern := range r.Text {
+		matches := pattern.FindAllSubmatchIndex(b, -1)
+		if len(matches) == 0 {
+			continue
+		}
+		var out []byte
+		at := 0
+		for _, m := range matches {
+			if len(m) > 2 {
+				m = m[2:] // its groups
+			}
+			for ; len(m) > 0; m = m[2:] {
+				if m[0] >= at && m[1] > m[0] { // a group within another one is hidden with it
+					out = append(append(out, b[at:m[0]]...), Redacted...)
+					at = m[1]
+				}
+			}
+		}
+		b = append(out, b[at:]...)
+	}
+	return b
+}
+
+// String is Bytes of a text.
+func (r *Redaction) String(s string) string {
+	if r == nil || len(r.Text) == 0 || s == "" {
+		return s
+	}
+	return string(r.Bytes([]byte(s)))
+}
+
+// Header returns a header without what is hidden.
+func (r *Redaction) Header(h kgo.RecordHeader) kgo.RecordHeader {
+	if r == nil || h.Value == nil {
+		return h
+	}
+	if slices.ContainsFunc(r.Headers, func(pattern *regexp.Regexp) bool { return pattern.MatchString(h.Key) }) {
+		h.Value = []byte(Redacted)
+		return h
+	}
+	h.Value = r.Bytes(h.Value)
+	return h
+}
+
+// Entry returns the entry without what is hidden, for who looks at it: it must not be replayed. Its fingerprint is still that of the
+// problem it died of.
+func (r *Redaction) Entry(e Entry) Entry {
+	if !r.Hides() {
+		return e
+	}
+	e.print = e.Fingerprint()
+	e.State.Error = r.String(e.State.Error)
+	e.State.History = slices.Clone(e.State.History)
+	for i := range e.State.History {
+		e.State.History[i].Error = r.String(e.State.History[i].Error)
+	}
+	record := *e.Record
+	record.Key, record.Value = r.Bytes(record.Key), r.Bytes(record.Value)
+	record.Headers = slices.Clone(record.Headers)
+	for i, h := range record.Headers {
+		if !retrytopics.IsOwnHeader(h.Key) {
+			record.Headers[i] = r.Header(h)
+		} else if h.Key == retrytopics.HeaderError || h.Key == retrytopics.HeaderHistory {
+			record.Headers[i].Value = r.Bytes(h.Value)
+		}
+	}
+	e.Record = &record
+	return e
+}

@@ -1,0 +1,76 @@
+package dlq_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+func patterns(texts ...string) (all []*regexp.Regexp) {
+	for _, text := range texts {
+		all = append(all, regexp.MustCompile(text))
+	}
+	return all
+}
+
+func TestRedactedText(t *testing.T) {
+	r := &dlq.Redaction{Text: patterns(`\b\d{16}\b`, `"iban":"([A-Z0-9]+)"`, `(a(b))c`, `x*`)}
+	for in, want := range map[string]string{
+		"":                                       "",
+		"nothing to hide":                        "nothing to hide",
+		"card 4111111111111111.":                 "card [redacted].",
+		"4111111111111111 4222222222222222":      "[redacted] [redacted]",
+		`{"iban":"DE89","n":1}`:                  `{"iban":"[redacted]","n":1}`,
+		"groups in groups: abc":                  "groups in groups: [redacted]c",
+		"\xff4111111111111111\xff is hidden not": "\xff[redacted]\xff is hidden not",
+	} {
+		if got := r.String(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+	var none *dlq.Redaction
+	if b := none.Bytes(nil); b != nil || none.Hides() || none.String("4111111111111111") != "4111111111111111" {
+		t.Error("no redaction hides something")
+	}
+	if b := r.Bytes(nil); b != nil {
+		t.Error("null is not null any more")
+	}
+}
+
+// TestRedactedEntry: nothing of what is hidden is anywhere in the entry, which is still the same entry of the same problem; the record
+// that was read stays as it was.
+func TestRedactedEntry(t *testing.T) {
+	const secret = "4111111111111111"
+	b := setup(t)
+	s := death(0, 1)
+	s.Error = "*pay.Error: card " + secret + " is refused"
+	s.History = []retrytopics.Try{{N: 1, At: 1, Class: "permanent", Error: "card " + secret}}
+	b.produce(dlq.Letter(&kgo.Record{Key: []byte(secret), Value: []byte(`{"card":"` + secret + `"}`), Headers: []kgo.RecordHeader{
+		{Key: "Authorization", Value: []byte("Bearer abc")}, {Key: "note", Value: []byte("card " + secret)}, {Key: "authorization", Value: nil},
+	}}, s, dead, 0))
+	whole := b.entries(b.open(), dlq.Filter{})[0]
+	r := &dlq.Redaction{Headers: patterns(`(?i)^authorization$`), Text: patterns(`\d{16}`)}
+	hidden := r.Entry(whole)
+	texts := []string{hidden.State.Error, hidden.State.History[0].Error, string(hidden.Record.Key), string(hidden.Record.Value)}
+	for _, h := range hidden.Record.Headers {
+		texts = append(texts, string(h.Value))
+	}
+	for _, text := range texts {
+		if strings.Contains(text, secret) || strings.Contains(text, "Bearer") {
+			t.Errorf("not hidden: %s", text)
+		}
+	}
+	if hidden.Record.Headers[2].Value != nil {
+		t.Error("a header that was null is not")
+	}
+	equal(t, "fingerprint", hidden.Fingerprint(), whole.Fingerprint())
+	equal(t, "id", hidden.ID(), whole.ID())
+	if !strings.Contains(string(whole.Record.Value), secret) || string(whole.Record.Headers[0].Value) != "Bearer abc" {
+		t.Error("the entry itself was changed")
+	}
+}

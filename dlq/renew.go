@@ -1,0 +1,86 @@
+package dlq
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+const doingRenew = "renew"
+
+// Renew says what [Queue.Renew] does.
+type Renew struct {
+	// Filter selects the entries. The zero Filter selects all that are still to be dealt with, parked ones too; [Filter.ExpiringBefore]
+	// those that the topic's retention would take soon. Entries that were replayed or discarded are left as they are.
+	Filter Filter
+	// By is who the ledger says it was. Defaults to user@host.
+	By string
+	// DryRun does everything but write.
+	DryRun bool
+	// TakeOver ends another call that is under way, with [ErrFenced], instead of being refused with ErrBusy.
+	TakeOver bool
+	// Progress is called now and then, and at the end, by one goroutine at a time. It must not block.
+	Progress func(Progress)
+	// Entry is called with every entry that is carried forward, or would be on a dry run, before that is written. It must not block.
+	Entry func(e Entry)
+}
+
+// Renew carries entries forward that the topic's retention would take: it writes a copy of each at the end of its partition, byte for byte,
+// together with its mark in one transaction, so that however it ends each is copied once. The copy is a further one of the same entry: it has
+// its status, its time of death, and keeps a key closed as the entry does. The entry's id is that of its first copy that is still there, so
+// that it changes when the topic takes that; ids of the origin stay.
+//
+// As [Queue.Replay], it is refused while another call writes to the queue, and ends cleanly with ctx.
+func (q *Queue) Renew(ctx context.Context, r Renew) (Summary, error) {
+	summary := Summary{Run: newRun(time.Now()), DryRun: r.DryRun}
+	if len(r.Filter.Status) == 0 && !r.Filter.All {
+		r.Filter.Status = toBeDealtWith
+	}
+	t, err := q.begin(ctx, order{
+		filter: r.Filter, doing: doingRenew, counts: statuses, by: r.By, run: summary.Run, dryRun: r.DryRun, takeOver: r.TakeOver, progress: r.Progress,
+	})
+	if err != nil {
+		return summary, err
+	}
+	defer t.end(ctx)
+	t.decide = func(_ context.Context, e *Entry, s *Summary) (*item, error) {
+		switch {
+		case e.Status == StatusReplayed:
+			s.Replayed++
+		case e.Status == StatusDiscarded:
+			s.Discarded++
+		case t.survey.wanted(e.Status):
+			if r.Entry != nil {
+				r.Entry(*e)
+			}
+			return t.renewal(e), nil
+		}
+		return nil, nil
+	}
+	return summary, t.run(ctx, &summary)
+}
+
+// renewal is the copy of an entry at the end of its partition, and the mark that says so and leaves the rest as it is.
+func (t *task) renewal(e *Entry) *item {
+	i := &item{entry: e, copy: renewed(e, time.Now()), work: true}
+	if t.writer != nil {
+		at := t.survey.ledger.now()
+		e.Mark.Renewed = time.UnixMilli(at)
+		i.mark = t.writer.mark(e, e.Status, at, "", e.Mark.Reason)
+	}
+	return i
+}
+
+// renewed makes the copy. A header says when the entry died, for the copy's own time is that of the copy: retention deletes by it.
+func renewed(e *Entry, now time.Time) *kgo.Record {
+	headers := slices.DeleteFunc(slices.Clone(e.Record.Headers), func(h kgo.RecordHeader) bool { return h.Key == retrytopics.HeaderDied })
+	return &kgo.Record{
+		Topic: e.Topic, Partition: e.Partition, Key: e.Record.Key, Value: e.Record.Value, Timestamp: now,
+		Headers: append(headers, kgo.RecordHeader{Key: retrytopics.HeaderDied, Value: strconv.AppendInt(nil, e.At.UnixMilli(), 10)}),
+	}
+}

@@ -1,0 +1,231 @@
+package dlq_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// keeps gives the dead-letter topic a retention; below 0: none.
+func (b *bundle) keeps(d time.Duration) {
+	b.t.Helper()
+	value := "-1"
+	if d > 0 {
+		value = fmt.Sprint(d.Milliseconds())
+	}
+	if _, err := b.admin.AlterTopicConfigs(b.ctx(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "retention.ms", Value: &value}}, dead); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// aged writes dead letters of partition 0 that died so long ago, with offsets of their origin from 0 on.
+func (b *bundle) aged(ages ...time.Duration) {
+	b.t.Helper()
+	for i, age := range ages {
+		r := letter(death(0, int64(i)))
+		r.Timestamp = time.Now().Add(-age)
+		b.produce(r)
+	}
+}
+
+// takes deletes the records of a partition before an offset, as retention does.
+func (b *bundle) takes(partition int32, before int64) {
+	b.t.Helper()
+	offsets := kadm.Offsets{}
+	offsets.Add(kadm.Offset{Topic: dead, Partition: partition, At: before})
+	if _, err := b.admin.DeleteRecords(b.ctx(), offsets); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+const day = 24 * time.Hour
+
+func TestExpiring(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.aged(9*day, 8*day, 2*day, time.Hour)
+	b.keeps(-1)
+	q := b.open()
+	soon := dlq.Filter{ExpiringBefore: time.Now().Add(3 * day)}
+	equal(t, "expiring where records are kept for ever", len(b.entries(q, soon)), 0)
+	x, err := q.Expiry(b.ctx(), 0)
+	if err != nil || x.Retention >= 0 || x.Entries != 0 {
+		t.Errorf("expiry without retention: %+v, %v", x, err)
+	}
+	b.keeps(10 * day)
+	var got []int64
+	for _, e := range b.entries(q, soon) {
+		got = append(got, e.State.Offset)
+	}
+	equal(t, "expiring in three days", got, []int64{0, 1})
+	if x, err = q.Expiry(b.ctx(), 0); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "expiring in a day", x.Entries, int64(1))
+	if left := time.Until(x.First); left < 23*time.Hour || left > day {
+		t.Errorf("the first one expires in %v, want a day", left)
+	}
+	stats, err := q.Stats(b.ctx(), dlq.Filter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "expiring in the stats", fmt.Sprint(stats.Expiry), fmt.Sprint(x))
+	if _, err := q.Park(b.ctx(), dlq.Discard{Filter: dlq.Filter{IDs: []string{"orders/0/0"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if x, _ = q.Expiry(b.ctx(), 0); x.Entries != 1 {
+		t.Errorf("a parked entry that expires does not count")
+	}
+	if _, err := q.Discard(b.ctx(), dlq.Discard{Filter: dlq.Filter{IDs: []string{"orders/0/0"}, Status: []dlq.Status{dlq.StatusParked}}}); err != nil {
+		t.Fatal(err)
+	}
+	if x, _ = q.Expiry(b.ctx(), 0); x.Entries != 0 {
+		t.Errorf("a discarded entry that expires counts")
+	}
+}
+
+func TestNoticeIsShorterThanRetention(t *testing.T) {
+	for retention, want := range map[time.Duration]time.Duration{10 * day: day, day: 12 * time.Hour, -1: 0} {
+		if got := dlq.ExpiryNotice(retention); retention > 0 && got != want {
+			t.Errorf("retention %v: notice %v, want %v", retention, got, want)
+		}
+	}
+}
+
+// TestRenew: what would expire is carried forward once, byte for byte, with its status and its time of death, and is the same entry
+// still when the topic has taken the first copy.
+func TestRenew(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.aged(9*day, 9*day, 9*day, time.Hour)
+	b.keeps(10 * day)
+	q := b.open()
+	if _, err := q.Park(b.ctx(), dlq.Discard{Filter: dlq.Filter{IDs: []string{"orders/0/1"}}, Reason: "waits"}); err != nil {
+		t.Fatal(err)
+	}
+	b.replay(q, dlq.Replay{Filter: dlq.Filter{IDs: []string{"orders/0/2"}}})
+	before := b.entries(q, dlq.Filter{All: true})
+
+	renew := dlq.Renew{Filter: dlq.Filter{ExpiringBefore: time.Now().Add(2 * day)}}
+	dry := renew
+	dry.DryRun = true
+	for _, r := range []dlq.Renew{dry, renew} {
+		s, err := q.Renew(b.ctx(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "renewed", s.Done, int64(2))
+	}
+	if s, err := q.Renew(b.ctx(), renew); err != nil || s.Done != 0 {
+		t.Errorf("renewed once more: %+v, %v", s, err)
+	}
+	records := b.records(dead)
+	equal(t, "records", len(records), 4+2)
+	for i, copied := range records[4:] {
+		first := records[i]
+		sameBytes(t, "key", copied.Key, first.Key)
+		sameBytes(t, "value", copied.Value, first.Value)
+		equal(t, "headers but the time of death", fmt.Sprint(copied.Headers[:len(first.Headers)]), fmt.Sprint(first.Headers))
+		equal(t, "time of death", header(copied, retrytopics.HeaderDied), fmt.Sprint(first.Timestamp.UnixMilli()))
+	}
+	same := func(what string) {
+		t.Helper()
+		after := b.entries(q, dlq.Filter{All: true})
+		equal(t, "entries "+what, len(after), len(before))
+		for _, was := range before {
+			found := false
+			for _, is := range after {
+				if is.State.ID == was.State.ID {
+					found = is.Status == was.Status && is.At.Equal(was.At) && is.Mark.Reason == was.Mark.Reason
+				}
+			}
+			if !found {
+				t.Errorf("%s: %s is not what it was", what, was.State.ID)
+			}
+		}
+	}
+	same("with both copies")
+	b.takes(0, 2) // the two that were renewed
+	same("when the first copies are gone")
+	if got := b.entries(q, dlq.Filter{ExpiringBefore: time.Now().Add(2 * day), Status: []dlq.Status{dlq.StatusOpen, dlq.StatusParked}}); len(got) != 0 {
+		t.Errorf("%d expire though they were renewed", len(got))
+	}
+	equal(t, "replayed", b.replay(q, dlq.Replay{}).Done, int64(2))
+	if r := b.records(tier1); header(r[len(r)-1], retrytopics.HeaderDied) != "" {
+		t.Error("a replayed record carries its time of death")
+	}
+	same2 := b.replay(q, dlq.Replay{Filter: dlq.Filter{IDs: []string{"orders/0/1"}}})
+	equal(t, "the parked one by its id", same2.Done, int64(1))
+}
+
+// TestRenewKeepsWhatItWas: a mark that comes after a renewal, such as to park it, knows of it still.
+func TestRenewKeepsWhatItWas(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.aged(9 * day)
+	b.keeps(10 * day)
+	q := b.open()
+	if _, err := q.Renew(b.ctx(), dlq.Renew{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Park(b.ctx(), dlq.Discard{}); err != nil {
+		t.Fatal(err)
+	}
+	if x, err := q.Expiry(b.ctx(), 2*day); err != nil || x.Entries != 0 {
+		t.Errorf("%+v, %v", x, err)
+	}
+}
+
+// TestRenewKeepsTheOrderOfHeldKeys: what is carried forward is replayed in the order of its origin, also where a later one of its key
+// was not carried and stands before it now.
+func TestRenewKeepsTheOrderOfHeldKeys(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for i := range int64(4) {
+		r := letter(death(0, i))
+		r.Key = []byte("one key")
+		b.produce(r)
+	}
+	q := b.open(dlq.KeysAreHeld())
+	if s, err := q.Renew(b.ctx(), dlq.Renew{Filter: dlq.Filter{IDs: []string{"orders/0/0", "orders/0/1"}}}); err != nil || s.Done != 2 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	b.takes(0, 2)
+	equal(t, "replayed", b.replay(q, dlq.Replay{}).Done, int64(4))
+	var got []string
+	for _, r := range b.records(tier1) {
+		got = append(got, header(r, retrytopics.HeaderOriginOffset))
+	}
+	equal(t, "order", got, []string{"0", "1", "2", "3"})
+}
+
+// TestRenewIsOneTransaction: of a renewal that is cut off nothing stays, neither copy nor mark.
+func TestRenewIsOneTransaction(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(3)
+	q := b.open()
+	b.replay(q, dlq.Replay{Filter: dlq.Filter{IDs: []string{"orders/2/0"}}}) // the ledger is there
+	other := b.open()
+	s, err := q.Renew(b.ctx(), dlq.Renew{Entry: func(dlq.Entry) {
+		// Somebody takes over while it is under way: its transaction is ended by the brokers.
+		if _, err := other.Park(b.ctx(), dlq.Discard{Filter: dlq.Filter{IDs: []string{"orders/0/0"}}, TakeOver: true}); err != nil {
+			t.Error(err)
+		}
+	}})
+	if !errors.Is(err, dlq.ErrFenced) {
+		t.Fatalf("got %+v, %v, want ErrFenced", s, err)
+	}
+	equal(t, "records", len(b.records(dead)), 3)
+	for _, e := range b.entries(q, dlq.Filter{All: true}) {
+		if !e.Mark.Renewed.IsZero() {
+			t.Errorf("%s is marked as renewed", e.State.ID)
+		}
+	}
+}

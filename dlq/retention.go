@@ -1,0 +1,131 @@
+package dlq
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// expiryNotice is how long before the topic's retention may take an entry that is told, unless retention is shorter than two days.
+const expiryNotice = 24 * time.Hour
+
+// ExpiryNotice is how long before the retention of a topic may take an entry that counts as expiring: a day, or half of the retention where that is
+// less.
+func ExpiryNotice(retention time.Duration) time.Duration { return min(expiryNotice, retention/2) }
+
+// Retention returns for how long the dead-letter topic keeps its records; below 0 it is for ever. A topic that deletes by its size may take
+// records earlier.
+func (q *Queue) Retention(ctx context.Context) (time.Duration, error) {
+	configs, err := q.admin.DescribeTopicConfigs(ctx, q.topic)
+	if err == nil && len(configs) != 1 {
+		err = fmt.Errorf("%d topics were described", len(configs))
+	}
+	if err == nil {
+		err = configs[0].Err
+	}
+	if err != nil {
+		return -1, fmt.Errorf("read the retention of topic %s: %w", q.topic, err)
+	}
+	retention, deletes := time.Duration(-1), true
+	for _, c := range configs[0].Configs {
+		switch {
+		case c.Value == nil:
+		case c.Key == "cleanup.policy":
+			deletes = strings.Contains(*c.Value, "delete")
+		case c.Key == "retention.ms":
+			ms, err := strconv.ParseInt(*c.Value, 10, 64)
+			if err == nil && ms >= 0 && ms <= math.MaxInt64/int64(time.Millisecond) {
+				retention = time.Duration(ms) * time.Millisecond
+			}
+		}
+	}
+	if !deletes {
+		return -1, nil
+	}
+	return retention, nil
+}
+
+// Expires returns when a topic with this retention may take the entry, or the last copy that [Queue.Renew] made of it; the zero time where it
+// keeps its records for ever. It does not take an entry before that, and often later: it deletes whole segments.
+func (e Entry) Expires(retention time.Duration) time.Time {
+	if retention < 0 {
+		return time.Time{}
+	}
+	written := e.Record.Timestamp
+	if e.Mark.Renewed.After(written) {
+		written = e.Mark.Renewed
+	}
+	return written.Add(retention)
+}
+
+// expires says whether the topic may take the entry before the time that the filter names.
+func (s *selector) expires(e *Entry) bool {
+	if s.ExpiringBefore.IsZero() {
+		return true
+	}
+	at := e.Expires(s.retention)
+	return !at.IsZero() && at.Before(s.ExpiringBefore)
+}
+
+// expiring leaves of the spans what may hold an entry that expires in time: nothing that was written later than that.
+func (q *Queue) expiring(ctx context.Context, sel *selector, spans []span) ([]span, error) {
+	var err error
+	if sel.retention, err = q.Retention(ctx); err != nil || sel.retention < 0 {
+		return nil, err
+	}
+	young, err := listed(ctx, q.topic, offsetsSince(q.admin, sel.ExpiringBefore.Add(-sel.retention)))
+	if err != nil {
+		return nil, err
+	}
+	var old []span
+	for _, s := range spans {
+		if s.to = min(s.to, young[s.partition]); s.from < s.to {
+			old = append(old, s)
+		}
+	}
+	return old, nil
+}
+
+// Expiry is what the topic's retention may take soon.
+type Expiry struct {
+	// Retention of the topic; below 0 it keeps its records for ever.
+	Retention time.Duration
+	// Entries are still to be dealt with, parked ones too, and may be taken within the time asked for.
+	Entries int64
+	// First is when the first of them may be taken; the zero time without one.
+	First time.Time
+}
+
+// Expiry counts the entries that are still to be dealt with, parked ones too, and that the topic's retention may take within a time; 0 stands for
+// [ExpiryNotice]. It reads no more of the topic than what is old enough, and nothing where there is no retention.
+func (q *Queue) Expiry(ctx context.Context, within time.Duration) (Expiry, error) {
+	var x Expiry
+	var err error
+	if x.Retention, err = q.Retention(ctx); err != nil || x.Retention < 0 {
+		return x, err
+	}
+	if within == 0 {
+		within = ExpiryNotice(x.Retention)
+	}
+	f := Filter{ExpiringBefore: time.Now().Add(within), Status: toBeDealtWith}
+	for e, err := range q.Entries(ctx, f) {
+		if err != nil {
+			return x, err
+		}
+		x.add(&e)
+	}
+	return x, nil
+}
+
+// toBeDealtWith are the statuses of entries that would be lost with their record.
+var toBeDealtWith = []Status{StatusOpen, StatusLimited, StatusParked}
+
+func (x *Expiry) add(e *Entry) {
+	x.Entries++
+	if at := e.Expires(x.Retention); x.First.IsZero() || at.Before(x.First) {
+		x.First = at
+	}
+}

@@ -1,0 +1,121 @@
+package config
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestATokenFileIsReadAtEveryConnection(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	source := OAuth{TokenFile: path}.source()
+	for _, token := range []string{"one", "two"} {
+		if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := source(context.Background())
+		if err != nil || got != token {
+			t.Errorf("got %q, %v, want %q", got, err, token)
+		}
+	}
+}
+
+func TestATokenIsUsedUntilItExpires(t *testing.T) {
+	asked, seconds := 0, 3600
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		if r.FormValue("grant_type") != "client_credentials" || r.FormValue("scope") != "kafka more" {
+			t.Errorf("asked for %v", r.Form)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"access_token":"token-%d","token_type":"Bearer","expires_in":%d}`, asked, seconds)
+	}))
+	defer server.Close()
+	get := func(source func(context.Context) (string, error), want string) {
+		t.Helper()
+		if got, err := source(context.Background()); err != nil || got != want {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+	}
+	o := OAuth{TokenURL: server.URL, ClientID: "redeliver", ClientSecret: "s", Scopes: []string{"kafka", "more"}}
+	source := o.source()
+	get(source, "token-1")
+	get(source, "token-1")
+	seconds = 1 // which is over before it is used
+	source = o.source()
+	get(source, "token-2")
+	get(source, "token-3")
+}
+
+func TestAnAuthorizationServerThatRefusesIsNamed(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, `{"error":"invalid_client"}`, http.StatusUnauthorized)
+	}))
+	defer server.Close()
+	_, err := OAuth{TokenURL: server.URL, ClientID: "redeliver", ClientSecret: "hunter2"}.source()(context.Background())
+	if err == nil || !strings.Contains(err.Error(), "kafka.sasl.oauth.token_url gives no token") || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAWSCredentialsComeFromWhereAWSPutsThem(t *testing.T) {
+	secretFile := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secretFile, []byte("file-secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	container := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "container-token" {
+			http.Error(w, "no", http.StatusForbidden)
+			return
+		}
+		fmt.Fprint(w, `{"AccessKeyId":"container-id","SecretAccessKey":"container-secret","Token":"container-session","Expiration":"2030-01-01T00:00:00Z"}`)
+	}))
+	defer container.Close()
+	for name, tt := range map[string]struct {
+		aws  AWS
+		env  map[string]string
+		want awsKeys
+		err  string
+	}{
+		"the configuration": {AWS{AccessKeyID: "id", SecretAccessKey: "s", SessionToken: "t"}, map[string]string{"AWS_ACCESS_KEY_ID": "other"}, awsKeys{"id", "s", "t"}, ""},
+		"its file":          {AWS{AccessKeyID: "id", SecretAccessKeyFile: secretFile}, nil, awsKeys{"id", "file-secret", ""}, ""},
+		"the environment":   {AWS{}, map[string]string{"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t"}, awsKeys{"id", "s", "t"}, ""},
+		"the container's host": {AWS{}, map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": container.URL + "/v1", "AWS_CONTAINER_AUTHORIZATION_TOKEN": "container-token"},
+			awsKeys{"container-id", "container-secret", "container-session"}, ""},
+		"a host that refuses": {AWS{}, map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": container.URL}, awsKeys{}, "gives no AWS credentials, but 403 forbidden"},
+		"a host elsewhere":    {AWS{}, map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://203.0.113.1/v1"}, awsKeys{}, "neither https nor on this machine"},
+		"nowhere":             {AWS{}, nil, awsKeys{}, "kafka.sasl.aws names no keys, and neither AWS_ACCESS_KEY_ID"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := tt.aws.keys(context.Background(), func(name string) (string, bool) { v, ok := tt.env[name]; return v, ok })
+			if got != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("got %v, %v; want %v, %s", got, err, tt.want, tt.err)
+			}
+		})
+	}
+}
+
+// What a pattern of sources may match is allowed by prefix, and so are its retry topics.
+func TestPrivilegesOfAPatternArePrefixed(t *testing.T) {
+	c := mustParse(t, `
+kafka: {brokers: [a:1]}
+pipelines: [{name: orders, topics: ['/eu[.]orders-[0-9]+/'], handler: {http: {url: "http://h/"}}, retry: {tiers: [1s]}}]
+`, nil)
+	all, err := c.Privileges(&c.Pipelines[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := make(map[string]bool)
+	for _, p := range all {
+		names[p.Resource+" "+p.Pattern+" "+p.Name] = true
+	}
+	check(t, "resources", names, map[string]bool{
+		"topic prefixed eu.orders-": true, "topic prefixed orders.eu.orders-": true,
+		"group literal orders": true, "transactional_id prefixed redeliver.orders.eu.orders-": true,
+	})
+}

@@ -1,0 +1,115 @@
+package parquet_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/internal/parquet"
+)
+
+func written(t testing.TB, letters ...dlq.Exported) []byte {
+	t.Helper()
+	var file bytes.Buffer
+	w := parquet.NewWriter(&file)
+	for _, x := range letters {
+		if err := w.Write(x); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return file.Bytes()
+}
+
+func read(file []byte) (letters []dlq.Exported, err error) {
+	for x, err := range parquet.Read(bytes.NewReader(file), int64(len(file))) {
+		if err != nil {
+			return letters, err
+		}
+		letters = append(letters, x)
+	}
+	return letters, nil
+}
+
+// TestThereAndBack: what is written is read as it was, null apart from empty, headers in their order with their duplicates.
+func TestThereAndBack(t *testing.T) {
+	letters := []dlq.Exported{
+		{ID: "k7qp-3-1", Topic: "shop.orders.dlq", Partition: 3, Offset: 1 << 40, Timestamp: 1_763_904_000_123, Status: dlq.StatusParked, Key: []byte("k"), Value: []byte{0xff, 0, 0x80}, Headers: []dlq.ExportedHeader{
+			{Key: "trace", Value: []byte("t")}, {Key: "trace", Value: nil}, {Key: "", Value: []byte{}}, {Key: "trace", Value: []byte("t")}, {Key: "\xff", Value: []byte{0}},
+		}},
+		{ID: "k7qp-0-0", Topic: "a", Headers: []dlq.ExportedHeader{}},
+		{ID: "k7qp-0-1", Topic: "a", Key: []byte{}, Value: []byte{}, Headers: []dlq.ExportedHeader{{Key: "h"}}},
+	}
+	for i := range 10_500 { // more than a group of rows
+		letters = append(letters, dlq.Exported{ID: fmt.Sprint("k7qp-1-", i), Topic: "a", Offset: int64(i), Value: []byte(strings.Repeat("x", i%100)), Headers: []dlq.ExportedHeader{{Key: "n", Value: []byte(fmt.Sprint(i))}}})
+	}
+	got, err := read(written(t, letters...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(letters, got); diff != "" {
+		t.Errorf("differs (- written, + read):\n%s", diff)
+	}
+}
+
+func TestNoDeadLetters(t *testing.T) {
+	if got, err := read(written(t)); err != nil || len(got) != 0 {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+func TestNoParquet(t *testing.T) {
+	whole := written(t, dlq.Exported{ID: "k7qp-0-0", Topic: "a", Value: []byte("v")})
+	for name, file := range map[string][]byte{"empty": nil, "text": []byte("PAR1 but nothing else"), "cut off": whole[:len(whole)/2]} {
+		if _, err := read(file); err == nil || !strings.Contains(err.Error(), "read Parquet: ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestDamageIsFound: a byte that changed in a value is told, at the end at the latest, or changes nothing.
+func TestDamageIsFound(t *testing.T) {
+	const value = "a value that stands in the file as it is"
+	whole, found := written(t, dlq.Exported{ID: "k7qp-0-0", Topic: "a", Value: []byte(value)}), 0
+	for at := range whole {
+		if !bytes.HasPrefix(whole[at:], []byte(value)) {
+			continue
+		}
+		file := bytes.Clone(whole)
+		file[at+10] ^= 1
+		letters, err := read(file)
+		if err != nil {
+			found++
+		} else if string(letters[0].Value) != value {
+			t.Errorf("byte %d: the value is %q, and nothing is told", at, letters[0].Value)
+		}
+	}
+	if found == 0 {
+		t.Error("no damage was found")
+	}
+}
+
+// FuzzThereAndBack: whatever a dead letter holds, it is read as it was written.
+func FuzzThereAndBack(f *testing.F) {
+	f.Add("k7qp-0-0", "a.dlq", int32(3), int64(1), int64(1_763_904_000_123), []byte("k"), []byte(nil), "trace", []byte{0xff}, uint8(3))
+	f.Add("", "", int32(-1), int64(-1), int64(-1), []byte{}, []byte{0}, "\xff", []byte(nil), uint8(0))
+	f.Fuzz(func(t *testing.T, id, topic string, partition int32, offset, timestamp int64, key, value []byte, name string, header []byte, n uint8) {
+		x := dlq.Exported{ID: id, Topic: topic, Partition: partition, Offset: offset, Timestamp: timestamp, Status: dlq.Statuses()[int(n)%len(dlq.Statuses())], Key: key, Value: value, Headers: []dlq.ExportedHeader{}}
+		for i := range n % 5 {
+			x.Headers = append(x.Headers, dlq.ExportedHeader{Key: name, Value: header}, dlq.ExportedHeader{Key: name[:len(name)*int(i)/5]})
+		}
+		got, err := read(written(t, x, x))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]dlq.Exported{x, x}, got); diff != "" {
+			t.Errorf("differs (- written, + read):\n%s", diff)
+		}
+	})
+}

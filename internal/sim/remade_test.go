@@ -1,0 +1,46 @@
+//go:build synctests
+
+package sim
+
+import (
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/redeliver/redeliver/breaker"
+	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// TestCopiesForATopicMadeAgain deletes a retry topic that nothing was written to yet, and makes it again before the member knows.
+// Its first copy there is the first that its client ever writes to a topic of that name. When the member finds out that
+// the topic is another one, copies must not be numbered from the beginning once more: the broker would take the next for the
+// first, acknowledge it, and keep nothing.
+func TestCopiesForATopicMadeAgain(t *testing.T) {
+	s := Setup{Brokers: 1, Sources: map[string]int32{"orders": 1}, Config: consumer.Config{
+		Breaker:     breaker.Config{Disabled: true},
+		Concurrency: 1,
+		Retry:       retrytopics.Policy{Tiers: []time.Duration{time.Second}, Strategy: retrytopics.Fixed{Wait: time.Second}, NoJitter: true},
+	}}
+	topic := "g.orders.retry-1s"
+	run(t, s, func(w *World) {
+		w.Join()
+		for range 50 {
+			w.Produce(&Record{Fate: Fate{Kind: Fail, Times: 1, Work: time.Second}})
+		}
+		w.Sleep(500 * time.Millisecond)
+		w.DeleteRetryTopic("orders", "1s")
+		if err := w.fake.CreateTopic(topic, 1, nil); err != nil {
+			t.Fatal(err)
+		}
+		// Whoever cannot fetch does not hear that the topic that he fetches from is gone. Brokers remember five batches.
+		w.refuse(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Err: kerr.NotLeaderForPartition}, -1, 2*time.Second)
+	}, func(h *History, _ *Report) {
+		if len(h.Deleted) != 1 || len(h.Log[Partition{topic, 0}]) < 50 {
+			t.Errorf("%d topics deleted, and %d records in the one that was made again", len(h.Deleted), len(h.Log[Partition{topic, 0}]))
+		}
+	})
+}
