@@ -11,6 +11,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -69,7 +70,7 @@ func (s *show) run(ctx context.Context) (err error) {
 	if s.dir, err = os.MkdirTemp("", "deadletters"); err != nil {
 		return err
 	}
-	defer os.RemoveAll(s.dir)
+	defer func() { _ = os.RemoveAll(s.dir) }() // it is in the temporary directory
 	if s.client, err = kgo.NewClient(kgo.SeedBrokers(s.brokers...)); err != nil {
 		return err
 	}
@@ -132,8 +133,15 @@ func (s *show) makeTopics(ctx context.Context) error {
 
 func deadTopic(topic string) string { return group + "." + topic + ".dlq" }
 
-// command runs redeliver and returns what it printed and how long its process was there.
-func (s *show) command(ctx context.Context, args ...string) (string, time.Duration, error) {
+// ran is what a process printed, how long it was there, and how much of a core it used: on a machine that does other things as well
+// the one says little without the other.
+type ran struct {
+	out       string
+	took, cpu time.Duration
+}
+
+// command runs redeliver.
+func (s *show) command(ctx context.Context, args ...string) (ran, error) {
 	cmd := exec.CommandContext(ctx, s.binary, append(args, "-c", filepath.Join(s.dir, "config.yaml"))...)
 	var errs strings.Builder
 	cmd.Stderr = &errs
@@ -141,14 +149,14 @@ func (s *show) command(ctx context.Context, args ...string) (string, time.Durati
 	out, err := cmd.Output()
 	took := time.Since(began)
 	if err != nil {
-		return "", took, fmt.Errorf("redeliver %s: %w\n%s", strings.Join(args, " "), err, errs.String())
+		return ran{}, fmt.Errorf("redeliver %s: %w\n%s", strings.Join(args, " "), err, errs.String())
 	}
-	return string(out), took, nil
+	return ran{string(out), took, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}, nil
 }
 
 // index builds the index, with the first command that wants it.
 func (s *show) index(ctx context.Context) error {
-	_, took, err := s.command(ctx, "dlq", "stats", "--topic", source, "-o", "json")
+	built, err := s.command(ctx, "dlq", "stats", "--topic", source, "-o", "json")
 	if err != nil {
 		return err
 	}
@@ -159,17 +167,17 @@ func (s *show) index(ctx context.Context) error {
 			size += info.Size()
 		}
 	}
-	fmt.Printf("index of %d dead letters built in %s (%d MiB)\n", s.records, seconds(took), size>>20)
+	fmt.Printf("index of %d dead letters built in %s, %s of a core (%d MiB)\n", s.records, seconds(built.took), seconds(built.cpu), size>>20)
 	return nil
 }
 
 // commands prints how long six commands take, and holds their answers to those of a scan.
 func (s *show) commands(ctx context.Context) error {
-	_, plain, err := s.median(ctx, "version")
+	plain, err := s.median(ctx, "version")
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\n%-62s %10s %10s\n", "command (a process that does nothing takes "+millis(plain)+")", "by index", "by scan")
+	fmt.Printf("\n%-80s %10s %10s %10s\n", "command (one that does nothing takes "+millis(plain.took)+")", "by index", "of a core", "by scan")
 	for _, args := range [][]string{
 		{"dlq", "list"},
 		{"dlq", "list", "--class", "network", "--since", middle.Format(time.RFC3339), "--limit", "50"},
@@ -179,35 +187,34 @@ func (s *show) commands(ctx context.Context) error {
 		{"dlq", "stats", "--since", middle.Format(time.RFC3339), "--text", "payments"},
 	} {
 		all := append(slices.Clone(args), "--topic", source, "-o", "json")
-		by, took, err := s.median(ctx, all...)
+		by, err := s.median(ctx, all...)
 		if err != nil {
 			return err
 		}
-		scanned, slow, err := s.command(ctx, append(all, "--no-index")...)
+		scanned, err := s.command(ctx, append(all, "--no-index")...)
 		if err != nil {
 			return err
 		}
-		if by != scanned {
+		if by.out != scanned.out {
 			return fmt.Errorf("redeliver %s: the index and a scan answer differently", strings.Join(args, " "))
 		}
-		fmt.Printf("redeliver %-52s %10s %10s\n", strings.Join(args, " "), millis(took), seconds(slow))
+		fmt.Printf("redeliver %-70s %10s %10s %10s\n", strings.Join(args, " "), millis(by.took), millis(by.cpu), seconds(scanned.took))
 	}
 	return nil
 }
 
-// median runs a command some times.
-func (s *show) median(ctx context.Context, args ...string) (string, time.Duration, error) {
-	var times []time.Duration
-	var out string
+// median runs a command some times, and returns the run whose time is the median.
+func (s *show) median(ctx context.Context, args ...string) (ran, error) {
+	var runs []ran
 	for range s.rounds {
-		printed, took, err := s.command(ctx, args...)
+		one, err := s.command(ctx, args...)
 		if err != nil {
-			return "", 0, err
+			return one, err
 		}
-		out, times = printed, append(times, took)
+		runs = append(runs, one)
 	}
-	slices.Sort(times)
-	return out, times[len(times)/2], nil
+	slices.SortFunc(runs, func(a, b ran) int { return cmp.Compare(a.took, b.took) })
+	return runs[len(runs)/2], nil
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }

@@ -28,7 +28,7 @@ func (s *show) speed(ctx context.Context) error {
 	if raw[0], err = s.raw(ctx); err != nil {
 		return err
 	}
-	_, took, err := s.command(ctx, "replay", "--yes", "--topic", source, "-o", "json")
+	replayed, err := s.command(ctx, "replay", "--yes", "--topic", source, "-o", "json")
 	if err != nil {
 		return err
 	}
@@ -36,9 +36,9 @@ func (s *show) speed(ctx context.Context) error {
 		return err
 	}
 	mean := (raw[0] + raw[1]) / 2
-	fmt.Printf("\nreplay of all: %s, %.0f/s, with the start and end of its process\n", seconds(took), float64(s.records)/took.Seconds())
+	fmt.Printf("\nreplay of all: %s, %.0f/s, with the start and end of its process\n", seconds(replayed.took), float64(s.records)/replayed.took.Seconds())
 	fmt.Printf("raw franz-go loop, before and after: %s and %s, %.0f/s\n", seconds(raw[0]), seconds(raw[1]), float64(s.records)/mean.Seconds())
-	fmt.Printf("ratio: %.2f\n", mean.Seconds()/took.Seconds())
+	fmt.Printf("ratio: %.2f\n", mean.Seconds()/replayed.took.Seconds())
 	return s.check(ctx, source)
 }
 
@@ -138,7 +138,7 @@ func (s *show) kills(ctx context.Context) error {
 		<-ended
 		fmt.Printf("killed with SIGKILL when more than %d were written\n", until)
 	}
-	out, took, err := s.command(ctx, "replay", "--yes", "--take-over", "--topic", crashed, "-o", "json")
+	last, err := s.command(ctx, "replay", "--yes", "--take-over", "--topic", crashed, "-o", "json")
 	if err != nil {
 		return err
 	}
@@ -146,10 +146,10 @@ func (s *show) kills(ctx context.Context) error {
 		Done     int64 `json:"done"`
 		Replayed int64 `json:"replayed_before"`
 	}
-	if err := json.Unmarshal([]byte(out), &summary); err != nil || len(summary) != 1 {
-		return fmt.Errorf("the summary is %q: %w", out, err)
+	if err := json.Unmarshal([]byte(last.out), &summary); err != nil || len(summary) != 1 {
+		return fmt.Errorf("the summary is %q: %w", last.out, err)
 	}
-	fmt.Printf("the last replay found %d replayed and replayed %d in %s\n", summary[0].Replayed, summary[0].Done, seconds(took))
+	fmt.Printf("the last replay found %d replayed and replayed %d in %s\n", summary[0].Replayed, summary[0].Done, seconds(last.took))
 	return s.check(ctx, crashed)
 }
 

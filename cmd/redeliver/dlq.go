@@ -94,7 +94,9 @@ func (p *program) openQueues(ctx context.Context, f *filterFlags, change bool) (
 	}
 	if c.Index.Kind == "redis" && slices.ContainsFunc(selected, func(one *config.Pipeline) bool { return one.Redaction().Hides() }) {
 		fmt.Fprintln(p.err, "without the index in Redis, where others could read what dlq.redact hides: index.kind: file keeps it on this machine")
-		open = func(topic string, options ...dlq.Option) (*dlq.Queue, error) { return dlq.Open(client, topic, options...) }
+		open = func(topic string, options ...dlq.Option) (*dlq.Queue, error) {
+			return dlq.Open(client, topic, options...)
+		}
 	}
 	for _, one := range selected {
 		if f.queue != "" {
