@@ -100,6 +100,10 @@ lint: ## gofmt, go vet, staticcheck and our own analyzers, in every module
 bench: ## the pipeline beside raw franz-go
 	@cd bench && go run .
 
+.PHONY: deadletters
+deadletters: ## a million dead letters on Apache Kafka: the index, six commands, replay beside raw franz-go, and killed (BROKERS=host:port, RECORDS=1000000)
+	@cd bench && go run ./deadletters -brokers '$(BROKERS)' -records $(or $(RECORDS),1000000)
+
 FOR ?= 5m
 DELIVERY ?= at_least_once
 PROTOCOL ?= classic

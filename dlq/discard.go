@@ -121,6 +121,9 @@ func (q *Queue) begin(ctx context.Context, o order) (*task, error) {
 	} else if o.task.ends, err = q.ends(ctx); err == nil {
 		t.survey, err = q.surveyTo(ctx, topic, o.filter, l, o.task.ends)
 	}
+	if err == nil && o.doing != doingPurge && o.doing != doingRenew { // which are about what the topic holds
+		err = t.survey.helped(ctx)
+	}
 	if err != nil {
 		t.end(ctx)
 		return nil, err

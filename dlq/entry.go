@@ -97,7 +97,8 @@ type Entry struct {
 	// position and the first one stands at most 1000 offsets before it. "": none is known.
 	CopyOf string
 
-	print Fingerprint // 0: not known yet
+	print  Fingerprint // 0: not known yet
+	copies bool        // the index knows of further records with its identity
 }
 
 // ID names the entry among all that a cluster has: short, and the same for as long as the entry exists. It is

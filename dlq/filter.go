@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -35,6 +36,8 @@ type Filter struct {
 	Key []byte
 	// Error matches the text of the last failure, "<type>: <message>". nil: any.
 	Error *regexp.Regexp
+	// Text is in the text of the last failure or in the value, letter by letter. "": any.
+	Text string
 	// Fingerprints selects by the problem that entries died of. Empty: any.
 	Fingerprints []Fingerprint
 	// Status selects by what became of the entries. Empty: [StatusOpen] and [StatusLimited], and, where IDs are named,
@@ -115,6 +118,7 @@ func (s *selector) match(e *Entry) bool {
 		!s.Until.IsZero() && !e.At.Before(s.Until),
 		s.Key != nil && (e.Record.Key == nil || !bytes.Equal(e.Record.Key, s.Key)),
 		s.Error != nil && !s.Error.MatchString(e.State.Error),
+		s.Text != "" && !strings.Contains(e.State.Error, s.Text) && !bytes.Contains(e.Record.Value, []byte(s.Text)),
 		len(s.Fingerprints) > 0 && !slices.Contains(s.Fingerprints, e.Fingerprint()):
 		return false
 	}

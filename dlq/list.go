@@ -15,15 +15,13 @@ import (
 // An entry may be kept; it keeps the bytes of the batch alive that it was read in.
 func (q *Queue) Entries(ctx context.Context, f Filter) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		topic, err := q.describe(ctx)
+		s, err := q.look(ctx, f)
 		if err != nil {
 			yield(Entry{}, err)
 			return
 		}
-		s, err := q.survey(ctx, topic, f, nil)
-		if err != nil {
-			yield(Entry{}, err)
-			return
+		if s.ledger == nil {
+			s.query.status = &s.sel.status
 		}
 		left := f.Limit
 		stopped := false

@@ -28,6 +28,7 @@ type Queue struct {
 	noCreate    bool
 	jq          func(program string) (func([]byte) ([]byte, error), error) // nil: there is none
 	keysHeld    bool
+	index       *index // nil: there is none
 
 	batch    int           // entries in a transaction
 	patience time.Duration // with the brokers, when a run has to end
@@ -146,7 +147,37 @@ type survey struct {
 	scan   *scan
 
 	replayOrder *replayOrder // nil: that of the topic
+	query       *indexQuery  // nil: it does not answer from an index
+	copiesMet   map[stableID]bool
 	duplicates  int64
+}
+
+// look is survey for calls that only look: where there is an index it knows what the ledger says, and survey.ledger is nil.
+func (q *Queue) look(ctx context.Context, f Filter) (*survey, error) {
+	topic, err := q.describe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if q.index == nil {
+		return q.survey(ctx, topic, f, nil)
+	}
+	spans, err := spansOf(ctx, q.admin, q.topic, f.Since, stable)
+	if err != nil {
+		return nil, err
+	}
+	s, err := q.surveyOf(ctx, topic, f, newLedger(), spans)
+	if err == nil {
+		err = s.indexed(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.query != nil {
+		s.ledger, s.copiesMet = nil, make(map[stableID]bool)
+		return s, nil
+	}
+	s.ledger, _, err = q.readLedger(ctx, topic.ID, stable)
+	return s, err
 }
 
 // survey fixes the range to go through and takes the ledger that was read, or reads it.
@@ -167,14 +198,15 @@ func (q *Queue) surveyOf(ctx context.Context, topic kadm.TopicDetail, f Filter, 
 	if err != nil {
 		return nil, err
 	}
+	scan := newScan(newFetcher(q.client, q.admin, topic), sel.narrow(spans))
+	scan.prints = len(f.Fingerprints) > 0
+	s := &survey{queue: q, topic: topic, sel: sel, ledger: l, scan: scan}
 	if l == nil {
-		if l, _, err = q.readLedger(ctx, topic.ID, stable); err != nil {
+		if s.ledger, _, err = q.readLedger(ctx, topic.ID, stable); err != nil {
 			return nil, err
 		}
 	}
-	scan := newScan(newFetcher(q.client, q.admin, topic), sel.narrow(spans))
-	scan.prints = len(f.Fingerprints) > 0
-	return &survey{queue: q, topic: topic, sel: sel, ledger: l, scan: scan}, nil
+	return s, nil
 }
 
 // each calls f with the first copy of every entry that matches the filter, whatever its status, until f returns false.
@@ -195,6 +227,9 @@ func (s *survey) each(ctx context.Context, f func(*Entry) bool) error {
 
 // met calls f with an entry, if it is the first copy of it and matches.
 func (s *survey) met(e *Entry, f func(*Entry) bool) bool {
+	if s.ledger == nil {
+		return s.metIndexed(e, f)
+	}
 	m, first := s.ledger.meet(e.identity())
 	if !first {
 		s.duplicates++
@@ -203,7 +238,9 @@ func (s *survey) met(e *Entry, f func(*Entry) bool) bool {
 	if !s.sel.match(e) {
 		return true
 	}
-	e.Status, e.Mark = m.status, s.ledger.describe(m)
+	if e.Mark.At.UnixMilli() <= m.at || e.Mark.At.IsZero() { // not one that only an index keeps
+		e.Status, e.Mark = m.status, s.ledger.describe(m)
+	}
 	if !s.sel.expires(e) {
 		return true
 	}

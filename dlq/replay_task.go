@@ -103,6 +103,7 @@ type taskSpec struct {
 	Expiring     *time.Time         `json:"expiring_before,omitempty"`
 	Key          []byte             `json:"key"` // null: any
 	Error        string             `json:"error,omitempty"`
+	Text         string             `json:"text,omitempty"`
 	Fingerprints []Fingerprint      `json:"fingerprints,omitempty"`
 	Status       []Status           `json:"status,omitempty"`
 	All          bool               `json:"all,omitempty"`
@@ -132,7 +133,7 @@ type specHeader struct {
 func specOf(r Replay) taskSpec {
 	f := r.Filter
 	s := taskSpec{
-		IDs: f.IDs, Reason: f.Reason, Topic: f.Topic, Key: f.Key, Fingerprints: f.Fingerprints, Status: f.Status, All: f.All, Limit: f.Limit,
+		IDs: f.IDs, Reason: f.Reason, Topic: f.Topic, Key: f.Key, Text: f.Text, Fingerprints: f.Fingerprints, Status: f.Status, All: f.All, Limit: f.Limit,
 		To: r.To, Rate: r.Rate, Concurrency: r.Concurrency, Canary: r.Canary, CanaryRate: r.CanaryRate, StopAt: r.StopAt, Wait: r.Wait,
 		MaxReplays: r.MaxReplays, Again: r.Again, Unset: r.UnsetHeaders, SetKey: r.SetKey, JQ: r.JQ, ByHand: r.Edit != nil,
 	}
@@ -162,7 +163,7 @@ func specOf(r Replay) taskSpec {
 
 func (s taskSpec) replay() (Replay, error) {
 	r := Replay{
-		Filter: Filter{IDs: s.IDs, Reason: s.Reason, Topic: s.Topic, Key: s.Key, Fingerprints: s.Fingerprints, Status: s.Status, All: s.All, Limit: s.Limit},
+		Filter: Filter{IDs: s.IDs, Reason: s.Reason, Topic: s.Topic, Key: s.Key, Text: s.Text, Fingerprints: s.Fingerprints, Status: s.Status, All: s.All, Limit: s.Limit},
 		To:     s.To, Rate: s.Rate, Concurrency: s.Concurrency, Canary: s.Canary, CanaryRate: s.CanaryRate, StopAt: s.StopAt, Wait: s.Wait,
 		MaxReplays: s.MaxReplays, Again: s.Again, UnsetHeaders: s.Unset, SetKey: s.SetKey, JQ: s.JQ,
 	}
@@ -416,7 +417,10 @@ func (q *Queue) Resume(ctx context.Context, id string, w Work) (Summary, error) 
 			t.of.ends = map[int32]int64{} // nothing is left to do
 		}
 	}
-	if t.survey, err = q.surveyTo(ctx, topic, r.Filter, l, t.of.ends); err != nil {
+	if t.survey, err = q.surveyTo(ctx, topic, r.Filter, l, t.of.ends); err == nil {
+		err = t.survey.helped(ctx)
+	}
+	if err != nil {
 		return summary, err
 	}
 	return summary, t.replay(ctx, r, &summary)

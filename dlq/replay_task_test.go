@@ -71,7 +71,7 @@ func TestTaskIsWrittenDownWhole(t *testing.T) {
 	r := dlq.Replay{
 		Filter: dlq.Filter{
 			IDs: []string{"orders/0/1", "0-3"}, Class: classify.Validation, Severity: classify.Severities()[0], Reason: "exhausted", Topic: "orders", Since: noon, Until: noon.Add(time.Hour), ExpiringBefore: noon.Add(2 * time.Hour),
-			Key: []byte{0xff, 0}, Error: regexp.MustCompile(`a|b`), Fingerprints: []dlq.Fingerprint{7}, Status: []dlq.Status{dlq.StatusDiscarded}, Limit: 5,
+			Key: []byte{0xff, 0}, Error: regexp.MustCompile(`a|b`), Text: "c", Fingerprints: []dlq.Fingerprint{7}, Status: []dlq.Status{dlq.StatusDiscarded}, Limit: 5,
 		},
 		To: dlq.Source, Rate: 2.5, Concurrency: 3, Canary: 4, CanaryRate: 0.5, StopAt: 0.25, Wait: true, MaxReplays: -1,
 		SetHeaders: []kgo.RecordHeader{{Key: "fixed", Value: []byte{0xfe}}}, Again: true, UnsetHeaders: []string{"x"}, SetKey: []byte{}, JQ: "upper", By: "ann",

@@ -3,6 +3,7 @@ package dlq
 import (
 	"container/heap"
 	"context"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -21,6 +22,7 @@ type scan struct {
 	total   int64        // offsets to pass
 	passed  atomic.Int64 // may be read by others
 	prints  bool         // fingerprints are wanted, which the readers take side by side
+	query   *indexQuery  // where to read instead of the topic; nil: nowhere
 }
 
 func newScan(f *fetcher, spans []span) *scan {
@@ -30,7 +32,8 @@ func newScan(f *fetcher, spans []span) *scan {
 // page is what one fetch brought.
 type page struct {
 	entries []Entry
-	next    int64 // the partition was read up to here
+	keys    []int64 // of the entries in the common order, where they are not the times of all; nil: they are
+	next    int64   // the partition was read up to here
 }
 
 // lane is one partition on its way into the common order.
@@ -38,6 +41,7 @@ type lane struct {
 	pages  chan page
 	page   page
 	at     int   // of the next entry in the page
+	key    int64 // of the next entry: Unix ms of the latest death up to it
 	passed int64 // offset
 }
 
@@ -50,11 +54,15 @@ func (s *scan) each(ctx context.Context, f func(*Entry) bool) error {
 
 	lanes := make(lanes, 0, len(s.spans))
 	for _, span := range s.spans {
-		l := &lane{pages: make(chan page, 1), passed: span.from}
+		l := &lane{pages: make(chan page, 1), key: math.MinInt64, passed: span.from}
 		lanes = append(lanes, l)
 		readers.Go(func() {
 			defer close(l.pages)
-			if err := s.readPages(ctx, span, l.pages); err != nil {
+			read := s.readPages
+			if s.query != nil {
+				read = s.query.pages
+			}
+			if err := read(ctx, span, l.pages); err != nil {
 				cancel(err) // the first one tells why all of them end
 			}
 		})
@@ -78,6 +86,7 @@ func (s *scan) each(ctx context.Context, f func(*Entry) bool) error {
 		if l.at == len(l.page.entries) && !s.turn(l) {
 			heap.Pop(&lanes)
 		} else {
+			l.settle()
 			heap.Fix(&lanes, 0)
 		}
 	}
@@ -94,9 +103,20 @@ func (s *scan) turn(l *lane) bool {
 		}
 		l.page, l.at = next, 0
 		if len(next.entries) > 0 {
+			l.settle()
 			return true
 		}
 	}
+}
+
+// settle notes the key of the next entry. An entry that died before one that stands before it in its partition comes right after
+// that: its key is that one's.
+func (l *lane) settle() {
+	if l.page.keys != nil {
+		l.key = l.page.keys[l.at]
+		return
+	}
+	l.key = max(l.key, l.page.entries[l.at].At.UnixMilli())
 }
 
 func (s *scan) pass(l *lane, next int64) {
@@ -161,11 +181,10 @@ type lanes []*lane
 func (h lanes) Len() int { return len(h) }
 
 func (h lanes) Less(i, j int) bool {
-	a, b := &h[i].page.entries[h[i].at], &h[j].page.entries[h[j].at]
-	if !a.At.Equal(b.At) {
-		return a.At.Before(b.At)
+	if h[i].key != h[j].key {
+		return h[i].key < h[j].key
 	}
-	return a.Partition < b.Partition
+	return h[i].page.entries[h[i].at].Partition < h[j].page.entries[h[j].at].Partition
 }
 
 func (h lanes) Swap(i, j int) { h[i], h[j] = h[j], h[i] }

@@ -43,27 +43,23 @@ type Stats struct {
 
 // Stats counts the entries that the filter selects. Filter.Limit is ignored.
 func (q *Queue) Stats(ctx context.Context, f Filter) (Stats, error) {
-	stats := Stats{
-		ByStatus: make(map[Status]int64),
-		ByClass:  make(map[classify.Class]int64),
-		ByReason: make(map[retrytopics.Reason]int64),
-		ByTopic:  make(map[string]int64),
-		ByHour:   make(map[time.Time]int64),
-	}
-	topic, err := q.describe(ctx)
+	stats := newStats()
+	s, err := q.look(ctx, f)
 	if err != nil {
 		return stats, err
 	}
-	s, err := q.survey(ctx, topic, f, nil)
-	if err != nil {
-		return stats, err
-	}
-	s.scan.prints = true
-	problems := newGrouping()
 	if stats.Expiry.Retention, err = q.Retention(ctx); err != nil {
 		stats.Expiry.Retention = -1 // who may not read a topic's configuration may still count
 	}
 	soon := time.Now().Add(ExpiryNotice(stats.Expiry.Retention))
+	if s.ledger == nil {
+		counted, ok, err := s.query.stats(ctx, s.scan.spans, s.sel.status, expiry{stats.Expiry.Retention, ceilMilli(soon)}, q.otherGroup)
+		if ok || err != nil {
+			return counted, err
+		}
+	}
+	s.scan.prints = true
+	problems := newGrouping()
 	err = s.each(ctx, func(e *Entry) bool {
 		stats.ByStatus[e.Status]++
 		if at := e.Expires(stats.Expiry.Retention); !at.IsZero() && at.Before(soon) && slices.Contains(toBeDealtWith, e.Status) {
@@ -104,5 +100,9 @@ func (s *Stats) count(e *Entry, otherGroup bool) {
 
 // foreign says whether the entry is another group's.
 func (q *Queue) foreign(e *Entry) bool {
-	return !q.anyGroup && q.group != "" && e.State.Group != "" && e.State.Group != q.group
+	return q.otherGroup(e.State.Group)
+}
+
+func (q *Queue) otherGroup(group string) bool {
+	return !q.anyGroup && q.group != "" && group != "" && group != q.group
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,12 +31,28 @@ func (s session) run(t *testing.T, args ...string) ended {
 	var out, errs bytes.Buffer
 	p := &program{
 		in: strings.NewReader(s.answer), out: &out, err: &errs,
-		getenv:      func(name string) (string, bool) { v, ok := s.env[name]; return v, ok },
+		getenv: func(name string) (string, bool) {
+			if v, ok := s.env[name]; ok || name != "XDG_CACHE_HOME" {
+				return v, ok
+			}
+			return cacheOf(t), true
+		},
 		interactive: s.terminal,
 		patience:    2 * time.Second,
 	}
 	status := p.main(t.Context(), args)
 	return ended{status, out.String(), errs.String()}
+}
+
+var caches sync.Map // of tests, by their names
+
+// cacheOf is the directory in which the command lines of a test have their indexes.
+func cacheOf(t *testing.T) string {
+	dir, known := caches.Load(t.Name())
+	if !known {
+		dir, _ = caches.LoadOrStore(t.Name(), t.TempDir())
+	}
+	return dir.(string)
 }
 
 // run runs a command line where there is no terminal.

@@ -79,6 +79,25 @@ func (p *program) openQueues(ctx context.Context, f *filterFlags, change bool) (
 	open := func(topic string, options ...dlq.Option) (*dlq.Queue, error) {
 		return dlq.Open(client, topic, options...)
 	}
+	if !f.noIndex && c.Index.Kind != "none" {
+		x, err := p.openIndexes(ctx, c, client)
+		if err != nil {
+			qs.close()
+			return nil, err
+		}
+		if x != nil {
+			qs.close = func() { x.close(); client.Close() }
+			open = func(topic string, options ...dlq.Option) (*dlq.Queue, error) {
+				return dlq.Open(client, topic, append(slices.Clone(options), x.option(topic))...)
+			}
+		}
+	}
+	if c.Index.Kind == "redis" && slices.ContainsFunc(selected, func(one *config.Pipeline) bool { return one.Redaction().Hides() }) {
+		fmt.Fprintln(p.err, "without the index in Redis, where others could read what dlq.redact hides: index.kind: file keeps it on this machine")
+		open = func(topic string, options ...dlq.Option) (*dlq.Queue, error) {
+			return dlq.Open(client, topic, options...)
+		}
+	}
 	for _, one := range selected {
 		if f.queue != "" {
 			if err := qs.addForeign(c, one, f.queue, open); err != nil {

@@ -34,6 +34,8 @@ type filterFlags struct {
 	limit    int
 	status   []string
 	all      bool
+	text     string
+	noIndex  bool
 }
 
 // addFilterFlags gives a command the filters. limit is the most entries unless told otherwise, 0 for all.
@@ -50,12 +52,14 @@ func (p *program) addFilterFlags(cmd *cobra.Command, limit int) *filterFlags {
 	flags.StringVar(&f.expiring, "expiring", "", "that the topic's retention may take within this `time`, such as 24h or 3d")
 	flags.StringVar(&f.key, "key", "", "with exactly this record `key`")
 	flags.StringVar(&f.err, "error", "", "whose error matches this `regexp`")
+	flags.StringVar(&f.text, "text", "", "with this `text` in the error or the payload, letter by letter")
 	flags.StringSliceVar(&f.prints, "fingerprint", nil, "that died of this problem, by its `fingerprint` as stats shows it; may be repeated")
 	flags.StringVar(&f.topic, "topic", "", "that came from this `topic`")
 	flags.StringSliceVar(&f.ids, "id", nil, "with this `id`, as list shows it, or that of the origin (orders/3/1042); may be repeated")
 	flags.IntVar(&f.limit, "limit", limit, "at most so many, the oldest; 0: all")
 	flags.StringSliceVar(&f.status, "status", nil, "with this `status`: open, replayed, discarded, replay_limit, parked; may be repeated (default open,replay_limit)")
 	flags.BoolVar(&f.all, "all", false, "with any status")
+	f.addNoIndex()
 	cmd.MarkFlagsMutuallyExclusive("status", "all")
 
 	fixed := func(flag string, values []string) {
@@ -69,6 +73,11 @@ func (p *program) addFilterFlags(cmd *cobra.Command, limit int) *filterFlags {
 	return f
 }
 
+// addNoIndex gives the command the flag to do without the index.
+func (f *filterFlags) addNoIndex() {
+	f.cmd.Flags().BoolVar(&f.noIndex, "no-index", false, "read the topics, and not the index of them")
+}
+
 func texts[T any](values []T) []string {
 	all := make([]string, len(values))
 	for i, v := range values {
@@ -79,7 +88,7 @@ func texts[T any](values []T) []string {
 
 // filter is what the flags say.
 func (f *filterFlags) filter(now time.Time) (dlq.Filter, error) {
-	filter := dlq.Filter{Topic: f.topic, Limit: f.limit, All: f.all, Reason: retrytopics.Reason(f.reason)}
+	filter := dlq.Filter{Topic: f.topic, Text: f.text, Limit: f.limit, All: f.all, Reason: retrytopics.Reason(f.reason)}
 	var err error
 	if f.class != "" {
 		if filter.Class, err = classify.Parse(f.class); err != nil {
@@ -152,7 +161,7 @@ func (f *filterFlags) look(now time.Time) (dlq.Filter, error) {
 
 // narrow says whether the flags select by more than the pipeline.
 func (f *filterFlags) narrow() bool {
-	for _, flag := range []string{"class", "severity", "reason", "since", "until", "expiring", "key", "error", "fingerprint", "topic", "id", "status"} {
+	for _, flag := range []string{"class", "severity", "reason", "since", "until", "expiring", "key", "error", "text", "fingerprint", "topic", "id", "status"} {
 		if f.cmd.Flags().Changed(flag) {
 			return true
 		}

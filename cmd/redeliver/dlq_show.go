@@ -38,6 +38,7 @@ Avro and Protobuf as JSON. What dlq.redact hides is not shown, unless --unredact
 	raw := cmd.Flags().Bool("raw", false, "print the payload only, byte for byte")
 	registry := cmd.Flags().String("schema-registry", "", "look the payload's schema up at this `url` (default schema_registry.url of the configuration)")
 	flags := p.addQueueFlags(cmd)
+	flags.addNoIndex()
 	addUnredacted(cmd, flags)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if wrong := config.WrongURL(*registry); *registry != "" && wrong != "" {

@@ -46,6 +46,8 @@ func fileKeys(c *Config) []key {
 			choice("format", &c.Log.Format, "text", "json").byDefault("text").
 				means("How a line of the log is written."),
 		).means("What is logged, on standard error."),
+		section("index", indexKeys(&c.Index)...).
+			means("The index of dead letters, which follows their topics so that `redeliver dlq` answers at once. It is a cache: what is lost of it is read again."),
 		section("defaults", defaultsKeys()...).
 			means("Merged under every pipeline, key by key at every depth; a list is taken as a whole. Everything that a pipeline has but its name and group."),
 		sections("pipelines", &c.Pipelines, Pipeline{}, pipelineKeys).required().like("\n  - name: orders\n    topics: [orders]\n    handler: {http: {url: \"http://127.0.0.1:9000/orders\"}}").

@@ -18,6 +18,7 @@ type Config struct {
 	Fleet     Fleet
 	Admin     Admin
 	Log       Log
+	Index     Index
 	Pipelines []Pipeline
 
 	// Warnings are what is allowed and may still be a mistake.
@@ -139,6 +140,23 @@ func (u User) Secret() (string, error) { return secret(u.Token, u.TokenFile) }
 type Log struct {
 	Level  string // debug, info, warn, error
 	Format string // text, json
+}
+
+// Index says where the index of dead letters is.
+type Index struct {
+	Kind  string        // file, redis, none
+	Path  string        // the directory of the files; "": redeliver in the user's cache directory
+	Keep  time.Duration // for how long what the topics lost is kept; 0: it is not
+	Redis IndexRedis
+}
+
+// IndexRedis says how Redis is reached.
+type IndexRedis struct {
+	Address  string // host:port
+	Username string
+	Password string
+	DB       int
+	TLS      bool
 }
 
 // Pipeline is one pipeline with the defaults merged in.

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/dlq/indexfile"
+	"github.com/redeliver/redeliver/dlq/indexredis"
+	"github.com/redeliver/redeliver/internal/config"
+)
+
+// indexPatience is how long a command waits for another one that has the index open, before it reads the topics.
+const indexPatience = 2 * time.Second
+
+// indexes are those of the queues that a command works on.
+type indexes struct {
+	program *program
+	config  config.Index
+	cluster string // its id, for two clusters may have topics of one name
+	dir     string
+	redis   *indexredis.Client
+	files   []*indexfile.File
+}
+
+// openIndexes makes ready for what the configuration says. Nothing is opened before it is needed. The caller closes it.
+func (p *program) openIndexes(ctx context.Context, c *config.Config, client *kgo.Client) (*indexes, error) {
+	x := &indexes{program: p, config: c.Index}
+	meta, err := kadm.NewClient(client).BrokerMetadata(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ask which cluster it is: %w", err)
+	}
+	x.cluster = notInNames.ReplaceAllString(meta.Cluster, "_")
+	switch c.Index.Kind {
+	case "redis":
+		r := c.Index.Redis
+		x.redis = indexredis.New(indexredis.Options{Address: r.Address, Username: r.Username, Password: r.Password, DB: r.DB, TLS: r.TLS})
+	default:
+		if x.dir = c.Index.Path; x.dir == "" {
+			cache, err := p.cacheDir()
+			if err != nil { // a service without a home: it is as good without an index
+				fmt.Fprintf(p.err, "without an index of dead letters, for there is no cache directory (%v): say where with index.path, or index.kind: none\n", err)
+				return nil, nil
+			}
+			x.dir = filepath.Join(cache, "redeliver")
+		}
+	}
+	return x, nil
+}
+
+// cacheDir is the user's.
+func (p *program) cacheDir() (string, error) {
+	if dir, ok := p.getenv("XDG_CACHE_HOME"); ok && filepath.IsAbs(dir) {
+		return dir, nil
+	}
+	return os.UserCacheDir()
+}
+
+var notInNames = regexp.MustCompile(`[^A-Za-z0-9._-]`)
+
+// option is the index of one queue.
+func (x *indexes) option(topic string) dlq.Option {
+	warn := func(why string) { fmt.Fprintln(x.program.err, why) }
+	ix := dlq.Index{Keep: x.config.Keep, Warn: warn, Progress: x.progress(topic)}
+	if x.redis != nil {
+		ix.Store = x.redis.Store("redeliver:index:" + x.cluster + ":" + topic)
+	} else {
+		name := x.cluster + "-" + topic
+		if len(name) > 240 { // names of files are short
+			name = fmt.Sprintf("%s-%08x", name[:230], crc32.ChecksumIEEE([]byte(name)))
+		}
+		file := indexfile.At(filepath.Join(x.dir, name+".index"), indexfile.Options{Patience: indexPatience, Warn: warn})
+		x.files = append(x.files, file)
+		ix.Store = file
+	}
+	return dlq.Indexed(ix)
+}
+
+// progress shows how far the index is, where that takes long.
+func (x *indexes) progress(topic string) func(read, total int64) {
+	var bar *progress
+	return func(read, total int64) {
+		if bar == nil {
+			bar = x.program.newProgress("indexing "+topic, total)
+		}
+		bar.grow(total)
+		bar.set(read, "")
+		if read == total {
+			bar.end()
+			bar = nil
+		}
+	}
+}
+
+// close closes what was opened.
+func (x *indexes) close() {
+	for _, file := range x.files {
+		_ = file.Close() // it is a cache
+	}
+	if x.redis != nil {
+		_ = x.redis.Close()
+	}
+}

@@ -1,0 +1,305 @@
+package dlq
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// Index says how a queue answers without reading its topics whole: from a store that follows them. Every call first reads
+// what came to the topics since the last one, so that its answers are those of a scan. The store is a cache of one queue of
+// one cluster: where it is empty, damaged, of another release, or of a topic that was deleted and made again since, it is
+// built anew.
+type Index struct {
+	Store IndexStore
+	// Keep is for how long after its death an entry is kept that the topic has lost, to retention or to a purge. It is then listed
+	// and replayed like the others. Defaults to none: the index knows what the topic holds. What was kept is lost with the store.
+	Keep time.Duration
+	// Progress is told how many records were read of those that are to be read, where the index has to catch up, for a while
+	// several times a second. It may be nil.
+	Progress func(read, total int64)
+	// Warn is told why the index was built anew, or is not used. It may be nil.
+	Warn func(why string)
+}
+
+// Indexed gives a queue an index. [Queue.Entries], [Queue.Entry] and [Queue.Stats] answer from it, and a replay or discard with a
+// filter finds with it what to read; the ledger that decides is read all the same. Where the store fails, the topics are read.
+// While an iteration is under way, marks that another call makes may show in its later entries.
+func Indexed(ix Index) Option {
+	return func(q *Queue) { q.index = &index{Index: ix} }
+}
+
+const (
+	indexVersion = 1
+
+	indexEmpty = "it is empty" // which need not be told
+
+	nameMeta  = "meta"
+	nameKinds = "kinds"
+	nameFrom  = "from"
+)
+
+// index is an Index at work.
+type index struct {
+	Index
+	mu sync.Mutex // one call catches up at a time
+
+	cacheMu sync.Mutex
+	cached  *indexState
+}
+
+// indexState is what is known of an index as a whole.
+type indexState struct {
+	indexMeta
+	kinds []kind
+	from  []provenance
+
+	raw       [3][]byte
+	numbers   map[kind]uint32
+	origins   map[provenance]uint32
+	moreKinds bool
+	moreFrom  bool
+}
+
+// indexMeta is stored with every change.
+type indexMeta struct {
+	Version    int
+	Topic      [16]byte // id of the dead-letter topic
+	Ledger     [16]byte // none: there was none
+	Letters    map[int32]*indexedPartition
+	Marks      map[int32]indexedMarks
+	Seq        uint64 // of the last segment
+	MarksEpoch uint64 // of the marks without an entry; with another ledger another begins
+	Strays     int64  // marks whose entries are not in the index; never fewer than there are
+}
+
+type indexedPartition struct {
+	Next     int64 // offset to read on from
+	Segments []segmentRef
+}
+
+type indexedMarks struct{ Start, Next int64 }
+
+// kind is what entries have in common that filters and counts ask for.
+type kind struct {
+	Class    classify.Class
+	Severity classify.Severity
+	Reason   retrytopics.Reason
+	Topic    string
+	Group    string
+	Damaged  bool
+	Print    Fingerprint
+	Error    string // normalized
+}
+
+// indexError is an error of the store, and not of the topics.
+type indexError struct{ err error }
+
+func (e *indexError) Error() string { return "the index of dead letters: " + e.err.Error() }
+func (e *indexError) Unwrap() error { return e.err }
+
+func (x *index) warn(format string, args ...any) {
+	if x.Warn != nil {
+		x.Warn(fmt.Sprintf(format, args...))
+	}
+}
+
+// view calls f with what is stored. Errors of f come back as they are.
+func (x *index) view(ctx context.Context, f func(IndexView, *indexState) error) error {
+	var own error
+	err := x.Store.View(ctx, func(v IndexView) error {
+		st, err := x.state(v)
+		if err != nil {
+			return err
+		}
+		own = f(v, st)
+		return own
+	})
+	if err != nil && !errors.Is(err, own) {
+		return &indexError{err}
+	}
+	if errors.Is(err, ErrIndexDamaged) {
+		return &indexError{err}
+	}
+	return err
+}
+
+// state reads the state, or takes the one that was read before where it is the same. It must not be changed.
+func (x *index) state(v IndexView) (*indexState, error) {
+	raw, err := v.Get(nameMeta, nameKinds, nameFrom)
+	if err != nil {
+		return nil, err
+	}
+	x.cacheMu.Lock()
+	defer x.cacheMu.Unlock()
+	if c := x.cached; c != nil && bytes.Equal(c.raw[0], raw[0]) && bytes.Equal(c.raw[1], raw[1]) && bytes.Equal(c.raw[2], raw[2]) {
+		return c, nil
+	}
+	st, err := stateOf(raw)
+	if err == nil {
+		x.cached = st
+	}
+	return st, err
+}
+
+func stateOf(raw [][]byte) (*indexState, error) {
+	st := &indexState{indexMeta: indexMeta{Letters: make(map[int32]*indexedPartition), Marks: make(map[int32]indexedMarks)}}
+	for i, into := range []any{&st.indexMeta, &st.kinds, &st.from} {
+		if raw[i] == nil {
+			continue
+		}
+		name := []string{nameMeta, nameKinds, nameFrom}[i]
+		st.raw[i] = bytes.Clone(raw[i])
+		body, err := unsealed(name, raw[i])
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 && json.Unmarshal(body, &struct{ Version *int }{&st.Version}) == nil && st.Version != indexVersion {
+			break // it may look otherwise
+		}
+		if err := json.Unmarshal(body, into); err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", ErrIndexDamaged, name, err)
+		}
+	}
+	for _, p := range st.Letters {
+		if p == nil {
+			return nil, fmt.Errorf("%w: %s has a partition that is nothing", ErrIndexDamaged, nameMeta)
+		}
+	}
+	return st, nil
+}
+
+// update calls f with a state that it may change, and stores that with what f puts.
+func (x *index) update(ctx context.Context, f func(IndexUpdate, *indexState) error) error {
+	err := x.Store.Update(ctx, func(u IndexUpdate) error {
+		raw, err := u.Get(nameMeta, nameKinds, nameFrom)
+		if err != nil {
+			return err
+		}
+		st, err := stateOf(raw)
+		if err != nil {
+			return err
+		}
+		if err := f(u, st); err != nil {
+			return err
+		}
+		return st.put(u)
+	})
+	if err != nil {
+		return &indexError{err}
+	}
+	return nil
+}
+
+func (st *indexState) put(u IndexUpdate) error {
+	for _, part := range []struct {
+		name    string
+		changed bool
+		value   any
+	}{{nameMeta, true, st.indexMeta}, {nameKinds, st.moreKinds, st.kinds}, {nameFrom, st.moreFrom, st.from}} {
+		if !part.changed {
+			continue
+		}
+		body, err := json.Marshal(part.value)
+		if err != nil {
+			return err
+		}
+		if err := u.Put(part.name, sealed(body)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// kind is the number of a kind, a new one where there is none.
+func (st *indexState) kind(k kind) uint32 {
+	if st.numbers == nil {
+		st.numbers = make(map[kind]uint32, len(st.kinds))
+		for i, k := range st.kinds {
+			st.numbers[k] = uint32(i)
+		}
+	}
+	n, ok := st.numbers[k]
+	if !ok {
+		n = uint32(len(st.kinds))
+		st.kinds, st.moreKinds = append(st.kinds, k), true
+		st.numbers[k] = n
+	}
+	return n
+}
+
+// origin is the number of a provenance.
+func (st *indexState) origin(p provenance) uint32 {
+	if st.origins == nil {
+		st.origins = make(map[provenance]uint32, len(st.from))
+		for i, p := range st.from {
+			st.origins[p] = uint32(i)
+		}
+	}
+	n, ok := st.origins[p]
+	if !ok {
+		n = uint32(len(st.from))
+		st.from, st.moreFrom = append(st.from, p), true
+		st.origins[p] = n
+	}
+	return n
+}
+
+// mark is what the ledger says, as the index knows it.
+func (st *indexState) mark(m segmentMark) Mark {
+	if m.at == 0 || int(m.from) >= len(st.from) {
+		return Mark{}
+	}
+	from := st.from[m.from]
+	mark := Mark{Status: m.status, At: time.UnixMilli(m.at), By: from.by, Run: from.run, Task: from.task, To: from.to, Reason: from.reason, Edit: from.edit}
+	if m.renewed > 0 {
+		mark.Renewed = time.UnixMilli(m.renewed)
+	}
+	return mark
+}
+
+// fits says whether the state is of this topic and release; "" where it is, or why not.
+func (st *indexState) fits(topic kadm.TopicDetail) string {
+	switch {
+	case st.raw[0] == nil:
+		return indexEmpty
+	case st.Version != indexVersion:
+		return "another release wrote it"
+	case st.Topic != topic.ID:
+		return fmt.Sprintf("%s was deleted and made again", topic.Topic)
+	}
+	return ""
+}
+
+// MarshalJSON and UnmarshalJSON keep a provenance in an index, where the time of a renewal stands with the mark.
+func (p provenance) MarshalJSON() ([]byte, error) {
+	return json.Marshal([...]string{p.by, p.run, p.task, p.to, p.reason, p.edit})
+}
+
+func (p *provenance) UnmarshalJSON(b []byte) error {
+	var s [6]string
+	err := json.Unmarshal(b, &s)
+	*p = provenance{by: s[0], run: s[1], task: s[2], to: s[3], reason: s[4], edit: s[5]}
+	return err
+}
+
+// segmentsFrom are the segments of a partition that hold entries from an offset on.
+func (p *indexedPartition) segmentsFrom(offset int64) []segmentRef {
+	i, _ := slices.BinarySearchFunc(p.Segments, offset, func(s segmentRef, offset int64) int {
+		if s.Last < offset {
+			return -1
+		}
+		return 1
+	})
+	return p.Segments[i:]
+}

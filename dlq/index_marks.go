@@ -1,0 +1,244 @@
+package dlq
+
+import (
+	"encoding/binary"
+	"fmt"
+	"iter"
+	"maps"
+	"strconv"
+)
+
+func mapKeys[K comparable, V any](m map[K]V) iter.Seq[K] { return maps.Keys(m) }
+
+// segments are those that are made of what was read.
+type segments struct {
+	of     map[int32][]*segment
+	placed map[stableID]place // the last one with the identity
+}
+
+type place struct {
+	in *segment
+	at int
+}
+
+func newSegments() *segments {
+	return &segments{of: make(map[int32][]*segment), placed: make(map[stableID]place)}
+}
+
+func (m *segments) add(s *segment, l *indexedLetter, st *indexState) {
+	var mark segmentMark
+	if other, ok := m.placed[l.id]; ok {
+		other.in.marks[other.at].copies, mark.copies = true, true
+	}
+	n, ok := uint32(0), false
+	if st.numbers != nil {
+		n, ok = st.numbers[l.kind]
+	}
+	if !ok {
+		n = st.kind(l.kind.cloned())
+	}
+	m.placed[l.id] = place{s, s.n}
+	s.add(l, n, mark)
+}
+
+// meet gives the new entries the marks that were there before them, and finds the copies among the old ones.
+func (m *segments) meet(u IndexUpdate, st *indexState) error {
+	if len(m.placed) == 0 {
+		return nil
+	}
+	found := make(map[stableID]segmentMark)
+	if st.Strays > 0 {
+		err := st.strays(u, maps.Keys(m.placed), func(id stableID, mark segmentMark) { found[id] = mark })
+		if err != nil {
+			return err
+		}
+	}
+	err := st.each(u, m.placed, func(id stableID, old *segmentMark) {
+		old.copies = true
+		if mark, ok := found[id]; !ok || old.at >= mark.at {
+			found[id] = *old
+		}
+		p := m.placed[id]
+		p.in.marks[p.at].copies = true
+	})
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	for _, made := range m.of {
+		for _, s := range made {
+			for i := range s.n {
+				if mark, ok := found[s.id(i)]; ok {
+					mark.copies = mark.copies || s.marks[i].copies
+					s.marks[i] = mark
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// each calls f with the marks of stored entries whose identities are among these, and stores what f changes.
+func (st *indexState) each(u IndexUpdate, wanted any, f func(stableID, *segmentMark)) error {
+	w := newIdentitySet(wanted)
+	for _, p := range st.Letters {
+		for _, ref := range p.Segments {
+			got, err := u.Get(ref.name(partColumns), ref.name(partMarks))
+			if err != nil {
+				return err
+			}
+			c, err := columnsOf(ref.name(partColumns), got[0])
+			if err != nil {
+				return err
+			}
+			var marks []segmentMark
+			for i := range c.n {
+				id := c.id(i)
+				if !w.has(id) {
+					continue
+				}
+				if marks == nil {
+					stored, err := marksIn(ref, c.n, got[1])
+					if err != nil {
+						return err
+					}
+					marks = make([]segmentMark, c.n)
+					for i := range marks {
+						marks[i] = segmentMarkOf(stored, i)
+					}
+				}
+				f(id, &marks[i])
+			}
+			if marks != nil {
+				if err := u.Put(ref.name(partMarks), marksBytes(marks)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// identitySet answers quickly for what is not in it.
+type identitySet struct {
+	bits  []uint64
+	exact func(stableID) bool
+}
+
+const identityBits = 1 << 20
+
+func newIdentitySet(wanted any) *identitySet {
+	s := &identitySet{bits: make([]uint64, identityBits/64)}
+	note := func(id stableID) {
+		n := binary.LittleEndian.Uint32(id[:]) % identityBits
+		s.bits[n/64] |= 1 << (n % 64)
+	}
+	switch m := wanted.(type) {
+	case map[stableID]place:
+		for id := range m {
+			note(id)
+		}
+		s.exact = func(id stableID) bool { _, ok := m[id]; return ok }
+	case map[stableID]segmentMark:
+		for id := range m {
+			note(id)
+		}
+		s.exact = func(id stableID) bool { _, ok := m[id]; return ok }
+	}
+	return s
+}
+
+func (s *identitySet) has(id stableID) bool {
+	n := binary.LittleEndian.Uint32(id[:]) % identityBits
+	return s.bits[n/64]&(1<<(n%64)) != 0 && s.exact(id)
+}
+
+// addMarks stores marks: with their entries, and for themselves where there are none.
+func (st *indexState) addMarks(u IndexUpdate, marks map[stableID]segmentMark) error {
+	met := make(map[stableID]bool, len(marks))
+	err := st.each(u, marks, func(id stableID, old *segmentMark) {
+		met[id] = true
+		if mark := marks[id]; mark.at >= old.at {
+			mark.copies = old.copies
+			*old = mark
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for id := range met {
+		delete(marks, id)
+	}
+	return st.stray(u, marks)
+}
+
+// stray stores marks without entries, unless later ones are known.
+func (st *indexState) stray(u IndexUpdate, marks map[stableID]segmentMark) error {
+	if st.Strays > 0 {
+		err := st.strays(u, maps.Keys(marks), func(id stableID, old segmentMark) {
+			if old.at > marks[id].at {
+				delete(marks, id)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for id, mark := range marks {
+		if mark.at == 0 {
+			continue
+		}
+		mark.copies = false
+		if err := u.Put(st.strayName(id), sealed(mark.append(nil))); err != nil {
+			return err
+		}
+		st.Strays++
+	}
+	return nil
+}
+
+func (st *indexState) strayName(id stableID) string {
+	return "s" + strconv.FormatUint(st.MarksEpoch, 36) + "." + string(id[:])
+}
+
+// strays calls f with the marks that are stored without entries.
+func (st *indexState) strays(v IndexView, ids iter.Seq[stableID], f func(stableID, segmentMark)) error {
+	const atOnce = 1000
+	var asked []stableID
+	ask := func() error {
+		names := make([]string, len(asked))
+		for i, id := range asked {
+			names[i] = st.strayName(id)
+		}
+		got, err := v.Get(names...)
+		if err != nil {
+			return err
+		}
+		for i, b := range got {
+			if b == nil {
+				continue
+			}
+			body, err := unsealed("a mark", b)
+			if err != nil {
+				return err
+			}
+			if len(body) != segmentMarkSize {
+				return fmt.Errorf("%w: a mark has %d bytes", ErrIndexDamaged, len(body))
+			}
+			f(asked[i], segmentMarkOf(body, 0))
+		}
+		asked = asked[:0]
+		return nil
+	}
+	var all []stableID
+	for id := range ids { // f may change what they come from
+		all = append(all, id)
+	}
+	for _, id := range all {
+		if asked = append(asked, id); len(asked) == atOnce {
+			if err := ask(); err != nil {
+				return err
+			}
+		}
+	}
+	return ask()
+}

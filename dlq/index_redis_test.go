@@ -1,0 +1,100 @@
+package dlq_test
+
+import (
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+
+	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/dlq/indexredis"
+)
+
+// redisIndexed is a queue with an index in Redis.
+func (b *bundle) redisIndexed(address string, words *[]string) *indexed {
+	b.t.Helper()
+	client := indexredis.New(indexredis.Options{Address: address})
+	b.t.Cleanup(func() { _ = client.Close() })
+	ix := &indexed{b: b}
+	ix.Queue = b.open(dlq.Indexed(dlq.Index{
+		Store: client.Store("redeliver:index:" + dead), Warn: func(why string) { *words = append(*words, why) },
+		Progress: func(read, _ int64) { ix.read = read },
+	}))
+	return ix
+}
+
+// In Redis it answers as a scan does too, and what one process has read another one need not read.
+func TestIndexInRedis(t *testing.T) {
+	t.Parallel()
+	server := miniredis.RunT(t)
+	r := rand.New(rand.NewPCG(7, 7))
+	b := setup(t)
+	var words []string
+	one, two := b.redisIndexed(server.Addr(), &words), b.redisIndexed(server.Addr(), &words)
+	written := 0
+	for range 10 {
+		for range 1 + r.IntN(3) {
+			written = b.change(r, written)
+		}
+		for range 3 {
+			one.same(randomFilter(r, written))
+			two.read = 0
+			two.same(randomFilter(r, written))
+			equal(t, "read by the other one", two.read, 0)
+		}
+	}
+	equal(t, "words", len(words), 0)
+}
+
+// Processes that catch up at the same time do each other no harm.
+func TestIndexInRedisOfManyProcesses(t *testing.T) {
+	t.Parallel()
+	server := miniredis.RunT(t)
+	b := setup(t)
+	var others sync.WaitGroup
+	all := make([]*indexed, 4)
+	for i := range all {
+		all[i] = b.redisIndexed(server.Addr(), new([]string))
+	}
+	for round := range 5 {
+		b.letters(50)
+		for i, ix := range all {
+			f := dlq.Filter{Limit: 1 + i + round}
+			others.Go(func() {
+				for e, err := range ix.Entries(b.ctx(), f) {
+					if err != nil {
+						t.Errorf("%s: %v", e.ID(), err)
+					}
+				}
+			})
+		}
+		others.Wait()
+	}
+	for _, ix := range all {
+		ix.same(dlq.Filter{All: true})
+	}
+}
+
+// Without Redis the topics are read, and that is said; it is built anew when Redis is back without it.
+func TestIndexInRedisThatIsAway(t *testing.T) {
+	t.Parallel()
+	server := miniredis.RunT(t)
+	b := setup(t)
+	b.letters(9)
+	var words []string
+	ix := b.redisIndexed(server.Addr(), &words)
+	ix.same(dlq.Filter{})
+	server.SetError("LOADING Redis is loading the dataset in memory")
+	ix.same(dlq.Filter{})
+	if len(words) == 0 || !strings.Contains(words[0], "the topics are read") {
+		t.Errorf("words: %q", words)
+	}
+	server.SetError("")
+	server.FlushAll()
+	words, ix.read = nil, 0
+	ix.same(dlq.Filter{})
+	equal(t, "read", ix.read, 9)
+	equal(t, "words", len(words), 0)
+}

@@ -1,0 +1,329 @@
+package dlq
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/redeliver/redeliver/classify"
+)
+
+// Pages of an index begin small, for whoever wants a few entries, and grow for whoever wants all.
+const (
+	indexPageLeast = 64
+	indexPageMost  = 4096
+)
+
+// indexQuery is what a call asks an index for.
+type indexQuery struct {
+	index  *index
+	topic  kadm.TopicDetail
+	sel    *selector
+	status *[statuses]bool // nil: entries of any
+	starts map[int32]int64 // of the partitions
+	kept   int64           // Unix ms of death from which on what stands before the start is kept
+	text   []byte
+	error  *textMatch
+	origin map[uint64]bool // of the ids that are asked for
+	key    uint64
+	since  int64 // Unix ms
+	until  int64
+}
+
+// query asks the index what the filter selects of the spans, after it has caught up. It returns the spans with what is kept before
+// them.
+func (x *index) query(ctx context.Context, q *Queue, topic kadm.TopicDetail, sel *selector, spans []span) (*indexQuery, []span, error) {
+	if x.Store == nil {
+		return nil, nil, &indexError{errors.New("it has no store")}
+	}
+	starts, err := listed(ctx, q.topic, q.admin.ListStartOffsets)
+	if err != nil {
+		return nil, nil, err
+	}
+	whole := spans
+	if !sel.Since.IsZero() || !sel.ExpiringBefore.IsZero() || sel.positions != nil { // they leave something out that the index reads on through
+		if whole, err = spansOf(ctx, q.admin, q.topic, time.Time{}, stable); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := x.sync(ctx, q, topic, whole, starts); err != nil {
+		return nil, nil, err
+	}
+	iq := &indexQuery{
+		index: x, topic: topic, sel: sel, starts: starts, kept: keptSince(x.Keep),
+		since: math.MinInt64, until: math.MaxInt64,
+	}
+	if sel.Text != "" {
+		iq.text = []byte(sel.Text)
+	}
+	if sel.Error != nil {
+		iq.error = newTextMatch(sel.Error)
+	}
+	if sel.Key != nil {
+		iq.key = keyHash(sel.Key)
+	}
+	if !sel.Since.IsZero() {
+		iq.since = ceilMilli(sel.Since)
+	}
+	if !sel.Until.IsZero() {
+		iq.until = ceilMilli(sel.Until)
+	}
+	if sel.positions != nil {
+		iq.origin = make(map[uint64]bool)
+		for id := range sel.origins {
+			iq.origin[originHash(id)] = true
+		}
+	}
+	if x.Keep > 0 && sel.ExpiringBefore.IsZero() { // what the topic has lost expires no more
+		spans, err = iq.withKept(ctx, spans)
+	}
+	return iq, spans, err
+}
+
+// ceilMilli is the first millisecond that is not before the time.
+func ceilMilli(t time.Time) int64 {
+	ms := t.UnixMilli()
+	if time.UnixMilli(ms).Before(t) {
+		ms++
+	}
+	return ms
+}
+
+// withKept adds to the spans what the index keeps before the start of the topic.
+func (iq *indexQuery) withKept(ctx context.Context, spans []span) ([]span, error) {
+	err := iq.index.view(ctx, func(_ IndexView, st *indexState) error {
+		for partition, p := range st.Letters {
+			if len(p.Segments) == 0 || p.Segments[0].First >= iq.starts[partition] {
+				continue
+			}
+			from := p.Segments[0].First
+			i := slices.IndexFunc(spans, func(s span) bool { return s.partition == partition })
+			switch {
+			case i >= 0 && spans[i].from == iq.starts[partition]:
+				spans[i].from = from
+			default: // a part of it only
+				spans = append(spans, span{partition, from, iq.starts[partition]})
+			}
+		}
+		return nil
+	})
+	return spans, err
+}
+
+// kindsWanted says of each kind whether its entries may match.
+func (iq *indexQuery) kindsWanted(kinds []kind) []bool {
+	wanted := make([]bool, len(kinds))
+	for i := range kinds {
+		k, s := &kinds[i], iq.sel
+		wanted[i] = (s.Class == classify.None || k.Class == s.Class) &&
+			(s.Severity == classify.SeverityNone || k.Severity == s.Severity) &&
+			(s.Reason == "" || k.Reason == s.Reason) &&
+			(s.Topic == "" || k.Topic == s.Topic) &&
+			(len(s.Fingerprints) == 0 || slices.Contains(s.Fingerprints, k.Print))
+	}
+	return wanted
+}
+
+// opened is a segment that a query looks into.
+type opened struct {
+	columns
+	ref            segmentRef
+	marks          []byte
+	errors, values []byte // nil: not needed
+	wanted         []bool
+}
+
+func (iq *indexQuery) open(v IndexView, st *indexState, ref segmentRef, wanted []bool, texts bool) (*opened, error) {
+	names := []string{ref.name(partColumns), ref.name(partMarks)}
+	if texts {
+		names = append(names, ref.name(partErrors), ref.name(partValues))
+	}
+	got, err := v.Get(names...)
+	if err != nil {
+		return nil, err
+	}
+	o := &opened{ref: ref, wanted: wanted}
+	if o.columns, err = columnsOf(names[0], got[0]); err != nil {
+		return nil, err
+	}
+	if o.marks, err = marksIn(ref, o.n, got[1]); err != nil {
+		return nil, err
+	}
+	if !texts {
+		return o, nil
+	}
+	if o.errors, err = unsealed(names[2], got[2]); err != nil {
+		return nil, err
+	}
+	o.values, err = unsealed(names[3], got[3])
+	return o, err
+}
+
+// texts says whether the filter looks into texts.
+func (iq *indexQuery) texts() bool { return iq.text != nil || iq.error != nil }
+
+// visible says whether entry i of a partition is there: in the topic, or kept.
+func (iq *indexQuery) visible(o *opened, partition int32, i int) bool {
+	return o.ref.First >= iq.starts[partition] || o.offset(i) >= iq.starts[partition] || o.time(i) >= iq.kept
+}
+
+// expires is when the topic's retention may take entry i, as [Entry.Expires] has it, in Unix ms.
+func expires(o *opened, i int, m segmentMark, retention time.Duration) int64 {
+	return max(int64(u64(o.written, i)), m.renewed) + retention.Milliseconds()
+}
+
+// match says whether entry i matches the filter, whatever its status.
+func (iq *indexQuery) match(o *opened, partition int32, i int) bool {
+	kind, at := o.kind(i), o.time(i)
+	switch {
+	case int(kind) >= len(o.wanted) || !o.wanted[kind],
+		at < iq.since || at >= iq.until,
+		iq.sel.Key != nil && u64(o.keys, i) != iq.key:
+		return false
+	}
+	if iq.sel.positions != nil {
+		if _, ok := iq.sel.positions[position{partition, o.offset(i)}]; !ok && !iq.origin[u64(o.origins, i)] {
+			return false
+		}
+	}
+	if iq.error != nil && !iq.error.match(piece(o.errors, o.errorEnds, i)) {
+		return false
+	}
+	return iq.text == nil || bytes.Contains(piece(o.values, o.valueEnds, i), iq.text) || bytes.Contains(piece(o.errors, o.errorEnds, i), iq.text)
+}
+
+// pages sends what the query selects of one partition, and every entry that has copies, in the order of their offsets.
+func (iq *indexQuery) pages(ctx context.Context, part span, pages chan<- page) error {
+	at, latest, limit := part.from, int64(math.MinInt64), indexPageLeast
+	for at < part.to {
+		var p page
+		err := iq.index.view(ctx, func(v IndexView, st *indexState) (err error) {
+			p, err = iq.page(v, st, part, at, &latest, limit)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		at, limit = p.next, min(limit*2, indexPageMost)
+		select {
+		case pages <- p:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// page is what the query selects from an offset on, up to the end of a segment or to so many entries. latest is the latest time of
+// death that was passed.
+func (iq *indexQuery) page(v IndexView, st *indexState, part span, at int64, latest *int64, limit int) (page, error) {
+	p := page{next: part.to}
+	letters := st.Letters[part.partition]
+	if letters == nil {
+		return p, nil
+	}
+	segments := letters.segmentsFrom(at)
+	if len(segments) == 0 {
+		return p, nil
+	}
+	ref := segments[0]
+	o, err := iq.open(v, st, ref, iq.kindsWanted(st.kinds), true)
+	if err != nil {
+		return p, err
+	}
+	p.next = min(ref.Last+1, part.to)
+	var records *packs
+	for i := o.at(at); i < o.n && o.offset(i) < part.to; i++ {
+		if !iq.visible(o, part.partition, i) {
+			continue
+		}
+		*latest = max(*latest, o.time(i))
+		m := segmentMarkOf(o.marks, i)
+		if !m.copies && (iq.status != nil && !iq.status[m.status] || !iq.match(o, part.partition, i)) {
+			continue
+		}
+		if records == nil {
+			got, err := v.Get(ref.name(partRecords))
+			if err != nil {
+				return p, err
+			}
+			if records, err = packsOf(ref, got[0]); err != nil {
+				return p, err
+			}
+		}
+		e, err := iq.entry(o, records, part.partition, i)
+		if err != nil {
+			return p, err
+		}
+		e.copies, e.Status, e.Mark = m.copies, m.status, st.mark(m)
+		if kind := o.kind(i); int(kind) < len(st.kinds) {
+			e.print = st.kinds[kind].Print
+		}
+		p.entries, p.keys = append(p.entries, e), append(p.keys, *latest)
+		if len(p.entries) == limit {
+			p.next = min(o.offset(i)+1, part.to)
+			break
+		}
+	}
+	return p, nil
+}
+
+// entry makes an entry of what is stored. It holds nothing of the store.
+func (iq *indexQuery) entry(o *opened, records *packs, partition int32, i int) (Entry, error) {
+	r, valued, err := records.record(i)
+	if err != nil {
+		return Entry{}, err
+	}
+	if valued {
+		r.Value = append([]byte{}, piece(o.values, o.valueEnds, i)...)
+	}
+	r.Topic, r.Partition, r.Offset, r.Timestamp = iq.topic.Topic, partition, o.offset(i), time.UnixMilli(int64(u64(o.written, i)))
+	return entryOf(r, iq.topic.ID), nil
+}
+
+// indexed lets a survey answer from the index, if that works.
+func (s *survey) indexed(ctx context.Context) error {
+	q := s.queue
+	iq, spans, err := q.index.query(ctx, q, s.topic, s.sel, s.scan.spans)
+	if failed := (*indexError)(nil); errors.As(err, &failed) && ctx.Err() == nil {
+		q.index.warn("%v: the topics are read", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.query = iq
+	s.scan = newScan(s.scan.fetcher, spans)
+	s.scan.query = iq
+	return nil
+}
+
+// helped lets a survey for a call that changes entries find them by the index, where that is quicker: it reads a part of the topic only,
+// or what the topic has lost. One that puts keys in order has to see all.
+func (s *survey) helped(ctx context.Context) error {
+	q, f := s.queue, s.sel.Filter
+	narrow := len(f.IDs) > 0 || f.Class != classify.None || f.Severity != classify.SeverityNone || f.Reason != "" || f.Topic != "" ||
+		!f.Since.IsZero() || !f.Until.IsZero() || f.Key != nil || f.Error != nil || f.Text != "" || len(f.Fingerprints) > 0
+	if q.index == nil || q.keysHeld || !narrow && q.index.Keep == 0 {
+		return nil
+	}
+	return s.indexed(ctx)
+}
+
+// metIndexed is met of an entry that comes from the index with its mark.
+func (s *survey) metIndexed(e *Entry, f func(*Entry) bool) bool {
+	if e.copies {
+		id := stableIdentity(e.State.ID, e.State.Group, e.State.Replays, e.State.Replay)
+		if s.copiesMet[id] {
+			s.duplicates++
+			return true
+		}
+		s.copiesMet[id] = true
+	}
+	return !s.sel.match(e) || !s.sel.expires(e) || f(e)
+}

@@ -1,0 +1,63 @@
+package dlq
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+)
+
+// IndexStore keeps what an index knows of one queue: bytes by name. [github.com/redeliver/redeliver/dlq/indexfile] is one in
+// a file, [github.com/redeliver/redeliver/dlq/indexredis] one in Redis. Its methods may be called concurrently. What it
+// lost, or never had, is read again from the topics: it need not be safe, only all or nothing.
+type IndexStore interface {
+	// View calls f with what is stored. All that f gets is of one time where the store can do that.
+	View(ctx context.Context, f func(IndexView) error) error
+	// Update calls f and stores what it puts and deletes, all of it or, when f or the store fails, nothing. Where another process
+	// has stored something since f read it, the error is ErrIndexMoved, and the caller begins again.
+	Update(ctx context.Context, f func(IndexUpdate) error) error
+	// Clear forgets everything.
+	Clear(ctx context.Context) error
+}
+
+// IndexView reads from an [IndexStore]. It may be used concurrently.
+type IndexView interface {
+	// Get returns the values of the names, nil for one that is not there. They must not be changed, nor used after the call that
+	// the view was given to.
+	Get(names ...string) ([][]byte, error)
+}
+
+// IndexUpdate changes an [IndexStore]. What was put is seen by Get.
+type IndexUpdate interface {
+	IndexView
+	// Put takes the value over.
+	Put(name string, value []byte) error
+	Delete(names ...string) error
+}
+
+var (
+	// ErrIndexDamaged is what the error of an [IndexStore] is whose content cannot be read. It is cleared and built anew.
+	ErrIndexDamaged = errors.New("the index of dead letters is damaged")
+	// ErrIndexMoved is the error of an update that another process was quicker with.
+	ErrIndexMoved = errors.New("the index of dead letters was changed by another process meanwhile")
+)
+
+var indexSums = crc32.MakeTable(crc32.Castagnoli)
+
+// sealed puts a checksum behind the bytes.
+func sealed(b []byte) []byte {
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, indexSums))
+}
+
+// unsealed takes it off again.
+func unsealed(name string, b []byte) ([]byte, error) {
+	if len(b) < 4 {
+		return nil, fmt.Errorf("%w: %s is not there", ErrIndexDamaged, name)
+	}
+	body, sum := b[:len(b)-4], binary.LittleEndian.Uint32(b[len(b)-4:])
+	if crc32.Checksum(body, indexSums) != sum {
+		return nil, fmt.Errorf("%w: %s is not what was written", ErrIndexDamaged, name)
+	}
+	return body, nil
+}
