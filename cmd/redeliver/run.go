@@ -209,18 +209,18 @@ func (s *service) handler(p *config.Pipeline) (consumer.Handler, error) {
 	}
 	// What a step waits for comes after the attempt of the step before it; tries on the spot are no wait.
 	steps := slices.DeleteFunc(schedule.Timetable(classify.Transient), func(s retrytopics.Step) bool { return s.InPlace })
-	w, err := webhook.New(webhook.Config{
-		URL:         p.Handler.HTTP.URL,
-		Headers:     p.Handler.HTTP.Headers,
-		BatchMax:    p.Handler.HTTP.Batch.Max,
-		Concurrency: p.Concurrency,
-		PolicyDelay: func(attempt int) time.Duration {
-			if len(steps) < 2 {
-				return time.Second
-			}
-			return steps[min(max(attempt, 1), len(steps)-1)].Delay
-		},
-	})
+	config, err := p.Handler.HTTP.Webhook()
+	if err != nil {
+		return nil, err
+	}
+	config.Concurrency = p.Concurrency
+	config.PolicyDelay = func(attempt int) time.Duration {
+		if len(steps) < 2 {
+			return time.Second
+		}
+		return steps[min(max(attempt, 1), len(steps)-1)].Delay
+	}
+	w, err := webhook.New(config)
 	if err != nil {
 		return nil, err
 	}

@@ -33,6 +33,7 @@ type Material struct {
 type Current struct {
 	Authorities  *x509.CertPool    // nil: none are named
 	Certificates []tls.Certificate // none or one
+	Version      uint64            // grows when something else was read
 }
 
 // Read reads the files.
@@ -70,6 +71,7 @@ func (m *Material) read() error {
 		}
 		now.Certificates = []tls.Certificate{pair}
 	}
+	now.Version = m.now.Version + 1
 	m.stamp, m.now = stamp, now
 	return nil
 }

@@ -206,6 +206,22 @@ func handlerKeys(h *Handler) []key {
 				number("max", &h.HTTP.Batch.Max, 1, 10_000).byDefault("1").like("1").
 					means("The most records of one request. 1 posts a record's value as it is; above 1 the body is a JSON array."),
 			).means("Several records in one request."),
+			text("proxy", &h.HTTP.Proxy).like("http://proxy.example.com:3128").means("URL of a proxy, http, https or socks5; \"\" is that of the environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY)."),
+			section("tls",
+				text("ca_file", &h.HTTP.TLS.CAFile).like("/etc/redeliver/service-ca.pem").means("PEM file of the authorities that the service's certificate is checked by; \"\" is the system's. A file of this section that changes is read again."),
+				text("cert_file", &h.HTTP.TLS.CertFile).like("/etc/redeliver/client.pem").means("PEM file of the client's certificate, for mutual TLS; goes with key_file."),
+				text("key_file", &h.HTTP.TLS.KeyFile).like("/etc/redeliver/client.key").means("PEM file of the key of cert_file."),
+				text("server_name", &h.HTTP.TLS.ServerName).like("orders.example.com").means("The name that the service's certificate is checked for; \"\" is the host of the URL."),
+			).means("TLS with the service, where the URL is https."),
+			section("sign",
+				words("secrets", &h.HTTP.Sign.Secrets).hidden().like(`["${WEBHOOK_SECRET}"]`).means("Secrets that every request is signed with, as Standard Webhooks say: whsec_ and base64. All of them sign, so that a new one can be added before the old one is taken away."),
+				text("secrets_file", &h.HTTP.Sign.SecretsFile).like("/run/secrets/webhook").means("File that holds the secrets, a line each, instead of secrets; read at each request, so that they may change."),
+			).means("Signs requests: headers webhook-id, webhook-timestamp, webhook-signature."),
+			section("cloudevents",
+				toggle("enabled", &h.HTTP.Events.Enabled).byDefault("false").means("Describe each record as an event, in the binary mode of CloudEvents 1.0: headers ce-id, ce-source, ce-type, ce-time, ce-partitionkey. A record with ce_ headers is the event that these say. Not with batch.max above 1."),
+				text("source", &h.HTTP.Events.Source).like("/shop").means("The source of events whose record has none; \"\" is /kafka/ and the topic."),
+				text("type", &h.HTTP.Events.Type).like("com.example.order").means("The type of events whose record has none; \"\" is record."),
+			).means("Records as CloudEvents."),
 		).means("A webhook."),
 	}
 }

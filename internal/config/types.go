@@ -202,6 +202,31 @@ type HandlerHTTP struct {
 	URL     string
 	Headers map[string]string // sent with every request
 	Batch   Batch
+	Proxy   string // URL; "": that of the environment
+	TLS     WebhookTLS
+	Sign    Sign
+	Events  CloudEvents
+}
+
+// WebhookTLS says how the service is known, and the client to it.
+type WebhookTLS struct {
+	CAFile     string // PEM; "": the system's certificates
+	CertFile   string // PEM, the client's certificate; "": none
+	KeyFile    string
+	ServerName string // "": the host of the URL
+}
+
+// Sign are the secrets that requests are signed with; none: they are not.
+type Sign struct {
+	Secrets     []string
+	SecretsFile string // a line each; read again when it changes
+}
+
+// CloudEvents says whether records are described as events.
+type CloudEvents struct {
+	Enabled bool
+	Source  string
+	Type    string
 }
 
 // Batch is how many records one request carries.
