@@ -90,6 +90,18 @@ func TestExpiring(t *testing.T) {
 	}
 }
 
+func TestRetentionOfATopicThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	q, err := dlq.Open(b.connect(), "shop.returns.dlq")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Retention(b.ctx()); !errors.Is(err, dlq.ErrNoTopic) {
+		t.Errorf("got %v, want ErrNoTopic", err)
+	}
+}
+
 func TestNoticeIsShorterThanRetention(t *testing.T) {
 	for retention, want := range map[time.Duration]time.Duration{10 * day: day, day: 12 * time.Hour, -1: 0} {
 		if got := dlq.ExpiryNotice(retention); retention > 0 && got != want {

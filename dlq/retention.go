@@ -2,11 +2,14 @@ package dlq
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // expiryNotice is how long before the topic's retention may take an entry that is told, unless retention is shorter than two days.
@@ -25,6 +28,9 @@ func (q *Queue) Retention(ctx context.Context) (time.Duration, error) {
 	}
 	if err == nil {
 		err = configs[0].Err
+	}
+	if errors.Is(err, kerr.UnknownTopicOrPartition) {
+		return -1, fmt.Errorf("topic %s %w", q.topic, ErrNoTopic)
 	}
 	if err != nil {
 		return -1, fmt.Errorf("read the retention of topic %s: %w", q.topic, err)
