@@ -15,8 +15,8 @@ import (
 func (r *reader) rules(c *Config, o Options) {
 	r.kafkaRules(c.Kafka)
 	r.listenRules(c)
-	r.adminRules(c.Admin)
 	r.registryRules(c.Registry)
+	r.adminRules(c.Admin)
 	if c.Topics.ReplicationFactor == 0 {
 		r.wrong("topics.replication_factor", "topics.replication_factor: 0 replicas cannot be; write -1, for that of the source, or a number from 1")
 	}
