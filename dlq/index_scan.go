@@ -194,7 +194,7 @@ func (iq *indexQuery) match(o *opened, partition int32, i int) bool {
 	if iq.error != nil && !iq.error.match(piece(o.errors, o.errorEnds, i)) {
 		return false
 	}
-	return iq.text == nil || bytes.Contains(piece(o.values, o.valueEnds, i), iq.text) || bytes.Contains(piece(o.errors, o.errorEnds, i), iq.text)
+	return iq.text == nil || bytes.Contains(piece(o.errors, o.errorEnds, i), iq.text) || bytes.Contains(piece(o.values, o.valueEnds, i), iq.text)
 }
 
 // pages sends what the query selects of one partition, and every entry that has copies, in the order of their offsets.
@@ -304,10 +304,10 @@ func (s *survey) indexed(ctx context.Context) error {
 }
 
 // helped lets a survey for a call that changes entries find them by the index, where that is quicker: it reads a part of the topic only,
-// or what the topic has lost. One that puts keys in order has to see all.
+// or what the topic has lost. One that puts keys in order has to see all, and of one origin are most entries of a queue.
 func (s *survey) helped(ctx context.Context) error {
 	q, f := s.queue, s.sel.Filter
-	narrow := len(f.IDs) > 0 || f.Class != classify.None || f.Severity != classify.SeverityNone || f.Reason != "" || f.Topic != "" ||
+	narrow := len(f.IDs) > 0 || f.Class != classify.None || f.Severity != classify.SeverityNone || f.Reason != "" ||
 		!f.Since.IsZero() || !f.Until.IsZero() || f.Key != nil || f.Error != nil || f.Text != "" || len(f.Fingerprints) > 0
 	if q.index == nil || q.keysHeld || !narrow && q.index.Keep == 0 {
 		return nil

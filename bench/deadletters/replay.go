@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -24,6 +25,7 @@ const (
 // speed replays the queue between two rounds of the raw loop.
 func (s *show) speed(ctx context.Context) error {
 	var raw [2]time.Duration
+	before := cpu()
 	var err error
 	if raw[0], err = s.raw(ctx); err != nil {
 		return err
@@ -35,11 +37,20 @@ func (s *show) speed(ctx context.Context) error {
 	if raw[1], err = s.raw(ctx); err != nil {
 		return err
 	}
-	mean := (raw[0] + raw[1]) / 2
-	fmt.Printf("\nreplay of all: %s, %.0f/s, with the start and end of its process\n", seconds(replayed.took), float64(s.records)/replayed.took.Seconds())
-	fmt.Printf("raw franz-go loop, before and after: %s and %s, %.0f/s\n", seconds(raw[0]), seconds(raw[1]), float64(s.records)/mean.Seconds())
+	mean, used := (raw[0]+raw[1])/2, (cpu()-before)/2
+	fmt.Printf("\nreplay of all: %s, %.0f/s, with the start and end of its process; %s of a core\n", seconds(replayed.took), float64(s.records)/replayed.took.Seconds(), seconds(replayed.cpu))
+	fmt.Printf("raw franz-go loop, before and after: %s and %s, %.0f/s; %s of a core\n", seconds(raw[0]), seconds(raw[1]), float64(s.records)/mean.Seconds(), seconds(used))
 	fmt.Printf("ratio: %.2f\n", mean.Seconds()/replayed.took.Seconds())
 	return s.check(ctx, source)
+}
+
+// cpu is how much of a core this process has used.
+func cpu() time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		return 0
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // raw reads all dead letters and writes a copy and a mark of each, in transactions.
