@@ -127,6 +127,18 @@ func (h *hazards) survival() (s survival) {
 	return s
 }
 
+// since is the curve of what still fails after so many seconds, from then on.
+func (s *survival) since(seconds float64) (later survival) {
+	if seconds == 0 {
+		return *s
+	}
+	from := s.at(seconds)
+	for i := range later {
+		later[i] = s.at(seconds+start(i)) - from
+	}
+	return later
+}
+
 // at returns the logarithm at a time in seconds.
 func (s *survival) at(seconds float64) float64 {
 	x := position(seconds)
