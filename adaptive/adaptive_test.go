@@ -78,9 +78,9 @@ func TestRecordsOfOneOutageAreLittleMoreThanOneObservation(t *testing.T) {
 
 func TestAttemptsThatNeverSucceedAreLeftOut(t *testing.T) {
 	l := NewLearner(Config{})
-	at := days(l, 100, func(r *rand.Rand) time.Duration { return 50*time.Second + time.Duration(r.IntN(40))*time.Second })
-	if d := ask(l, at); d < 30*time.Second {
-		t.Errorf("outages take 50s to 90s, and the first retry is advised after %v", d)
+	at := days(l, 100, func(r *rand.Rand) time.Duration { return 30*time.Second + time.Duration(r.IntN(25))*time.Second })
+	if d := ask(l, at); d < 8*time.Second {
+		t.Errorf("outages take 30s to 55s, and the first retry is advised after %v; want the retries after 1s and 4s left out", d)
 	}
 }
 
@@ -101,8 +101,9 @@ func TestWhileAnOutageLastsWhatFailsAnewWaitsLonger(t *testing.T) {
 		return 500 * time.Millisecond
 	})
 	quiet := ask(l, at)
-	for i := range 200 { // two hundred records that have failed before still do
-		l.Observe(Retry{Key: shop, To: time.Duration(i%20+1) * time.Second, At: at.Add(time.Minute)})
+	for i := range 200 { // for a minute retries fail, of records that failed first in that minute
+		since := time.Duration(i) * 300 * time.Millisecond
+		l.Observe(Retry{Key: shop, To: min(since, 20*time.Second), At: at.Add(since)})
 	}
 	during := ask(l, at.Add(time.Minute))
 	after := ask(l, at.Add(time.Hour))

@@ -12,7 +12,7 @@ const (
 	// crowdHalfLife is for how long observations belong together, as records that wait for the end of one outage do.
 	crowdHalfLife = time.Minute
 	// trust is how many records the long memory weighs against the short one.
-	trust = 6
+	trust = 30
 )
 
 // belief is what is known of one dependency and class, by two memories. The long one forgets over the

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// The buckets of a curve: three for each doubling of the time since the first failure, from firstBound on, to a day.
+// The buckets of a curve: three for each doubling of the time since the outage began, from firstBound on, to a day.
 const (
 	buckets     = 64
 	firstBound  = 50 * time.Millisecond
 	perDoubling = 3
 )
 
-// The prior says that four in ten records which have failed for some time recover before that time has passed once more, and
+// The prior says that four in ten outages which have lasted for some time end before that time has passed once more, and
 // weighs less than one record: it knows no scale of time, and gives way to the first observations.
 const (
 	priorHazard = 0.16 // in each bucket
@@ -45,7 +45,7 @@ func (c *curve) fade(factor float64) {
 	c.weight *= factor
 }
 
-// failed takes note that a record which failed at from still failed at to. Both are times since its first failure.
+// failed takes note that a record which failed at from still failed at to. Both are times since its outage began.
 func (c *curve) failed(from, to time.Duration, weight float64) {
 	c.weight += weight
 	for i, part := range parts(from, to) {
@@ -125,6 +125,18 @@ func (h *hazards) survival() (s survival) {
 		s[i+1] = s[i] - rate
 	}
 	return s
+}
+
+// since is the curve of what still fails after so many seconds, from then on.
+func (s *survival) since(seconds float64) (later survival) {
+	if seconds == 0 {
+		return *s
+	}
+	from := s.at(seconds)
+	for i := range later {
+		later[i] = s.at(seconds+start(i)) - from
+	}
+	return later
 }
 
 // at returns the logarithm at a time in seconds.

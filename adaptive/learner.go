@@ -18,8 +18,8 @@ const (
 
 // Config says how to learn.
 type Config struct {
-	// AttemptCost is the price of an attempt: so much longer, in proportion, a wait may be for one attempt less. Defaults
-	// to 0.2.
+	// AttemptCost is the price of an attempt, in first delays of the configured strategy: so much longer a record may wait
+	// for one attempt less. Defaults to 0.25.
 	AttemptCost float64
 	// HalfLife is after which time an observation counts half. Defaults to a day.
 	HalfLife time.Duration
@@ -69,8 +69,15 @@ type Learner struct {
 // known is a belief and the plans over it.
 type known struct {
 	belief
-	plans map[*Limits]*kept
-	last  map[*Limits]Advice
+	spells spells
+	plans  map[planKey]*kept
+	last   map[*Limits]Advice
+}
+
+// planKey says what a plan is for: a policy, and records that failed so long after the outage began.
+type planKey struct {
+	limits *Limits
+	older  int // in buckets
 }
 
 // kept is a plan that is used until what it was made of has changed.
@@ -100,6 +107,14 @@ func (l *Learner) Observe(r Retry) {
 	defer l.mu.Unlock()
 	k := l.known(r.Key)
 	k.fade(r.At, l.config.HalfLife)
+	from, first := r.At.Add(r.From-r.To), r.At.Add(-r.To)
+	if r.Succeeded {
+		k.spells.succeeded(from)
+	} else {
+		k.spells.failed(r.At, from)
+	}
+	older := k.spells.older(first)
+	r.From, r.To = r.From+older, r.To+older
 	k.observe(r)
 	for _, p := range k.plans {
 		p.seen++
@@ -111,14 +126,19 @@ func (l *Learner) Delay(q Question) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	k := l.known(q.Key)
+	if q.Since == 0 {
+		k.spells.failed(q.At, time.Time{})
+	}
 	if k.long.weight < float64(l.config.Minimum) {
 		return 0
 	}
-	p := k.plans[q.Limits]
+	key := planKey{q.Limits, int(position(k.spells.older(q.At.Add(-q.Since)).Seconds()))}
+	p := k.plans[key]
 	if p == nil || p.seen >= planObservations || q.At.Sub(p.made) > planLasts {
 		k.fade(q.At, l.config.HalfLife)
-		p = &kept{plan: newPlan(k.hazards(), q.Limits, l.config.AttemptCost), made: q.At}
-		k.plans[q.Limits] = p
+		h := k.hazards()
+		p = &kept{plan: newPlan(h.survival(), start(key.older), q.Limits, l.config.AttemptCost), made: q.At}
+		k.plans[key] = p
 	}
 	delay, succeeds := p.choose(q.Since.Seconds(), q.Left)
 	advice := Advice{Key: q.Key, At: q.At, Since: q.Since, Left: q.Left, Delay: seconds(delay), Succeeds: succeeds}
@@ -129,7 +149,7 @@ func (l *Learner) Delay(q Question) time.Duration {
 func (l *Learner) known(key Key) *known {
 	k := l.beliefs[key]
 	if k == nil {
-		k = &known{plans: make(map[*Limits]*kept), last: make(map[*Limits]Advice)}
+		k = &known{plans: make(map[planKey]*kept), last: make(map[*Limits]Advice)}
 		l.beliefs[key] = k
 	}
 	return k

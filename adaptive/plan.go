@@ -7,16 +7,17 @@ import (
 
 // What is minimised, see the package's documentation. Chosen on the training seeds of internal/outages.
 const (
-	// DefaultAttemptCost is the price of an attempt.
-	DefaultAttemptCost = 0.2
-	// lateCost is the price of being later at all than the configured strategy would have been.
-	lateCost = 1.0
-	// early is by how much earlier than it is the configured strategy is taken to be, so that chance alone makes no recovery later.
-	early = 0.97
+	// DefaultAttemptCost is the price of an attempt, in first delays of the configured strategy.
+	DefaultAttemptCost = 0.25
+	// lateCost is the price of being later at all than the configured strategy would have been, likewise.
+	lateCost = 1.5
+	// early is by how much earlier than they are the configured retries after the first are taken to be, so that chance
+	// alone makes few recoveries later.
+	early = 0.99
 	// lateFrom is from which factor on a recovery is later.
-	lateFrom = 1.02
-	// givenUp is the wait, in seconds, that a record counts for which is given up: somebody has to look at it.
-	givenUp = 3600.0
+	lateFrom = 1.03
+	// horizon is how far is looked ahead, in longest delays. A record that is given up counts as one that recovers then.
+	horizon = 10.0 / 3
 )
 
 const (
@@ -40,26 +41,37 @@ type Limits struct {
 	Configured []time.Duration
 }
 
+// unit is what prices are counted in: the first delay of the configured strategy.
+func (l *Limits) unit() time.Duration {
+	if len(l.Configured) == 0 {
+		return max(l.Min, time.Millisecond)
+	}
+	return max(l.Configured[0], l.Min, time.Millisecond)
+}
+
 // plan says which delay is the cheapest after any time, for any number of retries left. It is immutable.
 type plan struct {
 	survival survival
 	stretch  float64   // of delays, by jitter
 	delays   []float64 // the choices in seconds, ascending
 	least    float64
-	price    float64 // of an attempt
+	price    float64 // of an attempt, in seconds of waiting
+	behind   float64 // the price of being late at all, likewise
 
 	// The configured strategy: when its retries are due, and the chance that a record still fails then. Whoever recovers
-	// between two of them is served by the latter. logs are the sums of the logarithms of when records are served, by
-	// those due times.
-	due, log []float64
-	fails    []float64
-	logs     []float64
+	// between two of them is served by the latter. waits are the sums of when records are served, by those due times, in
+	// seconds.
+	due   []float64
+	fails []float64
+	waits []float64
 
 	left [ahead + 1][buckets + 1]float64 // the cost to come after a failure, by retries left and where a bucket begins
 }
 
-func newPlan(h hazards, l *Limits, attemptCost float64) *plan {
-	p := &plan{survival: h.survival(), stretch: 1 + l.Jitter, least: l.Min.Seconds(), price: attemptCost}
+// newPlan makes the plan for records that failed first when an outage was so many seconds old.
+func newPlan(s survival, older float64, l *Limits, attemptCost float64) *plan {
+	unit := l.unit().Seconds()
+	p := &plan{survival: s.since(older), stretch: 1 + l.Jitter, least: l.Min.Seconds(), price: attemptCost * unit, behind: lateCost * unit}
 	longest := l.Max.Seconds()
 	for d := p.least; d < longest; d *= math.Exp2(1.0 / stepsPerDoubling) {
 		p.delays = append(p.delays, d)
@@ -70,7 +82,7 @@ func newPlan(h hazards, l *Limits, attemptCost float64) *plan {
 	steps := make([][]step, buckets+1)
 	for i := range steps {
 		at := start(i)
-		p.left[0][i] = p.late(at, givenUp, math.Exp(p.survival[i]))
+		p.left[0][i] = p.late(at, horizon*longest, math.Exp(p.survival[i]))
 		for d := range p.choices(at) {
 			steps[i] = append(steps[i], p.step(at, p.survival[i], d))
 		}
@@ -89,14 +101,18 @@ func newPlan(h hazards, l *Limits, attemptCost float64) *plan {
 // configured enters what the configured strategy would do.
 func (p *plan) configured(l *Limits) {
 	at, served, before := 0.0, 0.0, 1.0
-	for _, d := range l.Configured {
-		if at += d.Seconds() * p.stretch * early; at <= 0 || at >= givenUp {
+	for i, d := range l.Configured {
+		sooner := early
+		if i == 0 {
+			sooner = 1 // or short blips would cost more attempts
+		}
+		if at += d.Seconds() * p.stretch * sooner; at <= 0 || at >= horizon*l.Max.Seconds() {
 			break
 		}
 		fails := math.Exp(p.survival.at(at))
-		served += (before - fails) * math.Log(at)
-		p.due, p.log = append(p.due, at), append(p.log, math.Log(at))
-		p.fails, p.logs = append(p.fails, fails), append(p.logs, served)
+		served += (before - fails) * at
+		p.due = append(p.due, at)
+		p.fails, p.waits = append(p.fails, fails), append(p.waits, served)
 		before = fails
 	}
 }
@@ -120,7 +136,7 @@ func (p *plan) choices(at float64) func(func(float64) bool) {
 }
 
 // late returns what it costs that records which fail at one time are served at another, for those that the configured
-// strategy would have served before it: how much later they are, in proportion, and the price for it. still is the
+// strategy would have served before it: by how many seconds they are later, and the price for it. still is the
 // chance that a record fails at the first of the times.
 func (p *plan) late(at, served, still float64) float64 {
 	last := -1 // the last retry of the configured strategy that would have been earlier
@@ -137,8 +153,8 @@ func (p *plan) late(at, served, still float64) float64 {
 	for next > 0 && p.due[next-1] > at {
 		next--
 	}
-	logs := (still-p.fails[next])*p.log[next] + p.logs[last] - p.logs[next]
-	return ((still-p.fails[last])*(math.Log(served)+lateCost) - logs) / still
+	waited := (still-p.fails[next])*p.due[next] + p.waits[last] - p.waits[next]
+	return ((still-p.fails[last])*(served+p.behind) - waited) / still
 }
 
 // step is an attempt after a delay, seen from a failure.

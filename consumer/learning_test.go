@@ -16,6 +16,7 @@ import (
 // adaptively is a pipeline with an exponential policy whose delays are learned.
 func adaptively(c *Config) {
 	c.Breaker.Disabled = true
+	c.Adaptive.AttemptCost = 3 // so that none is made only because little is known
 	c.Retry = retrytopics.Policy{Strategy: retrytopics.Exponential{}, Adaptive: true, NoJitter: true}
 }
 

@@ -249,8 +249,8 @@ func retryKeys(r *Retry) []key {
 			means("Other policies for some failures; the first match wins. What an override does not say is the pipeline's."),
 		section("adaptive",
 			toggle("enabled", &r.Adaptive.Enabled).byDefault("false").means("Learn the delays. Until enough is known, and for overrides with a strategy of their own, the strategy holds."),
-			factor("attempt_cost", &r.Adaptive.AttemptCost, 0.001, 1000).byDefault("0.2").like("0.2").
-				means("The price of an attempt: more makes fewer of them, and longer waits. A recovery that comes later than by the strategy costs 1, and the logarithm of how many times as late it is."),
+			factor("attempt_cost", &r.Adaptive.AttemptCost, 0.001, 1000).byDefault("0.25").like("0.25").
+				means("The price of an attempt, in first delays of the strategy: so much longer a record may wait for one attempt less."),
 			duration("half_life", &r.Adaptive.HalfLife, time.Minute, 3650*day).byDefault("1d").like("1d").
 				means("After this time what was seen counts half."),
 			number("minimum", &r.Adaptive.Minimum, 1, 100_000).byDefault("10").like("10").

@@ -34,7 +34,7 @@ func run(ctx context.Context, out string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // what is left is temporary
 	var text bytes.Buffer
 	t := &terminal{dir: dir, out: &text, told: os.Stderr, binary: filepath.Join(dir, "bin", "redeliver")}
 	if err := build(ctx, t.binary); err != nil {

@@ -6,8 +6,9 @@ const seedsPerSet = 20
 // TrainingSeeds are the seeds that a policy's settings may be chosen on.
 func TrainingSeeds() []uint64 { return consecutive(1) }
 
-// EvaluationSeeds are the seeds that results are published for. Nothing is chosen on them.
-func EvaluationSeeds() []uint64 { return consecutive(1001) }
+// EvaluationSeeds are the seeds that results are published for. Nothing is chosen on them. Those of the first evaluation began with
+// 1001: once its results were known they were used up, and these took their place before anything else was changed.
+func EvaluationSeeds() []uint64 { return consecutive(2001) }
 
 func consecutive(first uint64) []uint64 {
 	seeds := make([]uint64, seedsPerSet)
