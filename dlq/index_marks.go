@@ -8,8 +8,6 @@ import (
 	"strconv"
 )
 
-func mapKeys[K comparable, V any](m map[K]V) iter.Seq[K] { return maps.Keys(m) }
-
 // segments are those that are made of what was read.
 type segments struct {
 	of     map[int32][]*segment
