@@ -53,6 +53,10 @@ mutants: ## plant classic bugs into a copy of the tree, and show that the simula
 adaptive: ## hold adaptive delays against fixed, exponential and the optimum on made-up outages, and write the results into docs/adaptive.md
 	@go run ./internal/outages/compare
 
+.PHONY: incident
+incident: ## run an incident from the first dead letter to the empty queue, and record it in docs/incident.md
+	@go run ./internal/incident
+
 .PHONY: docs
 docs: ## write the pages that are made from the code anew: docs/metrics.md
 	@go run ./internal/telemetry/metricspage

@@ -35,7 +35,11 @@ func (p *program) adminClient(address string) (*admin.Client, *config.Config, er
 	if err != nil {
 		return nil, nil, usagef("--admin: %w", err)
 	}
-	return client, c, nil
+	token, secure, err := p.adminAccess(c)
+	if err != nil {
+		return nil, c, usagef("%w", err)
+	}
+	return client.With(token, secure), c, nil
 }
 
 // adminAddress is where a process with that configuration can be reached from this machine.
@@ -51,7 +55,11 @@ func adminAddress(c *config.Config) (string, error) {
 	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, port), nil
+	scheme := "http://"
+	if c.Admin.TLS.CertFile != "" {
+		scheme = "https://"
+	}
+	return scheme + net.JoinHostPort(host, port), nil
 }
 
 // operator is who runs the command, for the log of the process that is changed.

@@ -21,6 +21,7 @@ import (
 	"github.com/redeliver/redeliver/consumer"
 	"github.com/redeliver/redeliver/fleet"
 	"github.com/redeliver/redeliver/internal/admin"
+	"github.com/redeliver/redeliver/internal/certs"
 	"github.com/redeliver/redeliver/internal/config"
 	"github.com/redeliver/redeliver/internal/embedded"
 	"github.com/redeliver/redeliver/internal/telemetry"
@@ -208,18 +209,18 @@ func (s *service) handler(p *config.Pipeline) (consumer.Handler, error) {
 	}
 	// What a step waits for comes after the attempt of the step before it; tries on the spot are no wait.
 	steps := slices.DeleteFunc(schedule.Timetable(classify.Transient), func(s retrytopics.Step) bool { return s.InPlace })
-	w, err := webhook.New(webhook.Config{
-		URL:         p.Handler.HTTP.URL,
-		Headers:     p.Handler.HTTP.Headers,
-		BatchMax:    p.Handler.HTTP.Batch.Max,
-		Concurrency: p.Concurrency,
-		PolicyDelay: func(attempt int) time.Duration {
-			if len(steps) < 2 {
-				return time.Second
-			}
-			return steps[min(max(attempt, 1), len(steps)-1)].Delay
-		},
-	})
+	config, err := p.Handler.HTTP.Webhook()
+	if err != nil {
+		return nil, err
+	}
+	config.Concurrency = p.Concurrency
+	config.PolicyDelay = func(attempt int) time.Duration {
+		if len(steps) < 2 {
+			return time.Second
+		}
+		return steps[min(max(attempt, 1), len(steps)-1)].Delay
+	}
+	w, err := webhook.New(config)
 	if err != nil {
 		return nil, err
 	}
@@ -270,6 +271,9 @@ func (s *service) startAdmin() (stop func(), err error) {
 			return all
 		},
 	}
+	if config.TLS, config.Users, err = s.adminSecurity(); err != nil {
+		return nil, err
+	}
 	if s.fleet != nil {
 		metrics.MustRegister(telemetry.NewFleetCollector(s.fleet.Status))
 		config.Fleet = s.fleet
@@ -278,7 +282,11 @@ func (s *service) startAdmin() (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.config.At("admin.listen"), err)
 	}
-	s.log.Info("metrics, health and control listen", "address", "http://"+server.Addr())
+	scheme := "http://"
+	if config.TLS != nil {
+		scheme = "https://"
+	}
+	s.log.Info("metrics, health and control listen", "address", scheme+server.Addr())
 	return func() {
 		ctx, cancel := context.WithTimeout(context.Background(), adminGrace)
 		defer cancel()
@@ -286,6 +294,28 @@ func (s *service) startAdmin() (stop func(), err error) {
 			s.log.Debug("the admin server was ended with answers under way", "error", err)
 		}
 	}, nil
+}
+
+// adminSecurity returns the certificate of the admin listener, nil for none, and its users.
+func (s *service) adminSecurity() (material *certs.Material, users []admin.User, err error) {
+	a := s.config.Admin
+	if a.TLS.CertFile != "" {
+		material, err = certs.Read(certs.Files{Authorities: a.TLS.ClientCAFile, Certificate: a.TLS.CertFile, Key: a.TLS.KeyFile})
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", s.config.At("admin.tls"), err)
+		}
+	}
+	for _, u := range a.Users {
+		one := admin.User{Name: u.Name, Certificate: u.Certificate}
+		if u.Role == admin.Operator.String() {
+			one.Role = admin.Operator
+		}
+		if u.Certificate == "" {
+			one.Token = u.Secret
+		}
+		users = append(users, one)
+	}
+	return material, users, nil
 }
 
 // awaitBroker waits until a broker answers, for as long as it takes, and says what it waits for. It returns false when

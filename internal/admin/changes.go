@@ -198,7 +198,7 @@ func (s *Server) pipelineOf(w http.ResponseWriter, body Skip) Pipeline {
 // audit logs a change that was made, by whom as far as that is known: the command says who runs it.
 func (s *Server) audit(r *http.Request, change string, args ...any) {
 	args = append([]any{"change", change}, args...)
-	s.config.Logger.Warn("operator", append(args, "by", printable(r.Header.Get(userHeader)), "from", r.RemoteAddr)...)
+	s.config.Logger.Warn("operator", append(args, "by", who(r), "from", r.RemoteAddr)...)
 }
 
 // printable drops from the text of others what would act on a terminal.
@@ -211,7 +211,7 @@ func printable(text string) string {
 	}, text)
 }
 
-// userHeader names who runs the command. It is a claim, as all of them may change everything.
+// userHeader names who runs the command. It is a claim, and counts only where the server has no users.
 const userHeader = "Redeliver-User"
 
 func namesOf(all []Pipeline) (names []string) {

@@ -3,6 +3,7 @@ package admin
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,9 +17,10 @@ import (
 
 // Client talks to a [Server]. It may be used concurrently.
 type Client struct {
-	base string
-	user string
-	http http.Client
+	base  string
+	user  string
+	token string
+	http  http.Client
 }
 
 const (
@@ -46,6 +48,14 @@ func NewClient(address, user string) (*Client, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil
+}
+
+// With returns a client that shows a token, where there is one, and speaks TLS as the configuration says; nil is the system's.
+func (c *Client) With(token string, config *tls.Config) *Client {
+	other := *c
+	other.token = token
+	other.http.Transport = &http.Transport{DisableKeepAlives: true, TLSClientConfig: config}
+	return &other
 }
 
 // UnreachableError says that nobody answered as a Redeliver process does.
@@ -139,6 +149,9 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set(userHeader, c.user)
+	}
+	if c.token != "" {
+		r.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	response, err := c.http.Do(r)
 	if err != nil {

@@ -73,7 +73,7 @@ func (s *Server) orderPipeline(w http.ResponseWriter, r *http.Request, p Pipelin
 func (s *Server) give(w http.ResponseWriter, r *http.Request, o fleet.Order) bool {
 	ctx, cancel := context.WithTimeout(r.Context(), orderTimeout)
 	defer cancel()
-	o.By = printable(r.Header.Get(userHeader))
+	o.By = who(r)
 	if err := s.config.Fleet.Give(ctx, o); err != nil {
 		fail(w, http.StatusServiceUnavailable, "%v", err)
 		return false

@@ -1,13 +1,17 @@
 package admin
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/redeliver/redeliver/internal/certs"
 )
 
 // Config says where the server listens and what it shows. Funcs are called at each request, concurrently.
@@ -16,8 +20,8 @@ type Config struct {
 	Breakers func() []Breaker
 	// Fleet is this process's part in a fleet. Defaults to none.
 	Fleet Fleet
-	// Insecure allows an address that other machines can reach. Whoever reaches it may then make changes. Defaults to
-	// false: only loopback addresses.
+	// Insecure allows an address that other machines can reach without TLS: who listens to the network hears the tokens. Defaults to
+	// false.
 	Insecure bool
 	// Listen is the address, host:port; port 0 takes a free one. Required.
 	Listen string
@@ -29,7 +33,17 @@ type Config struct {
 	NotReady func() string
 	// Pipelines returns the pipelines of the process. Defaults to none.
 	Pipelines func() []Pipeline
+	// TLS is the server's certificate, and the authorities of its users' certificates where it has some. Files that change are read
+	// again at the next connection. Defaults to none: plain HTTP.
+	TLS *certs.Material
+	// Users may use the server. Required for an address that other machines can reach. Defaults to everybody.
+	Users []User
+
+	timeouts timeouts
 }
+
+// timeouts of a connection; 0 is the server's own.
+type timeouts struct{ header, read, idle time.Duration }
 
 // Limits of the server.
 const (
@@ -67,7 +81,7 @@ func Start(c Config) (*Server, error) {
 
 // newServer makes a server that does not listen yet.
 func newServer(c Config) (*Server, error) {
-	if err := checkListen(c.Listen, c.Insecure); err != nil {
+	if err := errors.Join(checkListen(c), validateUsers(c.Users)); err != nil {
 		return nil, err
 	}
 	if c.Logger == nil {
@@ -85,10 +99,10 @@ func newServer(c Config) (*Server, error) {
 	s := &Server{config: c, served: make(chan error, 1)}
 	s.http = &http.Server{
 		Handler:           s.handler(),
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       readTimeout,
+		ReadHeaderTimeout: cmp.Or(c.timeouts.header, headerTimeout),
+		ReadTimeout:       cmp.Or(c.timeouts.read, readTimeout),
 		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
+		IdleTimeout:       cmp.Or(c.timeouts.idle, idleTimeout),
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug),
 	}
@@ -97,7 +111,24 @@ func newServer(c Config) (*Server, error) {
 
 func (s *Server) serve(l net.Listener) {
 	s.listener = l
-	go func() { s.served <- s.http.Serve(limit(l, maxConnections)) }()
+	l = limit(l, maxConnections)
+	if s.config.TLS != nil {
+		l = tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: s.tlsConfig})
+	}
+	go func() { s.served <- s.http.Serve(l) }()
+}
+
+// tlsConfig is the configuration of a new connection.
+func (s *Server) tlsConfig(*tls.ClientHelloInfo) (*tls.Config, error) {
+	now, err := s.config.TLS.Current()
+	if err != nil {
+		s.config.Logger.Error("admin.tls cannot be read: what was read before is used", "error", err)
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: now.Certificates, NextProtos: []string{"http/1.1"}}
+	if now.Authorities != nil {
+		c.ClientAuth, c.ClientCAs = tls.VerifyClientCertIfGiven, now.Authorities
+	}
+	return c, nil
 }
 
 // Addr is the address that the server listens on.
@@ -133,5 +164,5 @@ func (s *Server) handler() http.Handler {
 	api.HandleFunc("POST /api/v1/skip", s.skip)
 	api.HandleFunc("POST /api/v1/release", s.release)
 	mux.Handle("/api/", guardChange(api))
-	return s.guard(mux)
+	return s.guard(s.authenticate(mux))
 }

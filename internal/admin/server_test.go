@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/internal/certs"
 )
 
 // get returns status and body of a request.
@@ -147,7 +148,7 @@ func TestTheGuard(t *testing.T) {
 
 func TestOnlyTheLoopbackUnlessAllowed(t *testing.T) {
 	for listen, want := range map[string]string{
-		"0.0.0.0:0": "admin.insecure", ":0": "admin.insecure", "192.0.2.1:0": "admin.insecure", "example.com:0": "admin.insecure",
+		"0.0.0.0:0": "admin.tls", ":0": "admin.tls", "192.0.2.1:0": "admin.tls", "example.com:0": "admin.tls",
 		"8080": "host:port", "": "host:port", "127.0.0.1:0": "", "[::1]:0": "", "localhost:0": "",
 	} {
 		_, err := newServer(Config{Listen: listen})
@@ -155,15 +156,26 @@ func TestOnlyTheLoopbackUnlessAllowed(t *testing.T) {
 			t.Errorf("%q: got %v, want %q", listen, err, want)
 		}
 	}
-	b := setup(t, func(c *Config) { c.Listen, c.Insecure = "127.0.0.1:0", true })
+	token := func() (string, error) { return "a-token-of-ops", nil }
+	for _, c := range []Config{{Listen: ":0", Insecure: true}, {Listen: ":0", TLS: new(certs.Material)}} {
+		if _, err := newServer(c); err == nil || !strings.Contains(err.Error(), "admin.users") {
+			t.Errorf("without users: %v", err)
+		}
+		c.Users = []User{{Name: "ops", Role: Operator, Token: token}}
+		if _, err := newServer(c); err != nil {
+			t.Error(err)
+		}
+	}
+	b := setup(t, func(c *Config) { c.Users = []User{{Name: "ops", Token: token}} })
 	r, _ := http.NewRequest("GET", "http://"+b.server.Addr()+"/healthz", nil)
 	r.Host = "redeliver-0.example"
+	r.Header.Set("Authorization", "Bearer a-token-of-ops")
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	response.Body.Close()
-	equal(t, "any Host where others are let in", response.StatusCode, 200)
+	equal(t, "any Host where there are users", response.StatusCode, 200)
 }
 
 func TestAnAddressInUse(t *testing.T) {

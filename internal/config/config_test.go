@@ -243,7 +243,7 @@ func TestWarningsAreNoMistakes(t *testing.T) {
 		inPipeline("dlq: {retention: 7d}"):                                                                 "6:22: dlq.retention: dead letters older than 7d expire",
 		atTop("index: {kind: none, path: /tmp}"):                                                           "2:27: index.path has no effect with index.kind: none",
 		atTop("fleet: {topic: a.redeliver-control}"):                                                       "2:16: fleet.topic has no effect while no pipeline has breaker.scope: fleet",
-		atTop("admin: {listen: ':8080', insecure: true}"):                                                  "2:17: admin.listen: whoever reaches :8080 can pause pipelines",
+		atTop("admin: {listen: ':8080', insecure: true, users: [{name: a, token: 0123456789abcdef}]}"):     "2:17: admin.listen: whoever listens to the network hears the tokens",
 		atTop("kafka: {brokers: [a:1], sasl: {mechanism: plain, username: u, password: \"${PASSWORD}\"}}"): "1:43: kafka.sasl.mechanism: plain sends the password unencrypted",
 	} {
 		c := mustParse(t, text, map[string]string{"PASSWORD": "p"})

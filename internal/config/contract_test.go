@@ -44,6 +44,7 @@ func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 kafka:
   brokers: [localhost:9092]
   sasl: {username: u, password: secret}
+admin: {users: [{name: ops, token: 0123456789abcdef}]}
 pipelines:
   - name: orders
     topics: [orders]
@@ -149,7 +150,7 @@ classify: {rules: [{match: "^a: [#]$", class: network}]}`),
 	}
 	for name, text := range files {
 		t.Run(name, func(t *testing.T) {
-			first := mustParse(t, text, map[string]string{"KAFKA_PASSWORD": masked})
+			first := mustParse(t, text, map[string]string{"KAFKA_PASSWORD": masked, "ADMIN_TOKEN": masked})
 			printed, err := first.YAML()
 			if err != nil {
 				t.Fatal(err)

@@ -31,7 +31,14 @@ func fileKeys(c *Config) []key {
 			text("listen", &c.Admin.Listen).byDefault("127.0.0.1:8080").accepting("host:port").like("127.0.0.1:8080").
 				means("Address of metrics, health and control, host:port; \"\" is none."),
 			toggle("insecure", &c.Admin.Insecure).byDefault("false").
-				means("Allow an address that other machines can reach. Nobody is asked who they are there: whoever reaches it can pause pipelines and skip records."),
+				means("Allow an address that other machines can reach without TLS: whoever listens to the network hears the users' tokens."),
+			section("tls",
+				text("cert_file", &c.Admin.TLS.CertFile).like("/etc/redeliver/admin.pem").means("PEM file of the listener's certificate, \"\" for none; goes with key_file. A file of this section that changes is read again at the next connection."),
+				text("key_file", &c.Admin.TLS.KeyFile).like("/etc/redeliver/admin.key").means("PEM file of the key of cert_file."),
+				text("client_ca_file", &c.Admin.TLS.ClientCAFile).like("/etc/redeliver/users.pem").means("PEM file of the authorities of the users' certificates; \"\" is none."),
+			).means("TLS of the listener."),
+			sections("users", &c.Admin.Users, User{}, userKeys).like(`[{name: ops, role: operator, token: "${ADMIN_TOKEN}"}]`).
+				means("Who may use the listener. Needed for an address that other machines can reach; without it everybody on this machine may do everything. /livez and /readyz ask nobody."),
 		).means("The listener of /metrics, /healthz, /readyz and of the commands that act on a running process."),
 		section("log",
 			choice("level", &c.Log.Level, "debug", "info", "warn", "error").byDefault("info").
@@ -45,6 +52,16 @@ func fileKeys(c *Config) []key {
 			means("Merged under every pipeline, key by key at every depth; a list is taken as a whole. Everything that a pipeline has but its name and group."),
 		sections("pipelines", &c.Pipelines, Pipeline{}, pipelineKeys).required().like("\n  - name: orders\n    topics: [orders]\n    handler: {http: {url: \"http://127.0.0.1:9000/orders\"}}").
 			means("The pipelines: each a consumer group with its topics, handler and policy."),
+	}
+}
+
+func userKeys(u *User) []key {
+	return []key{
+		text("name", &u.Name).required().like("ops").means("Who it is, for the log of changes. Unique."),
+		choice("role", &u.Role, "viewer", "operator").byDefault("viewer").means("viewer sees metrics, health and status; operator makes changes, too."),
+		text("token", &u.Token).hidden().like(`"${ADMIN_TOKEN}"`).means("The token that the user sends: Authorization: Bearer TOKEN. At least 16 characters."),
+		text("token_file", &u.TokenFile).like("/run/secrets/admin-token").means("File that holds the token; read at each request, so that it may change."),
+		text("certificate", &u.Certificate).like("ops.example.com").means("Instead of a token: the common name of the user's certificate, which an authority of tls.client_ca_file has signed."),
 	}
 }
 
@@ -191,6 +208,22 @@ func handlerKeys(h *Handler) []key {
 				number("max", &h.HTTP.Batch.Max, 1, 10_000).byDefault("1").like("1").
 					means("The most records of one request. 1 posts a record's value as it is; above 1 the body is a JSON array."),
 			).means("Several records in one request."),
+			text("proxy", &h.HTTP.Proxy).like("http://proxy.example.com:3128").means("URL of a proxy, http, https or socks5; \"\" is that of the environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY)."),
+			section("tls",
+				text("ca_file", &h.HTTP.TLS.CAFile).like("/etc/redeliver/service-ca.pem").means("PEM file of the authorities that the service's certificate is checked by; \"\" is the system's. A file of this section that changes is read again."),
+				text("cert_file", &h.HTTP.TLS.CertFile).like("/etc/redeliver/client.pem").means("PEM file of the client's certificate, for mutual TLS; goes with key_file."),
+				text("key_file", &h.HTTP.TLS.KeyFile).like("/etc/redeliver/client.key").means("PEM file of the key of cert_file."),
+				text("server_name", &h.HTTP.TLS.ServerName).like("orders.example.com").means("The name that the service's certificate is checked for; \"\" is the host of the URL."),
+			).means("TLS with the service, where the URL is https."),
+			section("sign",
+				words("secrets", &h.HTTP.Sign.Secrets).hidden().like(`["${WEBHOOK_SECRET}"]`).means("Secrets that every request is signed with, as Standard Webhooks say: whsec_ and base64. All of them sign, so that a new one can be added before the old one is taken away."),
+				text("secrets_file", &h.HTTP.Sign.SecretsFile).like("/run/secrets/webhook").means("File that holds the secrets, a line each, instead of secrets; read at each request, so that they may change."),
+			).means("Signs requests: headers webhook-id, webhook-timestamp, webhook-signature."),
+			section("cloudevents",
+				toggle("enabled", &h.HTTP.Events.Enabled).byDefault("false").means("Describe each record as an event, in the binary mode of CloudEvents 1.0: headers ce-id, ce-source, ce-type, ce-time, ce-partitionkey. A record with ce_ headers is the event that these say. Not with batch.max above 1."),
+				text("source", &h.HTTP.Events.Source).like("/shop").means("The source of events whose record has none; \"\" is /kafka/ and the topic."),
+				text("type", &h.HTTP.Events.Type).like("com.example.order").means("The type of events whose record has none; \"\" is record."),
+			).means("Records as CloudEvents."),
 		).means("A webhook."),
 	}
 }

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
+
+	"github.com/redeliver/redeliver/internal/certs"
 )
 
 // tokenTimeout is how long an authorization server may take for a token.
@@ -47,7 +49,7 @@ func (o OAuth) ask(ctx context.Context) (*oauth2.Token, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if o.CAFile != "" {
-		authorities, err := readAuthorities(o.CAFile)
+		authorities, err := certs.Authorities(o.CAFile)
 		if err != nil {
 			return nil, fmt.Errorf("kafka.sasl.oauth.ca_file: %w", err)
 		}

@@ -83,6 +83,10 @@ func (p printer) value(k key) *yaml.Node {
 		default:
 			v = maskURL(text)
 		}
+	case []string:
+		if k.secret && len(text) > 0 {
+			v = []string{masked}
+		}
 	case map[string]string:
 		shown := make(map[string]string, len(text))
 		for name := range text {

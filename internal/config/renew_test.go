@@ -173,7 +173,7 @@ func TestCertificatesAreRenewedUnderARunningClient(t *testing.T) {
 	server.renew(t, first)
 	_, err = dial(context.Background(), "tcp", server.address)
 	<-server.clients
-	if err == nil || !strings.Contains(err.Error(), "with what was read before") || !strings.Contains(err.Error(), "kafka.tls.ca_file: "+section.CAFile+" holds no PEM certificate") {
+	if err == nil || !strings.Contains(err.Error(), "with what was read before") || !strings.Contains(err.Error(), section.CAFile+" holds no PEM certificate") {
 		t.Errorf("a connection that fails, while a file cannot be read: %v", err)
 	}
 }

@@ -16,6 +16,7 @@ func (r *reader) rules(c *Config, o Options) {
 	r.kafkaRules(c.Kafka)
 	r.listenRules(c)
 	r.registryRules(c.Registry)
+	r.adminRules(c.Admin)
 	if c.Topics.ReplicationFactor == 0 {
 		r.wrong("topics.replication_factor", "topics.replication_factor: 0 replicas cannot be; write -1, for that of the source, or a number from 1")
 	}
@@ -99,10 +100,12 @@ func (r *reader) listenRules(c *Config) {
 	switch {
 	case wrong != "":
 		r.wrong(path, "%s: %s; write host:port, like 127.0.0.1:8080, or \"\" for none", path, wrong)
-	case !loopback(host) && !c.Admin.Insecure && r.sound("admin.insecure"):
-		r.wrong(path, "%s: %s can be reached from other machines, and whoever reaches it can pause pipelines and skip records; listen on 127.0.0.1, or write insecure: true beside it if the network is closed to others", path, quote(c.Admin.Listen))
-	case !loopback(host):
-		r.warning(r.place(path), fmt.Sprintf("%s: whoever reaches %s can pause pipelines and skip records (admin.insecure: true)", path, c.Admin.Listen))
+	case !loopback(host) && c.Admin.TLS.CertFile == "" && !c.Admin.Insecure && r.sound("admin.insecure", "admin.tls"):
+		r.wrong(path, "%s: %s can be reached from other machines; listen on 127.0.0.1, or add tls: {cert_file, key_file} beside it, or insecure: true if nobody listens to the network", path, quote(c.Admin.Listen))
+	case !loopback(host) && len(c.Admin.Users) == 0 && r.sound("admin.users"):
+		r.wrong(path, "%s: whoever reaches %s could pause pipelines and skip records; add users: [{name: ops, role: operator, token: \"${ADMIN_TOKEN}\"}] beside it, or listen on 127.0.0.1", path, quote(c.Admin.Listen))
+	case !loopback(host) && c.Admin.TLS.CertFile == "":
+		r.warning(r.place(path), fmt.Sprintf("%s: whoever listens to the network hears the tokens that are sent to %s (admin.insecure: true)", path, c.Admin.Listen))
 	case sameAddress(c.Admin.Listen, c.Embedded.Listen):
 		at := path
 		if !r.given(path) {

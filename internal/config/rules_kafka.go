@@ -79,7 +79,7 @@ func (r *reader) tlsRules(t TLS) {
 	if _, err := t.authorities(); err != nil {
 		r.wrong("kafka.tls.ca_file", "kafka.tls.ca_file: %v; name a readable PEM file of certificates", err)
 	}
-	if _, err := t.certificates(); err != nil {
+	if err := t.certificates(); err != nil {
 		at := "kafka.tls.cert_file"
 		if _, err := os.ReadFile(t.CertFile); err == nil {
 			at = "kafka.tls.key_file"

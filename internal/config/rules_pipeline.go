@@ -175,6 +175,7 @@ func (r *reader) handlerRules(p *Pipeline, at string) {
 			}
 		}
 	}
+	r.webhookRules(p.Handler.HTTP, http)
 	batch, records := http+".batch.max", at+".window.records"
 	if r.sound(batch, records) && p.Handler.HTTP.Batch.Max > p.Window.Records {
 		r.wrong(batch, "handler.http.batch.max, %d, is more than window.records, %s: such a batch could never be full", p.Handler.HTTP.Batch.Max, r.shown(records, fmt.Sprint(p.Window.Records)))

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"github.com/redeliver/redeliver/internal/certs"
 )
 
 func (r *reader) saslRules(k Kafka) {
@@ -135,7 +137,7 @@ func (r *reader) oauthRules(o OAuth) {
 	}
 	r.secretRules(path+".client_secret", o.ClientSecret, o.ClientSecretFile, "CLIENT_SECRET", true)
 	if o.CAFile != "" {
-		if _, err := readAuthorities(o.CAFile); err != nil {
+		if _, err := certs.Authorities(o.CAFile); err != nil {
 			r.wrong(path+".ca_file", "%s.ca_file: %v; name a readable PEM file of certificates", path, err)
 		}
 	}

@@ -100,6 +100,18 @@ func TestAWSCredentialsComeFromWhereAWSPutsThem(t *testing.T) {
 	}
 }
 
+// A secret of a list is masked as any other is.
+func TestSecretsInAListAreMasked(t *testing.T) {
+	c := mustParse(t, with("drain: 30s", "{url:", "{sign: {secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw]}, url:"), nil)
+	printed, err := c.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(printed, "MfKQ9r8") || !strings.Contains(printed, masked) {
+		t.Errorf("printed:\n%s", printed)
+	}
+}
+
 // What a pattern of sources may match is allowed by prefix, and so are its retry topics.
 func TestPrivilegesOfAPatternArePrefixed(t *testing.T) {
 	c := mustParse(t, `

@@ -112,8 +112,29 @@ func (p *Pipeline) AllBreakers() []Breaker { return append([]Breaker{p.Breaker},
 // Admin is the listener of metrics, health and control.
 type Admin struct {
 	Listen   string // host:port; "": none
-	Insecure bool   // allow an address that others can reach, without authentication
+	Insecure bool   // allow an address that others can reach without TLS
+	TLS      AdminTLS
+	Users    []User
 }
+
+// AdminTLS is the certificate of the admin listener.
+type AdminTLS struct {
+	CertFile     string // PEM; "": plain HTTP
+	KeyFile      string
+	ClientCAFile string // PEM, the authorities of the users' certificates; "": there are none
+}
+
+// User is somebody who may use the admin listener.
+type User struct {
+	Name        string
+	Role        string // viewer, operator
+	Token       string
+	TokenFile   string // read at each request
+	Certificate string // common name
+}
+
+// Secret returns the user's token, "" where there is a certificate instead.
+func (u User) Secret() (string, error) { return secret(u.Token, u.TokenFile) }
 
 // Log says what is logged and how.
 type Log struct {
@@ -199,6 +220,31 @@ type HandlerHTTP struct {
 	URL     string
 	Headers map[string]string // sent with every request
 	Batch   Batch
+	Proxy   string // URL; "": that of the environment
+	TLS     WebhookTLS
+	Sign    Sign
+	Events  CloudEvents
+}
+
+// WebhookTLS says how the service is known, and the client to it.
+type WebhookTLS struct {
+	CAFile     string // PEM; "": the system's certificates
+	CertFile   string // PEM, the client's certificate; "": none
+	KeyFile    string
+	ServerName string // "": the host of the URL
+}
+
+// Sign are the secrets that requests are signed with; none: they are not.
+type Sign struct {
+	Secrets     []string
+	SecretsFile string // a line each; read again when it changes
+}
+
+// CloudEvents says whether records are described as events.
+type CloudEvents struct {
+	Enabled bool
+	Source  string
+	Type    string
 }
 
 // Batch is how many records one request carries.

@@ -18,7 +18,13 @@ import (
 func TestTopicsAreMissing(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 2)
-	m := b.start(failsUntil(2, errBroken), withoutBreaker, func(c *consumer.Config) { c.TopicSettings.Manual = true })
+	fails, deleted := failsUntil(2, errBroken), make(chan struct{})
+	m := b.start(func(ctx context.Context, r *consumer.Record) error {
+		if string(r.Value) == "after" {
+			<-deleted
+		}
+		return fails(ctx, r)
+	}, withoutBreaker, func(c *consumer.Config) { c.TopicSettings.Manual = true })
 	given := record("a", "before")
 	b.produce(given)
 	m.awaitNotReady(t, "topics are missing", b.tier("200ms"), b.dlq(), "topics.create")
@@ -34,9 +40,16 @@ func TestTopicsAreMissing(t *testing.T) {
 	b.wave(20, func() {})
 	m.mustBeReady(t)
 
-	deleteTopic(t, b.tier("200ms"))
 	after := record("a", "after")
 	b.produce(after)
+	eventually(t, func() error { // it is called before its lane is held for the topic
+		if n := m.Stats().InFlight; n != 1 {
+			return fmt.Errorf("%d calls are in flight, want one", n)
+		}
+		return nil
+	})
+	deleteTopic(t, b.tier("200ms"))
+	close(deleted)
 	b.calls.await(t, "call", func(all []call) bool { return string(all[len(all)-1].record.Value) == "after" })
 	m.awaitNotReady(t, b.tier("200ms"))
 	b.awaitLog("level=ERROR", "copy cannot be written", b.tier("200ms"))

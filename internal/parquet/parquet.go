@@ -51,13 +51,13 @@ const checksumKey = "redeliver.sha256"
 
 // Writer writes dead letters. It is not safe for concurrent use.
 type Writer struct {
-	to  *parquet.Writer
+	to  *parquet.GenericWriter[any]
 	sum hash.Hash
 }
 
 // NewWriter returns a writer to w.
 func NewWriter(w io.Writer) *Writer {
-	return &Writer{parquet.NewWriter(w, schema, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(rowsPerGroup)), sha256.New()}
+	return &Writer{parquet.NewGenericWriter[any](w, schema, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(rowsPerGroup)), sha256.New()}
 }
 
 // Write writes one dead letter.

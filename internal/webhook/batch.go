@@ -72,7 +72,11 @@ func (w *Webhook) exchange(ctx context.Context, stop context.CancelFunc, deliver
 	if err != nil {
 		return verdict{}, nil, err
 	}
-	response, err := w.send(ctx, w.batchRequestHeader(deliveries[0]), body)
+	header := w.batchRequestHeader(deliveries[0])
+	if err := w.sign(header, batchID(deliveries), body); err != nil {
+		return verdict{}, nil, err
+	}
+	response, err := w.send(ctx, header, body)
 	if err != nil {
 		return verdict{}, nil, err
 	}

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/redeliver/redeliver/internal/certs"
 )
 
 // Config says where records are posted and how.
@@ -15,6 +17,8 @@ type Config struct {
 	// BatchMax is how many records one request carries at most. Defaults to 1: the body is the record's value as it is.
 	// Above 1 the body is a JSON array, see the contract's section on handlers.
 	BatchMax int
+	// CloudEvents describes records as events, in the binary mode of CloudEvents over HTTP. Not with a BatchMax above 1. Defaults to none.
+	CloudEvents *CloudEvents
 	// BatchWait is how long the first record of a batch waits for others. Defaults to 0: what is there already.
 	BatchWait time.Duration
 	// Concurrency is how many requests are in flight at most; as many connections are kept open. Defaults to 64.
@@ -22,6 +26,16 @@ type Config struct {
 	// Headers are sent with every request, over the defaults for Content-Type and User-Agent. Those that Redeliver or
 	// HTTP itself sets are refused. Defaults to none.
 	Headers map[string]string
+	// Proxy is the URL of the proxy, http, https or socks5. Defaults to that of the environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY).
+	Proxy string
+	// Secrets returns what requests are signed with, see [Secret]; asked at each request. The first is for who knows the newest one only, and
+	// all are signed with, so that one may follow another. nil: requests are not signed.
+	Secrets func() ([]Secret, error)
+	// ServerName is the name that the service's certificate is checked for. Defaults to the host of the URL.
+	ServerName string
+	// TLS are the authorities that the service's certificate is checked by, and the certificate of this client. Files that change are
+	// read again. Defaults to the system's authorities and no certificate.
+	TLS *certs.Material
 	// PolicyDelay returns the delay of the policy after the given attempt. A snooze without a delay of its own takes
 	// it. Defaults to one second.
 	PolicyDelay func(attempt int) time.Duration
@@ -40,6 +54,10 @@ var ownHeaders = map[string]bool{
 	"Tracestate":      true,
 	// It would make the transport send requests again by itself, see idempotencyKey.
 	"X-Idempotency-Key": true,
+	// Of signatures.
+	"Webhook-Id":        true,
+	"Webhook-Timestamp": true,
+	"Webhook-Signature": true,
 }
 
 // transportHeaders are set by HTTP itself.
@@ -70,6 +88,14 @@ func (c Config) Validate() error {
 	}
 	if c.Timeout < 0 {
 		errs = append(errs, fmt.Errorf("timeout is %v: give 0 (none) or more", c.Timeout))
+	}
+	if c.Proxy != "" {
+		if u, err := url.Parse(c.Proxy); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "socks5" {
+			errs = append(errs, errors.New("proxy is no URL of a proxy: it must begin with http://, https:// or socks5:// and name a host"))
+		}
+	}
+	if c.CloudEvents != nil && c.BatchMax > 1 {
+		errs = append(errs, errors.New("cloudevents describes one record: leave out batch.max"))
 	}
 	for name, value := range c.Headers {
 		errs = append(errs, validateHeader(name, value))

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/redeliver/redeliver/consumer"
 )
@@ -28,6 +29,7 @@ type delivery struct {
 	key       []byte
 	value     []byte
 	headers   []consumer.Header
+	timestamp time.Time
 	attempt   int
 	group     string
 	pipeline  string
@@ -42,6 +44,7 @@ func deliveryOf(r *consumer.Record) delivery {
 		key:       r.Key,
 		value:     r.Value,
 		headers:   r.Headers,
+		timestamp: r.Timestamp,
 		attempt:   r.Attempt(),
 		group:     r.Group(),
 		pipeline:  r.Pipeline(),

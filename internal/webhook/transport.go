@@ -1,9 +1,14 @@
 package webhook
 
 import (
+	"crypto/tls"
 	"net"
 	"net/http"
+	"net/url"
+	"sync"
 	"time"
+
+	"github.com/redeliver/redeliver/internal/certs"
 )
 
 const (
@@ -15,24 +20,63 @@ const (
 	idleTimeout = 4 * time.Second
 	// maxResponseHeader bounds the header of a response, in bytes; a larger one fails the attempt.
 	maxResponseHeader = 64 << 10
+	// materialLook is how often it is looked whether certificates have changed.
+	materialLook = time.Second
 )
 
 // newTransport returns the connections to the service.
 //
 // It speaks HTTP/1.1 only: with HTTP/2 one broken connection would fail every call in flight, and its client repeats
 // requests by itself. Requests go to the transport and not to an [http.Client], which would follow redirects.
-func newTransport(concurrency int) *http.Transport {
+func newTransport(c Config, secure *tls.Config) *http.Transport {
 	var http1 http.Protocols
 	http1.SetHTTP1(true)
+	proxy := http.ProxyFromEnvironment
+	if c.Proxy != "" {
+		u, _ := url.Parse(c.Proxy) // validated
+		proxy = http.ProxyURL(u)
+	}
 	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
+		Proxy:                  proxy,
 		DialContext:            (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext,
+		TLSClientConfig:        secure,
 		TLSHandshakeTimeout:    tlsTimeout,
-		MaxIdleConns:           concurrency,
-		MaxIdleConnsPerHost:    concurrency,
+		MaxIdleConns:           c.Concurrency,
+		MaxIdleConnsPerHost:    c.Concurrency,
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxResponseHeader,
 		DisableCompression:     true, // answers are read as they are and never unpacked
 		Protocols:              &http1,
 	}
+}
+
+// renewing makes the transport anew when the certificates that it uses have changed. It may be used concurrently.
+type renewing struct {
+	config   Config
+	material *certs.Material
+
+	mu      sync.Mutex
+	now     *http.Transport
+	version uint64
+	looked  time.Time
+}
+
+// transport returns the transport of a new request.
+func (r *renewing) transport() *http.Transport {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now := time.Now(); now.Sub(r.looked) >= materialLook {
+		r.looked = now
+		// While files cannot be read the ones from before are used.
+		if current, _ := r.material.Current(); current.Version != r.version || r.now == nil {
+			if r.now != nil {
+				r.now.CloseIdleConnections()
+			}
+			r.version = current.Version
+			r.now = newTransport(r.config, &tls.Config{
+				MinVersion: tls.VersionTLS12, RootCAs: current.Authorities, Certificates: current.Certificates, ServerName: r.config.ServerName,
+			})
+		}
+	}
+	return r.now
 }

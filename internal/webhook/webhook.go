@@ -16,7 +16,8 @@ type Webhook struct {
 	url       *url.URL
 	name      string // of the address, in errors
 	headers   http.Header
-	transport *http.Transport
+	transport *http.Transport // nil where certificates may change
+	renewing  *renewing
 }
 
 // New returns a Webhook, or all that is wrong with its configuration.
@@ -34,7 +35,12 @@ func New(c Config) (*Webhook, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Webhook{config: c, name: display(u), headers: c.fixedHeaders(u), transport: newTransport(c.Concurrency)}
+	w := &Webhook{config: c, name: display(u), headers: c.fixedHeaders(u)}
+	if c.TLS != nil {
+		w.renewing = &renewing{config: c, material: c.TLS}
+	} else {
+		w.transport = newTransport(c, nil)
+	}
 	u.User, u.Fragment, u.RawFragment = nil, "", ""
 	w.url = u
 	return w, nil
@@ -62,13 +68,28 @@ func (w *Webhook) handleBatch(ctx context.Context, b *consumer.Batch) error {
 }
 
 // Close closes the connections that are idle. Requests in flight go on.
-func (w *Webhook) Close() { w.transport.CloseIdleConnections() }
+func (w *Webhook) Close() { w.connections().CloseIdleConnections() }
+
+// connections returns what a new request goes through.
+func (w *Webhook) connections() *http.Transport {
+	if w.renewing != nil {
+		return w.renewing.transport()
+	}
+	return w.transport
+}
 
 // postOne posts one record and returns its outcome, in the terms of a handler's error.
 func (w *Webhook) postOne(ctx context.Context, d delivery) error {
 	ctx, stop := w.bound(ctx)
 	defer stop()
-	response, err := w.send(ctx, w.recordHeader(d), d.value)
+	header := w.recordHeader(d)
+	if w.config.CloudEvents != nil {
+		w.config.CloudEvents.describe(header, d)
+	}
+	if err := w.sign(header, d.id, d.value); err != nil {
+		return err
+	}
+	response, err := w.send(ctx, header, d.value)
 	if err != nil {
 		return err
 	}
@@ -93,7 +114,7 @@ func (w *Webhook) send(ctx context.Context, header http.Header, body []byte) (*h
 		return nil, w.noAnswer(ctx, err)
 	}
 	request.URL, request.Host, request.Header = w.url, w.url.Host, header
-	response, err := w.transport.RoundTrip(request)
+	response, err := w.connections().RoundTrip(request)
 	if err != nil {
 		return nil, w.noAnswer(ctx, err)
 	}

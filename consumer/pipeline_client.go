@@ -1,0 +1,58 @@
+package consumer
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// fetchBytes is how much is fetched from a broker at a time: a quarter of the window, for it is held beside the window, and up
+// to 16 MiB. Batches are compressed on the way and take their whole size when they have come.
+func fetchBytes(w Window) int32 { return int32(min(max(w.Bytes/4, 1<<20), 16<<20)) }
+
+// copyOptions are the options of a client that writes copies: the user's, and what the promises need.
+func (p *Pipeline) copyOptions() []kgo.Opt {
+	c := &p.cfg
+	opts := []kgo.Opt{
+		kgo.SeedBrokers(c.Brokers...),
+		kgo.ClientID(c.ClientID),
+		kgo.MetadataMaxAge(time.Minute),
+		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
+		kgo.ProducerLinger(2 * time.Millisecond),
+		// Fetch less at a time than the client would: what a paused partition has buffered is thrown away.
+		kgo.FetchMaxPartitionBytes(min(1<<20, fetchBytes(c.Window))),
+		kgo.FetchMaxBytes(fetchBytes(c.Window)),
+		// A partition that is resumed waits for the fetch that is under way without it.
+		kgo.FetchMaxWait(fetchWait),
+	}
+	opts = append(opts, c.ClientOptions...)
+	return append(opts,
+		kgo.WithHooks(p.faults),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		// Every copy under way belongs to a record of the window, so that producing never blocks: one leader that is
+		// away cannot stop the copies for the others.
+		kgo.MaxBufferedRecords(max(2*c.Window.Records, 10000)),
+		// The client counts before compression, and a copy is larger than its record by our headers.
+		kgo.ProducerBatchMaxBytes(64<<20),
+		kgo.BrokerMaxWriteBytes(128<<20),
+	)
+}
+
+// clientOptions are the options of the client that reads.
+func (p *Pipeline) clientOptions() []kgo.Opt {
+	opts := append(p.copyOptions(), p.groupOptions()...)
+	return append(opts,
+		kgo.DisableAutoCommit(),
+		kgo.BlockRebalanceOnPoll(),
+		kgo.OnPartitionsAssigned(p.assigned),
+		kgo.OnPartitionsRevoked(p.revoked),
+		kgo.OnPartitionsLost(p.lost),
+		kgo.AdjustFetchOffsetsFn(p.position),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(),
+		kgo.WithHooks(p.membership),
+	)
+}

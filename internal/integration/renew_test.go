@@ -1,0 +1,70 @@
+package integration_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/internal/kafkatest"
+)
+
+// Dead letters that the retention of their topic would take are carried forward, once each, while what was dealt with is purged; and
+// all of them come back to work once.
+func TestDeadLettersOutliveTheirRetention(t *testing.T) {
+	t.Parallel()
+	const records = 40
+	b := setup(t, 2)
+	b.start(func(_ context.Context, r *consumer.Record) error {
+		if r.Replays() > 0 {
+			return nil
+		}
+		return classify.Mark(errBroken, classify.Permanent)
+	}, withoutBreaker)
+	var given []*kgo.Record
+	for i := range records {
+		given = append(given, &kgo.Record{Partition: int32(i % 2), Key: []byte(fmt.Sprint("key-", i)), Value: []byte(fmt.Sprint("value-", i))})
+	}
+	b.produceTo(given...)
+	b.calls.awaitCount(t, records)
+	b.settled()
+	admin := kadm.NewClient(kafkatest.Client(t))
+	hour := "3600000"
+	if _, err := admin.AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "retention.ms", Value: &hour}}, b.dlq()); err != nil {
+		t.Fatal(err)
+	}
+	q := b.queue()
+	for retention := time.Duration(-1); retention != time.Hour; { // a broker learns of it a moment later
+		var err error
+		if retention, err = q.Retention(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x, err := q.Expiry(t.Context(), 2*time.Hour)
+	if err != nil || x.Retention != time.Hour || x.Entries != records {
+		t.Fatalf("expiring: %+v, %v; want all %d within two hours", x, err, records)
+	}
+	b.replay(dlq.Replay{Filter: dlq.Filter{IDs: []string{id(given[0]), id(given[1])}}}, 2)
+	renewed, err := q.Renew(t.Context(), dlq.Renew{Filter: dlq.Filter{ExpiringBefore: time.Now().Add(2 * time.Hour), IDs: []string{id(given[2]), id(given[3])}}})
+	if err != nil || renewed.Done != 2 {
+		t.Fatalf("renewed: %+v, %v", renewed, err)
+	}
+	purged, err := q.Purge(t.Context(), dlq.Purge{Before: time.Now()})
+	if err != nil || purged.Records != 4 || purged.Marks != 2 || len(purged.Kept) != 2 {
+		t.Fatalf("purged: %+v, %v; want the two that were replayed and the two that were renewed, up to the next one of each partition", purged, err)
+	}
+	stats, err := q.Stats(t.Context(), dlq.Filter{})
+	if err != nil || stats.Entries != records-2 {
+		t.Fatalf("entries left: %+v, %v", stats, err)
+	}
+	b.replay(dlq.Replay{}, records-2)
+	all := b.calls.awaitDone(t, records)
+	b.settled()
+	onceEach(t, all, given)
+}
