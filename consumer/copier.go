@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -18,11 +17,19 @@ import (
 // producer id, whose numbers nobody has seen.
 type copier struct {
 	options func() []kgo.Opt
-	current atomic.Pointer[kgo.Client]
+
+	mu      sync.Mutex
+	current *copyClient // nil before the first
 
 	former sync.WaitGroup // clients that have copies under way still
 	ended  context.Context
 	end    context.CancelFunc
+}
+
+// copyClient is one client, and who is about to hand a copy to it: to a client that is closed it would be lost.
+type copyClient struct {
+	*kgo.Client
+	handing sync.WaitGroup
 }
 
 func newCopier(options func() []kgo.Opt) *copier {
@@ -37,12 +44,37 @@ func (c *copier) connect() error {
 	if err != nil {
 		return fmt.Errorf("the Kafka client refuses its options: %w", err)
 	}
-	c.current.Store(client)
+	c.swap(client)
 	return nil
 }
 
-// client returns the client for the next copy.
-func (c *copier) client() *kgo.Client { return c.current.Load() }
+// client returns the client for the next copy, nil before the first.
+func (c *copier) client() *kgo.Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current == nil {
+		return nil
+	}
+	return c.current.Client
+}
+
+// write hands a copy to the client, which tells what has become of it.
+func (c *copier) write(copied *kgo.Record, written func(*kgo.Record, error)) {
+	c.mu.Lock()
+	current := c.current
+	current.handing.Add(1)
+	c.mu.Unlock()
+	defer current.handing.Done()
+	current.Produce(c.ended, copied, written)
+}
+
+// swap puts a client in the place of the one that there is, which it returns.
+func (c *copier) swap(client *kgo.Client) (old *copyClient) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old, c.current = c.current, &copyClient{Client: client}
+	return old
+}
 
 // renew puts another client in the place of the one that there is, which ends what it has under way: copies for other topics
 // are written, those for a topic that is gone fail and are tried again by the new one.
@@ -51,8 +83,9 @@ func (c *copier) renew() error {
 	if err != nil {
 		return err
 	}
-	old := c.current.Swap(client)
+	old := c.swap(client)
 	c.former.Go(func() {
+		old.handing.Wait()
 		_ = old.Flush(c.ended) // when it has ended first, nobody waits for these copies any more
 		old.Close()
 	})
@@ -62,7 +95,7 @@ func (c *copier) renew() error {
 // close ends all clients, with what they have under way.
 func (c *copier) close() {
 	c.end()
-	if client := c.current.Load(); client != nil {
+	if client := c.client(); client != nil {
 		client.Close()
 	}
 	c.former.Wait()

@@ -147,8 +147,10 @@ func (o *deadOrder) closes(key uint64, offset int64) bool {
 }
 
 // outdated reports whether so much was dealt with that the topics are to be read once more: of a key nothing is known but that there is
-// more, or a quarter may be free where there were more keys than can be known.
-func (o *deadOrder) outdated() bool { return o.outrun || o.lost > 0 && 4*o.dealt >= o.limit }
+// more, or a quarter may be free, or is, where there were more keys than can be known. The limit may be another one than at first.
+func (o *deadOrder) outdated() bool {
+	return o.outrun || o.lost > 0 && (4*o.dealt >= o.limit || 4*len(o.index) <= 3*o.limit)
+}
 
 // idle reports whether there is none.
 func (o *deadOrder) idle() bool { return len(o.index) == 0 && o.unkept == 0 }

@@ -132,3 +132,19 @@ func TestDeadOrderForgetsWhatIsBehind(t *testing.T) {
 		})
 	})
 }
+
+// TestDeadOrderIsReadAgainWhenItsLimitHasGrown has more keys closed than can be known, and then room for many more, as when other strands
+// leave: when those that are known are open again the topics are to be read, though that is no quarter of the new limit.
+func TestDeadOrderIsReadAgainWhenItsLimitHasGrown(t *testing.T) {
+	o := newDeadOrder(2)
+	id := func(key uint64) dlq.Identity { return dlq.Identity{key, 0} }
+	for key := range uint64(3) {
+		o.put(key, deadLetter{origin: 1, died: 1, id: id(key)})
+	}
+	equal(t, "keys that are not known", o.lost, 1)
+	equal(t, "to be read again at the limit", o.outdated(), false)
+	o.limit = 100
+	o.dealt++
+	o.remove(id(0))
+	equal(t, "to be read again with room", o.outdated(), true)
+}

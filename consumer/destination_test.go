@@ -31,14 +31,18 @@ const destinationPartitions = 16
 // client returns a client whose only broker is the destination.
 func (d *destination) client(t testing.TB, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
-	client, err := kgo.NewClient(append([]kgo.Opt{
-		kgo.SeedBrokers("destination:9092"), kgo.WithHooks(d), kgo.Dialer(d.dial), kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerLinger(0), kgo.ProducerBatchCompression(kgo.NoCompression()),
-	}, opts...)...)
+	client, err := kgo.NewClient(d.options(opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return client
+}
+
+func (d *destination) options(opts ...kgo.Opt) []kgo.Opt {
+	return append([]kgo.Opt{
+		kgo.SeedBrokers("destination:9092"), kgo.WithHooks(d), kgo.Dialer(d.dial), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerLinger(0), kgo.ProducerBatchCompression(kgo.NoCompression()),
+	}, opts...)
 }
 
 // OnProduceRecordUnbuffered implements a hook of the client.

@@ -150,7 +150,7 @@ func (h *history) begin() {
 	h.partitions, h.lives = 1+r.IntN(3), r.IntN(2) == 0
 	h.to = &destination{delay: time.Duration(r.IntN(3)) * 20 * time.Millisecond, refuse: h.refuses}
 	p.client = h.to.client(h.t, kgo.WithHooks(h))
-	p.copier.current.Store(p.client)
+	p.copier.swap(p.client)
 	unsubscribe := p.follow()
 	h.t.Cleanup(func() {
 		p.closeLanes(p.intake.all())

@@ -93,6 +93,9 @@ func (st *strand) dealtWith(m dlq.Marked) (changed bool) {
 	}
 	st.holding.dead.dealt++
 	at, known := st.holding.dead.remove(m.Identity)
+	if st.holding.dead.outdated() { // nothing may follow what was not known, and was dealt with: the topics are read first
+		st.holding.open = false
+	}
 	if !known {
 		return false
 	}

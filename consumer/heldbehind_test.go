@@ -392,6 +392,35 @@ func TestNothingIsStartedWhileMoreKeysAreClosedThanCanBeKnown(t *testing.T) {
 	})
 }
 
+// TestNothingFollowsADeadLetterThatIsForgotten has the last one of a key forgotten for want of memory, and all of them discarded: a
+// record of the key waits until the dead letters were read once more, and follows none.
+func TestNothingFollowsADeadLetterThatIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onDeadBench(t)
+		b.open(0)
+		st := b.source.strand
+		st.mu.Lock()
+		st.holding.dead.limit = 2
+		st.mu.Unlock()
+		for origin := range int64(3) {
+			b.die("a", origin, 0)
+		}
+		for _, origin := range []int64{2, 0, 1} { // the one that is forgotten first
+			b.mark(dlq.StatusDiscarded, origin, 0)
+		}
+		b.feed(b.source, "x", "x", "x", "a")
+		synctest.Wait()
+		b.want("called before they were read", b.called())
+		b.want("written before they were read", b.commit())
+		st.mu.Lock()
+		st.reset()
+		st.mu.Unlock()
+		b.open(0)
+		synctest.Wait()
+		b.want("called", b.called(), "x@0", "x@1", "x@2", "a@3")
+	})
+}
+
 // TestRecordsWithoutAKeyFollowNobody lets a record without a key die.
 func TestRecordsWithoutAKeyFollowNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -105,6 +105,14 @@ func (l *lane) ends(stable, high int64, now time.Time) {
 	}
 }
 
+// measured is ends for a partition that may not be fetched: when readers get further, the transaction that kept them has ended.
+func (l *lane) measured(stable int64) {
+	if stable > l.end.Load() {
+		l.end.Store(stable)
+		l.unstable.Store(0)
+	}
+}
+
 // add takes a poll's records into the window.
 func (l *lane) add(records []*kgo.Record, now time.Time) *batch {
 	open, size := l.open, l.bytes

@@ -210,7 +210,7 @@ func (p *Pipeline) write(r *route) {
 	case r.closed():
 		p.outlets.pass(r, p.write)
 	default:
-		p.copier.client().Produce(context.Background(), r.record, func(_ *kgo.Record, err error) { p.written(r, err) })
+		p.copier.write(r.record, func(_ *kgo.Record, err error) { p.written(r, err) })
 	}
 }
 

@@ -59,8 +59,8 @@ func (t *topics) measure(ctx context.Context, all bool) {
 		return
 	}
 	ends.Each(func(o kadm.ListedOffset) {
-		if l := t.p.intake.lane(o.Topic, o.Partition); l != nil && o.Err == nil && o.Offset > l.end.Load() {
-			l.end.Store(o.Offset)
+		if l := t.p.intake.lane(o.Topic, o.Partition); l != nil && o.Err == nil {
+			l.measured(o.Offset)
 		}
 	})
 }

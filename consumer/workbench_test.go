@@ -61,7 +61,7 @@ func onBench(t testing.TB, handler Handler, change ...func(*Config)) *workbench 
 	}
 	p.client = client
 	if p.copier != nil {
-		p.copier.current.Store(client)
+		p.copier.swap(client)
 	}
 	unsubscribe := p.follow()
 	t.Cleanup(func() {

@@ -84,6 +84,9 @@ func (x *index) checkFollowers(tr train, dead []*copied) {
 		if !slices.ContainsFunc(dead, func(o *copied) bool { return o.origin.Offset < k.origin.Offset }) && len(x.h.Skipped) == 0 {
 			x.report.broken(Ordered, "dead letter %s of %s says that it is behind another of its key %q, and there is none", k.Place, k.id, tr.key)
 		}
+		if !slices.ContainsFunc(dead, func(o *copied) bool { return x.mayFollow(k, o) }) && len(x.h.Skipped) == 0 && !x.disturbedAt(k.Timestamp) {
+			x.report.broken(Ordered, "dead letter %s of %s says that it is behind another of its key %q, and all of those had been dealt with for %v", k.Place, k.id, tr.key, markTime)
+		}
 		if k.replays > 0 {
 			continue
 		}
@@ -92,6 +95,12 @@ func (x *index) checkFollowers(tr train, dead []*copied) {
 		}
 		last = k
 	}
+}
+
+// mayFollow reports whether a dead letter may have followed another: that was not dealt with by then, or its member may not have learned of it.
+func (x *index) mayFollow(k, o *copied) bool {
+	over := x.dealtWith(o)
+	return o.origin.Offset < k.origin.Offset && !o.Timestamp.After(k.Timestamp) && (over == 0 || unixMilli(k.Timestamp) <= over+markTime.Milliseconds())
 }
 
 // checkTried holds every record that tries a key, after all dead letters were dealt with, to its handler's success.

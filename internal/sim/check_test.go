@@ -279,3 +279,32 @@ func TestTenures(t *testing.T) {
 		}
 	}
 }
+
+// A record follows a dead letter that stands before it and was not dealt with, or so lately that its member may not know.
+func TestWhatMayFollowADeadLetter(t *testing.T) {
+	died := time.UnixMilli(1_800_000_000_000)
+	letter := func(offset int64, when time.Time) *copied {
+		return &copied{Logged: &Logged{Timestamp: when}, id: "of " + when.String(), origin: Place{source, offset}}
+	}
+	first := letter(1, died)
+	for _, tt := range []struct {
+		name   string
+		behind *copied
+		dealt  time.Duration // after its death; 0: never
+		may    bool
+	}{
+		{"it is dead", letter(2, died.Add(time.Hour)), 0, true},
+		{"it stands behind", letter(0, died.Add(time.Hour)), 0, false},
+		{"it died later", letter(2, died.Add(-time.Millisecond)), 0, false},
+		{"it was discarded a moment ago", letter(2, died.Add(time.Hour)), time.Hour - time.Second, true},
+		{"it was discarded long ago", letter(2, died.Add(time.Hour)), time.Minute, false},
+	} {
+		h := new(History)
+		if tt.dealt > 0 {
+			h.Discarded = []Discarded{{ID: first.id, When: Moment{At: died.Add(tt.dealt)}}}
+		}
+		if may := newIndex(h).mayFollow(tt.behind, first); may != tt.may {
+			t.Errorf("%s: may follow is %v, want %v", tt.name, may, tt.may)
+		}
+	}
+}
