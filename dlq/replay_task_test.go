@@ -15,9 +15,14 @@ import (
 	"github.com/redeliver/redeliver/dlq"
 )
 
+// task reads a task. It may be asked for again and again, and so uses the bundle's client.
 func (b *bundle) task(id string) dlq.Task {
 	b.t.Helper()
-	t, err := b.open().Task(b.ctx(), id)
+	q, err := dlq.Open(b.client, dead, dlq.ForGroup(group))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	t, err := q.Task(b.ctx(), id)
 	if err != nil {
 		b.t.Fatal(err)
 	}
