@@ -310,6 +310,7 @@ func (t *task) write(ctx context.Context, items []*item, summary *Summary) error
 		if sent.committed() {
 			break
 		}
+		of := len(items)
 		items = slices.DeleteFunc(items, func(i *item) bool {
 			refused := slices.Contains(sent.refused, i.copy) || slices.Contains(sent.refused, i.mark)
 			if refused {
@@ -318,6 +319,9 @@ func (t *task) write(ctx context.Context, items []*item, summary *Summary) error
 			}
 			return refused
 		})
+		if len(items) == of && !sent.again { // it is what is written of the replay itself
+			return t.fail(ctx, sent, nil, summary)
+		}
 	}
 	for _, i := range items {
 		summary.done(i)
