@@ -418,7 +418,7 @@ func (q *Queue) Resume(ctx context.Context, id string, w Work) (Summary, error) 
 		}
 	}
 	if t.survey, err = q.surveyTo(ctx, topic, r.Filter, l, t.of.ends); err == nil {
-		err = t.survey.helped(ctx)
+		err = t.help(ctx)
 	}
 	if err != nil {
 		return summary, err
