@@ -266,7 +266,7 @@ func (t *task) controls() []func(context.Context) error {
 	}
 	if t.outcomes != nil {
 		all = append(all, func(ctx context.Context) error {
-			err := t.outcomes.run(ctx, t.of.ends)
+			err := t.outcomes.run(ctx)
 			if ctx.Err() != nil {
 				return nil
 			}
