@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -48,32 +47,6 @@ type outcomes struct {
 	followed map[string]*followed
 	ends     map[int32]int64 // of the queue's partitions when the replay was started: what died of it stands behind them
 	rewind   bool            // what is followed has to be read from its beginning once more, for an entry that was adopted
-}
-
-// flight is an entry under way, and the copies of it that are known. They are of several topics, which are read in any order:
-// nobody knows which of them is the last.
-type flight struct {
-	group  string
-	copies []copyPlace
-}
-
-// copyPlace is where a copy stands. Offset -1: somewhere, if at all; unwritten: it is being written.
-type copyPlace struct {
-	topic     string
-	partition int32
-	offset    int64
-}
-
-const unwritten = math.MaxInt64
-
-// passed says whether the group has committed past all copies.
-func (f flight) passed(committed kadm.OffsetResponses) bool {
-	for _, c := range f.copies {
-		if at, known := committed.Lookup(c.topic, c.partition); !known || at.Err != nil || at.At <= c.offset {
-			return false
-		}
-	}
-	return true
 }
 
 // followed is a topic that is read on for copies or dead letters.

@@ -227,6 +227,22 @@ func TestOutcomesOfAReplayThatIsGoneOnWith(t *testing.T) {
 	equal(t, "in the task", []int64{task.Succeeded, task.Failed}, []int64{4, 1})
 }
 
+// A replay that had replayed as many as it may is gone on with for their outcomes, and replays no more.
+func TestOutcomesOfAReplayWhoseLimitIsSpent(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(3)
+	s, err := b.open(dlq.OutcomePatience(time.Second)).Replay(b.ctx(), dlq.Replay{Filter: dlq.Filter{Limit: 2}, Wait: true})
+	if !errors.Is(err, dlq.ErrPaused) {
+		t.Fatalf("it ended with %v", err)
+	}
+	b.works(func(s retrytopics.State) verdict { return succeeds })
+	rest := b.resume(s.Task)
+	equal(t, "replayed then, before, and succeeded", []int64{rest.Done, rest.Earlier, rest.Succeeded}, []int64{0, 2, 2})
+	equal(t, "in the tier", len(b.records(tier1)), 2)
+	equal(t, "state", b.task(s.Task).State, dlq.TaskDone)
+}
+
 // What waits in a later retry topic has not succeeded, though its group is past where it was replayed to.
 func TestOutcomeOfWhatIsRetriedIsAwaited(t *testing.T) {
 	t.Parallel()

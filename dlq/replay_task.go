@@ -412,10 +412,8 @@ func (q *Queue) Resume(ctx context.Context, id string, w Work) (Summary, error) 
 		return summary, errEdited
 	}
 	if r.Filter.Limit > 0 {
-		if t.limit = r.Filter.Limit - int(t.of.Done); t.limit <= 0 {
-			r.Filter.Limit, t.limit = 1, 1
-			t.of.ends = map[int32]int64{} // nothing is left to do
-		}
+		t.limit = max(r.Filter.Limit-int(t.of.Done), 0)
+		t.spent = t.limit == 0
 	}
 	if t.survey, err = q.surveyTo(ctx, topic, r.Filter, l, t.of.ends); err == nil {
 		err = t.help(ctx)

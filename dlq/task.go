@@ -92,7 +92,8 @@ type task struct {
 	survey   *survey
 	writer   *writer // nil: a dry run
 	decide   func(ctx context.Context, e *Entry, s *Summary) (*item, error)
-	limit    int
+	limit    int           // 0: none
+	spent    bool          // no more than what was replayed before
 	pace     *rate.Limiter // nil: none
 	progress func(Progress)
 
