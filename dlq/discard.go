@@ -122,13 +122,21 @@ func (q *Queue) begin(ctx context.Context, o order) (*task, error) {
 		t.survey, err = q.surveyTo(ctx, topic, o.filter, l, o.task.ends)
 	}
 	if err == nil && o.doing != doingPurge && o.doing != doingRenew { // which are about what the topic holds
-		err = t.survey.helped(ctx)
+		err = t.help(ctx)
 	}
 	if err != nil {
 		t.end(ctx)
 		return nil, err
 	}
 	return t, nil
+}
+
+// help lets the index help, while the writer gives its signs of life: the index may have to be built first.
+func (t *task) help(ctx context.Context) error {
+	if t.writer == nil {
+		return t.survey.helped(ctx)
+	}
+	return t.writer.during(ctx, t.survey.helped)
 }
 
 func (t *task) end(ctx context.Context) {

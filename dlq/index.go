@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -52,7 +53,8 @@ const (
 // index is an Index at work.
 type index struct {
 	Index
-	mu sync.Mutex // one call catches up at a time
+	mu      sync.Mutex   // one call catches up at a time
+	cleared atomic.Int64 // how often everything was forgotten
 
 	cacheMu sync.Mutex
 	cached  *indexState

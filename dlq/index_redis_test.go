@@ -1,6 +1,7 @@
 package dlq_test
 
 import (
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -97,4 +98,25 @@ func TestIndexInRedisThatIsAway(t *testing.T) {
 	ix.same(dlq.Filter{})
 	equal(t, "read", ix.read, 9)
 	equal(t, "words", len(words), 0)
+}
+
+// What an update misses since another process has replaced it is no damage.
+func TestUpdateInRedisThatMissesWhatMoved(t *testing.T) {
+	t.Parallel()
+	client := indexredis.New(indexredis.Options{Address: miniredis.RunT(t).Addr()})
+	t.Cleanup(func() { _ = client.Close() })
+	store := client.Store("index")
+	put := func(u dlq.IndexUpdate) error { return u.Put("part", []byte("new")) }
+	must(t, store.Update(t.Context(), put))
+	misses := func(dlq.IndexUpdate) error { return dlq.ErrIndexDamaged }
+	if err := store.Update(t.Context(), misses); !errors.Is(err, dlq.ErrIndexDamaged) {
+		t.Errorf("alone: %v", err)
+	}
+	err := store.Update(t.Context(), func(u dlq.IndexUpdate) error {
+		must(t, store.Update(t.Context(), put))
+		return misses(u)
+	})
+	if !errors.Is(err, dlq.ErrIndexMoved) {
+		t.Errorf("beside another process: %v", err)
+	}
 }

@@ -33,6 +33,8 @@ type indexQuery struct {
 	key    uint64
 	since  int64 // Unix ms
 	until  int64
+
+	again func(context.Context) error // catches up once more
 }
 
 // query asks the index what the filter selects of the spans, after it has caught up. It returns the spans with what is kept before
@@ -57,6 +59,7 @@ func (x *index) query(ctx context.Context, q *Queue, topic kadm.TopicDetail, sel
 	iq := &indexQuery{
 		index: x, topic: topic, sel: sel, starts: starts, kept: keptSince(x.Keep),
 		since: math.MinInt64, until: math.MaxInt64,
+		again: func(ctx context.Context) error { return x.sync(ctx, q, topic, whole, starts) },
 	}
 	if sel.Text != "" {
 		iq.text = []byte(sel.Text)
@@ -200,16 +203,21 @@ func (iq *indexQuery) match(o *opened, partition int32, i int) bool {
 // pages sends what the query selects of one partition, and every entry that has copies, in the order of their offsets.
 func (iq *indexQuery) pages(ctx context.Context, part span, pages chan<- page) error {
 	at, latest, limit := part.from, int64(math.MinInt64), indexPageLeast
-	for at < part.to {
+	for tries := 0; at < part.to; {
 		var p page
-		err := iq.index.view(ctx, func(v IndexView, st *indexState) (err error) {
-			p, err = iq.page(v, st, part, at, &latest, limit)
+		passed, cleared := latest, iq.index.cleared.Load()
+		err := iq.view(ctx, part, func(v IndexView, st *indexState) (err error) {
+			p, err = iq.page(v, st, part, at, &passed, limit)
 			return err
 		})
 		if err != nil {
-			return err
+			if err = iq.mend(ctx, err, tries, cleared); err != nil {
+				return err
+			}
+			tries++
+			continue
 		}
-		at, limit = p.next, min(limit*2, indexPageMost)
+		at, latest, limit, tries = p.next, passed, min(limit*2, indexPageMost), 0
 		select {
 		case pages <- p:
 		case <-ctx.Done():

@@ -126,7 +126,24 @@ func (k *kindTally) flush() {
 
 // stats counts what the query selects, status by status of those that are wanted. ok is false where there are so many problems
 // that some are not kept apart: which ones depends on the order.
-func (iq *indexQuery) stats(ctx context.Context, spans []span, wanted [statuses]bool, x expiry, foreign func(group string) bool) (stats Stats, ok bool, err error) {
+func (iq *indexQuery) stats(ctx context.Context, spans []span, wanted [statuses]bool, x expiry, foreign func(group string) bool) (Stats, bool, error) {
+	for tries := 0; ; tries++ {
+		cleared := iq.index.cleared.Load()
+		stats, ok, err := iq.countAll(ctx, spans, wanted, x, foreign)
+		if err == nil && cleared != iq.index.cleared.Load() {
+			err = &indexError{ErrIndexMoved} // kinds have other numbers since
+		}
+		if err == nil {
+			return stats, ok, nil
+		}
+		if err = iq.mend(ctx, err, tries, cleared); err != nil {
+			return stats, ok, err
+		}
+	}
+}
+
+// countAll is one try of stats.
+func (iq *indexQuery) countAll(ctx context.Context, spans []span, wanted [statuses]bool, x expiry, foreign func(group string) bool) (stats Stats, ok bool, err error) {
 	tallies := make([]*tally, len(spans))
 	var kinds []kind
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -161,7 +178,7 @@ func (iq *indexQuery) stats(ctx context.Context, spans []span, wanted [statuses]
 func (iq *indexQuery) count(ctx context.Context, part span, wanted [statuses]bool, x expiry, t *tally) (kinds []kind, err error) {
 	latest := int64(math.MinInt64)
 	for at := part.from; at < part.to; {
-		err := iq.index.view(ctx, func(v IndexView, st *indexState) error {
+		err := iq.view(ctx, part, func(v IndexView, st *indexState) error {
 			kinds = st.kinds
 			var segments []segmentRef
 			if letters := st.Letters[part.partition]; letters != nil {

@@ -39,8 +39,8 @@ func (x *index) sync(ctx context.Context, q *Queue, topic kadm.TopicDetail, span
 		case (errors.Is(err, ErrIndexDamaged) || errors.Is(err, errIndexAhead)) && !rebuilt:
 			rebuilt = true
 			x.warn("%v: it is built anew", err)
-			if err := x.Store.Clear(ctx); err != nil {
-				return &indexError{err}
+			if err := x.clear(ctx); err != nil {
+				return err
 			}
 		default:
 			return err
@@ -127,8 +127,8 @@ func (x *index) begin(ctx context.Context, topic, ledger kadm.TopicDetail, start
 		if why != indexEmpty {
 			x.warn("the index of dead letters is built anew: %s", why)
 		}
-		if err := x.Store.Clear(ctx); err != nil {
-			return nil, &indexError{err}
+		if err := x.clear(ctx); err != nil {
+			return nil, err
 		}
 	}
 	var begun *indexState

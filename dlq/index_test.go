@@ -309,6 +309,7 @@ func TestIndexIsBuiltAnew(t *testing.T) {
 			}))
 			return "another release"
 		},
+		"columns": segmentPart("c"), "marks": segmentPart("m"), "errors": segmentPart("e"), "values": segmentPart("v"), "records": segmentPart("r"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -327,6 +328,24 @@ func TestIndexIsBuiltAnew(t *testing.T) {
 				t.Errorf("words: got %q, want %q", said, word)
 			}
 		})
+	}
+}
+
+// segmentPart spoils a part of the second segment.
+func segmentPart(part string) func(*testing.T, string) string {
+	return func(t *testing.T, path string) string {
+		file := indexfile.At(path, indexfile.Options{})
+		defer file.Close()
+		must(t, file.Update(t.Context(), func(u dlq.IndexUpdate) error {
+			got, err := u.Get(part + "2")
+			if err != nil || got[0] == nil {
+				return fmt.Errorf("part %s: %w", part, err)
+			}
+			spoilt := bytes.Clone(got[0])
+			spoilt[len(spoilt)/2] ^= 1
+			return u.Put(part+"2", spoilt)
+		}))
+		return "damaged"
 	}
 }
 

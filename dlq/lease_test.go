@@ -6,14 +6,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/dlq/indexfile"
 )
 
 // While a replay or a discard is under way others are refused, with the name of who is at work, and it is not disturbed.
@@ -196,4 +200,59 @@ func TestInterruptedReplayLeavesTheQueue(t *testing.T) {
 	}
 	b.replay(b.open(), dlq.Replay{})
 	equal(t, "in the tier", b.ids(tier1), originIDs(9))
+}
+
+// slowStore is an index that takes its time.
+type slowStore struct {
+	dlq.IndexStore
+	wait func()
+}
+
+func (s slowStore) View(ctx context.Context, f func(dlq.IndexView) error) error {
+	s.wait()
+	return s.IndexStore.View(ctx, f)
+}
+
+// An index may have to be built before entries are found by it: also then there are signs of life, of a replay that begins and of one that is
+// gone on with.
+func TestReplayThatWaitsForTheIndexIsAlive(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(3)
+	signs := make(chan struct{}, 1000)
+	b.cluster.ControlKey(kmsg.EndTxn.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+		b.cluster.KeepControl()
+		signs <- struct{}{}
+		return nil, nil, false
+	})
+	file := indexfile.At(filepath.Join(t.TempDir(), "index"), indexfile.Options{})
+	t.Cleanup(func() { _ = file.Close() })
+	ctx := b.ctx()
+	wait := func() {
+		for range 3 { // the first one is that of who writes
+			select {
+			case <-signs:
+			case <-ctx.Done():
+				t.Error("no sign of life came while the index was waited for")
+				return
+			}
+		}
+	}
+	store := slowStore{file, sync.OnceFunc(wait)}
+	q := b.open(dlq.RenewTime(time.Millisecond), dlq.Indexed(dlq.Index{Store: &store}))
+
+	first := dlq.Filter{Class: classify.Network, Limit: 1}
+	equal(t, "replayed", b.replay(q, dlq.Replay{Filter: first}).Done, 1)
+	started, err := q.Start(ctx, dlq.Replay{Filter: dlq.Filter{Class: classify.Network}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for len(signs) > 0 {
+		<-signs
+	}
+	store.wait = sync.OnceFunc(wait)
+	s, err := q.Resume(ctx, started.ID, dlq.Work{})
+	if err != nil || s.Done != 2 {
+		t.Errorf("gone on with: %+v, %v", s, err)
+	}
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,32 +45,8 @@ type outcomes struct {
 	last              time.Time // that something was heard
 
 	followed map[string]*followed
-}
-
-// flight is an entry under way, and the copies of it that are known. They are of several topics, which are read in any order:
-// nobody knows which of them is the last.
-type flight struct {
-	group  string
-	copies []copyPlace
-}
-
-// copyPlace is where a copy stands. Offset -1: somewhere, if at all; unwritten: it is being written.
-type copyPlace struct {
-	topic     string
-	partition int32
-	offset    int64
-}
-
-const unwritten = math.MaxInt64
-
-// passed says whether the group has committed past all copies.
-func (f flight) passed(committed kadm.OffsetResponses) bool {
-	for _, c := range f.copies {
-		if at, known := committed.Lookup(c.topic, c.partition); !known || at.Err != nil || at.At <= c.offset {
-			return false
-		}
-	}
-	return true
+	ends     map[int32]int64 // of the queue's partitions when the replay was started: what died of it stands behind them
+	rewind   bool            // what is followed has to be read from its beginning once more, for an entry that was adopted
 }
 
 // followed is a topic that is read on for copies or dead letters.
@@ -83,7 +59,7 @@ func newOutcomes(q *Queue, topicID kadm.TopicID, r *router, t *Task) *outcomes {
 	o := &outcomes{
 		queue: q, topicID: topicID, router: r, limit: t.Replay.Concurrency, canary: t.Replay.Canary, canaryRate: t.Replay.CanaryRate, stopAt: t.Replay.StopAt,
 		patience: q.outcomePatience, changed: make(chan struct{}), flying: make(map[Identity]flight), last: time.Now(),
-		followed: make(map[string]*followed), succeeded: t.Succeeded, failed: t.Failed,
+		followed: make(map[string]*followed), ends: t.ends,
 	}
 	if o.limit == 0 {
 		o.limit = defaultInFlight
@@ -145,7 +121,8 @@ func (o *outcomes) follow(ctx context.Context, topic string, fromStart bool) err
 	return nil
 }
 
-// adopt takes up an entry that an earlier call replayed, and whose outcome nobody knows.
+// adopt takes up an entry that an earlier call replayed: its outcome is found out anew, for nobody knows of which entries those that the earlier
+// call counted are.
 func (o *outcomes) adopt(ctx context.Context, e *Entry, to string) error {
 	if err := o.prepare(ctx, e, to, true); err != nil {
 		return err
@@ -165,6 +142,7 @@ func (o *outcomes) adopt(ctx context.Context, e *Entry, to string) error {
 		o.taken++
 	}
 	o.flying[id] = flight{group, []copyPlace{{to, e.State.Partition, offset}}}
+	o.rewind = true // its copies and its death may have been read before it was known
 	return nil
 }
 
@@ -286,16 +264,12 @@ func (o *outcomes) counts() (succeeded, failed, pending int64, canaryPassed bool
 }
 
 // run looks for outcomes until ctx ends, or it cannot.
-func (o *outcomes) run(ctx context.Context, ends map[int32]int64) error {
-	if err := o.follow(ctx, o.queue.topic, false); err != nil {
+func (o *outcomes) run(ctx context.Context) error {
+	if err := o.follow(ctx, o.queue.topic, true); err != nil {
 		return err
 	}
-	read := make(map[int32]int64, len(ends)) // partitions that were empty or not there are read from their start
-	for partition, end := range ends {
-		read[partition] = end
-	}
 	o.mu.Lock()
-	o.followed[o.queue.topic].read = read
+	o.followed[o.queue.topic].read = o.began(o.queue.topic)
 	o.mu.Unlock()
 	for {
 		if err := o.look(ctx); err != nil {
@@ -307,6 +281,16 @@ func (o *outcomes) run(ctx context.Context, ends map[int32]int64) error {
 	}
 }
 
+// began is from where on a topic may hold what became of the replay's entries. Partitions that were empty or not there are read from their start.
+func (o *outcomes) began(topic string) map[int32]int64 {
+	if topic != o.queue.topic {
+		return make(map[int32]int64)
+	}
+	read := make(map[int32]int64, len(o.ends))
+	maps.Copy(read, o.ends)
+	return read
+}
+
 // look finds out once what has become of the entries under way: where their groups were, and then what was written up to
 // there and after.
 func (o *outcomes) look(ctx context.Context) error {
@@ -316,6 +300,12 @@ func (o *outcomes) look(ctx context.Context) error {
 	for id, f := range o.flying {
 		groups[f.group] = nil
 		before = append(before, id)
+	}
+	if o.rewind {
+		for topic, f := range o.followed {
+			f.read = o.began(topic)
+		}
+		o.rewind = false
 	}
 	topics := maps.Clone(o.followed)
 	o.mu.Unlock()
@@ -383,7 +373,9 @@ func (o *outcomes) seen(r *kgo.Record, dead bool) {
 		o.failed++
 		o.last = time.Now()
 	default:
-		f.copies = append(f.copies, copyPlace{r.Topic, r.Partition, r.Offset})
-		o.flying[id] = f
+		if at := (copyPlace{r.Topic, r.Partition, r.Offset}); !slices.Contains(f.copies, at) {
+			f.copies = append(f.copies, at)
+			o.flying[id] = f
+		}
 	}
 }

@@ -180,6 +180,69 @@ func TestReplayWithoutOutcomesPauses(t *testing.T) {
 	equal(t, "state at the end", b.task(s.Task).State, dlq.TaskDone)
 }
 
+// A replay that is gone on with knows the outcomes of all that it replayed, each once: also of what had died again before, and is come upon
+// after the dead letters were read for it.
+func TestOutcomesOfAReplayThatIsGoneOnWith(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for i := range 5 {
+		record := letter(death(0, int64(i)))
+		record.Timestamp = noon.Add(time.Duration(i) * time.Second)
+		b.produce(record)
+	}
+	first := dlq.Discard{Filter: dlq.Filter{IDs: []string{"orders/0/0", "orders/0/1"}}}
+	if _, err := b.open().Park(b.ctx(), first); err != nil {
+		t.Fatal(err)
+	}
+	released := make(chan struct{})
+	release := sync.OnceFunc(func() { close(released) })
+	t.Cleanup(release)
+	b.works(func(s retrytopics.State) verdict {
+		switch s.Offset {
+		case 2:
+			return dies
+		case 4:
+			<-released
+		}
+		return succeeds
+	})
+	ctx, cancel := context.WithCancel(b.ctx())
+	defer cancel()
+	s, err := b.open().Replay(ctx, dlq.Replay{Wait: true, Rate: 2, Progress: func(p dlq.Progress) {
+		if p.Succeeded == 1 && p.Failed == 1 && p.Done == 3 {
+			cancel()
+		}
+	}})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("it ended with %v", err)
+	}
+	release()
+	if _, err := b.open().Reopen(b.ctx(), first); err != nil {
+		t.Fatal(err)
+	}
+	rest := b.resume(s.Task)
+	equal(t, "replayed then, before", []int64{rest.Done, rest.Earlier}, []int64{2, 3})
+	equal(t, "succeeded, failed, pending", []int64{rest.Succeeded, rest.Failed, rest.Pending}, []int64{4, 1, 0})
+	task := b.task(s.Task)
+	equal(t, "in the task", []int64{task.Succeeded, task.Failed}, []int64{4, 1})
+}
+
+// A replay that had replayed as many as it may is gone on with for their outcomes, and replays no more.
+func TestOutcomesOfAReplayWhoseLimitIsSpent(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(3)
+	s, err := b.open(dlq.OutcomePatience(time.Second)).Replay(b.ctx(), dlq.Replay{Filter: dlq.Filter{Limit: 2}, Wait: true})
+	if !errors.Is(err, dlq.ErrPaused) {
+		t.Fatalf("it ended with %v", err)
+	}
+	b.works(func(s retrytopics.State) verdict { return succeeds })
+	rest := b.resume(s.Task)
+	equal(t, "replayed then, before, and succeeded", []int64{rest.Done, rest.Earlier, rest.Succeeded}, []int64{0, 2, 2})
+	equal(t, "in the tier", len(b.records(tier1)), 2)
+	equal(t, "state", b.task(s.Task).State, dlq.TaskDone)
+}
+
 // What waits in a later retry topic has not succeeded, though its group is past where it was replayed to.
 func TestOutcomeOfWhatIsRetriedIsAwaited(t *testing.T) {
 	t.Parallel()

@@ -144,7 +144,7 @@ func (d *replayDecision) order(ctx context.Context) error {
 
 // would says whether an entry would be replayed, as far as it is up to the entry itself.
 func (d *replayDecision) would(ctx context.Context, e *Entry) (bool, error) {
-	if d.passesOver(e) || d.task.survey.queue.foreign(e) || d.limits(e) {
+	if d.task.spent || d.passesOver(e) || d.task.survey.queue.foreign(e) || d.limits(e) {
 		return false, nil
 	}
 	_, err := d.router.copy(ctx, e, time.Now())
@@ -175,6 +175,9 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, s *Summary) (*ite
 			return nil, nil
 		}
 		return nil, d.task.outcomes.adopt(ctx, e, e.Mark.To)
+	}
+	if d.task.spent {
+		return nil, nil
 	}
 	if d.passesOver(e) {
 		switch e.Status {

@@ -266,7 +266,7 @@ func (t *task) controls() []func(context.Context) error {
 	}
 	if t.outcomes != nil {
 		all = append(all, func(ctx context.Context) error {
-			err := t.outcomes.run(ctx, t.of.ends)
+			err := t.outcomes.run(ctx)
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -412,13 +412,11 @@ func (q *Queue) Resume(ctx context.Context, id string, w Work) (Summary, error) 
 		return summary, errEdited
 	}
 	if r.Filter.Limit > 0 {
-		if t.limit = r.Filter.Limit - int(t.of.Done); t.limit <= 0 {
-			r.Filter.Limit, t.limit = 1, 1
-			t.of.ends = map[int32]int64{} // nothing is left to do
-		}
+		t.limit = max(r.Filter.Limit-int(t.of.Done), 0)
+		t.spent = t.limit == 0
 	}
 	if t.survey, err = q.surveyTo(ctx, topic, r.Filter, l, t.of.ends); err == nil {
-		err = t.survey.helped(ctx)
+		err = t.help(ctx)
 	}
 	if err != nil {
 		return summary, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -234,6 +235,22 @@ func TestRecordsThatAreTooLarge(t *testing.T) {
 	open := b.entries(b.open(), dlq.Filter{})
 	equal(t, "still open", len(open), 1)
 	equal(t, "the example", s.LeftOut[0].ID, open[0].ID())
+}
+
+// A replay that the ledger has no room for, with all the ids that it names, ends with an error that says so.
+func TestReplayThatTheLedgerRefuses(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	if err := b.cluster.CreateTopic(ledger, 3, map[string]string{"cleanup.policy": "compact", "max.message.bytes": "2000"}); err != nil {
+		t.Fatal(err)
+	}
+	b.letters(1)
+	s, err := b.open().Replay(b.ctx(), dlq.Replay{Filter: dlq.Filter{IDs: originIDs(5000)}})
+	if err == nil || !strings.Contains(err.Error(), ledger+" refuses a record of ") || !strings.Contains(err.Error(), "max.message.bytes") {
+		t.Errorf("error: %v", err)
+	}
+	equal(t, "replayed", s.Done, 0)
+	equal(t, "in the tier", len(b.ids(tier1)), 0)
 }
 
 func (b *bundle) produceLarge(r *kgo.Record) {

@@ -92,7 +92,8 @@ type task struct {
 	survey   *survey
 	writer   *writer // nil: a dry run
 	decide   func(ctx context.Context, e *Entry, s *Summary) (*item, error)
-	limit    int
+	limit    int           // 0: none
+	spent    bool          // no more than what was replayed before
 	pace     *rate.Limiter // nil: none
 	progress func(Progress)
 
@@ -310,6 +311,7 @@ func (t *task) write(ctx context.Context, items []*item, summary *Summary) error
 		if sent.committed() {
 			break
 		}
+		of := len(items)
 		items = slices.DeleteFunc(items, func(i *item) bool {
 			refused := slices.Contains(sent.refused, i.copy) || slices.Contains(sent.refused, i.mark)
 			if refused {
@@ -318,6 +320,9 @@ func (t *task) write(ctx context.Context, items []*item, summary *Summary) error
 			}
 			return refused
 		})
+		if len(items) == of && !sent.again { // it is what is written of the replay itself
+			return t.fail(ctx, sent, nil, summary)
+		}
 	}
 	for _, i := range items {
 		summary.done(i)

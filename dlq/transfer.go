@@ -82,7 +82,7 @@ func (q *Queue) Import(ctx context.Context, letters iter.Seq2[Exported, error]) 
 	defer stop(nil)
 	client, err := kgo.NewClient(append(slices.Clone(q.client.Opts()),
 		kgo.ConsumeTopics(), kgo.ConsumePartitions(nil), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic(""),
-		kgo.RequiredAcks(kgo.AllISRAcks()))...)
+		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerBatchMaxBytes(q.largest()))...)
 	if err != nil {
 		return 0, fmt.Errorf("make a client for %s: %w", q.topic, err)
 	}
@@ -99,6 +99,7 @@ func (q *Queue) Import(ctx context.Context, letters iter.Seq2[Exported, error]) 
 		mu.Unlock()
 	}
 	var failed error
+	under := make(map[int32]int) // bytes under way, by partition: kgo does not split a batch that a broker finds too large
 	for x, err := range letters {
 		switch {
 		case err != nil:
@@ -114,7 +115,16 @@ func (q *Queue) Import(ctx context.Context, letters iter.Seq2[Exported, error]) 
 		if failed != nil || ctx.Err() != nil {
 			break
 		}
-		client.Produce(ctx, x.Record(), promise)
+		record := x.Record()
+		size := sizeOf(record)
+		if at := under[x.Partition]; at > 0 && at+size > flushBytes {
+			if client.Flush(ctx) != nil {
+				break // ctx has ended, which is told below
+			}
+			clear(under)
+		}
+		under[x.Partition] += size
+		client.Produce(ctx, record, promise)
 	}
 	if err := client.Flush(ctx); failed == nil && err != nil {
 		failed = context.Cause(ctx)

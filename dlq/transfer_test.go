@@ -3,6 +3,7 @@ package dlq_test
 import (
 	"encoding/json"
 	"iter"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -98,5 +99,31 @@ func TestBadImports(t *testing.T) {
 		if n != 0 || err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: imported %d, %v", c.says, n, err)
 		}
+	}
+}
+
+// Letters that are larger than a batch before compression, and many that are too large together, are imported too.
+func TestImportOfLargeLetters(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	noise := rand.New(rand.NewPCG(5, 6))
+	for i := range 6 {
+		r := letter(death(0, int64(i)))
+		r.Value = make([]byte, 400_000)
+		for j := range r.Value {
+			r.Value[j] = byte(noise.Uint32())
+		}
+		b.produce(r)
+	}
+	compressible := letter(death(0, 6))
+	compressible.Value = make([]byte, 5_000_000)
+	b.produceLarge(compressible)
+	n, err := b.open().Import(b.ctx(), b.letterLines(b.open()))
+	if err != nil || n != 7 {
+		t.Fatalf("imported %d: %v", n, err)
+	}
+	records := b.records(dead)
+	for i, r := range records[:7] {
+		sameBytes(t, "value", records[7+i].Value, r.Value)
 	}
 }

@@ -108,17 +108,13 @@ func (q *Queue) beginWriting(ctx context.Context, topic kadm.TopicDetail, self W
 
 // transactional makes the client that writes: the queue's own, with the transactional id of the queue.
 func (q *Queue) transactional(keyed string) (*kgo.Client, error) {
-	largest := int32(recordBytes)
-	if bound, ok := q.client.OptValue(kgo.BrokerMaxWriteBytes).(int32); ok {
-		largest = min(largest, bound)
-	}
 	client, err := kgo.NewClient(append(slices.Clone(q.client.Opts()),
 		kgo.ConsumeTopics(), kgo.ConsumePartitions(nil),
 		kgo.TransactionalID(q.transactionalID()),
 		kgo.TransactionTimeout(transactionTimeout),
 		kgo.RecordPartitioner(partitioner(keyed)),
 		kgo.ProducerLinger(0), // a transaction is as large as it gets when it begins
-		kgo.ProducerBatchMaxBytes(largest),
+		kgo.ProducerBatchMaxBytes(q.largest()),
 		kgo.MaxBufferedRecords(4*batchRecords),
 		kgo.MaxBufferedBytes(0),
 		kgo.DefaultProduceTopic(""),
@@ -127,6 +123,15 @@ func (q *Queue) transactional(keyed string) (*kgo.Client, error) {
 		return nil, fmt.Errorf("make a transactional client for %s: %w", q.topic, err)
 	}
 	return client, nil
+}
+
+// largest is the largest record that the client sends, in bytes before compression.
+func (q *Queue) largest() int32 {
+	largest := int32(recordBytes)
+	if bound, ok := q.client.OptValue(kgo.BrokerMaxWriteBytes).(int32); ok {
+		largest = min(largest, bound)
+	}
+	return largest
 }
 
 func (q *Queue) transactionalID() string { return "redeliver." + q.topic }

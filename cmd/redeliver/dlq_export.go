@@ -77,6 +77,7 @@ both back.`,
 			return err
 		}
 		fmt.Fprintf(p.err, "exported %d %s\n", n, plural(n, "dead letter"))
+		p.remarkMissing(qs.missing)
 		return nil
 	}
 	return cmd

@@ -79,6 +79,11 @@ func (p *program) remark(listed int, more bool, limit int, missing []string) {
 	case listed == 0:
 		fmt.Fprintln(p.err, "No dead letters match.")
 	}
+	p.remarkMissing(missing)
+}
+
+// remarkMissing says on standard error which ids are of no dead letter.
+func (p *program) remarkMissing(missing []string) {
 	for _, id := range missing {
 		fmt.Fprintf(p.err, "%s: there is no such entry\n", id)
 	}

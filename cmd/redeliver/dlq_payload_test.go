@@ -87,6 +87,8 @@ func TestRedaction(t *testing.T) {
 	m.run("dlq", "export").want(t, exitUsage, "say --unredacted")
 	m.run("dlq", "export", "--unredacted").want(t, exitDone, "exported 8 dead letters")
 	m.run("dlq", "edit", "0-6", "--yes").want(t, exitUsage, "say --unredacted")
+	said := m.run("replay", "--jq", `error("it is closed")`, "--dry-run")
+	said.want(t, exitPart, "left out: jq: error: it is [redacted]")
 	m.run("dlq", "list", "--error", "closed", "--id", "orders/0/6").want(t, exitDone, "orders/0/6")
 	editor := filepath.Join(t.TempDir(), "editor")
 	if err := os.WriteFile(editor, []byte("#!/bin/sh\nsed -i s/4111/5111/ \"$1\"\n"), 0o700); err != nil {

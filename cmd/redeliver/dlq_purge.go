@@ -87,6 +87,7 @@ func (p *program) purge(ctx context.Context, q queue, purge dlq.Purge, change *c
 	}
 	if change.dryRun || !change.yes {
 		would, err := do(true, "counting")
+		would.DryRun = change.dryRun
 		if err != nil || change.dryRun || would.Records+would.Marks == 0 {
 			return would, err
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 )
 
@@ -17,6 +18,11 @@ func TestDLQPurge(t *testing.T) {
 	var v purgeView
 	if err := json.Unmarshal([]byte(all.out), &v); err != nil || v.Records != 4 || v.Open != 3 || v.Marks != 1 || v.Run == "" || len(v.Kept) != 0 {
 		t.Errorf("%+v, %v in %s", v, err, all.out)
+	}
+	nothing := session{terminal: true}.run(t, "dlq", "purge", "--before", "300d", "-c", m.config)
+	nothing.want(t, exitDone, "deleted 0 records and 0 marks")
+	if strings.Contains(nothing.out, "dry run") {
+		t.Errorf("it was no dry run: %s", nothing.out)
 	}
 	m.run("dlq", "list", "--all").want(t, exitDone, "No dead letters match")
 }

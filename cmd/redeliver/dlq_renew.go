@@ -32,6 +32,7 @@ dlq stats' says how many there are, and the metric redeliver_dlq_expiring.`,
 		if err != nil {
 			return err
 		}
+		told := make(map[string]bool)
 		soon := filter.ExpiringBefore.IsZero() && len(flags.ids) == 0
 		return p.changeQueues(cmd.Context(), flags, change, *format, chore{
 			filter: filter, takeOver: *takeOver,
@@ -46,7 +47,8 @@ dlq stats' says how many there are, and the metric redeliver_dlq_expiring.`,
 					if err != nil {
 						return dlq.Summary{}, err
 					}
-					if retention < 0 && !dry {
+					if retention < 0 && !told[q.Topic()] { // it is counted first where somebody is asked
+						told[q.Topic()] = true
 						fmt.Fprintf(p.err, "%s keeps its records for ever: nothing expires there\n", q.Topic())
 					}
 					if soon {

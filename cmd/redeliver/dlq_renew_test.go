@@ -19,6 +19,8 @@ func TestDLQRenew(t *testing.T) {
 	m := newMorgue(t)
 	m.keeps("-1")
 	m.run("dlq", "renew", "--yes").want(t, exitDone, testDLQ+" keeps its records for ever", "renewed 0 dead letters")
+	m.run("dlq", "renew", "--dry-run").want(t, exitDone, testDLQ+" keeps its records for ever")
+	session{terminal: true}.run(t, "dlq", "renew", "-c", m.config).want(t, exitDone, testDLQ+" keeps its records for ever", "renewed 0 dead letters")
 	if s := m.run("dlq", "stats"); strings.Contains(s.out, "retention") {
 		t.Errorf("stats warn where nothing expires:\n%s", s.out)
 	}

@@ -150,7 +150,7 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 		OtherGroup: s.OtherGroup, Duplicates: s.Duplicates, InDoubt: s.InDoubt, Missing: append([]string{}, s.Missing...), Seconds: s.Took.Seconds(),
 	}
 	for _, l := range s.LeftOut {
-		one.LeftOut = append(one.LeftOut, leftOut(l))
+		one.LeftOut = append(one.LeftOut, leftOut{q.redact.String(l.Why), l.Count, l.ID}) // what jq says names values of the payload
 	}
 	if failed != nil {
 		one.Error = failed.Error()

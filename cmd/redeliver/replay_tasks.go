@@ -77,6 +77,7 @@ func selectsText(f dlq.Filter) string {
 	if f.Error != nil {
 		flag("error", f.Error.String())
 	}
+	flag("text", f.Text)
 	for _, print := range f.Fingerprints {
 		flag("fingerprint", print.String())
 	}

@@ -37,6 +37,13 @@ func TestReplayAsATask(t *testing.T) {
 	m.run("replay", "cancel", id, "--yes").want(t, exitFailed, "the replay has ended: it is done")
 	m.run("replay", "show", "20260101-000000-beef").want(t, exitFailed, "there is no such replay: see `redeliver replay list`")
 
+	// What it selects is told whole, also in the question.
+	m.run("replay", "start", "--text", "the shop", "--error", "closed", "--yes").want(t, exitDone)
+	m.decode(m.run("replay", "list", "-o", "json"), &tasks)
+	if tasks[0].Selects != "--error closed --text 'the shop'" {
+		t.Errorf("selects %s", tasks[0].Selects)
+	}
+
 	// What died again is counted by the replay that put it back, also by one that waited for nothing.
 	m.dies(0, 1, 1, []byte("{}"))
 	m.run("replay", "show", id).want(t, exitDone, "died again  1")

@@ -62,14 +62,18 @@ func (s *Store) View(ctx context.Context, do func(dlq.IndexView) error) error {
 // Update implements [dlq.IndexStore].
 func (s *Store) Update(ctx context.Context, do func(dlq.IndexUpdate) error) error {
 	watched := func(tx *redis.Tx) error {
-		if err := tx.HGet(ctx, s.hash, version).Err(); err != nil && !errors.Is(err, redis.Nil) {
+		began, err := s.versionNow(ctx, tx)
+		if err != nil {
 			return err
 		}
 		u := &update{view: view{ctx, tx, s.hash}, puts: make(map[string][]byte)}
 		if err := do(u); err != nil {
+			if now, unknown := s.versionNow(ctx, tx); errors.Is(err, dlq.ErrIndexDamaged) && unknown == nil && now != began {
+				return redis.TxFailedErr // what it missed was replaced by another process
+			}
 			return err
 		}
-		_, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
 			for name, value := range u.puts {
 				if value == nil {
 					p.HDel(ctx, s.hash, name)
@@ -87,6 +91,15 @@ func (s *Store) Update(ctx context.Context, do func(dlq.IndexUpdate) error) erro
 		return fmt.Errorf("%w: %w", dlq.ErrIndexMoved, err)
 	}
 	return err
+}
+
+// versionNow is "" where nothing is stored.
+func (s *Store) versionNow(ctx context.Context, tx *redis.Tx) (string, error) {
+	now, err := tx.HGet(ctx, s.hash, version).Result()
+	if errors.Is(err, redis.Nil) {
+		return "", nil
+	}
+	return now, err
 }
 
 // Clear implements [dlq.IndexStore].
