@@ -78,6 +78,9 @@ func settled(t *testing.T) func(*History, *Report) {
 // TestRandomHeld holds random scenarios whose members hold keys to every promise.
 func TestRandomHeld(t *testing.T) { random(t, NewHeldPlan) }
 
+// TestRandomPaused holds random scenarios in which partitions change hands while they are paused to every promise.
+func TestRandomPaused(t *testing.T) { random(t, NewPausedPlan) }
+
 // random holds scenarios of a kind to every promise.
 func random(t *testing.T, plan func(seed uint64) *Plan) {
 	var mu sync.Mutex
