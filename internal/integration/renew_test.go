@@ -1,8 +1,10 @@
 package integration_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -50,8 +52,21 @@ func TestDeadLettersOutliveTheirRetention(t *testing.T) {
 	if err != nil || x.Retention != time.Hour || x.Entries != records {
 		t.Fatalf("expiring: %+v, %v; want all %d within two hours", x, err, records)
 	}
-	b.replay(dlq.Replay{Filter: dlq.Filter{IDs: []string{id(given[0]), id(given[1])}}}, 2)
-	renewed, err := q.Renew(t.Context(), dlq.Renew{Filter: dlq.Filter{ExpiringBefore: time.Now().Add(2 * time.Hour), IDs: []string{id(given[2]), id(given[3])}}})
+	// The first two of each partition, which are any two: they died side by side.
+	var letters []dlq.Entry
+	for e, err := range q.Entries(t.Context(), dlq.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		letters = append(letters, e)
+	}
+	slices.SortFunc(letters, func(a, b dlq.Entry) int { return cmp.Compare(a.Offset, b.Offset) })
+	died := make(map[int32][]string)
+	for _, e := range letters {
+		died[e.Partition] = append(died[e.Partition], e.State.ID)
+	}
+	b.replay(dlq.Replay{Filter: dlq.Filter{IDs: []string{died[0][0], died[1][0]}}}, 2)
+	renewed, err := q.Renew(t.Context(), dlq.Renew{Filter: dlq.Filter{ExpiringBefore: time.Now().Add(2 * time.Hour), IDs: []string{died[0][1], died[1][1]}}})
 	if err != nil || renewed.Done != 2 {
 		t.Fatalf("renewed: %+v, %v", renewed, err)
 	}
