@@ -92,7 +92,7 @@ func (c *Config) privileges(p *Pipeline, sources []subject) ([]Privilege, error)
 		}
 		dead.grant("READ", hold, "list and replay dead letters", ForOperate)
 		dead.grant("READ", false, "tell which dead letters expire, and take up replays", ForRun)
-		dead.grant("DESCRIBE_CONFIGS", false, "tell which dead letters expire", ForRun, ForOperate)
+		dead.grant("DESCRIBE_CONFIGS", false, "tell which dead letters expire", ForOperate) // who runs pipelines has it by what made grants
 		dead.grant("WRITE", false, "carry dead letters forward, and import them", ForOperate)
 		dead.grant("DELETE", false, "purge dead letters", ForOperate)
 		dead.made()

@@ -3,6 +3,7 @@ package secure
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -150,6 +151,9 @@ func TestAPrivilegeThatIsMissingIsNamed(t *testing.T) {
 		return out, status == 0
 	})
 	for _, p := range all {
+		if p.Operation == "DESCRIBE_CONFIGS" && slices.ContainsFunc(all, func(o config.Privilege) bool { return o.Operation == "ALTER_CONFIGS" && o.Name == p.Name }) {
+			continue // which implies it: only who operates and runs nothing needs it by itself
+		}
 		what := "the user lacks " + p.Operation + " on " + map[string]string{"topic": "", "group": "the group ", "transactional_id": "the transactional id "}[p.Resource] + p.Name
 		if p.Pattern == "prefixed" {
 			what = "the user lacks " + p.Operation + " on transactional ids that begin with " + p.Name
