@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/redeliver/redeliver/internal/certs/certstest"
 )
 
 const (
@@ -196,9 +198,10 @@ func TestEachMayDoWhatTheRoleAllows(t *testing.T) {
 }
 
 func TestTLSWithCertificatesOfUsers(t *testing.T) {
-	ours, others := newAuthority(t), newAuthority(t)
+	// Of one name: a client does not send a certificate of an authority that the server does not name.
+	ours, others := certstest.New(t, "authority"), certstest.New(t, "authority")
 	b := setup(t, func(c *Config) {
-		c.TLS = ours.material(t)
+		c.TLS = material(t, ours)
 		c.Users = []User{{Name: "ops", Role: Operator, Certificate: "ops.example.com"}, {Name: "eve", Role: Viewer, Certificate: "eve.example.com"}}
 	})
 	client := func(certificates ...tls.Certificate) *Client {
@@ -206,17 +209,17 @@ func TestTLSWithCertificatesOfUsers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return c.With("", &tls.Config{RootCAs: ours.pool(), Certificates: certificates})
+		return c.With("", &tls.Config{RootCAs: ours.Pool(), Certificates: certificates})
 	}
 	for what, tt := range map[string]struct {
 		client *Client
 		err    string // "": it is let in
 	}{
-		"an operator":                       {client(ours.sign(t, "ops.example.com")), ""},
-		"a viewer":                          {client(ours.sign(t, "eve.example.com")), "eve is a viewer"},
-		"a stranger":                        {client(ours.sign(t, "mallory.example.com")), "say who you are"},
+		"an operator":                       {client(ours.Sign(t, "ops.example.com")), ""},
+		"a viewer":                          {client(ours.Sign(t, "eve.example.com")), "eve is a viewer"},
+		"a stranger":                        {client(ours.Sign(t, "mallory.example.com")), "say who you are"},
 		"nobody":                            {client(), "say who you are"},
-		"that name, from another authority": {client(others.sign(t, "ops.example.com")), "tls: "},
+		"that name, from another authority": {client(others.Sign(t, "ops.example.com")), "tls: "},
 	} {
 		_, err := tt.client.Pause(t.Context(), "orders")
 		if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {

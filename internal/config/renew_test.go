@@ -2,66 +2,16 @@ package config
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/redeliver/redeliver/internal/certs/certstest"
 )
-
-// authority signs certificates.
-type authority struct {
-	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
-	pem         []byte
-}
-
-func newAuthority(t *testing.T, name string) *authority {
-	t.Helper()
-	a := &authority{}
-	a.certificate, a.key, a.pem, _ = a.sign(t, name)
-	return a
-}
-
-// sign makes a certificate for 127.0.0.1, by the authority; the first one is its own.
-func (a *authority) sign(t *testing.T, name string) (certificate *x509.Certificate, key *ecdsa.PrivateKey, certificatePEM, keyPEM []byte) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		BasicConstraintsValid: true, IsCA: a.certificate == nil, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	parent, signer := template, key
-	if a.certificate != nil {
-		parent, signer = a.certificate, a.key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if certificate, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return certificate, key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})
-}
 
 // mutualServer is a server that wants the client's certificate and says whose it was.
 type mutualServer struct {
@@ -70,7 +20,7 @@ type mutualServer struct {
 	clients chan string // the common name, or why there is none
 }
 
-func newMutualServer(t *testing.T, a *authority) *mutualServer {
+func newMutualServer(t *testing.T, a *certstest.Authority) *mutualServer {
 	t.Helper()
 	s := &mutualServer{clients: make(chan string, 1)}
 	s.renew(t, a)
@@ -104,16 +54,9 @@ func newMutualServer(t *testing.T, a *authority) *mutualServer {
 }
 
 // renew gives the server a certificate of that authority, which alone it trusts from now on.
-func (s *mutualServer) renew(t *testing.T, a *authority) {
+func (s *mutualServer) renew(t *testing.T, a *certstest.Authority) {
 	t.Helper()
-	_, _, certificate, key := a.sign(t, "server")
-	pair, err := tls.X509KeyPair(certificate, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(a.certificate)
-	s.trust.Store(&tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool})
+	s.trust.Store(&tls.Config{Certificates: []tls.Certificate{a.Sign(t, "server")}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: a.Pool()})
 }
 
 func TestCertificatesAreRenewedUnderARunningClient(t *testing.T) {
@@ -131,10 +74,10 @@ func TestCertificatesAreRenewedUnderARunningClient(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	first, second := newAuthority(t, "first"), newAuthority(t, "second")
-	renew := func(a *authority, name string) {
-		_, _, certificate, key := a.sign(t, name)
-		put(section.CAFile, a.pem)
+	first, second := certstest.New(t, "first"), certstest.New(t, "second")
+	renew := func(a *certstest.Authority, name string) {
+		certificate, key := certstest.PEM(t, a.Sign(t, name))
+		put(section.CAFile, a.PEM())
 		put(section.CertFile, certificate)
 		put(section.KeyFile, key)
 	}
@@ -162,7 +105,7 @@ func TestCertificatesAreRenewedUnderARunningClient(t *testing.T) {
 	connects("another authority", "three")
 
 	// Only one file of two has been written, and then the other.
-	_, _, certificate, key := second.sign(t, "four")
+	certificate, key := certstest.PEM(t, second.Sign(t, "four"))
 	put(section.CertFile, certificate)
 	connects("a certificate that its key does not fit yet", "three")
 	put(section.KeyFile, key)
