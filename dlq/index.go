@@ -225,34 +225,28 @@ func (st *indexState) put(u IndexUpdate) error {
 
 // kind is the number of a kind, a new one where there is none.
 func (st *indexState) kind(k kind) uint32 {
-	if st.numbers == nil {
-		st.numbers = make(map[kind]uint32, len(st.kinds))
-		for i, k := range st.kinds {
-			st.numbers[k] = uint32(i)
-		}
-	}
-	n, ok := st.numbers[k]
-	if !ok {
-		n = uint32(len(st.kinds))
-		st.kinds, st.moreKinds = append(st.kinds, k), true
-		st.numbers[k] = n
-	}
-	return n
+	return numberOf(k, &st.kinds, &st.numbers, &st.moreKinds)
 }
 
 // origin is the number of a provenance.
 func (st *indexState) origin(p provenance) uint32 {
-	if st.origins == nil {
-		st.origins = make(map[provenance]uint32, len(st.from))
-		for i, p := range st.from {
-			st.origins[p] = uint32(i)
+	return numberOf(p, &st.from, &st.origins, &st.moreFrom)
+}
+
+// numberOf is the place of one in all, where it is put when it is not there: then there is more than was stored. numbers is made of
+// all when it is needed first.
+func numberOf[T comparable](one T, all *[]T, numbers *map[T]uint32, more *bool) uint32 {
+	if *numbers == nil {
+		*numbers = make(map[T]uint32, len(*all))
+		for i, known := range *all {
+			(*numbers)[known] = uint32(i)
 		}
 	}
-	n, ok := st.origins[p]
+	n, ok := (*numbers)[one]
 	if !ok {
-		n = uint32(len(st.from))
-		st.from, st.moreFrom = append(st.from, p), true
-		st.origins[p] = n
+		n = uint32(len(*all))
+		*all, *more = append(*all, one), true
+		(*numbers)[one] = n
 	}
 	return n
 }
