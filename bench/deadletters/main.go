@@ -125,7 +125,11 @@ func (s *show) makeTopics(ctx context.Context) error {
 			if !errors.Is(err, kerr.TopicAlreadyExists) { // it is being deleted
 				return fmt.Errorf("create %s: %w", topic, err)
 			}
-			time.Sleep(100 * time.Millisecond)
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(100 * time.Millisecond):
+			}
 		}
 	}
 	return nil
