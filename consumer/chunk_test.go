@@ -3,6 +3,8 @@ package consumer
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,4 +46,38 @@ func TestAFailedRecordOfAChunkThatIsCutStaysOpen(t *testing.T) {
 		}
 		equal(t, "watermark while the record waits for its next try", w.watermark(l), 0)
 	})
+}
+
+// slowHook takes longer to hear of a failure than a chunk may take until it is looked at.
+var slowHook = onFailed(func(Failed) { time.Sleep(2 * patience) })
+
+// TestNothingOfAKeyStartsWhileAFailureIsDecidedOn lets a chunk be cut after a call of its failed and before it is known that the record
+// is tried again in place: what is behind it waits for that.
+func TestNothingOfAKeyStartsWhileAFailureIsDecidedOn(t *testing.T) {
+	for ordering, want := range map[Ordering]string{ByKey: "[a@0 b@2 a@0 a@1]", ByPartition: "[a@0 a@0 a@1 b@2]"} {
+		t.Run(fmt.Sprint("ordering ", ordering), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
+				var calls []string
+				w := onBench(t, HandlerFunc(func(_ context.Context, r *Record) error {
+					mu.Lock()
+					defer mu.Unlock()
+					calls = append(calls, handled(r))
+					if len(calls) == 1 {
+						return errors.New("away")
+					}
+					return nil
+				}), func(c *Config) {
+					c.Ordering = ordering
+					c.Hooks = []Hook{slowHook}
+					c.Retry.InPlace = retrytopics.InPlace{Max: 1, Delay: time.Minute}
+				})
+				l := w.lane(0, 0)
+				w.feed(l, "a", "a", "b")
+				pass(2 * time.Minute)
+				equal(t, "calls", fmt.Sprint(calls), want)
+				equal(t, "watermark", w.watermark(l), 3)
+			})
+		})
+	}
 }

@@ -215,6 +215,7 @@ func (d *deadWatch) took(r *kgo.Record, changed map[*strand]bool) {
 // can say which of their keys are open.
 func (d *deadWatch) lostLedger(topic string) {
 	var strands []*strand
+	<-d.turn // before it is asked who follows: who comes meanwhile follows the one that is there now
 	d.mu.Lock()
 	for at, f := range d.followed {
 		if at.topic == topic {
@@ -223,7 +224,6 @@ func (d *deadWatch) lostLedger(topic string) {
 		}
 	}
 	d.mu.Unlock()
-	<-d.turn
 	d.client.PurgeTopicsFromClient(topic)
 	maps.DeleteFunc(d.consumed, func(p partition, _ bool) bool { return p.topic == topic })
 	d.turn <- struct{}{}

@@ -87,6 +87,19 @@ func TestRecordsFollowADeadLetterOfTheirKey(t *testing.T) {
 	})
 }
 
+// TestNothingOfAKeyStartsBeforeItsFailureIsADeadLetter lets a chunk be cut after a call of its failed and before the key is closed.
+func TestNothingOfAKeyStartsBeforeItsFailureIsADeadLetter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onDeadBench(t, func(c *Config) { c.Hooks = []Hook{slowHook} })
+		b.fails["a@0"] = 1
+		b.open(0)
+		b.feed(b.source, "a", "a", "b")
+		pass(time.Minute)
+		b.want("called", b.called(), "a@0", "b@2")
+		b.want("written", b.commit(), "dlq a@0", "dlq a@1")
+	})
+}
+
 // TestParkedRecordsFollowADeadLetter lets a record die in its tier while two of its key are parked, and one that was never read
 // from there.
 func TestParkedRecordsFollowADeadLetter(t *testing.T) {

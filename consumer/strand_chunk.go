@@ -126,7 +126,8 @@ func (st *strand) cut(c *chunk) {
 	}
 }
 
-// failedInChunk makes an entry of a chunk's record that failed.
+// failedInChunk makes an entry of a chunk's record that failed. It holds its key until its fate is decided: were the chunk cut
+// meanwhile, another worker could start the next one of the key.
 func (st *strand) failedInChunk(c *chunk, i int) *entry {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -137,6 +138,9 @@ func (st *strand) failedInChunk(c *chunk, i int) *entry {
 	}
 	e := st.entryOf(c.lane, c.batch, i)
 	e.status = entryRunning
+	if e.keyed {
+		st.hold(e)
+	}
 	return e
 }
 

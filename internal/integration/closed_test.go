@@ -286,9 +286,11 @@ func TestTopicOfClosedKeysIsDeleted(t *testing.T) {
 				b.awaitLog("level=WARN", "cannot read which keys are held", test.topic(b))
 			}
 			m.awaitClosed(t, test.closed)
-			b.produce(record("b", "1"), record("a", "2"))
+			follower := record("a", "2")
+			b.produce(record("b", "1"), follower)
 			b.calls.await(t, "calls for the others", func(all []call) bool { return len(all) == 3-test.closed })
 			if test.closed > 0 {
+				b.awaitLetters(append(dead, follower)...)
 				b.discardAll()
 				m.awaitClosed(t, 0)
 				b.produce(record("a", "3"))
