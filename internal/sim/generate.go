@@ -24,10 +24,18 @@ func NewPlan(seed uint64) *Plan {
 		p.Temper = Wild
 	}
 	p.Setup, p.keys = g.setup(seed), pick(g, 3, 20, 200)
+	if own := (&generator{Rand: rand.New(rand.NewPCG(seed, 20261128))}); own.chance(0.25) {
+		p.Setup.Config.Hooks = []consumer.Hook{slowToHear(own.between(time.Millisecond, 20*time.Millisecond))}
+	}
 	p.Events = g.events(p)
 	p.Records = g.load(p)
 	return p
 }
+
+// slowToHear is a hook that takes so long with each failure: until it is through nothing is decided about the record.
+type slowToHear time.Duration
+
+func (h slowToHear) OnFailed(consumer.Failed) { time.Sleep(time.Duration(h)) }
 
 // generator draws plans.
 type generator struct{ *rand.Rand }

@@ -82,6 +82,7 @@ var traits = []trait{
 	{"group_protocol consumer", func(p *Plan) bool { return p.Setup.Config.GroupProtocol == consumer.NextGen }},
 	{"static members", func(p *Plan) bool { return p.Setup.Static }},
 	{"batch handler", func(p *Plan) bool { return p.Setup.Batch.Records > 0 }},
+	{"slow hook", func(p *Plan) bool { return len(p.Setup.Config.Hooks) > 0 }},
 	{"breaker", func(p *Plan) bool { return !p.Setup.Config.Breaker.Disabled }},
 }
 
