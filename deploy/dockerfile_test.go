@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -82,7 +83,7 @@ func TestTheBinaryOfTheImageStartsInAnEmptyRootFileSystem(t *testing.T) {
 	final := stages[len(stages)-1]
 	work := t.TempDir()
 	binary := filepath.Join(work, "redeliver")
-	steps(t, stageNamed(stages, "build"), binary)
+	steps(t, stageNamed(stages, "build"), "..", binary)
 
 	file, err := elf.Open(binary)
 	if err != nil {
@@ -119,8 +120,57 @@ func TestTheBinaryOfTheImageStartsInAnEmptyRootFileSystem(t *testing.T) {
 	runs(t, inside, root, of[*instructions.CmdCommand](final.Commands)[0].CmdLine)
 }
 
-// steps does what the RUN instructions of the stage that builds do, at the top of this repository, and with the caches of this machine.
-func steps(t *testing.T, commands []instructions.Command, binary string) {
+// Who builds a release again has the same bytes, wherever that is.
+func TestTheBinaryIsTheSameWhereverItIsBuilt(t *testing.T) {
+	commands := stageNamed(readDockerfile(t), "build")
+	elsewhere := filepath.Join(t.TempDir(), "a clone")
+	clone(t, elsewhere)
+	var binaries [2][]byte
+	for i, directory := range []string{"..", elsewhere} {
+		binary := filepath.Join(t.TempDir(), "redeliver")
+		steps(t, commands, directory, binary)
+		var err error
+		if binaries[i], err = os.ReadFile(binary); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(binaries[0], binaries[1]) {
+		t.Errorf("two builds differ, of %d and %d bytes", len(binaries[0]), len(binaries[1]))
+	}
+}
+
+// clone copies what the binary is built of.
+func clone(t *testing.T, to string) {
+	t.Helper()
+	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel("..", path)
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && path != ".." && (strings.HasPrefix(entry.Name(), ".") || slices.Contains([]string{"deploy", "torture", "bench", "tools"}, name)):
+			return filepath.SkipDir
+		case entry.IsDir():
+			return os.MkdirAll(filepath.Join(to, name), 0o755)
+		case !entry.Type().IsRegular() || strings.HasPrefix(entry.Name(), "."):
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, name), content, 0o644)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// steps does what the RUN instructions of the stage that builds do, at the top of a repository, and with the caches of this machine.
+func steps(t *testing.T, commands []instructions.Command, directory, binary string) {
+	t.Helper()
 	t.Helper()
 	for _, run := range of[*instructions.RunCommand](commands) {
 		line := strings.Join(run.CmdLine, " ")
@@ -129,7 +179,7 @@ func steps(t *testing.T, commands []instructions.Command, binary string) {
 		}
 		line = strings.ReplaceAll(line, "-o /redeliver ", "-o "+binary+" ")
 		command := exec.Command("sh", "-ec", line)
-		command.Dir = ".."
+		command.Dir = directory
 		command.Env = append(os.Environ(), "VERSION=v9.8.7", "REVISION=0123456789abcdef0123456789abcdef01234567", "DATE=2026-01-02T03:04:05Z")
 		if out, err := command.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", line, err, out)
