@@ -120,3 +120,30 @@ func TestAControlRecordOfAChunkThatIsCutIsDoneOnce(t *testing.T) {
 		equal(t, "watermark below the last one, which was not begun", w.watermark(l), 3)
 	})
 }
+
+// TestARecordThatIsClaimedIsNotBegunInADrainingLane gives a lane up when the worker of a chunk has claimed its next record and not looked
+// yet whether it may begin it. Nobody waits for what would be started then: the partition goes to another member meanwhile.
+func TestARecordThatIsClaimedIsNotBegunInADrainingLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		w := onBench(t, HandlerFunc(func(context.Context, *Record) error {
+			calls++
+			return nil
+		}))
+		l := w.lane(0, 0)
+		w.fetch(l, &kgo.Record{Topic: l.topic, Offset: 0, Key: []byte("a")}, &kgo.Record{Topic: l.topic, Offset: 1, Key: []byte("a")})
+		c := l.beginChunk(2)
+		drained := make(chan struct{})
+		go func() {
+			w.p.drain(t.Context(), []*lane{l})
+			close(drained)
+		}()
+		synctest.Wait()
+		l.strand.endChunk(c, 1)
+		<-drained
+		w.p.Resume(0)
+		synctest.Wait()
+		equal(t, "calls after the lane was drained", calls, 0)
+		equal(t, "watermark", w.watermark(l), 1)
+	})
+}

@@ -157,11 +157,15 @@ func (st *strand) endChunk(c *chunk, stopped int) {
 		l.settleRange(c.batch, c.from, stopped)
 	}
 	if e := c.running; e != nil && e.status == entryRunning {
-		if e.index >= stopped { // it was claimed, but not begun
+		switch {
+		case e.index < stopped:
+			st.settle(e)
+		case l.draining: // it was claimed, but not begun: in no line any more, as drain leaves it
+			e.status = entryHeld
+			st.free(e)
+		default:
 			e.status = entryReady
 			l.ready.pushFront(e)
-		} else {
-			st.settle(e)
 		}
 	}
 	st.left(l)
