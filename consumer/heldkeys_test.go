@@ -370,3 +370,20 @@ func TestSourceIsFetchedAsFarAsWhatWasPutOffWaitsForIt(t *testing.T) {
 		equal(t, "fetched beyond", b.fetched(b.source), false)
 	})
 }
+
+// TestRecordsBehindOneThatIsHeldWait lets the first record of a chunk be kept unsettled, as its treatment says.
+func TestRecordsBehindOneThatIsHeldWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t, func(c *Config) { c.Classes = classify.Treatments{classify.Permanent: {Handling: classify.Hold}} })
+		b.dies = true
+		b.fails["a@0"] = 1
+		b.open(0)
+		b.feed(b.source, "a", "a", "b")
+		synctest.Wait()
+		b.want("called", b.called(), "a@0", "b@2")
+		b.want("written", b.commit(), "retry-park a@1")
+		equal(t, "records that were released", b.p.ReleaseAll(), 1)
+		synctest.Wait()
+		b.want("called in the end", b.called()[2:], "a@0", "a@1")
+	})
+}
