@@ -19,7 +19,7 @@ var families = map[string]family{
 	"closed": {plan: NewClosedPlan, demands: map[Promise][]string{
 		Ordered: {"records parked", "records held behind another", "records dead behind another", "keys open in the end"},
 	}},
-	"paused": {plan: NewPausedPlan, demands: map[Promise][]string{Fenced: {"handovers"}}},
+	"paused": {plan: NewPausedPlan, demands: map[Promise][]string{Fenced: {"handovers"}, Isolated: {"prompt attempts"}}},
 }
 
 // missing lists what the plans of the family ought to have put to the test and have not.

@@ -15,7 +15,6 @@ func NewPausedPlan(seed uint64) *Plan {
 	}
 	p.Members, p.Temper = 1, Gentle
 	p.Setup.Config.Breaker.Disabled = true
-	p.Setup.Prompt = -1 // whether a member that waits for nothing is prompt is not asked here
 	var other *Member
 	p.Events = []Event{
 		{After: at, What: fmt.Sprintf("an operator pauses for %v", lasts), Do: func(w *World) { w.PauseFor(lasts) }},
