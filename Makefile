@@ -122,8 +122,9 @@ fuzz: ## every fuzz target, one after the other, for FOR=10s each; MATCH=State o
 
 .PHONY: sbom
 sbom: ## what the binary is made of, as CycloneDX, in .cache/sbom.cdx.json; a release makes the same, see .goreleaser.yaml
-	@mkdir -p .cache
-	@go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0 app -json -licenses -output .cache/sbom.cdx.json -main cmd/redeliver .
+	@mkdir -p .cache/bin
+	@CGO_ENABLED=0 go build -trimpath -o .cache/bin/redeliver ./cmd/redeliver
+	@go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0 bin -json -licenses -output .cache/sbom.cdx.json .cache/bin/redeliver
 
 .PHONY: demo
 demo: ## a flaky service, its retries, its breaker and its dead letters, live
