@@ -28,6 +28,9 @@ type Task struct {
 	URL      string        // of the service to call, in the scenario that calls one
 }
 
+// Copies is the topic, which is there, that those write failed records to who make no topic of their own.
+func (t Task) Copies() string { return t.Group + "-copies" }
+
 // Flags returns the command line of a task.
 func (t Task) Flags() []string {
 	return []string{

@@ -46,7 +46,7 @@ var replaying = harness.Scenario{
 			},
 			Round: func(ctx context.Context, c *harness.Cluster, contender string, t *contract.Task) (func() error, error) {
 				if contender == rawReplay {
-					for _, topic := range []string{t.Group + "-copies", t.Group + "-marks"} {
+					for _, topic := range []string{t.Copies(), t.Group + "-marks"} {
 						if err := c.Create(ctx, topic, t.Parts); err != nil {
 							return nil, err
 						}
@@ -67,7 +67,7 @@ func queueOf(t contract.Task) (names retrytopics.Names, topic string) {
 func replayRaw(ctx context.Context, t contract.Task, m *contract.Meter) error {
 	_, topic := queueOf(t)
 	m.Begin()
-	if err := rawreplay.Run(ctx, t.Brokers, topic, t.Group+"-copies", t.Group+"-marks", t.Parts, t.Records); err != nil {
+	if err := rawreplay.Run(ctx, t.Brokers, topic, t.Copies(), t.Group+"-marks", t.Parts, t.Records); err != nil {
 		return err
 	}
 	m.End(t.Records)

@@ -39,19 +39,11 @@ var routing = harness.Scenario{
 		return []harness.Case{{
 			Name: "100 B, 12 partitions", Size: 100, Failures: func(int) int { return contract.Always },
 			Task: contract.Task{Records: harness.Scaled(1_000_000, scale, 1000), Parts: 12, Limit: 10 * time.Second},
+			Round: func(ctx context.Context, c *harness.Cluster, _ string, t *contract.Task) (func() error, error) {
+				return nil, c.Create(ctx, t.Copies(), t.Parts) // the pipeline makes its own
+			},
 		}}
 	},
-}
-
-// copies makes the topic for copies of a task, and returns its name.
-func copies(ctx context.Context, t contract.Task) (string, error) {
-	c, err := harness.Connect(ctx, "", t.Brokers)
-	if err != nil {
-		return "", err
-	}
-	defer c.Close()
-	to := t.Group + "-copies"
-	return to, c.Create(ctx, to, t.Parts)
 }
 
 func producing(more ...kgo.Opt) []kgo.Opt {
@@ -81,16 +73,12 @@ func copier(ctx context.Context, to string, produce func(context.Context, *kgo.R
 }
 
 func copyAll(ctx context.Context, t contract.Task, m *contract.Meter) error {
-	to, err := copies(ctx, t)
-	if err != nil {
-		return err
-	}
 	cl, err := kgo.NewClient(rawOptions(t, producing()...)...)
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
-	write, failed := copier(ctx, to, cl.Produce)
+	write, failed := copier(ctx, t.Copies(), cl.Produce)
 	return rawLoop(ctx, t, m, cl, func(fetches kgo.Fetches) error {
 		write(fetches)
 		return nil
@@ -103,16 +91,12 @@ func copyAll(ctx context.Context, t contract.Task, m *contract.Meter) error {
 }
 
 func copyInTransactions(ctx context.Context, t contract.Task, m *contract.Meter) error {
-	to, err := copies(ctx, t)
-	if err != nil {
-		return err
-	}
 	s, err := kgo.NewGroupTransactSession(rawOptions(t, producing(kgo.TransactionalID(t.Group+"-raw"))...)...)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	write, failed := copier(ctx, to, s.Produce)
+	write, failed := copier(ctx, t.Copies(), s.Produce)
 	n := 0
 	for n < t.Records && !m.Over(t.Limit) {
 		fetches := s.PollRecords(ctx, transactionSize)
