@@ -98,9 +98,17 @@ kafka-stop: ## stop it
 lint: ## gofmt, go vet, staticcheck and our own analyzers, in every module
 	@scripts/lint
 
+# A measurement is of full size; SCALE=0.01 shows that all works, and leaves docs/performance.md alone.
+SCALE ?= 1
+ROUNDS ?= 5
+SCENARIOS ?=
+PEERS ?= auto
+
 .PHONY: bench
-bench: ## the pipeline beside raw franz-go
-	@cd bench && go run .
+bench: ## the pipeline beside raw franz-go and its peers, on the embedded broker and, with REDELIVER_TEST_BROKERS, on Apache Kafka, and docs/performance.md: SCENARIOS=abd ROUNDS=5 SCALE=1 PEERS=auto
+	@mkdir -p .cache/bench
+	@cd bench && go build -o ../.cache/bin/bench . && ../.cache/bin/bench -rounds $(ROUNDS) -scale $(SCALE) -scenarios '$(SCENARIOS)' -peers $(PEERS) \
+		-out ../.cache/bench/results.json $(if $(filter 1,$(SCALE)),$(if $(SCENARIOS),,-docs ../docs))
 
 .PHONY: deadletters
 deadletters: ## a million dead letters on Apache Kafka: the index, six commands, replay beside raw franz-go, and killed (BROKERS=host:port, RECORDS=1000000)

@@ -13,13 +13,13 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/bench/rawreplay"
 )
 
 const (
 	rawCopies = "million.raw-copies"
 	rawMarks  = "million.raw-marks"
-
-	transaction = 5000 // entries, as a replay has
 )
 
 // speed replays the queue between two rounds of the raw loop.
@@ -56,60 +56,7 @@ func cpu() time.Duration {
 // raw reads all dead letters and writes a copy and a mark of each, in transactions.
 func (s *show) raw(ctx context.Context) (time.Duration, error) {
 	began := time.Now()
-	offsets := make(map[int32]kgo.Offset)
-	for p := range int32(partitions) {
-		offsets[p] = kgo.NewOffset().AtStart()
-	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(s.brokers...), kgo.TransactionalID("million.raw"), kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.MaxBufferedRecords(2*transaction+1),
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{deadTopic(source): offsets}))
-	if err != nil {
-		return 0, err
-	}
-	defer client.Close()
-	var failed error
-	promise := func(_ *kgo.Record, err error) {
-		if err != nil && failed == nil {
-			failed = err // read after the flush
-		}
-	}
-	// As long as those of a replay.
-	mark := []byte(`{"v":1,"status":"replayed","at":1763900000000,"by":"somebody@host","run":"20251123-121320-5f1c","to":"million.orders.retry-1s","id":"orders/3/104242","group":"million"}`)
-	pending := 0
-	commit := func() error {
-		if err := client.Flush(ctx); err != nil {
-			return err
-		}
-		if err := client.EndTransaction(ctx, kgo.TryCommit); err != nil {
-			return err
-		}
-		pending = 0
-		return failed
-	}
-	for left := s.records; left > 0; {
-		fetches := client.PollRecords(ctx, transaction)
-		if err := fetches.Err(); err != nil {
-			return 0, err
-		}
-		for _, r := range fetches.Records() {
-			if pending == 0 {
-				if err := client.BeginTransaction(); err != nil {
-					return 0, err
-				}
-			}
-			client.Produce(ctx, &kgo.Record{Topic: rawCopies, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: r.Headers}, promise)
-			client.Produce(ctx, &kgo.Record{Topic: rawMarks, Partition: r.Partition, Key: fmt.Appendf(nil, "k3f9qak3f9qak3f9qak3f9/%d/%d", r.Partition, r.Offset), Value: mark}, promise)
-			left--
-			if pending++; pending == transaction {
-				if err := commit(); err != nil {
-					return 0, err
-				}
-			}
-		}
-	}
-	if pending > 0 {
-		err = commit()
-	}
+	err := rawreplay.Run(ctx, s.brokers, deadTopic(source), rawCopies, rawMarks, partitions, s.records)
 	return time.Since(began), err
 }
 

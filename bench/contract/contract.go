@@ -1,0 +1,121 @@
+// Package contract is what the harness and a contender agree on: the contender is a program that is told its task by flags,
+// does it once, and prints one JSON object. Programs in other languages keep to the same flags and the same object.
+package contract
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+)
+
+// Task is what a contender is asked to do.
+type Task struct {
+	Brokers  []string      // host:port
+	Topic    string        // the source, which holds the records
+	Group    string        // the consumer group; topics that the contender makes begin with its name
+	Scenario string        // its letter
+	Records  int           // to handle
+	Parts    int           // partitions of the source
+	Work     time.Duration // that a handler call takes; 0: it adds up a byte
+	Limit    time.Duration // after which the contender stops, and tells how far it came; 0: none
+	URL      string        // of the service to call, in the scenario that calls one
+}
+
+// Copies is the topic, which is there, that those write failed records to who make no topic of their own.
+func (t Task) Copies() string { return t.Group + "-copies" }
+
+// Flags returns the command line of a task.
+func (t Task) Flags() []string {
+	return []string{
+		"-brokers", strings.Join(t.Brokers, ","), "-topic", t.Topic, "-group", t.Group, "-scenario", t.Scenario, "-records", fmt.Sprint(t.Records),
+		"-partitions", fmt.Sprint(t.Parts), "-work", t.Work.String(), "-limit", t.Limit.String(), "-url", t.URL,
+	}
+}
+
+// ParseTask reads a command line.
+func ParseTask(args []string) (t Task, err error) {
+	f := flag.NewFlagSet("contender", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	brokers := f.String("brokers", "", "")
+	f.StringVar(&t.Topic, "topic", "", "")
+	f.StringVar(&t.Group, "group", "", "")
+	f.StringVar(&t.Scenario, "scenario", "", "")
+	f.IntVar(&t.Records, "records", 0, "")
+	f.IntVar(&t.Parts, "partitions", 0, "")
+	f.DurationVar(&t.Work, "work", 0, "")
+	f.DurationVar(&t.Limit, "limit", 0, "")
+	f.StringVar(&t.URL, "url", "", "")
+	if err := f.Parse(args); err != nil {
+		return t, err
+	}
+	if *brokers == "" || t.Topic == "" || t.Group == "" || t.Records <= 0 {
+		return t, errors.New("a task needs -brokers, -topic, -group and -records")
+	}
+	t.Brokers = strings.Split(*brokers, ",")
+	return t, nil
+}
+
+// Result is what a contender prints.
+type Result struct {
+	Records     int                `json:"records"`           // handled
+	Seconds     float64            `json:"seconds"`           // from the first record to the last
+	CPUSeconds  float64            `json:"cpu_seconds"`       // of the process, in that time
+	PeakBytes   int64              `json:"peak_bytes"`        // the most memory that was resident
+	Allocations float64            `json:"allocations"`       // objects, in that time; 0 where they cannot be counted
+	Figures     map[string]float64 `json:"figures,omitempty"` // what else the scenario asks for
+}
+
+// Main runs a contender that is a program of its own.
+func Main(run func(context.Context, Task, *Meter) error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := Run(ctx, os.Args[1:], run); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// Run reads the task, runs it, and prints the result.
+func Run(ctx context.Context, args []string, run func(context.Context, Task, *Meter) error) error {
+	t, err := ParseTask(args)
+	if err != nil {
+		return err
+	}
+	m := new(Meter)
+	if err := run(ctx, t, m); err != nil {
+		return err
+	}
+	r, err := m.Result()
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(r)
+}
+
+// Value makes a record's value. Its first byte is 1, so that a sum counts records, and its second says how many of the
+// record's attempts fail. The rest are letters at random: what compresses to nothing comes in one fetch, before anything is timed.
+func Value(size, failures int) []byte {
+	v := make([]byte, max(size, 2))
+	for i := range v {
+		v[i] = 'a' + byte(rand.Uint32()&15)
+	}
+	v[0], v[1] = 1, byte(failures)
+	return v
+}
+
+// Failures returns how many attempts of a record fail.
+func Failures(value []byte) int { return int(value[1]) }
+
+// Always is more failures than there are attempts.
+const Always = 255
+
+// ErrFails is how a record fails.
+var ErrFails = errors.New("the service is away")

@@ -1,0 +1,159 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/bench/contract"
+)
+
+// keys is how many keys the records have.
+const keys = 1000
+
+// Cluster is the brokers that a run measures on.
+type Cluster struct {
+	Name    string // for people
+	Brokers []string
+
+	client *kgo.Client
+	admin  *kadm.Client
+}
+
+// Connect returns the cluster at the addresses.
+func Connect(ctx context.Context, name string, brokers []string) (*Cluster, error) {
+	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MaxBufferedRecords(100_000),
+		kgo.ProducerBatchMaxBytes(1<<20-1<<10))
+	if err != nil {
+		return nil, err
+	}
+	if err := client.Ping(ctx); err != nil {
+		client.Close()
+		return nil, fmt.Errorf("no broker answers at %s: %w", strings.Join(brokers, ","), err)
+	}
+	return &Cluster{name, brokers, client, kadm.NewClient(client)}, nil
+}
+
+// Close closes the connections.
+func (c *Cluster) Close() { c.client.Close() }
+
+// Create makes a topic anew.
+func (c *Cluster) Create(ctx context.Context, topic string, partitions int) error {
+	for {
+		_, err := c.admin.CreateTopic(ctx, int32(partitions), 1, nil, topic)
+		if !errors.Is(err, kerr.TopicAlreadyExists) {
+			if err != nil {
+				err = fmt.Errorf("create topic %s: %w", topic, err)
+			}
+			return err
+		}
+		if err := c.Delete(ctx, func(name string) bool { return name == topic }); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond): // it is being deleted
+		}
+	}
+}
+
+// Delete deletes topics.
+func (c *Cluster) Delete(ctx context.Context, which func(topic string) bool) error {
+	all, err := c.admin.ListTopics(ctx)
+	if err != nil {
+		return err
+	}
+	var gone []string
+	for name := range all {
+		if which(name) {
+			gone = append(gone, name)
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	_, err = c.admin.DeleteTopics(ctx, gone...)
+	return err
+}
+
+// Fill produces n records, evenly over the partitions, with a thousand keys.
+func (c *Cluster) Fill(ctx context.Context, topic string, partitions, n, size int, failures func(i int) int) error {
+	var failed atomic.Pointer[error]
+	for i := range n {
+		c.client.Produce(ctx, record(topic, partitions, i, size, failures), func(_ *kgo.Record, err error) {
+			if err != nil {
+				failed.Store(&err)
+			}
+		})
+	}
+	if err := c.client.Flush(ctx); err != nil {
+		return err
+	}
+	if err := failed.Load(); err != nil {
+		return fmt.Errorf("fill topic %s: %w", topic, *err)
+	}
+	return nil
+}
+
+func record(topic string, partitions, i, size int, failures func(i int) int) *kgo.Record {
+	fails := 0
+	if failures != nil {
+		fails = failures(i)
+	}
+	return &kgo.Record{Topic: topic, Partition: int32(i % partitions), Key: fmt.Appendf(nil, "key-%d", i%keys), Value: contract.Value(size, fails)}
+}
+
+// Feed produces records at a steady rate until stop is called, which says how it went.
+func (c *Cluster) Feed(ctx context.Context, topic string, partitions, size int, perSecond float64, failures func(i int) int) (stop func() error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var failed atomic.Pointer[error]
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		began := time.Now()
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for i := 0; ; {
+			select {
+			case <-ctx.Done():
+				return
+			case now := <-tick.C:
+				for due := int(now.Sub(began).Seconds() * perSecond); i < due; i++ {
+					c.client.Produce(ctx, record(topic, partitions, i, size, failures), func(_ *kgo.Record, err error) {
+						if err != nil && ctx.Err() == nil {
+							failed.Store(&err)
+						}
+					})
+				}
+			}
+		}
+	}()
+	return func() error {
+		cancel()
+		<-ended
+		if err := failed.Load(); err != nil {
+			return fmt.Errorf("feed topic %s: %w", topic, *err)
+		}
+		return nil
+	}
+}
+
+// Version asks what the brokers say that they are.
+func (c *Cluster) Version(ctx context.Context) string {
+	versions, err := c.admin.ApiVersions(ctx)
+	if err != nil {
+		return "unknown"
+	}
+	for _, v := range versions {
+		return v.VersionGuess()
+	}
+	return "unknown"
+}

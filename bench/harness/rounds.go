@@ -1,0 +1,151 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redeliver/redeliver/bench/contract"
+)
+
+// Options say how scenarios are run.
+type Options struct {
+	Rounds   int           // that count; one before them warms up the broker
+	Scale    float64       // of the number of records
+	Patience time.Duration // with one contender's round
+	// Command returns the command that runs a contender of a scenario, or why there is none. Neither: it is not wanted.
+	Command func(s Scenario, c Contender) ([]string, error)
+	// Tell is told what happens.
+	Tell func(format string, arguments ...any)
+}
+
+// Measured is what was measured of one contender in one case: a result for each round.
+type Measured struct {
+	Broker    string            `json:"broker"`
+	Scenario  string            `json:"scenario"`
+	Case      string            `json:"case"`
+	Contender string            `json:"contender"`
+	Against   string            `json:"against,omitempty"`
+	Rounds    []contract.Result `json:"rounds"`
+}
+
+// Run runs all cases of a scenario on a cluster. A contender that fails is left out from then on, and told of; so that one peer does not
+// spoil the measurement of all.
+func Run(ctx context.Context, cluster *Cluster, s Scenario, o Options) ([]Measured, error) {
+	var all []Measured
+	var failed []string
+	for n, one := range s.Cases(o.Scale) {
+		one.Task.Brokers, one.Task.Scenario = cluster.Brokers, s.Letter
+		prefix := fmt.Sprintf("bench-%s-%d-%d", s.Letter, os.Getpid(), n)
+		one.Task.Topic = prefix
+		o.Tell("(%s) %s: %s, on %s", s.Letter, s.Name, one.Name, cluster.Name)
+		measured, left, err := rounds(ctx, cluster, s, one, o)
+		// What a scenario made is of no use to the next one.
+		err = firstOf(err, cluster.Delete(context.WithoutCancel(ctx), func(topic string) bool { return strings.HasPrefix(topic, prefix) }))
+		if err != nil {
+			return all, fmt.Errorf("scenario %s, %s: %w", s.Letter, one.Name, err)
+		}
+		all, failed = append(all, measured...), append(failed, left...)
+	}
+	if len(failed) > 0 {
+		return all, fmt.Errorf("scenario %s: %s", s.Letter, strings.Join(failed, "\n"))
+	}
+	return all, nil
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func rounds(ctx context.Context, cluster *Cluster, s Scenario, one Case, o Options) (all []Measured, failed []string, err error) {
+	if err := prepare(ctx, cluster, &one); err != nil {
+		return nil, nil, err
+	}
+	type entrant struct {
+		command  []string
+		measured Measured
+	}
+	var entrants []*entrant
+	for _, c := range s.Contenders {
+		if one.Only != nil && !slices.Contains(one.Only, c.Name) {
+			continue
+		}
+		command, err := o.Command(s, c)
+		if err != nil {
+			o.Tell("  %s is left out: %v", c.Name, err)
+		}
+		if command == nil {
+			continue
+		}
+		entrants = append(entrants, &entrant{command, Measured{Broker: cluster.Name, Scenario: s.Letter, Case: one.Name, Contender: c.Name, Against: c.Against}})
+	}
+	for round := range o.Rounds + 1 {
+		for i, e := range entrants {
+			if e.command == nil {
+				continue // it failed before
+			}
+			t := one.Task
+			t.Group = fmt.Sprintf("%s-%d-%d", t.Topic, round, i)
+			r, err := once(ctx, cluster, one, e.measured.Contender, e.command, t, o.Patience)
+			if ctx.Err() != nil {
+				return nil, nil, ctx.Err()
+			}
+			if err != nil {
+				o.Tell("  %s failed, and is left out: %v", e.measured.Contender, err)
+				failed = append(failed, fmt.Sprintf("%s, %s: %v", one.Name, e.measured.Contender, err))
+				e.command = nil
+				continue
+			}
+			o.Tell("  round %d: %-40s %10.0f a second", round, e.measured.Contender, float64(r.Records)/r.Seconds)
+			if round > 0 || o.Rounds == 0 {
+				e.measured.Rounds = append(e.measured.Rounds, r)
+			}
+		}
+	}
+	for _, e := range entrants {
+		if e.command != nil {
+			all = append(all, e.measured)
+		}
+	}
+	return all, failed, nil
+}
+
+func prepare(ctx context.Context, cluster *Cluster, one *Case) error {
+	if one.Prepare != nil {
+		return one.Prepare(ctx, cluster, one)
+	}
+	if err := cluster.Create(ctx, one.Task.Topic, one.Task.Parts); err != nil {
+		return err
+	}
+	return cluster.Fill(ctx, one.Task.Topic, one.Task.Parts, one.Task.Records, one.Size, one.Failures)
+}
+
+// once runs one round of one contender, and deletes the topics that it made.
+func once(ctx context.Context, cluster *Cluster, one Case, contender string, command []string, t contract.Task, patience time.Duration) (r contract.Result, err error) {
+	group := t.Group
+	stop := func() error { return nil }
+	if one.Round != nil {
+		s, err := one.Round(ctx, cluster, contender, &t)
+		if err != nil {
+			return r, err
+		}
+		if s != nil {
+			stop = s
+		}
+	}
+	r, err = contend(ctx, command, t, patience)
+	if err = firstOf(err, stop()); err != nil {
+		return r, err
+	}
+	return r, cluster.Delete(ctx, func(topic string) bool {
+		return strings.HasPrefix(topic, group+".") || strings.HasPrefix(topic, group+"-")
+	})
+}

@@ -1,0 +1,48 @@
+// Package harness runs scenarios: contenders side by side on one broker, each round of each in a process of its own, interleaved,
+// so that what else the machine does strikes all of them.
+package harness
+
+import (
+	"context"
+
+	"github.com/redeliver/redeliver/bench/contract"
+)
+
+// Scenario is a question that contenders answer side by side.
+type Scenario struct {
+	Letter     string // by which the issue and the command line know it
+	Name       string
+	About      string // what is measured, in a sentence or two, for the page
+	Unit       string // what is counted. "": records
+	Contenders []Contender
+	// Cases returns what is varied, with so many records as scale says: 1 is a measurement, less shows that it works.
+	Cases func(scale float64) []Case
+}
+
+// Contender is one of those that are compared.
+type Contender struct {
+	Name string
+	// Against is whom its rate is divided by, round by round. "": nobody.
+	Against string
+	// Run does a task once. nil: it is a peer, a program of that name.
+	Run func(context.Context, contract.Task, *contract.Meter) error
+}
+
+// Case is one setting of a scenario.
+type Case struct {
+	Name string
+	Task contract.Task // what is the same in every round; Records and Parts at least
+	Size int           // bytes a value
+	// Failures returns how many attempts of record i fail. nil: none.
+	Failures func(i int) int
+	// Prepare makes what all rounds read. nil: topic Task.Topic with Task.Records records.
+	Prepare func(context.Context, *Cluster, *Case) error
+	// Round makes what one round of one contender needs, and may change its task. stop ends what was started beside it.
+	// nil: nothing.
+	Round func(ctx context.Context, c *Cluster, contender string, t *contract.Task) (stop func() error, err error)
+	// Only names the contenders that take part. nil: all.
+	Only []string
+}
+
+// Scaled returns n by scale, at least least.
+func Scaled(n int, scale float64, least int) int { return max(int(float64(n)*scale), least) }

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redeliver/redeliver/bench/harness"
+	"github.com/redeliver/redeliver/bench/report"
+	"github.com/redeliver/redeliver/bench/scenarios"
+)
+
+// The test is also the processes that a run starts.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "broker", "service", "contend":
+			if err := command(os.Args[1:]); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			return
+		}
+	}
+	os.Exit(m.Run())
+}
+
+func setup(t *testing.T) *harness.Cluster {
+	t.Helper()
+	address, stop, err := harness.Serve("broker")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	cluster, err := harness.Connect(t.Context(), "embedded", strings.Split(address, ","))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	return cluster
+}
+
+func runs(t *testing.T, scale float64, rounds int) harness.Options {
+	none, err := buildPeers(t.Context(), "none")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return harness.Options{
+		Rounds: rounds, Scale: scale, Patience: 2 * time.Minute, Command: none.command(""),
+		Tell: func(format string, arguments ...any) { t.Logf(format, arguments...) },
+	}
+}
+
+// Every scenario runs, small, and what was measured can be told.
+func TestEveryScenarioRuns(t *testing.T) {
+	cluster := setup(t)
+	results := make(chan []harness.Measured, len(scenarios.All()))
+	t.Run("scenarios", func(t *testing.T) {
+		for _, s := range scenarios.All() {
+			t.Run(s.Name, func(t *testing.T) {
+				t.Parallel() // they wait more than they work
+				measured, err := harness.Run(t.Context(), cluster, s, runs(t, 0.001, 0))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, m := range measured {
+					if len(m.Rounds) != 1 || m.Rounds[0].Records <= 0 || m.Rounds[0].Seconds <= 0 || m.Rounds[0].PeakBytes <= 0 {
+						t.Errorf("%s, %s: got %+v, want one round with records, time and memory", m.Case, m.Contender, m.Rounds)
+					}
+				}
+				results <- measured
+			})
+		}
+	})
+	close(results)
+	all := report.New(1, 0.001, "a test")
+	for measured := range results {
+		all.Measured = append(all.Measured, measured...)
+	}
+	told(t, all)
+}
+
+// told checks that results survive JSON, and that the table and the page name every scenario.
+func told(t *testing.T, all *report.Results) {
+	directory := t.TempDir()
+	page, file := filepath.Join(directory, "performance.md"), filepath.Join(directory, "results.json")
+	if err := os.WriteFile(page, []byte("before\n<!-- results: make bench -->\nold\n<!-- end of results -->\nafter\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := all.Write(file); err != nil {
+		t.Fatal(err)
+	}
+	read, err := report.Read(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table bytes.Buffer
+	if err := report.Table(&table, read, scenarios.All()); err != nil {
+		t.Fatal(err)
+	}
+	if err := report.Page(directory, read, scenarios.All()); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(text); !strings.HasPrefix(got, "before\n") || !strings.HasSuffix(got, "after\n") || strings.Contains(got, "\nold\n") {
+		t.Errorf("the page is not what stood around the marks with results between them:\n%s", got)
+	}
+	for _, s := range scenarios.All() {
+		if want := fmt.Sprintf("(%s) %s", s.Letter, s.Name); !strings.Contains(table.String(), want) || !strings.Contains(string(text), want) {
+			t.Errorf("%q is missing in the table or on the page", want)
+		}
+		svg, err := os.ReadFile(filepath.Join(directory, "performance-"+s.Letter+".svg"))
+		if err != nil || !bytes.Contains(svg, []byte("<svg")) {
+			t.Errorf("scenario %s has no plot: %v", s.Letter, err)
+		}
+	}
+}
+
+// What the pipeline allocates for a record of which nothing fails, beside the client: allocations do not depend on the machine as
+// times do. The least of some rounds, for a pipeline that is kept from the processor does other things meanwhile.
+func TestARecordCostsAlmostNoAllocation(t *testing.T) {
+	const most = 0.1
+	cluster := setup(t)
+	s := scenarios.All()[0]
+	cases := s.Cases
+	s.Cases = func(scale float64) []harness.Case { return cases(scale)[1:2] } // 100 B, 12 partitions
+	measured, err := harness.Run(context.Background(), cluster, s, runs(t, 0.1, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(measured) != 2 {
+		t.Fatalf("got %d contenders, want the client and the pipeline", len(measured))
+	}
+	least := func(m harness.Measured) float64 {
+		all := []float64{}
+		for _, r := range m.Rounds {
+			all = append(all, r.Allocations/float64(r.Records))
+		}
+		return slices.Min(all)
+	}
+	raw, pipeline := least(measured[0]), least(measured[1])
+	t.Logf("%s %.4f, %s %.4f allocations a record", measured[0].Contender, raw, measured[1].Contender, pipeline)
+	if pipeline-raw > most {
+		t.Errorf("the pipeline allocates %.3f times for a record above the client's own, want at most %v", pipeline-raw, most)
+	}
+}

@@ -1,0 +1,76 @@
+package report
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/redeliver/redeliver/bench/harness"
+)
+
+const (
+	pageName  = "performance.md"
+	beginMark = "<!-- results: make bench -->\n"
+	endMark   = "<!-- end of results -->\n"
+)
+
+// Page writes the tables between the marks of performance.md in a directory, and the plots beside it.
+func Page(directory string, r *Results, all []harness.Scenario) error {
+	text, err := page(directory, r, all)
+	if err != nil {
+		return err
+	}
+	return insert(filepath.Join(directory, pageName), text)
+}
+
+func page(directory string, r *Results, all []harness.Scenario) (string, error) {
+	var b strings.Builder
+	var versions []string
+	for _, name := range slices.Sorted(maps.Keys(r.Versions)) {
+		versions = append(versions, name+" "+r.Versions[name])
+	}
+	fmt.Fprintf(&b, "Measured on %s. Machine: %s. Versions: %s. Brokers: %s.\n", r.At.Format("2006-01-02"), r.Machine, strings.Join(versions, ", "), strings.Join(r.Brokers, ", "))
+	fmt.Fprintf(&b, "Medians of %d interleaved rounds", r.Rounds)
+	if r.Scale != 1 {
+		fmt.Fprintf(&b, " of %g of the full size", r.Scale)
+	}
+	fmt.Fprintf(&b, ". Command, in bench: `go run . %s`. A ratio is the median of the ratios round by round, with their range.\n", r.Command)
+	for _, s := range all {
+		parts := r.sections(s)
+		if len(parts) == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "\n### (%s) %s\n\n%s\n", s.Letter, s.Name, s.About)
+		file := fmt.Sprintf("performance-%s.svg", s.Letter)
+		if err := draw(filepath.Join(directory, file), s, parts); err != nil {
+			return "", fmt.Errorf("plot of scenario %s: %w", s.Letter, err)
+		}
+		fmt.Fprintf(&b, "\n![%s](%s)\n", s.Name, file)
+		for _, part := range parts {
+			fmt.Fprintf(&b, "\n%s, on %s:\n\n", part.title, part.broker)
+			titles := heads(s, part)
+			fmt.Fprintf(&b, "| %s |\n|---|%s\n", strings.Join(titles, " | "), strings.Repeat("--:|", len(titles)-1))
+			for _, cells := range cellsOf(part) {
+				fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | "))
+			}
+		}
+	}
+	return b.String(), nil
+}
+
+// insert puts the results between the marks of a page.
+func insert(path, results string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, found := strings.Cut(string(text), beginMark)
+	_, after, closed := strings.Cut(rest, endMark)
+	if !found || !closed {
+		return fmt.Errorf("%s: the marks of the results are missing: %s and %s", path, strings.TrimSpace(beginMark), strings.TrimSpace(endMark))
+	}
+	return os.WriteFile(path, []byte(before+beginMark+results+endMark+after), 0o644)
+}

@@ -1,0 +1,93 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/plotutil"
+	"gonum.org/v1/plot/vg"
+
+	"github.com/redeliver/redeliver/bench/harness"
+	"github.com/redeliver/redeliver/bench/scenarios"
+)
+
+// draw writes the plot of a scenario: the distribution of lateness where it has one, else what each contender does a second.
+func draw(path string, s harness.Scenario, parts []section) error {
+	p := plot.New()
+	p.BackgroundColor = nil
+	p.Title.Text = s.Name
+	p.Legend.Top = true
+	p.Add(plotter.NewGrid())
+	var err error
+	if slices.Contains(parts[0].figures, scenarios.PercentileFigure(50)) {
+		err = distribution(p, parts)
+	} else {
+		err = bars(p, parts)
+	}
+	if err != nil {
+		return err
+	}
+	return p.Save(vg.Points(max(420, 90*float64(len(parts)*len(parts[0].rows))/4)), vg.Points(260), path)
+}
+
+// bars draws a group of bars for each case, one for each contender.
+func bars(p *plot.Plot, parts []section) error {
+	var contenders, titles []string
+	for _, part := range parts {
+		titles = append(titles, fmt.Sprintf("%s\n%s", part.title, part.broker))
+		for _, r := range part.rows {
+			if !slices.Contains(contenders, r.contender) {
+				contenders = append(contenders, r.contender)
+			}
+		}
+	}
+	width := vg.Points(min(14, 60/float64(len(contenders))))
+	for i, name := range contenders {
+		values := make(plotter.Values, len(parts))
+		for at, part := range parts {
+			for _, r := range part.rows {
+				if r.contender == name {
+					values[at] = r.PerSecond / 1000
+				}
+			}
+		}
+		bar, err := plotter.NewBarChart(values, width)
+		if err != nil {
+			return err
+		}
+		bar.Color = plotutil.Color(i)
+		bar.LineStyle.Width = 0
+		bar.Offset = width * vg.Length(float64(i)-float64(len(contenders)-1)/2)
+		p.Add(bar)
+		p.Legend.Add(name, bar)
+	}
+	p.NominalX(titles...)
+	p.Y.Label.Text = "thousand a second"
+	p.Y.Min = 0
+	p.Y.Max *= 1.3 // for the legend
+	return nil
+}
+
+// distribution draws which share of the retries started how late at most.
+func distribution(p *plot.Plot, parts []section) error {
+	for i, part := range parts {
+		figures := part.rows[0].Figures
+		var points plotter.XYs
+		for _, share := range scenarios.Percentiles {
+			points = append(points, plotter.XY{X: max(figures[scenarios.PercentileFigure(share)], 0.01), Y: share})
+		}
+		line, err := plotter.NewLine(points)
+		if err != nil {
+			return err
+		}
+		line.Color, line.Width = plotutil.Color(i), vg.Points(1.5)
+		p.Add(line)
+		p.Legend.Add(part.title+", "+part.broker, line)
+	}
+	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	p.X.Label.Text, p.Y.Label.Text = "ms late", "% of the retries"
+	p.Legend.Top, p.Legend.Left = false, false
+	return nil
+}

@@ -1,0 +1,105 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redeliver/redeliver/bench/contract"
+	"github.com/redeliver/redeliver/bench/harness"
+	"github.com/redeliver/redeliver/breaker"
+	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+const (
+	emptyTier   = "Redeliver, nothing waits"
+	waitingTier = "Redeliver, a backlog waits"
+)
+
+var backlog = harness.Scenario{
+	Letter: "g",
+	Name:   "a backlog waits",
+	About: "Ten million records wait in a tier of 24 hours, and fresh ones come, beside the same pipeline with an empty tier: memory, time from the start of the process to the first record, " +
+		"and the rate of fresh records.",
+	Contenders: []harness.Contender{
+		{Name: emptyTier, Run: besideBacklog},
+		{Name: waitingTier, Against: emptyTier, Run: besideBacklog},
+	},
+	Cases: func(scale float64) []harness.Case {
+		waiting := harness.Scaled(10_000_000, scale, 5000)
+		return []harness.Case{{
+			Name: fmt.Sprintf("%d wait, 12 partitions", waiting), Size: 100,
+			Task: contract.Task{Records: harness.Scaled(2_000_000, scale, 1000), Parts: 12},
+			Prepare: func(ctx context.Context, c *harness.Cluster, one *harness.Case) error {
+				for _, contender := range []string{emptyTier, waitingTier} {
+					t := backlogTask(contender, one.Task)
+					n := 1
+					if contender == waitingTier {
+						n = waiting
+					}
+					if err := wait(ctx, c, t, n); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+			Round: func(ctx context.Context, c *harness.Cluster, contender string, t *contract.Task) (func() error, error) {
+				*t = backlogTask(contender, *t)
+				return nil, c.Fill(ctx, t.Topic, t.Parts, t.Records, 100, nil)
+			},
+		}}
+	},
+}
+
+// backlogTask is a task with the topic and group of the contender, the same in every round.
+func backlogTask(contender string, t contract.Task) contract.Task {
+	t.Topic += map[string]string{emptyTier: "-empty", waitingTier: "-full"}[contender]
+	t.Group = t.Topic
+	return t
+}
+
+// wait makes n records that wait.
+func wait(ctx context.Context, c *harness.Cluster, t contract.Task, n int) error {
+	if err := c.Create(ctx, t.Topic, t.Parts); err != nil {
+		return err
+	}
+	if err := c.Fill(ctx, t.Topic, t.Parts, n, 100, func(int) int { return contract.Always }); err != nil {
+		return err
+	}
+	return watch(ctx, waitingMember(t, func(*consumer.Record) {}), func(p *consumer.Pipeline) bool { return p.Stats().Retried >= uint64(n) })
+}
+
+// waitingMember is a pipeline whose failures wait for a day.
+func waitingMember(t contract.Task, handled func(*consumer.Record)) consumer.Config {
+	c := member(t, consumer.HandlerFunc(func(_ context.Context, r *consumer.Record) error {
+		if contract.Failures(r.Value) > 0 {
+			return contract.ErrFails
+		}
+		handled(r)
+		return nil
+	}))
+	c.Breaker = breaker.Config{Disabled: true}
+	c.Retry = retrytopics.Policy{Tiers: []time.Duration{24 * time.Hour}}
+	return c
+}
+
+func besideBacklog(ctx context.Context, t contract.Task, m *contract.Meter) error {
+	began := time.Now()
+	var first time.Time
+	var fresh tally
+	c := waitingMember(t, func(r *consumer.Record) {
+		if fresh.add(r.Partition, 1) {
+			m.Begin()
+		}
+	})
+	err := work(ctx, t, m, c, func(*consumer.Pipeline) int {
+		n := fresh.total()
+		if n > 0 && first.IsZero() {
+			first = time.Now()
+		}
+		return n
+	})
+	m.Figure("first record ms", float64(first.Sub(began).Milliseconds()))
+	return err
+}

@@ -1,0 +1,71 @@
+package scenarios
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/redeliver/redeliver/bench/contract"
+	"github.com/redeliver/redeliver/bench/harness"
+	"github.com/redeliver/redeliver/breaker"
+	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+var failing = harness.Scenario{
+	Letter: "c",
+	Name:   "one in twenty fails",
+	About: "5 % of the records fail, and wait in a tier of 1 s; a fifth of these fail there again and wait in one of 10 s. The rate is that of first attempts, and \"all done\" the time " +
+		"until the last retry has succeeded. The limit is the franz-go loop in which nothing fails. Where a retry blocks its partition a round is ended after 30 s, with the rate by then.",
+	Contenders: append([]harness.Contender{
+		{Name: franz, Run: rawSum},
+		{Name: redeliver, Against: franz, Run: retryAll},
+	}, peers(franz, kafkaGo, saramaLoop, watermill, spring, parallelConsumer)...),
+	Cases: func(scale float64) []harness.Case {
+		return []harness.Case{{
+			Name: "100 B, 12 partitions", Size: 100,
+			Failures: func(i int) int {
+				switch {
+				case i%100 == 0:
+					return 2
+				case i%20 == 0:
+					return 1
+				}
+				return 0
+			},
+			Task: contract.Task{Records: harness.Scaled(1_000_000, scale, 1000), Parts: 12, Limit: 30 * time.Second},
+		}}
+	},
+}
+
+func retryAll(ctx context.Context, t contract.Task, m *contract.Meter) error {
+	var first tally
+	var done atomic.Int64
+	c := member(t, consumer.HandlerFunc(func(_ context.Context, r *consumer.Record) error {
+		if r.Attempt() == 1 && first.add(r.Partition, 1) {
+			m.Begin()
+		}
+		if r.Attempt() <= contract.Failures(r.Value) {
+			return contract.ErrFails
+		}
+		done.Add(1)
+		return nil
+	}))
+	c.Breaker = breaker.Config{Disabled: true} // 5 % are below what opens it, but the first calls may be less lucky
+	c.Retry = retrytopics.Policy{Tiers: []time.Duration{time.Second, 10 * time.Second}}
+	began := time.Now()
+	ended := false
+	return watch(ctx, c, func(*consumer.Pipeline) bool {
+		if n := first.total(); !ended && (n >= t.Records || m.Over(t.Limit)) {
+			m.End(n)
+			ended = true
+		}
+		if done.Load() < int64(t.Records) && !m.Over(t.Limit) {
+			return false
+		}
+		if done.Load() >= int64(t.Records) {
+			m.Figure("all done s", time.Since(began).Seconds())
+		}
+		return true
+	})
+}

@@ -1,0 +1,83 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/redeliver/redeliver/bench/contract"
+	"github.com/redeliver/redeliver/consumer"
+)
+
+// member returns the configuration of a pipeline that works on a task: defaults, but for what the task names.
+func member(t contract.Task, h consumer.Handler) consumer.Config {
+	return consumer.Config{
+		Brokers: t.Brokers, Group: t.Group, Topics: []string{t.Topic}, Handler: h,
+		TopicSettings: consumer.TopicSettings{ReplicationFactor: 1},
+		// Warnings of a pipeline that is measured say why a figure is odd.
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
+	}
+}
+
+// work runs a pipeline until so many records are counted or the limit of the task is over, and tells the meter.
+func work(ctx context.Context, t contract.Task, m *contract.Meter, c consumer.Config, counted func(*consumer.Pipeline) int) error {
+	return watch(ctx, c, func(p *consumer.Pipeline) bool {
+		n := counted(p)
+		if n < t.Records && !m.Over(t.Limit) {
+			return false
+		}
+		m.End(n)
+		return true
+	})
+}
+
+// watch runs a pipeline until over says that it is; it is asked each millisecond.
+func watch(ctx context.Context, c consumer.Config, over func(*consumer.Pipeline) bool) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p, err := consumer.New(c)
+	if err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			if err == nil {
+				err = fmt.Errorf("the pipeline ended before all was done: %w", context.Cause(ctx))
+			}
+			return err
+		case <-tick.C:
+		}
+		if over(p) {
+			cancel()
+			return <-done
+		}
+	}
+}
+
+// tally counts in as many places as there are partitions, so that these do not share a cache line.
+type tally struct{ counts [256]padded }
+
+type padded struct {
+	n atomic.Int64
+	_ [56]byte
+}
+
+// add counts n more of a partition, and reports whether these are its first.
+func (s *tally) add(partition int32, n int) (first bool) {
+	return s.counts[partition&255].n.Add(int64(n)) == int64(n)
+}
+
+func (s *tally) total() (n int) {
+	for i := range s.counts {
+		n += int(s.counts[i].n.Load())
+	}
+	return n
+}

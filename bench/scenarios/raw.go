@@ -1,0 +1,54 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/bench/contract"
+)
+
+// pollSize is how many records a poll takes at most, and a window holds.
+const pollSize = 10_000
+
+// rawOptions are those of a plain client that fetches as the pipeline does.
+func rawOptions(t contract.Task, more ...kgo.Opt) []kgo.Opt {
+	return append([]kgo.Opt{
+		kgo.SeedBrokers(t.Brokers...), kgo.ConsumerGroup(t.Group), kgo.ConsumeTopics(t.Topic), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		kgo.DisableAutoCommit(), kgo.FetchMaxPartitionBytes(1 << 20), kgo.FetchMaxBytes(16 << 20), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+	}, more...)
+}
+
+// rawLoop polls, hands over what came, and commits each second, until all of the task is handled. settle, if there is one, ends
+// what handle began, before a commit and at the end.
+func rawLoop(ctx context.Context, t contract.Task, m *contract.Meter, cl *kgo.Client, handle func(kgo.Fetches) error, settle func() error) error {
+	if settle == nil {
+		settle = func() error { return nil }
+	}
+	n := 0
+	next := time.Now().Add(time.Second)
+	for n < t.Records && !m.Over(t.Limit) {
+		fetches := cl.PollRecords(ctx, pollSize)
+		if err := fetches.Err(); err != nil {
+			return err
+		}
+		m.Begin()
+		if err := handle(fetches); err != nil {
+			return err
+		}
+		n += fetches.NumRecords()
+		if now := time.Now(); now.After(next) {
+			next = now.Add(time.Second)
+			if err := errors.Join(settle(), cl.CommitUncommittedOffsets(ctx)); err != nil {
+				return err
+			}
+		}
+	}
+	if err := settle(); err != nil {
+		return err
+	}
+	m.End(n)
+	return cl.CommitUncommittedOffsets(ctx)
+}

@@ -1,0 +1,136 @@
+package scenarios
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/bench/contract"
+	"github.com/redeliver/redeliver/bench/harness"
+	"github.com/redeliver/redeliver/breaker"
+	"github.com/redeliver/redeliver/consumer"
+)
+
+const (
+	rawCopy       = "franz-go copy"
+	rawTxCopy     = "franz-go transactional copy"
+	redeliverOnce = "Redeliver, exactly once"
+
+	// transactionSize is how many copies the pipeline puts into a transaction at most.
+	transactionSize = 5000
+	// headersOfACopy is about what the engine's own headers take on a copy after one failure.
+	headersOfACopy = 500
+)
+
+var routing = harness.Scenario{
+	Letter: "b",
+	Name:   "everything fails",
+	About: "Every record fails and is written to a retry topic, acks=all, by an idempotent producer. The limits are a plain franz-go loop that copies every record with headers " +
+		"of the same size, and one that does so in transactions of 5,000 with the offsets in them.",
+	Contenders: append([]harness.Contender{
+		{Name: rawCopy, Run: copyAll},
+		{Name: redeliver, Against: rawCopy, Run: routeAll(consumer.AtLeastOnce)},
+		{Name: rawTxCopy, Run: copyInTransactions},
+		{Name: redeliverOnce, Against: rawTxCopy, Run: routeAll(consumer.ExactlyOnceRouting)},
+	}, peers(rawCopy, kafkaGo, saramaLoop, watermill, spring)...),
+	Cases: func(scale float64) []harness.Case {
+		return []harness.Case{{
+			Name: "100 B, 12 partitions", Size: 100, Failures: func(int) int { return contract.Always },
+			Task: contract.Task{Records: harness.Scaled(1_000_000, scale, 1000), Parts: 12, Limit: 10 * time.Second},
+			Round: func(ctx context.Context, c *harness.Cluster, _ string, t *contract.Task) (func() error, error) {
+				return nil, c.Create(ctx, t.Copies(), t.Parts) // the pipeline makes its own
+			},
+		}}
+	},
+}
+
+func producing(more ...kgo.Opt) []kgo.Opt {
+	return append(more, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MaxBufferedRecords(20_000), kgo.ProducerLinger(2*time.Millisecond),
+		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()))
+}
+
+// copier returns what produces a copy of each record, and what tells of a copy that could not be written.
+func copier(ctx context.Context, to string, produce func(context.Context, *kgo.Record, func(*kgo.Record, error))) (copyAll func(kgo.Fetches), failed func() error) {
+	header := []kgo.RecordHeader{{Key: "h", Value: make([]byte, headersOfACopy)}}
+	var first atomic.Pointer[error]
+	promise := func(_ *kgo.Record, err error) {
+		if err != nil {
+			first.CompareAndSwap(nil, &err)
+		}
+	}
+	return func(fetches kgo.Fetches) {
+			fetches.EachRecord(func(r *kgo.Record) {
+				produce(ctx, &kgo.Record{Topic: to, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: header}, promise)
+			})
+		}, func() error {
+			if err := first.Load(); err != nil {
+				return *err
+			}
+			return nil
+		}
+}
+
+func copyAll(ctx context.Context, t contract.Task, m *contract.Meter) error {
+	cl, err := kgo.NewClient(rawOptions(t, producing()...)...)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	write, failed := copier(ctx, t.Copies(), cl.Produce)
+	return rawLoop(ctx, t, m, cl, func(fetches kgo.Fetches) error {
+		write(fetches)
+		return nil
+	}, func() error {
+		if err := cl.Flush(ctx); err != nil {
+			return err
+		}
+		return failed()
+	})
+}
+
+func copyInTransactions(ctx context.Context, t contract.Task, m *contract.Meter) error {
+	s, err := kgo.NewGroupTransactSession(rawOptions(t, producing(kgo.TransactionalID(t.Group+"-raw"))...)...)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	write, failed := copier(ctx, t.Copies(), s.Produce)
+	n := 0
+	for n < t.Records && !m.Over(t.Limit) {
+		fetches := s.PollRecords(ctx, transactionSize)
+		if err := fetches.Err(); err != nil {
+			return err
+		}
+		m.Begin()
+		if err := s.Begin(); err != nil {
+			return err
+		}
+		write(fetches)
+		committed, err := s.End(ctx, kgo.TryCommit)
+		if err == nil {
+			err = failed()
+		}
+		if err != nil {
+			return err
+		}
+		if committed {
+			n += fetches.NumRecords()
+		}
+	}
+	m.End(n)
+	return nil
+}
+
+// routeAll is the pipeline while every call fails, without the breaker that would stop it.
+func routeAll(d consumer.Delivery) func(context.Context, contract.Task, *contract.Meter) error {
+	return func(ctx context.Context, t contract.Task, m *contract.Meter) error {
+		c := member(t, consumer.HandlerFunc(func(context.Context, *consumer.Record) error {
+			m.Begin()
+			return consumer.RetryAfter(time.Hour, contract.ErrFails)
+		}))
+		c.Delivery, c.Breaker = d, breaker.Config{Disabled: true}
+		return work(ctx, t, m, c, func(p *consumer.Pipeline) int { return int(p.Stats().Retried) })
+	}
+}

@@ -1,0 +1,79 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/bench/contract"
+	"github.com/redeliver/redeliver/bench/harness"
+	"github.com/redeliver/redeliver/consumer"
+)
+
+const byPartition = "Redeliver, ordered by partition"
+
+var slow = harness.Scenario{
+	Letter: "d",
+	Name:   "handlers that take their time",
+	About: "Handlers of 1 ms and 10 ms, one partition, 1,000 keys, ordered by key, 64 calls at a time: the ideal is 64 divided by what a call takes. A consumer that handles " +
+		"one record after the other is the same pipeline ordered by partition, and the plain loop. A round ends after 10 s, with the rate by then.",
+	Contenders: append([]harness.Contender{
+		{Name: byPartition, Run: workAll(consumer.ByPartition)},
+		{Name: redeliver, Against: byPartition, Run: workAll(consumer.ByKey)},
+		{Name: franz, Against: byPartition, Run: workInTurn},
+	}, peers(byPartition, kafkaGo, saramaLoop, watermill, spring, parallelConsumer)...),
+	Cases: func(scale float64) (all []harness.Case) {
+		for _, work := range []time.Duration{time.Millisecond, 10 * time.Millisecond} {
+			ideal := consumer.DefaultConcurrency / work.Seconds() // a second
+			all = append(all, harness.Case{
+				Name: fmt.Sprintf("calls of %v", work), Size: 100,
+				Task: contract.Task{Records: harness.Scaled(int(5*ideal), scale, 300), Parts: 1, Work: work, Limit: 10 * time.Second},
+			})
+		}
+		return all
+	},
+}
+
+func workAll(o consumer.Ordering) func(context.Context, contract.Task, *contract.Meter) error {
+	return func(ctx context.Context, t contract.Task, m *contract.Meter) error {
+		var done tally
+		c := member(t, consumer.HandlerFunc(func(_ context.Context, r *consumer.Record) error {
+			m.Begin()
+			time.Sleep(t.Work)
+			done.add(int32(r.Offset), 1)
+			return nil
+		}))
+		c.Ordering = o
+		err := work(ctx, t, m, c, func(*consumer.Pipeline) int { return done.total() })
+		if r, failed := m.Result(); failed == nil && o == consumer.ByKey {
+			m.Figure("of the ideal", float64(r.Records)/r.Seconds/(consumer.DefaultConcurrency/t.Work.Seconds()))
+		}
+		return err
+	}
+}
+
+func workInTurn(ctx context.Context, t contract.Task, m *contract.Meter) error {
+	cl, err := kgo.NewClient(rawOptions(t)...)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	n := 0
+	for n < t.Records && !m.Over(t.Limit) {
+		fetches := cl.PollRecords(ctx, pollSize)
+		if err := fetches.Err(); err != nil {
+			return err
+		}
+		m.Begin()
+		fetches.EachRecord(func(*kgo.Record) {
+			if !m.Over(t.Limit) {
+				time.Sleep(t.Work)
+				n++
+			}
+		})
+	}
+	m.End(n)
+	return cl.CommitUncommittedOffsets(ctx)
+}
