@@ -183,6 +183,7 @@ func (s *service) make() error {
 		}
 		c.ClientOptions = append(slices.Clip(c.ClientOptions), kgo.WithHooks(clients))
 		s.clients = append(s.clients, clients)
+		c.Hooks = append(c.Hooks, healthLog{c.Logger})
 		if s.program.tracer != nil {
 			c.Tracer = s.program.tracer
 		}
