@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -124,8 +125,17 @@ func (w *worker) end(ctx *callContext) {
 }
 
 func (p *Pipeline) panicked(cause any) error {
-	p.log.Error("handler panicked", "pipeline", p.cfg.Name, "panic", cause, "stack", string(debug.Stack()))
+	p.log.Error("handler panicked", "pipeline", p.cfg.Name, "panic", panicText(cause), "stack", string(debug.Stack()))
+	p.log.Debug("what the handler panicked with", "pipeline", p.cfg.Name, "panic", cause)
 	return classify.Mark(&PanicError{Value: cause}, classify.System)
+}
+
+// panicText is what the log says of a panic: what the runtime says of its own, and of others the type. They may have a payload in them.
+func panicText(cause any) string {
+	if err, ok := cause.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", cause)
 }
 
 // PanicError is the error of an attempt whose handler panicked.

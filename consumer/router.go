@@ -67,7 +67,8 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 		if d.asked { // a token that is over holds every record: notices tell of it
 			level, text = slog.LevelDebug, "record is held, as classify says for such failures: release or skip it"
 		}
-		p.log.Log(context.Background(), level, text, "pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.reason, "class", e.state.Class, "severity", e.state.Severity, "error", err)
+		p.log.Log(context.Background(), level, text, "pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.reason, "class", e.state.Class, "severity", e.state.Severity)
+		p.log.Debug("why a record is held", "pipeline", p.cfg.Name, "id", e.state.ID, "error", err) // which may tell of its payload
 		p.held.policy(e, d)
 		if !st.leave(e) {
 			p.held.forget(e)
