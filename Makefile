@@ -58,8 +58,9 @@ incident: ## run an incident from the first dead letter to the empty queue, and 
 	@go run ./internal/incident
 
 .PHONY: docs
-docs: ## write the pages that are made from the code anew: docs/metrics.md, the trace in docs/tracing.md
+docs: ## write the pages that are made from the code anew: docs/metrics.md, docs/logs.md, the trace in docs/tracing.md
 	@go run ./internal/telemetry/metricspage
+	@go run ./internal/logpage/page
 	@REDELIVER_TRANSCRIPT=1 go test -count=1 -run TestOneTraceFromTheProducerToTheReplay ./consumer/tracing
 
 .PHONY: alerts
