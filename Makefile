@@ -60,8 +60,10 @@ incident: ## run an incident from the first dead letter to the empty queue, and 
 	@go run ./internal/incident
 
 .PHONY: docs
-docs: ## write the pages that are made from the code anew: docs/metrics.md
+docs: ## write the pages that are made from the code anew: docs/metrics.md, docs/logs.md, the trace in docs/tracing.md
 	@go run ./internal/telemetry/metricspage
+	@go run ./internal/logpage/page
+	@REDELIVER_TRANSCRIPT=1 go test -count=1 -run TestOneTraceFromTheProducerToTheReplay ./consumer/tracing
 
 .PHONY: alerts
 alerts: ## an outage, watched by Prometheus (Debian: apt-get install prometheus), and what it saw written into docs/alerts.md

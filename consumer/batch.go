@@ -21,7 +21,8 @@ type Batch struct {
 	// Records are the records of the batch; the same rule as for [Record] holds for how long they may be used.
 	Records []*Record
 
-	errs []error
+	errs  []error
+	trace string // the traceparent of its call
 }
 
 // Fail says that record i of the batch failed with err; nil takes an earlier failure back. err may steer, as the error

@@ -78,6 +78,7 @@ type callState struct {
 	record *Record     // that it is made for; nil: several
 	again  atomic.Bool // its record has failed before
 	told   atomic.Uint32
+	span   Span // of a call that failed and whose end is not known yet
 }
 
 // begin readies the state for another handler call with the same permit.

@@ -260,6 +260,8 @@ type Config struct {
 	Topics []string
 	// TopicSettings say how retry and dead-letter topics are made.
 	TopicSettings TopicSettings
+	// Tracer follows records through calls, copies and dead letters, see [Tracer]. Defaults to none, which costs nothing.
+	Tracer Tracer
 	// Window bounds what is held in memory. Defaults to 10000 records and 64 MiB.
 	Window Window
 }

@@ -48,6 +48,7 @@ type entry struct {
 
 	status entryStatus
 	route  *route // its copy that is to be written
+	trace  *entryTrace
 
 	heapIndex int
 }

@@ -18,6 +18,8 @@ type failedCall struct {
 	of      *DependencyError // what it names as having failed; nil: nothing
 	refused *RefusedError    // a dependency was not called
 	putOff  *RefusedError    // the part of its record is not to be called
+
+	became string // of its record, for a tracer
 }
 
 func readError(c *classify.Classifier, in *classify.Context, err error) failedCall {

@@ -93,6 +93,25 @@ type HookRevoked interface {
 	OnRevoked(pipeline string, partitions map[string][]int32, lost bool)
 }
 
+// HookHealth is told how a pipeline is when its Run begins and ends, and when its health or readiness has changed in between, at
+// most once a second.
+type HookHealth interface {
+	OnHealth(HealthChange)
+}
+
+// HealthChange is how a pipeline is now, as in [Stats].
+type HealthChange struct {
+	Pipeline    string
+	At          time.Time
+	Before      Health // equal to Health where only readiness has changed
+	Health      Health
+	Score       float64 // 0 to 1
+	SuccessRate float64 // of the attempts in the last minute, 0 to 1
+	Reasons     []string
+	Ready       bool
+	NotReady    string // why not
+}
+
 // HookStats is handed the pipeline's counts once a second while it runs.
 type HookStats interface {
 	OnStats(Stats)
@@ -107,6 +126,7 @@ type hooks struct {
 	breaker     []HookBreaker
 	assigned    []HookAssigned
 	revoked     []HookRevoked
+	health      []HookHealth
 	stats       []HookStats
 }
 
@@ -114,7 +134,7 @@ type hooks struct {
 func sortHooks(all []Hook) (hs hooks, err error) {
 	for _, h := range all {
 		n := keep(&hs.failed, h) + keep(&hs.routed, h) + keep(&hs.routeFailed, h) + keep(&hs.paused, h) +
-			keep(&hs.breaker, h) + keep(&hs.assigned, h) + keep(&hs.revoked, h) + keep(&hs.stats, h)
+			keep(&hs.breaker, h) + keep(&hs.assigned, h) + keep(&hs.revoked, h) + keep(&hs.health, h) + keep(&hs.stats, h)
 		if n == 0 {
 			return hs, fmt.Errorf("consumer: Hooks: %T implements none of the hook interfaces", h)
 		}

@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -28,6 +29,9 @@ func (p *Pipeline) callHandler(w *worker, l *lane, h Handler, deadline int64) (e
 		}
 		w.end(ctx)
 	}()
+	if p.cfg.Tracer != nil {
+		return p.tracedCall(ctx, w, h)
+	}
 	return h.Handle(ctx, &w.record)
 }
 
@@ -70,6 +74,7 @@ func (p *Pipeline) callBatch(w *worker, l *lane, h *batchHandler, b *Batch, entr
 	admitted.errs = make([]error, len(at))
 	began := time.Now()
 	p.callBatchHandler(w, l, h, admitted, deadline)
+	b.trace = admitted.trace
 	took := time.Since(began)
 	for j, i := range at {
 		if b.errs[i] = admitted.errs[j]; p.interrupted(l) {
@@ -82,6 +87,10 @@ func (p *Pipeline) callBatch(w *worker, l *lane, h *batchHandler, b *Batch, entr
 
 func (p *Pipeline) callBatchHandler(w *worker, l *lane, h *batchHandler, b *Batch, deadline int64) {
 	ctx := w.begin(l.ctx, deadline)
+	called, span := context.Context(ctx), Span(nil)
+	if p.cfg.Tracer != nil {
+		called, span = p.beginBatch(ctx, b)
+	}
 	defer func() {
 		if cause := recover(); cause != nil {
 			err := p.panicked(cause)
@@ -90,8 +99,11 @@ func (p *Pipeline) callBatchHandler(w *worker, l *lane, h *batchHandler, b *Batc
 			}
 		}
 		w.end(ctx)
+		if span != nil {
+			b.endTrace(span)
+		}
 	}()
-	h.call(ctx, b)
+	h.call(called, b)
 }
 
 // begin returns the context of the next call: the one of the call before, unless somebody waits on that, or it is
@@ -113,8 +125,17 @@ func (w *worker) end(ctx *callContext) {
 }
 
 func (p *Pipeline) panicked(cause any) error {
-	p.log.Error("handler panicked", "pipeline", p.cfg.Name, "panic", cause, "stack", string(debug.Stack()))
+	p.log.Error("handler panicked", "pipeline", p.cfg.Name, "panic", panicText(cause), "stack", string(debug.Stack()))
+	p.log.Debug("what the handler panicked with", "pipeline", p.cfg.Name, "panic", cause)
 	return classify.Mark(&PanicError{Value: cause}, classify.System)
+}
+
+// panicText is what the log says of a panic: what the runtime says of its own, and of others the type. They may have a payload in them.
+func panicText(cause any) string {
+	if err, ok := cause.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", cause)
 }
 
 // PanicError is the error of an attempt whose handler panicked.

@@ -44,6 +44,27 @@ type decision struct {
 	asked    bool // to be held: the treatment of the failure says so
 }
 
+// becomes says what becomes of the record, as in [SpanEnd.Outcome].
+func (d decision) becomes() string {
+	switch d.verb {
+	case verbInPlace:
+		return "in_place"
+	case verbDead:
+		return Dead.String()
+	case verbDrop:
+		return Dropped.String()
+	case verbHoldHere:
+		return "held"
+	}
+	switch {
+	case d.tier == retrytopics.Lane:
+		return "waiting"
+	case d.verb == verbSnooze:
+		return Hopped.String()
+	}
+	return Retried.String()
+}
+
 // judge decides what becomes of a record whose call ended with an error.
 func judge(s situation) decision {
 	if s.undecodable {

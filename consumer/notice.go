@@ -71,6 +71,8 @@ type noticed struct {
 	gap     time.Duration
 	timer   *time.Timer
 	telling bool
+	what    string // type of the error that is told of
+	status  int    // its HTTP status, 0 for none
 }
 
 func newNotices(tell func(context.Context, Notice), log *slog.Logger) *notices {
@@ -107,6 +109,7 @@ func (n *notices) failed(f *classify.Failure, made func() Notice) {
 	kind.next.Class, kind.next.Severity, kind.next.Handling, kind.next.Rule = f.Class, f.Severity, f.Handling, f.Rule
 	kind.next.Error = f.Text(retrytopics.MaxErrorSize)
 	kind.next.Count, kind.next.Since = 1, now
+	kind.what, kind.status = f.Type, f.Status
 	if kind.timer == nil {
 		n.out(k, kind, now)
 	}
@@ -121,7 +124,7 @@ func (n *notices) out(k noticeKind, kind *noticed, now time.Time) {
 		return // what is slow to hear hears it next time
 	}
 	kind.next.Count = 0
-	n.write(&notice)
+	n.write(&notice, kind)
 	if !k.wanted || n.tell == nil {
 		return
 	}
@@ -129,7 +132,7 @@ func (n *notices) out(k noticeKind, kind *noticed, now time.Time) {
 	n.under.Go(func() {
 		defer func() {
 			if cause := recover(); cause != nil {
-				n.log.Error("the function that is notified of failures panicked", "pipeline", notice.Pipeline, "panic", cause, "stack", string(debug.Stack()))
+				n.log.Error("the function that is notified of failures panicked", "pipeline", notice.Pipeline, "panic", panicText(cause), "stack", string(debug.Stack()))
 			}
 			n.mu.Lock()
 			kind.telling = false
@@ -153,8 +156,8 @@ func (n *notices) over(k noticeKind, kind *noticed) {
 	}
 }
 
-// write tells the log.
-func (n *notices) write(notice *Notice) {
+// write tells the log: what the error says, which may be of the payload, in detail only.
+func (n *notices) write(notice *Notice, kind *noticed) {
 	level := slog.LevelInfo
 	switch {
 	case notice.Severity == classify.Critical:
@@ -163,7 +166,8 @@ func (n *notices) write(notice *Notice) {
 		level = slog.LevelWarn
 	}
 	n.log.Log(n.ctx, level, "calls fail", "pipeline", notice.Pipeline, "class", notice.Class, "severity", notice.Severity,
-		"rule", notice.Rule, "failures", notice.Count, "handling", notice.Handling, "id", notice.ID, "attempt", notice.Attempt, "error", notice.Error)
+		"rule", notice.Rule, "failures", notice.Count, "handling", notice.Handling, "id", notice.ID, "attempt", notice.Attempt, "type", kind.what, "status", kind.status)
+	n.log.Debug("what a call failed with", "pipeline", notice.Pipeline, "id", notice.ID, "error", notice.Error)
 }
 
 // end tells nothing more. Notices under way are cut off, and waited for a little.

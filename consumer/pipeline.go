@@ -163,6 +163,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		return errors.New("consumer: a Pipeline runs once: make another one with New")
 	}
 	p.started.Store(time.Now().UnixNano())
+	defer p.watchHealth()() // until it is stopped
 	defer p.phase.Store(uint32(Stopped))
 	if p.own != nil {
 		defer p.own.Close()

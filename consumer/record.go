@@ -98,6 +98,10 @@ func (r *Record) JobHeader(name string) string {
 	return ""
 }
 
+// Traceparent returns what the record's trace goes on from, as the W3C's Trace Context writes it: the span that wrote the copy which
+// was read or, on the first attempt, what the producer's header traceparent says. "": nothing.
+func (r *Record) Traceparent() string { return retrytopics.TraceparentOf(r.state, r.raw.Headers) }
+
 // Raw returns the Kafka record that was read: for a retry the copy in the retry topic, with all its headers.
 func (r *Record) Raw() *kgo.Record { return r.raw }
 

@@ -31,11 +31,15 @@ type route struct {
 	slim    bool // the history was left out, for the copy was too large
 	next    *time.Timer
 	late    bool // it was written after its lane was closed
+	span    Span // of its writing, nil where nobody traces
 }
 
 func newRoute(e *entry, o Outcome, copied *kgo.Record) *route {
 	r := &route{entry: e, outcome: o, record: copied, size: recordSize(copied) + copyOverhead, began: time.Now()}
 	e.route = r
+	if e.trace != nil {
+		r.span, e.trace.copy = e.trace.copy, nil
+	}
 	return r
 }
 
@@ -63,7 +67,8 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 		if d.asked { // a token that is over holds every record: notices tell of it
 			level, text = slog.LevelDebug, "record is held, as classify says for such failures: release or skip it"
 		}
-		p.log.Log(context.Background(), level, text, "pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.reason, "class", e.state.Class, "severity", e.state.Severity, "error", err)
+		p.log.Log(context.Background(), level, text, "pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.reason, "class", e.state.Class, "severity", e.state.Severity)
+		p.log.Debug("why a record is held", "pipeline", p.cfg.Name, "id", e.state.ID, "error", err) // which may tell of its payload
 		p.held.policy(e, d)
 		if !st.leave(e) {
 			p.held.forget(e)
@@ -119,9 +124,7 @@ func (p *Pipeline) moveOut(e *entry) {
 		p.produce(newRoute(e, Retried, p.copyTo(e, p.schedule.Tiers()[0])))
 		return
 	}
-	again := p.copyTo(e, e.lane.tier)
-	again.Topic = e.lane.topic
-	p.produce(newRoute(e, Hopped, again))
+	p.produce(newRoute(e, Hopped, p.copyInto(e, e.lane.topic)))
 }
 
 // hop sends an entry that its tier lets go to the next one, or lets it wait the rest out where it is. The entry is
@@ -144,8 +147,13 @@ func (p *Pipeline) hop(e *entry) {
 
 // copyTo makes the copy of an entry's record for the retry topic of a tier. It keeps its partition number.
 func (p *Pipeline) copyTo(e *entry, tier time.Duration) *kgo.Record {
+	return p.copyInto(e, p.retryTopic(e.lane.source, tier))
+}
+
+func (p *Pipeline) copyInto(e *entry, topic string) *kgo.Record {
+	p.traceCopy(e, topic)
 	return &kgo.Record{
-		Topic:     p.retryTopic(e.lane.source, tier),
+		Topic:     topic,
 		Partition: e.state.Partition,
 		Key:       e.record.Key,
 		Value:     e.record.Value,
@@ -156,8 +164,9 @@ func (p *Pipeline) copyTo(e *entry, tier time.Duration) *kgo.Record {
 
 // letter makes the dead letter of an entry's record.
 func (p *Pipeline) letter(e *entry) *kgo.Record {
-	r := dlq.Letter(e.record, *e.state, p.dlqTopic(e.lane.source), p.cfg.HeaderLimit, p.cfg.HeaderDialects...)
-	return r
+	topic := p.dlqTopic(e.lane.source)
+	p.traceCopy(e, topic)
+	return dlq.Letter(e.record, *e.state, topic, p.cfg.HeaderLimit, p.cfg.HeaderDialects...)
 }
 
 // send frees the entry's key, as a retry leaves the order, and writes its copy. Where keys are held the others of the key
@@ -232,6 +241,7 @@ func (p *Pipeline) written(r *route, err error) {
 
 // settleRoute settles an entry whose copy is written.
 func (p *Pipeline) settleRoute(r *route) {
+	r.endTrace(nil)
 	if r.tries > 0 {
 		p.held.written(r)
 	}
@@ -284,6 +294,7 @@ func (p *Pipeline) routeFailed(r *route, err error) {
 	gone := r.entry.lane.closed
 	st.mu.Unlock()
 	if gone || errors.Is(err, kgo.ErrClientClosed) {
+		r.endTrace(err)
 		return
 	}
 	r.err = err

@@ -13,7 +13,13 @@ import (
 func (p *Pipeline) finish(st *strand, e *entry, err error, began, now time.Time, permit callPermit) (stays bool) {
 	p.meter.handler.observe(now.Sub(began))
 	f := readError(p.classifier, p.failedIn(e), err)
-	return p.judged(st, e, &f, began, now, p.recordFailure(e, &f, now.Sub(began), permit))
+	if p.cfg.Tracer == nil {
+		return p.judged(st, e, &f, began, now, p.recordFailure(e, &f, now.Sub(began), permit))
+	}
+	span := p.traceFailed(e, permit.calls)
+	stays = p.judged(st, e, &f, began, now, p.recordFailure(e, &f, now.Sub(began), permit))
+	f.endTrace(span, now)
+	return stays
 }
 
 // interrupted reports whether a call ended after its lane did, or after this member may have been given up, as the calls do
@@ -28,15 +34,18 @@ func (p *Pipeline) speaksAgainst(f *failedCall) bool {
 // judged decides and carries out what becomes of an entry whose call failed, given the breaker's state after it.
 func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.Time, after breaker.State) (stays bool) {
 	if p.interrupted(e.lane) {
+		f.became = interrupted
 		p.back(st, e, first)
 		return true
 	}
 	failure := f.failure
 	notClosed := !after.Admits()
 	if f.putOff != nil {
+		f.became = "put_off"
 		return p.putOff(st, e, f, began, now)
 	}
 	if f.refused != nil || notClosed && p.speaksAgainst(f) && p.isFree(e, p.accused(f)) {
+		f.became = "free"
 		p.meter.free()
 		p.told(e, f, true, now.Sub(began))
 		asked := failure.RetryAfter
@@ -73,6 +82,7 @@ func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.T
 	if d.verb == verbDead && !d.admitted && !p.gate.admit() {
 		// An outage, as far as anyone can tell: the record stays, and the call that was to find out uses no attempt.
 		*e.state, e.attempts = before, attempts
+		f.became = "free"
 		p.meter.free()
 		p.told(e, f, true, now.Sub(began))
 		p.back(st, e, yield)
@@ -88,6 +98,7 @@ func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.T
 	case verbRetry:
 		e.inPlace = 0 // the counts have them now
 	}
+	f.became = d.becomes()
 	return p.carryOut(st, e, d, f.err)
 }
 

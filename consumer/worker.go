@@ -204,6 +204,7 @@ func (p *Pipeline) runBatch(w *worker, st *strand, entries []*entry, permit call
 	now := time.Now()
 	took := now.Sub(began)
 	w.took.add(took, 1)
+	p.traceFailedBatch(entries, b)
 	p.finishBatch(st, entries, b.errs, began, now, permit)
 	p.meter.called(&w.took)
 	p.gate.probed(permit, true)

@@ -107,6 +107,7 @@ func (r *router) copy(ctx context.Context, e *Entry, now time.Time) (*kgo.Record
 		if state.Group == "" {
 			state.Group = r.queue.group
 		}
+		r.queue.reserve(&state)
 		tier, err := r.tier(ctx, state.Group, state.Topic)
 		if err != nil {
 			return nil, err
@@ -216,6 +217,9 @@ func (r *router) sourceHeaders(headers []kgo.RecordHeader, e *Entry) []kgo.Recor
 	headers = append(headers, kgo.RecordHeader{Key: retrytopics.HeaderReplays, Value: strconv.AppendInt(nil, int64(state.Replays), 10)})
 	if names := state.ReplayNames(); names != "" {
 		headers = append(headers, kgo.RecordHeader{Key: retrytopics.HeaderReplay, Value: []byte(names)})
+	}
+	if state.Traceparent != "" {
+		headers = append(headers, kgo.RecordHeader{Key: retrytopics.HeaderTraceparent, Value: []byte(state.Traceparent)})
 	}
 	return headers
 }

@@ -29,6 +29,7 @@ type Queue struct {
 	jq          func(program string) (func([]byte) ([]byte, error), error) // nil: there is none
 	keysHeld    bool
 	index       *index // nil: there is none
+	tracer      Tracer // nil: there is none
 
 	batch    int           // entries in a transaction
 	patience time.Duration // with the brokers, when a run has to end

@@ -214,6 +214,9 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, s *Summary) (*ite
 	case err != nil:
 		return nil, err
 	}
+	if !d.DryRun {
+		d.task.survey.queue.trace(e, record)
+	}
 	if d.task.outcomes != nil {
 		if err := d.task.outcomes.prepare(ctx, e, record.Topic, false); err != nil {
 			return nil, err

@@ -53,7 +53,7 @@ type decoder struct {
 	problems []error
 }
 
-// maxProblems bounds what is told of one record: there are eighteen headers, and a record may have each of them many times.
+// maxProblems bounds what is told of one record: there are some twenty headers, and a record may have each of them many times.
 const maxProblems = 32
 
 func (d *decoder) wrong(key string, value []byte, problem string) {
@@ -138,6 +138,11 @@ func (d *decoder) failure(h *kgo.RecordHeader) {
 		s.Reason = internReason(h.Value)
 		if s.Reason == "" {
 			d.wrong(h.Key, h.Value, "no such reason")
+		}
+	case HeaderTraceparent:
+		if s.Traceparent = string(h.Value); !ValidTraceparent(s.Traceparent) {
+			d.wrong(h.Key, h.Value, "want a traceparent of the W3C's Trace Context")
+			s.Traceparent = ""
 		}
 	case HeaderReplays:
 		s.Replays = int(d.number(h, 0, math.MaxInt32, int64(s.Replays)))

@@ -73,6 +73,7 @@ func TestDecodeDamaged(t *testing.T) {
 		{"redeliver-history", `[{"n":1,"at":1700000000500,"ms":12,"class":"network","error":"syscall.Errno: connection refused"},{"n":2`, func(s *retrytopics.State) { s.History = s.History[:1] }},
 		{"redeliver-reason", "bored", func(s *retrytopics.State) { s.Reason = "" }},
 		{"redeliver-replay", "\x01", func(s *retrytopics.State) { s.Replay = "" }},
+		{"redeliver-traceparent", "00-zz-1-01", func(s *retrytopics.State) { s.Traceparent = "" }},
 		{"redeliver-replays", "9999999999", func(s *retrytopics.State) { s.Replays = 0 }},
 	} {
 		t.Run(tt.key+"="+tt.value, func(t *testing.T) {

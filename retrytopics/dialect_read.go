@@ -17,7 +17,7 @@ import (
 // tried and what it died of, as far as the dialect says. The class of the failure it never says. Of several dialects the one counts
 // that was written last, and of a header that stands there more than once the last one.
 //
-// What Redeliver leaves on a record that it replays to its source, the id and the number and name of replays, is believed, so that a
+// What Redeliver leaves on a record that it replays to its source, the id, the number and name of replays, and the trace, is believed, so that a
 // record which dies again is known for what it was.
 //
 // The dialect is "" where the record speaks none. The error joins a [*DamagedHeaderError] for each header that is damaged or missing; the
@@ -31,7 +31,7 @@ func DecodeForeign(r *kgo.Record) (State, Dialect, error) {
 		if of := topicOf(h.Key); of != "" {
 			dialect = of
 		}
-		if h.Key == HeaderID || h.Key == HeaderReplays || h.Key == HeaderReplay || h.Key == HeaderDied {
+		if h.Key == HeaderID || h.Key == HeaderReplays || h.Key == HeaderReplay || h.Key == HeaderDied || h.Key == HeaderTraceparent {
 			d.header(h)
 		}
 	}

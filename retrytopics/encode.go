@@ -100,6 +100,9 @@ func (e *encoder) progress(s *State) {
 	if !s.Died.IsZero() {
 		e.number(HeaderDied, s.Died.UnixMilli())
 	}
+	if ValidTraceparent(s.Traceparent) {
+		e.text(HeaderTraceparent, s.Traceparent)
+	}
 	if s.Reason != "" {
 		e.text(HeaderReason, valid(string(s.Reason)))
 	}
@@ -149,7 +152,7 @@ func (e *encoder) header(key string, start int) {
 // sizeBound is how many bytes of values there will be, at most or nearly so.
 func (s *State) sizeBound(message, limit int) int {
 	const numbers = 14*8 + 20 // eight in milliseconds or smaller, and an offset
-	n := len(s.ID) + len(s.Topic) + len(s.Group) + len(s.Reason) + len(s.Dependency) + len(s.Replay) + len(s.PriorReplay) + numbers + message + len("authentication") + len("critical")
+	n := len(s.ID) + len(s.Topic) + len(s.Group) + len(s.Reason) + len(s.Dependency) + len(s.Replay) + len(s.PriorReplay) + len(s.Traceparent) + numbers + message + len("authentication") + len("critical")
 	for _, c := range s.Counts {
 		n += c.size()
 	}

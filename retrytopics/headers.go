@@ -31,6 +31,7 @@ const (
 	HeaderReplays         = "redeliver-replays"
 	HeaderReplay          = "redeliver-replay"
 	HeaderDied            = "redeliver-died"
+	HeaderTraceparent     = "redeliver-traceparent"
 )
 
 // The headers that producers set and Redeliver only reads. They travel with
@@ -45,7 +46,7 @@ const (
 
 const (
 	headerPrefix = "redeliver-"
-	ownHeaders   = 20 // how many of the first group there are
+	ownHeaders   = 22 // how many of the first group there are
 )
 
 // IsOwnHeader says whether Redeliver writes the header. Job headers are not
@@ -58,7 +59,8 @@ func IsOwnHeader(key string) bool {
 	switch key {
 	case HeaderID, HeaderOriginTopic, HeaderOriginPartition, HeaderOriginOffset, HeaderOriginTimestamp,
 		HeaderGroup, HeaderAttempt, HeaderCounts, HeaderDue, HeaderHopDue, HeaderFirstFailed, HeaderHeld,
-		HeaderClass, HeaderSeverity, HeaderDependency, HeaderError, HeaderHistory, HeaderReason, HeaderReplays, HeaderReplay, HeaderDied:
+		HeaderClass, HeaderSeverity, HeaderDependency, HeaderError, HeaderHistory, HeaderReason, HeaderReplays, HeaderReplay, HeaderDied,
+		HeaderTraceparent:
 		return true
 	}
 	return false

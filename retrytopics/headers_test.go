@@ -66,6 +66,8 @@ func sample() retrytopics.State {
 		Reason:  retrytopics.ReasonExhausted,
 		Replays: 1,
 		Replay:  "first",
+
+		Traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 	}
 }
 
@@ -89,6 +91,7 @@ func TestHeadersOnTheWire(t *testing.T) {
 		"redeliver-held-ms=1500",
 		"redeliver-replays=1",
 		"redeliver-replay=first",
+		"redeliver-traceparent=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 		"redeliver-reason=exhausted",
 		"redeliver-class=rate_limited",
 		"redeliver-severity=high",
@@ -281,6 +284,7 @@ func anyState(t *rapid.T) retrytopics.State {
 		Error:       text.Draw(t, "error"),
 		Reason:      rapid.SampledFrom(append(retrytopics.Reasons(), "")).Draw(t, "reason"),
 		Replays:     rapid.IntRange(0, math.MaxInt32).Draw(t, "replays"),
+		Traceparent: rapid.StringMatching(`(00-[1-9a-f]{32}-[1-9a-f]{16}-0[01])?`).Draw(t, "traceparent"),
 	}
 	s.ID = retrytopics.FormatID(rapid.SampledFrom([]string{"", "blue"}).Draw(t, "namespace"), s.Topic, s.Partition, s.Offset)
 	for range rapid.IntRange(0, 3).Draw(t, "counts") {

@@ -61,6 +61,9 @@ type State struct {
 	Replay, PriorReplay string
 	// Died is when a dead letter died that was carried forward since; zero: its record's own time says it.
 	Died time.Time
+	// Traceparent is what the record's trace goes on from: the span that wrote this copy, as the W3C's Trace Context has it.
+	// "": the producer's own header says it, or nothing. One that [ValidTraceparent] refuses does not travel.
+	Traceparent string
 }
 
 // Reason says why a record became a dead letter.
@@ -87,8 +90,8 @@ func Reasons() []Reason {
 const maxIDSize = 512
 
 // Fresh begins the state of a record read from a source topic. Of headers that
-// are ours it believes only the id and the number and name of replays, which a replay
-// to the source topic leaves; nobody parks or exhausts a record from outside.
+// are ours it believes only the id, the number and name of replays, and the trace, which a
+// replay to the source topic leaves; nobody parks or exhausts a record from outside.
 // namespace sets the ids of this pipeline apart, "" for none.
 func Fresh(r *kgo.Record, namespace string) State {
 	s := State{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Timestamp: r.Timestamp}
@@ -104,6 +107,10 @@ func Fresh(r *kgo.Record, namespace string) State {
 			}
 		case HeaderReplay:
 			s.Replay, s.PriorReplay, _ = parseReplayNames(h.Value)
+		case HeaderTraceparent:
+			if text := string(h.Value); ValidTraceparent(text) {
+				s.Traceparent = text
+			}
 		}
 	}
 	if s.ID == "" {

@@ -21,6 +21,7 @@ func TestFresh(t *testing.T) {
 		id        string
 		replays   int
 		names     [2]string
+		trace     string
 	}{
 		{name: "its place is its id", record: source("a=1"), id: "orders/3/1042"},
 		{name: "behind the namespace", record: source(), namespace: "blue", id: "blue:orders/3/1042"},
@@ -34,6 +35,8 @@ func TestFresh(t *testing.T) {
 		{name: "replays are a number", record: source("redeliver-replays=many"), id: "orders/3/1042"},
 		{name: "and they have names", record: source("redeliver-replays=2", "redeliver-replay=second first"), id: "orders/3/1042", replays: 2, names: [2]string{"second", "first"}},
 		{name: "that are short", record: source("redeliver-replay=" + strings.Repeat("x", 65)), id: "orders/3/1042"},
+		{name: "its trace goes on", record: source("redeliver-traceparent=" + sample().Traceparent), id: "orders/3/1042", trace: sample().Traceparent},
+		{name: "if it is one", record: source("redeliver-traceparent=00-0-0-01"), id: "orders/3/1042"},
 		{name: "not a negative one", record: source("redeliver-replays=-1"), id: "orders/3/1042"},
 		{
 			// intact: nobody parks or exhausts records from outside.
@@ -47,7 +50,7 @@ func TestFresh(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			equal(t, retrytopics.Fresh(tt.record, tt.namespace), retrytopics.State{
 				ID: tt.id, Topic: "orders", Partition: 3, Offset: 1042, Timestamp: time.UnixMilli(1_700_000_000_123), Replays: tt.replays,
-				Replay: tt.names[0], PriorReplay: tt.names[1],
+				Replay: tt.names[0], PriorReplay: tt.names[1], Traceparent: tt.trace,
 			})
 		})
 	}

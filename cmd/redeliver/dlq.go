@@ -76,8 +76,14 @@ func (p *program) openQueues(ctx context.Context, f *filterFlags, change bool) (
 		return nil, err
 	}
 	qs := &queues{close: client.Close}
+	if change {
+		if err := p.startTracing(ctx, func(err error, _ int64) { fmt.Fprintln(p.err, "spans are not sent:", err) }); err != nil {
+			client.Close()
+			return nil, err
+		}
+	}
 	open := func(topic string, options ...dlq.Option) (*dlq.Queue, error) {
-		return dlq.Open(client, topic, options...)
+		return dlq.Open(client, topic, p.traced(options)...)
 	}
 	if !f.noIndex && c.Index.Kind != "none" {
 		x, err := p.openIndexes(ctx, c, client)
@@ -88,14 +94,14 @@ func (p *program) openQueues(ctx context.Context, f *filterFlags, change bool) (
 		if x != nil {
 			qs.close = func() { x.close(); client.Close() }
 			open = func(topic string, options ...dlq.Option) (*dlq.Queue, error) {
-				return dlq.Open(client, topic, append(slices.Clone(options), x.option(topic))...)
+				return dlq.Open(client, topic, append(slices.Clone(p.traced(options)), x.option(topic))...)
 			}
 		}
 	}
 	if c.Index.Kind == "redis" && slices.ContainsFunc(selected, func(one *config.Pipeline) bool { return one.Redaction().Hides() }) {
 		fmt.Fprintln(p.err, "without the index in Redis, where others could read what dlq.redact hides: index.kind: file keeps it on this machine")
 		open = func(topic string, options ...dlq.Option) (*dlq.Queue, error) {
-			return dlq.Open(client, topic, options...)
+			return dlq.Open(client, topic, p.traced(options)...)
 		}
 	}
 	for _, one := range selected {

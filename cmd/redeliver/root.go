@@ -13,7 +13,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/redeliver/redeliver/consumer/tracing"
 	"github.com/redeliver/redeliver/internal/config"
+	"github.com/redeliver/redeliver/internal/otlp"
 )
 
 // program is what every command is made with: the streams, the environment and the flags that all commands share.
@@ -31,6 +33,9 @@ type program struct {
 	quits atomic.Bool   // the command ends by itself then
 
 	patience time.Duration // with brokers that do not answer; 0: connectTimeout
+
+	spans  *otlp.Exporter // nil: nobody follows records
+	tracer *tracing.Tracer
 
 	configFile string // -c
 	began      bool   // a command's own code was reached: what fails from here on is no wrong usage
@@ -94,6 +99,7 @@ func (p *program) main(ctx context.Context, args []string) int {
 	p.in = interruptible{ctx, p.in}
 	root := p.root()
 	root.SetArgs(args)
+	defer p.endTracing()
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitDone

@@ -104,6 +104,12 @@ func (s *service) run(ctx context.Context) (err error) {
 		}
 		defer stop()
 	}
+	err = s.program.startTracing(ctx, func(err error, times int64) {
+		s.log.Warn("spans are not sent: they are dropped", "times", times, "error", err)
+	})
+	if err != nil {
+		return err
+	}
 	s.caretaker = newCaretaker(s)
 	s.breakers = breaker.NewRegistry()
 	defer s.breakers.Close()
@@ -177,6 +183,10 @@ func (s *service) make() error {
 		}
 		c.ClientOptions = append(slices.Clip(c.ClientOptions), kgo.WithHooks(clients))
 		s.clients = append(s.clients, clients)
+		c.Hooks = append(c.Hooks, healthLog{c.Logger})
+		if s.program.tracer != nil {
+			c.Tracer = s.program.tracer
+		}
 		if c.Notify, err = s.notifier(&s.config.Pipelines[i]); err != nil {
 			return fmt.Errorf("%s: %w", s.config.At(s.config.Pipelines[i].Path("classify.notify")), err)
 		}

@@ -95,7 +95,7 @@ func (c *caretaker) queues(ctx context.Context) []queue {
 		sources, err := sourcesOf(ctx, kadm.NewClient(c.client), one)
 		if err == nil {
 			err = qs.add(c.service.config, one, sources, "", func(topic string, options ...dlq.Option) (*dlq.Queue, error) {
-				return dlq.Open(c.client, topic, options...)
+				return dlq.Open(c.client, topic, c.service.program.traced(options)...)
 			})
 		}
 		if err != nil && ctx.Err() == nil {

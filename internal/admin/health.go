@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/redeliver/redeliver/consumer"
 )
@@ -61,8 +62,16 @@ func (s *Server) health() Health {
 	return h
 }
 
-// livez answers as long as the process serves at all: a broker that is away is no reason to start it anew.
-func (s *Server) livez(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
+// livez answers 200 as long as the pipelines answer: a broker that is away is no reason to start the process anew. 503 says that one
+// is stuck.
+func (s *Server) livez(w http.ResponseWriter, _ *http.Request) {
+	if stuck := s.liveness.check(s.config.Pipelines, time.Now()); stuck != "" {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintf(w, "pipeline %s does not answer: start the process anew\n", stuck)
+		return
+	}
+	fmt.Fprintln(w, "ok")
+}
 
 // readyz answers 200 when every pipeline can make progress, else 503 with the reasons, one a line.
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {

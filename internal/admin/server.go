@@ -44,8 +44,8 @@ type Config struct {
 	timeouts timeouts
 }
 
-// timeouts of a connection; 0 is the server's own.
-type timeouts struct{ header, read, idle time.Duration }
+// timeouts of a connection, and of what counts as stuck; 0 is the server's own.
+type timeouts struct{ header, read, idle, stuck time.Duration }
 
 // Limits of the server.
 const (
@@ -56,6 +56,7 @@ const (
 	readTimeout    = 10 * time.Second
 	writeTimeout   = 30 * time.Second
 	idleTimeout    = time.Minute
+	stuckTimeout   = 30 * time.Second
 )
 
 // Server is a running server. Make one with [Start].
@@ -64,6 +65,7 @@ type Server struct {
 	listener net.Listener
 	http     *http.Server
 	served   chan error
+	liveness liveness
 }
 
 // Start listens and serves until [Server.Close]. It fails when the address cannot be listened on, or is not a loopback
@@ -98,7 +100,7 @@ func newServer(c Config) (*Server, error) {
 	if c.NotReady == nil {
 		c.NotReady = func() string { return "" }
 	}
-	s := &Server{config: c, served: make(chan error, 1)}
+	s := &Server{config: c, served: make(chan error, 1), liveness: liveness{patience: cmp.Or(c.timeouts.stuck, stuckTimeout)}}
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: cmp.Or(c.timeouts.header, headerTimeout),

@@ -45,6 +45,7 @@ var ours = map[string]bool{
 	"redeliver-origin-timestamp": true, "redeliver-group": true, "redeliver-attempt": true, "redeliver-counts": true,
 	"redeliver-due": true, "redeliver-hop-due": true, "redeliver-first-failed": true, "redeliver-held-ms": true,
 	"redeliver-class": true, "redeliver-severity": true, "redeliver-dependency": true, "redeliver-error": true, "redeliver-history": true, "redeliver-reason": true, "redeliver-replays": true, "redeliver-replay": true,
+	"redeliver-died": true, "redeliver-traceparent": true,
 }
 
 // readCopy reads the headers of a copy.

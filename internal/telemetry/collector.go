@@ -90,7 +90,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 			w.counter(tenantPutOff, float64(s.TenantsPutOff))
 			w.tenants(s, &c.tenants)
 		}
-		w.gauge(healthScore, s.Score)
+		w.health(s)
 		// Pipelines may share a breaker, and a series may be sent only once.
 		for _, b := range append([]breaker.Snapshot{s.Breaker}, s.Breakers...) {
 			if name := b.Dependency; name != "" && !breakers[name] {
@@ -123,6 +123,22 @@ func (w writer) gauge(d *prometheus.Desc, v float64, labels ...string) {
 
 func (w writer) histogram(d *prometheus.Desc, h consumer.Histogram, labels ...string) {
 	w.ch <- newHistogram(d, h, slices.Insert(labels, 0, w.pipeline))
+}
+
+func (w writer) health(s consumer.Stats) {
+	w.gauge(healthScore, s.Score)
+	w.gauge(successRate, s.SuccessRate)
+	w.gauge(ready, oneIf(s.Ready))
+	for _, h := range []consumer.Health{consumer.Healthy, consumer.Degraded, consumer.Unhealthy} {
+		w.gauge(healthStatus, oneIf(h == s.Health), h.String())
+	}
+}
+
+func oneIf(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 func (w writer) attempts(s consumer.Stats) {

@@ -66,4 +66,10 @@ var (
 		"Records that were put off over the tiers, each as often as it was, since their tenants held their share of the window.", "pipeline")
 	healthScore = ofPipelines.gauge("redeliver_health_score",
 		"Health of the pipeline, from 0 to 1.", "pipeline")
+	healthStatus = ofPipelines.gauge("redeliver_health_status",
+		"1 for what the pipeline is, else 0: healthy, degraded or unhealthy.", "pipeline", "status")
+	successRate = ofPipelines.gauge("redeliver_success_rate",
+		"Share of the attempts in the last minute that succeeded, from 0 to 1; of fewer than ten as if the rest had.", "pipeline")
+	ready = ofPipelines.gauge("redeliver_ready",
+		"1 while the pipeline can make progress, as /readyz says, else 0.", "pipeline")
 )

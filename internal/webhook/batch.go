@@ -73,6 +73,7 @@ func (w *Webhook) exchange(ctx context.Context, stop context.CancelFunc, deliver
 		return verdict{}, nil, err
 	}
 	header := w.batchRequestHeader(deliveries[0])
+	carryTrace(ctx, header)
 	if err := w.sign(header, batchID(deliveries), body); err != nil {
 		return verdict{}, nil, err
 	}

@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -70,6 +71,10 @@ func (n *Notifier) Tell(ctx context.Context, told consumer.Notice) {
 		err = n.post(ctx, body)
 	}
 	if err != nil {
+		var answer *StatusError
+		if errors.As(err, &answer) { // what it says may be what it was told
+			err = &StatusError{URL: answer.URL, Status: answer.Status}
+		}
 		n.log.Warn("a notice of failures could not be posted; the next one of its kind counts on", "pipeline", told.Pipeline,
 			"class", told.Class, "failures", told.Count, "next_not_before", told.NotBefore, "error", err)
 	}

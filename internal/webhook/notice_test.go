@@ -61,7 +61,7 @@ func TestANoticeIsPosted(t *testing.T) {
 
 	status = http.StatusNotFound
 	n.Tell(t.Context(), told)
-	for _, part := range []string{"could not be posted", "pipeline=orders", "failures=12", "404 Not Found: no channel"} {
+	for _, part := range []string{"could not be posted", "pipeline=orders", "failures=12", "404 Not Found"} {
 		if !strings.Contains(log.String(), part) {
 			t.Errorf("the log lacks %q: %s", part, log.String())
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // idempotencyKey is the Idempotency-Key header, in lower case on purpose: Go's transport takes a POST whose header map
@@ -87,7 +88,7 @@ func (w *Webhook) addOwn(h http.Header, own consumer.Header) {
 	h[kafkaHeader+own.Key] = append(h[kafkaHeader+own.Key], value)
 	switch http.CanonicalHeaderKey(own.Key) {
 	case "Traceparent":
-		if legalTraceparent(value) {
+		if retrytopics.ValidTraceparent(value) {
 			h["Traceparent"] = []string{value}
 		}
 	case "Tracestate":
@@ -135,33 +136,6 @@ func legalName(s string) bool {
 func legalValue(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; (c < ' ' && c != '\t') || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-// legalTraceparent reports whether s is a traceparent of the W3C's Trace Context, version 00 or later: version, trace
-// id and parent id not all zero, and flags, in lower-case hexadecimal.
-func legalTraceparent(s string) bool {
-	if len(s) < 55 || s[2] != '-' || s[35] != '-' || s[52] != '-' || s[:2] == "ff" || (len(s) > 55 && s[:2] == "00") {
-		return false
-	}
-	return hex(s[:2]) && hex(s[3:35]) && hex(s[36:52]) && hex(s[53:55]) && !zeros(s[3:35]) && !zeros(s[36:52])
-}
-
-func hex(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
-}
-
-func zeros(s string) bool {
-	for i := range len(s) {
-		if s[i] != '0' {
 			return false
 		}
 	}

@@ -83,6 +83,7 @@ func (w *Webhook) postOne(ctx context.Context, d delivery) error {
 	ctx, stop := w.bound(ctx)
 	defer stop()
 	header := w.recordHeader(d)
+	carryTrace(ctx, header)
 	if w.config.CloudEvents != nil {
 		w.config.CloudEvents.describe(header, d)
 	}
