@@ -39,7 +39,7 @@ func BenchmarkReplayedEntry(b *testing.B) {
 	}
 	t := &task{
 		survey: &survey{queue: q, sel: sel, ledger: newLedger()},
-		writer: &writer{queue: q, keys: keysOf(kadm.TopicID{}), parts: 12, self: Writer{Run: "20251123-121320-5f1c", By: "somebody@host", Task: "20251123-121320-5f1c"}},
+		writer: &writer{queue: q, ledger: q.Ledger(), keys: keysOf(kadm.TopicID{}), parts: 12, self: Writer{Run: "20251123-121320-5f1c", By: "somebody@host", Task: "20251123-121320-5f1c"}},
 	}
 	router := newRouter(q, OwnTier, editor{})
 	router.task, router.partitions[tier] = "20251123-121320-5f1c", 12
@@ -63,7 +63,7 @@ func BenchmarkReplayedEntry(b *testing.B) {
 		items := make([]*item, 0, n)
 		for i := range entries {
 			t.survey.met(&entries[i], func(e *Entry) bool {
-				one, err := d.decide(ctx, e, &summary)
+				one, err := d.decide(ctx, e, time.Now(), &summary)
 				if err != nil || one == nil {
 					b.Fatal(one, err)
 				}
