@@ -68,6 +68,7 @@ type router struct {
 	task  string // that replays
 
 	partitions map[string]int              // by topic; 0: there is no such topic
+	own        map[string]string           // the queue's own tiers by origin topic
 	tiers      map[[2]string]string        // by group and origin topic; "": none
 	topics     map[string]kadm.TopicDetail // all of the cluster, when tiers had to be looked for
 	retries    map[[2]string][]string      // retry topics by group and origin topic
@@ -77,7 +78,7 @@ func newRouter(q *Queue, to Destination, edit editor) *router {
 	if to == "" {
 		to = OwnTier
 	}
-	return &router{queue: q, to: to, edit: edit, partitions: make(map[string]int), tiers: make(map[[2]string]string), retries: make(map[[2]string][]string)}
+	return &router{queue: q, to: to, edit: edit, partitions: make(map[string]int), own: make(map[string]string), tiers: make(map[[2]string]string), retries: make(map[[2]string][]string)}
 }
 
 // unroutable says why an entry has to be left out, in words that are the same for all entries with the same trouble.
@@ -85,20 +86,23 @@ type unroutable string
 
 func (u unroutable) Error() string { return string(u) }
 
-// copy makes the record. An unroutable error leaves the entry out, any other ends the replay.
-func (r *router) copy(ctx context.Context, e *Entry, now time.Time) (*kgo.Record, error) {
-	payload, err := r.edit.payload(e.Record)
-	if err != nil {
-		return nil, err
+// copy fills in the record. An unroutable error leaves the entry out, any other ends the replay.
+func (r *router) copy(ctx context.Context, e *Entry, now time.Time, record *kgo.Record) error {
+	record.Key, record.Value, record.Headers = e.Record.Key, e.Record.Value, e.Record.Headers
+	if err := r.edit.payload(record); err != nil {
+		return err
 	}
-	payload.Headers = retrytopics.Without(payload.Headers, append(slices.Clip(r.queue.dialects), e.Dialect)...)
-	record, headers := &kgo.Record{Key: payload.Key, Value: payload.Value, Timestamp: now, Partition: e.State.Partition}, payload.Headers
+	headers := record.Headers
+	if e.Dialect != "" || len(r.queue.dialects) > 0 {
+		headers = retrytopics.Without(headers, append(slices.Clip(r.queue.dialects), e.Dialect)...)
+	}
+	record.Timestamp, record.Partition = now, e.State.Partition
 	switch {
 	case r.to.keyed() != "":
 		record.Topic = r.to.keyed()
 		record.Headers = r.sourceHeaders(headers, e)
 	case !e.OriginKnown():
-		return nil, unroutable("the headers do not say where the record came from: replay it with --to topic:NAME")
+		return unroutable("the headers do not say where the record came from: replay it with --to topic:NAME")
 	case r.to == Source:
 		record.Topic = e.State.Topic
 		record.Headers = r.sourceHeaders(headers, e)
@@ -110,12 +114,12 @@ func (r *router) copy(ctx context.Context, e *Entry, now time.Time) (*kgo.Record
 		r.queue.reserve(&state)
 		tier, err := r.tier(ctx, state.Group, state.Topic)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		record.Topic = tier
 		record.Headers = state.AppendHeaders(nil, headers, r.queue.headerLimit, r.queue.dialects...)
 	}
-	return record, r.check(ctx, record)
+	return r.check(ctx, record)
 }
 
 // check makes sure that the record's topic and partition are there, before a transaction fails on them.
@@ -148,7 +152,12 @@ func (r *router) remedy() string {
 // tier finds the group's first retry topic for records of a topic.
 func (r *router) tier(ctx context.Context, group, origin string) (string, error) {
 	if r.queue.tier != nil && (!r.queue.anyGroup || group == r.queue.group) {
-		return r.queue.tier(origin), nil
+		tier, known := r.own[origin]
+		if !known {
+			tier = r.queue.tier(origin)
+			r.own[origin] = tier
+		}
+		return tier, nil
 	}
 	if group == "" {
 		return "", unroutable("the headers do not say which consumer group the record is retried for")
@@ -224,15 +233,25 @@ func (r *router) sourceHeaders(headers []kgo.RecordHeader, e *Entry) []kgo.Recor
 	return headers
 }
 
+const (
+	replayNameBytes = 9 // of a hash
+	replayNameSize  = replayNameBytes / 3 * 4
+)
+
 // replayName names what a task does with an entry, the same whoever works on it: what dies of it is not mistaken for what died,
 // or will die, of the entry when something else replays it. "" for no task.
 func replayName(task string, e *Entry) string {
 	if task == "" {
 		return ""
 	}
-	hash := sha256.New()
-	for _, part := range []string{task, e.State.ID, e.State.Group, strconv.Itoa(e.State.Replays), e.State.Replay} {
-		hash.Write(append([]byte(part), 0))
-	}
-	return base64.RawURLEncoding.EncodeToString(hash.Sum(nil)[:9])
+	var room [256]byte
+	parts := append(append(room[:0], task...), 0)
+	parts = append(append(parts, e.State.ID...), 0)
+	parts = append(append(parts, e.State.Group...), 0)
+	parts = append(strconv.AppendInt(parts, int64(e.State.Replays), 10), 0)
+	parts = append(append(parts, e.State.Replay...), 0)
+	sum := sha256.Sum256(parts)
+	var name [replayNameSize]byte
+	base64.RawURLEncoding.Encode(name[:], sum[:replayNameBytes])
+	return string(name[:])
 }

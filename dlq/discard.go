@@ -3,8 +3,6 @@ package dlq
 import (
 	"context"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // Discard says what [Queue.Discard], [Queue.Park] and [Queue.Reopen] do.
@@ -59,7 +57,7 @@ func (q *Queue) setAside(ctx context.Context, d Discard, doing string, status St
 		return summary, err
 	}
 	defer t.end(ctx)
-	t.decide = func(_ context.Context, e *Entry, s *Summary) (*item, error) {
+	t.decide = func(_ context.Context, e *Entry, now time.Time, s *Summary) (*item, error) {
 		switch {
 		case e.Status == StatusReplayed:
 			s.Replayed++
@@ -72,7 +70,7 @@ func (q *Queue) setAside(ctx context.Context, d Discard, doing string, status St
 			if d.Entry != nil {
 				d.Entry(*e)
 			}
-			return t.item(e, nil, status, d.Reason, true), nil
+			return t.item(&item{entry: e, work: true}, status, now, d.Reason), nil
 		}
 		return nil, nil
 	}
@@ -145,15 +143,15 @@ func (t *task) end(ctx context.Context) {
 	}
 }
 
-// item makes what an entry becomes.
-func (t *task) item(e *Entry, record *kgo.Record, status Status, reason string, work bool) *item {
-	i := &item{entry: e, copy: record, work: work}
+// item gives what an entry becomes its mark.
+func (t *task) item(i *item, status Status, now time.Time, reason string) *item {
 	if t.writer != nil {
 		to := ""
-		if record != nil {
-			to = record.Topic
+		if i.copy != nil {
+			to = i.copy.Topic
 		}
-		i.mark = t.writer.mark(e, status, t.survey.ledger.now(), to, reason)
+		i.mark = &i.made.mark
+		t.writer.mark(i.mark, i.entry, status, t.survey.ledger.after(now), to, reason)
 	}
 	return i
 }

@@ -92,7 +92,7 @@ func (q *Queue) editor(r Replay) (editor, error) {
 
 // headers are the entry's with the edits in them: a header that is set stands in the place of the first of its name, without
 // the others.
-func (e editor) headers(from []kgo.RecordHeader) []kgo.RecordHeader {
+func (e *editor) headers(from []kgo.RecordHeader) []kgo.RecordHeader {
 	if len(e.SetHeaders)+len(e.UnsetHeaders) == 0 {
 		return from
 	}
@@ -116,24 +116,24 @@ func (e editor) headers(from []kgo.RecordHeader) []kgo.RecordHeader {
 	return headers
 }
 
-// payload makes key, value and headers of what is written for an entry. An unroutable error leaves the entry out.
-func (e editor) payload(from *kgo.Record) (kgo.Record, error) {
-	record := kgo.Record{Key: from.Key, Value: from.Value, Headers: e.headers(from.Headers)}
+// payload edits the key, value and headers of an entry in the record that is written for it. An unroutable error leaves the entry out.
+func (e *editor) payload(record *kgo.Record) error {
+	record.Headers = e.headers(record.Headers)
 	if e.SetKey != nil {
 		record.Key = e.SetKey
 	}
 	if e.jq != nil {
-		value, err := e.jq(from.Value)
+		value, err := e.jq(record.Value)
 		if err != nil {
-			return record, unroutable("jq: " + normalize(err.Error()))
+			return unroutable("jq: " + normalize(err.Error()))
 		}
 		record.Value = value
 	}
-	if e.Edit != nil {
-		record.Headers = slices.Clone(record.Headers)
-		if err := e.Edit(&record); err != nil {
-			return record, err
-		}
+	if e.Edit == nil {
+		return nil
 	}
-	return record, nil
+	edited := kgo.Record{Key: record.Key, Value: record.Value, Headers: slices.Clone(record.Headers)}
+	err := e.Edit(&edited)
+	record.Key, record.Value, record.Headers = edited.Key, edited.Value, edited.Headers
+	return err
 }

@@ -137,6 +137,9 @@ func (s *selector) named(e *Entry) bool {
 	return false
 }
 
+// placed says whether it selects entries by their places in the topic alone.
+func (s *selector) placed() bool { return s.positions != nil && len(s.origins) == 0 }
+
 // missing are the ids that no entry had.
 func (s *selector) missing() []string {
 	var ids []string
@@ -150,7 +153,7 @@ func (s *selector) missing() []string {
 
 // narrow leaves of the spans what can hold an entry that matches, where ids say so.
 func (s *selector) narrow(spans []span) []span {
-	if s.positions == nil || len(s.origins) > 0 {
+	if !s.placed() {
 		return spans
 	}
 	var narrowed []span

@@ -1,6 +1,7 @@
 package dlq
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -66,7 +67,8 @@ func FuzzMark(f *testing.F) {
 		w := &writer{queue: &Queue{topic: "dlq"}, keys: keysOf([16]byte{9}), parts: 3, self: Writer{Run: run, By: by, Doing: doingReplay, At: time.UnixMilli(at)}}
 		status := Status(kind) % statuses
 		e := &Entry{Partition: max(partition, 0), Offset: max(offset, 0), State: retrytopics.State{ID: id, Group: group, Replays: int(replays)}}
-		record := w.mark(e, status, at, to, reason)
+		record := &kgo.Record{}
+		w.mark(record, e, status, at, to, reason)
 		values, err := (&ledgerReader{keys: w.keys}).decode([]*kgo.Record{record, w.sign(time.UnixMilli(at))})
 		if err != nil || len(values) != 2 {
 			t.Fatalf("%d records are read again: %v", len(values), err)
@@ -82,6 +84,28 @@ func FuzzMark(f *testing.F) {
 		}
 		if id := (Entry{TopicID: [16]byte{9}, Partition: e.Partition, Offset: e.Offset}).ID(); CheckID(id) != nil {
 			t.Errorf("the entry's own id %q is none: %v", id, CheckID(id))
+		}
+	})
+}
+
+// FuzzMarkIsJSON: a mark is byte for byte what encoding/json makes of it, whatever its texts hold, and lies where there was room for it.
+func FuzzMarkIsJSON(f *testing.F) {
+	f.Add(1, "replayed", int64(1_700_000_000_000), "operator", "<a>&\u2028\u2029\x7f", int64(0))
+	f.Add(0, "", int64(-1), "\xff\xe2\x80", "\x00\b\f\n\r\t\v\"\\/\x1f\ufffd", int64(7))
+	f.Fuzz(func(t *testing.T, n int, status string, at int64, one, other string, renewed int64) {
+		v := ledgerValue{V: n, Status: status, At: at, By: one, Run: other, To: one + other, Reason: other + one, Edit: one, ID: other, Group: one, Replays: n, Replay: other, Renewed: renewed, TaskID: one}
+		if v.Status == "" {
+			v.Status = "open" // each mark has one
+		}
+		want, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := v.appendMark(nil); string(got) != string(want) {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+		if len(want) > v.sizeBound() {
+			t.Fatalf("%d bytes, and the bound is %d", len(want), v.sizeBound())
 		}
 	})
 }

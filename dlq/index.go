@@ -41,7 +41,7 @@ func Indexed(ix Index) Option {
 }
 
 const (
-	indexVersion = 1
+	indexVersion = 2
 
 	indexEmpty = "it is empty" // which need not be told
 
@@ -275,6 +275,19 @@ func (st *indexState) fits(topic kadm.TopicDetail) string {
 		return fmt.Sprintf("%s was deleted and made again", topic.Topic)
 	}
 	return ""
+}
+
+// cold says whether there is nothing in the index yet that is of this topic.
+func (x *index) cold(ctx context.Context, topic kadm.TopicDetail) bool {
+	if x.Store == nil {
+		return false
+	}
+	cold := false
+	err := x.view(ctx, func(_ IndexView, st *indexState) error {
+		cold = st.fits(topic) != ""
+		return nil
+	})
+	return cold && err == nil
 }
 
 // MarshalJSON and UnmarshalJSON keep a provenance in an index, where the time of a renewal stands with the mark.

@@ -29,6 +29,7 @@ type indexQuery struct {
 	kept   int64           // Unix ms of death from which on what stands before the start is kept
 	text   []byte
 	error  *textMatch
+	grams  *gramQuery      // nil: a text may be anywhere
 	origin map[uint64]bool // of the ids that are asked for
 	key    uint64
 	since  int64 // Unix ms
@@ -67,6 +68,7 @@ func (x *index) query(ctx context.Context, q *Queue, topic kadm.TopicDetail, sel
 	if sel.Error != nil {
 		iq.error = newTextMatch(sel.Error)
 	}
+	iq.grams = newGramQuery(iq.text, iq.error)
 	if sel.Key != nil {
 		iq.key = keyHash(sel.Key)
 	}
@@ -137,38 +139,66 @@ type opened struct {
 	columns
 	ref            segmentRef
 	marks          []byte
-	errors, values []byte // nil: not needed
+	view           IndexView
+	errors, values *arena // nil: not needed yet
 	wanted         []bool
+	blocks         uint64 // that may hold the texts that are looked for
+	share          int    // entries in one of them
+	err            error  // that ended a look into a text: nothing matches any more
 }
 
-func (iq *indexQuery) open(v IndexView, st *indexState, ref segmentRef, wanted []bool, texts bool) (*opened, error) {
+func (iq *indexQuery) open(v IndexView, ref segmentRef, wanted []bool) (*opened, error) {
 	names := []string{ref.name(partColumns), ref.name(partMarks)}
-	if texts {
-		names = append(names, ref.name(partErrors), ref.name(partValues))
+	if iq.grams != nil {
+		names = append(names, ref.name(partGrams))
 	}
 	got, err := v.Get(names...)
 	if err != nil {
 		return nil, err
 	}
-	o := &opened{ref: ref, wanted: wanted}
+	o := &opened{ref: ref, wanted: wanted, view: v, blocks: math.MaxUint64}
 	if o.columns, err = columnsOf(names[0], got[0]); err != nil {
 		return nil, err
 	}
 	if o.marks, err = marksIn(ref, o.n, got[1]); err != nil {
 		return nil, err
 	}
-	if !texts {
+	o.share = max(entriesInBlock(o.n), 1)
+	if iq.grams == nil {
 		return o, nil
 	}
-	if o.errors, err = unsealed(names[2], got[2]); err != nil {
+	table, err := gramTableOf(names[2], got[2])
+	if err != nil {
 		return nil, err
 	}
-	o.values, err = unsealed(names[3], got[3])
+	o.blocks, err = iq.grams.blocks(table)
 	return o, err
 }
 
-// texts says whether the filter looks into texts.
-func (iq *indexQuery) texts() bool { return iq.text != nil || iq.error != nil }
+// errorText is the text of the error of entry i.
+func (o *opened) errorText(i int) []byte { return o.text(&o.errors, partErrors, o.errorEnds, i) }
+
+// value is the payload of entry i.
+func (o *opened) value(i int) []byte { return o.text(&o.values, partValues, o.valueEnds, i) }
+
+func (o *opened) text(from **arena, part string, ends []byte, i int) []byte {
+	if *from == nil {
+		name := o.ref.name(part)
+		got, err := o.view.Get(name)
+		if err == nil {
+			*from, err = arenaOf(name, got[0], ends, o.n)
+		}
+		if err != nil {
+			o.err = err
+			return nil
+		}
+	}
+	text, err := (*from).text(i)
+	if err != nil {
+		o.err = err
+	}
+	return text
+}
 
 // visible says whether entry i of a partition is there: in the topic, or kept.
 func (iq *indexQuery) visible(o *opened, partition int32, i int) bool {
@@ -194,10 +224,15 @@ func (iq *indexQuery) match(o *opened, partition int32, i int) bool {
 			return false
 		}
 	}
-	if iq.error != nil && !iq.error.match(piece(o.errors, o.errorEnds, i)) {
+	if iq.error == nil && iq.text == nil {
+		return true
+	}
+	if o.blocks>>(i/o.share)&1 == 0 || o.err != nil {
 		return false
 	}
-	return iq.text == nil || bytes.Contains(piece(o.errors, o.errorEnds, i), iq.text) || bytes.Contains(piece(o.values, o.valueEnds, i), iq.text)
+	found := (iq.error == nil || iq.error.match(o.errorText(i))) &&
+		(iq.text == nil || bytes.Contains(o.errorText(i), iq.text) || bytes.Contains(o.value(i), iq.text))
+	return found && o.err == nil
 }
 
 // pages sends what the query selects of one partition, and every entry that has copies, in the order of their offsets.
@@ -240,7 +275,7 @@ func (iq *indexQuery) page(v IndexView, st *indexState, part span, at int64, lat
 		return p, nil
 	}
 	ref := segments[0]
-	o, err := iq.open(v, st, ref, iq.kindsWanted(st.kinds), true)
+	o, err := iq.open(v, ref, iq.kindsWanted(st.kinds))
 	if err != nil {
 		return p, err
 	}
@@ -253,6 +288,9 @@ func (iq *indexQuery) page(v IndexView, st *indexState, part span, at int64, lat
 		*latest = max(*latest, o.time(i))
 		m := segmentMarkOf(o.marks, i)
 		if !m.copies && (iq.status != nil && !iq.status[m.status] || !iq.match(o, part.partition, i)) {
+			if o.err != nil {
+				return p, o.err
+			}
 			continue
 		}
 		if records == nil {
@@ -288,15 +326,21 @@ func (iq *indexQuery) entry(o *opened, records *packs, partition int32, i int) (
 		return Entry{}, err
 	}
 	if valued {
-		r.Value = append([]byte{}, piece(o.values, o.valueEnds, i)...)
+		r.Value = append([]byte{}, o.value(i)...)
+	}
+	if o.err != nil {
+		return Entry{}, o.err
 	}
 	r.Topic, r.Partition, r.Offset, r.Timestamp = iq.topic.Topic, partition, o.offset(i), time.UnixMilli(int64(u64(o.written, i)))
 	return entryOf(r, iq.topic.ID), nil
 }
 
-// indexed lets a survey answer from the index, if that works.
+// indexed lets a survey answer from the index, if that works. For some entries whose places are known it is not built first.
 func (s *survey) indexed(ctx context.Context) error {
 	q := s.queue
+	if s.sel.placed() && q.index.cold(ctx, s.topic) {
+		return nil
+	}
 	iq, spans, err := q.index.query(ctx, q, s.topic, s.sel, s.scan.spans)
 	if failed := (*indexError)(nil); errors.As(err, &failed) && ctx.Err() == nil {
 		q.index.warn("%v: the topics are read", err)

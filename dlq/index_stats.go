@@ -29,11 +29,47 @@ type tally struct {
 
 type kindTally struct {
 	entries     int64
-	first, last int64           // Unix ms of death
-	example     exampleEntry    //
-	byMinute    map[int64]int64 // since 1970
-	minute      int64           // that inMinute is of
-	inMinute    int64           // not in byMinute yet
+	first, last int64        // Unix ms of death
+	example     exampleEntry //
+	byMinute    minutes
+}
+
+// minutes counts by the minute since 1970, in pieces of some minutes that follow one another.
+type minutes struct {
+	pieces map[int64]*minutePiece
+	number int64 // of the piece that was counted in last
+	last   *minutePiece
+}
+
+type minutePiece [minutesInPiece]int64
+
+const minutesInPiece = 64
+
+func (m *minutes) add(minute int64) {
+	number := floorDiv(minute, minutesInPiece)
+	if m.last == nil || number != m.number {
+		p := m.pieces[number]
+		if p == nil {
+			p = &minutePiece{}
+			if m.pieces == nil {
+				m.pieces = make(map[int64]*minutePiece)
+			}
+			m.pieces[number] = p
+		}
+		m.number, m.last = number, p
+	}
+	m.last[minute-number*minutesInPiece]++
+}
+
+// each calls f with the minutes that something was counted in.
+func (m *minutes) each(f func(minute, n int64)) {
+	for number, p := range m.pieces {
+		for i, n := range p {
+			if n > 0 {
+				f(number*minutesInPiece+int64(i), n)
+			}
+		}
+	}
 }
 
 // exampleEntry is the entry of a kind that died last; of several the one that comes last.
@@ -102,26 +138,11 @@ func (t *tally) add(kind uint32, key, at int64, size uint32, p position) {
 	if at > k.last || at == k.last && k.example.before(example) {
 		k.last, k.example = at, example
 	}
-	minute := floorDiv(at, minuteMillis)
-	if minute != k.minute {
-		k.flush()
-		k.minute = minute
-	}
-	k.inMinute++
+	k.byMinute.add(floorDiv(at, minuteMillis))
 }
 
 func (e exampleEntry) before(o exampleEntry) bool {
 	return cmp.Or(cmp.Compare(e.key, o.key), cmp.Compare(e.at.partition, o.at.partition), cmp.Compare(e.at.offset, o.at.offset)) < 0
-}
-
-func (k *kindTally) flush() {
-	if k.inMinute > 0 {
-		if k.byMinute == nil {
-			k.byMinute = make(map[int64]int64)
-		}
-		k.byMinute[k.minute] += k.inMinute
-		k.inMinute = 0
-	}
 }
 
 // stats counts what the query selects, status by status of those that are wanted. ok is false where there are so many problems
@@ -188,13 +209,13 @@ func (iq *indexQuery) count(ctx context.Context, part span, wanted [statuses]boo
 				at = part.to
 				return nil
 			}
-			o, err := iq.open(v, st, segments[0], iq.kindsWanted(st.kinds), iq.texts())
+			o, err := iq.open(v, segments[0], iq.kindsWanted(st.kinds))
 			if err != nil {
 				return err
 			}
 			iq.countSegment(o, part, at, wanted, x, &latest, t)
 			at = o.ref.Last + 1
-			return nil
+			return o.err
 		})
 		if err == nil {
 			err = context.Cause(ctx)
@@ -333,7 +354,6 @@ func (s *Stats) countKind(k *kind, n int64, foreign func(string) bool) {
 
 // addKind adds the entries of a kind that were counted; false where there are too many problems.
 func (g *grouping) addKind(k *kind, t *kindTally, topic [16]byte, examples map[Fingerprint]exampleEntry) bool {
-	t.flush()
 	p := g.problems[k.Print]
 	if p == nil {
 		if len(g.problems) == maxProblems {
@@ -351,10 +371,10 @@ func (g *grouping) addKind(k *kind, t *kindTally, topic [16]byte, examples map[F
 		examples[k.Print] = t.example
 	}
 	p.Entries += t.entries
-	for minute, n := range t.byMinute {
-		step := g.step(time.Unix(minute*60, 0))
+	t.byMinute.each(func(minute, n int64) {
+		step := g.step(time.Unix(minute*60, 0)) // which may put new steps in the place of the problem's
 		p.steps[step] += n
-	}
+	})
 	return true
 }
 

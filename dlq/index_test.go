@@ -278,6 +278,26 @@ func TestIndexReadsOn(t *testing.T) {
 	equal(t, "read after it was opened again", ix.read, 1)
 }
 
+// An entry whose place is known is shown and replayed without an index that would have to be built first.
+func TestAColdIndexIsNotBuiltForOneEntry(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(30)
+	ix := b.indexed(filepath.Join(t.TempDir(), "index"), 0)
+	e, err := ix.Entry(b.ctx(), "1-4")
+	must(t, err)
+	equal(t, "shown", e.State.ID, death(1, 4).ID)
+	equal(t, "replayed", b.replay(ix.Queue, dlq.Replay{Filter: dlq.Filter{IDs: []string{"1-4", "2-0"}}}).Done, 2)
+	equal(t, "read for the index", ix.read, 0)
+	equal(t, "found by its origin", len(b.entries(ix.Queue, dlq.Filter{IDs: []string{death(1, 5).ID}})), 1)
+	if ix.read == 0 {
+		t.Error("the index was not built for an origin, which may be anywhere")
+	}
+	e, err = ix.Entry(b.ctx(), "1-4")
+	must(t, err)
+	equal(t, "status", e.Status, dlq.StatusReplayed)
+}
+
 // A file that is damaged, foreign or gone is built anew, and said to be where it was there.
 func TestIndexIsBuiltAnew(t *testing.T) {
 	t.Parallel()
@@ -309,7 +329,7 @@ func TestIndexIsBuiltAnew(t *testing.T) {
 			}))
 			return "another release"
 		},
-		"columns": segmentPart("c"), "marks": segmentPart("m"), "errors": segmentPart("e"), "values": segmentPart("v"), "records": segmentPart("r"),
+		"columns": segmentPart("c"), "marks": segmentPart("m"), "errors": segmentPart("e"), "values": segmentPart("v"), "records": segmentPart("r"), "grams": segmentPart("g"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -74,7 +74,7 @@ func (s *survey) order(ctx context.Context, chosen func(*Entry) (bool, error)) (
 	if err = errors.Join(err, failed); err != nil {
 		return nil, err
 	}
-	s.ledger.forgetMet()
+	s.ledger.met.clear()
 	slices.SortFunc(waiting, func(a, b candidateEntry) int {
 		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.origin, b.origin), cmp.Compare(a.at.offset, b.at.offset))
 	})
@@ -153,18 +153,6 @@ func (o *replayOrder) add(line []candidateEntry) {
 	for _, c := range line[:early] {
 		o.first = append(o.first, c.at)
 		o.moved[c.at] = true
-	}
-}
-
-// forgetMet lets the ledger meet every entry anew.
-func (l *ledger) forgetMet() {
-	for id, m := range l.marks {
-		if m.at == 0 {
-			delete(l.marks, id)
-			continue
-		}
-		m.seen = false
-		l.marks[id] = m
 	}
 }
 

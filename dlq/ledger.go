@@ -41,7 +41,7 @@ func identify(id, group string, replays int, replay string) Identity {
 	buf := append(room[:0], id...)
 	buf = append(append(append(buf, 0), group...), 0)
 	buf = append(binary.AppendVarint(buf, int64(replays)), replay...)
-	return Identity{maphash.Bytes(identitySeeds[0], buf), maphash.Bytes(identitySeeds[1], buf)}
+	return Identity{maphash.Bytes(identitySeeds[0], buf), maphash.Bytes(identitySeeds[1], buf) | 1} // never the zero Identity
 }
 
 // IdentityOf returns the identity of the dead letter that a record with this state is, or would be.
@@ -53,6 +53,7 @@ func (e *Entry) identity() Identity { return IdentityOf(&e.State) }
 // concurrent use.
 type ledger struct {
 	marks  map[Identity]mark
+	met    identities   // in the scan under way
 	origin []provenance // of the marks
 	index  map[provenance]uint32
 	writer Writer // who began to write last
@@ -69,7 +70,6 @@ type mark struct {
 	at     int64 // Unix ms
 	from   uint32
 	status Status
-	seen   bool // in the scan under way
 }
 
 // provenance is what the marks of one call have in common.
@@ -96,21 +96,22 @@ func newLedger() *ledger {
 // meet notes that the scan came upon a copy of an entry, and says what the ledger knows about it and whether this is the
 // first copy of it.
 func (l *ledger) meet(id Identity) (m mark, first bool) {
-	m = l.marks[id]
-	first = !m.seen
-	m.seen = true
-	l.marks[id] = m
-	return m, first
+	if len(l.marks) > 0 {
+		m = l.marks[id]
+	}
+	return m, l.met.add(id)
 }
 
 // now is the time for the next marks: after the latest one that was read, whatever the clocks of the machines say that
 // wrote before. That makes the time tell which of two marks counts, and not only the order within a partition.
-func (l *ledger) now() int64 { return max(time.Now().UnixMilli(), l.latest+1) }
+func (l *ledger) now() int64 { return l.after(time.Now()) }
+
+// after is now for who has looked at the clock.
+func (l *ledger) after(now time.Time) int64 { return max(now.UnixMilli(), l.latest+1) }
 
 // set notes what became of an entry, unless something later is known.
 func (l *ledger) set(id Identity, status Status, at int64, from provenance) {
-	was := l.marks[id]
-	if was.at > at {
+	if l.marks[id].at > at {
 		return
 	}
 	l.latest = max(l.latest, at)
@@ -119,7 +120,7 @@ func (l *ledger) set(id Identity, status Status, at int64, from provenance) {
 		n = uint32(len(l.origin))
 		l.origin, l.index[from] = append(l.origin, from), n
 	}
-	l.marks[id] = mark{at: at, from: n, status: status, seen: was.seen}
+	l.marks[id] = mark{at: at, from: n, status: status}
 }
 
 func (l *ledger) describe(m mark) Mark {
@@ -170,8 +171,11 @@ func (k ledgerKeys) task(id string) []byte { return []byte(k.prefix + "task/" + 
 func (k ledgerKeys) wish(id string) []byte { return []byte(k.prefix + "wish/" + id) }
 
 func (k ledgerKeys) mark(partition int32, offset int64) []byte {
-	key := append(make([]byte, 0, len(k.prefix)+24), k.prefix...)
-	key = append(strconv.AppendInt(key, int64(partition), 10), '/')
+	return k.appendMark(make([]byte, 0, len(k.prefix)+24), partition, offset)
+}
+
+func (k ledgerKeys) appendMark(key []byte, partition int32, offset int64) []byte {
+	key = append(strconv.AppendInt(append(key, k.prefix...), int64(partition), 10), '/')
 	return strconv.AppendInt(key, offset, 10)
 }
 

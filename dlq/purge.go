@@ -139,7 +139,7 @@ func (p *purge) look(ctx context.Context, asked map[int32]int64) error {
 	at := make(map[position]Entry) // of those that are to be dealt with
 	began, told := time.Now(), time.Time{}
 	err := s.scan.each(ctx, func(e *Entry) bool {
-		m, _ := s.ledger.meet(e.identity())
+		m := s.ledger.marks[e.identity()]
 		here := position{e.Partition, e.Offset}
 		open := slices.Contains(toBeDealtWith, m.status)
 		p.last[e.identity()] = lastCopy{here, open}

@@ -48,7 +48,7 @@ func (q *Queue) Renew(ctx context.Context, r Renew) (Summary, error) {
 		return summary, err
 	}
 	defer t.end(ctx)
-	t.decide = func(_ context.Context, e *Entry, s *Summary) (*item, error) {
+	t.decide = func(_ context.Context, e *Entry, now time.Time, s *Summary) (*item, error) {
 		switch {
 		case e.Status == StatusReplayed:
 			s.Replayed++
@@ -58,7 +58,7 @@ func (q *Queue) Renew(ctx context.Context, r Renew) (Summary, error) {
 			if r.Entry != nil {
 				r.Entry(*e)
 			}
-			return t.renewal(e), nil
+			return t.renewal(e, now), nil
 		}
 		return nil, nil
 	}
@@ -66,12 +66,13 @@ func (q *Queue) Renew(ctx context.Context, r Renew) (Summary, error) {
 }
 
 // renewal is the copy of an entry at the end of its partition, and the mark that says so and leaves the rest as it is.
-func (t *task) renewal(e *Entry) *item {
-	i := &item{entry: e, copy: renewed(e, time.Now()), work: true}
+func (t *task) renewal(e *Entry, now time.Time) *item {
+	i := &item{entry: e, copy: renewed(e, now), work: true}
 	if t.writer != nil {
-		at := t.survey.ledger.now()
+		at := t.survey.ledger.after(now)
 		e.Mark.Renewed = time.UnixMilli(at)
-		i.mark = t.writer.mark(e, e.Status, at, "", e.Mark.Reason)
+		i.mark = &i.made.mark
+		t.writer.mark(i.mark, e, e.Status, at, "", e.Mark.Reason)
 	}
 	return i
 }

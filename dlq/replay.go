@@ -147,7 +147,7 @@ func (d *replayDecision) would(ctx context.Context, e *Entry) (bool, error) {
 	if d.task.spent || d.passesOver(e) || d.task.survey.queue.foreign(e) || d.limits(e) {
 		return false, nil
 	}
-	_, err := d.router.copy(ctx, e, time.Now())
+	err := d.router.copy(ctx, e, time.Now(), &kgo.Record{})
 	if errors.As(err, new(unroutable)) {
 		return false, nil
 	}
@@ -168,7 +168,7 @@ func (d *replayDecision) limits(e *Entry) bool {
 	return d.MaxReplays >= 0 && e.State.Replays >= d.MaxReplays && !behind
 }
 
-func (d *replayDecision) decide(ctx context.Context, e *Entry, s *Summary) (*item, error) {
+func (d *replayDecision) decide(ctx context.Context, e *Entry, now time.Time, s *Summary) (*item, error) {
 	if e.Status == StatusReplayed && d.task.of != nil && e.Mark.Task == d.task.of.ID {
 		s.Earlier++
 		if d.task.outcomes == nil {
@@ -203,9 +203,11 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, s *Summary) (*ite
 		if e.Status == StatusLimited || e.Status == StatusReplayed { // what was replayed is not open again for that
 			return nil, nil
 		}
-		return d.task.item(e, nil, StatusLimited, "", false), nil
+		return d.task.item(&item{entry: e}, StatusLimited, now, ""), nil
 	}
-	record, err := d.router.copy(ctx, e, time.Now())
+	i := &item{entry: e, work: true}
+	i.copy = &i.made.copy
+	err := d.router.copy(ctx, e, now, i.copy)
 	var why unroutable
 	switch {
 	case errors.As(err, &why):
@@ -218,12 +220,12 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, s *Summary) (*ite
 		d.task.survey.queue.trace(e, record)
 	}
 	if d.task.outcomes != nil {
-		if err := d.task.outcomes.prepare(ctx, e, record.Topic, false); err != nil {
+		if err := d.task.outcomes.prepare(ctx, e, i.copy.Topic, false); err != nil {
 			return nil, err
 		}
 	}
 	if d.Entry != nil {
-		d.Entry(*e, record.Topic)
+		d.Entry(*e, i.copy.Topic)
 	}
-	return d.task.item(e, record, StatusReplayed, "", true), nil
+	return d.task.item(i, StatusReplayed, now, ""), nil
 }

@@ -38,6 +38,7 @@ type page struct {
 
 // lane is one partition on its way into the common order.
 type lane struct {
+	number int32 // of the partition
 	pages  chan page
 	page   page
 	at     int   // of the next entry in the page
@@ -54,7 +55,7 @@ func (s *scan) each(ctx context.Context, f func(*Entry) bool) error {
 
 	lanes := make(lanes, 0, len(s.spans))
 	for _, span := range s.spans {
-		l := &lane{pages: make(chan page, 1), key: math.MinInt64, passed: span.from}
+		l := &lane{number: span.partition, pages: make(chan page, 1), key: math.MinInt64, passed: span.from}
 		lanes = append(lanes, l)
 		readers.Go(func() {
 			defer close(l.pages)
@@ -87,7 +88,7 @@ func (s *scan) each(ctx context.Context, f func(*Entry) bool) error {
 			heap.Pop(&lanes)
 		} else {
 			l.settle()
-			heap.Fix(&lanes, 0)
+			lanes.sink()
 		}
 	}
 	return context.Cause(ctx)
@@ -131,7 +132,7 @@ func (s *scan) readPages(ctx context.Context, part span, pages chan<- page) erro
 	return s.fetcher.read(ctx, part, func(records []*kgo.Record, next int64) error {
 		p := page{entries: make([]Entry, len(records)), next: next}
 		for i, r := range records {
-			p.entries[i] = entryOf(r, s.fetcher.id)
+			p.entries[i].read(r, s.fetcher.id)
 			if s.prints {
 				p.entries[i].print = p.entries[i].Fingerprint()
 			}
@@ -145,31 +146,29 @@ func (s *scan) readPages(ctx context.Context, part span, pages chan<- page) erro
 	})
 }
 
-func entryOf(r *kgo.Record, topicID kadm.TopicID) Entry {
-	state, dialect, err := decode(r)
-	died := r.Timestamp
-	if !state.Died.IsZero() {
-		died = state.Died
+func entryOf(r *kgo.Record, topicID kadm.TopicID) (e Entry) {
+	e.read(r, topicID)
+	return e
+}
+
+// read makes the entry that a record is of a zero one.
+func (e *Entry) read(r *kgo.Record, topicID kadm.TopicID) {
+	e.Topic, e.TopicID, e.Partition, e.Offset, e.Record = r.Topic, topicID, r.Partition, r.Offset, r
+	if retrytopics.IsCopy(r) {
+		e.State, e.Err = retrytopics.Decode(r)
+	} else {
+		e.State, e.Dialect, e.Err = decodeOther(r)
 	}
-	return Entry{
-		Topic:     r.Topic,
-		TopicID:   topicID,
-		Partition: r.Partition,
-		Offset:    r.Offset,
-		At:        died,
-		State:     state,
-		Dialect:   dialect,
-		Err:       err,
-		Record:    r,
+	e.At = r.Timestamp
+	if !e.State.Died.IsZero() {
+		e.At = e.State.Died
 	}
 }
 
-// decode reads the headers of whoever wrote the record.
-func decode(r *kgo.Record) (retrytopics.State, retrytopics.Dialect, error) {
-	if !retrytopics.IsCopy(r) {
-		if state, dialect, err := retrytopics.DecodeForeign(r); dialect != "" {
-			return state, dialect, err
-		}
+// decodeOther reads the headers of whoever wrote the record, where that was not Redeliver.
+func decodeOther(r *kgo.Record) (retrytopics.State, retrytopics.Dialect, error) {
+	if state, dialect, err := retrytopics.DecodeForeign(r); dialect != "" {
+		return state, dialect, err
 	}
 	state, err := retrytopics.Decode(r)
 	return state, "", err
@@ -181,10 +180,30 @@ type lanes []*lane
 func (h lanes) Len() int { return len(h) }
 
 func (h lanes) Less(i, j int) bool {
-	if h[i].key != h[j].key {
-		return h[i].key < h[j].key
+	return h[i].before(h[j])
+}
+
+func (l *lane) before(o *lane) bool {
+	return l.key < o.key || l.key == o.key && l.number < o.number
+}
+
+// sink is heap.Fix of the first one, whose next entry comes later than the last: it is called with every entry.
+func (h lanes) sink() {
+	at, l := 0, h[0]
+	for {
+		next := 2*at + 1
+		if next >= len(h) {
+			break
+		}
+		if right := next + 1; right < len(h) && h[right].before(h[next]) {
+			next = right
+		}
+		if !h[next].before(l) {
+			break
+		}
+		h[at], at = h[next], next
 	}
-	return h[i].page.entries[h[i].at].Partition < h[j].page.entries[h[j].at].Partition
+	h[at] = l
 }
 
 func (h lanes) Swap(i, j int) { h[i], h[j] = h[j], h[i] }

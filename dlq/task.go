@@ -91,7 +91,7 @@ func (s *Summary) leaveOut(e *Entry, why string) {
 type task struct {
 	survey   *survey
 	writer   *writer // nil: a dry run
-	decide   func(ctx context.Context, e *Entry, s *Summary) (*item, error)
+	decide   func(ctx context.Context, e *Entry, now time.Time, s *Summary) (*item, error)
 	limit    int           // 0: none
 	spent    bool          // no more than what was replayed before
 	pace     *rate.Limiter // nil: none
@@ -110,6 +110,8 @@ type item struct {
 	copy  *kgo.Record // nil: none
 	mark  *kgo.Record // nil on a dry run
 	work  bool        // the entry is done with it
+
+	made struct{ copy, mark kgo.Record } // one allocation instead of three
 }
 
 func (i *item) records(dst []*kgo.Record) []*kgo.Record {
@@ -185,8 +187,9 @@ func (t *task) collect(ctx context.Context, batches chan<- *batch, began time.Ti
 	taken := 0
 	err := t.survey.each(ctx, func(e *Entry) bool {
 		so.Matched++
+		now := time.Now()
 		var i *item
-		if i, failed = t.decide(ctx, e, &so); failed != nil {
+		if i, failed = t.decide(ctx, e, now, &so); failed != nil {
 			return false
 		}
 		if i != nil {
@@ -202,7 +205,7 @@ func (t *task) collect(ctx context.Context, batches chan<- *batch, began time.Ti
 				taken++
 			}
 		}
-		if len(b.items) >= t.survey.queue.batch || b.bytes >= batchBytes || time.Since(b.began) >= batchTime {
+		if len(b.items) >= t.survey.queue.batch || b.bytes >= batchBytes || now.Sub(b.began) >= batchTime {
 			failed = send(false)
 		}
 		return failed == nil && (t.limit == 0 || taken < t.limit)

@@ -42,6 +42,7 @@ type writer struct {
 	queue   *Queue
 	client  *kgo.Client // transactional
 	topicID kadm.TopicID
+	ledger  string
 	keys    ledgerKeys
 	self    Writer
 	edit    string          // what a replay changes, for the marks
@@ -49,21 +50,13 @@ type writer struct {
 	parts   int32           // of the ledger
 	began   map[int32]int64 // where the ledger's partitions ended when this run began
 
-	keyed  string                  // the topic whose partitions are chosen by key
-	limits map[string]int          // by topic, the bytes that may be under way to a partition
-	flying map[topicPartition]load // what is under way
-	noted  map[string]bool         // topics whose partitions the client knows
-	signed time.Time               // of the last sign of life; zero: none yet
-	failed bool                    // a transaction failed and could not be ended cleanly: nothing more can be written
+	keyed  string           // the topic whose partitions are chosen by key
+	lines  map[string]*line // by topic
+	recent [2]*line         // that were asked for last: of copies and marks by turns
+	signed time.Time        // of the last sign of life; zero: none yet
+	room   []byte           // for the next marks
+	failed bool             // a transaction failed and could not be ended cleanly: nothing more can be written
 }
-
-type topicPartition struct {
-	topic     string
-	partition int32
-}
-
-// load is records and their bytes.
-type load struct{ records, bytes int }
 
 // beginWriting makes this call the queue's writer, unless another one is under way. Whoever wrote before has no open
 // transaction and cannot write any more when it returns, and the ledger was read after that, to the end.
@@ -89,14 +82,13 @@ func (q *Queue) beginWriting(ctx context.Context, topic kadm.TopicDetail, self W
 		queue:   q,
 		client:  client,
 		topicID: topic.ID,
+		ledger:  q.Ledger(),
 		keys:    keysOf(topic.ID),
 		self:    self,
 		counts:  o.counts,
 		parts:   int32(len(ledgerTopic.Partitions)),
 		keyed:   o.keyed,
-		limits:  make(map[string]int),
-		flying:  make(map[topicPartition]load),
-		noted:   make(map[string]bool),
+		lines:   make(map[string]*line),
 	}
 	l, err := w.begin(ctx)
 	if err != nil {
@@ -186,7 +178,7 @@ func (w *writer) sign(now time.Time) *kgo.Record {
 		V: ledgerVersion, At: w.self.At.UnixMilli(), By: w.self.By, Run: w.self.Run, Doing: w.self.Doing, TaskID: w.self.taskOf(),
 		Alive: now.UnixMilli(), Ended: w.self.Ended,
 	})
-	return &kgo.Record{Topic: w.queue.Ledger(), Partition: writerPartition, Key: w.keys.writer(), Value: value}
+	return &kgo.Record{Topic: w.ledger, Partition: writerPartition, Key: w.keys.writer(), Value: value}
 }
 
 // taskOf is the task of a call that goes on with what another one began.
@@ -195,28 +187,6 @@ func (w Writer) taskOf() string {
 		return ""
 	}
 	return w.Task
-}
-
-// mark makes the ledger record that says what became of an entry.
-func (w *writer) mark(e *Entry, status Status, at int64, to, reason string) *kgo.Record {
-	edit := ""
-	if status == StatusReplayed {
-		edit = w.edit
-	}
-	renewed := int64(0)
-	if !e.Mark.Renewed.IsZero() {
-		renewed = e.Mark.Renewed.UnixMilli()
-	}
-	value, _ := json.Marshal(ledgerValue{ // strings and numbers: it cannot fail
-		V: ledgerVersion, Status: status.String(), At: at, By: w.self.By, Run: w.self.Run, TaskID: w.self.taskOf(), To: to, Reason: reason, Edit: edit,
-		ID: e.State.ID, Group: e.State.Group, Replays: e.State.Replays, Replay: e.State.Replay, Renewed: renewed,
-	})
-	return &kgo.Record{
-		Topic:     w.queue.Ledger(),
-		Partition: e.Partition % w.parts,
-		Key:       w.keys.mark(e.Partition, e.Offset),
-		Value:     value,
-	}
 }
 
 // result is what became of a transaction. It was committed when all is zero.
@@ -297,19 +267,20 @@ func (w *writer) abort(ctx context.Context, sent result) result {
 // produceAll writes the records and waits until all are acknowledged, or some are not.
 func (w *writer) produceAll(ctx context.Context, records []*kgo.Record) result {
 	d := &delivery{}
-	clear(w.flying)
+	promise := d.promise
+	w.landed()
 	for _, r := range records {
-		at, size := w.place(r), sizeOf(r)
-		under := w.flying[at]
-		if under.records > 0 && under.bytes+size > w.limit(r.Topic) {
+		l, size := w.line(r.Topic), sizeOf(r)
+		under := l.place(r)
+		if under.records > 0 && under.bytes+size > l.limit {
 			if sent := w.flush(ctx, d); !sent.committed() {
 				return sent
 			}
-			under = load{}
 		}
+		under.records++
+		under.bytes += size
 		r.Context = ctx // not that of a try before
-		w.client.Produce(ctx, r, d.promise)
-		w.flying[at] = load{under.records + 1, under.bytes + size}
+		w.client.Produce(ctx, r, promise)
 	}
 	return w.flush(ctx, d)
 }
@@ -319,9 +290,9 @@ func (w *writer) produceAll(ctx context.Context, records []*kgo.Record) result {
 // written, end nothing or abort, and return nil. (kgo v1.22.2, storePartitionsUpdate: the store is deferred.)
 func (w *writer) awaitPartitions(ctx context.Context, records []*kgo.Record) error {
 	for _, r := range records {
-		for !w.noted[r.Topic] {
+		for l := w.line(r.Topic); !l.noted; {
 			leader, _, err := w.client.PartitionLeader(r.Topic, r.Partition)
-			if w.noted[r.Topic] = leader >= 0 || err != nil; w.noted[r.Topic] {
+			if l.noted = leader >= 0 || err != nil; l.noted {
 				break
 			}
 			if err := pause(ctx, time.Millisecond); err != nil {
@@ -340,15 +311,16 @@ func (w *writer) flush(ctx context.Context, d *delivery) result {
 	defer d.mu.Unlock()
 	sent := result{err: errors.Join(d.err, err)}
 	for _, r := range d.tooLarge {
-		if under := w.flying[w.place(r)]; under.records > 1 {
+		l := w.line(r.Topic)
+		if under := l.place(r); under.records > 1 {
 			// Together they were too much: the topic takes less than thought.
-			w.limits[r.Topic] = min(w.limit(r.Topic), under.bytes/2)
+			l.limit = min(l.limit, under.bytes/2)
 			sent.again = true
 		} else {
 			sent.refused = append(sent.refused, r)
 		}
 	}
-	clear(w.flying)
+	w.landed()
 	return sent
 }
 
@@ -370,30 +342,6 @@ func (d *delivery) promise(r *kgo.Record, err error) {
 	} else if d.err == nil {
 		d.err = fmt.Errorf("topic %s, partition %d: %w", r.Topic, r.Partition, err)
 	}
-}
-
-// place is where a record goes as far as is known: where its key decides, all partitions count as one.
-func (w *writer) place(r *kgo.Record) topicPartition {
-	if r.Topic == w.keyed {
-		return topicPartition{r.Topic, -1}
-	}
-	return topicPartition{r.Topic, r.Partition}
-}
-
-func (w *writer) limit(topic string) int {
-	if limit, ok := w.limits[topic]; ok {
-		return limit
-	}
-	return flushBytes
-}
-
-// sizeOf is what a record takes in a batch, or a little more.
-func sizeOf(r *kgo.Record) int {
-	size := 32 + len(r.Key) + len(r.Value)
-	for _, h := range r.Headers {
-		size += 10 + len(h.Key) + len(h.Value)
-	}
-	return size
 }
 
 // outlast returns a context that ends d after ctx.

@@ -1,7 +1,6 @@
 package retrytopics
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,10 +38,10 @@ const (
 func (s *State) AppendHeaders(dst, user []kgo.RecordHeader, limit int, dialects ...Dialect) []kgo.RecordHeader {
 	user = Without(user, dialects...)
 	e := encoder{
-		headers: appendUserHeaders(slices.Grow(dst, len(user)+ownHeaders), user),
+		headers: appendUserHeaders(dst, user, s.headerBound()),
 		left:    max(orDefault(limit, DefaultHeaderLimit), MinHeaderLimit),
 	}
-	message := cutText(strings.ToValidUTF8(cutText(s.Error, MaxErrorSize), "\uFFFD"), MaxErrorSize)
+	message := cutText(valid(cutText(s.Error, MaxErrorSize)), MaxErrorSize)
 	e.buf = make([]byte, 0, s.sizeBound(len(message), e.left))
 	e.identity(s)
 	e.progress(s)
@@ -147,6 +146,20 @@ func (e *encoder) header(key string, start int) {
 	end := len(e.buf)
 	e.headers = append(e.headers, kgo.RecordHeader{Key: key, Value: e.buf[start:end:end]})
 	e.left -= len(key) + end - start
+}
+
+// headerBound is how many headers of ours there will be, at most.
+func (s *State) headerBound() int {
+	n := ownHeaders
+	for _, none := range [...]bool{
+		s.Timestamp.IsZero(), len(s.Counts) == 0, s.Due.IsZero(), s.HopDue.IsZero(), s.FirstFailed.IsZero(), s.Held <= 0, s.Replays <= 0, s.Replay == "", s.Died.IsZero(),
+		s.Reason == "", s.Class == classify.None, s.Severity == classify.SeverityNone, s.Dependency == "", s.Error == "", len(s.History) == 0,
+	} {
+		if none {
+			n--
+		}
+	}
+	return n
 }
 
 // sizeBound is how many bytes of values there will be, at most or nearly so.

@@ -1,6 +1,7 @@
 package retrytopics
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/redeliver/redeliver/classify"
@@ -89,7 +90,7 @@ func UserHeaders(headers []kgo.RecordHeader) []kgo.RecordHeader {
 	}
 	for i := user; i < len(headers); i++ {
 		if !IsOwnHeader(headers[i].Key) {
-			return appendUserHeaders(make([]kgo.RecordHeader, 0, len(headers)-1), headers)
+			return appendUserHeaders(nil, headers, 0)
 		}
 	}
 	return headers[:user:user]
@@ -128,7 +129,21 @@ func JobOf(headers []kgo.RecordHeader) (j classify.Job) {
 	return j
 }
 
-func appendUserHeaders(dst, headers []kgo.RecordHeader) []kgo.RecordHeader {
+// appendUserHeaders appends those that are the user's, and leaves room for so many more.
+func appendUserHeaders(dst, headers []kgo.RecordHeader, room int) []kgo.RecordHeader {
+	own := 0
+	for i := range headers {
+		if IsOwnHeader(headers[i].Key) {
+			own++
+		}
+	}
+	dst = slices.Grow(dst, len(headers)-own+room)
+	switch own {
+	case 0:
+		return append(dst, headers...)
+	case len(headers):
+		return dst
+	}
 	for i := range headers {
 		if !IsOwnHeader(headers[i].Key) {
 			dst = append(dst, headers[i])

@@ -1,13 +1,15 @@
 // Command deadletters shows what the index and the replay do with a million dead letters, on Apache Kafka.
 //
 //	make deadletters BROKERS=host:port
-//	go run ./deadletters -brokers host:port [-records 1000000] [-rounds 5]
+//	go run ./deadletters -brokers host:port [-records 1000000] [-rounds 5] [-steps index,commands,speed,kills] [-profile FILE]
 //
 // It makes dead letters of 300 bytes from 40 distinct faults over 12 partitions, builds the index, and prints how long six commands
 // take, each a process of its own. Then it replays all of them, beside a raw franz-go loop which reads the same dead letters and
 // writes a copy and a mark of equal size for each in transactions of equal size, before and after. Last it replays another
 // such queue, killed with SIGKILL three times on the way, and an independent reader checks record by record that every entry
 // was replayed once.
+//
+// -steps does a part of that. -profile replays in this process what is left of the second queue, and writes a CPU profile of that.
 package main
 
 import (
@@ -41,6 +43,7 @@ type show struct {
 	brokers []string
 	records int
 	rounds  int
+	profile string // a file; "": none
 
 	dir    string
 	binary string
@@ -54,6 +57,8 @@ func main() {
 	brokers := flag.String("brokers", "", "brokers of a cluster that is there for this: topics million.* and orders* are made anew on it")
 	flag.IntVar(&s.records, "records", 1_000_000, "dead letters in each queue")
 	flag.IntVar(&s.rounds, "rounds", 5, "times that each command is run; the median is printed")
+	steps := flag.String("steps", "index,commands,speed,kills", "what to show, of these; index builds the index that commands asks")
+	flag.StringVar(&s.profile, "profile", "", "replay what is left of the second queue in this process, and write a CPU profile of that to the file")
 	flag.Parse()
 	if *brokers == "" {
 		log.Fatal("-brokers: name a cluster, as of scripts/kafka start")
@@ -61,12 +66,18 @@ func main() {
 	s.brokers = strings.Split(*brokers, ",")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := s.run(ctx); err != nil {
+	if err := s.run(ctx, strings.Split(*steps, ",")); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func (s *show) run(ctx context.Context) (err error) {
+func (s *show) run(ctx context.Context, steps []string) (err error) {
+	parts := map[string]func(context.Context) error{"index": s.index, "commands": s.commands, "speed": s.speed, "kills": s.kills}
+	for _, step := range steps {
+		if parts[step] == nil {
+			return fmt.Errorf("-steps: there is no %q", step)
+		}
+	}
 	if s.dir, err = os.MkdirTemp("", "deadletters"); err != nil {
 		return err
 	}
@@ -79,10 +90,19 @@ func (s *show) run(ctx context.Context) (err error) {
 	if err := s.build(ctx); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{s.makeTopics, s.makeLetters, s.index, s.commands, s.speed, s.kills} {
-		if err := step(ctx); err != nil {
+	if err := s.makeTopics(ctx); err != nil {
+		return err
+	}
+	if err := s.makeLetters(ctx); err != nil {
+		return err
+	}
+	for _, step := range steps {
+		if err := parts[step](ctx); err != nil {
 			return err
 		}
+	}
+	if s.profile != "" {
+		return s.profiled(ctx)
 	}
 	return nil
 }

@@ -1,0 +1,102 @@
+package dlq
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sort"
+)
+
+// columns are the fixed-width columns of a segment, one behind the other.
+type columns struct {
+	n                                                                               int
+	offsets, times, written, ids, origins, keys, sizes, kinds, errorEnds, valueEnds []byte
+}
+
+const columnsWidth = 8 + 8 + 8 + 16 + 8 + 8 + 4 + 4 + 4 + 4
+
+func columnsOf(name string, b []byte) (c columns, err error) {
+	b, err = unsealed(name, b)
+	if err != nil {
+		return c, err
+	}
+	if len(b)%columnsWidth != 0 {
+		return c, fmt.Errorf("%w: %s has %d bytes", ErrIndexDamaged, name, len(b))
+	}
+	c.n = len(b) / columnsWidth
+	for _, part := range c.parts() {
+		size := c.n * part.width
+		*part.column, b = b[:size:size], b[size:]
+	}
+	return c, nil
+}
+
+type columnPart struct {
+	column *[]byte
+	width  int
+}
+
+func (c *columns) parts() []columnPart {
+	return []columnPart{{&c.offsets, 8}, {&c.times, 8}, {&c.written, 8}, {&c.ids, 16}, {&c.origins, 8}, {&c.keys, 8}, {&c.sizes, 4}, {&c.kinds, 4}, {&c.errorEnds, 4}, {&c.valueEnds, 4}}
+}
+
+func (c *columns) bytes() []byte {
+	b := make([]byte, 0, c.n*columnsWidth+4)
+	for _, part := range c.parts() {
+		b = append(b, *part.column...)
+	}
+	return sealed(b)
+}
+
+func u64(column []byte, i int) uint64 { return binary.LittleEndian.Uint64(column[i*8:]) }
+func u32(column []byte, i int) uint32 { return binary.LittleEndian.Uint32(column[i*4:]) }
+
+func (c *columns) offset(i int) int64 { return int64(u64(c.offsets, i)) }
+func (c *columns) time(i int) int64   { return int64(u64(c.times, i)) } // of death, Unix ms
+func (c *columns) id(i int) stableID  { return stableID(c.ids[i*16 : i*16+16]) }
+func (c *columns) kind(i int) uint32  { return u32(c.kinds, i) }
+
+// at is the first entry from an offset on.
+func (c *columns) at(offset int64) int {
+	return sort.Search(c.n, func(i int) bool { return c.offset(i) >= offset })
+}
+
+// piece is what belongs to entry i in an arena.
+func piece(arena, ends []byte, i int) []byte {
+	from := uint32(0)
+	if i > 0 {
+		from = u32(ends, i-1)
+	}
+	to := u32(ends, i)
+	if from > to || int(to) > len(arena) {
+		return nil
+	}
+	return arena[from:to:to]
+}
+
+// segmentMark is what is known of the fate of an entry: 22 bytes.
+type segmentMark struct {
+	at      int64 // Unix ms; 0: nothing
+	renewed int64 // Unix ms; 0: it was not
+	from    uint32
+	status  Status
+	copies  bool // there are further records with this identity in the index
+}
+
+const segmentMarkSize = 8 + 8 + 4 + 1 + 1
+
+func (m segmentMark) append(b []byte) []byte {
+	b = binary.LittleEndian.AppendUint64(b, uint64(m.at))
+	b = binary.LittleEndian.AppendUint64(b, uint64(m.renewed))
+	b = binary.LittleEndian.AppendUint32(b, m.from)
+	copies := byte(0)
+	if m.copies {
+		copies = 1
+	}
+	return append(b, byte(m.status), copies)
+}
+
+func segmentMarkOf(b []byte, i int) segmentMark {
+	b = b[i*segmentMarkSize:][:segmentMarkSize]
+	le := binary.LittleEndian
+	return segmentMark{at: int64(le.Uint64(b)), renewed: int64(le.Uint64(b[8:])), from: le.Uint32(b[16:]), status: min(Status(b[20]), statuses-1), copies: b[21] == 1}
+}

@@ -1,0 +1,115 @@
+package dlq
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// gramSegment has entries of random texts.
+func gramSegment(r *rand.Rand, n, size int) *segment {
+	s := &segment{}
+	text := func() []byte {
+		b := make([]byte, r.IntN(size+1))
+		for i := range b {
+			b[i] = "abcdefgh0123 "[r.IntN(13)]
+		}
+		return b
+	}
+	for i := range n {
+		s.add(&indexedLetter{offset: int64(i), text: string(text()), record: &kgo.Record{Value: text()}}, 0, segmentMark{})
+	}
+	return s
+}
+
+// The grams never leave out an entry that holds the text, and leave out most of those that do not.
+func TestGramsFindEveryText(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 1))
+	for _, n := range []int{1, 63, 64, 65, 700, segmentEntries + 1} {
+		s := gramSegment(r, n, 60)
+		table, err := gramTableOf("g", s.gramBytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		share, looked, held := entriesInBlock(n), 0, 0
+		for range 200 {
+			arena, ends := s.errors, s.errorEnds
+			if r.IntN(2) == 0 {
+				arena, ends = s.values, s.valueEnds
+			}
+			whole := piece(arena, ends, r.IntN(n))
+			from := r.IntN(len(whole) + 1)
+			text := whole[from : from+r.IntN(len(whole)-from+1)]
+			queries := []*gramQuery{newGramQuery(text, nil), newGramQuery(nil, newTextMatch(regexp.MustCompile("("+string(text)+"|zzzz)")))}
+			for _, q := range queries {
+				if q == nil {
+					if len(text) >= gramSize {
+						t.Fatalf("%q is not looked for", text)
+					}
+					continue
+				}
+				blocks, err := q.blocks(table)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range n {
+					holds := bytes.Contains(piece(s.errors, s.errorEnds, i), text) || bytes.Contains(piece(s.values, s.valueEnds, i), text)
+					if holds && blocks>>(i/share)&1 == 0 {
+						t.Fatalf("%d entries: entry %d holds %q and is left out", n, i, text)
+					}
+					if len(text) >= 12 {
+						held += map[bool]int{true: 1}[holds]
+						looked += int(blocks >> (i / share) & 1)
+					}
+				}
+			}
+		}
+		if n > 4000 && looked > 20*share*held {
+			t.Errorf("of %d entries %d were looked into for %d that hold the text", n, looked, held)
+		}
+	}
+}
+
+// A byte of a text, or of the table, that is not what was written is found by who reads it.
+func TestArenasAndGramsAreChecked(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 2))
+	s := gramSegment(r, 300, 60)
+	stored := arenaBytes(s.values, s.valueEnds, s.n)
+	for range 50 {
+		spoilt := bytes.Clone(stored)
+		at := r.IntN(len(spoilt))
+		spoilt[at] ^= 1 << r.IntN(8)
+		a, err := arenaOf("v", spoilt, s.valueEnds, s.n)
+		if err == nil {
+			_, err = a.whole()
+		}
+		if !errors.Is(err, ErrIndexDamaged) {
+			t.Fatalf("byte %d of %d is changed, and the error is %v", at, len(spoilt), err)
+		}
+	}
+	a, err := arenaOf("v", stored, s.valueEnds, s.n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range s.n {
+		if got, err := a.text(i); err != nil || !bytes.Equal(got, piece(s.values, s.valueEnds, i)) {
+			t.Fatalf("entry %d is read as %q: %v", i, got, err)
+		}
+	}
+	table := s.gramBytes()
+	for i := range table {
+		table[i] ^= 1
+	}
+	g, err := gramTableOf("g", table)
+	if err == nil {
+		_, err = g.all(gramsOf([]byte("0123")))
+	}
+	if !errors.Is(err, ErrIndexDamaged) {
+		t.Fatal(fmt.Errorf("a changed table is read: %w", err))
+	}
+}

@@ -1,0 +1,59 @@
+package dlq
+
+import "github.com/twmb/franz-go/pkg/kgo"
+
+// line is what there is to know of a topic that is written to.
+type line struct {
+	topic  string
+	keyed  bool   // its partitions are chosen by key
+	limit  int    // bytes that may be under way to a partition
+	flying []load // what is under way, by partition
+	noted  bool   // the client knows its partitions
+}
+
+// load is records and their bytes.
+type load struct{ records, bytes int }
+
+// line is that of a topic.
+func (w *writer) line(topic string) *line {
+	for i, l := range w.recent {
+		if l != nil && l.topic == topic {
+			return w.recent[i]
+		}
+	}
+	l := w.lines[topic]
+	if l == nil {
+		l = &line{topic: topic, keyed: topic == w.keyed, limit: flushBytes}
+		w.lines[topic] = l
+	}
+	w.recent[0], w.recent[1] = l, w.recent[0]
+	return l
+}
+
+// place is what is under way to where a record goes as far as is known: where its key decides, all partitions count as one.
+func (l *line) place(r *kgo.Record) *load {
+	at := max(int(r.Partition), 0)
+	if l.keyed {
+		at = 0
+	}
+	if at >= len(l.flying) {
+		l.flying = append(l.flying, make([]load, at+1-len(l.flying))...)
+	}
+	return &l.flying[at]
+}
+
+// landed notes that nothing is under way any more.
+func (w *writer) landed() {
+	for _, l := range w.lines {
+		clear(l.flying)
+	}
+}
+
+// sizeOf is what a record takes in a batch, or a little more.
+func sizeOf(r *kgo.Record) int {
+	size := 32 + len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		size += 10 + len(h.Key) + len(h.Value)
+	}
+	return size
+}
