@@ -34,16 +34,18 @@ unit: $(COUNTS) ## unit tests, and the integration suite on the embedded broker 
 simulation: $(COUNTS) ## the engine on virtual time, with faults
 	@$(EMBEDDED) $(RUN) -label simulation -o $(COUNTS)/simulation.json -- -timeout 10m -tags synctests $(VIRTUAL)
 
-# How many random scenarios make sim runs, from which seed on; SEED=n runs one alone.
+# How many random scenarios of each family make sim runs, from which seed on; SEED=n runs one alone. PLAN=random, held, closed or
+# paused runs one family alone.
 SEEDS ?= 1000
 FIRST ?= 1
 SEED ?= 0
+PLAN ?=
 
 .PHONY: sim
-sim: ## random scenarios on virtual time, held to every promise: SEEDS=1000 FIRST=1, or SEED=n for one alone
+sim: ## random scenarios on virtual time, held to every promise: SEEDS=1000 FIRST=1, or SEED=n for one alone; PLAN=held for one family
 	@mkdir -p .cache/bin
 	@go test -tags synctests -c -o .cache/bin/sim.test ./internal/sim
-	@.cache/bin/sim.test -test.run '^TestRandom$$' -test.timeout 6h -sim.progress -sim.seeds $(SEEDS) -sim.first $(FIRST) -sim.seed $(SEED)
+	@.cache/bin/sim.test -test.run '^TestRandom(Held|Closed|Paused)?$$' -test.timeout 12h -sim.progress -sim.seeds $(SEEDS) -sim.first $(FIRST) -sim.seed $(SEED) -sim.plan '$(PLAN)'
 
 .PHONY: mutants
 mutants: ## plant classic bugs into a copy of the tree, and show that the simulation finds each in 20 seeds and names the promise
@@ -117,6 +119,12 @@ torture: ## three Kafka nodes, three members and a load, killed, paused and cut 
 fuzz: FOR = 10s
 fuzz: ## every fuzz target, one after the other, for FOR=10s each; MATCH=State only those whose names match
 	@$(EMBEDDED) go run ./tools/runfuzz -for $(FOR) -run '$(MATCH)'
+
+.PHONY: sbom
+sbom: ## what the binary is made of, as CycloneDX, in .cache/sbom.cdx.json; a release makes the same, see .goreleaser.yaml
+	@mkdir -p .cache/bin
+	@CGO_ENABLED=0 go build -trimpath -o .cache/bin/redeliver ./cmd/redeliver
+	@go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0 bin -json -licenses -output .cache/sbom.cdx.json .cache/bin/redeliver
 
 .PHONY: demo
 demo: ## a flaky service, its retries, its breaker and its dead letters, live

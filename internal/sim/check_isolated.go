@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -14,7 +15,7 @@ func (x *index) checkIsolated() {
 	if x.t.Prompt == 0 {
 		return
 	}
-	busy := x.saturated()
+	busy, spent, open := x.saturated(), x.spent(), x.openUntil()
 	trains := make(map[train][]*Call)
 	for i := range x.h.Calls {
 		c := &x.h.Calls[i]
@@ -25,7 +26,14 @@ func (x *index) checkIsolated() {
 	for i := range x.h.Calls {
 		c := &x.h.Calls[i]
 		since, ok := x.available(c)
-		if !ok || x.inTheWay(c, since, trains, busy) {
+		if !ok {
+			continue
+		}
+		if until, behind := open[c.From]; behind && until.After(since) {
+			since = until
+			x.report.count(Isolated, "attempts behind an open transaction", 1)
+		}
+		if from, may := spent[c.Member]; may && !c.Start.At.Before(from.At) || x.inTheWay(c, since, trains, busy) {
 			continue
 		}
 		x.report.count(Isolated, "prompt attempts", 1)
@@ -54,6 +62,50 @@ func (x *index) available(c *Call) (time.Time, bool) {
 		return p.At.At, true
 	}
 	return time.Time{}, false
+}
+
+// openUntil returns for the records of sources that stand behind those of a producer's transaction when that was over: until then nobody
+// reads them who reads what is committed only.
+func (x *index) openUntil() map[Place]time.Time {
+	sorted := slices.SortedFunc(slices.Values(x.h.Produced), func(a, b Produced) int {
+		return cmp.Or(cmp.Compare(a.Place.Topic, b.Place.Topic), cmp.Compare(a.Place.Number, b.Place.Number), cmp.Compare(a.Place.Offset, b.Place.Offset))
+	})
+	until := make(map[Place]time.Time)
+	var over time.Time
+	for i, p := range sorted {
+		if i > 0 && sorted[i-1].Place.Partition != p.Place.Partition {
+			over = time.Time{}
+		}
+		if !over.IsZero() {
+			until[p.Place] = over
+		}
+		if p.transaction && p.At.At.After(over) {
+			over = p.At.At
+		}
+	}
+	return until
+}
+
+// spent returns for each member from when on it may have had no credit for another dead letter: the first time that as many had
+// died by its calls as it may write without a success. It is a bound from above, as that of breakers is.
+func (x *index) spent() map[string]Moment {
+	from := make(map[string]Moment)
+	if x.t.Burst < 0 {
+		return from
+	}
+	dead := make(map[string][]Moment)
+	for i := range x.h.Calls {
+		if c := &x.h.Calls[i]; c.Result == Failed && !c.End.IsZero() && x.owedReason(c) != "" {
+			dead[c.Member] = append(dead[c.Member], c.End)
+		}
+	}
+	for member, ends := range dead {
+		slices.SortFunc(ends, func(a, b Moment) int { return cmp.Compare(a.Tick, b.Tick) })
+		if n := max(x.t.Burst, 1); len(ends) >= n {
+			from[member] = ends[n-1]
+		}
+	}
+	return from
 }
 
 func (x *index) inTheWay(c *Call, since time.Time, trains map[train][]*Call, busy map[string][]Span) bool {

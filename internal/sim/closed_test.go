@@ -21,10 +21,6 @@ func closedKeys() Setup {
 	return s
 }
 
-// TestRandomClosed holds random scenarios whose members keep keys closed behind dead letters, which operators replay and discard, to
-// every promise.
-func TestRandomClosed(t *testing.T) { random(t, NewClosedPlan) }
-
 // TestKeyIsClosedBehindADeadLetter lets a record die: those behind it and what comes later follow it; a replay of all of them puts them
 // back in their order, and what comes after that is handled.
 func TestKeyIsClosedBehindADeadLetter(t *testing.T) {

@@ -29,6 +29,9 @@ func NewPlan(seed uint64) *Plan {
 	}
 	p.Events = g.events(p)
 	p.Records = g.load(p)
+	if p.Temper == Calm {
+		(&generator{Rand: rand.New(rand.NewPCG(seed, 20261129))}).quiet(p)
+	}
 	return p
 }
 

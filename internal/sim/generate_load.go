@@ -55,6 +55,27 @@ func (g *generator) striped(p *Plan, at time.Duration) (records []*Record) {
 	return records
 }
 
+// joined is when the members that a plan begins with disturb each other no more.
+const joined = 80 * time.Second
+
+// quiet has the load of a plan come when promptness can be expected, and adds calls that take long, with others beside them.
+func (g *generator) quiet(p *Plan) {
+	p.Lasts += joined
+	for _, r := range p.Records {
+		r.After += joined
+	}
+	for range 2 + g.IntN(4) {
+		at := g.between(joined, p.Lasts-10*time.Second)
+		for range 1 + g.IntN(2) {
+			long := g.record(p, at)
+			long.Key, long.Fate = fmt.Appendf(nil, "long-%d", g.IntN(1000)), Fate{Kind: Hang, Times: 1}
+			p.Records = append(p.Records, long)
+		}
+		p.Records = append(p.Records, g.burst(p, at+g.between(0, time.Second), 5+g.IntN(20), 300*time.Millisecond)...)
+	}
+	slices.SortStableFunc(p.Records, func(a, b *Record) int { return int(a.After - b.After) })
+}
+
 func (g *generator) record(p *Plan, at time.Duration) *Record {
 	topic := pick(g, p.sources()...)
 	partitions := p.partitionsAt(topic, at)

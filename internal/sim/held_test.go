@@ -5,11 +5,8 @@ package sim
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -72,56 +69,6 @@ func settled(t *testing.T) func(*History, *Report) {
 		if r.Exercised[Ordered]["records held behind another"] == 0 {
 			t.Error("no record was held behind another")
 		}
-	}
-}
-
-// TestRandomHeld holds random scenarios whose members hold keys to every promise.
-func TestRandomHeld(t *testing.T) { random(t, NewHeldPlan) }
-
-// TestRandomPaused holds random scenarios in which partitions change hands while they are paused to every promise.
-func TestRandomPaused(t *testing.T) { random(t, NewPausedPlan) }
-
-// random holds scenarios of a kind to every promise.
-func random(t *testing.T, plan func(seed uint64) *Plan) {
-	var mu sync.Mutex
-	tally := NewTally()
-	t.Cleanup(func() { fmt.Print(tally) })
-	list := make([]uint64, 0, *seeds)
-	for i := range *seeds {
-		list = append(list, *firstSeed+uint64(i))
-	}
-	if *oneSeed != 0 {
-		list = []uint64{*oneSeed}
-	}
-	for _, seed := range list {
-		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				began := time.Now()
-				p := plan(seed)
-				w, h := p.Run(t, *patience)
-				time.Sleep(time.Minute) // for clients that were closed while they dialled
-				if *trace != "" {
-					_ = os.WriteFile(*trace, []byte(h.Trace()), 0o644)
-				}
-				r := Check(h)
-				mu.Lock()
-				tally.Add(p, r, w.Faults(), time.Since(began))
-				mu.Unlock()
-				if len(r.Violations) > 0 {
-					t.Logf("%s", p)
-				}
-				for _, v := range r.Violations {
-					t.Errorf("seed %d: %s", seed, v)
-				}
-				if *oneSeed != 0 {
-					t.Logf("\n%s", r.Exercise())
-				}
-				if t.Failed() && *oneSeed != 0 {
-					t.Logf("log of the members:\n%s", w.Log())
-				}
-			})
-		})
 	}
 }
 

@@ -9,10 +9,12 @@ import (
 // operator's pause, and leaves later. Nothing else pauses what comes back, which would end a pause that was kept.
 func NewPausedPlan(seed uint64) *Plan {
 	p := NewPlan(seed)
+	at, lasts := p.Lasts/8, 15*time.Second
+	if p.Temper == Calm {
+		at += joined
+	}
 	p.Members, p.Temper = 1, Gentle
 	p.Setup.Config.Breaker.Disabled = true
-	p.Setup.Prompt = -1 // whether a member that waits for nothing is prompt is not asked here
-	at, lasts := p.Lasts/8, 15*time.Second
 	var other *Member
 	p.Events = []Event{
 		{After: at, What: fmt.Sprintf("an operator pauses for %v", lasts), Do: func(w *World) { w.PauseFor(lasts) }},

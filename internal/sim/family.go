@@ -1,0 +1,38 @@
+package sim
+
+import "fmt"
+
+// A family is a kind of plans.
+type family struct {
+	plan func(seed uint64) *Plan
+	// whole says that its plans have every trait and every kind of fault that there is, and put every promise to the test.
+	whole bool
+	// demands are counters of promises that it is for: they must not stay at zero when many of its plans are run.
+	demands map[Promise][]string
+}
+
+var families = map[string]family{
+	"random": {plan: NewPlan, whole: true},
+	"held": {plan: NewHeldPlan, demands: map[Promise][]string{
+		Ordered: {"records parked", "parked records moved", "records held behind another"},
+	}},
+	"closed": {plan: NewClosedPlan, demands: map[Promise][]string{
+		Ordered: {"records parked", "records held behind another", "records dead behind another", "keys open in the end"},
+	}},
+	"paused": {plan: NewPausedPlan, demands: map[Promise][]string{Fenced: {"handovers"}, Isolated: {"prompt attempts"}}},
+}
+
+// missing lists what the plans of the family ought to have put to the test and have not.
+func (f family) missing(t *Tally) (missing []string) {
+	if f.whole {
+		missing = t.Missing()
+	}
+	for _, p := range Promises() {
+		for _, what := range f.demands[p] {
+			if t.Report.Exercised[p][what] == 0 {
+				missing = append(missing, fmt.Sprintf("%s: %s", p, what))
+			}
+		}
+	}
+	return missing
+}
