@@ -3,9 +3,12 @@ package consumer
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/retrytopics"
 )
@@ -130,4 +133,44 @@ func TestSkipWhileItsPartitionIsGivenUp(t *testing.T) {
 		<-drained
 		w.p.closeLanes([]*lane{source, retries})
 	})
+}
+
+// TestNoLaneBeginsWhatAnotherFreesInADrain gives up the partitions of a strand: what stands behind a record that waits in the first one
+// must not begin in the second, before that is drained too.
+func TestNoLaneBeginsWhatAnotherFreesInADrain(t *testing.T) {
+	b := onHeldBench(t)
+	b.p.slots.start = func(*strand, kind) {} // the test itself looks what could begin
+	st := b.source.strand
+	begins := func() bool {
+		u, _ := st.takeWith(retry, false)
+		return !u.empty()
+	}
+	st.mu.Lock()
+	first := st.entryOf(b.source, b.source.add([]*kgo.Record{{Topic: testTopic, Key: []byte("a")}}, time.Now()), 0)
+	st.hold(first)
+	first.due = time.Now().Add(time.Hour)
+	b.source.waiting.add(first)
+	st.mu.Unlock()
+	b.p.received(b.tier, []*kgo.Record{b.copyFrom(b.tier, 0, "a", 1, time.Now().Add(-time.Second))}, time.Now())
+	b.open(0)
+	equal(t, "the second begins while the first waits", begins(), false)
+
+	between := b.lane(1, 0) // of another strand: the drain gets no further than here while its lock is held
+	between.strand.mu.Lock()
+	drained := make(chan struct{})
+	go func() {
+		b.p.drain(t.Context(), []*lane{b.source, between, b.tier})
+		close(drained)
+	}()
+	for began := false; !began; runtime.Gosched() {
+		st.mu.Lock()
+		began = b.source.draining
+		st.mu.Unlock()
+	}
+	early := begins()
+	between.strand.mu.Unlock()
+	equal(t, "the second begins while the lanes are drained", early, false)
+	<-drained
+	equal(t, "the second begins when the lanes are drained", begins(), false)
+	equal(t, "keys that are held in the end", len(st.keys), 0)
 }

@@ -82,10 +82,15 @@ func (p *Pipeline) lanesOf(parts map[string][]int32) (lanes []*lane) {
 // drain takes up nothing new on the lanes and waits until what is under way has ended, for the drain time at most. What
 // waits with attempts or times that its record does not tell of is moved out, so that the next owner knows them.
 func (p *Pipeline) drain(ctx context.Context, lanes []*lane) {
+	for _, l := range lanes { // all of them first: a key that one frees must not go to another that is about to be drained
+		l.stopping.Store(true)
+		l.strand.mu.Lock()
+		l.strand.takeUpNoMore(l)
+		l.strand.mu.Unlock()
+	}
 	idle := make([]chan struct{}, len(lanes))
 	var out []*entry
 	for i, l := range lanes {
-		l.stopping.Store(true)
 		st := l.strand
 		st.mu.Lock()
 		if l.idle == nil {
@@ -114,13 +119,17 @@ func (p *Pipeline) drain(ctx context.Context, lanes []*lane) {
 	}
 }
 
-// drain takes up nothing new on the lane, which signals when it is quiet. It returns the entries to be moved out, which
-// count as routing, and sends held copies on their way once more.
-func (st *strand) drain(l *lane) (out []*entry) {
+// takeUpNoMore lets nothing begin on the lane from now on.
+func (st *strand) takeUpNoMore(l *lane) {
 	if c := st.chunk; c != nil && c.lane == l {
 		st.cut(c)
 	}
 	l.draining = true
+}
+
+// drain empties the lines of a lane on which nothing begins any more. The lane signals when it is quiet. It returns the entries to be
+// moved out, which count as routing, and sends held copies on their way once more.
+func (st *strand) drain(l *lane) (out []*entry) {
 	now := time.Now()
 	for _, e := range l.resting() {
 		switch {

@@ -71,6 +71,9 @@ func (st *strand) mayTakeFresh(l *lane) bool {
 
 // mayRunReady reports whether a ready entry may be started.
 func (l *lane) mayRunReady() bool {
+	if l.draining {
+		return false
+	}
 	if l.ready.flows != nil {
 		return l.ready.size > 0 && (l.roomInMap(l.underway()+1) || l.mayBegin(l.ready.lowest().record.Offset))
 	}
