@@ -38,7 +38,7 @@ func releasedReplay() Replay {
 func TestReleasedLedger(t *testing.T) {
 	q := &Queue{topic: "billing.orders.dlq"}
 	self := Writer{Run: "0198-run", By: "ops@host", Doing: doingReplay, Task: "0198-run", At: releasedTime}
-	w := &writer{queue: q, keys: releasedKeys, self: self, parts: 1, edit: "set key"}
+	w := &writer{queue: q, ledger: LedgerTopic(q.topic), keys: releasedKeys, self: self, parts: 1, edit: "set key"}
 	later := *w
 	later.self.Run = "0199-run"
 	ended := *w
@@ -47,14 +47,19 @@ func TestReleasedLedger(t *testing.T) {
 	renewed := *entry
 	renewed.Mark.Renewed = releasedTime.Add(-time.Hour)
 
+	marked := func(w *writer, e *Entry, status Status, to, reason string) *kgo.Record {
+		r := new(kgo.Record)
+		w.mark(r, e, status, releasedTime.UnixMilli(), to, reason)
+		return r
+	}
 	records := map[string]*kgo.Record{
 		"writer": w.sign(releasedTime.Add(time.Second)), "writer that goes on": later.sign(releasedTime.Add(time.Second)), "writer that ended": ended.sign(releasedTime),
-		"mark by one that goes on":    later.mark(entry, StatusReplayed, releasedTime.UnixMilli(), "orders", ""),
-		"mark of what was renewed":    w.mark(&renewed, StatusOpen, releasedTime.UnixMilli(), "", "renewed"),
-		"mark of a first dead letter": w.mark(&Entry{State: retrytopics.State{ID: "o/0/0", Group: "g"}}, StatusDiscarded, releasedTime.UnixMilli(), "", ""),
+		"mark by one that goes on":    marked(&later, entry, StatusReplayed, "orders", ""),
+		"mark of what was renewed":    marked(w, &renewed, StatusOpen, "", "renewed"),
+		"mark of a first dead letter": marked(w, &Entry{State: retrytopics.State{ID: "o/0/0", Group: "g"}}, StatusDiscarded, "", ""),
 	}
 	for _, status := range []Status{StatusOpen, StatusReplayed, StatusDiscarded, StatusLimited, StatusParked} {
-		records["mark "+status.String()] = w.mark(entry, status, releasedTime.UnixMilli(), "billing.orders.retry-1s", "told so")
+		records["mark "+status.String()] = marked(w, entry, status, "billing.orders.retry-1s", "told so")
 	}
 	for _, state := range []TaskState{TaskWaiting, TaskRunning, TaskPaused, TaskDone, TaskStopped, TaskCancelled} {
 		records["task "+string(state)] = q.taskRecord(releasedKeys, &Task{

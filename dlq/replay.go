@@ -217,7 +217,7 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, now time.Time, s 
 		return nil, err
 	}
 	if !d.DryRun {
-		d.task.survey.queue.trace(e, record)
+		d.task.survey.queue.trace(e, i.copy)
 	}
 	if d.task.outcomes != nil {
 		if err := d.task.outcomes.prepare(ctx, e, i.copy.Topic, false); err != nil {
