@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -80,4 +82,68 @@ func TestNothingOfAKeyStartsWhileAFailureIsDecidedOn(t *testing.T) {
 			})
 		})
 	}
+}
+
+// fetch takes records into a lane's window, of which nothing is started yet: the pipeline is paused.
+func (w *workbench) fetch(l *lane, records ...*kgo.Record) {
+	w.p.Pause()
+	w.p.received(l, records, time.Now())
+}
+
+// beginChunk hands out the next records of a lane as a chunk, of which a worker has claimed so many.
+func (l *lane) beginChunk(claimed int64) *chunk {
+	st := l.strand
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	c := st.takeChunk()
+	st.running++
+	c.cursor.Add(claimed)
+	return c
+}
+
+// TestAControlRecordOfAChunkThatIsCutIsDoneOnce cuts a chunk when its worker is at a control record, as the end of each transaction
+// is. Done twice it would stand for a record that is not, and that would be committed.
+func TestAControlRecordOfAChunkThatIsCutIsDoneOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := onBench(t, succeed)
+		l := w.lane(0, 0)
+		st := l.strand
+		w.fetch(l, &kgo.Record{Topic: l.topic, Offset: 0}, &kgo.Record{Topic: l.topic, Offset: 1, Attrs: controlAttrs},
+			&kgo.Record{Topic: l.topic, Offset: 2}, &kgo.Record{Topic: l.topic, Offset: 3})
+		c := l.beginChunk(2)
+		st.mu.Lock()
+		st.cut(c)
+		st.mu.Unlock()
+		st.endChunk(c, 2)
+		equal(t, "records that are open", l.open, 2)
+		st.endChunk(l.beginChunk(1), 3)
+		equal(t, "watermark below the last one, which was not begun", w.watermark(l), 3)
+	})
+}
+
+// TestARecordThatIsClaimedIsNotBegunInADrainingLane gives a lane up when the worker of a chunk has claimed its next record and not looked
+// yet whether it may begin it. Nobody waits for what would be started then: the partition goes to another member meanwhile.
+func TestARecordThatIsClaimedIsNotBegunInADrainingLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		w := onBench(t, HandlerFunc(func(context.Context, *Record) error {
+			calls++
+			return nil
+		}))
+		l := w.lane(0, 0)
+		w.fetch(l, &kgo.Record{Topic: l.topic, Offset: 0, Key: []byte("a")}, &kgo.Record{Topic: l.topic, Offset: 1, Key: []byte("a")})
+		c := l.beginChunk(2)
+		drained := make(chan struct{})
+		go func() {
+			w.p.drain(t.Context(), []*lane{l})
+			close(drained)
+		}()
+		synctest.Wait()
+		l.strand.endChunk(c, 1)
+		<-drained
+		w.p.Resume(0)
+		synctest.Wait()
+		equal(t, "calls after the lane was drained", calls, 0)
+		equal(t, "watermark", w.watermark(l), 1)
+	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/limit"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -368,5 +369,41 @@ func TestSourceIsFetchedAsFarAsWhatWasPutOffWaitsForIt(t *testing.T) {
 		b.p.intake.reviewAll()
 		synctest.Wait()
 		equal(t, "fetched beyond", b.fetched(b.source), false)
+	})
+}
+
+// TestRecordsBehindOneThatIsHeldWait lets the first record of a chunk be kept unsettled, as its treatment says.
+func TestRecordsBehindOneThatIsHeldWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t, func(c *Config) { c.Classes = classify.Treatments{classify.Permanent: {Handling: classify.Hold}} })
+		b.dies = true
+		b.fails["a@0"] = 1
+		b.open(0)
+		b.feed(b.source, "a", "a", "b")
+		synctest.Wait()
+		b.want("called", b.called(), "a@0", "b@2")
+		b.want("written", b.commit(), "retry-park a@1")
+		equal(t, "records that were released", b.p.ReleaseAll(), 1)
+		synctest.Wait()
+		b.want("called in the end", b.called()[2:], "a@0", "a@1")
+	})
+}
+
+// TestRecordsBehindOneThatIsOverItsLimitWait lets a record of a chunk be put off over the tiers by a limit that the next one of its key is
+// not under.
+func TestRecordsBehindOneThatIsOverItsLimitWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t, func(c *Config) {
+			c.Limits = []Limit{{Name: "per-user", Per: PerHeader, Header: "user", Rate: limit.Rate{Calls: 1, Per: time.Hour}}}
+		})
+		b.open(0)
+		records := make([]*kgo.Record, 3)
+		for i, user := range []string{"one", "one", "two"} {
+			records[i] = &kgo.Record{Topic: testTopic, Offset: int64(i), Key: []byte{"xaa"[i]}, Value: []byte("v"), Headers: []kgo.RecordHeader{{Key: "user", Value: []byte(user)}}}
+		}
+		b.p.received(b.source, records, time.Now())
+		synctest.Wait()
+		b.want("called", b.called(), "x@0")
+		b.want("written", b.commit(), "retry-60s a@1", "retry-park a@2")
 	})
 }

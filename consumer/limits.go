@@ -262,7 +262,7 @@ func (p *Pipeline) sendDeferred(out []deferral) {
 }
 
 // limitedInChunk asks for the next record of a chunk, and puts it off if it may not start. It reports whether it was put off,
-// and whether it stays in its lane and holds its key.
+// and whether the others of its key wait for it.
 func (p *Pipeline) limitedInChunk(st *strand, c *chunk, i int) (limited, stays bool) {
 	now := time.Now()
 	at, reserved := p.limits.admit(c.batch.records[i].Headers, now, true)
@@ -277,7 +277,7 @@ func (p *Pipeline) limitedInChunk(st *strand, c *chunk, i int) (limited, stays b
 		st.free(e)
 	} else {
 		st.postpone(e, at, now)
-		stays = e.owns
+		stays = e.owns || e.deferred
 	}
 	out := st.takeLeaving()
 	st.mu.Unlock()

@@ -46,8 +46,8 @@ const (
 	routeBackoffDrain = time.Second // at most, in a lane that has little time left
 )
 
-// carryOut does what was decided about an entry whose call failed. It reports whether the entry stays in its lane and
-// holds its key.
+// carryOut does what was decided about an entry whose call failed. It reports whether the others of its key wait for it: it stays in
+// its lane and holds its key, or keys are held.
 func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays bool) {
 	e.state.Due, e.state.HopDue = d.due, d.hopDue
 	switch d.verb {
@@ -68,7 +68,7 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 		if !st.leave(e) {
 			p.held.forget(e)
 		}
-		return false
+		return st.holds(e)
 	case verbDead:
 		e.state.Reason = d.reason
 		return p.send(st, newRoute(e, Dead, p.letter(e)))

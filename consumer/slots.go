@@ -168,6 +168,9 @@ func (s *slots) ended(of *strand, k kind, worked bool) (giveBack bool) {
 	if s.used[fresh]+s.used[retry] > s.limit() || s.first(fresh) >= 0 || s.first(retry) >= 0 {
 		return true
 	}
+	if len(s.turns[fresh])+len(s.turns[retry]) > 0 {
+		s.turnEpoch(s.now()) // else heir may, and forget the strand that has none for a moment
+	}
 	s.used[k]--
 	s.held[of].add(k, -1)
 	_, _, giveBack = s.heir(of)

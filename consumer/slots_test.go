@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -202,4 +203,26 @@ func TestWhoMayNotHoldMoreKeepsNoSlots(t *testing.T) {
 	if n := s.held[busy].n; n < 45 {
 		t.Errorf("%d of 64 slots are used beside a strand that holds %d and may have no more", n, s.held[hangs].n)
 	}
+}
+
+// TestAStrandIsNotForgottenWhileItsSlotIsInQuestion has all calls last so long that what strands needed is forgotten when the first
+// of them ends, of a strand that had this one only.
+func TestAStrandIsNotForgottenWhileItsSlotIsInQuestion(t *testing.T) {
+	now := time.Now()
+	s := newSlots(9, Shares{Fresh: 1, Retries: 1}, func() bool { return true }, func(*strand, kind) {})
+	s.now = func() time.Time { return now }
+	s.later = func(time.Duration, func()) {}
+	first, second := new(strand), new(strand)
+	s.want(second, fresh)
+	for range 6 { // each of its calls earns it another slot
+		s.want(first, fresh)
+		s.mu.Lock()
+		s.earn(first, fresh, true)
+		s.mu.Unlock()
+	}
+	equal(t, "calls in flight", s.inFlight(), 7)
+	now = now.Add(2 * needEpoch)
+	s.want(first, fresh)
+	s.ended(second, fresh, true)
+	equal(t, "slots that it holds", s.held[second].n, 1)
 }

@@ -30,7 +30,6 @@ type chunk struct {
 	watch   *time.Timer
 	ticks   atomic.Int64 // of the watch
 	seen    int64        // the cursor when it was last looked at
-	failed  int          // one after the last record that failed: it has its entry, and its fate is decided elsewhere
 }
 
 // mayChunk reports whether nothing of the strand needs its key looked after.
@@ -115,8 +114,8 @@ func (st *strand) cut(c *chunk) {
 	c.batch.taken = claimed
 	c.to = claimed
 	st.chunk = nil
-	if claimed == c.from || claimed == c.failed {
-		return
+	if claimed == c.from || c.batch.state[claimed-1] != recordOpen {
+		return // nothing was begun, or it was a control record or one that has failed: that has its entry
 	}
 	e := st.entryOf(c.lane, c.batch, claimed-1)
 	e.status = entryRunning
@@ -131,7 +130,6 @@ func (st *strand) cut(c *chunk) {
 func (st *strand) failedInChunk(c *chunk, i int) *entry {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	c.failed = i + 1
 	if e := c.running; e != nil && e.index == i {
 		c.running = nil
 		return e
@@ -159,11 +157,15 @@ func (st *strand) endChunk(c *chunk, stopped int) {
 		l.settleRange(c.batch, c.from, stopped)
 	}
 	if e := c.running; e != nil && e.status == entryRunning {
-		if e.index >= stopped { // it was claimed, but not begun
+		switch {
+		case e.index < stopped:
+			st.settle(e)
+		case l.draining: // it was claimed, but not begun: in no line any more, as drain leaves it
+			e.status = entryHeld
+			st.free(e)
+		default:
 			e.status = entryReady
 			l.ready.pushFront(e)
-		} else {
-			st.settle(e)
 		}
 	}
 	st.left(l)

@@ -140,7 +140,7 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 		e := st.failedInChunk(c, i)
 		after := c.began.Add(watch.read)
 		if p.finish(st, e, err, after.Add(-took), after, permit) {
-			break // it stays and holds its key, which what follows in the chunk does not look at
+			break // others of its key wait for it, which what follows in the chunk does not look at
 		}
 		watch.skip()
 	}
