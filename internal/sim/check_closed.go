@@ -3,6 +3,7 @@ package sim
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -33,7 +34,55 @@ func (x *index) checkClosed(trains map[train][]*Call) {
 		x.checkCallsBehind(tr, dead, trains[tr])
 		x.checkFollowers(tr, dead)
 	}
+	x.countCrowded(letters)
 	x.checkTried()
+}
+
+// deadWindows is how many windows of dead letters the source partitions of a member may remember together.
+const deadWindows = 16
+
+// countCrowded counts the dead letters with which a source partition had more that nobody had dealt with than its member remembers.
+func (x *index) countCrowded(letters map[train][]*copied) {
+	type change struct {
+		at time.Time
+		by int
+	}
+	changes := make(map[Partition][]change)
+	for tr, dead := range letters {
+		for _, k := range dead {
+			changes[tr.partition] = append(changes[tr.partition], change{k.Timestamp, 1})
+			if over := x.dealtWith(k); over != 0 {
+				changes[tr.partition] = append(changes[tr.partition], change{time.UnixMilli(over), -1})
+			}
+		}
+	}
+	for p, list := range changes {
+		slices.SortStableFunc(list, func(a, b change) int { return a.at.Compare(b.at) })
+		known, crowded := 0, 0
+		for _, ch := range list {
+			if known += ch.by; ch.by > 0 && known > deadWindows*x.t.Window/x.sourcesBeside(p, ch.at) {
+				crowded++
+			}
+		}
+		x.report.count(Ordered, "dead letters beyond memory", crowded)
+	}
+}
+
+// sourcesBeside is how many source partitions the owner of one has at a time, that one too.
+func (x *index) sourcesBeside(p Partition, at time.Time) (n int) {
+	for i := range x.h.Assignments {
+		a := &x.h.Assignments[i]
+		if a.When.At.After(at) {
+			break
+		}
+		n = 0
+		for q, o := range a.Owners {
+			if x.t.IsSource(q.Topic) && o == a.Owners[p] {
+				n++
+			}
+		}
+	}
+	return max(n, 1)
 }
 
 // dealtWith returns when a dead letter was replayed or discarded, or may have been, in Unix ms; 0: never.

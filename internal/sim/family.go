@@ -17,7 +17,7 @@ var families = map[string]family{
 		Ordered: {"records parked", "parked records moved", "records held behind another"},
 	}},
 	"closed": {plan: NewClosedPlan, demands: map[Promise][]string{
-		Ordered: {"records parked", "records held behind another", "records dead behind another", "keys open in the end"},
+		Ordered: {"records parked", "records held behind another", "records dead behind another", "keys open in the end", "dead letters beyond memory"},
 	}},
 	"paused": {plan: NewPausedPlan, demands: map[Promise][]string{Fenced: {"handovers"}, Isolated: {"prompt attempts"}}},
 }

@@ -22,6 +22,7 @@ type Plan struct {
 	rush    []*Record // records that come with events
 	grown   map[string][]growth
 	deletes bool                               // a topic, once
+	tend    func(*World)                       // every now and then until everything is settled
 	finally func(*Plan, *World, time.Duration) // after everything was settled
 }
 
@@ -114,7 +115,11 @@ func (p *Plan) Run(t TB, patience time.Duration) (*World, *History) {
 		w.Sleep(d)
 	}
 	w.Heal()
+	if p.tend != nil {
+		w.tend = func() { p.tend(w) }
+	}
 	w.settleWithTraffic(patience)
+	w.Heal()
 	if p.finally != nil && w.h.Settled {
 		p.finally(p, w, patience)
 	}

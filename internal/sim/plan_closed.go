@@ -17,7 +17,7 @@ func NewClosedPlan(seed uint64) *Plan {
 	p := NewHeldPlan(seed)
 	c := &p.Setup.Config
 	c.OnDeadLetter, c.DeadLetters.Disabled, c.DeadLetters.Drop = consumer.HoldOnDeadLetter, false, false
-	if c.Window.Records > 0 { // or dead letters, which wait for their operator till the end, fill the memory for keys, and their source is paused
+	if c.Window.Records > 0 { // see crowd: or dead letters, which wait for their operator till the end, fill the memory for keys, and their source is paused
 		c.Window.Records = max(c.Window.Records, 300)
 	}
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 20261128))}
@@ -37,7 +37,40 @@ func NewClosedPlan(seed uint64) *Plan {
 	}
 	slices.SortStableFunc(p.Events, func(a, b Event) int { return int(a.After - b.After) })
 	p.finally = tryKeys
+	if c.Breaker.Disabled && g.chance(0.4) {
+		g.crowd(p)
+	}
 	return p
+}
+
+// crowd has a plan close keys behind more dead letters than its members remember: they have the memory for few, and records of as
+// many keys die at once, with others behind them. Operators deal with dead letters until everything is settled, or sources would
+// be paused for ever.
+func (g *generator) crowd(p *Plan) {
+	p.Setup.Config.Window.Records = pick(g, 5, 10)
+	for range 2 + g.IntN(3) {
+		topic, at := pick(g, p.sources()...), g.between(0, p.Lasts*3/4)
+		partition, keys := int32(g.IntN(int(p.partitionsAt(topic, at)))), pick(g, 2, 10, 60)
+		for i := range 60 + g.IntN(60) {
+			r := &Record{Topic: topic, Partition: partition, Key: fmt.Appendf(nil, "crowd-%d", i%keys), After: at}
+			if i < keys {
+				r.Fate = Fate{Kind: Fail, Class: classify.Permanent, Times: pick(g, 1, 2, ForEver)}
+			}
+			p.Records = append(p.Records, r)
+		}
+	}
+	slices.SortStableFunc(p.Records, func(a, b *Record) int { return int(a.After - b.After) })
+	rounds := 0
+	p.tend = func(w *World) {
+		for _, source := range w.h.Terms.Sources {
+			if rounds%2 == 0 {
+				w.replayAside(source, 0, 0)
+			} else {
+				w.DiscardAside(source, 0)
+			}
+		}
+		rounds++
+	}
 }
 
 const (

@@ -29,7 +29,7 @@ func (w *World) Settle(limit time.Duration) bool {
 // the breaker was not closed waits for a success of another record.
 const trickle = 30 * time.Second
 
-// settleWithTraffic is Settle while traffic goes on.
+// settleWithTraffic is Settle while traffic goes on, and operators tend what only they can.
 func (w *World) settleWithTraffic(limit time.Duration) {
 	until := time.Now().Add(limit)
 	for !w.Settle(trickle) && time.Now().Before(until) {
@@ -37,6 +37,9 @@ func (w *World) settleWithTraffic(limit time.Duration) {
 			for p := range w.partitions[source] {
 				w.Produce(&Record{Topic: source, Partition: p, Key: fmt.Appendf(nil, "traffic-%d", w.numbers)})
 			}
+		}
+		if w.tend != nil {
+			w.tend()
 		}
 	}
 }

@@ -49,6 +49,7 @@ type World struct {
 	agenda   []appointment
 	common   []commonUpset
 	aside    sync.WaitGroup // what runs beside the test's goroutine
+	tend     func()         // what operators do while it settles; nil: nothing
 
 	batches atomic.Int64
 
