@@ -116,6 +116,9 @@ func (e *encoder) failure(s *State, message string) {
 	if s.Dependency != "" {
 		e.text(HeaderDependency, cutText(valid(s.Dependency), maxDependencySize))
 	}
+	if s.Variant != "" {
+		e.text(HeaderVariant, cutText(valid(s.Variant), maxVariantLabel))
+	}
 	if message = cutText(message, e.left-len(HeaderError)); message != "" {
 		e.text(HeaderError, message)
 	}
@@ -149,7 +152,7 @@ func (e *encoder) header(key string, start int) {
 // sizeBound is how many bytes of values there will be, at most or nearly so.
 func (s *State) sizeBound(message, limit int) int {
 	const numbers = 14*8 + 20 // eight in milliseconds or smaller, and an offset
-	n := len(s.ID) + len(s.Topic) + len(s.Group) + len(s.Reason) + len(s.Dependency) + len(s.Replay) + len(s.PriorReplay) + numbers + message + len("authentication") + len("critical")
+	n := len(s.ID) + len(s.Topic) + len(s.Group) + len(s.Reason) + len(s.Dependency) + len(s.Variant) + len(s.Replay) + len(s.PriorReplay) + numbers + message + len("authentication") + len("critical")
 	for _, c := range s.Counts {
 		n += c.size()
 	}

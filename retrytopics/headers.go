@@ -25,6 +25,7 @@ const (
 	HeaderClass           = "redeliver-class"
 	HeaderSeverity        = "redeliver-severity"
 	HeaderDependency      = "redeliver-dependency"
+	HeaderVariant         = "redeliver-variant"
 	HeaderError           = "redeliver-error"
 	HeaderHistory         = "redeliver-history"
 	HeaderReason          = "redeliver-reason"
@@ -45,7 +46,7 @@ const (
 
 const (
 	headerPrefix = "redeliver-"
-	ownHeaders   = 20 // how many of the first group there are
+	ownHeaders   = 22 // how many of the first group there are
 )
 
 // IsOwnHeader says whether Redeliver writes the header. Job headers are not
@@ -58,7 +59,7 @@ func IsOwnHeader(key string) bool {
 	switch key {
 	case HeaderID, HeaderOriginTopic, HeaderOriginPartition, HeaderOriginOffset, HeaderOriginTimestamp,
 		HeaderGroup, HeaderAttempt, HeaderCounts, HeaderDue, HeaderHopDue, HeaderFirstFailed, HeaderHeld,
-		HeaderClass, HeaderSeverity, HeaderDependency, HeaderError, HeaderHistory, HeaderReason, HeaderReplays, HeaderReplay, HeaderDied:
+		HeaderClass, HeaderSeverity, HeaderDependency, HeaderVariant, HeaderError, HeaderHistory, HeaderReason, HeaderReplays, HeaderReplay, HeaderDied:
 		return true
 	}
 	return false
