@@ -41,6 +41,7 @@ var commands = []func(*program) *cobra.Command{
 	newRunCommand,
 	newDemoCommand,
 	newStatusCommand,
+	newExperimentCommand,
 	newBreakerCommand,
 	newLogLevelCommand,
 	newPauseCommand,
