@@ -120,6 +120,12 @@ fuzz: FOR = 10s
 fuzz: ## every fuzz target, one after the other, for FOR=10s each; MATCH=State only those whose names match
 	@$(EMBEDDED) go run ./tools/runfuzz -for $(FOR) -run '$(MATCH)'
 
+.PHONY: sbom
+sbom: ## what the binary is made of, as CycloneDX, in .cache/sbom.cdx.json; a release makes the same, see .goreleaser.yaml
+	@mkdir -p .cache/bin
+	@CGO_ENABLED=0 go build -trimpath -o .cache/bin/redeliver ./cmd/redeliver
+	@go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0 bin -json -licenses -output .cache/sbom.cdx.json .cache/bin/redeliver
+
 .PHONY: demo
 demo: ## a flaky service, its retries, its breaker and its dead letters, live
 	@go run ./cmd/redeliver demo

@@ -2,6 +2,8 @@ package deploy
 
 import (
 	"fmt"
+	"io"
+	standardlog "log"
 	"os"
 	"testing"
 )
@@ -10,6 +12,7 @@ import (
 var directory string
 
 func TestMain(m *testing.M) {
+	standardlog.SetOutput(io.Discard) // Helm says at each look that the alerts are linked
 	var err error
 	if directory, err = os.MkdirTemp("", "redeliver-deploy-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -422,7 +422,12 @@ func (l *log) String() string {
 
 func start(t *testing.T, program string, args ...string) *child {
 	t.Helper()
-	c := &child{command: exec.Command(program, args...), log: new(log), ended: make(chan error, 1)}
+	return startCommand(t, exec.Command(program, args...))
+}
+
+func startCommand(t *testing.T, command *exec.Cmd) *child {
+	t.Helper()
+	c := &child{command: command, log: new(log), ended: make(chan error, 1)}
 	c.command.Stdout, c.command.Stderr = c.log, c.log
 	if err := c.command.Start(); err != nil {
 		t.Fatal(err)
@@ -431,7 +436,7 @@ func start(t *testing.T, program string, args ...string) *child {
 	t.Cleanup(func() {
 		c.stop(t)
 		if t.Failed() {
-			t.Logf("%s says\n%s", filepath.Base(program), c.log)
+			t.Logf("%s says\n%s", filepath.Base(command.Path), c.log)
 		}
 	})
 	return c

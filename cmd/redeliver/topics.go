@@ -35,13 +35,20 @@ func newTopicsPlanCommand(p *program) *cobra.Command {
 		Args:  noArguments,
 	}
 	format := addOutput(cmd)
+	strimzi := addStrimzi(cmd, format)
 	name := p.addPipelineFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := strimzi.wanted(*format); err != nil {
+			return err
+		}
 		plans, _, done, err := p.planTopics(cmd.Context(), *name)
 		if done == nil {
 			return err
 		}
 		defer done()
+		if *format == asStrimzi {
+			return errors.Join(err, strimzi.printTopics(p.out, p.err, plans))
+		}
 		return errors.Join(err, p.showPlans(*format, plans))
 	}
 	return cmd

@@ -23,6 +23,8 @@ READ and WRITE imply DESCRIBE, and ALTER_CONFIGS implies DESCRIBE_CONFIGS. 'rede
 		Args:    noArguments,
 	}
 	format := addOutput(cmd)
+	strimzi := addStrimzi(cmd, format)
+	cmd.Flags().StringVar(&strimzi.user, "strimzi-user", "redeliver", "with -o strimzi: the `name` of the KafkaUser")
 	name := p.addPipelineFlag(cmd)
 	who := cmd.Flags().String("for", "", "only what `run` or operate needs")
 	commands := cmd.Flags().Bool("commands", false, "print commands of kafka-acls.sh, which take the rest of their options from $KAFKA_ACLS")
@@ -30,6 +32,9 @@ READ and WRITE imply DESCRIBE, and ALTER_CONFIGS implies DESCRIBE_CONFIGS. 'rede
 	cmd.RunE = func(_ *cobra.Command, _ []string) error {
 		if *who != "" && *who != config.ForRun && *who != config.ForOperate {
 			return usagef("--for: %q is neither run nor operate", *who)
+		}
+		if err := strimzi.wanted(*format); err != nil {
+			return err
 		}
 		c, err := config.Load(p.configFile, config.Options{Lookup: p.getenv, Embedded: true})
 		if err != nil {
@@ -56,6 +61,9 @@ READ and WRITE imply DESCRIBE, and ALTER_CONFIGS implies DESCRIBE_CONFIGS. 'rede
 				fmt.Fprintln(p.out, one.command(*principal))
 			}
 			return nil
+		}
+		if *format == asStrimzi {
+			return strimzi.printUser(p.out, all)
 		}
 		return printAll(newRows(p.out, *format,
 			column[acl]{title: "PIPELINE", cell: func(a acl) string { return a.Pipeline }},

@@ -10,8 +10,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// release is the version of a release build: -ldflags "-X main.release=v1.2.3". A build by `go install` knows its own.
-var release string
+// What a release build says of itself: -ldflags "-X main.release=v1.2.3 -X main.revision=HASH -X main.date=RFC3339". A build by `go install`
+// knows its version, one in a clone its revision.
+var release, revision, date string
 
 type versionInfo struct {
 	Version  string `json:"version"`
@@ -45,18 +46,21 @@ func versionLine() string {
 
 // version reads what the Go tool wrote into the binary.
 func version() versionInfo {
-	v := versionInfo{Version: release, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	v := versionInfo{Version: release, Revision: short(revision), Date: date, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		v.Version = cmp.Or(v.Version, "unknown")
 		return v
 	}
 	v.Version = cmp.Or(v.Version, info.Main.Version, "(devel)")
+	if v.Revision != "" {
+		return v // what built it knows better than the tree that it was built in
+	}
 	changed := ""
 	for _, s := range info.Settings {
 		switch {
 		case s.Key == "vcs.revision":
-			v.Revision = s.Value[:min(12, len(s.Value))]
+			v.Revision = short(s.Value)
 		case s.Key == "vcs.time":
 			v.Date = s.Value
 		case s.Key == "vcs.modified" && s.Value == "true":
@@ -68,3 +72,6 @@ func version() versionInfo {
 	}
 	return v
 }
+
+// short is as much of a revision as tells it from all others.
+func short(revision string) string { return revision[:min(12, len(revision))] }

@@ -1,0 +1,155 @@
+package dlq
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"regexp"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/internal/released"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+var (
+	releasedTime = time.UnixMilli(1_767_225_600_123)
+	releasedKeys = keysOf([16]byte{1, 2, 3})
+)
+
+// releasedReplay sets everything that a replay which is written down may say.
+func releasedReplay() Replay {
+	return Replay{
+		Filter: Filter{
+			IDs: []string{"orders/3/1042"}, Class: classify.Network, Severity: classify.High, Reason: retrytopics.ReasonExhausted, Topic: "orders",
+			Since: releasedTime.UTC(), Until: releasedTime.UTC().Add(time.Hour), ExpiringBefore: releasedTime.UTC().Add(2 * time.Hour), Key: []byte{0xff, 'k'},
+			Error: regexp.MustCompile("reset|refused"), Text: "acme", Fingerprints: []Fingerprint{42}, Status: []Status{StatusOpen, StatusLimited}, All: true, Limit: 7,
+		},
+		To: Source, Rate: 2.5, Concurrency: 100, Canary: 10, CanaryRate: 0.9, StopAt: 0.2, Wait: true, MaxReplays: 5,
+		SetHeaders: []kgo.RecordHeader{{Key: "a", Value: []byte{0xfe}}, {Key: "null"}}, UnsetHeaders: []string{"b"}, SetKey: []byte("new"), JQ: ".a", Again: true, By: "ops@host",
+	}
+}
+
+// TestReleasedLedger: what any release wrote to a ledger is read as it was meant.
+func TestReleasedLedger(t *testing.T) {
+	q := &Queue{topic: "billing.orders.dlq"}
+	self := Writer{Run: "0198-run", By: "ops@host", Doing: doingReplay, Task: "0198-run", At: releasedTime}
+	w := &writer{queue: q, keys: releasedKeys, self: self, parts: 1, edit: "set key"}
+	later := *w
+	later.self.Run = "0199-run"
+	ended := *w
+	ended.self.Ended, ended.self.Doing = true, doingDiscard
+	entry := &Entry{Partition: 3, Offset: 17, State: retrytopics.State{ID: "orders/3/1042", Group: "billing", Replays: 2, Replay: "0197-run/7"}}
+	renewed := *entry
+	renewed.Mark.Renewed = releasedTime.Add(-time.Hour)
+
+	records := map[string]*kgo.Record{
+		"writer": w.sign(releasedTime.Add(time.Second)), "writer that goes on": later.sign(releasedTime.Add(time.Second)), "writer that ended": ended.sign(releasedTime),
+		"mark by one that goes on":    later.mark(entry, StatusReplayed, releasedTime.UnixMilli(), "orders", ""),
+		"mark of what was renewed":    w.mark(&renewed, StatusOpen, releasedTime.UnixMilli(), "", "renewed"),
+		"mark of a first dead letter": w.mark(&Entry{State: retrytopics.State{ID: "o/0/0", Group: "g"}}, StatusDiscarded, releasedTime.UnixMilli(), "", ""),
+	}
+	for _, status := range []Status{StatusOpen, StatusReplayed, StatusDiscarded, StatusLimited, StatusParked} {
+		records["mark "+status.String()] = w.mark(entry, status, releasedTime.UnixMilli(), "billing.orders.retry-1s", "told so")
+	}
+	for _, state := range []TaskState{TaskWaiting, TaskRunning, TaskPaused, TaskDone, TaskStopped, TaskCancelled} {
+		records["task "+string(state)] = q.taskRecord(releasedKeys, &Task{
+			ID: "0198-run", State: state, Why: "by ops@host", Replay: releasedReplay(), By: "ops@host", At: releasedTime,
+			Done: 9, Succeeded: 7, Failed: 2, To: map[string]int64{"orders": 9}, ends: map[int32]int64{0: 5, 3: 18}, canary: true,
+		}, releasedTime.Add(time.Second).UnixMilli())
+	}
+	plain := newTask(Replay{By: "ops@host"}, releasedTime)
+	plain.ID = "0198-plain"
+	records["task that replays all"] = q.taskRecord(releasedKeys, plain, releasedTime.UnixMilli())
+	shared := newTask(Replay{By: "ops@host", To: ToTopic("elsewhere"), MaxReplays: -1}, releasedTime)
+	shared.ID = "0198-shared"
+	records["task to a shared topic"] = q.taskRecord(releasedKeys, shared, releasedTime.UnixMilli())
+	for _, what := range []string{wishPause, wishCancel} {
+		value := ledgerValue{V: ledgerVersion, At: releasedTime.UnixMilli(), By: "ops@host", Run: "0198-run", Doing: doingWish, Reason: what}
+		text, err := json.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		records["wish "+what] = &kgo.Record{Key: releasedKeys.wish("0198-run"), Value: text}
+	}
+
+	var today []released.Sample
+	for _, name := range slices.Sorted(maps.Keys(records)) {
+		today = append(today, released.Sample{Name: name, Record: records[name]})
+	}
+	released.Check(t, "ledger", today, readReleasedLedger)
+}
+
+func readReleasedLedger(r *kgo.Record) (map[string]any, error) {
+	v, about, err := releasedKeys.decode(r)
+	if err != nil || !about {
+		return nil, errors.Join(err, errNotAbout(about))
+	}
+	l := newLedger()
+	l.add([]ledgerValue{v})
+	switch {
+	case v.Doing == doingTask:
+		task, err := v.task()
+		if err != nil {
+			return nil, err
+		}
+		spec, err := json.Marshal(specOf(task.Replay))
+		return map[string]any{
+			"task": task.ID, "state": task.State, "why": task.Why, "by": task.By, "began": task.At.UnixMilli(), "change": task.Change.UnixMilli(), "replay": json.RawMessage(spec),
+			"done": task.Done, "succeeded": task.Succeeded, "failed": task.Failed, "to": task.To, "ends": task.ends, "canary": task.canary,
+		}, err
+	case v.Doing == doingWish:
+		wish := l.wishes[v.Run]
+		return map[string]any{"wish": wish.what, "by": wish.by, "run": v.Run}, nil
+	case v.Doing != "":
+		w := l.writer
+		return map[string]any{"run": w.Run, "by": w.By, "doing": w.Doing, "task": w.Task, "at": w.At.UnixMilli(), "alive": w.Alive.UnixMilli(), "ended": w.Ended}, nil
+	}
+	m := l.describe(l.marks[identify(v.ID, v.Group, v.Replays, v.Replay)])
+	says := map[string]any{
+		"id": v.ID, "group": v.Group, "replays": v.Replays, "replay": v.Replay, "status": m.Status.String(), "at": m.At.UnixMilli(), "by": m.By, "run": m.Run, "task": m.Task,
+		"to": m.To, "reason": m.Reason, "edit": m.Edit,
+	}
+	if !m.Renewed.IsZero() {
+		says["renewed"] = m.Renewed.UnixMilli()
+	}
+	return says, nil
+}
+
+func errNotAbout(about bool) error {
+	if about {
+		return nil
+	}
+	return errors.New("it says nothing of this dead-letter topic")
+}
+
+// TestReleasedExports: what `dlq export` of any release wrote is imported as it was.
+func TestReleasedExports(t *testing.T) {
+	var today []released.Sample
+	for name, e := range map[string]Entry{
+		"bytes": {Topic: "billing.orders.dlq", Partition: 3, Offset: 17, Status: StatusParked, Record: &kgo.Record{
+			Key: []byte("k"), Value: []byte{0xff, 0}, Timestamp: releasedTime, Headers: []kgo.RecordHeader{{Key: "a", Value: []byte("1")}, {Key: "a"}},
+		}},
+		"nulls": {Topic: "billing.orders.dlq", Record: &kgo.Record{Timestamp: releasedTime}},
+	} {
+		text, err := json.Marshal(e.Export())
+		if err != nil {
+			t.Fatal(err)
+		}
+		today = append(today, released.Sample{Name: name, Record: &kgo.Record{Value: text}})
+	}
+	released.Check(t, "export", today, func(r *kgo.Record) (map[string]any, error) {
+		var x Exported
+		if err := errors.Join(json.Unmarshal(r.Value, &x), x.Check()); err != nil {
+			return nil, err
+		}
+		was := x.Record()
+		return map[string]any{
+			"topic": was.Topic, "partition": was.Partition, "timestamp": was.Timestamp.UnixMilli(), "key": was.Key, "value": was.Value, "headers": was.Headers, "status": x.Status.String(),
+		}, nil
+	})
+}
