@@ -46,6 +46,8 @@ type entry struct {
 	freeMark uint64 // the dependency's successes at the first of these
 	freeOf   *dependency
 
+	told bool // it was counted in the experiment, or is not to be
+
 	status entryStatus
 	route  *route // its copy that is to be written
 	trace  *entryTrace

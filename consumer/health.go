@@ -33,6 +33,7 @@ func (p *Pipeline) Stats() Stats {
 	}
 	s.Credit, s.Burst = p.gate.credit.Left(), p.cfg.DeadLetters.Burst
 	s.Lessons = p.learning.lessons(now)
+	s.Experiment = p.experiment.stats()
 	s.Held, s.HeldByPolicy = p.held.list()
 	s.Exhausted = p.held.exhausted()
 	s.WaitedFor = p.topics.waitedFor()

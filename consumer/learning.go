@@ -10,18 +10,31 @@ import (
 // learning learns delays from the retries of a pipeline. A nil learning does nothing.
 type learning struct {
 	learner *adaptive.Learner
-	main    string             // the dependency of failures that name none
-	limits  []*adaptive.Limits // by override, that of the policy first; nil: not learned
+	main    string                                       // the dependency of failures that name none
+	limits  map[*retrytopics.Schedule][]*adaptive.Limits // by override, that of the policy first; nil: not learned
 }
 
 // newLearning returns nil when no rule of the schedule learns.
 func newLearning(c adaptive.Config, s *retrytopics.Schedule, dependency string) *learning {
-	l := &learning{main: dependency}
-	learns := false
+	l := &learning{main: dependency, limits: make(map[*retrytopics.Schedule][]*adaptive.Limits)}
+	learns := l.limit(s)
+	for _, v := range s.Variants() {
+		learns = l.limit(v.Schedule) || learns
+	}
+	if !learns {
+		return nil
+	}
+	l.learner = adaptive.NewLearner(c)
+	return l
+}
+
+// limit notes the limits of a schedule, and reports whether one of its rules learns.
+func (l *learning) limit(s *retrytopics.Schedule) (learns bool) {
+	var all []*adaptive.Limits
 	for override := -1; override < len(s.Overrides()); override++ {
 		terms, ok := s.Terms(override, adaptive.Ahead)
 		if !ok {
-			l.limits = append(l.limits, nil)
+			all = append(all, nil)
 			continue
 		}
 		learns = true
@@ -29,13 +42,10 @@ func newLearning(c adaptive.Config, s *retrytopics.Schedule, dependency string) 
 		if terms.Jitter {
 			limits.Jitter = retrytopics.JitterShare / 2
 		}
-		l.limits = append(l.limits, limits)
+		all = append(all, limits)
 	}
-	if !learns {
-		return nil
-	}
-	l.learner = adaptive.NewLearner(c)
-	return l
+	l.limits[s] = all
+	return learns
 }
 
 // failed learns from a retry that has failed, before it is counted in the state.
@@ -82,12 +92,12 @@ func (l *learning) charge(s *retrytopics.State, dependency string) {
 }
 
 // delays returns what a schedule asks for the delay of a record that has failed.
-func (l *learning) delays(s *retrytopics.State, now time.Time) func(retrytopics.Wait) time.Duration {
+func (l *learning) delays(schedule *retrytopics.Schedule, s *retrytopics.State, now time.Time) func(retrytopics.Wait) time.Duration {
 	if l == nil {
 		return nil
 	}
 	return func(w retrytopics.Wait) time.Duration {
-		return l.learner.Delay(adaptive.Question{Key: l.key(s), Since: max(now.Sub(s.FirstFailed), 0), Left: w.Left, Limits: l.limits[w.Override+1], At: now})
+		return l.learner.Delay(adaptive.Question{Key: l.key(s), Since: max(now.Sub(s.FirstFailed), 0), Left: w.Left, Limits: l.limits[schedule][w.Override+1], At: now})
 	}
 }
 

@@ -25,7 +25,8 @@ type Pipeline struct {
 	cfg        Config
 	patterns   []*regexp.Regexp
 	schedule   *retrytopics.Schedule
-	learning   *learning // nil: delays are not learned
+	learning   *learning   // nil: delays are not learned
+	experiment *experiment // nil: there is none
 	classifier *classify.Classifier
 	notices    *notices
 	deps       []*dependency // that of Config.Breaker first
@@ -99,6 +100,7 @@ func New(c Config) (*Pipeline, error) {
 	}
 	p.breaker = p.deps[0].breaker
 	p.learning = newLearning(c.Adaptive, p.schedule, p.deps[0].name)
+	p.experiment = newExperiment(p.schedule, time.Now())
 	p.slowCall = p.breaker.Config().SlowCall
 	breakers := make([]*breaker.Breaker, len(p.deps))
 	for i, d := range p.deps {

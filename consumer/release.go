@@ -42,7 +42,8 @@ func (p *Pipeline) release(e *entry) bool {
 		return false
 	}
 	s := e.state
-	s.Attempt, s.Counts, s.FirstFailed, s.Held = 0, nil, time.Time{}, 0
+	s.Attempt, s.Counts, s.FirstFailed, s.Held, s.Variant = 0, nil, time.Time{}, 0, ""
+	e.told = true // like a replay
 	e.attempts, e.carried, e.inPlace, e.free = 0, 0, 0, 0
 	e.status = entryReady
 	e.lane.ready.push(e)

@@ -51,6 +51,9 @@ type Retrier struct {
 
 // NewRetrier makes a retrier; the name is its breaker's, unless that has one.
 func NewRetrier(name string, c RetrierConfig) (*Retrier, error) {
+	if c.Policy.Experiment != nil {
+		return nil, errors.New("consumer: Policy: Experiment is for pipelines: a call has no key to be assigned by")
+	}
 	schedule, err := c.Policy.Compile()
 	if err != nil {
 		return nil, fmt.Errorf("consumer: Policy: %w", err)

@@ -59,6 +59,11 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 		return p.waitHere(st, e, d.due, true)
 	case verbDrop:
 		p.log.Debug("record dropped", "pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.drop, "class", e.state.Class, "severity", e.state.Severity)
+		how := fateOther
+		if d.reason != "" { // it is given up, and no dead letters are kept
+			how = fateDead
+		}
+		p.experiment.ended(e, how, e.state.Attempt, time.Now())
 		p.meter.settled(e.lane, Dropped)
 		st.drop(e)
 		return false
@@ -69,6 +74,9 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 		}
 		p.log.Log(context.Background(), level, text, "pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.reason, "class", e.state.Class, "severity", e.state.Severity)
 		p.log.Debug("why a record is held", "pipeline", p.cfg.Name, "id", e.state.ID, "error", err) // which may tell of its payload
+		if !d.asked {
+			p.experiment.ended(e, fateDead, e.state.Attempt, time.Now())
+		}
 		p.held.policy(e, d)
 		if !st.leave(e) {
 			p.held.forget(e)
@@ -273,6 +281,7 @@ func (p *Pipeline) toldWritten(r *route) {
 		p.meter.snoozed()
 	}
 	if r.outcome == Dead {
+		p.experiment.ended(e, fateDead, e.state.Attempt, time.Now())
 		p.meter.deadLettered(e.state)
 	}
 	p.meter.settled(e.lane, r.outcome)

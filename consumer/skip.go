@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -53,6 +54,7 @@ func (p *Pipeline) Skip(topic string, partition int32, offset int64, reason stri
 		l.signalQuiet()
 		st.mu.Unlock()
 		p.held.forget(e)
+		p.experiment.ended(e, fateOther, e.attempts, time.Now())
 		p.meter.settled(l, Skipped)
 		p.log.Warn("record skipped by an operator", "pipeline", p.cfg.Name, "topic", topic, "partition", partition, "offset", offset, "reason", reason)
 		p.relieve(l)

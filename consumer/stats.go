@@ -154,6 +154,8 @@ type Stats struct {
 
 	Lessons []adaptive.Lesson // what was learned about delays, where the policy is adaptive
 
+	Experiment *ExperimentStats // nil: the policy has none
+
 	WaitedFor []string          // patterns of topics that no topic matches yet
 	Exhausted []ExhaustedRecord // of these the ones held longest, at most 100
 }

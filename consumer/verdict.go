@@ -69,15 +69,17 @@ func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.T
 		return true
 	}
 	p.ensureState(e)
-	before, attempts := *e.state, e.attempts
+	before, attempts, assigned := *e.state, e.attempts, false
 	if f.isAttempt() {
+		assigned = p.experiment.assign(e, f)
 		p.learning.failed(e.state, now)
 		p.count(e, failure, began, now)
 		p.learning.charge(e.state, p.accused(f).name)
 	} else {
 		p.countHeld(e, now)
 	}
-	d := judge(situation{failedCall: *f, state: e.state, inPlace: e.inPlace, now: now, u: rand.Float64(), schedule: p.schedule, dead: p.cfg.DeadLetters, learned: p.learning.delays(e.state, now)})
+	schedule := p.schedule.Under(e.state.Variant)
+	d := judge(situation{failedCall: *f, state: e.state, inPlace: e.inPlace, now: now, u: rand.Float64(), schedule: schedule, dead: p.cfg.DeadLetters, learned: p.learning.delays(schedule, e.state, now)})
 	e.state.Counts = d.counts
 	if d.verb == verbDead && !d.admitted && !p.gate.admit() {
 		// An outage, as far as anyone can tell: the record stays, and the call that was to find out uses no attempt.
@@ -91,6 +93,9 @@ func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.T
 	if f.isAttempt() {
 		p.meter.failed(failure.Class, failure.Severity)
 		p.told(e, f, false, now.Sub(began))
+	}
+	if assigned {
+		p.experiment.failed(e)
 	}
 	switch d.verb {
 	case verbInPlace:

@@ -176,6 +176,7 @@ func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) 
 		p.gate.success(1)
 		p.gate.probed(permit, true)
 		p.learning.succeeded(e.state, now)
+		p.experiment.ended(e, fateSucceeded, e.attempts+1, now)
 		st.succeeded(e, now.Sub(began))
 		return true
 	}
@@ -231,6 +232,7 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 	for i, e := range order {
 		if errs[i] == nil {
 			p.learning.succeeded(e.state, now)
+			p.experiment.ended(e, fateSucceeded, e.attempts+1, now)
 			st.succeeded(e, took)
 			continue
 		}

@@ -15,17 +15,23 @@ import (
 // it. Its error joins one [*FieldError] for everything that is wrong.
 func (p Policy) Compile() (*Schedule, error) {
 	c := compiler{policy: p}
-	c.tiersAndBounds()
-	c.inPlace()
-	c.base()
-	c.overrides()
-	if len(c.problems) == 0 && p.AutoTiers {
-		c.autoTiers()
-	}
+	c.compile()
+	c.experiment()
 	if len(c.problems) > 0 {
 		return nil, errors.Join(c.problems...)
 	}
 	return &c.schedule, nil
+}
+
+// compile compiles the policy without its experiment.
+func (c *compiler) compile() {
+	c.tiersAndBounds()
+	c.inPlace()
+	c.base()
+	c.overrides()
+	if len(c.problems) == 0 && c.policy.AutoTiers {
+		c.autoTiers()
+	}
 }
 
 type compiler struct {

@@ -126,6 +126,8 @@ func (d *decoder) failure(h *kgo.RecordHeader) {
 		s.Severity = severity
 	case HeaderDependency:
 		s.Dependency = d.text(h)
+	case HeaderVariant:
+		s.Variant = d.text(h)
 	case HeaderError:
 		s.Error = d.text(h)
 	case HeaderHistory:

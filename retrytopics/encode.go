@@ -118,6 +118,9 @@ func (e *encoder) failure(s *State, message string) {
 	if s.Dependency != "" {
 		e.text(HeaderDependency, cutText(valid(s.Dependency), maxDependencySize))
 	}
+	if s.Variant != "" {
+		e.text(HeaderVariant, cutText(valid(s.Variant), maxVariantLabel))
+	}
 	if message = cutText(message, e.left-len(HeaderError)); message != "" {
 		e.text(HeaderError, message)
 	}
@@ -153,7 +156,7 @@ func (s *State) headerBound() int {
 	n := ownHeaders
 	for _, none := range [...]bool{
 		s.Timestamp.IsZero(), len(s.Counts) == 0, s.Due.IsZero(), s.HopDue.IsZero(), s.FirstFailed.IsZero(), s.Held <= 0, s.Replays <= 0, s.Replay == "", s.Died.IsZero(),
-		s.Reason == "", s.Class == classify.None, s.Severity == classify.SeverityNone, s.Dependency == "", s.Error == "", len(s.History) == 0,
+		s.Reason == "", s.Class == classify.None, s.Severity == classify.SeverityNone, s.Dependency == "", s.Variant == "", s.Error == "", len(s.History) == 0, s.Traceparent == "",
 	} {
 		if none {
 			n--
@@ -165,7 +168,7 @@ func (s *State) headerBound() int {
 // sizeBound is how many bytes of values there will be, at most or nearly so.
 func (s *State) sizeBound(message, limit int) int {
 	const numbers = 14*8 + 20 // eight in milliseconds or smaller, and an offset
-	n := len(s.ID) + len(s.Topic) + len(s.Group) + len(s.Reason) + len(s.Dependency) + len(s.Replay) + len(s.PriorReplay) + len(s.Traceparent) + numbers + message + len("authentication") + len("critical")
+	n := len(s.ID) + len(s.Topic) + len(s.Group) + len(s.Reason) + len(s.Dependency) + len(s.Variant) + len(s.Replay) + len(s.PriorReplay) + len(s.Traceparent) + numbers + message + len("authentication") + len("critical")
 	for _, c := range s.Counts {
 		n += c.size()
 	}

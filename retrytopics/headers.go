@@ -26,6 +26,7 @@ const (
 	HeaderClass           = "redeliver-class"
 	HeaderSeverity        = "redeliver-severity"
 	HeaderDependency      = "redeliver-dependency"
+	HeaderVariant         = "redeliver-variant"
 	HeaderError           = "redeliver-error"
 	HeaderHistory         = "redeliver-history"
 	HeaderReason          = "redeliver-reason"
@@ -47,7 +48,7 @@ const (
 
 const (
 	headerPrefix = "redeliver-"
-	ownHeaders   = 22 // how many of the first group there are
+	ownHeaders   = 23 // how many of the first group there are
 )
 
 // IsOwnHeader says whether Redeliver writes the header. Job headers are not
@@ -60,7 +61,7 @@ func IsOwnHeader(key string) bool {
 	switch key {
 	case HeaderID, HeaderOriginTopic, HeaderOriginPartition, HeaderOriginOffset, HeaderOriginTimestamp,
 		HeaderGroup, HeaderAttempt, HeaderCounts, HeaderDue, HeaderHopDue, HeaderFirstFailed, HeaderHeld,
-		HeaderClass, HeaderSeverity, HeaderDependency, HeaderError, HeaderHistory, HeaderReason, HeaderReplays, HeaderReplay, HeaderDied,
+		HeaderClass, HeaderSeverity, HeaderDependency, HeaderVariant, HeaderError, HeaderHistory, HeaderReason, HeaderReplays, HeaderReplay, HeaderDied,
 		HeaderTraceparent:
 		return true
 	}

@@ -79,6 +79,8 @@ type Policy struct {
 	// Overrides change the policy for some failures; the first that matches
 	// holds. Each has its own count of attempts.
 	Overrides []Override
+	// Experiment has some records retried by other policies. Defaults to none.
+	Experiment *Experiment
 }
 
 // InPlace describes quick tries on the spot, before a record first travels.

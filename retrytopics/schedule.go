@@ -14,6 +14,8 @@ type Schedule struct {
 	rules     []rule // rules[i] is for overrides[i]
 	base      rule   // for what no override matches
 	inPlace   InPlace
+
+	experiment *experiment // nil: none
 }
 
 // rule is a policy or an override with every default filled in.

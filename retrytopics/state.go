@@ -49,6 +49,9 @@ type State struct {
 	// Dependency is what the last failure was charged to, where delays are
 	// learned; "" where they are not.
 	Dependency string
+	// Variant is what the record was assigned to when it first failed, experiment/variant; ""
+	// where it is in no experiment, see [Experiment].
+	Variant string
 	// History lists the failed attempts, newest last. The oldest give way when
 	// the headers would grow too large.
 	History []Try
@@ -120,11 +123,11 @@ func Fresh(r *kgo.Record, namespace string) State {
 }
 
 // Replayed puts the record back to work at now: due at once, with counts,
-// first failure, held time and attempts afresh, one replay more, which has a
+// first failure, held time, attempts and variant afresh, one replay more, which has a
 // name, and its history kept.
 func (s State) Replayed(now time.Time, name string) State {
 	s.Attempt, s.Counts, s.FirstFailed, s.Held = 0, nil, time.Time{}, 0
-	s.Due, s.HopDue, s.Reason, s.Died = now, time.Time{}, "", time.Time{}
+	s.Due, s.HopDue, s.Reason, s.Died, s.Variant = now, time.Time{}, "", time.Time{}, ""
 	s.Replays++
 	s.Replay, s.PriorReplay = name, s.Replay
 	return s

@@ -46,6 +46,7 @@ var commands = []func(*program) *cobra.Command{
 	newRunCommand,
 	newDemoCommand,
 	newStatusCommand,
+	newExperimentCommand,
 	newBreakerCommand,
 	newLogLevelCommand,
 	newPauseCommand,

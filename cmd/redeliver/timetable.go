@@ -23,6 +23,9 @@ type timetable struct {
 
 	Treatments []treatmentCase `json:"treatments"` // of the rules, and of what no rule matches by class
 
+	Experiment string             `json:"experiment,omitempty"`
+	Variants   []variantTimetable `json:"variants,omitempty"`
+
 	fate string // of a record that is given up: dead, held, dropped
 }
 
@@ -64,6 +67,7 @@ func timetableOf(p *config.Pipeline) timetable {
 		panic("the policy of a checked configuration: " + err.Error())
 	}
 	t := timetable{Pipeline: p.Name, Group: p.Group, Policy: policyText(p)}
+	t.Experiment, t.Variants = variantTimetables(schedule)
 	names, source := p.Names(), exampleSource(p)
 	for _, tier := range schedule.Tiers() {
 		t.Topics = append(t.Topics, shownName(names.RetryTopic(source, tier)))
@@ -214,6 +218,9 @@ func (t timetable) print(w io.Writer) error {
 		if err := c.print(w, t.fate); err != nil {
 			return err
 		}
+	}
+	if err := t.printVariants(w); err != nil {
+		return err
 	}
 	return t.printTreatments(w)
 }

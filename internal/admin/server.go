@@ -160,6 +160,7 @@ func (s *Server) handler() http.Handler {
 
 	api := http.NewServeMux()
 	api.HandleFunc("GET /api/v1/status", s.status)
+	api.HandleFunc("GET /api/v1/experiments", s.experiments)
 	api.HandleFunc("GET /api/v1/breakers", s.breakers)
 	api.HandleFunc("GET /api/v1/breakers/{name}/events", s.breakerEvents)
 	api.HandleFunc("POST /api/v1/breakers/{name}/{action}", s.changeBreaker)

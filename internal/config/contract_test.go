@@ -77,7 +77,7 @@ func TestTheContractNamesEveryKey(t *testing.T) {
 	// They contradict others in one file, or stand there for a pipeline.
 	elsewhere := []string{"pipelines[].retry.backoff_factor", "pipelines[].retry.custom", "pipelines[].classify.notify.url", "pipelines[].classify.notify.headers"}
 	walk(fileKeys(new(Config)), "", func(path string, k key) {
-		if strings.HasPrefix(path, "defaults.") || strings.HasPrefix(path, "pipelines[].retry.overrides[].") || strings.HasPrefix(path, "pipelines[].breakers[].") || strings.HasPrefix(path, "pipelines[].classify.rules[].") ||
+		if strings.HasPrefix(path, "defaults.") || strings.HasPrefix(path, "pipelines[].retry.overrides[].") || strings.HasPrefix(path, "pipelines[].retry.experiment") || strings.HasPrefix(path, "pipelines[].breakers[].") || strings.HasPrefix(path, "pipelines[].classify.rules[].") ||
 			strings.HasPrefix(path, "pipelines[].classify.classes") && strings.HasSuffix(path, ".handling") || slices.Contains(elsewhere, path) {
 			return
 		}
@@ -137,12 +137,14 @@ retry: {tiers: [50ms, 2m], max_retries: 9}
 breaker: {window: 10, slow_call: 0}
 dlq: {retention: 7d, admission: {enabled: false}}
 start: 2026-01-31T00:00:00Z`),
-		"auto":    inPipeline("retry: {strategy: linear, tiers: auto, overrides: [{status: 503, jitter: false}, {topic: orders, max_retries: 0}]}"),
-		"eager":   inPipeline("group_protocol: eager"),
-		"tenants": inPipeline("tenants: {header: x-customer, weights: {acme: 3, 'a b': 0.5}, max_in_flight: 9}\npriority: {header: p, ageing: 1m}"),
-		"limits":  inPipeline("limits: [{name: a, rate: 10/m, by: 'header:x-customer', burst: 3}, {name: b, rate: 0.5/s, by: dependency}]"),
-		"KIP-848": inPipeline("group_protocol: consumer"),
-		"no dlq":  inPipeline("dlq: {enabled: false, exhausted: drop}"),
+		"experiment": inPipeline("retry: {experiment: {name: e, variants: [{name: a}, {name: b, weight: 3, tiers: [5s], total_timeout: 1h, in_place: {max: 2}, adaptive: {enabled: true}}]}}"),
+		"job types":  inPipeline("retry: {strategy: fixed, experiment: {name: e, by: job_type, variants: [{name: a, job_types: [x]}, {name: b, job_types: [y, z], strategy: linear, backoff_factor: 2}]}}"),
+		"auto":       inPipeline("retry: {strategy: linear, tiers: auto, overrides: [{status: 503, jitter: false}, {topic: orders, max_retries: 0}]}"),
+		"eager":      inPipeline("group_protocol: eager"),
+		"tenants":    inPipeline("tenants: {header: x-customer, weights: {acme: 3, 'a b': 0.5}, max_in_flight: 9}\npriority: {header: p, ageing: 1m}"),
+		"limits":     inPipeline("limits: [{name: a, rate: 10/m, by: 'header:x-customer', burst: 3}, {name: b, rate: 0.5/s, by: dependency}]"),
+		"KIP-848":    inPipeline("group_protocol: consumer"),
+		"no dlq":     inPipeline("dlq: {enabled: false, exhausted: drop}"),
 		"odd texts": inPipeline(`
 instance_id: "007"
 group: "true"

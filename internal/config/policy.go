@@ -27,7 +27,13 @@ func (p *Pipeline) Names() retrytopics.Names {
 // Policy returns the retry policy. What the file does not say is left to the policy's own defaults, as some of them
 // depend on others.
 func (p *Pipeline) Policy() retrytopics.Policy {
-	r := p.Retry
+	policy := p.Retry.policy(func(key string) bool { return p.given("retry." + key) })
+	policy.Experiment = p.experiment()
+	return policy
+}
+
+// policy is the policy without its experiment; given tells which keys of it stand in the file.
+func (r Retry) policy(given func(key string) bool) retrytopics.Policy {
 	policy := retrytopics.Policy{
 		Strategy:     r.Delays.strategy(),
 		AutoTiers:    r.AutoTiers,
@@ -39,13 +45,13 @@ func (p *Pipeline) Policy() retrytopics.Policy {
 	if !r.AutoTiers {
 		policy.Tiers = r.Tiers
 	}
-	if p.given("retry.max_retries") {
+	if given("max_retries") {
 		policy.MaxRetries = retries(r.MaxRetries)
 	}
-	if p.given("retry.min_delay") {
+	if given("min_delay") {
 		policy.MinDelay = r.MinDelay
 	}
-	if p.given("retry.max_delay") {
+	if given("max_delay") {
 		policy.MaxDelay = r.MaxDelay
 	}
 	for _, o := range r.Overrides {

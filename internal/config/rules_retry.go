@@ -50,11 +50,13 @@ func (r *reader) retryRules(p *Pipeline, at string) {
 	for i, o := range p.Retry.Overrides {
 		ok = r.overrideRules(p, o, fmt.Sprintf("%s.overrides[%d]", retry, i)) && ok
 	}
+	ok = r.experimentRules(p, retry) && ok
 	r.templateRules(p, at)
 	r.holdKeyRules(p, at)
 	r.onDeadLetterRules(p, at)
 	defaulted := r.anyBad(retry) // keys that cannot be read are their defaults, which nobody wrote
-	schedule, err := p.Policy().Compile()
+	policy := p.Policy()
+	_, err := policy.Compile()
 	for _, wrong := range fieldErrors(err) {
 		if defaulted && (!strings.HasPrefix(wrong.Field, "tiers") || !r.sound(retry+".tiers")) {
 			continue
@@ -63,7 +65,9 @@ func (r *reader) retryRules(p *Pipeline, at string) {
 		ok = false
 	}
 	if ok && !defaulted {
-		r.effective(&p.Retry, retry, schedule.Tiers())
+		if own, err := policy.OwnTiers(); err == nil {
+			r.effective(&p.Retry, retry, own)
+		}
 	}
 }
 
@@ -172,19 +176,7 @@ func withKey(name string) string {
 }
 
 func (r *reader) overrideRules(p *Pipeline, o Override, at string) bool {
-	ok := true
-	if strategy := or(o.Strategy, p.Retry.Strategy); r.sound(at + ".strategy") {
-		for _, name := range slices.Sorted(maps.Keys(notOf[strategy])) {
-			if path := at + "." + name; r.given(path) {
-				ok = false
-				whose := ""
-				if o.Strategy == "" {
-					whose = " (the pipeline's)"
-				}
-				r.wrong(path, "%s does not apply to the strategy %s%s: %s; remove it, or choose %s", short(path), strategy, whose, notOf[strategy][name], withKey(name))
-			}
-		}
-	}
+	ok := r.notOfStrategy(or(o.Strategy, p.Retry.Strategy), o.Strategy == "", at)
 	if o.Strategy != "" || o.Custom != "" {
 		ok = r.customRules(or(o.Strategy, p.Retry.Strategy), or(o.Custom, p.Retry.Custom), at) && ok
 	}

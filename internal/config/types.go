@@ -264,6 +264,7 @@ type Retry struct {
 	Topic        string // template
 	Overrides    []Override
 	Adaptive     Adaptive
+	Experiment   Experiment
 }
 
 // Adaptive are delays that are learned.

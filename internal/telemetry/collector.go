@@ -85,6 +85,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 			w.gauge(limitKeys, float64(l.Keys), l.Name)
 		}
 		w.lessons(s)
+		w.experiment(s.Experiment)
 		if s.TenantsKnown > 0 {
 			w.gauge(tenants, float64(s.TenantsKnown))
 			w.counter(tenantPutOff, float64(s.TenantsPutOff))
@@ -261,6 +262,25 @@ func (w writer) lessons(s consumer.Stats) {
 		if !l.Last.At.IsZero() {
 			w.gauge(learnedDelay, l.Last.Delay.Seconds(), l.Dependency, l.Class.String())
 		}
+	}
+}
+
+// experiment sends the counts of each variant.
+func (w writer) experiment(x *consumer.ExperimentStats) {
+	if x == nil {
+		return
+	}
+	for _, v := range x.Variants {
+		var sum consumer.ClusterStats
+		for _, c := range v.Clusters {
+			sum.Succeeded, sum.Dead, sum.Other, sum.Attempts = sum.Succeeded+c.Succeeded, sum.Dead+c.Dead, sum.Other+c.Other, sum.Attempts+c.Attempts
+		}
+		w.counter(experimentRecords, float64(v.Failed), x.Name, v.Variant, "failed")
+		w.counter(experimentRecords, float64(sum.Succeeded), x.Name, v.Variant, "done")
+		w.counter(experimentRecords, float64(sum.Dead), x.Name, v.Variant, "dead")
+		w.counter(experimentRecords, float64(sum.Other), x.Name, v.Variant, "other")
+		w.counter(experimentAttempts, float64(sum.Attempts), x.Name, v.Variant)
+		w.histogram(experimentRecovery, v.Recovery, x.Name, v.Variant)
 	}
 }
 

@@ -56,6 +56,12 @@ var (
 		"How much is known about the delays of a dependency and class, in observations that have nothing to do with each other. With retry.adaptive.", "pipeline", "dependency", "class")
 	learnedDelay = ofPipelines.gauge("redeliver_learned_delay_seconds",
 		"The delay that was learned last, in seconds. Absent while too little is known.", "pipeline", "dependency", "class")
+	experimentRecords = ofPipelines.counter("redeliver_experiment_records_total",
+		"Records of an experiment, by variant and outcome: failed, which is their first failure, and what they came to: done, dead, or other, which is dropped or skipped. With retry.experiment.", "pipeline", "experiment", "variant", "outcome")
+	experimentAttempts = ofPipelines.counter("redeliver_experiment_attempts_total",
+		"Attempts of the records of an experiment that came to their end, by variant.", "pipeline", "experiment", "variant")
+	experimentRecovery = ofPipelines.histogram("redeliver_experiment_recovery_seconds",
+		"Time from the first failure to the success of a record of an experiment, in seconds, by variant.", "pipeline", "experiment", "variant")
 	tenants = ofPipelines.gauge("redeliver_tenants",
 		"Tenants that are told apart. Without tenants there is no such series.", "pipeline")
 	tenantInFlight = ofPipelines.gauge("redeliver_tenant_in_flight",
