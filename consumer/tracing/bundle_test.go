@@ -204,7 +204,7 @@ func has(name, outcome string) func([]tracetest.SpanStub) bool {
 func of(s tracetest.SpanStub, key attribute.Key) string {
 	for _, a := range s.Attributes {
 		if a.Key == key {
-			return a.Value.Emit()
+			return a.Value.String()
 		}
 	}
 	return ""
