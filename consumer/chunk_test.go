@@ -147,3 +147,32 @@ func TestARecordThatIsClaimedIsNotBegunInADrainingLane(t *testing.T) {
 		equal(t, "watermark", w.watermark(l), 1)
 	})
 }
+
+// TestOthersRunBesideASlowCallOfAChunkThatWasCut cuts a chunk, as a skip does, before it is looked at how long its call takes.
+func TestOthersRunBesideASlowCallOfAChunkThatWasCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var calls []string
+		w := onBench(t, HandlerFunc(func(_ context.Context, r *Record) error {
+			mu.Lock()
+			calls = append(calls, handled(r))
+			mu.Unlock()
+			if string(r.Key) == "a" {
+				time.Sleep(10 * time.Second)
+			}
+			return nil
+		}))
+		l := w.lane(0, 0)
+		w.feed(l, "a", "b", "c", "d")
+		pass(patience / 2)
+		if err := w.p.Skip(testTopic, 0, 2, "as the test says"); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Second)
+		mu.Lock()
+		equal(t, "calls beside the slow one", fmt.Sprint(calls), "[a@0 b@1 d@3]")
+		mu.Unlock()
+		pass(10 * time.Second)
+		equal(t, "watermark", w.watermark(l), 4)
+	})
+}

@@ -51,7 +51,7 @@ func (d *deadWatch) close() { d.client.Close() }
 // on.
 func (d *deadWatch) read(ctx context.Context, st *strand) error {
 	st.mu.Lock()
-	known, round := st.holding.deadKnown, st.holding.deadRound
+	known, round := st.holding.deadKnown, st.holding.round
 	st.mu.Unlock()
 	if known {
 		return nil

@@ -119,7 +119,7 @@ func (st *strand) forgetDead() {
 		return
 	}
 	h.dead, h.deadKnown = newDeadOrder(st.p.heldLimit()), false
-	h.deadRound++
+	h.round++
 	for _, l := range st.lanes {
 		l.scanned = l.scanned && l.tier == 0
 		for _, b := range l.batches {
@@ -136,13 +136,13 @@ func (st *strand) forgetDead() {
 // read anew meanwhile.
 func (st *strand) found(read *deadOrder, round int) bool {
 	h := st.holding
-	if h.deadRound != round || h.deadKnown {
+	if h.round != round || h.deadKnown {
 		return false
 	}
 	for _, l := range st.lanes {
 		for _, b := range l.batches {
 			for _, e := range b.entries {
-				if e != nil && e.state != nil && e.state.Replays > 0 && l.tier != 0 {
+				if l.tier != 0 && e != nil && e.state != nil && e.state.Replays > 0 {
 					read.remove(before(e.state)) // this member has read the copy: it may have been replayed since
 				}
 			}

@@ -284,7 +284,7 @@ func TestWhatWasReadOfDeadLettersDoesNotUndoWhatHappenedMeanwhile(t *testing.T) 
 		st := b.source.strand
 		b.replay("a", 0, 1)
 		st.mu.Lock()
-		round := st.holding.deadRound
+		round := st.holding.round
 		mine := st.found(readOf(0, 5), round)
 		again := st.found(readOf(6), round)
 		st.forgetDead()
@@ -460,12 +460,12 @@ func TestTiersAreReadAfterTheDeadLetters(t *testing.T) {
 			return b.tier.scanned
 		}
 		st.mu.Lock()
-		before := st.holding.deadRound
+		before := st.holding.round
 		st.mu.Unlock()
 		equal(t, "read for the first time", read(before), true)
 		b.lane(0, 2*time.Minute) // as it is assigned
 		st.mu.Lock()
-		after, scanned := st.holding.deadRound, b.tier.scanned
+		after, scanned := st.holding.round, b.tier.scanned
 		st.mu.Unlock()
 		equal(t, "read when there is another lane", scanned, false)
 		equal(t, "read before the dead letters", read(before), false)

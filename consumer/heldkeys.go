@@ -20,6 +20,7 @@ import (
 type heldKeys struct {
 	order     *keyOrder
 	open      bool                // it is known what was put off
+	round     int                 // so often it was forgotten what had been read
 	sourceEnd int64               // of the source partition when that was read
 	reach     int64               // it is fetched up to here, full or not: what was found waits for it to be taken up
 	behind    map[uint64][]*entry // of the park lane, not their turn; of each key, by offset of origin
@@ -27,7 +28,6 @@ type heldKeys struct {
 
 	dead      *deadOrder // nil: a key goes on when a record of it is dead
 	deadKnown bool       // the topics were read for it
-	deadRound int        // so often it was forgotten
 	// coming is where those stand in the order that were replayed, and whose copies were not read yet: they may come with
 	// another key.
 	coming map[dlq.Identity]deadAddress
@@ -205,7 +205,10 @@ func (st *strand) makeRoom() {
 		return
 	}
 	for _, l := range st.lanes {
-		if !l.park || l.draining || l.closed || l.running > 0 || l.routing > 0 || l.ready.len() > 0 || l.open <= st.p.intake.waitingShare()/2 {
+		if !l.park || l.draining || l.closed || l.running > 0 || l.routing > 0 || l.ready.len() > 0 {
+			continue
+		}
+		if why := pauseSet(l.pauses.Load()); st.p.intake.keepsReading(l, l.open) && !why.has(PauseDue) && !why.has(PauseWindow) {
 			continue
 		}
 		var moved []*entry
@@ -281,6 +284,7 @@ func (st *strand) reset() {
 		waiting = append(waiting, line...)
 	}
 	h.open, h.order, h.early = false, newKeyOrder(), nil
+	h.round++
 	clear(h.behind)
 	clear(h.coming)
 	st.forgetDead()

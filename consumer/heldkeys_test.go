@@ -209,6 +209,62 @@ func TestACopyWaitsForItsSourceToBeTakenUp(t *testing.T) {
 	})
 }
 
+// TestNothingBeginsInAStrandThatLosesItsSource takes the source partition away while a copy waits for it to be taken up: before it is known
+// again what was put off, the copy is not handled.
+func TestNothingBeginsInAStrandThatLosesItsSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t)
+		b.p.scans.end() // there is nothing to read
+		b.open(10)
+		b.p.received(b.tier, []*kgo.Record{b.copyFrom(b.tier, 0, "a", 5, time.Now())}, time.Now())
+		synctest.Wait()
+		b.want("called while the source is not taken up", b.called())
+		started := 0
+		b.p.slots.start = func(*strand, kind) { started++ }
+		b.p.closeLanes([]*lane{b.source})
+		synctest.Wait()
+		equal(t, "workers started without the source", started, 0)
+	})
+}
+
+// TestWhatWasReadBeforeAStrandForgotIsNotEnough ends a scan of a tier that began before the strand forgot what it knew.
+func TestWhatWasReadBeforeAStrandForgotIsNotEnough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t)
+		st := b.source.strand
+		began := &heldLane{lane: b.tier, round: st.holding.round}
+		st.mu.Lock()
+		st.reset()
+		st.mu.Unlock()
+		b.p.scans.finish(began)
+		equal(t, "read", b.tier.scanned, false)
+		b.p.scans.finish(&heldLane{lane: b.tier, round: st.holding.round})
+		equal(t, "read anew", b.tier.scanned, true)
+	})
+}
+
+// TestAParkLaneThatWasCrowdedReadsOn pauses a park lane for the window. When one of the two records that it holds is done the other still
+// waits, for one that stands behind it in the topic: the lane is read on, though the window has no more room than before.
+func TestAParkLaneThatWasCrowdedReadsOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t, func(c *Config) { c.Window.Records = 12 })
+		for partition := range int32(4) {
+			b.lane(partition+1, 0)
+		}
+		b.takes = map[string]time.Duration{"z@6": time.Second}
+		b.open(0, inTopic("a", 1, inPark), inTopic("a", 5, inPark), inTopic("z", 6, inPark))
+		b.p.received(b.park, []*kgo.Record{b.copyFrom(b.park, 0, "a", 5, time.Time{}), b.copyFrom(b.park, 1, "z", 6, time.Time{})}, time.Now())
+		b.p.intake.mark()
+		pass(100 * time.Millisecond)
+		b.p.intake.took(10, 0) // others have it all
+		b.p.intake.pauseCrowded()
+		equal(t, "fetched while it is crowded", b.fetched(b.park), false)
+		pass(time.Minute)
+		b.want("called", b.called(), "z@6")
+		equal(t, "fetched then", b.fetched(b.park), true)
+	})
+}
+
 // TestAFullParkLaneMakesRoom has more records of one key in the park partition than its lane may hold, and behind them one of
 // another key whose turn it is: they are moved to the end, in their order, until it is read.
 func TestAFullParkLaneMakesRoom(t *testing.T) {

@@ -52,7 +52,7 @@ func (s *heldScans) end() {
 type heldLane struct {
 	lane      *lane
 	next, end int64
-	round     int // of the strand's dead letters, when these were known
+	round     int // of what its strand knows
 	found     []heldRecord
 }
 
@@ -150,7 +150,7 @@ func (s *heldScans) run(lanes []*lane) {
 		todo = append(todo, &heldLane{lane: l, end: -1})
 	}
 	for {
-		known := s.bounds(s.readDead(todo))
+		known := s.bounds(s.known(todo))
 		s.read(known, tell)
 		todo = slices.DeleteFunc(todo, func(h *heldLane) bool { return h.done() })
 		if len(todo) == 0 {
@@ -173,12 +173,29 @@ func (h *heldLane) done() bool {
 	return h.lane.closed || h.lane.scanned
 }
 
-// readDead reads the dead letters that keep keys closed, where they do. It returns the lanes of strands of which they are known:
-// only then are the ends of these asked for, so that a copy of one that was replayed until then is found.
-func (s *heldScans) readDead(todo []*heldLane) (known []*heldLane) {
-	if s.p.deadWatch == nil {
-		return todo
+// known returns the lanes of strands of which it is known which dead letters keep keys closed, where they do: only then are the ends of
+// these asked for, so that a copy of one that was replayed until then is found. What was read before a strand forgot what it knew
+// is read anew.
+func (s *heldScans) known(todo []*heldLane) (known []*heldLane) {
+	if s.p.deadWatch != nil {
+		s.readDead(todo)
 	}
+	for _, h := range todo {
+		st := h.lane.strand
+		st.mu.Lock()
+		if st.holding.dead == nil || st.holding.deadKnown {
+			if h.round != st.holding.round {
+				*h = heldLane{lane: h.lane, end: -1, round: st.holding.round}
+			}
+			known = append(known, h)
+		}
+		st.mu.Unlock()
+	}
+	return known
+}
+
+// readDead reads the dead letters of the lanes' strands.
+func (s *heldScans) readDead(todo []*heldLane) {
 	var readers sync.WaitGroup
 	room := make(chan struct{}, scanReaders)
 	errs := make(map[*strand]*error)
@@ -199,18 +216,6 @@ func (s *heldScans) readDead(todo []*heldLane) (known []*heldLane) {
 	for st, err := range errs {
 		s.p.faults.note("held", s.p.dlqTopic(st.source), st.partition, *err) // nil: nothing
 	}
-	for _, h := range todo {
-		st := h.lane.strand
-		st.mu.Lock()
-		if st.holding.deadKnown { // and not forgotten since
-			if h.round != st.holding.deadRound {
-				*h = heldLane{lane: h.lane, end: -1, round: st.holding.deadRound}
-			}
-			known = append(known, h)
-		}
-		st.mu.Unlock()
-	}
-	return known
 }
 
 // bounds finds out how far lanes are to be read. It returns those of which that is known and which are not there yet.
@@ -313,8 +318,8 @@ func (p *Pipeline) take(h *heldLane, r *kgo.Record) {
 }
 
 // finish tells a lane's strand what was found, and opens it when that was the last. What the lane has read meanwhile is
-// known already. What was read before the dead letters that are known now is not enough: a copy may have come since of one that
-// was found to be replayed.
+// known already. What was read before the strand forgot what it knew is not enough: it may have put records off since, and a copy may
+// have come of a dead letter that was found to be replayed.
 func (s *heldScans) finish(h *heldLane) {
 	l := h.lane
 	st := l.strand
@@ -323,7 +328,7 @@ func (s *heldScans) finish(h *heldLane) {
 		where = inPark
 	}
 	st.mu.Lock()
-	if !l.closed && !l.scanned && h.round == st.holding.deadRound {
+	if !l.closed && !l.scanned && h.round == st.holding.round {
 		for _, f := range h.found {
 			if f.offset >= l.next && !l.doneBefore(f.offset) {
 				st.holding.order.put(f.key, f.origin, where)

@@ -90,7 +90,7 @@ func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool
 		after |= pauseSet(bit(r))
 	}
 	probes = probes || after&pauseSet(bit(PauseBreaker)) == 0
-	if l.crowded.Load() && open <= int(l.resumeBelow.Load()) {
+	if l.crowded.Load() && (open <= int(l.resumeBelow.Load()) || in.keepsReading(l, open)) {
 		l.crowded.Store(false)
 	}
 	if l.crowded.Load() {

@@ -157,7 +157,7 @@ func (in *intake) pauseCrowded() (draining bool) {
 	took := time.Since(in.marked).Seconds()
 	for _, l := range in.all() {
 		held := l.held.Load()
-		if held <= limit || l.crowded.Load() {
+		if held <= limit || l.crowded.Load() || in.keepsReading(l, int(held)) {
 			continue
 		}
 		rate := float64(l.settledRecords.Load()-l.marked.Load()) / took
@@ -168,6 +168,13 @@ func (in *intake) pauseCrowded() (draining bool) {
 		l.resumeBelow.Store(min(max(int64(rate*ahead.Seconds()), limit/2), limit))
 		l.crowded.Store(true)
 		in.review(l)
+		if l.park {
+			l.strand.wake() // which makes room, where something stands behind whose turn it is
+		}
 	}
 	return draining
 }
+
+// keepsReading reports whether a lane is a park lane that holds so few records that none of them are moved out of it, see
+// [strand.makeRoom]: it goes on reading, for what all of them wait for may stand behind them in the topic.
+func (in *intake) keepsReading(l *lane, open int) bool { return l.park && open <= in.waitingShare()/2 }

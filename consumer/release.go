@@ -47,8 +47,8 @@ func (p *Pipeline) release(e *entry) bool {
 	e.attempts, e.carried, e.inPlace, e.free = 0, 0, 0, 0
 	e.status = entryReady
 	e.lane.ready.push(e)
+	p.held.forget(e) // before it can be held again
 	st.mu.Unlock()
-	p.held.forget(e)
 	st.wake()
 	return true
 }

@@ -186,6 +186,9 @@ func (p *Pipeline) closeLanes(lanes []*lane) {
 		l.stopping.Store(true)
 		l.strand.mu.Lock()
 		l.closed, l.draining = true, true
+		if h := l.strand.holding; h != nil {
+			h.open = false // what was put off in this lane is not known any more
+		}
 		l.strand.mu.Unlock()
 	}
 	for _, l := range lanes {

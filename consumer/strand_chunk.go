@@ -78,14 +78,18 @@ func (st *strand) takeChunk() *chunk {
 	return nil
 }
 
-// look cuts a chunk short whose records take long, so that they run side by side, where they may.
+// look cuts a chunk short whose records take long, so that they run side by side, where they may, and lets others run beside the last one
+// of a chunk that was cut before.
 func (st *strand) look(c *chunk) {
 	c.ticks.Add(1)
 	st.mu.Lock()
 	at := c.cursor.Load()
 	cut := false
 	switch slow := at-c.seen < quick; {
-	case st.chunk != c:
+	case st.chunk != c: // it was cut already: what it was at may take long all the same
+		if cut = c.running != nil && c.running.status == entryRunning && st.p.cfg.Ordering != ByPartition; cut {
+			st.spread, st.calm = true, 0
+		}
 	case !slow:
 		c.seen = at
 		c.watch.Reset(patience)
