@@ -170,17 +170,38 @@ func (p *Pipeline) adopt(ctx context.Context, parts map[string][]int32) {
 	p.goBack(at)
 }
 
-// strand returns the strand of the key, a new one if there is none.
-func (p *Pipeline) strand(key strandKey) *strand {
+// join adds a lane to the strand of its partition, a new one if there is none. Until it has, no strand is taken for one that nobody
+// needs, see retire: a partition has one.
+func (p *Pipeline) join(l *lane) {
 	p.strands.mu.Lock()
 	defer p.strands.mu.Unlock()
+	key := strandKey{l.source, l.partition}
 	st := p.strands.all[key]
 	if st == nil {
 		st = newStrand(p, key.source, key.partition)
 		p.strands.all[key] = st
 		p.strands.count.Add(1)
 	}
-	return st
+	l.strand = st
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.add(l)
+}
+
+// retire forgets a strand that has no lanes any more. It reports false where it has.
+func (p *Pipeline) retire(st *strand) bool {
+	p.strands.mu.Lock()
+	defer p.strands.mu.Unlock()
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if len(st.lanes) > 0 {
+		return false
+	}
+	if key := (strandKey{st.source, st.partition}); p.strands.all[key] == st {
+		delete(p.strands.all, key)
+		p.strands.count.Add(-1)
+	}
+	return true
 }
 
 // wakeAll wakes every strand.

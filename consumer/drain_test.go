@@ -174,3 +174,42 @@ func TestNoLaneBeginsWhatAnotherFreesInADrain(t *testing.T) {
 	equal(t, "the second begins when the lanes are drained", begins(), false)
 	equal(t, "keys that are held in the end", len(st.keys), 0)
 }
+
+// TestALaneIsClosedOnce closes a lane twice, as a topic that is made again beside a revocation does: its records are given back once.
+func TestALaneIsClosedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := onBench(t, HandlerFunc(func(context.Context, *Record) error { return nil }))
+		l, other := w.lane(0, 0), w.lane(1, 0)
+		w.feed(l, "a", "b")
+		w.feed(other, "c")
+		synctest.Wait()
+		equal(t, "records whose commit is not acknowledged", w.p.intake.unsaved.Load(), 3)
+		w.p.closeLanes([]*lane{l})
+		w.p.closeLanes([]*lane{l})
+		equal(t, "those of the other lane", w.p.intake.unsaved.Load(), 1)
+	})
+}
+
+// TestAPartitionThatComesBackWhileItsLastLaneIsClosedHasOneStrand has a partition's retries assigned just when its source's lane is closed.
+func TestAPartitionThatComesBackWhileItsLastLaneIsClosedHasOneStrand(t *testing.T) {
+	w := onBench(t, HandlerFunc(func(context.Context, *Record) error { return nil }))
+	source := w.lane(0, 0)
+	w.p.held.mu.Lock() // which is where the closing stops, when its strand has no lane
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		w.p.closeLanes([]*lane{source})
+	}()
+	for empty := false; !empty; {
+		source.strand.mu.Lock()
+		empty = len(source.strand.lanes) == 0
+		source.strand.mu.Unlock()
+		runtime.Gosched()
+	}
+	retries := w.lane(0, time.Minute)
+	w.p.held.mu.Unlock()
+	<-closed
+	if back := w.lane(0, 0); back.strand != retries.strand {
+		t.Fatal("the source and its retries have strands of their own")
+	}
+}

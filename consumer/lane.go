@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // A lane holds one assigned partition: what was fetched of it, what waits, what runs and what is settled. It alone says
@@ -73,21 +71,13 @@ type lane struct {
 
 // newLane makes the lane of an assigned partition and adds it to its strand. It has no place yet.
 func (p *Pipeline) newLane(topic string, part int32, source string, tier time.Duration) *lane {
-	st := p.strand(strandKey{source, part})
 	l := &lane{
-		topic: topic, topicID: p.topics.id(topic), partition: part, source: source, tier: tier, strand: st, meter: p.meter.topic(topic, source, tier),
+		topic: topic, topicID: p.topics.id(topic), partition: part, source: source, tier: tier, meter: p.meter.topic(topic, source, tier),
 		window: window{epoch: -1, top: -1}, committed: -1, metadata: metadataLimit,
 	}
 	l.end.Store(-1)
 	l.ctx, l.cancel = context.WithCancel(context.Background())
-	st.mu.Lock()
-	st.lanes = append(st.lanes, l)
-	if st.holding != nil {
-		l.park = tier == retrytopics.Park
-		st.holding.open = false
-		st.forgetDead()
-	}
-	st.mu.Unlock()
+	p.join(l)
 	return l
 }
 

@@ -181,16 +181,8 @@ func (st *strand) depart(e *entry) *entry {
 
 // closeLanes ends lanes: what is still under way counts for nothing, and its handlers' contexts end.
 func (p *Pipeline) closeLanes(lanes []*lane) {
+	lanes = slices.DeleteFunc(slices.Clone(lanes), (*lane).close) // all of them first: a key that one frees must not go to another that is about to close
 	defer p.scanAgain(lanes)
-	for _, l := range lanes { // all of them first: a key that one frees must not go to another that is about to close
-		l.stopping.Store(true)
-		l.strand.mu.Lock()
-		l.closed, l.draining = true, true
-		if h := l.strand.holding; h != nil {
-			h.open = false // what was put off in this lane is not known any more
-		}
-		l.strand.mu.Unlock()
-	}
 	for _, l := range lanes {
 		st := l.strand
 		st.mu.Lock()
@@ -219,20 +211,30 @@ func (p *Pipeline) closeLanes(lanes []*lane) {
 			st.wake() // keys that the lane held are free
 			continue
 		}
-		st.rest()
-		if p.deadWatch != nil {
-			p.deadWatch.leave(st)
+		if p.retire(st) {
+			st.rest()
+			if p.deadWatch != nil {
+				p.deadWatch.leave(st)
+			}
 		}
-		p.strands.mu.Lock()
-		if key := (strandKey{st.source, st.partition}); p.strands.all[key] == st {
-			delete(p.strands.all, key)
-			p.strands.count.Add(-1)
-		}
-		p.strands.mu.Unlock()
 	}
 	p.intake.reviewAll() // the shares of those that stay have grown
 }
 
 func without(lanes []*lane, gone *lane) []*lane {
 	return slices.DeleteFunc(lanes, func(l *lane) bool { return l == gone })
+}
+
+// close lets nothing of the lane count any more. It reports whether it was closed before.
+func (l *lane) close() (before bool) {
+	l.stopping.Store(true)
+	st := l.strand
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	before = l.closed
+	l.closed, l.draining = true, true
+	if st.holding != nil {
+		st.holding.open = false // what was put off in this lane is not known any more
+	}
+	return before
 }

@@ -3,6 +3,8 @@ package consumer
 import (
 	"sync"
 	"time"
+
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // A strand is a source partition and its retry topics' partitions of the same number: everything that may touch one of
@@ -47,6 +49,16 @@ func newStrand(p *Pipeline, source string, partition int32) *strand {
 		st.holding = newHeldKeys(p.cfg.OnDeadLetter, p.heldLimit())
 	}
 	return st
+}
+
+// add takes a lane in. What its records hold is not known yet.
+func (st *strand) add(l *lane) {
+	st.lanes = append(st.lanes, l)
+	if st.holding != nil {
+		l.park = l.tier == retrytopics.Park
+		st.holding.open = false
+		st.forgetDead()
+	}
 }
 
 // wake offers what may start now to the slots, and sees to what has come due. It takes the strand's lock.
