@@ -42,6 +42,8 @@ type index struct {
 	upsets   map[string][]*Upset
 	free     map[*Call]bool    // failures that may use no attempt
 	opened   map[string]Moment // from when on a member's breaker may not have been closed
+
+	deadlyEnds map[string][]Moment // see deadly
 }
 
 // lineage is one life of a record: a replay begins another.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -164,13 +165,31 @@ func (x *index) mayBeRefused(c *Call) bool {
 	if x.t.Burst < 0 || x.owedReason(c) == "" {
 		return false
 	}
-	dead := 0
-	for i := range x.h.Calls {
-		if o := &x.h.Calls[i]; o != c && o.Member == c.Member && o.Result == Failed && !o.End.IsZero() && !o.End.At.After(c.End.At) && x.owedReason(o) != "" {
-			dead++
+	ends := x.deadly()[c.Member]
+	dead, _ := slices.BinarySearchFunc(ends, c.End.At, func(m Moment, at time.Time) int {
+		if m.At.After(at) {
+			return 1
+		}
+		return -1
+	})
+	return max(dead-1, 0) >= x.t.Burst // without its own
+}
+
+// deadly returns for each member when those of its failed calls ended that make dead letters of their records, in order. It is worked out
+// once: a record that its member does not let die is called again and again.
+func (x *index) deadly() map[string][]Moment {
+	if x.deadlyEnds == nil {
+		x.deadlyEnds = make(map[string][]Moment)
+		for i := range x.h.Calls {
+			if c := &x.h.Calls[i]; c.Result == Failed && !c.End.IsZero() && x.owedReason(c) != "" {
+				x.deadlyEnds[c.Member] = append(x.deadlyEnds[c.Member], c.End)
+			}
+		}
+		for _, ends := range x.deadlyEnds {
+			slices.SortFunc(ends, func(a, b Moment) int { return cmp.Compare(a.Tick, b.Tick) })
 		}
 	}
-	return dead >= x.t.Burst
+	return x.deadlyEnds
 }
 
 // breakerMemory is for longer than a breaker remembers calls by default.

@@ -93,14 +93,7 @@ func (x *index) spent() map[string]Moment {
 	if x.t.Burst < 0 {
 		return from
 	}
-	dead := make(map[string][]Moment)
-	for i := range x.h.Calls {
-		if c := &x.h.Calls[i]; c.Result == Failed && !c.End.IsZero() && x.owedReason(c) != "" {
-			dead[c.Member] = append(dead[c.Member], c.End)
-		}
-	}
-	for member, ends := range dead {
-		slices.SortFunc(ends, func(a, b Moment) int { return cmp.Compare(a.Tick, b.Tick) })
+	for member, ends := range x.deadly() {
 		if n := max(x.t.Burst, 1); len(ends) >= n {
 			from[member] = ends[n-1]
 		}
