@@ -91,8 +91,8 @@ func (c *charge) see(b breakerState, now time.Time, live bool) {
 	}
 	if l := b.lease; l.offset != none && c.free.of != l.offset {
 		c.free = moment{of: l.offset, at: now.Add(l.length + anyOf(spread))}
-		if l.member == c.me {
-			c.until = c.pending.sent.Add(l.length - early) // from before it was written: it is over here before it is for others
+		if l.member == c.me { // from before it was written: it is over here before it is for others
+			c.until = now.Add(l.length - early - max(now.Sub(l.said), 0))
 		}
 	}
 }

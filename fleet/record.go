@@ -49,7 +49,7 @@ type record struct {
 	kind    kind
 
 	By  string    // who wrote it, for people
-	At  time.Time // when, by the writer's clock: for people
+	At  time.Time // when, by the writer's clock: for people, and for the writer itself
 	Why string    // for people
 
 	Wait      time.Duration // open: until it is time to probe

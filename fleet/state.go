@@ -43,6 +43,7 @@ type lease struct {
 	by     string
 	at     time.Time
 	length time.Duration
+	said   time.Time // by the holder's clock, when it claimed it, or last renewed it
 }
 
 // none is the id of no episode, and the offset of no lease.
@@ -107,7 +108,7 @@ func (b *breakerState) claim(offset int64, clock time.Time, r record) outcome {
 	if b.closed || r.Episode != b.episode.id || !due || held && r.Member != b.lease.member {
 		return void
 	}
-	b.lease = lease{offset: offset, member: r.Member, by: r.By, at: clock, length: r.Lease}
+	b.lease = lease{offset: offset, member: r.Member, by: r.By, at: clock, length: r.Lease, said: r.At}
 	return applied
 }
 
