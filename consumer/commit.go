@@ -220,11 +220,16 @@ func (ms marks) annotate(req *kmsg.OffsetCommitRequest) error {
 	return nil
 }
 
-// refused takes out what the broker has not committed. Brokers that take less metadata than we thought get half as much
-// the next time, which is soon.
+// refused takes out what the broker has not committed.
 func (ms marks) refused(at partition, err error) error {
 	m := ms[at]
 	delete(ms, at)
+	return m.refused(at, err)
+}
+
+// refused takes down that a commit was refused. Brokers that take less metadata than we thought get half as much the next
+// time, which is soon; then it returns nil.
+func (m *mark) refused(at partition, err error) error {
 	if m != nil && errors.Is(err, kerr.OffsetMetadataTooLarge) {
 		m.lane.strand.mu.Lock()
 		m.lane.metadata /= 2

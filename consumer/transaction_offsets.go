@@ -100,18 +100,30 @@ func (t *transactor) offsetCommit(ms marks, producer int64, epoch int16) (*kmsg.
 	return req, nil
 }
 
-// refused returns what the broker says against the commit of any partition.
+// refused returns what the broker says against the commit of any partition. All of them stay in the transaction: it is either
+// asked again with all, or comes to nothing. A lane whose topic is refused is left out of the next ones.
 func (t *transactor) refused(ms marks, resp *kmsg.TxnOffsetCommitResponse) (refused error) {
+	tooLarge := false
 	for _, topic := range resp.Topics {
 		for _, part := range topic.Partitions {
-			if err := kerr.ErrorForCode(part.ErrorCode); err != nil {
-				if err := ms.refused(partition{t.name(topic.Topic, topic.TopicID, ms), part.Partition}, err); err != nil {
-					refused = err
-				} else {
-					refused = errGivenUp // with less metadata, the next time
-				}
+			err := kerr.ErrorForCode(part.ErrorCode)
+			if err == nil {
+				continue
+			}
+			at := partition{t.name(topic.Topic, topic.TopicID, ms), part.Partition}
+			m := ms[at]
+			if m != nil && aboutTopic(err) {
+				t.shunLane(m.lane)
+			}
+			if err = m.refused(at, err); err == nil {
+				tooLarge = true
+			} else if refused == nil || aboutTopic(err) {
+				refused = err
 			}
 		}
+	}
+	if tooLarge {
+		return errGivenUp // with less metadata, the next time
 	}
 	return refused
 }
@@ -126,10 +138,11 @@ func (t *transactor) name(name string, id [16]byte, ms marks) string {
 	return name
 }
 
-// repeatable waits a moment when a request may be sent again after an error, and reports whether it may.
+// repeatable waits a moment when a request may be sent again after an error, and reports whether it may. What is about one of
+// several topics is not to keep the others waiting.
 func repeatable(ctx context.Context, err error) bool {
 	var ke *kerr.Error
-	if !errors.As(err, &ke) || !(ke.Retriable || ke == kerr.ConcurrentTransactions) || ke == kerr.RebalanceInProgress {
+	if !errors.As(err, &ke) || !(ke.Retriable || ke == kerr.ConcurrentTransactions) || ke == kerr.RebalanceInProgress || aboutTopic(err) {
 		return false
 	}
 	select {
