@@ -160,7 +160,16 @@ type mark struct {
 	version  uint64
 	settled  int64 // records of the lane, all in all
 	metadata string
+	news     bool // it says something else than those before: whoever reads the commit can tell which it is
 }
+
+// said is what a commit says to whoever reads it.
+type said struct {
+	at       int64
+	metadata string
+}
+
+func (m *mark) said() said { return said{m.at, m.metadata} }
 
 // marks are those of one commit.
 type marks map[partition]*mark
@@ -202,7 +211,11 @@ func (l *lane) mark(leaving bool) *mark {
 	if len(text) > l.metadata {
 		text = ""
 	}
-	return &mark{lane: l, at: at, epoch: l.epoch, version: l.version, settled: l.settledRecords.Load(), metadata: text}
+	m := &mark{lane: l, at: at, epoch: l.epoch, version: l.version, settled: l.settledRecords.Load(), metadata: text}
+	if m.news = m.said() != l.said; !leaving {
+		l.said = m.said()
+	}
+	return m
 }
 
 // annotate puts the metadata into a commit that is about to be sent, and stops one that waited while lanes were closed.
@@ -248,7 +261,7 @@ func (ms marks) acknowledged() {
 	for _, m := range ms {
 		l := m.lane
 		l.strand.mu.Lock()
-		l.committed, l.committedVersion, l.refusals = m.at, m.version, refusals{}
+		l.committed, l.said, l.committedVersion, l.refusals = m.at, m.said(), m.version, refusals{}
 		saved := int64(0)
 		if !l.closed {
 			saved, l.saved = m.settled-l.saved, m.settled

@@ -185,12 +185,19 @@ func (t *transactor) ask(ctx context.Context, ms marks) (committed bool, err err
 	if err != nil {
 		return false, fmt.Errorf("read the group's offsets after a transaction: %w", err)
 	}
+	return ms.standIn(offsets)
+}
+
+// standIn reports whether what was to be committed is what the group has. A mark that says the same as the one before tells
+// nothing, as where there is no room for what is done above an offset: where that is so of all, nothing counts as committed, for
+// to write copies once more repeats, and not to write them would lose.
+func (ms marks) standIn(offsets kadm.OffsetResponses) (bool, error) {
 	for at, m := range ms {
 		o, _ := offsets.Lookup(at.topic, at.number)
 		if o.Err != nil {
 			return false, fmt.Errorf("read the offset of %s/%d after a transaction: %w", at.topic, at.number, o.Err)
 		}
-		if o.At == m.at && o.Metadata == m.metadata {
+		if m.news && o.At == m.at && o.Metadata == m.metadata {
 			return true, nil
 		}
 	}
