@@ -57,7 +57,7 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 	for topic, ps := range offsets {
 		for part, off := range ps {
 			if c, ok := committed.Lookup(topic, part); ok && c.At >= 0 && !p.topics.earlier(topic, c.Metadata) {
-				p.place(topic, part, c.At, c.At)
+				p.place(topic, part, c.At, c.At, c.Metadata)
 				p.restore(topic, part, c.Offset)
 				continue
 			}
@@ -81,7 +81,7 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 				return nil, fmt.Errorf("find where %s/%d starts: %w", topic, part, err)
 			}
 			offsets[topic][part] = kgo.NewOffset().At(at)
-			p.place(topic, part, at, -1)
+			p.place(topic, part, at, -1, "")
 		}
 	}
 	p.committer.moved()
@@ -164,14 +164,14 @@ func (p *Pipeline) startOffset(ctx context.Context, starts map[bool]kadm.ListedO
 	}
 }
 
-// place tells a lane where it begins.
-func (p *Pipeline) place(topic string, part int32, at, committed int64) {
+// place tells a lane where it begins, and what the group's last commit of it says.
+func (p *Pipeline) place(topic string, part int32, at, committed int64, metadata string) {
 	l := p.intake.lane(topic, part)
 	if l == nil {
 		return
 	}
 	l.strand.mu.Lock()
-	l.next, l.placed, l.committed = at, true, committed
+	l.next, l.placed, l.committed, l.said = at, true, committed, said{committed, metadata}
 	l.strand.mu.Unlock()
 }
 
