@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -292,4 +293,33 @@ func TestACallThatHasJustEndedKeepsNobodyOut(t *testing.T) {
 		t.Errorf("the next replay: %v", err)
 	}
 	equal(t, "answers that did not have the end", answers, late)
+}
+
+// The first call of a queue makes its ledger. A broker that leads a partition of it may not know that for a moment.
+func TestALedgerWhoseLeadersDoNotKnowItYet(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(3)
+	const ledger, late = dead + ".ledger", 5
+	answers := 0
+	b.cluster.ControlKey(kmsg.ListOffsets.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		b.cluster.KeepControl()
+		r := req.(*kmsg.ListOffsetsRequest)
+		if answers == late || r.Topics[0].Topic != ledger {
+			return nil, nil, false
+		}
+		answers++
+		resp := r.ResponseKind().(*kmsg.ListOffsetsResponse)
+		topic := kmsg.NewListOffsetsResponseTopic()
+		topic.Topic = ledger
+		for _, p := range r.Topics[0].Partitions {
+			at := kmsg.NewListOffsetsResponseTopicPartition()
+			at.Partition, at.ErrorCode = p.Partition, kerr.UnknownTopicOrPartition.Code
+			topic.Partitions = append(topic.Partitions, at)
+		}
+		resp.Topics = append(resp.Topics, topic)
+		return resp, nil, true
+	})
+	equal(t, "replayed", b.replay(b.open(), dlq.Replay{}).Done, 3)
+	equal(t, "answers of brokers that did not know", answers, late)
 }
