@@ -55,10 +55,13 @@ func TestFetchesAreSmallWhileTheyReadAhead(t *testing.T) {
 		w.brings(l, 1, l.next+1, time.Minute)
 		equal(t, "when it has come to its end", size(), whole)
 
+		w.lane(2, time.Minute).measured(0)
+		w.brings(source, 1, 2, 0)
+		equal(t, "with another lane that is known to be empty", size(), whole)
 		w.lane(1, time.Minute)
 		equal(t, "with another lane that nothing is known of", size(), small)
 		pass(2 * unheardFor)
-		w.brings(source, 1, 2, 0)
+		w.brings(source, 1, 3, 0)
 		equal(t, "when nothing has come of it for a while", size(), whole)
 	})
 }

@@ -52,6 +52,7 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 		case <-time.After(time.Second):
 		}
 	}
+	p.faults.clear("positions")
 	p.topics.learn(committed)
 	unknown := make(map[string]map[int32]kgo.Offset)
 	for topic, ps := range offsets {
@@ -70,6 +71,7 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 	defer p.toldAssigned(offsets)
 	defer p.scan(offsets)
 	if len(unknown) == 0 {
+		p.lookAhead(ctx)
 		return offsets, nil
 	}
 	for topic, ps := range unknown {
@@ -84,9 +86,24 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 			p.place(topic, part, at, -1, "")
 		}
 	}
+	p.faults.clear("start")
 	p.committer.moved()
+	p.lookAhead(ctx)
 	p.disown(offsets) // topics that were waited for may be others by now
 	return offsets, nil
+}
+
+// lookAheadWait bounds the wait for the ends of the partitions, without which all goes on too.
+const lookAheadWait = time.Second
+
+// lookAhead asks where the partitions end, so that it is known which retry topics hold nothing: fetches need not be small for these.
+func (p *Pipeline) lookAhead(ctx context.Context) {
+	if p.intake.retries.Load() == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookAheadWait)
+	defer cancel()
+	p.topics.measure(ctx, true)
 }
 
 // disown takes out the partitions that have no lane and will get none. The client asks for the position of one that it has lost, with a
