@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"context"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -12,7 +13,7 @@ import (
 type fetchSize struct {
 	whole [2]int32 // as configured: of all and of a partition, in bytes; zero until it was changed first
 	small bool
-	since time.Time // a retry lane is fetched of which nothing is known
+	since time.Time // a lane is fetched of which nothing has come yet
 }
 
 const (
@@ -24,9 +25,40 @@ const (
 	unheardFor = 2 * time.Second
 )
 
-// shrink makes fetches small from now on. The intake's mutex is held.
-func (in *intake) shrink(now time.Time) {
+// lookAheadWait bounds the wait for the ends of the partitions, without which all goes on too.
+const lookAheadWait = time.Second
+
+// lookAhead asks where the partitions end before they are fetched first, so that it is known which retry topics hold something.
+func (in *intake) lookAhead(ctx context.Context) {
+	if in.retries.Load() == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookAheadWait)
+	defer cancel()
+	in.p.topics.measure(ctx, true)
+	now := time.Now()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, ps := range in.lanes {
+		for _, l := range ps {
+			if !l.heard {
+				in.beware(l, now)
+			}
+		}
+	}
+}
+
+// beware makes fetches small when a retry lane that is about to be fetched holds something, or is not known not to. The intake's mutex is
+// held.
+func (in *intake) beware(l *lane, now time.Time) {
 	in.fetch.since = now
+	if in.readsAhead(l, now) {
+		in.shrink()
+	}
+}
+
+// shrink makes fetches small from now on. The intake's mutex is held.
+func (in *intake) shrink() {
 	if in.fetch.small {
 		return
 	}
@@ -50,7 +82,7 @@ func (in *intake) resize(brought []*lane, now time.Time) {
 	for _, l := range brought {
 		l.heard = true
 		if !in.fetch.small && in.readsAhead(l, now) {
-			in.shrink(now)
+			in.shrink()
 		}
 	}
 	if !in.fetch.small {

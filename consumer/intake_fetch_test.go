@@ -1,11 +1,13 @@
 package consumer
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/classify"
@@ -25,7 +27,7 @@ func TestFetchesAreSmallWhileTheyReadAhead(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(client.Close)
-		w.p.client = client
+		w.p.client, w.p.admin = client, kadm.NewClient(client)
 		const whole, small = "8388608/524288", "1048576/65536"
 		size := func() string {
 			return fmt.Sprintf("%d/%d", limitOf(client, kgo.FetchMaxBytes), limitOf(client, kgo.FetchMaxPartitionBytes))
@@ -34,6 +36,7 @@ func TestFetchesAreSmallWhileTheyReadAhead(t *testing.T) {
 		equal(t, "with a source lane only", size(), whole)
 
 		l := w.lane(0, time.Minute)
+		w.looksAhead()
 		equal(t, "with a retry lane that nothing is known of", size(), small)
 		w.brings(source, 1, 1, 0)
 		equal(t, "when only fresh records have come", size(), small)
@@ -56,14 +59,22 @@ func TestFetchesAreSmallWhileTheyReadAhead(t *testing.T) {
 		equal(t, "when it has come to its end", size(), whole)
 
 		w.lane(2, time.Minute).measured(0)
-		w.brings(source, 1, 2, 0)
+		w.looksAhead()
 		equal(t, "with another lane that is known to be empty", size(), whole)
 		w.lane(1, time.Minute)
+		w.looksAhead()
 		equal(t, "with another lane that nothing is known of", size(), small)
 		pass(2 * unheardFor)
-		w.brings(source, 1, 3, 0)
+		w.brings(source, 1, 2, 0)
 		equal(t, "when nothing has come of it for a while", size(), whole)
 	})
+}
+
+// looksAhead is what happens when lanes have got their positions, and nobody answers where they end.
+func (w *workbench) looksAhead() {
+	ctx, cancel := context.WithCancel(w.t.Context())
+	cancel()
+	w.p.intake.lookAhead(ctx)
 }
 
 // brings hands the intake a poll's records of a lane that ends at an offset, due after a time.

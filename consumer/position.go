@@ -71,7 +71,7 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 	defer p.toldAssigned(offsets)
 	defer p.scan(offsets)
 	if len(unknown) == 0 {
-		p.lookAhead(ctx)
+		p.intake.lookAhead(ctx)
 		return offsets, nil
 	}
 	for topic, ps := range unknown {
@@ -88,22 +88,9 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 	}
 	p.faults.clear("start")
 	p.committer.moved()
-	p.lookAhead(ctx)
+	p.intake.lookAhead(ctx)
 	p.disown(offsets) // topics that were waited for may be others by now
 	return offsets, nil
-}
-
-// lookAheadWait bounds the wait for the ends of the partitions, without which all goes on too.
-const lookAheadWait = time.Second
-
-// lookAhead asks where the partitions end, so that it is known which retry topics hold nothing: fetches need not be small for these.
-func (p *Pipeline) lookAhead(ctx context.Context) {
-	if p.intake.retries.Load() == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, lookAheadWait)
-	defer cancel()
-	p.topics.measure(ctx, true)
 }
 
 // disown takes out the partitions that have no lane and will get none. The client asks for the position of one that it has lost, with a
