@@ -211,7 +211,7 @@ func (l *lane) mark(leaving bool) *mark {
 	if len(text) > l.metadata {
 		text = ""
 	}
-	m := &mark{lane: l, at: at, epoch: l.epoch, version: l.version, settled: l.settledRecords.Load(), metadata: text}
+	m := &mark{lane: l, at: at, epoch: l.seenIn(), version: l.version, settled: l.settledRecords.Load(), metadata: text}
 	if m.news = m.said() != l.said; !leaving {
 		l.said = m.said()
 	}
