@@ -25,8 +25,13 @@ func (p *Pipeline) goBack(at map[string]map[int32]kgo.EpochOffset) {
 }
 
 // position says where each new partition begins: at its commit, else by the rules for the group's first start. The
-// positions of partitions without a commit are committed at once, so that a start at the end stays where it was.
+// positions of partitions without a commit are committed at once, so that a start at the end stays where it was. It takes partitions out of
+// offsets that are not this member's.
 func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	p.disown(offsets)
+	if len(offsets) == 0 {
+		return offsets, nil
+	}
 	var committed kadm.OffsetResponses
 	for {
 		var err error
@@ -80,7 +85,26 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 		}
 	}
 	p.committer.moved()
+	p.disown(offsets) // topics that were waited for may be others by now
 	return offsets, nil
+}
+
+// disown takes out the partitions that have no lane and will get none. The client asks for the position of one that it has lost, with a
+// topic that was forgotten, when it did not get it in time before. It would read it beside its owner, and when it becomes this
+// member's one day go on from where it is by then.
+func (p *Pipeline) disown(offsets map[string]map[int32]kgo.Offset) {
+	p.kept.mu.Lock()
+	defer p.kept.mu.Unlock()
+	for topic, ps := range offsets {
+		for part := range ps {
+			if _, kept := p.kept.parts[partition{topic, part}]; !kept && p.intake.lane(topic, part) == nil {
+				delete(ps, part)
+			}
+		}
+		if len(ps) == 0 {
+			delete(offsets, topic)
+		}
+	}
 }
 
 // unread returns why the commit of any of the partitions could not be read, as while a transaction that is to commit it
@@ -127,7 +151,11 @@ func (p *Pipeline) startOffset(ctx context.Context, starts map[bool]kadm.ListedO
 		if o, ok := starts[first].Lookup(topic, part); err == nil && ok && o.Err == nil {
 			continue
 		}
-		p.faults.note("start", topic, part, errors.Join(err, starts[first].Error()))
+		err = errors.Join(err, starts[first].Error())
+		if errors.Is(err, kerr.UnknownTopicOrPartition) {
+			p.topics.missing(topic)
+		}
+		p.faults.note("start", topic, part, err)
 		select {
 		case <-ctx.Done():
 			return 0, ctx.Err()
