@@ -207,14 +207,14 @@ func (c *committer) marks(lanes []*lane) marks {
 // mark returns what a commit would say of the lane now, nil when it has said it already. With leaving, the records whose
 // copies are part of the transaction under way count as settled.
 func (l *lane) mark(leaving bool) *mark {
-	note := l.strand.p.topics.note(l.topic)
-	if note.retry {
-		note.id = printedID(l.topicID)
-	}
 	l.strand.mu.Lock()
 	defer l.strand.mu.Unlock()
 	if !l.placed || l.closed || !leaving && l.version == l.committedVersion && l.watermark() == l.committed {
 		return nil
+	}
+	note := l.strand.p.topics.note(l.topic)
+	if note.retry {
+		note.id = printedID(l.topicID)
 	}
 	runs := &l.mapped
 	if leaving {
