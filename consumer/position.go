@@ -193,7 +193,7 @@ func (p *Pipeline) restore(topic string, part int32, c kadm.Offset) {
 	}
 	if l := p.intake.lane(topic, part); l != nil {
 		l.strand.mu.Lock()
-		l.window.restore(done)
+		l.window.restore(done, c.LeaderEpoch)
 		l.strand.mu.Unlock()
 	}
 }

@@ -76,7 +76,7 @@ func (t *transactor) run(ctx context.Context) {
 	for failed := 0; ctx.Err() == nil; {
 		batch, timeout, wait := t.next(time.Now())
 		if len(batch) == 0 {
-			t.rest(ctx, wait)
+			rest(ctx, wait, t.added)
 			continue
 		}
 		began := time.Now()
@@ -90,25 +90,15 @@ func (t *transactor) run(ctx context.Context) {
 		if !errors.Is(err, errGivenUp) { // of which nobody needs to be told
 			t.p.faults.note("transaction", "", -1, err)
 		}
+		if errors.As(err, new(laneRefusedError)) { // which the next goes without
+			continue
+		}
 		failed++
-		t.rest(ctx, min(routeBackoff<<min(failed-1, 8), routeBackoffMax))
-	}
-}
-
-// rest waits until something is handed over, or for a time, 0: none.
-func (t *transactor) rest(ctx context.Context, wait time.Duration) {
-	var timer <-chan time.Time
-	added := t.added
-	if wait > 0 {
-		timer = time.After(wait)
-		if t.waiting() { // what is there already waits for its time
+		added := t.added
+		if t.waiting() { // for this time to be over
 			added = nil
 		}
-	}
-	select {
-	case <-ctx.Done():
-	case <-added:
-	case <-timer:
+		rest(ctx, min(routeBackoff<<min(failed-1, 8), routeBackoffMax), added)
 	}
 }
 

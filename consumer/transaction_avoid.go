@@ -16,6 +16,13 @@ type avoided struct {
 // avoidFor is for how long something is avoided at first; it doubles up to routeBackoffMax.
 const avoidFor = 2 * time.Second
 
+// laneRefusedError is why the offsets of a lane that is avoided from now on were refused.
+type laneRefusedError struct{ why error }
+
+func (e laneRefusedError) Error() string { return e.why.Error() }
+
+func (e laneRefusedError) Unwrap() error { return e.why }
+
 // avoids reports whether transactions go without a copy. The lock is held.
 func (t *transactor) avoids(r *route) bool {
 	return t.avoid[r.to()] != nil || t.avoidLanes[r.entry.lane] != nil

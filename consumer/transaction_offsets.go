@@ -112,12 +112,14 @@ func (t *transactor) refused(ms marks, resp *kmsg.TxnOffsetCommitResponse) (refu
 			}
 			at := partition{t.name(topic.Topic, topic.TopicID, ms), part.Partition}
 			m := ms[at]
-			if m != nil && aboutTopic(err) {
-				t.shunLane(m.lane)
-			}
-			if err = m.refused(at, err); err == nil {
+			shuns := m != nil && aboutTopic(err)
+			switch err = m.refused(at, err); {
+			case err == nil:
 				tooLarge = true
-			} else if refused == nil || aboutTopic(err) {
+			case shuns:
+				t.shunLane(m.lane)
+				refused = laneRefusedError{err}
+			case refused == nil:
 				refused = err
 			}
 		}

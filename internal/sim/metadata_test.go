@@ -40,6 +40,27 @@ func TestRefusedMetadataCostsNoCommit(t *testing.T) {
 	})
 }
 
+// TestTheLastCommitIsTriedAgain stops a member whose last commit is refused, as in a rebalance: nothing is handled again.
+func TestTheLastCommitIsTriedAgain(t *testing.T) {
+	run(t, Setup{}, func(w *World) {
+		m := w.Join()
+		w.Sleep(time.Minute)
+		refused := w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Count: 1, Err: kerr.RebalanceInProgress})
+		for i := range 30 {
+			w.Produce(&Record{Partition: int32(i % 3), Key: fmt.Append(nil, i)})
+		}
+		w.Sleep(20 * time.Millisecond) // less than until the next commit
+		if refused.Hits() > 0 {
+			t.Fatal("it was not the last one that was refused")
+		}
+		m.Stop()
+		if refused.Hits() == 0 {
+			t.Error("no commit was refused")
+		}
+		w.Join()
+	})
+}
+
 // TestAnAbortedTransactionIsNoCommit has the end of a transaction refused, on brokers that take no metadata, while the first record
 // of a partition is under way: the offset of the partition is then the same with the transaction and without it, and its
 // copies are written again, for they were not.

@@ -220,6 +220,29 @@ func TestARefusedSourceLeavesTheTransaction(t *testing.T) {
 	}, settledOnce(t))
 }
 
+// TestADeadDestinationDelaysNoOther takes the leader of one retry partition's copies away for so long that it is tried again only now
+// and then: what others have to write meanwhile does not wait for that.
+func TestADeadDestinationDelaysNoOther(t *testing.T) {
+	run(t, exactlyOnce(), func(w *World) {
+		w.Join()
+		failing(w, 3)
+		w.Sleep(10 * time.Second)
+		const away = 5 * time.Minute
+		w.RefuseProduce(w.h.Terms.RetryTopic("orders", "1s"), kerr.NotEnoughReplicas, away, 1)
+		w.Produce(&Record{Partition: 1, Key: []byte("waits"), Fate: Fate{Kind: Fail, Times: 1}})
+		w.Sleep(2 * time.Minute)
+		for i := range 10 {
+			r := &Record{Key: fmt.Append(nil, i), Fate: Fate{Kind: Fail, Times: 1}}
+			w.Produce(r)
+			w.Sleep(12 * time.Second) // a trial of what is away takes at most 8 s, when nobody else is heard of
+			if calls := w.Calls(r); len(calls) < 2 {
+				t.Errorf("record %d was not retried within 12 s, its tier is of one", i)
+			}
+		}
+		w.Sleep(away)
+	}, settledOnce(t))
+}
+
 // TestADestinationIsTriedAgainUnderLoad takes the leader of one retry partition's copies away for a moment, while the others have
 // copies to write all the time: when it is back, so are its retries.
 func TestADestinationIsTriedAgainUnderLoad(t *testing.T) {
