@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -73,7 +74,7 @@ func (q *Queue) connectCluster(ctx context.Context, topic kadm.TopicDetail, to D
 	switch {
 	case err == nil && same.ID == topic.ID:
 		err = fmt.Errorf("cluster %s is the one that %s is in: leave @%s out, so that each copy and its mark are one transaction", name, q.topic, name)
-	case errors.Is(err, ErrNoTopic):
+	case errors.Is(err, ErrNoTopic), errors.Is(err, kerr.TopicAuthorizationFailed): // who may not see it there is of another cluster
 		err = nil
 	case err != nil:
 		err = fmt.Errorf("cluster %s: %w", name, err)

@@ -3,6 +3,7 @@ package dlq_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -61,6 +62,26 @@ func TestReplayToAnotherCluster(t *testing.T) {
 			again := b.replay(q, dlq.Replay{To: to})
 			equal(t, "replayed a second time", again.Done, 0)
 		})
+	}
+}
+
+// A topic of the other cluster that has the name of the ledger here is another one: marks go where they always do.
+func TestReplayToATopicNamedAsTheLedger(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	other, toWest := west(t)
+	if err := other.cluster.CreateTopic(ledger, 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	b.letters(6)
+	b.replay(b.open(toWest), dlq.Replay{To: dlq.ToTopic(ledger).On("west")})
+	equal(t, "there", other.ids(ledger), originIDs(6))
+	for _, r := range b.records(ledger) {
+		if _, place, _ := strings.Cut(string(r.Key), "/"); place[0] >= '0' && place[0] <= '9' {
+			equal(t, "partition of the mark "+place, fmt.Sprint(r.Partition), place[:1])
+		} else {
+			equal(t, "partition of "+place, r.Partition, 0)
+		}
 	}
 }
 

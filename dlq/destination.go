@@ -97,6 +97,14 @@ func (d Destination) keyed() string {
 	return name
 }
 
+// keyedHere is keyed of the queue's own cluster.
+func (d Destination) keyedHere() string {
+	if d.Cluster() != "" {
+		return ""
+	}
+	return d.keyed()
+}
+
 // place names a topic of the destination, with its cluster.
 func (d Destination) place(topic string) string {
 	if cluster := d.Cluster(); cluster != "" {

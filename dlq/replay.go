@@ -83,7 +83,7 @@ func (q *Queue) Replay(ctx context.Context, r Replay) (Summary, error) {
 	}
 	o := order{
 		filter: r.Filter, doing: doingReplay, counts: StatusReplayed, by: r.By, run: summary.Run,
-		dryRun: r.DryRun, takeOver: r.TakeOver, keyed: r.To.keyed(), progress: r.Progress,
+		dryRun: r.DryRun, takeOver: r.TakeOver, keyed: r.To.keyedHere(), progress: r.Progress,
 	}
 	if !r.DryRun {
 		o.task = newTask(r, time.Now())
@@ -120,7 +120,7 @@ func (q *Queue) Check(r Replay) error {
 	if err := q.checkCluster(r.To); err != nil {
 		return err
 	}
-	if to := r.To.keyed(); r.To.Cluster() == "" && (to == q.topic || to == q.Ledger()) {
+	if to := r.To.keyedHere(); to == q.topic || to == q.Ledger() {
 		return fmt.Errorf("%s is not replayed into itself: name another topic than it and its ledger", q.topic)
 	}
 	if _, err := q.editor(r); err != nil {
