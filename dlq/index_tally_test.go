@@ -66,7 +66,10 @@ func filled(t testing.TB, n int) (*memoryStore, *indexQuery, []span) {
 		parts[p].partition, parts[p].next = int32(p), int64(len(parts[p].items))
 		spans, starts[int32(p)] = append(spans, span{int32(p), 0, parts[p].next}), 0
 	}
-	if err := x.update(t.Context(), func(u IndexUpdate, st *indexState) error { return x.addLetters(u, st, parts, starts) }); err != nil {
+	if err := x.update(t.Context(), func(u IndexUpdate, st *indexState) error {
+		st.Version = indexVersion
+		return x.addLetters(u, st, parts, starts)
+	}); err != nil {
 		t.Fatal(err)
 	}
 	sel, err := Filter{}.compile(kadm.TopicID{})
