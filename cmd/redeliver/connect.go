@@ -222,6 +222,8 @@ func connectRemedy(c *config.Config, k config.Kafka, under string, err error) st
 		return "the broker wants no SASL at this port: remove " + under + ".sasl, or use the port that does, " + at(".sasl")
 	case errors.Is(err, kerr.UnsupportedSaslMechanism):
 		return "the broker wants another " + under + ".sasl.mechanism, " + at(".sasl.mechanism")
+	case errors.Is(err, syscall.ECONNREFUSED) && under != "kafka": // nothing else brings a broker of that cluster along
+		return "nothing listens there: start the broker, or correct " + c.At(under+".brokers")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nothing listens there: start the broker (redeliver run --embedded brings one along), or correct " + c.At(under+".brokers")
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
