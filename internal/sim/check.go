@@ -3,6 +3,7 @@ package sim
 import (
 	"cmp"
 	"slices"
+	"time"
 )
 
 // Check holds a history to every promise.
@@ -41,9 +42,9 @@ type index struct {
 	skipped  map[Place]Moment
 	upsets   map[string][]*Upset
 	free     map[*Call]bool    // failures that may use no attempt
-	opened   map[string]Moment // from when on a member's breaker may not have been closed
+	doubtful map[string][]Span // when a member's breaker may not have been closed
 
-	deadlyEnds map[string][]Moment // see deadly
+	credit map[string]*account // see accounts
 }
 
 // lineage is one life of a record: a replay begins another.
@@ -103,7 +104,7 @@ func newIndex(h *History) *index {
 		u := &h.Upsets[i]
 		x.upsets[u.Member] = append(x.upsets[u.Member], u)
 	}
-	x.opened = x.mayOpen()
+	x.doubtful = x.doubtfulBreakers()
 	x.free = x.freeCalls()
 	return x
 }
@@ -135,8 +136,27 @@ func (x *index) upset(member string, since, until Moment) bool {
 	})
 }
 
-// anyUpset reports whether any member was ever off the straight path.
-func (x *index) anyUpset() bool { return len(x.h.Upsets) > 0 }
+// anyUpset reports whether any member was off the straight path at some time from since to until. Who died was so at that instant only: what
+// it leaves behind is another's from then on.
+func (x *index) anyUpset(since, until time.Time) bool {
+	return slices.ContainsFunc(x.h.Upsets, func(u Upset) bool {
+		over := u.Ended
+		switch {
+		case u.Kind == Crash:
+			over = u.Begun.At
+		case u.Ended.IsZero():
+			over = until
+		}
+		return Span{u.Begun.At, over}.meets(since, until)
+	})
+}
+
+// upsetInLife reports whether any member was off the straight path between when a record was produced and a time: then there may be several
+// copies of it, each with a way of its own.
+func (x *index) upsetInLife(line lineage, until time.Time) bool {
+	p := x.byID[line.id]
+	return p == nil || x.anyUpset(p.At.At, until)
+}
 
 // owner returns who had a partition when, as the group's leader had divided it, and since which assignment. Tenures of
 // one partition have different numbers. Whoever gives all partitions up before they are divided anew begins another tenure

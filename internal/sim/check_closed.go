@@ -139,7 +139,7 @@ func (x *index) checkFollowers(tr train, dead []*copied) {
 		if k.replays > 0 {
 			continue
 		}
-		if last != nil && k.origin.Offset < last.origin.Offset && !x.anyUpset() && len(x.h.Troubled) == 0 && !x.disturbedAt(last.Timestamp) {
+		if last != nil && k.origin.Offset < last.origin.Offset && !x.disordered(last, k) {
 			x.report.broken(Ordered, "%s followed a dead letter at %s, behind %s of the same key %q", k.id, k.Place, last.id, tr.key)
 		}
 		last = k
