@@ -128,12 +128,18 @@ func (x *index) base(at Place) int {
 	return 0
 }
 
-// upset reports whether a member was off the straight path at some time from since to until: then it may not have known
-// what the group knew.
+// upset reports whether a member was off the straight path at some time from since to until such that it may not have known
+// what the group knew. One that has no room for what it has done above its commits knows as much as ever.
 func (x *index) upset(member string, since, until Moment) bool {
 	return slices.ContainsFunc(x.upsets[member], func(u *Upset) bool {
-		return u.Begun.Before(until) && (u.Ended.IsZero() || !u.Ended.Before(since.At))
+		return u.Kind != Unmapped && u.Begun.Before(until) && (u.Ended.IsZero() || !u.Ended.Before(since.At))
 	})
+}
+
+// unmapped reports whether a member had been without room for what it has done above its commits: then it may have forgotten that, with the
+// partition, and done it again.
+func (x *index) unmapped(member string, by Moment) bool {
+	return slices.ContainsFunc(x.upsets[member], func(u *Upset) bool { return u.Kind == Unmapped && u.Begun.Before(by) })
 }
 
 // anyUpset reports whether any member was off the straight path at some time from since to until. Who died was so at that instant only: what

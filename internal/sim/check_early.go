@@ -129,7 +129,7 @@ func (x *index) ambiguous(calls []*Call, n int) bool {
 			if f.Attempt != attempt || f.Result != Failed && f.Result != Buried {
 				continue
 			}
-			if before != nil && (f.Member != before.Member || f.From != before.From || x.upset(f.Member, before.Start, f.Start)) {
+			if before != nil && (f.Member != before.Member || f.From != before.From || x.upset(f.Member, before.Start, f.Start) || x.unmapped(f.Member, f.Start)) {
 				return true
 			}
 			before = f

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +29,48 @@ func TestUpsetsExcuseWhatTheyMeet(t *testing.T) {
 		}
 		if got := newIndex(&History{Upsets: []Upset{u}}).anyUpset(at(tt.from), at(tt.to)); got != tt.meets {
 			t.Errorf("%s until %d excuses what is from %d to %d: %v, want %v", tt.kind, tt.ended, tt.from, tt.to, got, tt.meets)
+		}
+	}
+}
+
+// Who has no room for what it has done above its commits may do it again, and knows what it has all the same.
+func TestWithoutRoomAMemberKnowsWhatItHas(t *testing.T) {
+	overlap := func(kind UpsetKind) *History {
+		h := goodRun()
+		c := h.Calls[secondSucceeds]
+		c.Member, c.Start, c.End = "m3", Moment{h.Calls[firstFails].Start.Tick, h.Calls[firstFails].Start.At}, h.Calls[secondSucceeds].End
+		h.Calls[firstFails].Start.Tick--
+		h.Calls = append(h.Calls[:1:1], append([]Call{c}, h.Calls[2:]...)...)
+		h.Upsets = []Upset{{Member: "m1", Kind: kind, Begun: Moment{1, h.Begun.At}}}
+		return h
+	}
+	found := func(h *History) bool {
+		return slices.ContainsFunc(Check(h).Violations, func(v Violation) bool { return v.Promise == Ordered && strings.Contains(v.Text, "of the same key") })
+	}
+	if !found(overlap(Unmapped)) {
+		t.Error("two members on one key are excused by one that has no room")
+	}
+	if found(overlap(CutOff)) {
+		t.Error("two members on one key are not excused by one that is cut off")
+	}
+	x := newIndex(overlap(Unmapped))
+	if end := x.h.Ended; x.upset("m1", end, end) || !x.unmapped("m1", end) || x.unmapped("m2", end) {
+		t.Error("who has no room and what follows from it are told apart wrongly")
+	}
+}
+
+// A skip excuses a record that followed no dead letter where it settled one before it of the key.
+func TestASkipExcusesWhatFollowedIt(t *testing.T) {
+	p := newTape()
+	first, other, behind := p.produce("a", "1"), p.produce("b", "2"), p.produce("a", "3")
+	p.copy(dead, behind, 0, 0, "behind")
+	h := p.end()
+	h.Terms.HoldKey, h.Terms.HoldDead = true, true
+	for at, broken := range map[Place]bool{first: false, other: true, {}: true, {source, 9}: true} {
+		h.Skipped = []Skip{{at, h.Ended}}
+		found := slices.ContainsFunc(Check(h).Violations, func(v Violation) bool { return strings.Contains(v.Text, "behind another of its key") })
+		if found != broken {
+			t.Errorf("a skip of %s: found broken is %v, want %v", at, found, broken)
 		}
 	}
 }
