@@ -119,11 +119,12 @@ deadletters: ## a million dead letters on Apache Kafka: the index, six commands,
 FOR ?= 5m
 DELIVERY ?= at_least_once
 PROTOCOL ?= classic
+HOLD_KEY ?=
 
 .PHONY: torture
-torture: ## three Kafka nodes, three members and a load, killed, paused and cut off for FOR=5m; SEED=N repeats a plan (Java 17, Maven)
+torture: ## three Kafka nodes, three members and a load, killed, paused and cut off for FOR=5m; SEED=N repeats a plan; DELIVERY=exactly_once_routing HOLD_KEY=1 holds keys (Java 17, Maven)
 	@mkdir -p .cache/bin && cd torture && go build -o ../.cache/bin/torture .
-	@.cache/bin/torture run -for $(FOR) -delivery $(DELIVERY) -protocol $(PROTOCOL) -seed $(or $(SEED),0) $(if $(KEEP),-keep)
+	@.cache/bin/torture run -for $(FOR) -delivery $(DELIVERY) -protocol $(PROTOCOL) -seed $(or $(SEED),0) $(if $(HOLD_KEY),-hold-key) $(if $(KEEP),-keep)
 
 .PHONY: fuzz
 fuzz: FOR = 10s

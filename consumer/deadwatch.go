@@ -150,7 +150,7 @@ func (d *deadWatch) register(st *strand, watch *dlq.Watch, at partition, next in
 	return d.followed[at].from(), stale
 }
 
-// leave follows nothing any more for a strand.
+// leave follows nothing any more for a strand that is gone.
 func (d *deadWatch) leave(st *strand) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -252,10 +252,22 @@ func (d *deadWatch) startOver(topics []string) {
 	d.again(strands)
 }
 
-// again reads anew what keeps the keys of strands closed. Until that is read they follow nothing: others may have the same marks read again meanwhile.
+// ignore passes over all marks for a strand, until it follows anew: others may have the same marks read again meanwhile.
+func (d *deadWatch) ignore(st *strand) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, f := range d.followed {
+		if by, follows := f[st]; follows {
+			by.from = math.MaxInt64
+			f[st] = by
+		}
+	}
+}
+
+// again reads anew what keeps the keys of strands closed.
 func (d *deadWatch) again(strands []*strand) {
 	for _, st := range strands {
-		d.leave(st)
+		d.ignore(st)
 		st.mu.Lock()
 		lanes := slices.Clone(st.lanes)
 		st.mu.Unlock()

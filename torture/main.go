@@ -1,7 +1,7 @@
 // Torture runs pipelines on three nodes of Apache Kafka under load, kills, pauses and cuts off everything that can be, and
 // has a process of its own judge by each promise what came of it.
 //
-//	torture run [-for 5m] [-seed N] [-rate 2200] [-delivery at_least_once] [-protocol classic]
+//	torture run [-for 5m] [-seed N] [-rate 2200] [-delivery at_least_once] [-hold-key] [-protocol classic]
 //
 // The other processes of a run are this program too, in another role: service, member, load, verify. Each role is a
 // package under internal/. It ends with status 1 when a promise was broken.
@@ -92,6 +92,7 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&c.Rate, "rate", 2200, "records a second")
 	flags.IntVar(&c.Partitions, "partitions", 6, "of the source at first")
 	flags.StringVar(&c.Delivery, "delivery", chaos.AtLeastOnce, "of the members: "+chaos.AtLeastOnce+" or "+chaos.ExactlyOnceRouting)
+	flags.BoolVar(&c.HoldKey, "hold-key", false, "members hold keys, with "+chaos.ExactlyOnceRouting)
 	protocol := flags.String("protocol", consumer.Classic.String(), "of the group: classic, eager or consumer")
 	flags.StringVar(&c.Kafka, "kafka", "scripts/kafka", "the script that runs Apache Kafka")
 	flags.BoolVar(&c.Keep, "keep", false, "keep the logs in any case")

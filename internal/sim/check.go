@@ -3,6 +3,7 @@ package sim
 import (
 	"cmp"
 	"slices"
+	"time"
 )
 
 // Check holds a history to every promise.
@@ -41,9 +42,9 @@ type index struct {
 	skipped  map[Place]Moment
 	upsets   map[string][]*Upset
 	free     map[*Call]bool    // failures that may use no attempt
-	opened   map[string]Moment // from when on a member's breaker may not have been closed
+	doubtful map[string][]Span // when a member's breaker may not have been closed
 
-	deadlyEnds map[string][]Moment // see deadly
+	credit map[string]*account // see accounts
 }
 
 // lineage is one life of a record: a replay begins another.
@@ -103,7 +104,7 @@ func newIndex(h *History) *index {
 		u := &h.Upsets[i]
 		x.upsets[u.Member] = append(x.upsets[u.Member], u)
 	}
-	x.opened = x.mayOpen()
+	x.doubtful = x.doubtfulBreakers()
 	x.free = x.freeCalls()
 	return x
 }
@@ -127,16 +128,41 @@ func (x *index) base(at Place) int {
 	return 0
 }
 
-// upset reports whether a member was off the straight path at some time from since to until: then it may not have known
-// what the group knew.
+// upset reports whether a member was off the straight path at some time from since to until such that it may not have known
+// what the group knew. One that has no room for what it has done above its commits knows as much as ever.
 func (x *index) upset(member string, since, until Moment) bool {
 	return slices.ContainsFunc(x.upsets[member], func(u *Upset) bool {
-		return u.Begun.Before(until) && (u.Ended.IsZero() || !u.Ended.Before(since.At))
+		return u.Kind != Unmapped && u.Begun.Before(until) && (u.Ended.IsZero() || !u.Ended.Before(since.At))
 	})
 }
 
-// anyUpset reports whether any member was ever off the straight path.
-func (x *index) anyUpset() bool { return len(x.h.Upsets) > 0 }
+// unmapped reports whether a member had been without room for what it has done above its commits: then it may have forgotten that, with the
+// partition, and done it again.
+func (x *index) unmapped(member string, by Moment) bool {
+	return slices.ContainsFunc(x.upsets[member], func(u *Upset) bool { return u.Kind == Unmapped && u.Begun.Before(by) })
+}
+
+// anyUpset reports whether any member was off the straight path at some time from since to until. Who died was so at that instant only: what
+// it leaves behind is another's from then on.
+func (x *index) anyUpset(since, until time.Time) bool {
+	return slices.ContainsFunc(x.h.Upsets, func(u Upset) bool {
+		over := u.Ended
+		switch {
+		case u.Kind == Crash:
+			over = u.Begun.At
+		case u.Ended.IsZero():
+			over = until
+		}
+		return Span{u.Begun.At, over}.meets(since, until)
+	})
+}
+
+// upsetInLife reports whether any member was off the straight path between when a record was produced and a time: then there may be several
+// copies of it, each with a way of its own.
+func (x *index) upsetInLife(line lineage, until time.Time) bool {
+	p := x.byID[line.id]
+	return p == nil || x.anyUpset(p.At.At, until)
+}
 
 // owner returns who had a partition when, as the group's leader had divided it, and since which assignment. Tenures of
 // one partition have different numbers. Whoever gives all partitions up before they are divided anew begins another tenure

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -150,81 +149,3 @@ func (x *index) checkCopyAttempts(line lineage, k *copied) {
 
 // counted are the classes whose failures count against a dependency.
 var counted = map[string]bool{"transient": true, "network": true, "rate_limited": true, "system": true, "authentication": true}
-
-// mayBeFree reports whether a failure may have used no attempt, since the breaker may not have been closed after it. Of calls
-// that end at one instant the breaker hears in any order.
-func (x *index) mayBeFree(c *Call) bool {
-	opened, may := x.opened[c.Member]
-	return may && counted[c.Class] && !c.End.At.Before(opened.At)
-}
-
-// mayBeRefused reports whether the dead letter of a failure may have been refused, since its member had written as many as it
-// may without a success: then the failure used no attempt. It is a bound from above, too: of calls that end at one instant,
-// as those of a batch, any may have been first.
-func (x *index) mayBeRefused(c *Call) bool {
-	if x.t.Burst < 0 || x.owedReason(c) == "" {
-		return false
-	}
-	ends := x.deadly()[c.Member]
-	dead, _ := slices.BinarySearchFunc(ends, c.End.At, func(m Moment, at time.Time) int {
-		if m.At.After(at) {
-			return 1
-		}
-		return -1
-	})
-	return max(dead-1, 0) >= x.t.Burst // without its own
-}
-
-// deadly returns for each member when those of its failed calls ended that make dead letters of their records, in order. It is worked out
-// once: a record that its member does not let die is called again and again.
-func (x *index) deadly() map[string][]Moment {
-	if x.deadlyEnds == nil {
-		x.deadlyEnds = make(map[string][]Moment)
-		for i := range x.h.Calls {
-			if c := &x.h.Calls[i]; c.Result == Failed && !c.End.IsZero() && x.owedReason(c) != "" {
-				x.deadlyEnds[c.Member] = append(x.deadlyEnds[c.Member], c.End)
-			}
-		}
-		for _, ends := range x.deadlyEnds {
-			slices.SortFunc(ends, func(a, b Moment) int { return cmp.Compare(a.Tick, b.Tick) })
-		}
-	}
-	return x.deadlyEnds
-}
-
-// breakerMemory is for longer than a breaker remembers calls by default.
-const breakerMemory = time.Minute
-
-// mayOpen returns for each member from when on its breaker may not have been closed: the first time that it had seen
-// enough failures of late, or enough without a success between them. It is a bound from above: after it a failure may or
-// may not be free, before it none is.
-func (x *index) mayOpen() map[string]Moment {
-	opened := make(map[string]Moment)
-	if x.t.BreakerCalls == 0 {
-		return opened
-	}
-	enough := max(int(float64(x.t.BreakerCalls)*x.t.BreakerRate), 1)
-	failures := make(map[string][]Moment)
-	for i := range x.h.Calls {
-		if c := &x.h.Calls[i]; c.Result == Failed && counted[c.Class] {
-			failures[c.Member] = append(failures[c.Member], c.End)
-		}
-	}
-	for member, ends := range failures {
-		slices.SortFunc(ends, func(a, b Moment) int { return int(a.Tick - b.Tick) })
-		for i := range ends {
-			if i+1 >= enough && ends[i].At.Sub(ends[i+1-enough].At) <= breakerMemory || i+1 >= x.t.BreakerCalls && !x.succeededBetween(member, ends[i+1-x.t.BreakerCalls], ends[i]) {
-				opened[member] = ends[i]
-				break
-			}
-		}
-	}
-	return opened
-}
-
-// succeededBetween reports whether a call of a member ended well between two moments.
-func (x *index) succeededBetween(member string, from, to Moment) bool {
-	return slices.ContainsFunc(x.h.Calls, func(c Call) bool {
-		return c.Member == member && c.Result == Succeeded && from.Before(c.End) && c.End.Before(to)
-	})
-}

@@ -229,9 +229,6 @@ func (x *index) checkRoutedOnce() {
 
 // checkTwins looks for copies that were written twice.
 func (x *index) checkTwins() {
-	if x.anyUpset() {
-		return
-	}
 	type face struct {
 		topic       string
 		attempt     int
@@ -240,6 +237,9 @@ func (x *index) checkTwins() {
 		reason      string
 	}
 	for line, copies := range x.byLine {
+		if x.upsetInLife(line, copies[len(copies)-1].Timestamp) {
+			continue
+		}
 		seen := make(map[face]Place)
 		for _, k := range copies {
 			f := face{k.Place.Topic, k.attempt, k.due, k.hopDue, 0, k.reason}

@@ -130,20 +130,34 @@ func (x *index) checkFollowers(tr train, dead []*copied) {
 			continue
 		}
 		x.report.count(Ordered, "records dead behind another", 1)
-		if !slices.ContainsFunc(dead, func(o *copied) bool { return o.origin.Offset < k.origin.Offset }) && len(x.h.Skipped) == 0 {
+		skipped := x.skippedBefore(tr, k)
+		if !skipped && !slices.ContainsFunc(dead, func(o *copied) bool { return o.origin.Offset < k.origin.Offset }) {
 			x.report.broken(Ordered, "dead letter %s of %s says that it is behind another of its key %q, and there is none", k.Place, k.id, tr.key)
 		}
-		if !slices.ContainsFunc(dead, func(o *copied) bool { return x.mayFollow(k, o) }) && len(x.h.Skipped) == 0 && !x.disturbedAt(k.Timestamp) {
+		if !skipped && !slices.ContainsFunc(dead, func(o *copied) bool { return x.mayFollow(k, o) }) && !x.disturbedAt(k.Timestamp) {
 			x.report.broken(Ordered, "dead letter %s of %s says that it is behind another of its key %q, and all of those had been dealt with for %v", k.Place, k.id, tr.key, markTime)
 		}
 		if k.replays > 0 {
 			continue
 		}
-		if last != nil && k.origin.Offset < last.origin.Offset && !x.anyUpset() && len(x.h.Troubled) == 0 && !x.disturbedAt(last.Timestamp) {
+		if last != nil && k.origin.Offset < last.origin.Offset && !x.disordered(last, k) {
 			x.report.broken(Ordered, "%s followed a dead letter at %s, behind %s of the same key %q", k.id, k.Place, last.id, tr.key)
 		}
 		last = k
 	}
+}
+
+// skippedBefore reports whether an operator settled a record of the key that stood before another: its letter may have been on its way.
+func (x *index) skippedBefore(tr train, k *copied) bool {
+	for at := range x.skipped {
+		if c := x.copies[at]; c != nil {
+			at = c.origin
+		}
+		if p := x.produced[at]; p != nil && at.Partition == tr.partition && string(p.Key) == tr.key && at.Offset < k.origin.Offset {
+			return true
+		}
+	}
+	return false
 }
 
 // mayFollow reports whether a dead letter may have followed another: that was not dealt with by then, or its member may not have learned of it.

@@ -61,7 +61,7 @@ func (x *index) checkSnooze(calls []*Call, c *Call) {
 			before = s
 		}
 	}
-	if before == nil || before.Result != Snoozed || x.anyUpset() {
+	if before == nil || before.Result != Snoozed || x.upsetInLife(lineage{c.ID, c.Replays}, c.Start.At) {
 		return
 	}
 	if early := before.End.At.Add(before.Delay).Sub(c.Start.At); early > 0 {
@@ -72,10 +72,10 @@ func (x *index) checkSnooze(calls []*Call, c *Call) {
 
 // checkHops holds the copies of one wait to one due time.
 func (x *index) checkHops(line lineage, copies []*copied) {
-	if x.anyUpset() {
-		return // a failure may have happened twice, and then has two waits
-	}
 	for i, k := range copies {
+		if x.upsetInLife(line, k.Timestamp) {
+			return // a failure may have happened twice, and then has two waits
+		}
 		if i == 0 || k.attempt != copies[i-1].attempt || x.t.IsDLQ(k.Place.Topic) || !hopOf(copies[i-1], k) {
 			continue
 		}
@@ -129,7 +129,7 @@ func (x *index) ambiguous(calls []*Call, n int) bool {
 			if f.Attempt != attempt || f.Result != Failed && f.Result != Buried {
 				continue
 			}
-			if before != nil && (f.Member != before.Member || f.From != before.From || x.upset(f.Member, before.Start, f.Start)) {
+			if before != nil && (f.Member != before.Member || f.From != before.From || x.upset(f.Member, before.Start, f.Start) || x.unmapped(f.Member, f.Start)) {
 				return true
 			}
 			before = f

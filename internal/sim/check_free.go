@@ -1,10 +1,6 @@
 package sim
 
-import (
-	"cmp"
-	"slices"
-	"time"
-)
+import "time"
 
 const (
 	// breakerShort and breakerLong are for less and for more than what a breaker remembers of calls by default.
@@ -18,14 +14,7 @@ func (x *index) freeCalls() map[*Call]bool {
 	if x.t.BreakerCalls == 0 {
 		return free
 	}
-	ended := make(map[string][]*Call)
-	for i := range x.h.Calls {
-		if c := &x.h.Calls[i]; !c.End.IsZero() {
-			ended[c.Member] = append(ended[c.Member], c)
-		}
-	}
-	for _, calls := range ended {
-		slices.SortFunc(calls, func(a, b *Call) int { return cmp.Compare(a.End.Tick, b.End.Tick) })
+	for _, calls := range x.endedCalls() {
 		x.freeIn(calls, free)
 	}
 	return free

@@ -51,18 +51,19 @@ func (x *index) calledAfter(calls []*Call, behind *Call) *Call {
 }
 
 // checkParked looks at the park topics: the records of a key are put there in the order of their origin, unless one of
-// them had been there before, or elsewhere, or one was replayed: those that stand in line by then are put there later than
-// those that come.
+// them had been there before, or elsewhere, or one that was replayed was waited for: those that stand in line by then are put there
+// later than those that come.
 func (x *index) checkParked() {
 	type line struct {
 		Partition
 		key string
 	}
 	last := make(map[line]*copied)
-	replayed := make(map[line]bool)
+	replayed := make(map[line][]Span) // when records were, until they were done with
 	for _, k := range x.copies {
 		if k.replays > 0 && x.t.IsRetry(k.Place.Topic) {
-			replayed[line{Partition{k.origin.Topic, k.Place.Number}, string(k.Key)}] = true
+			at := line{Partition{k.origin.Topic, k.Place.Number}, string(k.Key)}
+			replayed[at] = append(replayed[at], Span{k.Timestamp, x.overAt(lineage{k.id, k.replays})})
 		}
 	}
 	copies := slices.SortedFunc(maps.Values(x.copies), func(a, b *copied) int {
@@ -80,15 +81,37 @@ func (x *index) checkParked() {
 		if k.attempt > 0 || k.replays > 0 {
 			continue
 		}
-		if replayed[line{Partition{k.origin.Topic, k.Place.Number}, string(k.Key)}] {
-			continue
-		}
 		at := line{k.Place.Partition, string(k.Key)}
-		if before := last[at]; before != nil && k.origin.Offset < before.origin.Offset && !x.anyUpset() && len(x.h.Troubled) == 0 && !x.disturbedAt(before.Timestamp) {
+		if before := last[at]; before != nil && k.origin.Offset < before.origin.Offset && !x.disordered(before, k) &&
+			!meetsAny(replayed[line{Partition{k.origin.Topic, k.Place.Number}, string(k.Key)}], before.Timestamp, k.Timestamp) {
 			x.report.broken(Ordered, "%s was put into the park topic at %s, behind %s of the same key %q", k.id, k.Place, before.id, at.key)
 		}
 		last[at] = k
 	}
+}
+
+// overAt returns when a life of a record was over: the last of its calls had ended, and the last of its copies was written.
+func (x *index) overAt(line lineage) (at time.Time) {
+	for _, c := range x.lineages[line] {
+		if c.End.IsZero() {
+			return x.h.Ended.At
+		}
+		if c.End.At.After(at) {
+			at = c.End.At
+		}
+	}
+	for _, k := range x.byLine[line] {
+		if k.Timestamp.After(at) {
+			at = k.Timestamp
+		}
+	}
+	return at
+}
+
+// disordered reports whether one of two copies of a key may have been written out of order: by a member that was off the straight path, or that
+// the group may have given up, or since one was refused.
+func (x *index) disordered(before, k *copied) bool {
+	return x.anyUpset(before.Timestamp, k.Timestamp) || meetsAny(x.h.Troubled, before.Timestamp, k.Timestamp) || x.disturbedAt(before.Timestamp)
 }
 
 // disturbedAt reports whether promptness could not be expected at a time: a copy that is refused then is written after those behind it.

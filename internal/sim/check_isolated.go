@@ -15,7 +15,7 @@ func (x *index) checkIsolated() {
 	if x.t.Prompt == 0 {
 		return
 	}
-	busy, spent, open := x.saturated(), x.spent(), x.openUntil()
+	busy, open := x.obstacles(), x.openUntil()
 	trains := make(map[train][]*Call)
 	for i := range x.h.Calls {
 		c := &x.h.Calls[i]
@@ -33,7 +33,7 @@ func (x *index) checkIsolated() {
 			since = until
 			x.report.count(Isolated, "attempts behind an open transaction", 1)
 		}
-		if from, may := spent[c.Member]; may && !c.Start.At.Before(from.At) || x.inTheWay(c, since, trains, busy) {
+		if x.inTheWay(c, since, trains, busy) {
 			continue
 		}
 		x.report.count(Isolated, "prompt attempts", 1)
@@ -86,27 +86,8 @@ func (x *index) openUntil() map[Place]time.Time {
 	return until
 }
 
-// spent returns for each member from when on it may have had no credit for another dead letter: the first time that as many had
-// died by its calls as it may write without a success. It is a bound from above, as that of breakers is.
-func (x *index) spent() map[string]Moment {
-	from := make(map[string]Moment)
-	if x.t.Burst < 0 {
-		return from
-	}
-	for member, ends := range x.deadly() {
-		if n := max(x.t.Burst, 1); len(ends) >= n {
-			from[member] = ends[n-1]
-		}
-	}
-	return from
-}
-
 func (x *index) inTheWay(c *Call, since time.Time, trains map[train][]*Call, busy map[string][]Span) bool {
-	meets := func(s Span) bool { return s.meets(since, c.Start.At) }
-	if slices.ContainsFunc(x.h.Disturbed, meets) || slices.ContainsFunc(busy[c.Member], meets) {
-		return true
-	}
-	if opened, ok := x.opened[c.Member]; ok && !c.Start.Before(opened) {
+	if meetsAny(x.h.Disturbed, since, c.Start.At) || meetsAny(busy[c.Member], since, c.Start.At) {
 		return true
 	}
 	if x.crowdedOut(c, since) || c.Batch != 0 && x.behindBatch(c, since) {
@@ -116,13 +97,37 @@ func (x *index) inTheWay(c *Call, since time.Time, trains map[train][]*Call, bus
 	if !ordered {
 		return false
 	}
-	for _, o := range trains[tr] {
-		if o != c && o.Start.Before(c.Start) && (o.End.IsZero() || !o.End.At.Before(since)) {
-			return true
+	return slices.ContainsFunc(trains[tr], func(o *Call) bool {
+		return o != c && o.Start.Before(c.Start) && (o.End.IsZero() || !x.leaves(o).Before(since))
+	})
+}
+
+// leaves returns when what a call was made with is out of the way of its train: one that is a whole partition waits also for a try on
+// the spot.
+func (x *index) leaves(c *Call) time.Time {
+	if p := x.t.PolicyOf(c.Member); x.t.Ordering == consumer.ByPartition && c.Result == Failed && c.Attempt <= p.InPlace {
+		return c.End.At.Add(p.InPlaceDelay*5/4 + telling)
+	}
+	return c.End.At
+}
+
+// obstacles returns when attempts of a member may not have started promptly: all slots were taken, its breaker may not have been closed, or
+// it may have had no credit for dead letters. When that is over it has to come back to so many calls at once, and to what it has not
+// fetched meanwhile.
+func (x *index) obstacles() map[string][]Span {
+	busy, penniless := x.saturated(), x.penniless()
+	add := func(member string, spans []Span, rest time.Duration) {
+		for _, s := range spans {
+			busy[member] = append(busy[member], Span{s.From, s.To.Add(rest)})
 		}
 	}
-	// A train that is a whole partition waits also for what failed on the spot.
-	return x.t.Ordering == consumer.ByPartition && x.t.Policy.InPlace > 0
+	for member, spans := range x.doubtful {
+		add(member, spans, x.t.SlowStart+x.t.Prompt)
+	}
+	for member, spans := range penniless {
+		add(member, spans, x.t.Prompt)
+	}
+	return busy
 }
 
 // crowdedOut reports whether so many copies stood before a call's in its retry partition that it may not have been fetched

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/consumer"
 	"github.com/redeliver/redeliver/retrytopics"
 )
@@ -62,10 +63,11 @@ func termsOf(s Setup) Terms {
 		Concurrency: cmp.Or(c.Concurrency, 64), Window: cmp.Or(c.Window.Records, 10000), HeaderLimit: cmp.Or(c.HeaderLimit, 4096),
 		Policy: policyOf(c.Retry), Drain: cmp.Or(c.Drain, 30*time.Second), ExactlyOnce: c.Delivery == consumer.ExactlyOnceRouting, HoldKey: c.HoldKey, HoldDead: c.OnDeadLetter == consumer.HoldOnDeadLetter,
 		Eager: c.GroupProtocol == consumer.Eager,
-		Burst: cmp.Or(c.DeadLetters.Burst, 1000), NoDeadLetters: c.DeadLetters.Disabled, Drops: c.DeadLetters.Drop, Prompt: max(s.Prompt, 0),
+		Burst: cmp.Or(c.DeadLetters.Burst, 1000), PerSuccess: cmp.Or(c.DeadLetters.PerSuccess, consumer.DefaultPerSuccess), NoDeadLetters: c.DeadLetters.Disabled, Drops: c.DeadLetters.Drop, Prompt: max(s.Prompt, 0),
 	}
 	if !c.Breaker.Disabled {
 		t.BreakerCalls, t.BreakerRate = cmp.Or(c.Breaker.MinimumCalls, 20), cmp.Or(c.Breaker.FailureRate, 0.5)
+		t.Probes, t.SlowStart = cmp.Or(c.Breaker.HalfOpenCalls, breaker.DefaultHalfOpenCalls), cmp.Or(c.Breaker.SlowStart, breaker.DefaultSlowStart)
 		if c.Breaker.Failures > 0 {
 			t.BreakerCalls, t.BreakerRate = min(t.BreakerCalls, c.Breaker.Failures), min(t.BreakerRate, 1)
 		}

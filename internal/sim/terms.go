@@ -32,8 +32,12 @@ type Terms struct {
 	// BreakerCalls 0: there is no breaker.
 	BreakerCalls int
 	BreakerRate  float64
-	// Burst is how many dead letters a member writes without a success between them before it holds; negative: no bound.
-	Burst int
+	// Probes are how many calls a half-open breaker lets through, and SlowStart how long calls take to come back to as many at once as before.
+	Probes    int
+	SlowStart time.Duration
+	// Burst is how many dead letters a member has credit for, at first and at most, negative: for any number; PerSuccess is what each success earns.
+	Burst      int
+	PerSuccess float64
 	// NoDeadLetters says that exhausted records are held, and Drops that they are dropped.
 	NoDeadLetters bool
 	Drops         bool

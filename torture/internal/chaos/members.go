@@ -31,7 +31,7 @@ func (r *run) sit(s *seat) error {
 	s.lives++
 	p, err := start(r.dir, "member", fmt.Sprintf("%s-%d", s.name, s.lives), member.Config{
 		Name: fmt.Sprintf("%s-%d", s.name, s.lives), Brokers: r.cluster.nodes, Proxies: s.proxies.byBroker(),
-		Service: r.service.address, Group: group, Topic: topic, Tiers: s.tiers, Instance: s.instance, Protocol: r.c.Protocol, ExactlyOnce: r.c.exactlyOnce(),
+		Service: r.service.address, Group: group, Topic: topic, Tiers: s.tiers, Instance: s.instance, Protocol: r.c.Protocol, ExactlyOnce: r.c.exactlyOnce(), HoldKey: r.c.HoldKey,
 	})
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/torture/internal/fate"
 	"github.com/redeliver/redeliver/torture/internal/load"
 	"github.com/redeliver/redeliver/torture/internal/member"
 	"github.com/redeliver/redeliver/torture/internal/service"
@@ -31,6 +32,7 @@ type Config struct {
 	Rate       int           // records a second
 	Partitions int           // of the source at first
 	Delivery   string
+	HoldKey    bool // members hold keys
 	Protocol   consumer.GroupProtocol
 	Kafka      string // the script that runs it
 	Keep       bool   // the directory with logs, also when every promise was kept
@@ -43,6 +45,17 @@ const (
 )
 
 func (c *Config) exactlyOnce() bool { return c.Delivery == ExactlyOnceRouting }
+
+func (c *Config) records() fate.Records { return fate.Records{Seed: c.Seed, Held: c.HoldKey} }
+
+// String says what members are configured with, as far as runs differ in that.
+func (c *Config) String() string {
+	text := fmt.Sprintf("%s, group protocol %s", c.Delivery, c.Protocol)
+	if c.HoldKey {
+		text += ", hold_key"
+	}
+	return text
+}
 
 const (
 	group   = "torture"
@@ -86,12 +99,15 @@ func Run(ctx context.Context, c Config, out io.Writer) (err error) {
 	if c.Delivery != AtLeastOnce && c.Delivery != ExactlyOnceRouting {
 		return fmt.Errorf("delivery %q: it is %s or %s", c.Delivery, AtLeastOnce, ExactlyOnceRouting)
 	}
+	if c.HoldKey && !c.exactlyOnce() {
+		return fmt.Errorf("keys are held with delivery %s only", ExactlyOnceRouting)
+	}
 	dir, err := os.MkdirTemp("", "torture-")
 	if err != nil {
 		return err
 	}
 	r := &run{c: c, dir: dir, began: time.Now(), out: out}
-	r.say("seed %d, %v of chaos, %d records/s, %s, group protocol %s; logs in %s", c.Seed, c.For, c.Rate, c.Delivery, c.Protocol, dir)
+	r.say("seed %d, %v of chaos, %d records/s, %s; logs in %s", c.Seed, c.For, c.Rate, &c, dir)
 	defer func() {
 		keep := err != nil || c.Keep
 		err = errors.Join(err, r.end(keep))
@@ -147,8 +163,8 @@ func (r *run) start(ctx context.Context) (err error) {
 	if r.verifier, err = startVerifier(r.dir, verify.Config{
 		Brokers: r.cluster.nodes, Produced: produced, Called: called, Diary: diary, Verdict: filepath.Join(r.dir, "verdict"),
 		Terms: verify.Terms{
-			Group: group, Topic: topic, Seed: r.c.Seed, Window: member.Window, Concurrency: member.Concurrency, MaxRetries: member.MaxRetries,
-			Tail: tail, ExactlyOnce: r.c.exactlyOnce(), Begun: r.began.UnixMilli(),
+			Group: group, Topic: topic, Records: r.c.records(), Window: member.Window, Concurrency: member.Concurrency, MaxRetries: member.MaxRetries,
+			Tail: tail, ExactlyOnce: r.c.exactlyOnce(), HoldKey: r.c.HoldKey, Begun: r.began.UnixMilli(),
 		},
 	}); err != nil {
 		return err
@@ -166,7 +182,7 @@ func (r *run) start(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	r.load, err = start(r.dir, "load", "load", load.Config{Brokers: r.cluster.nodes, Topic: topic, Seed: r.c.Seed, Rate: r.c.Rate, Log: produced})
+	r.load, err = start(r.dir, "load", "load", load.Config{Brokers: r.cluster.nodes, Topic: topic, Records: r.c.records(), Rate: r.c.Rate, Log: produced})
 	return err
 }
 

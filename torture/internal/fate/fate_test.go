@@ -12,10 +12,11 @@ import (
 // Who has the seed can tell every record again: its bytes and its fate.
 func TestRecordsFollowFromTheSeed(t *testing.T) {
 	at := time.UnixMilli(1_700_000_000_000)
+	records := fate.Records{Seed: 7}
 	kinds := make(map[fate.Kind]int)
 	old := 0
 	for n := range 5000 {
-		a, b := fate.Make(7, n, at), fate.Make(7, n, at)
+		a, b := records.Make(n, at), records.Make(n, at)
 		if got, want := sum(a), sum(b); got != want {
 			t.Fatalf("record %d has sum %x the second time, %x the first", n, got, want)
 		}
@@ -39,7 +40,7 @@ func TestRecordsFollowFromTheSeed(t *testing.T) {
 	if old == 0 {
 		t.Error("no record of 5000 is a week old")
 	}
-	if sum(fate.Make(7, 1, at)) == sum(fate.Make(8, 1, at)) {
+	if sum(records.Make(1, at)) == sum(fate.Records{Seed: 8}.Make(1, at)) {
 		t.Error("another seed makes the same record")
 	}
 }

@@ -19,15 +19,22 @@ const Week = 7*24*time.Hour + time.Hour
 
 const (
 	hotKeys  = 16   // that a fifth of the records have, so that records of one key meet
+	heldKeys = 400  // instead, where keys are held: a record in seven keeps its key for seconds, and no more would come than can go
 	coldKeys = 4000 // of the rest
 )
 
+// Records are those of a run.
+type Records struct {
+	Seed uint64
+	Held bool // for members that hold keys
+}
+
 // Make makes the record of that number, as it is produced at a time. Everything but its timestamp follows from seed and
 // number.
-func Make(seed uint64, number int, now time.Time) *kgo.Record {
-	rng := rand.New(rand.NewPCG(seed, uint64(number)))
+func (all Records) Make(number int, now time.Time) *kgo.Record {
+	rng := rand.New(rand.NewPCG(all.Seed, uint64(number)))
 	f := of(rng, number)
-	r := &kgo.Record{Key: key(rng), Value: value(rng), Timestamp: now.Truncate(time.Millisecond)}
+	r := &kgo.Record{Key: all.key(rng), Value: value(rng), Timestamp: now.Truncate(time.Millisecond)}
 	r.Headers = append(r.Headers, kgo.RecordHeader{Key: Header, Value: []byte(f.String())})
 	r.Headers = append(r.Headers, more(rng)...)
 	if rng.IntN(50) == 0 {
@@ -65,12 +72,16 @@ func of(rng *rand.Rand, number int) Fate {
 	return f
 }
 
-func key(rng *rand.Rand) []byte {
+func (all Records) key(rng *rand.Rand) []byte {
+	hot := hotKeys
+	if all.Held {
+		hot = heldKeys
+	}
 	switch d := rng.IntN(100); {
 	case d < 3:
 		return nil
 	case d < 20:
-		return fmt.Appendf(nil, "hot-%d", rng.IntN(hotKeys))
+		return fmt.Appendf(nil, "hot-%d", rng.IntN(hot))
 	default:
 		return fmt.Appendf(nil, "key-%d", rng.IntN(coldKeys))
 	}

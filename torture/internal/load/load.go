@@ -20,7 +20,7 @@ import (
 type Config struct {
 	Brokers []string
 	Topic   string
-	Seed    uint64
+	Records fate.Records
 	Rate    int    // records a second
 	Log     string // the file that it writes to
 }
@@ -75,7 +75,7 @@ func Run(ctx context.Context, c Config) (err error) {
 		}
 		for due := int(time.Since(began).Seconds() * float64(c.Rate)); number < due && ctx.Err() == nil; number++ {
 			n := number
-			r := fate.Make(c.Seed, n, time.Now())
+			r := c.Records.Make(n, time.Now())
 			r.Topic = c.Topic
 			client.Produce(lasting, r, func(r *kgo.Record, err error) { acknowledged(n, r, err) })
 		}

@@ -52,6 +52,8 @@ type Config struct {
 	Protocol consumer.GroupProtocol
 	// ExactlyOnce has copies and offsets go in transactions.
 	ExactlyOnce bool
+	// HoldKey has later records of a key wait behind one that is retried, until it is done or dead.
+	HoldKey bool
 }
 
 // Run runs a member until ctx ends.
@@ -72,6 +74,7 @@ func Run(ctx context.Context, c Config, says io.Writer) error {
 		Brokers:          c.Brokers,
 		Group:            c.Group,
 		Topics:           []string{c.Topic},
+		HoldKey:          c.HoldKey,
 		Name:             c.Name,
 		InstanceID:       c.Instance,
 		GroupProtocol:    c.Protocol,

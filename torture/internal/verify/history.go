@@ -18,12 +18,13 @@ import (
 type Terms struct {
 	Group       string
 	Topic       string
-	Seed        uint64
+	Records     fate.Records
 	Window      int // records, of a member
 	Concurrency int
 	MaxRetries  int
 	Tail        time.Duration // after an upset, in which a member may not know yet what it has lost
 	ExactlyOnce bool
+	HoldKey     bool  // later records of a key wait behind one that is retried
 	Begun       int64 // Unix ms, before anything was produced
 }
 
@@ -171,7 +172,7 @@ func (h *History) AddProduced(number int, partition int32, offset, timestamp int
 	}
 	h.Produced++
 	h.change(l, func() {
-		r := fate.Make(h.Terms.Seed, number, time.UnixMilli(timestamp))
+		r := h.Terms.Records.Make(number, time.UnixMilli(timestamp))
 		l.Fate, _ = fate.Find(r.Headers) // it has one: it was made just now
 		l.Key, l.Keyed, l.Stamp, l.Known = string(r.Key), r.Key != nil, timestamp, true
 		l.Sum = fate.Sum(r.Key, r.Value, r.Headers, time.UnixMilli(timestamp))

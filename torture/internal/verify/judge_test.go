@@ -86,6 +86,29 @@ func TestJudgeAcquits(t *testing.T) {
 			s.after(2 * time.Second)
 			s.call("a", l, hop.Place, 2, hop.Due, ok)
 		},
+		"a record that waits behind a retry of its key": func(s *story) { s.held(func(l, next *Life, retry, call func(string)) { retry("a"); call("a") }) },
+		"a record that is called between another one of its key and a repeat of that": func(s *story) {
+			s.held(func(l, next *Life, retry, call func(string)) {
+				retry("a")
+				call("a")
+				s.upset(upset.Kill, "a")
+				retry("b")
+			})
+		},
+		"a retry that a member makes which did not know that it had lost the key": func(s *story) {
+			s.held(func(l, next *Life, retry, call func(string)) {
+				s.upset(upset.Pause, "a")
+				call("b")
+				retry("a")
+			})
+		},
+		"a record that waits in the park topic as often as that takes": func(s *story) {
+			s.held(func(l, next *Life, retry, call func(string)) {
+				s.park(next)
+				retry("a")
+				call("a")
+			})
+		},
 		"a handler's time-out, which is a failure": func(s *story) {
 			l := s.record(fate.Succeed, 0)
 			s.first("a", l, ok)
@@ -194,6 +217,41 @@ func TestJudgeFindsEveryBrokenPromise(t *testing.T) {
 			s.first("a", l, ok)
 		}},
 
+		{"a record that is called before the retry of one that its key waits for", "ordered", func(s *story) {
+			s.held(func(l, next *Life, retry, call func(string)) {
+				call("a")
+				retry("a")
+			})
+		}},
+		{"a record that is called before the retry of another, which is done then and repeated", "ordered", func(s *story) {
+			s.held(func(l, next *Life, retry, call func(string)) {
+				call("a")
+				retry("a")
+				s.upset(upset.Kill, "a")
+				retry("b")
+			})
+		}},
+		{"a retry after its member was upset, and long before", "ordered", func(s *story) {
+			s.held(func(l, next *Life, retry, call func(string)) {
+				s.upset(upset.Pause, "a")
+				s.after(s.h.Terms.Tail + time.Second)
+				call("b")
+				retry("a")
+			})
+		}},
+		{"a record that fails after another one behind it was called", "ordered", func(s *story) {
+			s.held(func(l, next *Life, retry, call func(string)) { retry("a"); call("a") })
+			l := s.record(fate.Refuse, 0)
+			next := s.sibling(l)
+			s.first("a", next, ok)
+			s.first("a", l, refused)
+			s.bury(l, 1, "not_retriable")
+		}},
+		{"keys that are held, and none that had to be", "ordered", func(s *story) {
+			s.h.Terms.HoldKey = true
+			s.first("a", s.record(fate.Succeed, 0), ok)
+		}},
+
 		{"a repeat that nothing explains", "bounded", func(s *story) {
 			l := s.record(fate.Succeed, 0)
 			s.first("a", l, ok)
@@ -284,6 +342,17 @@ func TestJudgeFindsEveryBrokenPromise(t *testing.T) {
 			}
 		})
 	}
+}
+
+// held has members hold keys, a record fail, and the next one of its key parked; then comes what the retry and the call of the next one are for.
+func (s *story) held(then func(l, next *Life, retry, call func(member string))) {
+	s.h.Terms.HoldKey, s.h.Terms.ExactlyOnce = true, true
+	l := s.record(fate.Fail, 1)
+	next := s.sibling(l)
+	s.first("a", l, fails)
+	c, parked := s.copy(l, 1, time.Second), s.park(next)
+	s.after(time.Second)
+	then(l, next, func(member string) { s.call(member, l, c.Place, 2, c.Due, ok) }, func(member string) { s.call(member, next, parked.Place, 1, 0, ok) })
 }
 
 // afterKill has a member handle so many records, half of them before something happens, and die; all of them repeat.

@@ -51,6 +51,9 @@ func judgeOrder(h *History) Finding {
 	f.count("%d beside another record of their key", beside)
 	f.count("%d fresh records out of offset order", crossed)
 	f.count("%d calls with a key, %d keys", judged, len(latest))
+	if h.Terms.HoldKey {
+		h.judgeHeld(&f)
+	}
 	if excused > 0 {
 		f.count("%d overlaps of two members of which one had been upset", excused)
 	}
@@ -63,10 +66,12 @@ func (h *History) mayOverlap(r, c *Call) bool {
 	if r.Outcome == service.Cancelled {
 		return true
 	}
-	if r.Member == c.Member {
-		return false
-	}
-	return h.upset(r.BeganAt, c.BeganAt, func(u *upset.Upset) bool {
+	return h.strayed(r, c)
+}
+
+// strayed reports whether two calls are of two members of which one may not have known whose the partition was.
+func (h *History) strayed(r, c *Call) bool {
+	return r.Member != c.Member && h.upset(r.BeganAt, c.BeganAt, func(u *upset.Upset) bool {
 		return u.OfBroker() || u.OfMember() && (u.Member == r.Member || u.Member == c.Member)
 	}) != nil
 }

@@ -66,13 +66,14 @@ func owed(l *Life, attempt int) (owed, calls int) {
 	return owed, calls
 }
 
-// routings is how often a record was sent on after an attempt. Copies with one due time are one on its way over several
+// routings is how often a record was sent on after an attempt. Where keys are held it may wait in the park topic as often as
+// that takes. Copies with one due time are one on its way over several
 // tiers, which only a far delay takes, or, without exactly-once routing, one that was put back at the end of its
 // partition while that was given up.
 func (h *History) routings(l *Life, attempt int) int {
 	var ways []*Copy
 	for _, c := range l.Copies {
-		if c.Attempt != attempt {
+		if c.Attempt != attempt || h.parked(c.Place) {
 			continue
 		}
 		if !slices.ContainsFunc(ways, func(w *Copy) bool { return w.Due == c.Due && h.goesOn(w, c) }) {

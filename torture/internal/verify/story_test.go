@@ -24,7 +24,7 @@ type story struct {
 func begin(t *testing.T) *story {
 	s := &story{t: t, clock: time.UnixMilli(1_700_000_000_000), taken: make(map[int]bool), at: make(map[Place]int64)}
 	s.h = NewHistory(Terms{
-		Group: "g", Topic: "src", Seed: 1, Window: 3, Concurrency: 2, MaxRetries: 3, Tail: 10 * time.Second, Begun: s.clock.UnixMilli(),
+		Group: "g", Topic: "src", Records: fate.Records{Seed: 1}, Window: 3, Concurrency: 2, MaxRetries: 3, Tail: 10 * time.Second, Begun: s.clock.UnixMilli(),
 	})
 	for _, m := range []string{"a", "b"} {
 		s.h.AddEvent(service.Event{Hello: &service.Hello{Member: m, Tiers: []int64{1000, 3000}}})
@@ -54,7 +54,7 @@ func (s *story) sibling(of *Life) *Life {
 func (s *story) produce(fits func(fate.Fate, []byte) bool) *Life {
 	s.t.Helper()
 	for n := range 1_000_000 {
-		r := fate.Make(1, n, s.clock)
+		r := s.h.Terms.Records.Make(n, s.clock)
 		f, err := fate.Find(r.Headers)
 		if err != nil {
 			s.t.Fatal(err)
@@ -112,6 +112,11 @@ func (s *story) first(member string, l *Life, how service.Outcome) *Call {
 func (s *story) copy(l *Life, attempt int, wait time.Duration) *Copy {
 	due := s.clock.Add(wait).UnixMilli()
 	return s.add(&Copy{Place: s.place("g.src.retry-" + wait.String()), Attempt: attempt, Due: due, HopDue: due}, l)
+}
+
+// park sends a record behind another one of its key, untried.
+func (s *story) park(l *Life) *Copy {
+	return s.add(&Copy{Place: s.place("g.src.retry-park")}, l)
 }
 
 // bury sends a record to the dead letters.

@@ -1,0 +1,139 @@
+package sim
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redeliver/redeliver/consumer"
+)
+
+// What leaves the straight path excuses nothing that was over before, or begins after it: who died, nothing after its death.
+func TestUpsetsExcuseWhatTheyMeet(t *testing.T) {
+	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	at := func(second int) time.Time { return began.Add(time.Duration(second) * time.Second) }
+	for _, tt := range []struct {
+		kind     UpsetKind
+		ended    int // -1: never
+		from, to int
+		meets    bool
+	}{
+		{CutOff, 20, 0, 9, false}, {CutOff, 20, 5, 12, true}, {CutOff, 20, 15, 30, true}, {CutOff, 20, 21, 30, false},
+		{Evicted, -1, 0, 9, false}, {Evicted, -1, 100, 200, true},
+		{Crash, -1, 0, 9, false}, {Crash, -1, 5, 15, true}, {Crash, -1, 11, 15, false},
+	} {
+		u := Upset{Member: "m1", Kind: tt.kind, Begun: Moment{1, at(10)}}
+		if tt.ended >= 0 {
+			u.Ended = at(tt.ended)
+		}
+		if got := newIndex(&History{Upsets: []Upset{u}}).anyUpset(at(tt.from), at(tt.to)); got != tt.meets {
+			t.Errorf("%s until %d excuses what is from %d to %d: %v, want %v", tt.kind, tt.ended, tt.from, tt.to, got, tt.meets)
+		}
+	}
+}
+
+// Who has no room for what it has done above its commits may do it again, and knows what it has all the same.
+func TestWithoutRoomAMemberKnowsWhatItHas(t *testing.T) {
+	overlap := func(kind UpsetKind) *History {
+		h := goodRun()
+		c := h.Calls[secondSucceeds]
+		c.Member, c.Start, c.End = "m3", Moment{h.Calls[firstFails].Start.Tick, h.Calls[firstFails].Start.At}, h.Calls[secondSucceeds].End
+		h.Calls[firstFails].Start.Tick--
+		h.Calls = append(h.Calls[:1:1], append([]Call{c}, h.Calls[2:]...)...)
+		h.Upsets = []Upset{{Member: "m1", Kind: kind, Begun: Moment{1, h.Begun.At}}}
+		return h
+	}
+	found := func(h *History) bool {
+		return slices.ContainsFunc(Check(h).Violations, func(v Violation) bool { return v.Promise == Ordered && strings.Contains(v.Text, "of the same key") })
+	}
+	if !found(overlap(Unmapped)) {
+		t.Error("two members on one key are excused by one that has no room")
+	}
+	if found(overlap(CutOff)) {
+		t.Error("two members on one key are not excused by one that is cut off")
+	}
+	x := newIndex(overlap(Unmapped))
+	if end := x.h.Ended; x.upset("m1", end, end) || !x.unmapped("m1", end) || x.unmapped("m2", end) {
+		t.Error("who has no room and what follows from it are told apart wrongly")
+	}
+}
+
+// A skip excuses a record that followed no dead letter where it settled one before it of the key.
+func TestASkipExcusesWhatFollowedIt(t *testing.T) {
+	p := newTape()
+	first, other, behind := p.produce("a", "1"), p.produce("b", "2"), p.produce("a", "3")
+	p.copy(dead, behind, 0, 0, "behind")
+	h := p.end()
+	h.Terms.HoldKey, h.Terms.HoldDead = true, true
+	for at, broken := range map[Place]bool{first: false, other: true, {}: true, {source, 9}: true} {
+		h.Skipped = []Skip{{at, h.Ended}}
+		found := slices.ContainsFunc(Check(h).Violations, func(v Violation) bool { return strings.Contains(v.Text, "behind another of its key") })
+		if found != broken {
+			t.Errorf("a skip of %s: found broken is %v, want %v", at, found, broken)
+		}
+	}
+}
+
+// Records of a key are parked out of order only while one that was replayed is waited for, or beside an upset.
+func TestWhatMayBeParkedOutOfOrder(t *testing.T) {
+	park := Partition{"g.orders.retry-park", 0}
+	for _, tt := range []struct {
+		name     string
+		replayed int // seconds before the records are parked; 0: none is
+		done     int // seconds after the replay
+		upset    int // seconds before they are parked; 0: there is none
+		broken   bool
+	}{
+		{"nothing has happened", 0, 0, 0, true},
+		{"one that was replayed is waited for", 10, 20, 0, false},
+		{"one that was replayed is done with", 20, 10, 0, true},
+		{"a member is cut off", 0, 0, 5, false},
+		{"a member was cut off", 0, 0, 60, true},
+	} {
+		p := newTape()
+		p.h.Terms.HoldKey, p.h.Terms.ExactlyOnce = true, true
+		dies, first, second := p.produce("a", "1"), p.produce("a", "2"), p.produce("a", "3")
+		p.pass(time.Hour)
+		parked := p.at
+		if tt.replayed > 0 {
+			p.at = parked.Add(-time.Duration(tt.replayed) * time.Second)
+			again := p.replay(tier, dies, 1)
+			p.pass(time.Duration(tt.done) * time.Second)
+			p.call("m1", again, dies, 1, Succeeded, "").Replays = 1
+		}
+		if tt.upset > 0 {
+			begun := parked.Add(-time.Duration(tt.upset) * time.Second)
+			p.h.Upsets = append(p.h.Upsets, Upset{Member: "m2", Kind: CutOff, Begun: Moment{1, begun}, Ended: begun.Add(10 * time.Second)})
+		}
+		p.at = parked
+		for _, origin := range []Place{second, first} {
+			p.copy(park, origin, 0, 0, "")
+			p.pass(time.Second)
+		}
+		x := newIndex(p.end())
+		x.checkParked()
+		if got := len(x.report.Violations) > 0; got != tt.broken {
+			t.Errorf("%s: found broken is %v, want %v", tt.name, got, tt.broken)
+		}
+	}
+}
+
+// A train that is a whole partition waits for what failed on the spot, and not for ever.
+func TestWhatIsTriedOnTheSpotIsInTheWay(t *testing.T) {
+	for wait, late := range map[time.Duration]bool{time.Second: false, time.Minute: true} {
+		p := newTape()
+		p.h.Terms.Ordering, p.h.Terms.Policy.InPlace, p.h.Terms.Policy.InPlaceDelay = consumer.ByPartition, 1, 50*time.Millisecond
+		first := p.produce("a", "1")
+		p.call("m1", first, first, 1, Failed, "transient")
+		p.pass(wait)
+		second := p.produce("a", "2")
+		p.pass(4 * time.Second)
+		p.call("m1", second, second, 1, Succeeded, "")
+		x := newIndex(p.end())
+		x.checkIsolated()
+		if got := len(x.report.Violations) > 0; got != late {
+			t.Errorf("%v after a failure on the spot: found late is %v, want %v", wait, got, late)
+		}
+	}
+}
