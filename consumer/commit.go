@@ -160,7 +160,16 @@ type mark struct {
 	version  uint64
 	settled  int64 // records of the lane, all in all
 	metadata string
+	news     bool // it says something else than those before: whoever reads the commit can tell which it is
 }
+
+// said is what a commit says to whoever reads it.
+type said struct {
+	at       int64
+	metadata string
+}
+
+func (m *mark) said() said { return said{m.at, m.metadata} }
 
 // marks are those of one commit.
 type marks map[partition]*mark
@@ -179,14 +188,14 @@ func (c *committer) marks(lanes []*lane) marks {
 // mark returns what a commit would say of the lane now, nil when it has said it already. With leaving, the records whose
 // copies are part of the transaction under way count as settled.
 func (l *lane) mark(leaving bool) *mark {
-	note := l.strand.p.topics.note(l.topic)
-	if note.retry {
-		note.id = printedID(l.topicID)
-	}
 	l.strand.mu.Lock()
 	defer l.strand.mu.Unlock()
 	if !l.placed || l.closed || !leaving && l.version == l.committedVersion && l.watermark() == l.committed {
 		return nil
+	}
+	note := l.strand.p.topics.note(l.topic)
+	if note.retry {
+		note.id = printedID(l.topicID)
 	}
 	runs := &l.mapped
 	if leaving {
@@ -202,7 +211,11 @@ func (l *lane) mark(leaving bool) *mark {
 	if len(text) > l.metadata {
 		text = ""
 	}
-	return &mark{lane: l, at: at, epoch: l.epoch, version: l.version, settled: l.settledRecords.Load(), metadata: text}
+	m := &mark{lane: l, at: at, epoch: l.epoch, version: l.version, settled: l.settledRecords.Load(), metadata: text}
+	if m.news = m.said() != l.said; !leaving {
+		l.said = m.said()
+	}
+	return m
 }
 
 // annotate puts the metadata into a commit that is about to be sent, and stops one that waited while lanes were closed.
@@ -220,11 +233,16 @@ func (ms marks) annotate(req *kmsg.OffsetCommitRequest) error {
 	return nil
 }
 
-// refused takes out what the broker has not committed. Brokers that take less metadata than we thought get half as much
-// the next time, which is soon.
+// refused takes out what the broker has not committed.
 func (ms marks) refused(at partition, err error) error {
 	m := ms[at]
 	delete(ms, at)
+	return m.refused(at, err)
+}
+
+// refused takes down that a commit was refused. Brokers that take less metadata than we thought get half as much the next
+// time, which is soon; then it returns nil.
+func (m *mark) refused(at partition, err error) error {
 	if m != nil && errors.Is(err, kerr.OffsetMetadataTooLarge) {
 		m.lane.strand.mu.Lock()
 		m.lane.metadata /= 2
@@ -243,7 +261,7 @@ func (ms marks) acknowledged() {
 	for _, m := range ms {
 		l := m.lane
 		l.strand.mu.Lock()
-		l.committed, l.committedVersion, l.refusals = m.at, m.version, refusals{}
+		l.committed, l.said, l.committedVersion, l.refusals = m.at, m.said(), m.version, refusals{}
 		saved := int64(0)
 		if !l.closed {
 			saved, l.saved = m.settled-l.saved, m.settled

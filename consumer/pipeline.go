@@ -46,6 +46,7 @@ type Pipeline struct {
 	outlets    *outlets
 	copier     *copier // nil with a transactor
 	faults     *faults
+	repeats    repeats
 	strangers  strangers
 	losses     *losses
 	intake     *intake

@@ -34,6 +34,7 @@ type batch struct {
 	low     int      // no open record before
 	taken   int      // the first that is not taken up, though some behind it may be, see spreadFresh; source lanes only
 	open    int      // records that are not settled
+	data    int      // records that are no control records, as they came
 	bytes   int64
 	arrived time.Time
 	chunks  int // under way in it: while there is one, its indexes hold
@@ -54,9 +55,13 @@ const (
 func (w *window) add(records []*kgo.Record, now time.Time) *batch {
 	b := &batch{records: records, state: make([]recordState, len(records)), arrived: now, open: len(records)}
 	for i, r := range records {
-		if r.Attrs.IsControl() || w.doneBefore(r.Offset) {
+		control := r.Attrs.IsControl()
+		if control || len(w.known) > 0 && w.doneBefore(r.Offset) {
 			b.state[i] = recordSettled
 			b.open--
+		}
+		if !control {
+			b.data++
 		}
 		b.bytes += recordSize(r)
 	}
@@ -89,7 +94,7 @@ func (w *window) settleRange(b *batch, from, to int) (records int, bytes int64) 
 }
 
 func (w *window) settled(b *batch, from, to int, which func(recordState) bool) (bytes int64) {
-	before := b.open
+	last, n := -1, 0
 	for i := from; i < to; i++ {
 		if b.state[i] == recordSettled || !which(b.state[i]) {
 			continue
@@ -98,13 +103,15 @@ func (w *window) settled(b *batch, from, to int, which func(recordState) bool) (
 		if b.entries != nil {
 			b.entries[i] = nil
 		}
-		b.open--
-		w.open--
-		w.top = max(w.top, b.records[i].Offset)
+		last = i
+		n++
 	}
-	if b.open == before {
+	if n == 0 {
 		return 0
 	}
+	b.open -= n
+	w.open -= n
+	w.top = max(w.top, b.records[last].Offset)
 	w.version++
 	b.pass()
 	switch {
@@ -173,16 +180,6 @@ func (b *batch) follow(i int, e *entry) {
 		b.entries = make([]*entry, len(b.records))
 	}
 	b.state[i], b.entries[i] = recordEntry, e
-}
-
-// data counts the records that are no control records.
-func (b *batch) data() (n int) {
-	for _, r := range b.records {
-		if !r.Attrs.IsControl() {
-			n++
-		}
-	}
-	return n
 }
 
 // fresh returns the first batch with a record that is not taken up, or nil.

@@ -66,7 +66,7 @@ func (q *Queue) beginWriting(ctx context.Context, topic kadm.TopicDetail, self W
 		return nil, nil, err
 	}
 	if !o.takeOver {
-		by, err := q.underWay(ctx, topic.ID)
+		by, err := q.rival(ctx, topic.ID)
 		if err != nil {
 			return nil, nil, err
 		}
