@@ -92,6 +92,29 @@ func TestAShortOutageIsTriedAsSoonAsTheConfiguredStrategyWould(t *testing.T) {
 	}
 }
 
+// With jitter the first retry comes after 1s to 1.25s. One that came early and failed has been made: it was made once more, for the
+// records that recover until the time at which it comes on average.
+func TestARetryThatCameEarlyByChanceIsNotMadeTwice(t *testing.T) {
+	jittered := &Limits{Min: 100 * time.Millisecond, Max: time.Minute, Jitter: 0.125, Configured: exponential()}
+	l, at := NewLearner(Config{}), noon
+	for range 100 { // half of what fails after a second is well a tenth of a second later
+		for _, succeeded := range []bool{true, false} {
+			at = at.Add(time.Hour)
+			l.Observe(Retry{Key: shop, To: 1040 * time.Millisecond, At: at})
+			l.Observe(Retry{Key: shop, From: 1040 * time.Millisecond, To: 1150 * time.Millisecond, Succeeded: succeeded, At: at.Add(110 * time.Millisecond)})
+		}
+	}
+	after := func(since time.Duration) time.Duration {
+		return l.Delay(Question{Key: shop, Since: since, Left: 4, Limits: jittered, At: at})
+	}
+	want := after(1125 * time.Millisecond)
+	for _, since := range []time.Duration{time.Second, 1020 * time.Millisecond, 1060 * time.Millisecond, 1120 * time.Millisecond} {
+		if d := after(since); (d - want).Abs() > time.Millisecond {
+			t.Errorf("after a retry that failed at %v the next is advised %v later, and after one that came when it does on average %v", since, d, want)
+		}
+	}
+}
+
 func TestWhileAnOutageLastsWhatFailsAnewWaitsLonger(t *testing.T) {
 	l := NewLearner(Config{})
 	at := days(l, 100, func(r *rand.Rand) time.Duration {

@@ -70,7 +70,8 @@ type Learner struct {
 type known struct {
 	belief
 	spells spells
-	plans  map[planKey]*kept
+	plans  map[planKey]*madePlan
+	kept   kept
 	last   map[*Limits]Advice
 }
 
@@ -80,8 +81,8 @@ type planKey struct {
 	older  int // in buckets
 }
 
-// kept is a plan that is used until what it was made of has changed.
-type kept struct {
+// madePlan is a plan that is used until what it was made of has changed.
+type madePlan struct {
 	*plan
 	made time.Time
 	seen int // observations since
@@ -106,6 +107,9 @@ func (l *Learner) Observe(r Retry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	k := l.known(r.Key)
+	if k == nil {
+		return
+	}
 	k.fade(r.At, l.config.HalfLife)
 	from, first := r.At.Add(r.From-r.To), r.At.Add(-r.To)
 	if r.Succeeded {
@@ -126,6 +130,9 @@ func (l *Learner) Delay(q Question) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	k := l.known(q.Key)
+	if k == nil {
+		return 0
+	}
 	if q.Since == 0 {
 		k.spells.failed(q.At, time.Time{})
 	}
@@ -137,7 +144,7 @@ func (l *Learner) Delay(q Question) time.Duration {
 	if p == nil || p.seen >= planObservations || q.At.Sub(p.made) > planLasts {
 		k.fade(q.At, l.config.HalfLife)
 		h := k.hazards()
-		p = &kept{plan: newPlan(h.survival(), start(key.older), q.Limits, l.config.AttemptCost), made: q.At}
+		p = &madePlan{plan: newPlan(h.survival(), start(key.older), q.Limits, l.config.AttemptCost), made: q.At}
 		k.plans[key] = p
 	}
 	delay, succeeds := p.choose(q.Since.Seconds(), q.Left)
@@ -146,10 +153,11 @@ func (l *Learner) Delay(q Question) time.Duration {
 	return advice.Delay
 }
 
+// known returns what is known about a key; nil: nothing is, and there are too many others.
 func (l *Learner) known(key Key) *known {
 	k := l.beliefs[key]
-	if k == nil {
-		k = &known{plans: make(map[planKey]*kept), last: make(map[*Limits]Advice)}
+	if k == nil && len(l.beliefs) < maxKeys {
+		k = &known{plans: make(map[planKey]*madePlan), last: make(map[*Limits]Advice)}
 		l.beliefs[key] = k
 	}
 	return k
@@ -175,6 +183,8 @@ type Lesson struct {
 	Quarter, Half, NineTenths time.Duration
 	// Now is Half by what is seen in these minutes.
 	Now time.Duration
+	// Kept is when what is kept outside of the process was written; zero: it is in its memory only, see [Learner.Recall].
+	Kept time.Time
 	// Last is the last advice; its zero value: none yet.
 	Last Advice
 }
@@ -190,7 +200,7 @@ func (l *Learner) Lessons(now time.Time) []Lesson {
 		usual, recent := long.survival(), k.hazards()
 		current := recent.survival()
 		lesson := Lesson{
-			Key: key, Observations: k.long.weight, Minimum: l.config.Minimum,
+			Key: key, Observations: k.long.weight, Minimum: l.config.Minimum, Kept: k.kept.at,
 			Quarter: usual.quantile(0.25), Half: usual.quantile(0.5), NineTenths: usual.quantile(0.9), Now: current.quantile(0.5),
 		}
 		for _, a := range k.last {

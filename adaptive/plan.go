@@ -58,9 +58,10 @@ type plan struct {
 	price    float64 // of an attempt, in seconds of waiting
 	behind   float64 // the price of being late at all, likewise
 
-	// The configured strategy: when its retries are due, and the chance that a record still fails then. Whoever recovers
-	// between two of them is served by the latter. waits are the sums of when records are served, by those due times, in
-	// seconds.
+	// The configured strategy: when its retries are made without jitter (had), when they are with the jitter that there is on
+	// average (due), and the chance that a record still fails then. Whoever recovers between two of them is served by the latter. waits are the sums of when records are
+	// served, by those due times, in seconds.
+	had   []float64
 	due   []float64
 	fails []float64
 	waits []float64
@@ -100,18 +101,20 @@ func newPlan(s survival, older float64, l *Limits, attemptCost float64) *plan {
 
 // configured enters what the configured strategy would do.
 func (p *plan) configured(l *Limits) {
-	at, served, before := 0.0, 0.0, 1.0
+	had, served, before := 0.0, 0.0, 1.0
 	for i, d := range l.Configured {
 		sooner := early
 		if i == 0 {
 			sooner = 1 // or short blips would cost more attempts
 		}
-		if at += d.Seconds() * p.stretch * sooner; at <= 0 || at >= horizon*l.Max.Seconds() {
+		had += d.Seconds() * sooner
+		due := had * p.stretch
+		if due <= 0 || due >= horizon*l.Max.Seconds() {
 			break
 		}
-		fails := math.Exp(p.survival.at(at))
-		served += (before - fails) * at
-		p.due = append(p.due, at)
+		fails := math.Exp(p.survival.at(due))
+		served += (before - fails) * due
+		p.had, p.due = append(p.had, had), append(p.due, due)
 		p.fails, p.waits = append(p.fails, fails), append(p.waits, served)
 		before = fails
 	}
@@ -181,6 +184,7 @@ func (p *plan) cost(s step, left int) float64 {
 // choose picks the delay for a record that fails so many seconds after its first failure, and the chance that the next
 // attempt succeeds.
 func (p *plan) choose(at float64, left int) (delay, succeeds float64) {
+	at = p.atDue(at)
 	survival, best := p.survival.at(at), math.Inf(1)
 	for d := range p.choices(at) {
 		s := p.step(at, survival, d)
@@ -189,4 +193,15 @@ func (p *plan) choose(at float64, left int) (delay, succeeds float64) {
 		}
 	}
 	return delay, succeeds
+}
+
+// atDue returns when a record that fails at a time would have failed with the jitter that there is on average. One that had a
+// configured retry somewhat sooner than that has had it, and is not tried once more for it.
+func (p *plan) atDue(at float64) float64 {
+	for i, due := range p.due {
+		if p.had[i] <= at && at < due {
+			return due
+		}
+	}
+	return at
 }

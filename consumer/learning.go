@@ -28,6 +28,15 @@ func newLearning(c adaptive.Config, s *retrytopics.Schedule, dependency string) 
 	return l
 }
 
+// Learner returns what learns the pipeline's delays, nil where its policy is not adaptive: for fleet.Member.Keep, which keeps what
+// is learned.
+func (p *Pipeline) Learner() *adaptive.Learner {
+	if p.learning == nil {
+		return nil
+	}
+	return p.learning.learner
+}
+
 // limit notes the limits of a schedule, and reports whether one of its rules learns.
 func (l *learning) limit(s *retrytopics.Schedule) (learns bool) {
 	var all []*adaptive.Limits

@@ -14,6 +14,9 @@
 //   - An order is an operator's: a breaker is kept open, kept closed, or measures; a pipeline is paused, or not. It ends the
 //     episode that was.
 //
+// What a pipeline learns about delays ([Member.Keep]) stands there too, one record for each dependency and class, written by whoever
+// knows more than what stands there. Whoever knows less takes it over, so that a process that starts begins with what the others know.
+//
 // Times are compared on one clock only. Whether a claim came after the end of a lease is judged by the timestamps of the
 // log, which the broker sets (message.timestamp.type=LogAppendTime); the holder itself counts from before it sent the
 // claim, and the others from when they read it, each on its own monotonic clock. So the clocks of the machines may differ as they like.

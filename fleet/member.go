@@ -40,6 +40,7 @@ type Member struct {
 	running   bool
 	unfollow  []func()
 	pipelines map[string]*steered    // by group
+	learners  map[string]*keeping    // by group
 	kept      map[subject]*keptOrder // what was known of a log that is no more
 	orders    []*giving
 	counts    Counts
@@ -100,7 +101,7 @@ func newMember(log *slog.Logger, topic, id, by string, j journal) *Member {
 	return &Member{
 		log: log, topic: topic, id: id, by: by, journal: j, state: newState(), since: time.Now(), trouble: errors.New("it was not read yet"),
 		wake: make(chan struct{}, 1), ready: make(chan struct{}),
-		charges: map[string]*charge{}, pipelines: map[string]*steered{}, kept: map[subject]*keptOrder{},
+		charges: map[string]*charge{}, pipelines: map[string]*steered{}, learners: map[string]*keeping{}, kept: map[subject]*keptOrder{},
 	}
 }
 
@@ -259,6 +260,7 @@ func (m *Member) decide(now time.Time) (moves []func(context.Context)) {
 	if m.caughtUp {
 		moves = append(moves, m.restateKept(now)...)
 		moves = append(moves, m.steer()...)
+		moves = append(moves, m.keepLearned(now)...)
 	}
 	return moves
 }
@@ -279,7 +281,7 @@ func (m *Member) writeFor(c *charge, r record) func(context.Context) {
 	return func(ctx context.Context) {
 		m.journal.append(ctx, r.key(), r.value(), func(offset int64, err error) {
 			m.mu.Lock()
-			m.wrote(r, err)
+			m.wrote(r.key(), err)
 			c.wrote(offset, err, time.Now())
 			m.mu.Unlock()
 			m.stir()
@@ -288,7 +290,7 @@ func (m *Member) writeFor(c *charge, r record) func(context.Context) {
 }
 
 // wrote counts a write and tells of one that failed.
-func (m *Member) wrote(r record, err error) {
+func (m *Member) wrote(key []byte, err error) {
 	if err == nil {
 		m.counts.Written++
 		return
@@ -297,7 +299,7 @@ func (m *Member) wrote(r record, err error) {
 	if errors.Is(err, context.Canceled) {
 		return
 	}
-	m.log.Warn("cannot write to the control topic: will try again", "topic", m.topic, "key", string(r.key()), "error", err)
+	m.log.Warn("cannot write to the control topic: will try again", "topic", m.topic, "key", string(key), "error", err)
 }
 
 // orderFor returns the order for a breaker or pipeline.
@@ -326,7 +328,7 @@ func (m *Member) restateKept(now time.Time) (moves []func(context.Context)) {
 		moves = append(moves, func(ctx context.Context) {
 			m.journal.append(ctx, r.key(), r.value(), func(_ int64, err error) {
 				m.mu.Lock()
-				m.wrote(r, err)
+				m.wrote(r.key(), err)
 				k.writing, k.at = false, time.Now().Add(again)
 				m.mu.Unlock()
 			})
@@ -371,7 +373,7 @@ func (m *Member) Give(ctx context.Context, o Order) error {
 	defer m.given(g)
 	m.journal.append(ctx, r.key(), r.value(), func(offset int64, err error) {
 		m.mu.Lock()
-		m.wrote(r, err)
+		m.wrote(r.key(), err)
 		if g.offset = offset; err == nil && offset < m.next {
 			close(g.done)
 			g.offset = none

@@ -21,6 +21,9 @@ func (m *Member) begins(after error) {
 			m.kept[subject{pipeline: true, name: group}] = &keptOrder{Order: o}
 		}
 	}
+	for _, k := range m.learners {
+		k.Unkeep()
+	}
 	m.state, m.next, m.caughtUp = newState(), 0, false
 	for _, c := range m.charges {
 		c.forget()
@@ -32,11 +35,17 @@ func (m *Member) reads(offset int64, at time.Time, key, value []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.next = offset + 1
+	if isLearned(key) {
+		if err := m.recalls(at, key, value); err != nil {
+			m.ignores(offset, key, err)
+			return
+		}
+		m.counts.Applied++
+		return
+	}
 	r, err := decode(key, value)
 	if err != nil {
-		if m.counts.Ignored++; m.counts.Ignored == 1 || m.counts.Ignored%100 == 0 {
-			m.log.Warn("a record of the control topic is ignored", "topic", m.topic, "offset", offset, "key", clip(string(key)), "error", err, "so_far", m.counts.Ignored)
-		}
+		m.ignores(offset, key, err)
 		return
 	}
 	if r.kind == kindOrder {
@@ -62,6 +71,13 @@ func (m *Member) reads(offset int64, at time.Time, key, value []byte) {
 	}
 	if m.caughtUp {
 		m.stir()
+	}
+}
+
+// ignores counts a record that says nothing to this program.
+func (m *Member) ignores(offset int64, key []byte, err error) {
+	if m.counts.Ignored++; m.counts.Ignored == 1 || m.counts.Ignored%100 == 0 {
+		m.log.Warn("a record of the control topic is ignored", "topic", m.topic, "offset", offset, "key", clip(string(key)), "error", err, "so_far", m.counts.Ignored)
 	}
 }
 

@@ -126,18 +126,9 @@ func decode(key, text []byte) (r record, err error) {
 	if r.subject, r.kind, err = decodeKey(string(key)); err != nil {
 		return record{}, err
 	}
-	if text == nil {
-		return record{}, errors.New("it has no value")
-	}
-	if len(text) > maxValue {
-		return record{}, fmt.Errorf("its value has %d bytes, at most %d are read", len(text), maxValue)
-	}
 	var v value
-	if err := json.Unmarshal(text, &v); err != nil {
-		return record{}, fmt.Errorf("its value is not as it should be: %w", err)
-	}
-	if v.Version != version {
-		return record{}, fmt.Errorf("its version is %d, this program reads %d", v.Version, version)
+	if err := decodeValue(text, &v, &v.Version); err != nil {
+		return record{}, err
 	}
 	r.By, r.Why, r.Member, r.Pipeline = clip(v.By), clip(v.Why), v.Member, clip(v.Pipeline)
 	if v.At != 0 {
@@ -157,6 +148,23 @@ func decode(key, text []byte) (r record, err error) {
 		return record{}, err
 	}
 	return r, nil
+}
+
+// decodeValue reads a value, whose version it has afterwards.
+func decodeValue(text []byte, into any, its *int) error {
+	if text == nil {
+		return errors.New("it has no value")
+	}
+	if len(text) > maxValue {
+		return fmt.Errorf("its value has %d bytes, at most %d are read", len(text), maxValue)
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("its value is not as it should be: %w", err)
+	}
+	if *its != version {
+		return fmt.Errorf("its version is %d, this program reads %d", *its, version)
+	}
+	return nil
 }
 
 // check says what a record of its kind lacks.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/redeliver/redeliver/adaptive"
+	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/internal/released"
 )
 
@@ -39,6 +41,28 @@ func TestReleasedRecords(t *testing.T) {
 			"pipeline": one.subject.pipeline, "name": one.subject.name, "kind": one.kind, "by": one.By, "at": one.At.UnixMilli(), "why": one.Why,
 			"wait": one.Wait, "in_a_row": one.InARow, "suspected": one.Suspected, "episode": one.Episode, "member": one.Member, "lease": one.Lease,
 			"early": one.Early, "order": one.Order, "admit": one.Admit, "pipeline_name": one.Pipeline,
+		}, err
+	})
+}
+
+// TestReleasedLearned: what any release has kept of what it learned is read as it was meant.
+func TestReleasedLearned(t *testing.T) {
+	at := time.UnixMilli(1_767_225_600_123)
+	memory := adaptive.Memory{Key: adaptive.Key{Dependency: "payments/api", Class: classify.RateLimited}, At: at, Observations: 41.256789,
+		Waited: []float64{41, 40.5, 12.345678}, Recovered: []float64{0, 0.25, 30}}
+	today := map[string]learned{
+		"learned":                    {group: "billing", by: "host-1", memory: memory},
+		"learned by a strange group": {group: "billing/eu 1", memory: adaptive.Memory{Key: adaptive.Key{Dependency: "%", Class: classify.Network}, At: at, Observations: 1}},
+	}
+	var samples []released.Sample
+	for _, name := range slices.Sorted(maps.Keys(today)) {
+		samples = append(samples, released.Sample{Name: name, Record: &kgo.Record{Key: today[name].key(), Value: today[name].value()}})
+	}
+	released.Check(t, "learned", samples, func(r *kgo.Record) (map[string]any, error) {
+		one, err := decodeLearned(r.Key, r.Value)
+		return map[string]any{
+			"group": one.group, "by": one.by, "at": one.memory.At.UnixMilli(), "dependency": one.memory.Dependency, "class": one.memory.Class.String(),
+			"observations": one.memory.Observations, "waited": one.memory.Waited, "recovered": one.memory.Recovered,
 		}, err
 	})
 }

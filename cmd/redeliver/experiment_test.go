@@ -64,6 +64,18 @@ func TestExperimentWithoutOne(t *testing.T) {
 	}
 }
 
+// A pipeline that has none, and one that there is not, are told by name beside one that has.
+func TestExperimentOfAnotherPipeline(t *testing.T) {
+	b := startProcess(t)
+	b.orders.stats.Experiment = halfAsMany()
+	for _, pipeline := range []string{"clicks", "nobody"} {
+		got, stderr, exit := command(t, "experiment", "--pipeline", pipeline, "--admin", b.url)
+		if exit != 1 || got != "" || !strings.Contains(stderr, "the pipeline "+pipeline+" has no experiment in the processes that were asked") {
+			t.Errorf("%s: exit %d, %s\n%s", pipeline, exit, stderr, got)
+		}
+	}
+}
+
 // validate --explain prints the timetable of each variant.
 func TestExplainPrintsTheVariants(t *testing.T) {
 	path := writeConfig(t, "127.0.0.1:0", "127.0.0.1:1", "http://127.0.0.1:1/orders",

@@ -12,6 +12,7 @@ import (
 // makeFleet makes this process's part in a fleet, where a pipeline has breaker.scope: fleet.
 func (s *service) makeFleet() error {
 	if !s.config.HasFleet() {
+		s.tellForgetting()
 		return nil
 	}
 	member, err := newFleetMember(s.config, s)
@@ -21,6 +22,9 @@ func (s *service) makeFleet() error {
 	s.fleet = member
 	shared := make(map[string][]*supervised)
 	for i, p := range s.config.Pipelines {
+		if s.pipelines[i].learns() {
+			member.Keep(p.Group, s.pipelines[i])
+		}
 		if !p.InFleet() {
 			continue
 		}

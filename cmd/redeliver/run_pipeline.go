@@ -80,6 +80,11 @@ func (s *supervised) renew() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if before := s.pipeline.Learner(); before != nil {
+		if err := inherit(pipeline.Learner(), before, time.Now()); err != nil {
+			s.config.Logger.Warn("what was learned about delays is lost, for the pipeline was made anew", "pipeline", pipeline.Name(), "error", err)
+		}
+	}
 	s.pipeline, s.failed = pipeline, ""
 	if s.paused {
 		pipeline.Pause()

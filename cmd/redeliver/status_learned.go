@@ -29,6 +29,7 @@ func printLearned(w io.Writer, s status) error {
 		column[row]{title: "RECOVERED 50%", right: true, cell: func(r row) string { return wait(r.Half) }},
 		column[row]{title: "90%", right: true, cell: func(r row) string { return wait(r.NineTenths) }},
 		column[row]{title: "50% NOW", right: true, cell: func(r row) string { return wait(r.HalfNow) }},
+		column[row]{title: "KEPT", cell: func(r row) string { return keptText(r.Kept, r.at) }},
 		column[row]{title: "LAST DELAY", cell: func(r row) string { return adviceText(r.LearnedStatus, r.at) }},
 	)
 	for _, p := range s.processes() {
@@ -46,6 +47,14 @@ func printLearned(w io.Writer, s status) error {
 	}
 	_, err := fmt.Fprintln(w)
 	return err
+}
+
+// keptText says where it is kept what was learned.
+func keptText(kept *time.Time, now time.Time) string {
+	if kept == nil {
+		return "in memory"
+	}
+	return "control topic, " + until(kept, now)
 }
 
 // adviceText says why a delay was what it was.

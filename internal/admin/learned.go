@@ -18,8 +18,10 @@ type LearnedStatus struct {
 	Half       float64 `json:"recovered_50_seconds"`
 	NineTenths float64 `json:"recovered_90_seconds"`
 	// HalfNow is Half by what is seen in these minutes.
-	HalfNow float64       `json:"recovered_50_now_seconds"`
-	Last    *AdviceStatus `json:"last,omitempty"`
+	HalfNow float64 `json:"recovered_50_now_seconds"`
+	// Kept is when what stands in the control topic was written; absent: nothing does, it is in the process's memory only.
+	Kept *time.Time    `json:"kept_at,omitempty"`
+	Last *AdviceStatus `json:"last,omitempty"`
 }
 
 // AdviceStatus is a delay that was learned, and why it is that.
@@ -36,6 +38,9 @@ func learned(lessons []adaptive.Lesson) (all []LearnedStatus) {
 		s := LearnedStatus{
 			Dependency: l.Dependency, Class: l.Class.String(), Observations: l.Observations, Minimum: l.Minimum,
 			Quarter: l.Quarter.Seconds(), Half: l.Half.Seconds(), NineTenths: l.NineTenths.Seconds(), HalfNow: l.Now.Seconds(),
+		}
+		if !l.Kept.IsZero() {
+			s.Kept = &l.Kept
 		}
 		if !l.Last.At.IsZero() {
 			s.Last = &AdviceStatus{At: l.Last.At, Since: l.Last.Since.Seconds(), Left: l.Last.Left, Delay: l.Last.Delay.Seconds(), Succeeds: l.Last.Succeeds}

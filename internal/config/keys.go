@@ -264,7 +264,7 @@ func retryKeys(r *Retry) []key {
 				means("After this time what was seen counts half."),
 			number("minimum", &r.Adaptive.Minimum, 1, 100_000).byDefault("10").like("10").
 				means("How much must be known of a dependency and class, in observations that have nothing to do with each other."),
-		).means("Delays that are learned from what succeeds, between min_delay and max_delay; see docs/adaptive.md."),
+		).means("Delays that are learned from what succeeds, between min_delay and max_delay; see docs/adaptive.md. What is learned outlives the process where that has a control topic, see fleet."),
 		section("experiment", experimentKeys(&r.Experiment)...).onlyIfPresent().
 			means("Retries some records by other policies, to find out which is best: `redeliver experiment` tells. See docs/experiments.md."),
 	)

@@ -40,3 +40,37 @@ func TestLearnedDelaysTravelOverTheTiers(t *testing.T) {
 		t.Errorf("learned %+v; want an advice between the shortest delay and the longest", l)
 	}
 }
+
+// What a process has learned stands in the control topic: the next one knows it before it has handled anything.
+func TestWhatWasLearnedOutlivesTheProcess(t *testing.T) {
+	t.Parallel()
+	const records = 30
+	b := setup(t, 1)
+	learning := func(c *consumer.Config) {
+		c.Retry.Adaptive, c.Adaptive.Minimum = true, 1
+		c.Breaker.MinimumCalls = 100_000 // so many fail that it would open
+	}
+	before := b.fleetMember(failsUntil(2, errBroken), learning)
+	for i := range records {
+		b.produce(record(fmt.Sprint("key-", i), "value"))
+	}
+	b.calls.awaitDone(t, records)
+	eventually(t, func() error {
+		if lessons := before.Stats().Lessons; len(lessons) != 1 || lessons[0].Kept.IsZero() {
+			return fmt.Errorf("what is known is not kept: %+v", lessons)
+		}
+		return nil
+	})
+	known := before.Stats().Lessons[0]
+	before.stop()
+	before.leave()
+
+	after := b.fleetMember(succeeds, learning)
+	lessons := after.Stats().Lessons
+	if len(lessons) != 1 || lessons[0].Key != known.Key || lessons[0].Observations < 0.9*known.Observations/1.05 || lessons[0].Kept.IsZero() {
+		t.Fatalf("the next process knows %+v, want %+v", lessons, known)
+	}
+	if s := after.fleet.Status(); s.Counts.Ignored > 0 {
+		t.Errorf("%d records of the control topic were ignored", s.Counts.Ignored)
+	}
+}

@@ -75,6 +75,9 @@ func (b *bundle) fleetMember(h handler, changes ...func(*consumer.Config)) *flee
 	f := b.join()
 	f.Share(p.Breaker(), p.Waiting)
 	f.Steer(p)
+	if l := p.Learner(); l != nil {
+		f.Keep(p.Group(), l)
+	}
 	leave := part(b.t, f)
 	return &fleetMember{started(b.t, p), f, leave}
 }

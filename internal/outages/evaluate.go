@@ -1,5 +1,10 @@
 package outages
 
+import (
+	"runtime"
+	"sync"
+)
+
 // Contender is a policy with its name. Policies are made anew for each trace: nothing that is learned on one helps on
 // another.
 type Contender struct {
@@ -23,10 +28,23 @@ func Evaluate(kind Kind, seeds []uint64, contenders []Contender) map[string]*Res
 	for _, c := range contenders {
 		all[c.Name] = new(Result)
 	}
-	for _, seed := range seeds {
-		t := Generate(kind, seed)
-		for _, c := range contenders {
-			all[c.Name].add(Run(t, c.New(t)))
+	runs := make([][]Result, len(seeds)) // by seed and contender: their order decides nothing
+	var wg sync.WaitGroup
+	free := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for i, seed := range seeds {
+		wg.Go(func() {
+			free <- struct{}{}
+			defer func() { <-free }()
+			t := Generate(kind, seed)
+			for _, c := range contenders {
+				runs[i] = append(runs[i], Run(t, c.New(t)))
+			}
+		})
+	}
+	wg.Wait()
+	for _, run := range runs {
+		for i, c := range contenders {
+			all[c.Name].add(run[i])
 		}
 	}
 	return all

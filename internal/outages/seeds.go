@@ -7,8 +7,9 @@ const seedsPerSet = 20
 func TrainingSeeds() []uint64 { return consecutive(1) }
 
 // EvaluationSeeds are the seeds that results are published for. Nothing is chosen on them. Those of the first evaluation began with
-// 1001: once its results were known they were used up, and these took their place before anything else was changed.
-func EvaluationSeeds() []uint64 { return consecutive(2001) }
+// 1001, those of the second with 2001: once their results were known they were used up, and others took their place before anything
+// else was changed.
+func EvaluationSeeds() []uint64 { return consecutive(3001) }
 
 func consecutive(first uint64) []uint64 {
 	seeds := make([]uint64, seedsPerSet)
