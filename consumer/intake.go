@@ -222,9 +222,6 @@ func (in *intake) open(l *lane) {
 		in.lanes[l.topic] = make(map[int32]*lane)
 	}
 	in.lanes[l.topic][l.partition] = l
-	if l.tier > 0 {
-		in.shrink(time.Now())
-	}
 	in.mu.Unlock()
 	in.count.Add(1)
 	if l.tier > 0 {

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"context"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -8,11 +9,12 @@ import (
 
 // fetchSize is how much a fetch may bring. The client takes what has come apart before a partition can be paused, and its limits count
 // compressed bytes, of which copies are a tenth of what they take in memory; so fetches are small while they may bring
-// records of a retry topic that are not due for long. The intake's mutex guards it.
+// records of a retry topic that are not due for long. Where retry topics end is asked for before they are fetched: of those that are
+// empty, as most are most of the time, nothing comes. The intake's mutex guards it.
 type fetchSize struct {
 	whole [2]int32 // as configured: of all and of a partition, in bytes; zero until it was changed first
 	small bool
-	since time.Time // a retry lane is fetched of which nothing is known
+	since time.Time // when a retry lane was last begun to be fetched of which there is more
 }
 
 const (
@@ -22,11 +24,20 @@ const (
 	smallPartition = 64 << 10
 	// unheardFor is how long fetches are small for a retry lane that nothing comes of.
 	unheardFor = 2 * time.Second
+	// measureTimeout is how long it takes at most to ask where retry topics end.
+	measureTimeout = time.Second
 )
 
+// begins is called before a lane is fetched, at first or again. The intake's mutex is held.
+func (in *intake) begins(l *lane, now time.Time) {
+	if in.readsAhead(l, in.fetch.since) { // which has just begun
+		in.fetch.since = now
+		in.shrink()
+	}
+}
+
 // shrink makes fetches small from now on. The intake's mutex is held.
-func (in *intake) shrink(now time.Time) {
-	in.fetch.since = now
+func (in *intake) shrink() {
 	if in.fetch.small {
 		return
 	}
@@ -50,7 +61,7 @@ func (in *intake) resize(brought []*lane, now time.Time) {
 	for _, l := range brought {
 		l.heard = true
 		if !in.fetch.small && in.readsAhead(l, now) {
-			in.shrink(now)
+			in.shrink()
 		}
 	}
 	if !in.fetch.small {
@@ -75,6 +86,35 @@ func (in *intake) readsAhead(l *lane, now time.Time) bool {
 	}
 	l.strand.mu.Lock()
 	defer l.strand.mu.Unlock()
-	end := l.end.Load()
-	return (!l.heard || l.farOff(now)) && (!l.placed || end < 0 || l.next < end)
+	return (!l.heard || l.farOff(now)) && l.placed && l.next < l.end.Load()
+}
+
+// measureNew learns where the retry topics of an assignment end, before they are fetched. Without an answer fetches are as large as
+// configured.
+func (p *Pipeline) measureNew(ctx context.Context, offsets map[string]map[int32]kgo.Offset) {
+	var names []string
+	for topic := range offsets {
+		if p.topics.note(topic).retry {
+			names = append(names, topic)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, measureTimeout)
+	defer cancel()
+	ends, _ := p.admin.ListCommittedOffsets(ctx, names...)
+	now := time.Now()
+	for topic, ps := range offsets {
+		for part := range ps {
+			l, end := p.intake.lane(topic, part), ends[topic][part]
+			if l == nil || l.tier == 0 || end.Err != nil {
+				continue
+			}
+			l.measured(end.Offset)
+			p.intake.mu.Lock()
+			p.intake.begins(l, now)
+			p.intake.mu.Unlock()
+		}
+	}
 }

@@ -34,7 +34,11 @@ func TestFetchesAreSmallWhileTheyReadAhead(t *testing.T) {
 		equal(t, "with a source lane only", size(), whole)
 
 		l := w.lane(0, time.Minute)
-		equal(t, "with a retry lane that nothing is known of", size(), small)
+		equal(t, "with a retry lane of which nothing is known", size(), whole)
+		w.begins(l, 0)
+		equal(t, "with one that is empty", size(), whole)
+		w.begins(l, 500)
+		equal(t, "with one that holds something", size(), small)
 		w.brings(source, 1, 1, 0)
 		equal(t, "when only fresh records have come", size(), small)
 		w.brings(l, 10, 500, time.Minute)
@@ -55,12 +59,20 @@ func TestFetchesAreSmallWhileTheyReadAhead(t *testing.T) {
 		w.brings(l, 1, l.next+1, time.Minute)
 		equal(t, "when it has come to its end", size(), whole)
 
-		w.lane(1, time.Minute)
-		equal(t, "with another lane that nothing is known of", size(), small)
+		w.begins(w.lane(1, time.Minute), 5)
+		equal(t, "with another lane that holds something", size(), small)
 		pass(2 * unheardFor)
 		w.brings(source, 1, 2, 0)
 		equal(t, "when nothing has come of it for a while", size(), whole)
 	})
+}
+
+// begins has a lane fetched for the first time that ends at an offset.
+func (w *workbench) begins(l *lane, end int64) {
+	l.measured(end)
+	w.p.intake.mu.Lock()
+	defer w.p.intake.mu.Unlock()
+	w.p.intake.begins(l, time.Now())
 }
 
 // brings hands the intake a poll's records of a lane that ends at an offset, due after a time.

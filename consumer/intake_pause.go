@@ -45,10 +45,8 @@ func (in *intake) decide(lanes []*lane) (told []pauseChange) {
 				if stop {
 					pause[l.topic] = append(pause[l.topic], l.partition)
 				} else {
-					if l.tier > 0 {
-						l.heard = false
-						in.shrink(time.Now())
-					}
+					l.heard = false
+					in.begins(l, time.Now())
 					resume[l.topic] = append(resume[l.topic], l.partition)
 				}
 			}

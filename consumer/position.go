@@ -48,6 +48,7 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 		}
 	}
 	p.topics.learn(committed)
+	defer p.measureNew(ctx, offsets) // when the lanes know where they begin
 	unknown := make(map[string]map[int32]kgo.Offset)
 	for topic, ps := range offsets {
 		for part, off := range ps {
