@@ -121,7 +121,7 @@ func (p *Pipeline) follow() (end func()) {
 	for _, d := range p.deps {
 		ends = append(ends, d.breaker.Subscribe(p.onBreaker), d.breaker.WhenFree(p.wakeAll))
 		if d.parts != nil {
-			ends = append(ends, d.parts.family.Subscribe(p.onPart))
+			ends = append(ends, d.parts.family.Subscribe(func(e breaker.Event) { p.onPart(d.name, e) }))
 		}
 	}
 	return func() {

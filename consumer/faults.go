@@ -20,7 +20,7 @@ type faults struct {
 
 	mu       sync.Mutex
 	standing map[faultKey]*fault
-	warned   map[string]struct{}
+	warned   map[repeated]struct{}
 }
 
 type faultKey struct {
@@ -40,7 +40,7 @@ type fault struct {
 const faultMemory = 15 * time.Second
 
 func newFaults(p *Pipeline) *faults {
-	return &faults{p: p, standing: make(map[faultKey]*fault), warned: make(map[string]struct{})}
+	return &faults{p: p, standing: make(map[faultKey]*fault), warned: make(map[repeated]struct{})}
 }
 
 // note takes down that something failed that is tried again.
@@ -93,15 +93,13 @@ var doingText = map[string]string{
 // FaultNames returns the keys of [Stats.Faults]: what a cluster may not do for a pipeline.
 func FaultNames() []string { return slices.Sorted(maps.Keys(doingText)) }
 
-// warn logs a text once.
-func (f *faults) warn(text string) {
+// untold reports whether what is to be said was not said before.
+func (f *faults) untold(what, of string) bool {
 	f.mu.Lock()
-	_, told := f.warned[text]
-	f.warned[text] = struct{}{}
-	f.mu.Unlock()
-	if !told {
-		f.p.log.Warn(text, "pipeline", f.p.cfg.Name)
-	}
+	defer f.mu.Unlock()
+	_, told := f.warned[repeated{what, of}]
+	f.warned[repeated{what, of}] = struct{}{}
+	return !told
 }
 
 // clear forgets what went wrong while doing something.

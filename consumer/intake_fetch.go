@@ -9,12 +9,11 @@ import (
 
 // fetchSize is how much a fetch may bring. The client takes what has come apart before a partition can be paused, and its limits count
 // compressed bytes, of which copies are a tenth of what they take in memory; so fetches are small while they may bring
-// records of a retry topic that are not due for long. Where retry topics end is asked for before they are fetched: of those that are
-// empty, as most are most of the time, nothing comes. The intake's mutex guards it.
+// records of a retry topic that are not due for long. The intake's mutex guards it.
 type fetchSize struct {
 	whole [2]int32 // as configured: of all and of a partition, in bytes; zero until it was changed first
 	small bool
-	since time.Time // when a retry lane was last begun to be fetched of which there is more
+	since time.Time // a lane is fetched of which nothing has come yet
 }
 
 const (
@@ -24,14 +23,36 @@ const (
 	smallPartition = 64 << 10
 	// unheardFor is how long fetches are small for a retry lane that nothing comes of.
 	unheardFor = 2 * time.Second
-	// measureTimeout is how long it takes at most to ask where retry topics end.
-	measureTimeout = time.Second
 )
 
-// begins is called before a lane is fetched, at first or again. The intake's mutex is held.
-func (in *intake) begins(l *lane, now time.Time) {
-	if in.readsAhead(l, in.fetch.since) { // which has just begun
-		in.fetch.since = now
+// lookAheadWait bounds the wait for the ends of the partitions, without which all goes on too.
+const lookAheadWait = time.Second
+
+// lookAhead asks where the partitions end before they are fetched first, so that it is known which retry topics hold something.
+func (in *intake) lookAhead(ctx context.Context) {
+	if in.retries.Load() == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookAheadWait)
+	defer cancel()
+	in.p.topics.measure(ctx, true)
+	now := time.Now()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, ps := range in.lanes {
+		for _, l := range ps {
+			if !l.heard {
+				in.beware(l, now)
+			}
+		}
+	}
+}
+
+// beware makes fetches small when a retry lane that is about to be fetched holds something, or is not known not to. The intake's mutex is
+// held.
+func (in *intake) beware(l *lane, now time.Time) {
+	in.fetch.since = now
+	if in.readsAhead(l, now) {
 		in.shrink()
 	}
 }
@@ -86,35 +107,6 @@ func (in *intake) readsAhead(l *lane, now time.Time) bool {
 	}
 	l.strand.mu.Lock()
 	defer l.strand.mu.Unlock()
-	return (!l.heard || l.farOff(now)) && l.placed && l.next < l.end.Load()
-}
-
-// measureNew learns where the retry topics of an assignment end, before they are fetched. Without an answer fetches are as large as
-// configured.
-func (p *Pipeline) measureNew(ctx context.Context, offsets map[string]map[int32]kgo.Offset) {
-	var names []string
-	for topic := range offsets {
-		if p.topics.note(topic).retry {
-			names = append(names, topic)
-		}
-	}
-	if len(names) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, measureTimeout)
-	defer cancel()
-	ends, _ := p.admin.ListCommittedOffsets(ctx, names...)
-	now := time.Now()
-	for topic, ps := range offsets {
-		for part := range ps {
-			l, end := p.intake.lane(topic, part), ends[topic][part]
-			if l == nil || l.tier == 0 || end.Err != nil {
-				continue
-			}
-			l.measured(end.Offset)
-			p.intake.mu.Lock()
-			p.intake.begins(l, now)
-			p.intake.mu.Unlock()
-		}
-	}
+	end := l.end.Load()
+	return (!l.heard || l.farOff(now)) && (!l.placed || end < 0 || l.next < end)
 }

@@ -1,11 +1,13 @@
 package consumer
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/classify"
@@ -25,7 +27,7 @@ func TestFetchesAreSmallWhileTheyReadAhead(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(client.Close)
-		w.p.client = client
+		w.p.client, w.p.admin = client, kadm.NewClient(client)
 		const whole, small = "8388608/524288", "1048576/65536"
 		size := func() string {
 			return fmt.Sprintf("%d/%d", limitOf(client, kgo.FetchMaxBytes), limitOf(client, kgo.FetchMaxPartitionBytes))
@@ -34,11 +36,8 @@ func TestFetchesAreSmallWhileTheyReadAhead(t *testing.T) {
 		equal(t, "with a source lane only", size(), whole)
 
 		l := w.lane(0, time.Minute)
-		equal(t, "with a retry lane of which nothing is known", size(), whole)
-		w.begins(l, 0)
-		equal(t, "with one that is empty", size(), whole)
-		w.begins(l, 500)
-		equal(t, "with one that holds something", size(), small)
+		w.looksAhead()
+		equal(t, "with a retry lane that nothing is known of", size(), small)
 		w.brings(source, 1, 1, 0)
 		equal(t, "when only fresh records have come", size(), small)
 		w.brings(l, 10, 500, time.Minute)
@@ -59,20 +58,23 @@ func TestFetchesAreSmallWhileTheyReadAhead(t *testing.T) {
 		w.brings(l, 1, l.next+1, time.Minute)
 		equal(t, "when it has come to its end", size(), whole)
 
-		w.begins(w.lane(1, time.Minute), 5)
-		equal(t, "with another lane that holds something", size(), small)
+		w.lane(2, time.Minute).measured(0)
+		w.looksAhead()
+		equal(t, "with another lane that is known to be empty", size(), whole)
+		w.lane(1, time.Minute)
+		w.looksAhead()
+		equal(t, "with another lane that nothing is known of", size(), small)
 		pass(2 * unheardFor)
 		w.brings(source, 1, 2, 0)
 		equal(t, "when nothing has come of it for a while", size(), whole)
 	})
 }
 
-// begins has a lane fetched for the first time that ends at an offset.
-func (w *workbench) begins(l *lane, end int64) {
-	l.measured(end)
-	w.p.intake.mu.Lock()
-	defer w.p.intake.mu.Unlock()
-	w.p.intake.begins(l, time.Now())
+// looksAhead is what happens when lanes have got their positions, and nobody answers where they end.
+func (w *workbench) looksAhead() {
+	ctx, cancel := context.WithCancel(w.t.Context())
+	cancel()
+	w.p.intake.lookAhead(ctx)
 }
 
 // brings hands the intake a poll's records of a lane that ends at an offset, due after a time.

@@ -46,7 +46,7 @@ func (in *intake) decide(lanes []*lane) (told []pauseChange) {
 					pause[l.topic] = append(pause[l.topic], l.partition)
 				} else {
 					l.heard = false
-					in.begins(l, time.Now())
+					in.beware(l, time.Now())
 					resume[l.topic] = append(resume[l.topic], l.partition)
 				}
 			}

@@ -125,7 +125,9 @@ func (w *worker) end(ctx *callContext) {
 }
 
 func (p *Pipeline) panicked(cause any) error {
-	p.log.Error("handler panicked", "pipeline", p.cfg.Name, "panic", panicText(cause), "stack", string(debug.Stack()))
+	if times, loud := p.repeats.again("panic", fmt.Sprintf("%T", cause)); loud {
+		p.log.Error("handler panicked", "pipeline", p.cfg.Name, "panic", panicText(cause), "times", times, "stack", string(debug.Stack()))
+	}
 	p.log.Debug("what the handler panicked with", "pipeline", p.cfg.Name, "panic", cause)
 	return classify.Mark(&PanicError{Value: cause}, classify.System)
 }

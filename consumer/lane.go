@@ -42,6 +42,7 @@ type lane struct {
 	routing int    // copies that are not acknowledged, those that are held included
 
 	committed        int64 // the last acknowledged commit
+	said             said  // in the last commit that was sent, acknowledged or not
 	committedVersion uint64
 	refusals         refusals      // of its commits, see committer.putOff
 	saved            int64         // of settledRecords, those whose commit is acknowledged

@@ -160,9 +160,13 @@ func (e *putOffError) Error() string { return e.err.Error() }
 
 func (e *putOffError) Unwrap() error { return e.err }
 
-// onPart follows the breakers of parts. They hold nothing but their own records.
-func (p *Pipeline) onPart(e breaker.Event) {
-	p.log.Warn("breaker of a part", "pipeline", p.cfg.Name, "dependency", e.Dependency, "from", e.From, "to", e.To, "why", e.Why)
+// onPart follows the breakers of a dependency's parts. They hold nothing but their own records. What a part is called comes from its
+// records' headers: the log has it in detail only, and status tells who may see it.
+func (p *Pipeline) onPart(dependency string, e breaker.Event) {
+	if times, loud := p.repeats.again("part "+e.To.String(), dependency); loud {
+		p.log.Warn("breaker of a part", "pipeline", p.cfg.Name, "dependency", dependency, "from", e.From, "to", e.To, "why", e.Why, "times", times)
+	}
+	p.log.Debug("which part a breaker is of", "pipeline", p.cfg.Name, "dependency", e.Dependency, "from", e.From, "to", e.To)
 	for _, h := range p.hooks.breaker {
 		h.OnBreaker(p.cfg.Name, e)
 	}

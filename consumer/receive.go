@@ -2,6 +2,8 @@ package consumer
 
 import (
 	"container/heap"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -49,7 +51,9 @@ func (p *Pipeline) enter(l *lane, b *batch, i int, r *kgo.Record, now time.Time)
 	e := &entry{lane: l, batch: b, index: i, record: r, state: &state, attempts: state.Attempt, carried: state.Attempt, due: state.Due, hopDue: state.HopDue, counted: r.Timestamp}
 	b.follow(i, e)
 	if state.Group != "" && state.Group != p.cfg.Group {
-		p.log.Warn("copy of another group left alone: is a topic shared?", "pipeline", p.cfg.Name, "topic", l.topic, "offset", r.Offset, "group", state.Group)
+		if times, loud := p.repeats.again("foreign copy", l.topic); loud {
+			p.log.Warn("copy of another group left alone: is a topic shared?", "pipeline", p.cfg.Name, "topic", l.topic, "offset", r.Offset, "group", state.Group, "times", times)
+		}
 		p.topics.share(l.topic)
 		p.meter.settled(l, Skipped)
 		e.status = entrySettled
@@ -57,7 +61,7 @@ func (p *Pipeline) enter(l *lane, b *batch, i int, r *kgo.Record, now time.Time)
 		return
 	}
 	if err != nil {
-		p.log.Warn("copy with damaged headers", "pipeline", p.cfg.Name, "topic", l.topic, "partition", l.partition, "offset", r.Offset, "error", err)
+		p.damaged(l, r, err)
 	}
 	p.meter.skewed(r.Timestamp.Sub(now))
 	l.strand.key(e)
@@ -77,4 +81,28 @@ func (p *Pipeline) enter(l *lane, b *batch, i int, r *kgo.Record, now time.Time)
 	}
 	e.status = entryWaiting
 	heap.Push(&l.waiting, e)
+}
+
+// damaged tells of a copy whose headers cannot be read: which ones, and in detail what stands in them, which may be anything.
+func (p *Pipeline) damaged(l *lane, r *kgo.Record, err error) {
+	times, loud := p.repeats.again("damaged copy", l.topic)
+	if !loud {
+		return
+	}
+	p.log.Warn("copy with damaged headers", "pipeline", p.cfg.Name, "topic", l.topic, "partition", l.partition, "offset", r.Offset, "headers", damagedHeaders(err), "times", times)
+	p.log.Debug("what is wrong with the headers of a copy", "pipeline", p.cfg.Name, "topic", l.topic, "partition", l.partition, "offset", r.Offset, "error", err)
+}
+
+// damagedHeaders names the headers that [retrytopics.Decode] could not read.
+func damagedHeaders(err error) (names []string) {
+	all, _ := err.(interface{ Unwrap() []error })
+	if all == nil {
+		return nil
+	}
+	for _, one := range all.Unwrap() {
+		if damaged := (*retrytopics.DamagedHeaderError)(nil); errors.As(one, &damaged) {
+			names = append(names, damaged.Header)
+		}
+	}
+	return slices.Compact(names)
 }

@@ -1,9 +1,7 @@
 package consumer
 
 import (
-	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -68,11 +66,11 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 		st.drop(e)
 		return false
 	case verbHoldHere:
-		level, text := slog.LevelError, "record is exhausted and held, since dead letters are disabled: skip it, or turn them on"
 		if d.asked { // a token that is over holds every record: notices tell of it
-			level, text = slog.LevelDebug, "record is held, as classify says for such failures: release or skip it"
+			p.log.Debug("record is held, as classify says for such failures: release or skip it", "pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.reason, "class", e.state.Class, "severity", e.state.Severity)
+		} else if times, loud := p.repeats.again("exhausted", string(d.reason)); loud {
+			p.log.Error("record is exhausted and held, since dead letters are disabled: skip it, or turn them on", "pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.reason, "class", e.state.Class, "severity", e.state.Severity, "times", times)
 		}
-		p.log.Log(context.Background(), level, text, "pipeline", p.cfg.Name, "id", e.state.ID, "reason", d.reason, "class", e.state.Class, "severity", e.state.Severity)
 		p.log.Debug("why a record is held", "pipeline", p.cfg.Name, "id", e.state.ID, "error", err) // which may tell of its payload
 		if !d.asked {
 			p.experiment.ended(e, fateDead, e.state.Attempt, time.Now())
@@ -325,9 +323,9 @@ func (p *Pipeline) routeFailed(r *route, err error) {
 	if errors.Is(err, kerr.UnknownTopicID) {
 		p.topics.misnamed(r.record.Topic)
 	}
-	if r.tries&(r.tries-1) == 0 { // the first, second, fourth, ...: a standing fault does not fill the log
+	if times, loud := p.repeats.again("copy not written", r.record.Topic); loud {
 		p.log.Error("copy cannot be written: the record is held and tried again", "pipeline", p.cfg.Name,
-			"id", r.entry.state.ID, "to", r.record.Topic, "tries", r.tries, "next_in", wait, "error", err)
+			"id", r.entry.state.ID, "to", r.record.Topic, "tries", r.tries, "next_in", wait, "times", times, "error", err)
 	}
 	for _, h := range p.hooks.routeFailed {
 		h.OnRouteFailed(RouteFailed{Pipeline: p.cfg.Name, ID: r.entry.state.ID, To: r.record.Topic, Tries: r.tries, Next: time.Now().Add(wait), Err: err})

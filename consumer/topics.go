@@ -125,7 +125,9 @@ func (t *topics) ensure(ctx context.Context) error {
 		return err
 	}
 	for _, w := range plan.Warnings {
-		t.p.faults.warn(w)
+		if t.p.faults.untold("plan", w) {
+			t.p.log.Warn("topics work as they are, but not safely", "pipeline", t.p.cfg.Name, "warning", w)
+		}
 	}
 	t.lacks(plan)
 	if want.AllowCreate && len(plan.Actions) > 0 {

@@ -1,7 +1,6 @@
 package consumer
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -22,7 +21,7 @@ func (t *topics) lost(topic string) (n int64) {
 	return n
 }
 
-// missing says that a topic is not there that a copy was sent to.
+// missing says that a topic is not there that a copy was sent to, or that is to be read.
 func (t *topics) missing(string) {
 	select {
 	case t.again <- struct{}{}:
@@ -129,7 +128,9 @@ func (t *topics) share(topic string) {
 	t.mu.Lock()
 	t.shared[topic] = true
 	t.mu.Unlock()
-	t.p.faults.warn(fmt.Sprintf("%s holds copies of another group and is trimmed no more: give one of the groups another name for its retry topics", topic))
+	if t.p.faults.untold("shared", topic) {
+		t.p.log.Warn("topic holds copies of another group and is trimmed no more", "pipeline", t.p.cfg.Name, "topic", topic, "remedy", "give one of the groups another name for its retry topics")
+	}
 }
 
 func (t *topics) isShared(topic string) bool {

@@ -139,6 +139,8 @@ func (t *topics) tellLeftover(sources []string) {
 	}
 	t.mu.Unlock()
 	for _, name := range slices.Sorted(slices.Values(leftover)) {
-		t.p.faults.warn(name + " is a retry topic that the configuration needs no more: it is read on, and can be deleted when nothing waits in it")
+		if t.p.faults.untold("leftover", name) {
+			t.p.log.Warn("retry topic that the configuration needs no more: it is read on, and can be deleted when nothing waits in it", "pipeline", t.p.cfg.Name, "topic", name)
+		}
 	}
 }

@@ -19,6 +19,7 @@ type window struct {
 	open    int      // records that are not settled
 	bytes   int64    // of the batches that are kept for them
 	known   []span   // from next on, done by an earlier owner, in order; see restore
+	knownIn int32    // the leader epoch that this was seen in, -1 unknown
 	top     int64    // the highest offset that is settled, -1: none
 	version uint64   // counts what was settled: a commit of the same version would say the same
 }
@@ -51,10 +52,14 @@ const (
 )
 
 // add takes a poll's records into the window. Control records are settled as they come: they move the watermark over
-// the end of a transaction, so that lag falls to zero. So is what an earlier owner has done.
+// the end of a transaction, so that lag falls to zero. So is what an earlier owner has done, unless the log was cut off by an
+// unclean election since: what a later leader has written there is new.
 func (w *window) add(records []*kgo.Record, now time.Time) *batch {
 	b := &batch{records: records, state: make([]recordState, len(records)), arrived: now, open: len(records)}
 	for i, r := range records {
+		if n := len(w.known); n > 0 && w.knownIn >= 0 && r.LeaderEpoch > w.knownIn && r.Offset < w.known[n-1].to {
+			w.known = nil
+		}
 		control := r.Attrs.IsControl()
 		if control || len(w.known) > 0 && w.doneBefore(r.Offset) {
 			b.state[i] = recordSettled
@@ -250,9 +255,9 @@ func (w *window) progress(runs *doneRuns, leaving bool) (at int64) {
 }
 
 // restore tells the window what an earlier owner has done above the offset where the lane starts, as its last commit
-// says: these records are settled as they come.
-func (w *window) restore(done []span) {
-	w.known = done
+// says: these records are settled as they come. epoch is the commit's: nothing of a later one was seen by then, -1: unknown.
+func (w *window) restore(done []span, epoch int32) {
+	w.known, w.knownIn = done, epoch
 	if n := len(done); n > 0 {
 		w.top = max(w.top, done[n-1].to-1)
 	}
@@ -266,6 +271,14 @@ func (w *window) doneBefore(offset int64) bool {
 		}
 	}
 	return false
+}
+
+// seenIn returns the leader epoch of all that is done: of the last record seen, or what is known of those that follow.
+func (w *window) seenIn() int32 {
+	if len(w.known) > 0 {
+		return max(w.epoch, w.knownIn)
+	}
+	return w.epoch
 }
 
 // forget drops what is known of offsets that the window has passed.

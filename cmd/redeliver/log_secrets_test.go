@@ -15,7 +15,8 @@ import (
 )
 
 // Whatever fails, the log from info on has nothing of keys, values and headers, of what a service answers, and of secrets: here a service
-// that gives back what it was sent fails each record in another way, and nobody can be notified.
+// that gives back what it was sent fails each record in another way, and nobody can be notified; another pipeline has breakers that are
+// named after headers, and copies whose headers are not what it wrote.
 func TestTheLogTellsNothingOfThePayload(t *testing.T) {
 	c := cluster(t)
 	marks := []string{"m4rk-key", "m4rk-value", "m4rk-header", "m4rk-query", "m4rk-token", "m4rk-environment"}
@@ -53,6 +54,12 @@ pipelines:
     retry: {tiers: [100ms], max_retries: 1}
     breaker: {enabled: false}
     dlq: {enabled: false}
+  - name: parts
+    topics: [orders]
+    tenants: {header: h}
+    handler: {http: {url: '`+echo(http.StatusServiceUnavailable).URL+`'}}
+    retry: {tiers: [1h]}
+    breaker: {by: "header:h", failures: 1}
 `)
 	run := startRun(t, "-c", file)
 	awaitReady(t, listen)
@@ -67,12 +74,23 @@ pipelines:
 			t.Fatal(err)
 		}
 	}
+	damaged := &kgo.Record{Topic: "parts.orders.retry-1h", Key: []byte("m4rk-key"), Value: []byte("m4rk-value")}
+	for _, name := range []string{"id", "origin-offset", "attempt", "counts", "due", "class", "history", "reason", "traceparent", "replay"} {
+		damaged.Headers = append(damaged.Headers, kgo.RecordHeader{Key: "redeliver-" + name, Value: []byte("m4rk-header\n")})
+	}
+	damaged.Headers = append(damaged.Headers, kgo.RecordHeader{Key: "redeliver-group", Value: []byte("parts")})
+	if err := client.ProduceSync(t.Context(), damaged).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
 	kafkatest.Eventually(t, 30*time.Second, func() error {
-		if n := strings.Count(run.log.String(), "record is exhausted and held"); n < 3 {
-			return fmt.Errorf("%d of 3 records are held", n)
+		for _, event := range []string{"record is exhausted and held", "breaker of a part", "copy with damaged headers"} {
+			if !strings.Contains(run.log.String(), event) {
+				return fmt.Errorf("the log does not tell %q", event)
+			}
 		}
 		return nil
 	})
+	awaitMetric(t, listen, `redeliver_attempts_total{class="transient",pipeline="orders",severity="low"} 6`) // each has failed twice
 	run.stop()
 	run.ended(t)
 	log := run.log.String()

@@ -346,7 +346,7 @@ func (s *service) awaitBroker(ctx context.Context) bool {
 		}
 		why := err.Error()
 		s.waiting.Store(&why)
-		s.log.Warn("waiting for Kafka: "+why, "next_try_in", pause)
+		s.log.Warn("waiting for Kafka", "error", why, "next_try_in", pause)
 		select {
 		case <-ctx.Done():
 			return false

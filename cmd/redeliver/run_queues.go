@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -99,14 +98,10 @@ func (c *caretaker) queues(ctx context.Context) []queue {
 			})
 		}
 		if err != nil && ctx.Err() == nil {
-			c.warn(one, "", "the dead letters of a pipeline cannot be looked after", err)
+			c.service.log.Warn("the dead letters of a pipeline cannot be looked after", "pipeline", one.Name, "error", err)
 		}
 	}
 	return qs.all
-}
-
-func (c *caretaker) warn(p *config.Pipeline, topic, what string, err error) {
-	c.service.log.Warn(what, "pipeline", p.Name, "topic", cmp.Or(topic, "all"), "error", err)
 }
 
 // attend works on the queue's replays that nobody follows.
@@ -135,7 +130,7 @@ func (c *caretaker) attend(ctx context.Context, q queue) {
 		}
 		if !errors.Is(err, dlq.ErrNoTopic) && err.Error() != told { // it is made when the first one dies, or by hand
 			told = err.Error()
-			c.warn(q.pipeline, q.Topic(), "replays of dead letters are not taken up now", err)
+			log.Warn("replays of dead letters are not taken up now", "error", err)
 		}
 		if !sleep(ctx, pause) {
 			return
@@ -158,7 +153,7 @@ func (c *caretaker) count(ctx context.Context, q queue) {
 		case errors.Is(err, dlq.ErrNoTopic):
 		case err != nil && err.Error() != wrong:
 			wrong = err.Error()
-			c.warn(q.pipeline, q.Topic(), "it is not known which dead letters expire", err)
+			c.service.log.Warn("it is not known which dead letters expire", "pipeline", q.pipeline.Name, "topic", q.Topic(), "error", err)
 		case err == nil:
 			wrong = ""
 			c.mu.Lock()

@@ -99,7 +99,7 @@ func Start(ctx context.Context, c Config) (_ *Broker, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{log: &storageLog{out: c.Log}, stop: make(chan struct{})}
+	b := &Broker{log: &storageLog{log: c.Log}, stop: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.release())
@@ -195,7 +195,7 @@ func (b *Broker) maintain() {
 func (b *Broker) applyRetention() {
 	limited, err := b.dir.topics()
 	if err != nil {
-		b.log.warn("reading the list of topics", err)
+		b.log.log.Warn("embedded broker: the list of topics cannot be read", "error", err)
 		return
 	}
 	var names []string
@@ -210,7 +210,7 @@ func (b *Broker) applyRetention() {
 	// Before, for what is deleted; and after, for what came in between and was old enough to go with it.
 	for _, apply := range []func(){b.cluster.ApplyRetention, func() {}} {
 		if err := b.marks.record(b.cluster, names...); err != nil {
-			b.log.warn("retention is not applied: recording the partitions' ends", err)
+			b.log.log.Warn("embedded broker: retention is not applied, for the partitions' ends cannot be recorded", "error", err)
 			return
 		}
 		apply()

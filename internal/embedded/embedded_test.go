@@ -299,7 +299,7 @@ func TestCloseTwice(t *testing.T) {
 // What kfake could not write is an error of Close, since kfake tells it to its log alone.
 func TestStorageFailuresAreTold(t *testing.T) {
 	b := start(t, Config{DataDir: t.TempDir()})
-	b.log.out = slog.New(slog.DiscardHandler)
+	b.log.log = slog.New(slog.DiscardHandler)
 	b.log.Logf(2, "persist batch %s: %v", "orders-0", errors.New("no space left on device"))
 	if err := b.Close(); err == nil || !strings.Contains(err.Error(), "no space left on device") {
 		t.Errorf("got %v, want the failure", err)

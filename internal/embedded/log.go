@@ -15,7 +15,7 @@ import (
 // storageLog is kfake's logger. It passes on warnings and errors, and keeps those that mean that something was not written
 // to disk: kfake says so nowhere else.
 type storageLog struct {
-	out *slog.Logger
+	log *slog.Logger
 
 	mu     sync.Mutex
 	failed []error // the first few
@@ -31,19 +31,15 @@ func (l *storageLog) Logf(level kfake.LogLevel, format string, args ...any) {
 	}
 	message := fmt.Sprintf(format, args...)
 	if !strings.HasPrefix(message, "persist") && !strings.HasPrefix(message, "save session state") {
-		l.out.Warn("embedded broker: " + message)
+		l.log.Warn("embedded broker: a warning of the storage", "warning", message)
 		return
 	}
-	l.out.Error("embedded broker: what clients write may not survive a restart (is the disk full?): " + message)
+	l.log.Error("embedded broker: what clients write may not survive a restart (is the disk full?)", "error", message)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.failed) < keptFailures {
 		l.failed = append(l.failed, errors.New(message))
 	}
-}
-
-func (l *storageLog) warn(what string, err error) {
-	l.out.Warn("embedded broker: "+what, "error", err)
 }
 
 // failure returns what could not be written so far, or nil.

@@ -193,7 +193,7 @@ func (b *Broker) markDeleteRecords(kreq kmsg.Request) (kmsg.Response, error, boo
 	if err == nil {
 		return nil, nil, false // on to the broker
 	}
-	b.log.warn("DeleteRecords is refused: recording the partitions' ends", err)
+	b.log.log.Warn("embedded broker: DeleteRecords is refused, for the partitions' ends cannot be recorded", "error", err)
 	b.cluster.KeepControl()
 	return storageErrors(req), nil, true
 }

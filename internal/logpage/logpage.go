@@ -4,13 +4,8 @@ package logpage
 import (
 	"cmp"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -20,42 +15,32 @@ type event struct {
 	fields               []string
 }
 
+// rooms are the directories whose code logs. What is logged elsewhere is of demos and tools.
+var rooms = []string{"adaptive", "breaker", "classify", "cmd/redeliver", "consumer", "dlq", "fleet", "internal/admin", "internal/certs", "internal/embedded", "internal/otlp", "internal/telemetry", "internal/webhook", "limit", "retrytopics"}
+
 const head = `# What is logged
 
 By log/slog, as text or JSON (` + "`log.format`" + `), from ` + "`log.level`" + ` on; ` + "`redeliver log-level PIPELINE LEVEL`" + ` changes that of a pipeline while it runs, which the log notes as
 ` + "`operator`" + `, with who did it. An event is known by its ` + "`msg`" + `, which stays as it is within a major version, as its fields do; fields may be added. A failure that repeats is told at a falling
-rate, with how often it came. From info on there is nothing of keys, values, headers, what handlers and services answer, or secrets: what an error of a handler says is logged at debug, and
-stands in the dead letter. Of headers there is what the configuration tells parts, tenants and limits apart by, and those of Redeliver that cannot be read. What a logger is told in a variable, such as the faults that begin with "cannot", is not in this table. It is made from the code (` + "`make docs`" + `).
+rate, with how often it came (` + "`times`" + `). From info on there is nothing of keys, values, headers, what handlers and services answer, or secrets: what an error of a handler says, what a part or tenant is
+called, and what stands in damaged headers is logged at debug. Of headers there are Redeliver's own identifiers, ` + "`id`" + ` and ` + "`group`" + `, and of what services answer the name of a dependency that nobody has declared.
+This page is made from the code (` + "`make docs`" + `), and has every event: a text that it cannot read there is an error.
 
 | msg | level | fields | from |
 |---|---|---|---|
 `
 
-// Document is the page, for the source below root.
+// Document is the page, for the source below root. A logger that is told what cannot be read from the source is an error.
 func Document(root string) (string, error) {
 	var events []event
-	for _, room := range []string{"cmd/redeliver", "consumer", "dlq", "fleet", "internal/admin", "internal/embedded", "internal/webhook"} {
-		err := filepath.WalkDir(filepath.Join(root, filepath.FromSlash(room)), func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-				return err
-			}
-			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
-			if err != nil {
-				return err
-			}
-			ast.Inspect(file, func(n ast.Node) bool {
-				if call, ok := n.(*ast.CallExpr); ok {
-					if e, ok := read(call); ok {
-						e.room = room
-						events = append(events, e)
-					}
-				}
-				return true
-			})
-			return nil
-		})
+	for _, room := range rooms {
+		found, err := read(filepath.Join(root, filepath.FromSlash(room)))
 		if err != nil {
 			return "", err
+		}
+		for _, e := range found {
+			e.room = room
+			events = append(events, e)
 		}
 	}
 	slices.SortFunc(events, func(a, b event) int {
@@ -72,58 +57,4 @@ func Document(root string) (string, error) {
 		before = row
 	}
 	return page.String(), nil
-}
-
-// read takes a call of a logger apart whose message is written there.
-func read(call *ast.CallExpr) (e event, ok bool) {
-	method, ok := call.Fun.(*ast.SelectorExpr)
-	if !ok || !isLogger(method.X) {
-		return e, false
-	}
-	args := call.Args
-	switch name := method.Sel.Name; name {
-	case "Debug", "Info", "Warn", "Error":
-		e.level = strings.ToLower(name)
-	case "Log":
-		if len(args) < 3 {
-			return e, false
-		}
-		e.level, args = "as severe as it is", args[2:]
-	default:
-		return e, false
-	}
-	if len(args) == 0 {
-		return e, false
-	}
-	if e.message, ok = text(args[0]); !ok {
-		return e, false
-	}
-	for i := 1; i < len(args); i += 2 {
-		if field, ok := text(args[i]); ok {
-			e.fields = append(e.fields, field)
-		}
-	}
-	return e, true
-}
-
-// isLogger tells loggers by their names, which end in log or logger.
-func isLogger(x ast.Expr) bool {
-	name := ""
-	switch x := x.(type) {
-	case *ast.Ident:
-		name = x.Name
-	case *ast.SelectorExpr:
-		name = x.Sel.Name
-	}
-	name = strings.ToLower(name)
-	return strings.HasSuffix(name, "log") || strings.HasSuffix(name, "logger")
-}
-
-func text(x ast.Expr) (string, bool) {
-	literal, ok := x.(*ast.BasicLit)
-	if !ok || literal.Kind != token.STRING {
-		return "", false
-	}
-	s, err := strconv.Unquote(literal.Value)
-	return s, err == nil
 }
