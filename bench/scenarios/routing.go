@@ -131,6 +131,15 @@ func routeAll(d consumer.Delivery) func(context.Context, contract.Task, *contrac
 			return consumer.RetryAfter(time.Hour, contract.ErrFails)
 		}))
 		c.Delivery, c.Breaker = d, breaker.Config{Disabled: true}
-		return work(ctx, t, m, c, func(p *consumer.Pipeline) int { return int(p.Stats().Retried) })
+		var routed copies
+		c.Hooks = append(c.Hooks, &routed)
+		return work(ctx, t, m, c, func(*consumer.Pipeline) int { return int(routed.n.Load()) })
 	}
 }
+
+// copies counts the copies that are acknowledged: to ask for all of [consumer.Pipeline.Stats] each millisecond would be a part of what is
+// measured.
+type copies struct{ n atomic.Int64 }
+
+// OnRouted implements [consumer.HookRouted].
+func (c *copies) OnRouted(consumer.Routed) { c.n.Add(1) }
