@@ -32,7 +32,9 @@ func newCallContext(parent context.Context, deadline int64, calls *callState) *c
 // somebody has asked for its channel meanwhile, as a goroutine that a handler left behind may. The deadline is written
 // before that is looked at, and real does it the other way round.
 func (c *callContext) begin(deadline int64) bool {
-	c.deadline.Store(deadline)
+	if c.deadline.Load() != deadline { // calls of a chunk that share a reading of the clock share it
+		c.deadline.Store(deadline)
+	}
 	return !c.touched.Load()
 }
 

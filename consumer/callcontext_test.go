@@ -72,10 +72,11 @@ func TestCallContext(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				lane, endLane := context.WithCancel(t.Context())
+				ctxOfLane, endLane := context.WithCancel(t.Context())
+				of := &lane{ctx: ctxOfLane}
 				defer endLane()
 				var w worker
-				ctx := w.begin(lane, time.Now().Add(timeout).UnixNano())
+				ctx := w.begin(of, time.Now().Add(timeout).UnixNano())
 				ended := false
 				end := func() { w.end(ctx); ended = true }
 				tt.call(t, ctx, endLane, end)
@@ -91,16 +92,17 @@ func TestCallContext(t *testing.T) {
 // the call: that must not give the worker's next call the deadline of the last one.
 func TestALeakedContextDoesNotReachTheNextCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		lane, endLane := context.WithCancel(t.Context())
+		ctxOfLane, endLane := context.WithCancel(t.Context())
+		of := &lane{ctx: ctxOfLane}
 		defer endLane()
 		var w worker
-		leaked := w.begin(lane, time.Now().Add(time.Second).UnixNano())
+		leaked := w.begin(of, time.Now().Add(time.Second).UnixNano())
 		w.end(leaked)
 		<-leaked.Done() // late: at the old call's deadline
 		equal(t, "error of the leaked context", leaked.Err(), context.DeadlineExceeded)
 
 		pass(time.Minute)
-		ctx := w.begin(lane, time.Now().Add(time.Second).UnixNano())
+		ctx := w.begin(of, time.Now().Add(time.Second).UnixNano())
 		defer func() { w.end(ctx) }()
 		if err := ctx.Err(); err != nil {
 			t.Fatalf("the next call begins with a context that has ended: %v", err)
@@ -116,11 +118,11 @@ func TestALeakedContextDoesNotReachTheNextCall(t *testing.T) {
 // TestALeakedContextAndTheNextCallsDoNotRace has goroutines use a context that they kept while the worker goes on with
 // other calls, of other lanes too. It is for the race detector, and no call may see a context that has ended.
 func TestALeakedContextAndTheNextCallsDoNotRace(t *testing.T) {
-	lanes := make([]context.Context, 2)
+	lanes := make([]*lane, 2)
 	for i := range lanes {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		lanes[i] = ctx
+		lanes[i] = &lane{ctx: ctx}
 	}
 	var w worker
 	done := make(chan struct{})
@@ -148,9 +150,10 @@ func TestALeakedContextAndTheNextCallsDoNotRace(t *testing.T) {
 // TestAHandlerThatDoesNotWaitCostsNothing counts the allocations of the context of a quick call.
 func TestAHandlerThatDoesNotWaitCostsNothing(t *testing.T) {
 	var w worker
+	of := &lane{ctx: t.Context()}
 	deadline := time.Now().Add(time.Minute).UnixNano()
 	got := testing.AllocsPerRun(100, func() {
-		ctx := w.begin(t.Context(), deadline)
+		ctx := w.begin(of, deadline)
 		if errors.Is(ctx.Err(), context.Canceled) {
 			t.Error("the context has ended")
 		}

@@ -26,6 +26,8 @@ const (
 	commitPause = 200 * time.Millisecond
 	// commitTimeout bounds one commit request.
 	commitTimeout = 10 * time.Second
+	// commitTries is how often the last commit of a lane is tried.
+	commitTries = 3
 )
 
 func newCommitter(p *Pipeline) *committer {
@@ -70,7 +72,7 @@ func (c *committer) run(ctx context.Context) {
 		case <-pause.C:
 		case <-c.press:
 		}
-		if err := c.commit(ctx, c.due(c.p.intake.all(), time.Now())); err != nil && ctx.Err() == nil {
+		if err := c.commit(ctx, c.due(c.p.intake.all(), time.Now()), c.commitHeld); err != nil && ctx.Err() == nil {
 			if !errors.Is(err, errGivenUp) {
 				c.p.faults.note("commit", "", -1, err)
 			}
@@ -79,15 +81,15 @@ func (c *committer) run(ctx context.Context) {
 	}
 }
 
-// commit commits the watermarks of the lanes that are open and have moved.
-func (c *committer) commit(ctx context.Context, lanes []*lane) error {
+// commit commits the watermarks of the lanes that are open and have moved, by commitHeld or commitLast.
+func (c *committer) commit(ctx context.Context, lanes []*lane, by func(context.Context, []*lane) error) error {
 	select {
 	case <-c.turn:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	defer func() { c.turn <- struct{}{} }()
-	return c.commitHeld(ctx, lanes)
+	return by(ctx, lanes)
 }
 
 // commitHeld is commit for who has the turn. Brokers that take less metadata than we thought get less at once: the lanes
@@ -102,6 +104,23 @@ func (c *committer) commitHeld(ctx context.Context, lanes []*lane) error {
 			return err
 		}
 	}
+}
+
+// commitLast is commitHeld for lanes that are about to go: what is refused for a moment, as in a rebalance, is tried some times.
+func (c *committer) commitLast(ctx context.Context, lanes []*lane) (err error) {
+	for try := range commitTries {
+		if try > 0 {
+			select {
+			case <-ctx.Done():
+				return err
+			case <-time.After(commitPause):
+			}
+		}
+		if err = c.commitHeld(ctx, lanes); err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // send commits what the marks say. It reports whether metadata was refused for its size, and will be less the next time.
@@ -160,7 +179,16 @@ type mark struct {
 	version  uint64
 	settled  int64 // records of the lane, all in all
 	metadata string
+	news     bool // it says something else than those before: whoever reads the commit can tell which it is
 }
+
+// said is what a commit says to whoever reads it.
+type said struct {
+	at       int64
+	metadata string
+}
+
+func (m *mark) said() said { return said{m.at, m.metadata} }
 
 // marks are those of one commit.
 type marks map[partition]*mark
@@ -179,14 +207,14 @@ func (c *committer) marks(lanes []*lane) marks {
 // mark returns what a commit would say of the lane now, nil when it has said it already. With leaving, the records whose
 // copies are part of the transaction under way count as settled.
 func (l *lane) mark(leaving bool) *mark {
-	note := l.strand.p.topics.note(l.topic)
-	if note.retry {
-		note.id = printedID(l.topicID)
-	}
 	l.strand.mu.Lock()
 	defer l.strand.mu.Unlock()
 	if !l.placed || l.closed || !leaving && l.version == l.committedVersion && l.watermark() == l.committed {
 		return nil
+	}
+	note := l.strand.p.topics.note(l.topic)
+	if note.retry {
+		note.id = printedID(l.topicID)
 	}
 	runs := &l.mapped
 	if leaving {
@@ -202,7 +230,11 @@ func (l *lane) mark(leaving bool) *mark {
 	if len(text) > l.metadata {
 		text = ""
 	}
-	return &mark{lane: l, at: at, epoch: l.epoch, version: l.version, settled: l.settledRecords.Load(), metadata: text}
+	m := &mark{lane: l, at: at, epoch: l.seenIn(), version: l.version, settled: l.settledRecords.Load(), metadata: text}
+	if m.news = m.said() != l.said; !leaving {
+		l.said = m.said()
+	}
+	return m
 }
 
 // annotate puts the metadata into a commit that is about to be sent, and stops one that waited while lanes were closed.
@@ -220,11 +252,16 @@ func (ms marks) annotate(req *kmsg.OffsetCommitRequest) error {
 	return nil
 }
 
-// refused takes out what the broker has not committed. Brokers that take less metadata than we thought get half as much
-// the next time, which is soon.
+// refused takes out what the broker has not committed.
 func (ms marks) refused(at partition, err error) error {
 	m := ms[at]
 	delete(ms, at)
+	return m.refused(at, err)
+}
+
+// refused takes down that a commit was refused. Brokers that take less metadata than we thought get half as much the next
+// time, which is soon; then it returns nil.
+func (m *mark) refused(at partition, err error) error {
 	if m != nil && errors.Is(err, kerr.OffsetMetadataTooLarge) {
 		m.lane.strand.mu.Lock()
 		m.lane.metadata /= 2
@@ -243,7 +280,7 @@ func (ms marks) acknowledged() {
 	for _, m := range ms {
 		l := m.lane
 		l.strand.mu.Lock()
-		l.committed, l.committedVersion, l.refusals = m.at, m.version, refusals{}
+		l.committed, l.said, l.committedVersion, l.refusals = m.at, m.said(), m.version, refusals{}
 		saved := int64(0)
 		if !l.closed {
 			saved, l.saved = m.settled-l.saved, m.settled

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 
@@ -22,20 +23,33 @@ type deadWatch struct {
 	client *kgo.Client
 
 	mu       sync.Mutex
-	followed map[partition]*followed // partitions of ledgers
+	followed map[partition]followed // partitions of ledgers
 
 	turn     chan struct{}      // held while the client's partitions change; a channel, for the client waits for brokers meanwhile
 	consumed map[partition]bool // by the client
 }
 
-// followed is a partition of a ledger that is read on.
-type followed struct {
-	from int64 // the lowest offset from which on any of the strands has to know it
-	by   map[*strand]*dlq.Watch
+// followed are the strands for which a partition of a ledger is read on. It is read from the lowest offset that any of them needs.
+type followed map[*strand]follower
+
+// follower is what a strand needs of a partition of a ledger. What stands there before, and is read for the sake of others, the strand has taken
+// into account: a mark that had it read everything anew must not do so again.
+type follower struct {
+	watch *dlq.Watch
+	from  int64
+}
+
+// from is where the partition has to be read from.
+func (f followed) from() int64 {
+	from := int64(math.MaxInt64)
+	for _, by := range f {
+		from = min(from, by.from)
+	}
+	return from
 }
 
 func newDeadWatch(p *Pipeline) *deadWatch {
-	d := &deadWatch{p: p, followed: make(map[partition]*followed), consumed: make(map[partition]bool), turn: make(chan struct{}, 1)}
+	d := &deadWatch{p: p, followed: make(map[partition]followed), consumed: make(map[partition]bool), turn: make(chan struct{}, 1)}
 	d.turn <- struct{}{}
 	return d
 }
@@ -122,13 +136,10 @@ func (d *deadWatch) register(st *strand, watch *dlq.Watch, at partition, next in
 	if gone {
 		return -1, nil
 	}
-	f := d.followed[at]
-	if f == nil {
-		f = &followed{from: next, by: make(map[*strand]*dlq.Watch)}
-		d.followed[at] = f
+	if d.followed[at] == nil {
+		d.followed[at] = make(followed)
 	}
-	f.by[st] = watch
-	f.from = min(f.from, next) // what others see again changes nothing
+	d.followed[at][st] = follower{watch, next}
 	stale = make(map[string][]int32)
 	for p := range d.consumed {
 		if d.followed[p] == nil {
@@ -136,10 +147,10 @@ func (d *deadWatch) register(st *strand, watch *dlq.Watch, at partition, next in
 			stale[p.topic] = append(stale[p.topic], p.number)
 		}
 	}
-	return f.from, stale
+	return d.followed[at].from(), stale
 }
 
-// leave follows nothing any more for a strand that is gone.
+// leave follows nothing any more for a strand.
 func (d *deadWatch) leave(st *strand) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -148,7 +159,7 @@ func (d *deadWatch) leave(st *strand) {
 
 func (d *deadWatch) forget(st *strand) {
 	for at, f := range d.followed {
-		if delete(f.by, st); len(f.by) == 0 {
+		if delete(f, st); len(f) == 0 {
 			delete(d.followed, at)
 		}
 	}
@@ -183,13 +194,13 @@ func (d *deadWatch) run(ctx context.Context) {
 // took takes note of one record of a ledger, and of the strands for which it changes something.
 func (d *deadWatch) took(r *kgo.Record, changed map[*strand]bool) {
 	d.mu.Lock()
-	var by map[*strand]*dlq.Watch
-	if f := d.followed[partition{r.Topic, r.Partition}]; f != nil {
-		by = maps.Clone(f.by)
-	}
+	by := maps.Clone(d.followed[partition{r.Topic, r.Partition}])
 	d.mu.Unlock()
-	for st, watch := range by {
-		m, about, err := watch.Mark(r)
+	for st, f := range by {
+		if r.Offset < f.from {
+			continue
+		}
+		m, about, err := f.watch.Mark(r)
 		if err != nil {
 			d.damaged(err)
 		}
@@ -219,7 +230,7 @@ func (d *deadWatch) lostLedger(topic string) {
 	d.mu.Lock()
 	for at, f := range d.followed {
 		if at.topic == topic {
-			strands = slices.AppendSeq(strands, maps.Keys(f.by))
+			strands = slices.AppendSeq(strands, maps.Keys(f))
 			delete(d.followed, at)
 		}
 	}
@@ -241,8 +252,10 @@ func (d *deadWatch) startOver(topics []string) {
 	d.again(strands)
 }
 
+// again reads anew what keeps the keys of strands closed. Until that is read they follow nothing: others may have the same marks read again meanwhile.
 func (d *deadWatch) again(strands []*strand) {
 	for _, st := range strands {
+		d.leave(st)
 		st.mu.Lock()
 		lanes := slices.Clone(st.lanes)
 		st.mu.Unlock()

@@ -22,7 +22,7 @@ func (p *Pipeline) call(w *worker, l *lane, h Handler, deadline int64, again boo
 }
 
 func (p *Pipeline) callHandler(w *worker, l *lane, h Handler, deadline int64) (err error) {
-	ctx := w.begin(l.ctx, deadline)
+	ctx := w.begin(l, deadline)
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = p.panicked(cause)
@@ -86,7 +86,7 @@ func (p *Pipeline) callBatch(w *worker, l *lane, h *batchHandler, b *Batch, entr
 }
 
 func (p *Pipeline) callBatchHandler(w *worker, l *lane, h *batchHandler, b *Batch, deadline int64) {
-	ctx := w.begin(l.ctx, deadline)
+	ctx := w.begin(l, deadline)
 	called, span := context.Context(ctx), Span(nil)
 	if p.cfg.Tracer != nil {
 		called, span = p.beginBatch(ctx, b)
@@ -108,12 +108,12 @@ func (p *Pipeline) callBatchHandler(w *worker, l *lane, h *batchHandler, b *Batc
 
 // begin returns the context of the next call: the one of the call before, unless somebody waits on that, or it is
 // another lane's.
-func (w *worker) begin(parent context.Context, deadline int64) *callContext {
-	if w.ctx == nil || w.ctx.parent != parent || !w.ctx.begin(deadline) {
+func (w *worker) begin(l *lane, deadline int64) *callContext {
+	if w.ctx == nil || w.of != l || !w.ctx.begin(deadline) {
 		if w.ctx != nil {
 			w.ctx.end() // whoever kept it is told
 		}
-		w.ctx = newCallContext(parent, deadline, w.calls)
+		w.ctx, w.of = newCallContext(l.ctx, deadline, w.calls), l
 	}
 	return w.ctx
 }

@@ -3,6 +3,8 @@ package consumer
 import (
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // TestLostPartitionsAreNotTakenUpAgain: a member that was forgotten by its group while it joined keeps its partitions in mind, as
@@ -34,4 +36,38 @@ func TestKeptPartitionsAreTakenUpAgain(t *testing.T) {
 	w.p.assigned(t.Context(), w.p.client, nil)
 	equal(t, "topics kept", len(w.p.regained()), 2)
 	equal(t, "topics kept, asked again", len(w.p.regained()), 0)
+}
+
+// TestPartitionsOfOthersAreNotRead: a topic is forgotten, as one that was made again is, while the client asks where it was in it, and
+// somebody else gets it. The client asks again when it is back in its group, and would read it beside its owner.
+func TestPartitionsOfOthersAreNotRead(t *testing.T) {
+	w := onBench(t, succeed)
+	w.lane(0, 0)
+	retry := w.lane(1, time.Second).topic
+	where := func(parts map[string][]int32) map[string]map[int32]kgo.Offset {
+		offsets := make(map[string]map[int32]kgo.Offset)
+		for topic, ps := range parts {
+			offsets[topic] = make(map[int32]kgo.Offset)
+			for _, part := range ps {
+				offsets[topic][part] = kgo.NewOffset().AtStart()
+			}
+		}
+		return offsets
+	}
+	w.p.abandon([]string{retry})
+	at, err := w.p.position(t.Context(), where(map[string][]int32{retry: {1}}))
+	if err != nil || len(at) > 0 {
+		t.Errorf("it reads %v, %v", at, err)
+	}
+	offsets := where(map[string][]int32{testTopic: {0, 1}, retry: {1}})
+	w.p.disown(offsets)
+	if _, own := offsets[testTopic][0]; !own || len(offsets) != 1 || len(offsets[testTopic]) != 1 {
+		t.Errorf("of what it has and two of others it reads %v", offsets)
+	}
+	w.p.mayClaim() // forgotten by its group: what it had may turn out to be its own still
+	offsets = where(map[string][]int32{testTopic: {0, 1}})
+	w.p.disown(offsets)
+	if _, kept := offsets[testTopic][0]; !kept || len(offsets[testTopic]) != 1 {
+		t.Errorf("of what it has kept and one of others it reads %v", offsets)
+	}
 }

@@ -42,6 +42,7 @@ type lane struct {
 	routing int    // copies that are not acknowledged, those that are held included
 
 	committed        int64 // the last acknowledged commit
+	said             said  // in the last commit that was sent, acknowledged or not
 	committedVersion uint64
 	refusals         refusals      // of its commits, see committer.putOff
 	saved            int64         // of settledRecords, those whose commit is acknowledged
@@ -66,6 +67,7 @@ type lane struct {
 	stopping       atomic.Bool   // tells a chunk's worker to stop
 	pauses         atomic.Uint32 // a pauseSet; written under the intake's mutex
 	stopped        bool          // the client does not fetch it; under the intake's mutex
+	heard          bool          // records of it have come since it was fetched last; under the intake's mutex
 	pausedAt       atomic.Int64  // Unix nanoseconds
 }
 

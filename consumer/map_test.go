@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -44,6 +45,53 @@ func TestOneHungCallDoesNotStopItsPartition(t *testing.T) {
 		if err != nil || len(done) != 1 || done[0] != (span{1, polls * size}) {
 			t.Errorf("the commit says that %v is done, %v: %q", done, err, m.metadata)
 		}
+	})
+}
+
+// TestWhatALaterLeaderHasWrittenIsNew hands a partition on whose log is cut off meanwhile by an unclean election, below what was
+// done above the commit: the records that stand there now are handled, and those before it are not handled again, however often
+// it is handed on.
+func TestWhatALaterLeaderHasWrittenIsNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls []int64
+		hang := map[int64]bool{0: true, 1: true}
+		w := onBench(t, HandlerFunc(func(ctx context.Context, r *Record) error {
+			if hang[r.Offset] {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			calls = append(calls, r.Offset)
+			return nil
+		}))
+		log := func(l *lane, from, to int64, epoch int32) {
+			var records []*kgo.Record
+			for offset := from; offset < to; offset++ {
+				records = append(records, &kgo.Record{Topic: l.topic, Offset: offset, LeaderEpoch: epoch, Key: fmt.Append(nil, offset)})
+			}
+			w.p.received(l, records, time.Now())
+			pass(10 * time.Millisecond)
+		}
+		handOn := func(l *lane) *lane {
+			m := l.mark(false)
+			w.p.closeLanes([]*lane{l})
+			next := w.lane(0, 0)
+			w.p.place(l.topic, 0, m.at, m.at, m.metadata)
+			w.p.restore(l.topic, 0, kadm.Offset{Topic: l.topic, At: m.at, LeaderEpoch: m.epoch, Metadata: m.metadata})
+			synctest.Wait()
+			return next
+		}
+		l := w.lane(0, 0)
+		log(l, 0, 10, 3)
+		equal(t, "records handled", len(calls), 8)
+		l = handOn(l)
+		hang[1] = false
+		log(l, 0, 2, 2) // of what an earlier leader wrote
+		l = handOn(l)
+		log(l, 0, 6, 3)
+		equal(t, "records handled, with one that hung", len(calls), 9)
+		log(l, 6, 8, 4)
+		equal(t, "records handled, with two that took the place of others", len(calls), 11)
+		equal(t, "the last one", calls[len(calls)-1], 7)
 	})
 }
 

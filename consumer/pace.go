@@ -44,3 +44,16 @@ func whileHeard(ctx context.Context, silence, most time.Duration) (_ context.Con
 	timer := time.AfterFunc(silence, end)
 	return ctx, func() { timer.Reset(silence) }, func() { timer.Stop(); end() }
 }
+
+// rest waits until something is handed over, which nil says nothing of, or for a time, 0: none.
+func rest(ctx context.Context, wait time.Duration, added <-chan struct{}) {
+	var timer <-chan time.Time
+	if wait > 0 {
+		timer = time.After(wait)
+	}
+	select {
+	case <-ctx.Done():
+	case <-added:
+	case <-timer:
+	}
+}

@@ -259,7 +259,7 @@ func (p *Pipeline) live(ctx context.Context) {
 	p.drain(working, lanes)
 	last, cancel := context.WithTimeout(working, commitTimeout+endTimeout) // somebody may find out what has become of a transaction
 	defer cancel()
-	if err := p.committer.commit(last, lanes); err != nil {
+	if err := p.committer.commit(last, lanes, p.committer.commitLast); err != nil {
 		p.log.Warn("last commit failed: what was handled since the one before is handled again", "pipeline", p.cfg.Name, "error", err)
 	}
 	stop()

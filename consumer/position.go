@@ -25,8 +25,13 @@ func (p *Pipeline) goBack(at map[string]map[int32]kgo.EpochOffset) {
 }
 
 // position says where each new partition begins: at its commit, else by the rules for the group's first start. The
-// positions of partitions without a commit are committed at once, so that a start at the end stays where it was.
+// positions of partitions without a commit are committed at once, so that a start at the end stays where it was. It takes partitions out of
+// offsets that are not this member's.
 func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	p.disown(offsets)
+	if len(offsets) == 0 {
+		return offsets, nil
+	}
 	var committed kadm.OffsetResponses
 	for {
 		var err error
@@ -47,12 +52,13 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 		case <-time.After(time.Second):
 		}
 	}
+	p.faults.clear("positions")
 	p.topics.learn(committed)
 	unknown := make(map[string]map[int32]kgo.Offset)
 	for topic, ps := range offsets {
 		for part, off := range ps {
 			if c, ok := committed.Lookup(topic, part); ok && c.At >= 0 && !p.topics.earlier(topic, c.Metadata) {
-				p.place(topic, part, c.At, c.At)
+				p.place(topic, part, c.At, c.At, c.Metadata)
 				p.restore(topic, part, c.Offset)
 				continue
 			}
@@ -65,6 +71,7 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 	defer p.toldAssigned(offsets)
 	defer p.scan(offsets)
 	if len(unknown) == 0 {
+		p.intake.lookAhead(ctx)
 		return offsets, nil
 	}
 	for topic, ps := range unknown {
@@ -76,11 +83,32 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 				return nil, fmt.Errorf("find where %s/%d starts: %w", topic, part, err)
 			}
 			offsets[topic][part] = kgo.NewOffset().At(at)
-			p.place(topic, part, at, -1)
+			p.place(topic, part, at, -1, "")
 		}
 	}
+	p.faults.clear("start")
 	p.committer.moved()
+	p.intake.lookAhead(ctx)
+	p.disown(offsets) // topics that were waited for may be others by now
 	return offsets, nil
+}
+
+// disown takes out the partitions that have no lane and will get none. The client asks for the position of one that it has lost, with a
+// topic that was forgotten, when it did not get it in time before. It would read it beside its owner, and when it becomes this
+// member's one day go on from where it is by then.
+func (p *Pipeline) disown(offsets map[string]map[int32]kgo.Offset) {
+	p.kept.mu.Lock()
+	defer p.kept.mu.Unlock()
+	for topic, ps := range offsets {
+		for part := range ps {
+			if _, kept := p.kept.parts[partition{topic, part}]; !kept && p.intake.lane(topic, part) == nil {
+				delete(ps, part)
+			}
+		}
+		if len(ps) == 0 {
+			delete(offsets, topic)
+		}
+	}
 }
 
 // unread returns why the commit of any of the partitions could not be read, as while a transaction that is to commit it
@@ -127,7 +155,11 @@ func (p *Pipeline) startOffset(ctx context.Context, starts map[bool]kadm.ListedO
 		if o, ok := starts[first].Lookup(topic, part); err == nil && ok && o.Err == nil {
 			continue
 		}
-		p.faults.note("start", topic, part, errors.Join(err, starts[first].Error()))
+		err = errors.Join(err, starts[first].Error())
+		if errors.Is(err, kerr.UnknownTopicOrPartition) {
+			p.topics.missing(topic)
+		}
+		p.faults.note("start", topic, part, err)
 		select {
 		case <-ctx.Done():
 			return 0, ctx.Err()
@@ -136,14 +168,14 @@ func (p *Pipeline) startOffset(ctx context.Context, starts map[bool]kadm.ListedO
 	}
 }
 
-// place tells a lane where it begins.
-func (p *Pipeline) place(topic string, part int32, at, committed int64) {
+// place tells a lane where it begins, and what the group's last commit of it says.
+func (p *Pipeline) place(topic string, part int32, at, committed int64, metadata string) {
 	l := p.intake.lane(topic, part)
 	if l == nil {
 		return
 	}
 	l.strand.mu.Lock()
-	l.next, l.placed, l.committed = at, true, committed
+	l.next, l.placed, l.committed, l.said = at, true, committed, said{committed, metadata}
 	l.strand.mu.Unlock()
 }
 
@@ -161,7 +193,7 @@ func (p *Pipeline) restore(topic string, part int32, c kadm.Offset) {
 	}
 	if l := p.intake.lane(topic, part); l != nil {
 		l.strand.mu.Lock()
-		l.window.restore(done)
+		l.window.restore(done, c.LeaderEpoch)
 		l.strand.mu.Unlock()
 	}
 }

@@ -36,7 +36,7 @@ func (p *Pipeline) received(l *lane, records []*kgo.Record, now time.Time) {
 			}
 		}
 	} else {
-		p.meter.received.Add(uint64(b.data()))
+		p.meter.received.Add(uint64(b.data))
 	}
 	leaving := st.takeLeaving()
 	st.mu.Unlock()

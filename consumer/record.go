@@ -114,8 +114,11 @@ func (r *Record) Clone() *Record {
 
 // fill makes r the record of one call: of raw, which state describes when it carries headers of ours.
 func (r *Record) fill(raw *kgo.Record, state *retrytopics.State, attempt int) {
-	r.raw, r.state, r.attempt = raw, state, attempt
+	r.raw, r.attempt = raw, attempt
 	r.Key, r.Value = raw.Key, raw.Value
+	if state != nil || r.state != nil { // which spares a write barrier
+		r.state = state
+	}
 	if state == nil {
 		r.Topic, r.Partition, r.Offset, r.Timestamp, r.Headers = raw.Topic, raw.Partition, raw.Offset, raw.Timestamp, raw.Headers
 		return

@@ -17,11 +17,7 @@ func (p *Pipeline) revoked(ctx context.Context, _ *kgo.Client, parts map[string]
 	}
 	p.drain(ctx, lanes)
 	<-p.committer.turn
-	for range commitTries {
-		if err := p.committer.commitHeld(ctx, lanes); err == nil || ctx.Err() != nil {
-			break
-		}
-	}
+	_ = p.committer.commitLast(ctx, lanes)
 	p.closeLanes(lanes)
 	p.committer.turn <- struct{}{}
 	p.coAssignment.verify()
@@ -30,9 +26,6 @@ func (p *Pipeline) revoked(ctx context.Context, _ *kgo.Client, parts map[string]
 		h.OnRevoked(p.cfg.Name, parts, false)
 	}
 }
-
-// commitTries is how often the last commit of a lane is tried.
-const commitTries = 3
 
 // lost is told of partitions that this member has lost. The client keeps nothing of them.
 func (p *Pipeline) lost(_ context.Context, _ *kgo.Client, parts map[string][]int32) {

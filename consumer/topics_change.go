@@ -21,7 +21,7 @@ func (t *topics) lost(topic string) (n int64) {
 	return n
 }
 
-// missing says that a topic is not there that a copy was sent to.
+// missing says that a topic is not there that a copy was sent to, or that is to be read.
 func (t *topics) missing(string) {
 	select {
 	case t.again <- struct{}{}:

@@ -30,16 +30,11 @@ type transactor struct {
 	pace  pace          // of the run loop
 	added chan struct{} // there is something to write
 
-	mu    sync.Mutex
-	queue []*route
-	avoid map[outletKey]*avoided
-}
-
-// avoided is a destination that did not take its copies: the next transactions go without it, and one that tries it goes
-// without the others.
-type avoided struct {
-	until time.Time
-	wait  time.Duration
+	mu         sync.Mutex
+	queue      []*route
+	avoid      map[outletKey]*avoided
+	avoidLanes map[*lane]*avoided
+	trials     trials
 }
 
 const (
@@ -49,8 +44,6 @@ const (
 	// transactionRecords and transactionBytes bound one transaction.
 	transactionRecords = 5000
 	transactionBytes   = 8 << 20
-	// avoidFor is for how long a destination is avoided at first; it doubles up to routeBackoffMax.
-	avoidFor = 2 * time.Second
 	// endTimeout bounds the requests that end a transaction.
 	endTimeout = transactionTimeout
 )
@@ -62,6 +55,7 @@ func newTransactor(p *Pipeline) *transactor {
 	}
 	return &transactor{
 		p: p, id: "redeliver-" + p.cfg.Group + "-" + who, added: make(chan struct{}, 1), avoid: make(map[outletKey]*avoided),
+		avoidLanes: make(map[*lane]*avoided),
 	}
 }
 
@@ -82,10 +76,12 @@ func (t *transactor) run(ctx context.Context) {
 	for failed := 0; ctx.Err() == nil; {
 		batch, timeout, wait := t.next(time.Now())
 		if len(batch) == 0 {
-			t.rest(ctx, wait)
+			rest(ctx, wait, t.added)
 			continue
 		}
+		began := time.Now()
 		err := t.transact(ctx, batch, timeout)
+		t.trials.ended(began, time.Now())
 		if err == nil || ctx.Err() != nil {
 			failed = 0
 			continue
@@ -94,25 +90,15 @@ func (t *transactor) run(ctx context.Context) {
 		if !errors.Is(err, errGivenUp) { // of which nobody needs to be told
 			t.p.faults.note("transaction", "", -1, err)
 		}
+		if errors.As(err, new(laneRefusedError)) { // which the next goes without
+			continue
+		}
 		failed++
-		t.rest(ctx, min(routeBackoff<<min(failed-1, 8), routeBackoffMax))
-	}
-}
-
-// rest waits until something is handed over, or for a time, 0: none.
-func (t *transactor) rest(ctx context.Context, wait time.Duration) {
-	var timer <-chan time.Time
-	added := t.added
-	if wait > 0 {
-		timer = time.After(wait)
-		if t.waiting() { // what is there already waits for its time
+		added := t.added
+		if t.waiting() { // for this time to be over
 			added = nil
 		}
-	}
-	select {
-	case <-ctx.Done():
-	case <-added:
-	case <-timer:
+		rest(ctx, min(routeBackoff<<min(failed-1, 8), routeBackoffMax), added)
 	}
 }
 
@@ -122,8 +108,8 @@ func (t *transactor) waiting() bool {
 	return len(t.queue) > 0
 }
 
-// next takes the copies of the next transaction: those whose destinations are well, else one copy for a destination
-// that is avoided and may be tried again. wait is when there will be such a one.
+// next takes the copies of the next transaction: those of which nothing is avoided, or when it is time to try again one of
+// which something was. wait is when that is, if there is nothing before.
 func (t *transactor) next(now time.Time) (batch []*route, timeout, wait time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -132,26 +118,23 @@ func (t *transactor) next(now time.Time) (batch []*route, timeout, wait time.Dur
 	full := false // what comes later does not overtake
 	for _, r := range t.queue {
 		full = full || len(batch) >= transactionRecords || size+r.size > transactionBytes && len(batch) > 0
-		if full || t.avoid[r.to()] != nil {
+		if full || t.avoids(r) {
 			left = append(left, r)
 			continue
 		}
 		size += r.size
 		batch = append(batch, r)
 	}
+	trial, wait := t.due(now)
+	if trial >= 0 && (len(batch) == 0 || t.trials.may(now)) {
+		r := t.queue[trial]
+		t.queue = slices.Delete(t.queue, trial, trial+1)
+		t.trials.begin()
+		return []*route{r}, t.pace.allow(tryTimeout), 0
+	}
 	if len(batch) > 0 {
 		t.queue = left
 		return batch, t.pace.allow(writeTimeout), 0
-	}
-	for i, r := range left {
-		if at := t.avoid[r.to()].until; at.After(now) {
-			if wait == 0 || at.Sub(now) < wait {
-				wait = at.Sub(now)
-			}
-			continue
-		}
-		t.queue = slices.Delete(left, i, i+1)
-		return []*route{r}, t.pace.allow(tryTimeout), 0
 	}
 	return nil, 0, wait
 }
@@ -209,6 +192,7 @@ func (t *transactor) transact(ctx context.Context, batch []*route, timeout time.
 func (t *transactor) open(batch []*route) []*route {
 	return slices.DeleteFunc(batch, func(r *route) bool {
 		if r.closed() {
+			t.forgetLane(r.entry.lane)
 			t.p.outlets.pass(r, t.p.write)
 			return true
 		}
@@ -281,23 +265,6 @@ func topicGone(err error) bool {
 	return errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID)
 }
 
-// shun avoids a destination for a while that kept a transaction waiting.
-func (t *transactor) shun(r *route, why error) {
-	if !errors.Is(why, errNotTaken) && !topicGone(why) {
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	a := t.avoid[r.to()]
-	if a == nil {
-		a = &avoided{wait: avoidFor}
-		t.avoid[r.to()] = a
-	} else if time.Now().After(a.until) {
-		a.wait = min(2*a.wait, routeBackoffMax)
-	}
-	a.until = time.Now().Add(a.wait)
-}
-
 // commit commits the offsets and ends the transaction. From the offsets on it excludes all other commits and the closing of
 // lanes that are given up: a commit in between would be the older one and stand.
 func (t *transactor) commit(ctx context.Context, client *kgo.Client, batch []*route) error {
@@ -333,11 +300,7 @@ func (t *transactor) commit(ctx context.Context, client *kgo.Client, batch []*ro
 	release()
 	t.p.meter.transactions.Add(1)
 	t.p.faults.clear("transaction")
-	t.mu.Lock()
-	for _, r := range batch {
-		delete(t.avoid, r.to())
-	}
-	t.mu.Unlock()
+	t.trust(batch)
 	for _, r := range batch {
 		t.p.toldWritten(r)
 		t.p.outlets.pass(r, t.p.write)

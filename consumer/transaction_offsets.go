@@ -100,18 +100,32 @@ func (t *transactor) offsetCommit(ms marks, producer int64, epoch int16) (*kmsg.
 	return req, nil
 }
 
-// refused returns what the broker says against the commit of any partition.
+// refused returns what the broker says against the commit of any partition. All of them stay in the transaction: it is either
+// asked again with all, or comes to nothing. A lane whose topic is refused is left out of the next ones.
 func (t *transactor) refused(ms marks, resp *kmsg.TxnOffsetCommitResponse) (refused error) {
+	tooLarge := false
 	for _, topic := range resp.Topics {
 		for _, part := range topic.Partitions {
-			if err := kerr.ErrorForCode(part.ErrorCode); err != nil {
-				if err := ms.refused(partition{t.name(topic.Topic, topic.TopicID, ms), part.Partition}, err); err != nil {
-					refused = err
-				} else {
-					refused = errGivenUp // with less metadata, the next time
-				}
+			err := kerr.ErrorForCode(part.ErrorCode)
+			if err == nil {
+				continue
+			}
+			at := partition{t.name(topic.Topic, topic.TopicID, ms), part.Partition}
+			m := ms[at]
+			shuns := m != nil && aboutTopic(err)
+			switch err = m.refused(at, err); {
+			case err == nil:
+				tooLarge = true
+			case shuns:
+				t.shunLane(m.lane)
+				refused = laneRefusedError{err}
+			case refused == nil:
+				refused = err
 			}
 		}
+	}
+	if tooLarge {
+		return errGivenUp // with less metadata, the next time
 	}
 	return refused
 }
@@ -126,10 +140,11 @@ func (t *transactor) name(name string, id [16]byte, ms marks) string {
 	return name
 }
 
-// repeatable waits a moment when a request may be sent again after an error, and reports whether it may.
+// repeatable waits a moment when a request may be sent again after an error, and reports whether it may. What is about one of
+// several topics is not to keep the others waiting.
 func repeatable(ctx context.Context, err error) bool {
 	var ke *kerr.Error
-	if !errors.As(err, &ke) || !(ke.Retriable || ke == kerr.ConcurrentTransactions) || ke == kerr.RebalanceInProgress {
+	if !errors.As(err, &ke) || !(ke.Retriable || ke == kerr.ConcurrentTransactions) || ke == kerr.RebalanceInProgress || aboutTopic(err) {
 		return false
 	}
 	select {
@@ -172,12 +187,19 @@ func (t *transactor) ask(ctx context.Context, ms marks) (committed bool, err err
 	if err != nil {
 		return false, fmt.Errorf("read the group's offsets after a transaction: %w", err)
 	}
+	return ms.standIn(offsets)
+}
+
+// standIn reports whether what was to be committed is what the group has. A mark that says the same as the one before tells
+// nothing, as where there is no room for what is done above an offset: where that is so of all, nothing counts as committed, for
+// to write copies once more repeats, and not to write them would lose.
+func (ms marks) standIn(offsets kadm.OffsetResponses) (bool, error) {
 	for at, m := range ms {
 		o, _ := offsets.Lookup(at.topic, at.number)
 		if o.Err != nil {
 			return false, fmt.Errorf("read the offset of %s/%d after a transaction: %w", at.topic, at.number, o.Err)
 		}
-		if o.At == m.at && o.Metadata == m.metadata {
+		if m.news && o.At == m.at && o.Metadata == m.metadata {
 			return true, nil
 		}
 	}

@@ -19,6 +19,7 @@ type window struct {
 	open    int      // records that are not settled
 	bytes   int64    // of the batches that are kept for them
 	known   []span   // from next on, done by an earlier owner, in order; see restore
+	knownIn int32    // the leader epoch that this was seen in, -1 unknown
 	top     int64    // the highest offset that is settled, -1: none
 	version uint64   // counts what was settled: a commit of the same version would say the same
 }
@@ -34,6 +35,7 @@ type batch struct {
 	low     int      // no open record before
 	taken   int      // the first that is not taken up, though some behind it may be, see spreadFresh; source lanes only
 	open    int      // records that are not settled
+	data    int      // records that are no control records, as they came
 	bytes   int64
 	arrived time.Time
 	chunks  int // under way in it: while there is one, its indexes hold
@@ -50,13 +52,21 @@ const (
 )
 
 // add takes a poll's records into the window. Control records are settled as they come: they move the watermark over
-// the end of a transaction, so that lag falls to zero. So is what an earlier owner has done.
+// the end of a transaction, so that lag falls to zero. So is what an earlier owner has done, unless the log was cut off by an
+// unclean election since: what a later leader has written there is new.
 func (w *window) add(records []*kgo.Record, now time.Time) *batch {
 	b := &batch{records: records, state: make([]recordState, len(records)), arrived: now, open: len(records)}
 	for i, r := range records {
-		if r.Attrs.IsControl() || w.doneBefore(r.Offset) {
+		if n := len(w.known); n > 0 && w.knownIn >= 0 && r.LeaderEpoch > w.knownIn && r.Offset < w.known[n-1].to {
+			w.known = nil
+		}
+		control := r.Attrs.IsControl()
+		if control || len(w.known) > 0 && w.doneBefore(r.Offset) {
 			b.state[i] = recordSettled
 			b.open--
+		}
+		if !control {
+			b.data++
 		}
 		b.bytes += recordSize(r)
 	}
@@ -89,7 +99,7 @@ func (w *window) settleRange(b *batch, from, to int) (records int, bytes int64) 
 }
 
 func (w *window) settled(b *batch, from, to int, which func(recordState) bool) (bytes int64) {
-	before := b.open
+	last, n := -1, 0
 	for i := from; i < to; i++ {
 		if b.state[i] == recordSettled || !which(b.state[i]) {
 			continue
@@ -98,13 +108,15 @@ func (w *window) settled(b *batch, from, to int, which func(recordState) bool) (
 		if b.entries != nil {
 			b.entries[i] = nil
 		}
-		b.open--
-		w.open--
-		w.top = max(w.top, b.records[i].Offset)
+		last = i
+		n++
 	}
-	if b.open == before {
+	if n == 0 {
 		return 0
 	}
+	b.open -= n
+	w.open -= n
+	w.top = max(w.top, b.records[last].Offset)
 	w.version++
 	b.pass()
 	switch {
@@ -175,16 +187,6 @@ func (b *batch) follow(i int, e *entry) {
 	b.state[i], b.entries[i] = recordEntry, e
 }
 
-// data counts the records that are no control records.
-func (b *batch) data() (n int) {
-	for _, r := range b.records {
-		if !r.Attrs.IsControl() {
-			n++
-		}
-	}
-	return n
-}
-
 // fresh returns the first batch with a record that is not taken up, or nil.
 func (w *window) fresh() *batch {
 	for _, b := range w.batches {
@@ -253,9 +255,9 @@ func (w *window) progress(runs *doneRuns, leaving bool) (at int64) {
 }
 
 // restore tells the window what an earlier owner has done above the offset where the lane starts, as its last commit
-// says: these records are settled as they come.
-func (w *window) restore(done []span) {
-	w.known = done
+// says: these records are settled as they come. epoch is the commit's: nothing of a later one was seen by then, -1: unknown.
+func (w *window) restore(done []span, epoch int32) {
+	w.known, w.knownIn = done, epoch
 	if n := len(done); n > 0 {
 		w.top = max(w.top, done[n-1].to-1)
 	}
@@ -269,6 +271,14 @@ func (w *window) doneBefore(offset int64) bool {
 		}
 	}
 	return false
+}
+
+// seenIn returns the leader epoch of all that is done: of the last record seen, or what is known of those that follow.
+func (w *window) seenIn() int32 {
+	if len(w.known) > 0 {
+		return max(w.epoch, w.knownIn)
+	}
+	return w.epoch
 }
 
 // forget drops what is known of offsets that the window has passed.

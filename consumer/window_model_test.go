@@ -88,7 +88,7 @@ func TestWindowModel(t *testing.T) {
 					t.Fatalf("%q cannot be read back: %v", commit.metadata, err)
 				}
 				next.next = commit.at
-				next.restore(done)
+				next.restore(done, commit.epoch)
 			}
 			equalTo(t, "watermark of the next owner", next.watermark(), watermark)
 			l, seen = next, nil

@@ -11,6 +11,7 @@ import (
 type worker struct {
 	record Record
 	ctx    *callContext
+	of     *lane     // that ctx is of
 	took   durations // of the calls of a chunk, to be counted at once
 	calls  *callState
 }

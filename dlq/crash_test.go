@@ -39,7 +39,11 @@ func (p *process) dial(ctx context.Context, network, address string) (net.Conn, 
 	cut := p.cut
 	p.mu.Unlock()
 	if cut != nil {
-		<-cut
+		select {
+		case <-cut:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, network, address)
 	p.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,7 +18,8 @@ import (
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
-// Destination is where a replay writes the entries to: [OwnTier], [Source] or a [ToTopic].
+// Destination is where a replay writes the entries to: [OwnTier], [Source] or a [ToTopic], of the queue's own cluster or, see
+// [Destination.On], another one.
 type Destination string
 
 const (
@@ -34,38 +36,91 @@ func ToTopic(topic string) Destination { return Destination(topicPrefix + topic)
 
 const topicPrefix = "topic:"
 
-// ParseDestination reads "retry", "source" or "topic:NAME".
+// On is the same destination on another cluster, by the name that [Cluster] gives it. A record is there at least once: its copy and
+// its mark in the ledger are on two clusters, so that a crash between them writes the copy once more, and loses none. What becomes
+// of the records is not known, and cannot be waited for.
+//
+// Records keep their ids. Where the other cluster has records of its own in a topic of that name, ids of both may be the same: the
+// pipelines there need another id_namespace.
+func (d Destination) On(cluster string) Destination {
+	where, _ := d.split()
+	return where + Destination(clusterMark+cluster)
+}
+
+// Cluster is the name of the cluster, "" for the queue's own.
+func (d Destination) Cluster() string {
+	_, cluster := d.split()
+	return cluster
+}
+
+// clusterMark stands before the name of a cluster, as it stands in no name of a topic. Releases that know no clusters refuse it.
+const clusterMark = "@"
+
+// split returns what the destination is on whichever cluster, and the cluster's name.
+func (d Destination) split() (where Destination, cluster string) {
+	before, cluster, _ := strings.Cut(string(d), clusterMark)
+	if before == "" {
+		return OwnTier, cluster
+	}
+	return Destination(before), cluster
+}
+
+// ParseDestination reads "retry", "source" or "topic:NAME", with "@CLUSTER" behind it for another cluster.
 func ParseDestination(text string) (Destination, error) {
 	d := Destination(text)
 	return d, d.check()
 }
 
+var legalCluster = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*$`)
+
 func (d Destination) check() error {
-	name, isTopic := strings.CutPrefix(string(d), topicPrefix)
+	where, cluster := d.split()
+	name, isTopic := strings.CutPrefix(string(where), topicPrefix)
 	switch {
-	case d == "", d == OwnTier, d == Source, isTopic && retrytopics.Legal(name) == name:
+	case strings.Contains(string(d), clusterMark) && !legalCluster.MatchString(cluster):
+		return fmt.Errorf("destination %q: %q is no name of a cluster: want letters, digits and '-'", string(d), cluster)
+	case where == OwnTier, where == Source, isTopic && retrytopics.Legal(name) == name:
 		return nil
 	case isTopic:
 		return fmt.Errorf("destination %q: %q is no name of a topic", string(d), name)
 	}
-	return fmt.Errorf("destination %q: want retry, source or topic:NAME", string(d))
+	return fmt.Errorf("destination %q: want retry, source or topic:NAME, or one of them with @CLUSTER behind it", string(d))
 }
 
 // keyed is the topic whose partitions are chosen by key, "" for none.
 func (d Destination) keyed() string {
-	name, _ := strings.CutPrefix(string(d), topicPrefix)
-	if name == string(d) {
+	where, _ := d.split()
+	name, isTopic := strings.CutPrefix(string(where), topicPrefix)
+	if !isTopic {
 		return ""
 	}
 	return name
 }
 
+// keyedHere is keyed of the queue's own cluster.
+func (d Destination) keyedHere() string {
+	if d.Cluster() != "" {
+		return ""
+	}
+	return d.keyed()
+}
+
+// place names a topic of the destination, with its cluster.
+func (d Destination) place(topic string) string {
+	if cluster := d.Cluster(); cluster != "" {
+		return topic + clusterMark + cluster
+	}
+	return topic
+}
+
 // router makes the record that puts an entry back to work.
 type router struct {
-	queue *Queue
-	to    Destination
-	edit  editor
-	task  string // that replays
+	queue   *Queue
+	admin   *kadm.Client // of the cluster that it writes to
+	cluster string       // its name, "" for the queue's own
+	to      Destination  // on whichever cluster
+	edit    editor
+	task    string // that replays
 
 	partitions map[string]int              // by topic; 0: there is no such topic
 	own        map[string]string           // the queue's own tiers by origin topic
@@ -75,10 +130,9 @@ type router struct {
 }
 
 func newRouter(q *Queue, to Destination, edit editor) *router {
-	if to == "" {
-		to = OwnTier
-	}
-	return &router{queue: q, to: to, edit: edit, partitions: make(map[string]int), own: make(map[string]string), tiers: make(map[[2]string]string), retries: make(map[[2]string][]string)}
+	r := &router{queue: q, admin: q.admin, edit: edit, partitions: make(map[string]int), own: make(map[string]string), tiers: make(map[[2]string]string), retries: make(map[[2]string][]string)}
+	r.to, r.cluster = to.split()
+	return r
 }
 
 // unroutable says why an entry has to be left out, in words that are the same for all entries with the same trouble.
@@ -126,7 +180,7 @@ func (r *router) copy(ctx context.Context, e *Entry, now time.Time, record *kgo.
 func (r *router) check(ctx context.Context, record *kgo.Record) error {
 	n, known := r.partitions[record.Topic]
 	if !known {
-		topic, err := describe(ctx, r.queue.admin, record.Topic)
+		topic, err := describe(ctx, r.admin, record.Topic)
 		if err != nil && !errors.Is(err, ErrNoTopic) {
 			return err
 		}
@@ -135,18 +189,31 @@ func (r *router) check(ctx context.Context, record *kgo.Record) error {
 	}
 	switch {
 	case n == 0:
-		return unroutable("topic " + record.Topic + " does not exist" + r.remedy())
+		return unroutable("topic " + record.Topic + " does not exist" + r.where() + r.remedy())
 	case r.to.keyed() == "" && int(record.Partition) >= n:
-		return unroutable(fmt.Sprintf("topic %s has %d partitions, and the records come from partition %d%s", record.Topic, n, record.Partition, r.remedy()))
+		return unroutable(fmt.Sprintf("topic %s%s has %d partitions, and the records come from partition %d%s", record.Topic, r.where(), n, record.Partition, r.remedy()))
 	}
 	return nil
 }
 
 func (r *router) remedy() string {
-	if r.to == OwnTier {
+	switch {
+	case r.cluster != "" && r.to != OwnTier:
+		return ": create it there, or name another one with --to topic:NAME@" + r.cluster
+	case r.cluster != "":
+		return ": --to source@" + r.cluster + " and topic:NAME@" + r.cluster + " need no retry topics there"
+	case r.to == OwnTier:
 		return ": see `redeliver topics plan`"
 	}
 	return ""
+}
+
+// where says of which cluster something is, if not of the queue's.
+func (r *router) where() string {
+	if r.cluster == "" {
+		return ""
+	}
+	return " on cluster " + r.cluster
 }
 
 // tier finds the group's first retry topic for records of a topic.
@@ -166,7 +233,7 @@ func (r *router) tier(ctx context.Context, group, origin string) (string, error)
 	tier, known := r.tiers[key]
 	if !known {
 		if r.topics == nil {
-			topics, err := r.queue.admin.ListTopics(ctx)
+			topics, err := r.admin.ListTopics(ctx)
 			if err != nil {
 				return "", fmt.Errorf("look for the retry topics of group %s: %w", group, err)
 			}
@@ -176,7 +243,7 @@ func (r *router) tier(ctx context.Context, group, origin string) (string, error)
 		r.tiers[key] = tier
 	}
 	if tier == "" {
-		return "", unroutable(fmt.Sprintf("group %s has no retry topic for %s: see `redeliver topics plan`", group, origin))
+		return "", unroutable(fmt.Sprintf("group %s has no retry topic for %s%s%s", group, origin, r.where(), r.remedy()))
 	}
 	return tier, nil
 }

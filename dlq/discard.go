@@ -146,12 +146,8 @@ func (t *task) end(ctx context.Context) {
 // item gives what an entry becomes its mark.
 func (t *task) item(i *item, status Status, now time.Time, reason string) *item {
 	if t.writer != nil {
-		to := ""
-		if i.copy != nil {
-			to = i.copy.Topic
-		}
 		i.mark = &i.made.mark
-		t.writer.mark(i.mark, i.entry, status, t.survey.ledger.after(now), to, reason)
+		t.writer.mark(i.mark, i.entry, status, t.survey.ledger.after(now), i.to, reason)
 	}
 	return i
 }

@@ -23,7 +23,7 @@
 //	 "to":"orders.orders.retry-1s","id":"orders/3/1042","group":"orders","replays":0}
 //
 // status is open, replayed, discarded, replay_limit or parked, at is in Unix ms, run names the call that wrote it, to the topic
-// that the entry was written to, edit what a replay changed in the record, reason why it was discarded, renewed when it was
+// that the entry was written to, with @ and the name of the cluster where that is another one, edit what a replay changed in the record, reason why it was discarded, renewed when it was
 // last carried forward, which is the time of a mark that says so and leaves the status as it was; id, group, replays and
 // replay (the name of the last one, where the entry has it) say whose copies the mark covers.
 // A tombstone takes back no mark; a mark with status open does.
@@ -40,7 +40,8 @@
 //
 // Readers read both topics with read_committed. What keeps two writers apart, whatever the clocks say, is the transactional
 // id "redeliver.<dead-letter topic>": who begins fences the one before, reads the ledger to its end after that, and then
-// writes, copies and marks together in transactions.
+// writes, copies and marks together in transactions. What goes to another cluster ([Destination.On]) is written there first and marked when it
+// is acknowledged: it is there at least once.
 //
 // # Outcomes
 //

@@ -18,6 +18,9 @@ func Patience(d time.Duration) Option { return func(q *Queue) { q.patience = d }
 // OutcomePatience bounds how long a replay waits without an outcome.
 func OutcomePatience(d time.Duration) Option { return func(q *Queue) { q.outcomePatience = d } }
 
+// ShipPatience bounds how long a replay waits for another cluster that acknowledges nothing.
+func ShipPatience(d time.Duration) Option { return func(q *Queue) { q.shipPatience = d } }
+
 // SmallChunks makes a Watch ask the ledger after n dead letters.
 func SmallChunks(w *Watch, n int) { w.chunk = n }
 

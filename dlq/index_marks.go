@@ -107,7 +107,7 @@ func (st *indexState) each(u IndexUpdate, wanted any, f func(stableID, *segmentM
 				f(id, &marks[i])
 			}
 			if marks != nil {
-				if err := u.Put(ref.name(partMarks), marksBytes(marks)); err != nil {
+				if err := putMarks(u, ref, &c, marks); err != nil {
 					return err
 				}
 			}

@@ -206,8 +206,8 @@ func (iq *indexQuery) visible(o *opened, partition int32, i int) bool {
 }
 
 // expires is when the topic's retention may take entry i, as [Entry.Expires] has it, in Unix ms.
-func expires(o *opened, i int, m segmentMark, retention time.Duration) int64 {
-	return max(int64(u64(o.written, i)), m.renewed) + retention.Milliseconds()
+func expires(c *columns, i int, m segmentMark, retention time.Duration) int64 {
+	return max(int64(u64(c.written, i)), m.renewed) + retention.Milliseconds()
 }
 
 // match says whether entry i matches the filter, whatever its status.

@@ -9,9 +9,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// A segment is a run of entries of one partition, in the order of their offsets, in six parts: columns of what filters and
-// counts look at, marks, which change, the texts of the errors, the values, the rest of the records, packed, and where which letters
-// stand in the texts. Each part is read only where it is needed: a count touches 20 bytes an entry.
+// A segment is a run of entries of one partition, in the order of their offsets, in seven parts: columns of what filters and
+// counts look at, marks, which change, the texts of the errors, the values, the rest of the records, packed, where which letters
+// stand in the texts, and what is counted of all of them. Each part is read only where it is needed.
 const (
 	partColumns = "c"
 	partMarks   = "m"
@@ -63,7 +63,7 @@ type segmentRef struct {
 func (s segmentRef) name(part string) string { return part + strconv.FormatUint(s.Seq, 36) }
 
 func (s segmentRef) names() []string {
-	return []string{s.name(partColumns), s.name(partMarks), s.name(partErrors), s.name(partValues), s.name(partRecords), s.name(partGrams)}
+	return []string{s.name(partColumns), s.name(partMarks), s.name(partErrors), s.name(partValues), s.name(partRecords), s.name(partGrams), s.name(partTally)}
 }
 
 // segment is one that is made, or read whole.
@@ -138,14 +138,14 @@ func (s *segment) put(u IndexUpdate, r segmentRef) error {
 		name  string
 		bytes []byte
 	}{
-		{partColumns, s.columns.bytes()}, {partMarks, marksBytes(s.marks)}, {partErrors, arenaBytes(s.errors, s.errorEnds, s.n)},
+		{partColumns, s.columns.bytes()}, {partErrors, arenaBytes(s.errors, s.errorEnds, s.n)},
 		{partValues, arenaBytes(s.values, s.valueEnds, s.n)}, {partRecords, records}, {partGrams, s.gramBytes()},
 	} {
 		if err := u.Put(r.name(part.name), part.bytes); err != nil {
 			return err
 		}
 	}
-	return nil
+	return putMarks(u, r, &s.columns, s.marks)
 }
 
 func marksBytes(marks []segmentMark) []byte {

@@ -45,7 +45,8 @@ type minutePiece [minutesInPiece]int64
 
 const minutesInPiece = 64
 
-func (m *minutes) add(minute int64) {
+// add counts n in a minute.
+func (m *minutes) add(minute, n int64) {
 	number := floorDiv(minute, minutesInPiece)
 	if m.last == nil || number != m.number {
 		p := m.pieces[number]
@@ -58,7 +59,7 @@ func (m *minutes) add(minute int64) {
 		}
 		m.number, m.last = number, p
 	}
-	m.last[minute-number*minutesInPiece]++
+	m.last[minute-number*minutesInPiece] += n
 }
 
 // each calls f with the minutes that something was counted in.
@@ -112,6 +113,7 @@ func (t *tally) note(x expiry, status Status, at int64) {
 const (
 	hourMillis   = int64(time.Hour / time.Millisecond)
 	minuteMillis = int64(time.Minute / time.Millisecond)
+	hourMinutes  = int64(time.Hour / time.Minute)
 )
 
 // floorDiv rounds down, before 1970 too.
@@ -123,22 +125,31 @@ func floorDiv(a, b int64) int64 {
 	return n
 }
 
-// add counts an entry.
-func (t *tally) add(kind uint32, key, at int64, size uint32, p position) {
-	for int(kind) >= len(t.byKind) {
+// kind is what is counted of a kind.
+func (t *tally) kind(n uint32) *kindTally {
+	for int(n) >= len(t.byKind) {
 		t.byKind = append(t.byKind, kindTally{first: math.MaxInt64, last: math.MinInt64})
 	}
+	return &t.byKind[n]
+}
+
+// add counts an entry.
+func (t *tally) add(kind uint32, key, at int64, size uint32, p position) {
+	k := t.kind(kind)
 	t.entries++
 	t.bytes += int64(size)
 	t.oldest, t.newest = min(t.oldest, at), max(t.newest, at)
-	k := &t.byKind[kind]
 	k.entries++
 	k.first = min(k.first, at)
-	example := exampleEntry{key, p}
+	k.died(at, exampleEntry{key, p})
+	k.byMinute.add(floorDiv(at, minuteMillis), 1)
+}
+
+// died makes an entry the example, where it died last.
+func (k *kindTally) died(at int64, example exampleEntry) {
 	if at > k.last || at == k.last && k.example.before(example) {
 		k.last, k.example = at, example
 	}
-	k.byMinute.add(floorDiv(at, minuteMillis))
 }
 
 func (e exampleEntry) before(o exampleEntry) bool {
@@ -209,7 +220,25 @@ func (iq *indexQuery) count(ctx context.Context, part span, wanted [statuses]boo
 				at = part.to
 				return nil
 			}
-			o, err := iq.open(v, segments[0], iq.kindsWanted(st.kinds))
+			wantedKinds := iq.kindsWanted(st.kinds)
+			for _, ref := range segments {
+				counted, err := iq.countTally(v, ref, part, at, wanted, wantedKinds, x, &latest, t)
+				if err != nil {
+					return err
+				}
+				if !counted {
+					break
+				}
+				at, segments = ref.Last+1, segments[1:]
+			}
+			if len(segments) == 0 {
+				at = part.to
+				return nil
+			}
+			if at >= part.to {
+				return nil
+			}
+			o, err := iq.open(v, segments[0], wantedKinds)
 			if err != nil {
 				return err
 			}
@@ -240,7 +269,7 @@ func (iq *indexQuery) countSegment(o *opened, part span, at int64, wanted [statu
 		*latest = max(*latest, died)
 		m := segmentMarkOf(o.marks, i)
 		matches := iq.match(o, part.partition, i)
-		takenAt := expires(o, i, m, x.retention)
+		takenAt := expires(&o.columns, i, m, x.retention)
 		if !iq.sel.ExpiringBefore.IsZero() {
 			matches = matches && x.retention >= 0 && takenAt < ceilMilli(iq.sel.ExpiringBefore)
 		}

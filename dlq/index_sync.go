@@ -150,19 +150,23 @@ func (x *index) begin(ctx context.Context, topic, ledger kadm.TopicDetail, start
 }
 
 func forgetMarks(u IndexUpdate, ref segmentRef) error {
-	got, err := u.Get(ref.name(partMarks))
+	got, err := u.Get(ref.name(partColumns), ref.name(partMarks))
 	if err != nil {
 		return err
 	}
-	old, err := marksIn(ref, ref.Count, got[0])
+	c, err := columnsOf(ref.name(partColumns), got[0])
 	if err != nil {
 		return err
 	}
-	marks := make([]segmentMark, ref.Count)
+	old, err := marksIn(ref, c.n, got[1])
+	if err != nil {
+		return err
+	}
+	marks := make([]segmentMark, c.n)
 	for i := range marks {
 		marks[i].copies = segmentMarkOf(old, i).copies
 	}
-	return u.Put(ref.name(partMarks), marksBytes(marks))
+	return putMarks(u, ref, &c, marks)
 }
 
 // unread is what of the spans is not in the index.

@@ -329,7 +329,7 @@ func TestIndexIsBuiltAnew(t *testing.T) {
 			}))
 			return "another release"
 		},
-		"columns": segmentPart("c"), "marks": segmentPart("m"), "errors": segmentPart("e"), "values": segmentPart("v"), "records": segmentPart("r"), "grams": segmentPart("g"),
+		"columns": segmentPart("c"), "marks": segmentPart("m"), "errors": segmentPart("e"), "values": segmentPart("v"), "records": segmentPart("r"), "grams": segmentPart("g"), "tallies": segmentPart("t"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

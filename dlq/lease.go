@@ -18,6 +18,10 @@ const (
 	renewTime = 4 * time.Second
 	// releasePatience is how long a call that ended goes on trying to say so.
 	releasePatience = 2 * time.Second
+	// markPatience is how long a call that seems to be under way is waited for while its last transaction ends: its brokers write that
+	// down after they have said that it will. markPause is between two looks.
+	markPatience = time.Second
+	markPause    = 20 * time.Millisecond
 )
 
 // ErrBusy is what an error is ([errors.Is]) of a replay or a discard that did not begin, since another one of the same
@@ -71,6 +75,39 @@ func (q *Queue) underWay(ctx context.Context, topicID kadm.TopicID) (Writer, err
 		return Writer{}, err
 	}
 	return l.writer, nil
+}
+
+// rival returns who keeps a call from beginning; the zero Writer when nobody does. The last thing that a call says is that it has ended, in a
+// transaction whose end may not be to be read yet when it is over for who called: a script's next call would be refused.
+func (q *Queue) rival(ctx context.Context, topicID kadm.TopicID) (Writer, error) {
+	for until := time.Now().Add(markPatience); ; {
+		by, err := q.underWay(ctx, topicID)
+		if err != nil || by.Run == "" || time.Now().After(until) {
+			return by, err
+		}
+		ended, err := q.transactionsEnded(ctx)
+		if err != nil {
+			return Writer{}, err
+		}
+		if ended { // between the two, or long ago
+			return q.underWay(ctx, topicID)
+		}
+		select {
+		case <-ctx.Done():
+			return Writer{}, ctx.Err()
+		case <-time.After(markPause):
+		}
+	}
+}
+
+// transactionsEnded reports whether no transaction is open where writers say that they are alive.
+func (q *Queue) transactionsEnded(ctx context.Context) (bool, error) {
+	stable, err := listed(ctx, q.Ledger(), q.admin.ListCommittedOffsets)
+	if err != nil {
+		return false, err
+	}
+	ends, err := listed(ctx, q.Ledger(), q.admin.ListEndOffsets)
+	return stable[writerPartition] >= ends[writerPartition], err
 }
 
 // alive says whether the writer has a lease. A sign of life from a clock that is far ahead is none, or a writer that was

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -255,4 +256,70 @@ func TestReplayThatWaitsForTheIndexIsAlive(t *testing.T) {
 	if err != nil || s.Done != 2 {
 		t.Errorf("gone on with: %+v, %v", s, err)
 	}
+}
+
+// A call that has ended has said so in a transaction, whose end its brokers write down a moment later: until then the call seems to be
+// under way. The next one waits for that.
+func TestACallThatHasJustEndedKeepsNobodyOut(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(3)
+	equal(t, "replayed", b.replay(b.open(), dlq.Replay{}).Done, 3)
+	const ledger, late = dead + ".ledger", 5
+	answers := 0
+	b.cluster.ControlKey(kmsg.ListOffsets.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		b.cluster.KeepControl()
+		r := req.(*kmsg.ListOffsetsRequest)
+		const committed, latest = 1, -1
+		if answers == late || r.IsolationLevel != committed || r.Topics[0].Topic != ledger || r.Topics[0].Partitions[0].Timestamp != latest {
+			return nil, nil, false
+		}
+		resp := r.ResponseKind().(*kmsg.ListOffsetsResponse)
+		topic := kmsg.NewListOffsetsResponseTopic()
+		topic.Topic = ledger
+		for _, p := range r.Topics[0].Partitions {
+			at := kmsg.NewListOffsetsResponseTopicPartition()
+			at.Partition, at.Offset = p.Partition, b.cluster.PartitionInfo(ledger, p.Partition).LastStableOffset
+			if p.Partition == 0 {
+				at.Offset -= 2 // what was said last, and the end of its transaction
+				answers++
+			}
+			topic.Partitions = append(topic.Partitions, at)
+		}
+		resp.Topics = append(resp.Topics, topic)
+		return resp, nil, true
+	})
+	if _, err := b.open().Replay(b.ctx(), dlq.Replay{}); err != nil {
+		t.Errorf("the next replay: %v", err)
+	}
+	equal(t, "answers that did not have the end", answers, late)
+}
+
+// The first call of a queue makes its ledger. A broker that leads a partition of it may not know that for a moment.
+func TestALedgerWhoseLeadersDoNotKnowItYet(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(3)
+	const ledger, late = dead + ".ledger", 5
+	answers := 0
+	b.cluster.ControlKey(kmsg.ListOffsets.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		b.cluster.KeepControl()
+		r := req.(*kmsg.ListOffsetsRequest)
+		if answers == late || r.Topics[0].Topic != ledger {
+			return nil, nil, false
+		}
+		answers++
+		resp := r.ResponseKind().(*kmsg.ListOffsetsResponse)
+		topic := kmsg.NewListOffsetsResponseTopic()
+		topic.Topic = ledger
+		for _, p := range r.Topics[0].Partitions {
+			at := kmsg.NewListOffsetsResponseTopicPartition()
+			at.Partition, at.ErrorCode = p.Partition, kerr.UnknownTopicOrPartition.Code
+			topic.Partitions = append(topic.Partitions, at)
+		}
+		resp.Topics = append(resp.Topics, topic)
+		return resp, nil, true
+	})
+	equal(t, "replayed", b.replay(b.open(), dlq.Replay{}).Done, 3)
+	equal(t, "answers of brokers that did not know", answers, late)
 }

@@ -44,21 +44,29 @@ func (q *Queue) createLedger(ctx context.Context, dlq kadm.TopicDetail) error {
 	return nil
 }
 
-// awaitLedger waits until the brokers know the new topic and its leaders.
+// awaitLedger waits until the brokers know the new topic and its leaders, and the leaders that they are.
 func (q *Queue) awaitLedger(ctx context.Context) (kadm.TopicDetail, error) {
 	for tries := 0; ; tries++ {
 		topic, err := describe(ctx, q.admin, q.Ledger())
+		if err == nil && !led(topic) {
+			err = errNoLeaders
+		}
+		if err == nil {
+			_, err = listed(ctx, q.Ledger(), q.admin.ListEndOffsets)
+		}
 		switch {
-		case err == nil && led(topic):
+		case err == nil:
 			return topic, nil
-		case err != nil && !errors.Is(err, ErrNoTopic), tries == 100:
-			return topic, fmt.Errorf("the new ledger topic is not ready: %w", errors.Join(err, errors.New("its partitions have no leaders yet")))
+		case !errors.Is(err, ErrNoTopic) && !errors.Is(err, errNoLeaders) && !kerr.IsRetriable(err), tries == 100:
+			return topic, fmt.Errorf("the new ledger topic is not ready: %w", err)
 		}
 		if err := pause(ctx, fetchBackoff); err != nil {
 			return topic, err
 		}
 	}
 }
+
+var errNoLeaders = errors.New("its partitions have no leaders yet")
 
 func led(topic kadm.TopicDetail) bool {
 	for _, p := range topic.Partitions {

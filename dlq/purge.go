@@ -58,7 +58,8 @@ type Kept struct {
 }
 
 // Purge deletes the records of the dead-letter topic that were written before a time, with DeleteRecords, and takes the marks of entries
-// that are gone, by this or by the topic's retention, out of the ledger. In each partition it stops at the first entry that is still to be
+// that are gone, by this or by the topic's retention, out of the ledger, and those that a later mark of the same entry replaced, whose place is
+// gone: of an entry that was renewed or imported. In each partition it stops at the first entry that is still to be
 // dealt with, parked or not, unless that was carried forward ([Queue.Renew]) or IncludeOpen is set. What is deleted is gone for good.
 //
 // It reads topic and ledger whole, and remembers some 60 bytes of each entry. As [Queue.Replay], it is refused while another call writes to
@@ -258,8 +259,10 @@ func (p *purge) stale(keys ledgerKeys, r *kgo.Record, stale map[string]*kgo.Reco
 	if err != nil || !about {
 		return err
 	}
-	last, known := p.last[identify(v.ID, v.Group, v.Replays, v.Replay)]
-	if known && last.offset >= p.cuts[last.partition] || at.offset >= p.cuts[at.partition] {
+	id := identify(v.ID, v.Group, v.Replays, v.Replay)
+	last, known := p.last[id]
+	replaced := v.At < p.task.survey.ledger.marks[id].at // by a mark with the place of a later copy
+	if known && last.offset >= p.cuts[last.partition] && !replaced || at.offset >= p.cuts[at.partition] {
 		return nil
 	}
 	stale[string(r.Key)] = &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key}

@@ -127,6 +127,31 @@ func TestPurgeGoesPastWhatWasRenewed(t *testing.T) {
 	}
 }
 
+// TestPurgeForgetsMarksThatLaterOnesReplaced: of an entry that was imported again and whose first copy is gone, the mark that counts stays.
+func TestPurgeForgetsMarksThatLaterOnesReplaced(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.aged(9 * day)
+	q := b.open()
+	if _, err := q.Park(b.ctx(), dlq.Discard{}); err != nil {
+		t.Fatal(err)
+	}
+	exported := b.entries(q, dlq.Filter{All: true})[0].Export()
+	if _, err := q.Import(b.ctx(), func(yield func(dlq.Exported, error) bool) { yield(exported, nil) }); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "records", b.purge(q, dlq.Purge{Before: time.Now().Add(-7 * day)}).Records, int64(1))
+	equal(t, "marks of what has a copy left", b.marks(), []string{"0/0"})
+	if _, err := q.Discard(b.ctx(), dlq.Discard{Filter: dlq.Filter{Status: []dlq.Status{dlq.StatusParked}}}); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "marks", b.marks(), []string{"0/0", "0/1"})
+	equal(t, "marks of places that are gone", b.purge(q, dlq.Purge{}).Marks, int64(1))
+	equal(t, "marks left", b.marks(), []string{"0/1"})
+	equal(t, "status", b.entries(b.open(), dlq.Filter{All: true})[0].Status, dlq.StatusDiscarded)
+	equal(t, "once more", b.purge(q, dlq.Purge{}).Marks, int64(0))
+}
+
 // TestPurgeExcludesOtherWriters: while somebody replays nothing is deleted.
 func TestPurgeExcludesOtherWriters(t *testing.T) {
 	t.Parallel()

@@ -28,14 +28,16 @@ type Queue struct {
 	noCreate    bool
 	jq          func(program string) (func([]byte) ([]byte, error), error) // nil: there is none
 	keysHeld    bool
-	index       *index // nil: there is none
-	tracer      Tracer // nil: there is none
+	index       *index               // nil: there is none
+	tracer      Tracer               // nil: there is none
+	clusters    map[string][]kgo.Opt // others, by name
 
 	batch    int           // entries in a transaction
 	patience time.Duration // with the brokers, when a run has to end
 
 	renewTime       time.Duration // between two signs of life of a writer
 	outcomePatience time.Duration // without an outcome of what was replayed
+	shipPatience    time.Duration // with another cluster that acknowledges nothing
 }
 
 // Option changes how a [Queue] works.
@@ -80,7 +82,7 @@ func Open(client *kgo.Client, topic string, options ...Option) (*Queue, error) {
 	if group, _ := client.OptValue(kgo.ConsumerGroup).(string); group != "" {
 		return nil, fmt.Errorf("open %s: its client is a member of group %s: give it one that consumes nothing", topic, group)
 	}
-	q := &Queue{client: client, admin: kadm.NewClient(client), topic: topic, batch: batchRecords, patience: endPatience, renewTime: renewTime, outcomePatience: outcomePatience}
+	q := &Queue{client: client, admin: kadm.NewClient(client), topic: topic, batch: batchRecords, patience: endPatience, renewTime: renewTime, outcomePatience: outcomePatience, shipPatience: shipPatience}
 	for _, option := range options {
 		option(q)
 	}

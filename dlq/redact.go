@@ -13,7 +13,7 @@ import (
 const Redacted = "[redacted]"
 
 // Redaction says what of dead letters is hidden from who looks at them. What is stored, replayed and exported is not changed by it, and filters
-// and fingerprints are of what was there. A nil Redaction hides nothing. Its methods may be called concurrently.
+// and fingerprints are of what was there: what is hidden is put together by what it was. A nil Redaction hides nothing. Its methods may be called concurrently.
 type Redaction struct {
 	// Headers are patterns over names of headers, whose values are hidden whole.
 	Headers []*regexp.Regexp
@@ -98,4 +98,18 @@ func (r *Redaction) Entry(e Entry) Entry {
 	}
 	e.Record = &record
 	return e
+}
+
+// Problem returns the problem without what is hidden; example is its [Problem.Example], nil where that is gone: then all of the text is hidden.
+// Problems are told apart by their whole texts, so that hiding merges and splits none. Their texts, in which numbers and names have given way
+// to "<*>", need not hold any more what a pattern looks for beside what it hides: the text is made of the example's, hidden before.
+func (r *Redaction) Problem(p Problem, example *Entry) Problem {
+	switch {
+	case r == nil || len(r.Text) == 0 || p.Error == "":
+	case example == nil:
+		p.Error = Redacted
+	default:
+		p.Error = r.String(normalize(r.String(example.State.Error)))
+	}
+	return p
 }

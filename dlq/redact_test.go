@@ -74,3 +74,36 @@ func TestRedactedEntry(t *testing.T) {
 		t.Error("the entry itself was changed")
 	}
 }
+
+// Hiding merges and splits no problems, whatever it hides of their texts, and hides what a pattern finds by the numbers beside it, which are
+// not in the text of a problem any more.
+func TestRedactedProblems(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for i, text := range []string{
+		"holder ann, account 4711, is closed", // these three are one problem: the numbers differ
+		"holder ann, account 4712, is closed",
+		"holder ann, account 12, is closed",
+		"holder bob, account 4711, is closed", // another one, which looks the same when the name is hidden
+	} {
+		s := death(0, int64(i))
+		s.Error = text
+		b.produce(letter(s))
+	}
+	r := &dlq.Redaction{Text: patterns(`holder (\w+), account \d+`)}
+	stats, err := b.open().Stats(b.ctx(), dlq.Filter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "problems", len(stats.Problems), 2)
+	equal(t, "entries of the first", stats.Problems[0].Entries, 3)
+	for _, p := range stats.Problems {
+		equal(t, "what a pattern finds in the text of a problem", r.String(p.Error), p.Error) // the number it looks for is gone
+		for _, e := range b.entries(b.open(), dlq.Filter{IDs: []string{p.Example}}) {
+			hidden := r.Problem(p, &e)
+			equal(t, "text", hidden.Error, "holder [redacted], account <*>, is closed")
+			equal(t, "fingerprint", hidden.Fingerprint, p.Fingerprint)
+		}
+		equal(t, "without its example", r.Problem(p, nil).Error, dlq.Redacted)
+	}
+}

@@ -67,7 +67,7 @@ func (q *Queue) Renew(ctx context.Context, r Renew) (Summary, error) {
 
 // renewal is the copy of an entry at the end of its partition, and the mark that says so and leaves the rest as it is.
 func (t *task) renewal(e *Entry, now time.Time) *item {
-	i := &item{entry: e, copy: renewed(e, now), work: true}
+	i := &item{entry: e, copy: renewed(e, now), to: e.Topic, work: true}
 	if t.writer != nil {
 		at := t.survey.ledger.after(now)
 		e.Mark.Renewed = time.UnixMilli(at)

@@ -20,7 +20,7 @@ type Replay struct {
 	// Filter selects the entries. Entries that were replayed are left out whatever it says, unless Again; those that
 	// were discarded unless its Status or All asks for them. Limit bounds the entries that are replayed.
 	Filter Filter
-	// To is where they go. Defaults to OwnTier.
+	// To is where they go. Defaults to OwnTier. On another cluster, see [Destination.On], each is written at least once.
 	To Destination
 	// Rate is the most entries a second. 0: no limit. A dry run does not keep to it.
 	Rate float64
@@ -61,14 +61,14 @@ type Replay struct {
 	By string
 	// Progress is called now and then, and at the end, by one goroutine at a time. It must not block.
 	Progress func(Progress)
-	// Entry is called with every entry that is replayed, or would be on a dry run, and the topic it goes to, before it is
-	// written. It must not block.
+	// Entry is called with every entry that is replayed, or would be on a dry run, and the topic it goes to, with @ and the name of the
+	// cluster where that is another one, before it is written. It must not block.
 	Entry func(e Entry, topic string)
 }
 
 // Replay puts entries back to work. It covers what was in the queue when it began and returns when all of it is
 // acknowledged. Each entry is written together with its mark in one transaction, so that however it ends, of itself or
-// by a crash, another call with any filter does not replay again what this one did. When ctx ends, it ends the
+// by a crash, another call with any filter does not replay again what this one did; to another cluster see [Destination.On]. When ctx ends, it ends the
 // transaction that it is in, 10 seconds at most, and returns what was done with the context's error.
 //
 // One replay or discard writes at a time: while one is under way another one is refused with [ErrBusy], or takes over. One
@@ -83,7 +83,7 @@ func (q *Queue) Replay(ctx context.Context, r Replay) (Summary, error) {
 	}
 	o := order{
 		filter: r.Filter, doing: doingReplay, counts: StatusReplayed, by: r.By, run: summary.Run,
-		dryRun: r.DryRun, takeOver: r.TakeOver, keyed: r.To.keyed(), progress: r.Progress,
+		dryRun: r.DryRun, takeOver: r.TakeOver, keyed: r.To.keyedHere(), progress: r.Progress,
 	}
 	if !r.DryRun {
 		o.task = newTask(r, time.Now())
@@ -114,7 +114,13 @@ func (r Replay) Check() error {
 
 // Check is [Replay.Check] and refuses what this queue cannot do: to be replayed into itself.
 func (q *Queue) Check(r Replay) error {
-	if to := r.To.keyed(); to == q.topic || to == q.Ledger() {
+	if err := r.To.check(); err != nil {
+		return err
+	}
+	if err := q.checkCluster(r.To); err != nil {
+		return err
+	}
+	if to := r.To.keyedHere(); to == q.topic || to == q.Ledger() {
 		return fmt.Errorf("%s is not replayed into itself: name another topic than it and its ledger", q.topic)
 	}
 	if _, err := q.editor(r); err != nil {
@@ -208,6 +214,7 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, now time.Time, s 
 	i := &item{entry: e, work: true}
 	i.copy = &i.made.copy
 	err := d.router.copy(ctx, e, now, i.copy)
+	i.to = d.To.place(i.copy.Topic)
 	var why unroutable
 	switch {
 	case errors.As(err, &why):
@@ -225,7 +232,7 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, now time.Time, s 
 		}
 	}
 	if d.Entry != nil {
-		d.Entry(*e, i.copy.Topic)
+		d.Entry(*e, i.to)
 	}
 	return d.task.item(i, StatusReplayed, now, ""), nil
 }

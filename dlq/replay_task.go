@@ -201,6 +201,13 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 		return err
 	}
 	router := newRouter(t.survey.queue, r.To, edit)
+	if t.elsewhere, err = t.survey.queue.connectCluster(ctx, t.survey.topic, r.To); err != nil {
+		return err
+	}
+	if t.elsewhere != nil {
+		defer t.elsewhere.close()
+		router.admin = t.elsewhere.admin
+	}
 	if t.writer != nil {
 		t.writer.edit = r.edited()
 	}
@@ -279,10 +286,13 @@ type Work struct {
 // replay that has ended is [ErrTaskEnded].
 func (q *Queue) Resume(ctx context.Context, id string, w Work) (Summary, error) {
 	found, err := q.Task(ctx, id) // for its destination, which the writer has to know
+	if err == nil {
+		err = q.checkCluster(found.Replay.To)
+	}
 	if err != nil {
 		return Summary{}, err
 	}
-	o := order{doing: doingReplay, counts: StatusReplayed, by: w.By, takeOver: w.TakeOver, keyed: found.Replay.To.keyed()}
+	o := order{doing: doingReplay, counts: StatusReplayed, by: w.By, takeOver: w.TakeOver, keyed: found.Replay.To.keyedHere()}
 	writer, l, topic, err := q.takeUp(ctx, id, o)
 	if err != nil {
 		return Summary{}, err
@@ -339,6 +349,8 @@ func (r Replay) checkOutcomes() error {
 		return fmt.Errorf("canary rate %v: want a share above 0 and up to 1", r.CanaryRate)
 	case !(r.StopAt >= 0 && r.StopAt <= 1):
 		return fmt.Errorf("stop at %v: want a share above 0 and up to 1, or 0 for none", r.StopAt)
+	case r.followed() && r.To.Cluster() != "":
+		return fmt.Errorf("what becomes of records on cluster %s is not known: outcomes are waited for on the queue's own cluster only", r.To.Cluster())
 	case r.followed() && r.To.keyed() != "":
 		return fmt.Errorf("what becomes of records in %s is not known: outcomes are waited for with retry and source only", r.To.keyed())
 	}

@@ -38,7 +38,7 @@ type Summary struct {
 	Total   int64  // offsets in the range when it began
 	Matched int64  // entries that the filter selects, whatever their status
 	Done    int64  // entries replayed or discarded
-	// To counts replayed entries by the topic they were written to.
+	// To counts replayed entries by the topic they were written to, with @ and the name of the cluster where that is another one.
 	To map[string]int64
 	// Earlier entries were replayed by earlier calls that worked on the same replay.
 	Earlier int64
@@ -61,6 +61,9 @@ type Summary struct {
 	Missing []string
 	// InDoubt entries were in a transaction whose end was not acknowledged: they were done, or not. Another run knows.
 	InDoubt int64
+	// Unmarked entries were written to another cluster, or may have been, and were not marked: they are as they were, and another run
+	// writes them once more.
+	Unmarked int64
 	// Complete: the whole range was gone through. It was not when Filter.Limit was reached or an error ended the call.
 	Complete bool
 	Took     time.Duration
@@ -75,7 +78,7 @@ type LeftOut struct {
 
 // Partly says whether entries that the filter selects are left that somebody should look at.
 func (s Summary) Partly() bool {
-	return s.Limited > 0 || len(s.LeftOut) > 0 || len(s.Missing) > 0 || s.InDoubt > 0 || s.Failed > 0
+	return s.Limited > 0 || len(s.LeftOut) > 0 || len(s.Missing) > 0 || s.InDoubt > 0 || s.Unmarked > 0 || s.Failed > 0
 }
 
 func (s *Summary) leaveOut(e *Entry, why string) {
@@ -101,6 +104,8 @@ type task struct {
 	before   Task      // as it was when this call began
 	outcomes *outcomes // nil: they are not waited for
 
+	elsewhere *otherCluster // that copies are written to; nil: the queue's own
+
 	handsOver bool // a replay whose context ends waits for another call
 }
 
@@ -108,14 +113,16 @@ type task struct {
 type item struct {
 	entry *Entry
 	copy  *kgo.Record // nil: none
+	to    string      // the topic of the copy, as people are told
 	mark  *kgo.Record // nil on a dry run
 	work  bool        // the entry is done with it
 
 	made struct{ copy, mark kgo.Record } // one allocation instead of three
 }
 
-func (i *item) records(dst []*kgo.Record) []*kgo.Record {
-	if i.copy != nil {
+// records are those of the item's transaction.
+func (i *item) records(dst []*kgo.Record, elsewhere bool) []*kgo.Record {
+	if i.copy != nil && !elsewhere {
 		dst = append(dst, i.copy)
 	}
 	return append(dst, i.mark)
@@ -296,20 +303,26 @@ const whyTooLarge = "the brokers refuse the record as too large: raise max.messa
 
 // write writes one batch, without those entries that the brokers find too large.
 func (t *task) write(ctx context.Context, items []*item, summary *Summary) error {
+	var shipping error
+	if t.writer != nil && t.elsewhere != nil {
+		if items, shipping = t.ship(ctx, items, summary); len(items) == 0 {
+			return shipping
+		}
+	}
 	for len(items) > 0 {
 		if t.writer == nil {
 			break
 		}
 		records := make([]*kgo.Record, 0, 2*len(items)+1)
 		for _, i := range items {
-			records = i.records(records)
+			records = i.records(records, t.elsewhere != nil)
 		}
 		if t.of != nil {
 			records = append(records, t.noted(items, summary))
 		}
 		sent := t.writer.transact(ctx, records)
 		if sent.err != nil {
-			return t.fail(ctx, sent, items, summary)
+			return errors.Join(shipping, t.fail(ctx, sent, items, summary))
 		}
 		if sent.committed() {
 			break
@@ -317,21 +330,55 @@ func (t *task) write(ctx context.Context, items []*item, summary *Summary) error
 		of := len(items)
 		items = slices.DeleteFunc(items, func(i *item) bool {
 			refused := slices.Contains(sent.refused, i.copy) || slices.Contains(sent.refused, i.mark)
-			if refused {
+			switch {
+			case refused && t.elsewhere != nil && i.copy != nil:
+				summary.Unmarked++
+			case refused:
 				summary.leaveOut(i.entry, whyTooLarge)
 				t.landed(i, true)
 			}
 			return refused
 		})
 		if len(items) == of && !sent.again { // it is what is written of the replay itself
-			return t.fail(ctx, sent, nil, summary)
+			return t.fail(ctx, sent, items, summary)
 		}
 	}
 	for _, i := range items {
 		summary.done(i)
 		t.landed(i, false)
 	}
-	return nil
+	return shipping
+}
+
+// ship writes the copies of the items to the other cluster and returns the items whose marks are to be written now: those whose copies are
+// acknowledged, and those without one. The error ends the replay, after that.
+func (t *task) ship(ctx context.Context, items []*item, summary *Summary) ([]*item, error) {
+	copies := make([]*kgo.Record, 0, len(items))
+	for _, i := range items {
+		if i.copy != nil {
+			copies = append(copies, i.copy)
+		}
+	}
+	ctx, cancel := outlast(ctx, t.writer.queue.patience)
+	defer cancel()
+	if sent := t.writer.renew(ctx); sent.err != nil { // who was fenced writes nothing any more, there either
+		return nil, t.fail(ctx, sent, nil, summary)
+	}
+	var s *shipped
+	err := t.writer.during(ctx, func(ctx context.Context) error {
+		s = t.elsewhere.ship(ctx, copies)
+		return s.err
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, i := range items {
+		if i.copy != nil && s.refused[i.copy] {
+			summary.leaveOut(i.entry, whyTooLarge)
+		} else if i.copy != nil && !s.acked[i.copy] {
+			summary.Unmarked++
+		}
+	}
+	return slices.DeleteFunc(items, func(i *item) bool { return i.copy != nil && !s.acked[i.copy] }), err
 }
 
 func (s *Summary) done(i *item) {
@@ -339,11 +386,11 @@ func (s *Summary) done(i *item) {
 		return
 	}
 	s.Done++
-	if i.copy != nil {
+	if i.to != "" {
 		if s.To == nil {
 			s.To = make(map[string]int64)
 		}
-		s.To[i.copy.Topic]++
+		s.To[i.to]++
 	}
 }
 
@@ -351,6 +398,10 @@ func (s *Summary) done(i *item) {
 func (t *task) fail(ctx context.Context, sent result, items []*item, summary *Summary) error {
 	found := t.writer.aftermath(ctx, sent)
 	work := slices.DeleteFunc(items, func(i *item) bool { return !i.work })
+	elsewhere := 0
+	if t.elsewhere != nil {
+		elsewhere = len(work)
+	}
 	switch {
 	case sent.inDoubt && !found.exact:
 		summary.InDoubt = int64(len(work))
@@ -358,6 +409,8 @@ func (t *task) fail(ctx context.Context, sent result, items []*item, summary *Su
 		for _, i := range work {
 			summary.done(i)
 		}
+	default:
+		summary.Unmarked += int64(elsewhere)
 	}
 	return t.writer.failure(sent, found)
 }

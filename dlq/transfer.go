@@ -82,7 +82,7 @@ func (q *Queue) Import(ctx context.Context, letters iter.Seq2[Exported, error]) 
 	defer stop(nil)
 	client, err := kgo.NewClient(append(slices.Clone(q.client.Opts()),
 		kgo.ConsumeTopics(), kgo.ConsumePartitions(nil), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic(""),
-		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerBatchMaxBytes(q.largest()))...)
+		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerBatchMaxBytes(largest(q.client)))...)
 	if err != nil {
 		return 0, fmt.Errorf("make a client for %s: %w", q.topic, err)
 	}

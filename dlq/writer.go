@@ -8,11 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -28,19 +26,14 @@ const (
 	// endPatience is how long a run that is interrupted goes on with the transaction it is in, and for how long one that
 	// failed tries to find out what became of its last transaction.
 	endPatience = 10 * time.Second
-
-	// flushBytes may be under way to a partition, uncompressed, before the next record waits: below what a topic takes in
-	// one record batch unless told otherwise (1048588). kgo does not split a batch that a broker finds too large.
-	flushBytes = 1_000_000
-	// recordBytes is the largest record that is tried, before compression.
-	recordBytes = 64 << 20
 )
 
 // writer is the one that writes about a queue. It took over from whoever did before, and is told when somebody takes
 // over from it.
 type writer struct {
+	*producer // transactional
+
 	queue   *Queue
-	client  *kgo.Client // transactional
 	topicID kadm.TopicID
 	ledger  string
 	keys    ledgerKeys
@@ -50,12 +43,9 @@ type writer struct {
 	parts   int32           // of the ledger
 	began   map[int32]int64 // where the ledger's partitions ended when this run began
 
-	keyed  string           // the topic whose partitions are chosen by key
-	lines  map[string]*line // by topic
-	recent [2]*line         // that were asked for last: of copies and marks by turns
-	signed time.Time        // of the last sign of life; zero: none yet
-	room   []byte           // for the next marks
-	failed bool             // a transaction failed and could not be ended cleanly: nothing more can be written
+	signed time.Time // of the last sign of life; zero: none yet
+	room   []byte    // for the next marks
+	failed bool      // a transaction failed and could not be ended cleanly: nothing more can be written
 }
 
 // beginWriting makes this call the queue's writer, unless another one is under way. Whoever wrote before has no open
@@ -66,7 +56,7 @@ func (q *Queue) beginWriting(ctx context.Context, topic kadm.TopicDetail, self W
 		return nil, nil, err
 	}
 	if !o.takeOver {
-		by, err := q.underWay(ctx, topic.ID)
+		by, err := q.rival(ctx, topic.ID)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -79,16 +69,14 @@ func (q *Queue) beginWriting(ctx context.Context, topic kadm.TopicDetail, self W
 		return nil, nil, err
 	}
 	w := &writer{
-		queue:   q,
-		client:  client,
-		topicID: topic.ID,
-		ledger:  q.Ledger(),
-		keys:    keysOf(topic.ID),
-		self:    self,
-		counts:  o.counts,
-		parts:   int32(len(ledgerTopic.Partitions)),
-		keyed:   o.keyed,
-		lines:   make(map[string]*line),
+		producer: newProducer(client, o.keyed),
+		queue:    q,
+		topicID:  topic.ID,
+		ledger:   q.Ledger(),
+		keys:     keysOf(topic.ID),
+		self:     self,
+		counts:   o.counts,
+		parts:    int32(len(ledgerTopic.Partitions)),
 	}
 	l, err := w.begin(ctx)
 	if err != nil {
@@ -100,16 +88,9 @@ func (q *Queue) beginWriting(ctx context.Context, topic kadm.TopicDetail, self W
 
 // transactional makes the client that writes: the queue's own, with the transactional id of the queue.
 func (q *Queue) transactional(keyed string) (*kgo.Client, error) {
-	client, err := kgo.NewClient(append(slices.Clone(q.client.Opts()),
-		kgo.ConsumeTopics(), kgo.ConsumePartitions(nil),
+	client, err := kgo.NewClient(append(slices.Concat(q.client.Opts(), producing(keyed, largest(q.client))),
 		kgo.TransactionalID(q.transactionalID()),
 		kgo.TransactionTimeout(transactionTimeout),
-		kgo.RecordPartitioner(partitioner(keyed)),
-		kgo.ProducerLinger(0), // a transaction is as large as it gets when it begins
-		kgo.ProducerBatchMaxBytes(q.largest()),
-		kgo.MaxBufferedRecords(4*batchRecords),
-		kgo.MaxBufferedBytes(0),
-		kgo.DefaultProduceTopic(""),
 	)...)
 	if err != nil {
 		return nil, fmt.Errorf("make a transactional client for %s: %w", q.topic, err)
@@ -117,27 +98,7 @@ func (q *Queue) transactional(keyed string) (*kgo.Client, error) {
 	return client, nil
 }
 
-// largest is the largest record that the client sends, in bytes before compression.
-func (q *Queue) largest() int32 {
-	largest := int32(recordBytes)
-	if bound, ok := q.client.OptValue(kgo.BrokerMaxWriteBytes).(int32); ok {
-		largest = min(largest, bound)
-	}
-	return largest
-}
-
 func (q *Queue) transactionalID() string { return "redeliver." + q.topic }
-
-// partitioner takes the partition that a record names, but for one topic, where the key decides.
-type partitioner string
-
-// ForTopic implements kgo.Partitioner.
-func (keyed partitioner) ForTopic(topic string) kgo.TopicPartitioner {
-	if topic == string(keyed) {
-		return kgo.StickyKeyPartitioner(nil).ForTopic(topic)
-	}
-	return kgo.ManualPartitioner().ForTopic(topic)
-}
 
 // begin fences the writer before, says in the ledger who writes now, and reads the ledger.
 func (w *writer) begin(ctx context.Context) (*ledger, error) {
@@ -230,7 +191,7 @@ func (w *writer) write(ctx context.Context, records []*kgo.Record) (sent result)
 	if err != nil {
 		return result{err: err}
 	}
-	if sent := w.produceAll(ctx, records); !sent.committed() {
+	if sent := w.produceAll(ctx, records, &delivery{}); !sent.committed() {
 		return w.abort(ctx, sent)
 	}
 	if err := w.awaitPartitions(ctx, records); err != nil {
@@ -264,27 +225,6 @@ func (w *writer) abort(ctx context.Context, sent result) result {
 	return sent
 }
 
-// produceAll writes the records and waits until all are acknowledged, or some are not.
-func (w *writer) produceAll(ctx context.Context, records []*kgo.Record) result {
-	d := &delivery{}
-	promise := d.promise
-	w.landed()
-	for _, r := range records {
-		l, size := w.line(r.Topic), sizeOf(r)
-		under := l.place(r)
-		if under.records > 0 && under.bytes+size > l.limit {
-			if sent := w.flush(ctx, d); !sent.committed() {
-				return sent
-			}
-		}
-		under.records++
-		under.bytes += size
-		r.Context = ctx // not that of a try before
-		w.client.Produce(ctx, r, promise)
-	}
-	return w.flush(ctx, d)
-}
-
 // awaitPartitions waits until the client has taken note of the partitions that it wrote to. It writes to a topic that is
 // new to it a moment before that, and EndTransaction sees only partitions that are noted: it would find that nothing was
 // written, end nothing or abort, and return nil. (kgo v1.22.2, storePartitionsUpdate: the store is deferred.)
@@ -301,47 +241,6 @@ func (w *writer) awaitPartitions(ctx context.Context, records []*kgo.Record) err
 		}
 	}
 	return nil
-}
-
-// flush waits for what is under way. What does not fit into one batch of a topic waits for that, since kgo does not
-// split a batch that a broker refuses; a record that is too large by itself goes alone, for compression may save it.
-func (w *writer) flush(ctx context.Context, d *delivery) result {
-	err := w.client.Flush(ctx)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	sent := result{err: errors.Join(d.err, err)}
-	for _, r := range d.tooLarge {
-		l := w.line(r.Topic)
-		if under := l.place(r); under.records > 1 {
-			// Together they were too much: the topic takes less than thought.
-			l.limit = min(l.limit, under.bytes/2)
-			sent.again = true
-		} else {
-			sent.refused = append(sent.refused, r)
-		}
-	}
-	w.landed()
-	return sent
-}
-
-// delivery gathers what the brokers said of the records of a transaction.
-type delivery struct {
-	mu       sync.Mutex
-	tooLarge []*kgo.Record
-	err      error // the first one
-}
-
-func (d *delivery) promise(r *kgo.Record, err error) {
-	if err == nil {
-		return
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if errors.Is(err, kerr.MessageTooLarge) {
-		d.tooLarge = append(d.tooLarge, r)
-	} else if d.err == nil {
-		d.err = fmt.Errorf("topic %s, partition %d: %w", r.Topic, r.Partition, err)
-	}
 }
 
 // outlast returns a context that ends d after ctx.

@@ -62,7 +62,7 @@ func printChecks(w io.Writer, checks []check) error {
 // checkCluster looks at everything that the configuration needs of the cluster. It takes at most a few seconds when
 // nothing answers.
 func (p *program) checkCluster(ctx context.Context, c *config.Config) []check {
-	checks := p.checkBrokers(ctx, c)
+	checks := p.checkBrokers(ctx, c, c.Kafka, "kafka", "")
 	if failures(checks) > 0 {
 		return checks
 	}
@@ -80,7 +80,8 @@ func (p *program) checkCluster(ctx context.Context, c *config.Config) []check {
 	for i := range c.Pipelines {
 		checks = append(checks, checkPipeline(bounded, client, adm, c, &c.Pipelines[i])...)
 	}
-	return append(checks, checkControl(bounded, adm, c)...)
+	checks = append(checks, checkControl(bounded, adm, c)...)
+	return append(checks, p.checkClusters(bounded, c)...)
 }
 
 // checkControl looks at the control topic, where a pipeline is one of a fleet.
@@ -97,29 +98,44 @@ func checkControl(ctx context.Context, adm *kadm.Client, c *config.Config) []che
 	return checkPlan(ctx, what, adm, plan)
 }
 
-// checkBrokers asks every seed broker by itself, side by side: a client is content with one.
-func (p *program) checkBrokers(ctx context.Context, c *config.Config) []check {
-	checks := make([]check, len(c.Kafka.Brokers))
+// checkBrokers asks every seed broker by itself, side by side: a client is content with one. The section is kafka, or that of another
+// cluster, whose brokers it names so.
+func (p *program) checkBrokers(ctx context.Context, c *config.Config, k config.Kafka, section, of string) []check {
+	checks := make([]check, len(k.Brokers))
 	var all sync.WaitGroup
-	for i, broker := range c.Kafka.Brokers {
+	for i, broker := range k.Brokers {
 		all.Go(func() {
-			one := *c
-			one.Kafka.Brokers = []string{broker}
-			checks[i] = check{Result: checkOK, What: "broker " + broker, Found: "answers"}
-			if err := probe(ctx, one.Kafka, cmp.Or(p.patience, connectTimeout)); err != nil {
-				checks[i].Result, checks[i].Found, checks[i].Remedy = checkFailed, err.Error(), connectRemedy(c, err)
+			one := k
+			one.Brokers = []string{broker}
+			checks[i] = check{Result: checkOK, What: of + "broker " + broker, Found: "answers"}
+			if err := probe(ctx, one, cmp.Or(p.patience, connectTimeout)); err != nil {
+				checks[i].Result, checks[i].Found, checks[i].Remedy = checkFailed, err.Error(), connectRemedy(c, k, section, err)
 			}
 		})
 	}
 	all.Wait()
 	// A wrong one among right ones is worth a look and stops nothing.
 	if slices.ContainsFunc(checks, func(c check) bool { return c.Result == checkOK }) {
-		for i := range checks {
-			if checks[i].Result == checkFailed {
-				checks[i].Result = checkWarning
-			}
+		warnOnly(checks)
+	}
+	return checks
+}
+
+func warnOnly(checks []check) {
+	for i := range checks {
+		if checks[i].Result == checkFailed {
+			checks[i].Result = checkWarning
 		}
 	}
+}
+
+// checkClusters asks the brokers of the other clusters. Pipelines do without them, and only a replay there needs one.
+func (p *program) checkClusters(ctx context.Context, c *config.Config) []check {
+	var checks []check
+	for i, one := range c.Clusters {
+		checks = append(checks, p.checkBrokers(ctx, c, one.Kafka, fmt.Sprintf("clusters[%d]", i), "cluster "+one.Name+", ")...)
+	}
+	warnOnly(checks)
 	return checks
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -146,7 +147,7 @@ func (p *program) connect(ctx context.Context, c *config.Config, more ...kgo.Opt
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, fmt.Errorf("no broker of kafka.brokers (%s) answers: %w; %s", strings.Join(c.Kafka.Brokers, ", "), err, connectRemedy(c, err))
+		return nil, fmt.Errorf("no broker of kafka.brokers (%s) answers: %w; %s", strings.Join(c.Kafka.Brokers, ", "), err, connectRemedy(c, c.Kafka, "kafka", err))
 	}
 	client, err := kgo.NewClient(append(opts, more...)...)
 	if err != nil {
@@ -172,8 +173,24 @@ func probe(ctx context.Context, kafka config.Kafka, patience time.Duration) erro
 	return client.Ping(bounded)
 }
 
-// connectRemedy says what to look at after a connection failed.
-func connectRemedy(c *config.Config, err error) string {
+// reachCluster makes sure that the cluster which a replay writes to answers, "" for the queue's own, which has.
+func (p *program) reachCluster(ctx context.Context, c *config.Config, name string) error {
+	i := slices.IndexFunc(c.Clusters, func(one config.Cluster) bool { return one.Name == name })
+	if i < 0 {
+		return nil // which the queue refuses, where it is asked for
+	}
+	one := c.Clusters[i]
+	if err := probe(ctx, one.Kafka, cmp.Or(p.patience, connectTimeout)); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("no broker of cluster %s (%s) answers: %w; %s", name, strings.Join(one.Brokers, ", "), err, connectRemedy(c, one.Kafka, fmt.Sprintf("clusters[%d]", i), err))
+	}
+	return nil
+}
+
+// connectRemedy says what to look at after a connection failed; under is the path of the section that it is made by.
+func connectRemedy(c *config.Config, k config.Kafka, under string, err error) string {
 	var (
 		dns       *net.DNSError
 		record    tls.RecordHeaderError
@@ -181,43 +198,45 @@ func connectRemedy(c *config.Config, err error) string {
 		hostname  x509.HostnameError
 		invalid   x509.CertificateInvalidError
 	)
-	at := func(path string) string { return "see " + c.At(path) }
+	at := func(path string) string { return "see " + c.At(under+path) }
 	switch {
 	case errors.As(err, &dns):
-		return "the host name is unknown, " + at("kafka.brokers")
+		return "the host name is unknown, " + at(".brokers")
 	case errors.As(err, &record):
-		return "the broker does not speak TLS at this port: set kafka.tls.enabled to false or use its TLS port, " + at("kafka.tls.enabled")
+		return "the broker does not speak TLS at this port: set " + under + ".tls.enabled to false or use its TLS port, " + at(".tls.enabled")
 	case errors.As(err, &authority):
-		return "name the authority that signed the broker's certificate in kafka.tls.ca_file, " + at("kafka.tls.ca_file")
+		return "name the authority that signed the broker's certificate in " + under + ".tls.ca_file, " + at(".tls.ca_file")
 	case errors.As(err, &hostname):
-		return "set kafka.tls.server_name to a name of the broker's certificate, " + at("kafka.tls.server_name")
+		return "set " + under + ".tls.server_name to a name of the broker's certificate, " + at(".tls.server_name")
 	case errors.As(err, &invalid):
-		return "the broker's certificate is not valid (expired, or not yet), " + at("kafka.tls")
+		return "the broker's certificate is not valid (expired, or not yet), " + at(".tls")
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
-		return "the broker refuses user or password, or the token, " + at("kafka.sasl")
+		return "the broker refuses user or password, or the token, " + at(".sasl")
 	case strings.Contains(err.Error(), "oauth response"): // what a broker says to a token that it does not take
-		return "the broker refuses the token, " + at("kafka.sasl")
+		return "the broker refuses the token, " + at(".sasl")
 	case strings.Contains(err.Error(), "remote error: tls:"):
-		return "the broker refuses the client's certificate, or wants one: name one that its authority has signed in kafka.tls.cert_file and key_file, " + at("kafka.tls")
+		return "the broker refuses the client's certificate, or wants one: name one that its authority has signed in " + under + ".tls.cert_file and key_file, " + at(".tls")
 	case strings.Contains(err.Error(), "tls alert"): // the client guesses it from the first bytes
-		return "the broker speaks TLS at this port: set kafka.tls.enabled to true, " + at("kafka")
+		return "the broker speaks TLS at this port: set " + under + ".tls.enabled to true, " + at("")
 	case errors.Is(err, kerr.IllegalSaslState):
-		return "the broker wants no SASL at this port: remove kafka.sasl, or use the port that does, " + at("kafka.sasl")
+		return "the broker wants no SASL at this port: remove " + under + ".sasl, or use the port that does, " + at(".sasl")
 	case errors.Is(err, kerr.UnsupportedSaslMechanism):
-		return "the broker wants another kafka.sasl.mechanism, " + at("kafka.sasl.mechanism")
+		return "the broker wants another " + under + ".sasl.mechanism, " + at(".sasl.mechanism")
+	case errors.Is(err, syscall.ECONNREFUSED) && under != "kafka": // nothing else brings a broker of that cluster along
+		return "nothing listens there: start the broker, or correct " + c.At(under+".brokers")
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nothing listens there: start the broker (redeliver run --embedded brings one along), or correct " + c.At("kafka.brokers")
+		return "nothing listens there: start the broker (redeliver run --embedded brings one along), or correct " + c.At(under+".brokers")
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
-		if c.Kafka.TLS.Enabled || c.Kafka.SASL.Mechanism != "" {
-			return "the broker closed the connection: is this its port for kafka.tls and kafka.sasl as they are, and are user and password right? " + c.At("kafka")
+		if k.TLS.Enabled || k.SASL.Mechanism != "" {
+			return "the broker closed the connection: is this its port for tls and sasl of " + under + " as they are, and are user and password right? " + c.At(under)
 		}
-		return "the broker closed the connection: it may want kafka.tls or kafka.sasl, " + at("kafka")
-	case (errors.Is(err, context.DeadlineExceeded) || isTimeout(err)) && c.Kafka.TLS.Enabled:
-		return "nothing answers: is the address right, does the broker speak TLS at this port (kafka.tls.enabled), and is there a firewall between? " + c.At("kafka.brokers")
+		return "the broker closed the connection: it may want " + under + ".tls or sasl, " + at("")
+	case (errors.Is(err, context.DeadlineExceeded) || isTimeout(err)) && k.TLS.Enabled:
+		return "nothing answers: is the address right, does the broker speak TLS at this port (" + under + ".tls.enabled), and is there a firewall between? " + c.At(under+".brokers")
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
-		return "nothing answers: is the address right and is there a firewall between? " + c.At("kafka.brokers")
+		return "nothing answers: is the address right and is there a firewall between? " + c.At(under+".brokers")
 	}
-	return at("kafka")
+	return at("")
 }
 
 func isTimeout(err error) bool {

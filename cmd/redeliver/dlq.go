@@ -37,6 +37,7 @@ from then on unless --status or --all asks for it. What was written to the dead-
 // queue is a dead-letter topic of a pipeline.
 type queue struct {
 	*dlq.Queue
+	config   *config.Config
 	pipeline *config.Pipeline
 	source   string // the topic whose records die there; "" where it is foreign
 	foreign  bool   // another program keeps it
@@ -165,7 +166,7 @@ func (qs *queues) add(c *config.Config, one *config.Pipeline, sources []string, 
 		if err != nil {
 			return err
 		}
-		qs.all = append(qs.all, queue{Queue: q, pipeline: one, source: source})
+		qs.all = append(qs.all, queue{Queue: q, config: c, pipeline: one, source: source})
 	}
 	return nil
 }
@@ -189,6 +190,13 @@ func queueOptions(c *config.Config, one *config.Pipeline) ([]dlq.Option, error) 
 	if !c.Topics.Create {
 		options = append(options, dlq.LedgerExists())
 	}
+	for _, one := range c.Clusters {
+		reach, err := one.ClientOptions()
+		if err != nil {
+			return nil, fmt.Errorf("cluster %s: %w", one.Name, err)
+		}
+		options = append(options, dlq.Cluster(one.Name, reach...))
+	}
 	return options, nil
 }
 
@@ -205,7 +213,7 @@ func (qs *queues) addForeign(c *config.Config, one *config.Pipeline, topic strin
 	if err != nil {
 		return err
 	}
-	qs.all = append(qs.all, queue{Queue: q, pipeline: one, foreign: true})
+	qs.all = append(qs.all, queue{Queue: q, config: c, pipeline: one, foreign: true})
 	return nil
 }
 

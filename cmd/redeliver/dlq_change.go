@@ -20,6 +20,7 @@ type chore struct {
 	done     string
 	remedy   map[dlq.Status]string // how it is done all the same to what it leaves out
 	max      int                   // replays
+	cluster  string                // that it writes to; "" for the queue's own
 	starts   bool                  // what is done is only written down, for another process to do
 	check    func(q queue) error   // what is wrong with it for the queue, before anything is done; nil: nothing can be
 	ask      func(q queue, would dlq.Summary) string
@@ -48,6 +49,11 @@ func (p *program) changeQueues(ctx context.Context, flags *filterFlags, change *
 			if err := c.check(q); err != nil {
 				return usagef("%w", err)
 			}
+		}
+	}
+	if len(qs.all) > 0 {
+		if err := p.reachCluster(ctx, qs.all[0].config, c.cluster); err != nil {
+			return err
 		}
 	}
 	report := &changeReport{program: p, chore: c, format: format, found: make(map[string]bool), missing: qs.missing}

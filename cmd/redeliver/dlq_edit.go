@@ -31,7 +31,7 @@ The dead letter itself stays as it was, and the ledger says that what was replay
 	}
 	change, flags, takeOver := addChangeFlags(cmd), p.addQueueFlags(cmd), addTakeOver(cmd)
 	addUnredacted(cmd, flags)
-	to := cmd.Flags().String("to", string(dlq.OwnTier), "`where` to: retry (the group's own first tier), source, or topic:NAME")
+	to := cmd.Flags().String("to", string(dlq.OwnTier), "`where` to: retry (the group's own first tier), source, or topic:NAME; with @CLUSTER behind it on another cluster")
 	again := cmd.Flags().Bool("again", false, "also when it was replayed before")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		destination, err := dlq.ParseDestination(*to)
@@ -52,6 +52,12 @@ The dead letter itself stays as it was, and the ledger says that what was replay
 		}
 		if e.Status == dlq.StatusReplayed && !*again {
 			return fmt.Errorf("%s was replayed before, %s: --again edits and replays it once more", args[0], statusText(e))
+		}
+		if err := q.Check(dlq.Replay{To: destination}); err != nil {
+			return usagef("--to: %w", err)
+		}
+		if err := p.reachCluster(cmd.Context(), q.config, destination.Cluster()); err != nil {
+			return err
 		}
 		before := editableOf(e.Record)
 		after, err := p.edit(cmd.Context(), before)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -36,7 +37,7 @@ type trendCount struct {
 
 // problemsOf are the largest problems of a queue, and how many more there are. The commands name the pipeline where there
 // are several, and the topic where the pipeline has several.
-func (p *program) problemsOf(q queue, all []queue, s dlq.Stats, limit int) ([]problemView, int) {
+func (p *program) problemsOf(ctx context.Context, q queue, all []queue, s dlq.Stats, limit int) ([]problemView, int, error) {
 	largest := s.Problems
 	if limit > 0 {
 		largest = largest[:min(limit, len(largest))]
@@ -54,10 +55,14 @@ func (p *program) problemsOf(q queue, all []queue, s dlq.Stats, limit int) ([]pr
 	if slices.ContainsFunc(all, func(other queue) bool { return other.pipeline == q.pipeline && other.source != q.source }) {
 		command += " --topic " + q.source
 	}
+	hidden, err := hide(ctx, q, largest)
+	if err != nil {
+		return nil, 0, err
+	}
 	views := make([]problemView, 0, len(largest))
-	for _, one := range largest {
+	for _, one := range hidden {
 		view := problemView{
-			Fingerprint: one.Fingerprint, Class: one.Class.String(), Error: q.redact.String(one.Error), Entries: one.Entries, First: one.First.UTC(), Last: one.Last.UTC(),
+			Fingerprint: one.Fingerprint, Class: one.Class.String(), Error: one.Error, Entries: one.Entries, First: one.First.UTC(), Last: one.Last.UTC(),
 			Example: one.Example, Replay: command + " --fingerprint " + one.Fingerprint.String(),
 		}
 		for i, n := range one.Trend {
@@ -65,7 +70,29 @@ func (p *program) problemsOf(q queue, all []queue, s dlq.Stats, limit int) ([]pr
 		}
 		views = append(views, view)
 	}
-	return views, len(s.Problems) - len(largest)
+	return views, len(s.Problems) - len(largest), nil
+}
+
+// hide are the problems without what is to be hidden, for which the examples have to be read.
+func hide(ctx context.Context, q queue, problems []dlq.Problem) ([]dlq.Problem, error) {
+	if !q.redact.Hides() || len(problems) == 0 {
+		return problems, nil
+	}
+	filter, examples := dlq.Filter{All: true}, make(map[string]*dlq.Entry)
+	for _, one := range problems {
+		filter.IDs = append(filter.IDs, one.Example)
+	}
+	for e, err := range q.Entries(ctx, filter) {
+		if err != nil {
+			return nil, err
+		}
+		examples[e.ID()] = &e
+	}
+	hidden := make([]dlq.Problem, 0, len(problems))
+	for _, one := range problems {
+		hidden = append(hidden, q.redact.Problem(one, examples[one.Example]))
+	}
+	return hidden, nil
 }
 
 // shellWord quotes what a shell would take apart.

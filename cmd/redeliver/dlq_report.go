@@ -55,6 +55,8 @@ type changeSummary struct {
 	OtherGroup int64            `json:"other_group"`
 	Duplicates int64            `json:"duplicates"`
 	InDoubt    int64            `json:"in_doubt"`
+	Cluster    string           `json:"cluster,omitempty"` // another one, where each copy is written at least once
+	Unmarked   int64            `json:"unmarked,omitempty"`
 	Missing    []string         `json:"missing"`
 	Seconds    float64          `json:"seconds"`
 	Error      string           `json:"error,omitempty"`
@@ -147,7 +149,7 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 		Pipeline: q.pipeline.Name, Queue: q.Topic(), Run: s.Run, Task: s.Task, DryRun: s.DryRun, Complete: s.Complete, Done: s.Done, To: s.To,
 		Earlier: s.Earlier, Succeeded: s.Succeeded, Failed: s.Failed, Pending: s.Pending,
 		Matched: s.Matched, Replayed: s.Replayed, Discarded: s.Discarded, Parked: s.Parked, Limited: s.Limited, LeftOut: []leftOut{},
-		OtherGroup: s.OtherGroup, Duplicates: s.Duplicates, InDoubt: s.InDoubt, Missing: append([]string{}, s.Missing...), Seconds: s.Took.Seconds(),
+		OtherGroup: s.OtherGroup, Duplicates: s.Duplicates, InDoubt: s.InDoubt, Cluster: r.chore.cluster, Unmarked: s.Unmarked, Missing: append([]string{}, s.Missing...), Seconds: s.Took.Seconds(),
 	}
 	for _, l := range s.LeftOut {
 		one.LeftOut = append(one.LeftOut, leftOut{q.redact.String(l.Why), l.Count, l.ID}) // what jq says names values of the payload
@@ -158,7 +160,7 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 	one.Entries, r.entries = r.entries, nil
 	s.Missing = nil // other queues may have them
 	r.partly = r.partly || s.Partly()
-	r.begun = r.begun || !s.DryRun && s.Done+s.InDoubt > 0
+	r.begun = r.begun || !s.DryRun && s.Done+s.InDoubt+s.Unmarked > 0
 	r.summaries = append(r.summaries, one)
 	if r.format == asTable {
 		if r.listed > dryListed {
@@ -193,6 +195,10 @@ func (r *changeReport) print(w io.Writer, s changeSummary, took time.Duration) e
 			lines = append(lines, "  "+fmt.Sprintf("%d ", n)+fmt.Sprintf(format, args...))
 		}
 	}
+	if s.Cluster != "" && s.Done+s.Unmarked > 0 {
+		lines = append(lines, "  on cluster "+s.Cluster+" each at least once: a copy and its mark here are no transaction")
+	}
+	remark(s.Unmarked, "written to cluster %s, or under way there, and not marked: they are still open, and the next run writes them once more", s.Cluster)
 	remark(s.Earlier, "before, by the same replay")
 	remark(s.Succeeded, "succeeded")
 	remark(s.Failed, "failed again: they are dead letters anew")

@@ -57,7 +57,9 @@ example, and the command that replays just these. The trends of all problems are
 				return err
 			}
 			counts := statsOf(q, stats)
-			counts.Problems, counts.FurtherProblems = p.problemsOf(q, qs.all, stats, *problems)
+			if counts.Problems, counts.FurtherProblems, err = p.problemsOf(cmd.Context(), q, qs.all, stats, *problems); err != nil {
+				return err
+			}
 			if *format != asTable {
 				return rows.add(counts)
 			}

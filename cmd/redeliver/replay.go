@@ -34,6 +34,10 @@ when this process or this machine is gone. With --canary, --concurrency, --stop-
 replayed has succeeded when its group has committed past it with no copy left in a retry topic, and failed when it is a dead
 letter again. That needs the pipeline to run; after ten minutes without any outcome the replay pauses.
 
+With @NAME behind --to the records go to another cluster, which clusters in the configuration names. No transaction spans two clusters: each
+record is written there at least once, and marked when it is acknowledged. What was cut off between the two is written there once more
+by the next run; its id, the idempotency key, is the same. Outcomes there are not known.
+
 One replay or discard of a dead-letter topic is under way at a time: another one is refused meanwhile, unless it is told to
 --take-over. One that was killed counts as under way for 15 seconds.
 
@@ -44,7 +48,8 @@ and why.`,
   redeliver replay --fingerprint k3f9qa --canary 10 --stop-at 20%
   redeliver replay --error 'amount' --jq '.amount |= tonumber' --dry-run
   redeliver replay --id k7qp-3-1042 --yes
-  redeliver replay --to topic:orders-by-hand --set-header fixed-by=ann`,
+  redeliver replay --to topic:orders-by-hand --set-header fixed-by=ann
+  redeliver replay --to source@west --dry-run`,
 		Args: noArguments,
 	}
 	format, change := addOutput(cmd), addChangeFlags(cmd)
@@ -76,12 +81,13 @@ and why.`,
 // replayChore is the chore of a replay, without what it selects and how it is done.
 func replayChore(r dlq.Replay) chore {
 	return chore{
-		doing:  "replay",
-		done:   "replayed",
-		max:    r.MaxReplays,
-		check:  func(q queue) error { return q.Check(r) },
-		remedy: map[dlq.Status]string{dlq.StatusReplayed: "--again replays them", dlq.StatusDiscarded: "--status discarded replays them", dlq.StatusParked: "--status parked replays them"},
-		ask:    func(q queue, s dlq.Summary) string { return replayQuestion(q, r, s) },
+		doing:   "replay",
+		done:    "replayed",
+		max:     r.MaxReplays,
+		cluster: r.To.Cluster(),
+		check:   func(q queue) error { return q.Check(r) },
+		remedy:  map[dlq.Status]string{dlq.StatusReplayed: "--again replays them", dlq.StatusDiscarded: "--status discarded replays them", dlq.StatusParked: "--status parked replays them"},
+		ask:     func(q queue, s dlq.Summary) string { return replayQuestion(q, r, s) },
 	}
 }
 
@@ -107,7 +113,7 @@ type replayFlags struct {
 func addReplayFlags(cmd *cobra.Command) *replayFlags {
 	o := &replayFlags{cmd: cmd}
 	flags := cmd.Flags()
-	flags.StringVar(&o.to, "to", string(dlq.OwnTier), "`where` to: retry (the group's own first tier), source, or topic:NAME")
+	flags.StringVar(&o.to, "to", string(dlq.OwnTier), "`where` to: retry (the group's own first tier), source, or topic:NAME; with @CLUSTER behind it on another cluster")
 	flags.StringVar(&o.rate, "rate", "", "at most so many: `100/s`, 10/m, 5000/h (default no limit)")
 	flags.IntVar(&o.maxReplays, "max-replays", dlq.DefaultMaxReplays, "leave out what was replayed so often; -1: no cap")
 	flags.StringArrayVar(&o.setHeaders, "set-header", nil, "set this header on the records, `name=value`; may be repeated")
@@ -210,7 +216,10 @@ func replayQuestion(q queue, r dlq.Replay, s dlq.Summary) string {
 	if r.Canary > 0 {
 		text += fmt.Sprintf(", %d first", r.Canary)
 	}
-	if r.To != dlq.OwnTier {
+	if r.To.Cluster() != "" {
+		text += ", on another cluster, each at least once"
+	}
+	if r.To != dlq.OwnTier && r.To != dlq.OwnTier.On(r.To.Cluster()) {
 		text += ", where every consumer group that reads it gets them"
 	}
 	return text

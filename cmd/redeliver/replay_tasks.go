@@ -107,6 +107,7 @@ func doesText(r dlq.Replay) string {
 			text = append(text, fmt.Sprintf(format, args...))
 		}
 	}
+	add(r.To.Cluster() != "", "each at least once")
 	add(r.Rate > 0, "%.4g/s", r.Rate)
 	add(r.Canary > 0, "%d first, the rest if %.4g %% of them succeed", r.Canary, 100*orAll(r.CanaryRate))
 	add(r.Concurrency > 0, "%d at a time", r.Concurrency)
@@ -323,6 +324,12 @@ func newReplayResumeCommand(p *program) *cobra.Command {
 		return p.withTask(cmd.Context(), flags, args[0], func(q queue, t dlq.Task) error {
 			if t.State.Ended() {
 				return fmt.Errorf("%w: replay %s is %s", dlq.ErrTaskEnded, t.ID, t.State)
+			}
+			if err := q.Check(t.Replay); err != nil {
+				return err
+			}
+			if err := p.reachCluster(cmd.Context(), q.config, t.Replay.To.Cluster()); err != nil {
+				return err
 			}
 			if change.dryRun {
 				fmt.Fprintf(p.out, "dry run: would go on with replay %s of %s: %s, %s; %d replayed so far\n", t.ID, q.Topic(), selectsText(t.Replay.Filter), doesText(t.Replay), t.Done)

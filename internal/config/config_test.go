@@ -233,6 +233,10 @@ func TestSecretsAreNeverShown(t *testing.T) {
 			t.Errorf("%s is printed:\n%s", secret, printed)
 		}
 	}
+	west := mustParse(t, atTop("clusters: [{name: west, brokers: ['west:9092'], sasl: {username: u, password: hunter2}}]"), nil)
+	if there, err := west.YAML(); err != nil || strings.Contains(there, "hunter2") || !strings.Contains(there, "west:9092") {
+		t.Errorf("another cluster is printed with its password, or not at all (%v):\n%s", err, there)
+	}
 	if !strings.Contains(printed, "password: '******'") || !strings.Contains(printed, "Authorization: '******'") || !strings.Contains(printed, "HTTP://******@127.0.0.1") || !strings.Contains(printed, "socks5://******@proxy:1080") {
 		t.Errorf("secrets are not masked but left out:\n%s", printed)
 	}

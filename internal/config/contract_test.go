@@ -77,7 +77,7 @@ func TestTheContractNamesEveryKey(t *testing.T) {
 	// They contradict others in one file, or stand there for a pipeline.
 	elsewhere := []string{"pipelines[].retry.backoff_factor", "pipelines[].retry.custom", "pipelines[].classify.notify.url", "pipelines[].classify.notify.headers"}
 	walk(fileKeys(new(Config)), "", func(path string, k key) {
-		if strings.HasPrefix(path, "defaults.") || strings.HasPrefix(path, "pipelines[].retry.overrides[].") || strings.HasPrefix(path, "pipelines[].retry.experiment") || strings.HasPrefix(path, "pipelines[].breakers[].") || strings.HasPrefix(path, "pipelines[].classify.rules[].") ||
+		if strings.HasPrefix(path, "defaults.") || strings.HasPrefix(path, "clusters[].") || strings.HasPrefix(path, "pipelines[].retry.overrides[].") || strings.HasPrefix(path, "pipelines[].retry.experiment") || strings.HasPrefix(path, "pipelines[].breakers[].") || strings.HasPrefix(path, "pipelines[].classify.rules[].") ||
 			strings.HasPrefix(path, "pipelines[].classify.classes") && strings.HasSuffix(path, ".handling") || slices.Contains(elsewhere, path) {
 			return
 		}

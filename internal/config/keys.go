@@ -11,6 +11,8 @@ func fileKeys(c *Config) []key {
 	return []key{
 		section("kafka", kafkaKeys(&c.Kafka)...).
 			means("How the brokers are reached."),
+		sections("clusters", &c.Clusters, Cluster{}, clusterKeys).like("[{name: west, brokers: [\"west:9092\"]}]").
+			means("Other clusters that `redeliver replay --to source@NAME` can write to. Nothing else connects to them."),
 		section("embedded", embeddedKeys(&c.Embedded)...).
 			means("The broker of `run --embedded`, for development only: one node, in this process, kept on disk."),
 		section("schema_registry", registryKeys(&c.Registry)...).
@@ -106,6 +108,13 @@ func kafkaKeys(k *Kafka) []key {
 			).means("With mechanism aws-msk-iam: the credentials."),
 		).onlyIfPresent().means("Authentication with the brokers. Without this section there is none."),
 	}
+}
+
+// clusterKeys are a name, and what kafka has.
+func clusterKeys(c *Cluster) []key {
+	name := text("name", &c.Name).required().accepting("letters, digits and '-'").like("west").matching(namePattern).
+		means("Names the cluster in --to, after an @: letters, digits, '-'. Unique.")
+	return append([]key{name}, kafkaKeys(&c.Kafka)...)
 }
 
 func embeddedKeys(e *Embedded) []key {

@@ -58,8 +58,8 @@ func TestEveryKeyHasAMistake(t *testing.T) {
 	}
 	known := map[string]bool{"": true}
 	walk(fileKeys(new(Config)), "", func(path string, _ key) {
-		// The same as in a pipeline, and as those of its first breaker.
-		same := have[strings.Replace(path, ".breakers[].", ".breaker.", 1)]
+		// The same as in a pipeline, as those of its first breaker, and as those of kafka.
+		same := have[strings.Replace(path, ".breakers[].", ".breaker.", 1)] || have[strings.Replace(path, "clusters[].", "kafka.", 1)]
 		if known[path] = true; !have[path] && !same && !strings.HasPrefix(path, "defaults.") {
 			t.Errorf("no row of mistakes is about %s", path)
 		}

@@ -277,7 +277,7 @@ func (r *reader) homes(name, path string) []string {
 	var homes []string
 	inPipeline := strings.HasPrefix(path, "pipelines[") || path == "defaults" || strings.HasPrefix(path, "defaults.")
 	walk(r.root, "", func(at string, k key) {
-		if k.name != name || strings.HasPrefix(at, "defaults.") {
+		if k.name != name || strings.HasPrefix(at, "defaults.") || strings.HasPrefix(at, "clusters[") && !strings.HasPrefix(path, "clusters[") {
 			return
 		}
 		section := at[:max(0, strings.LastIndexByte(at, '.'))]

@@ -13,7 +13,8 @@ import (
 // rules are what holds across keys. The functions below and in the other rules_*.go files each judge one part of the
 // file; what one key may be by itself stands in keys.go.
 func (r *reader) rules(c *Config, o Options) {
-	r.kafkaRules(c.Kafka)
+	r.kafkaRules(c.Kafka, "kafka")
+	r.clusterRules(c)
 	r.listenRules(c)
 	r.registryRules(c.Registry)
 	r.adminRules(c.Admin)

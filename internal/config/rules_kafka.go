@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// kafkaRules judge how the brokers are reached.
-func (r *reader) kafkaRules(k Kafka) {
-	if path := "kafka.brokers"; r.sound(path) && r.given(path) {
+// kafkaRules judge how brokers are reached; under is the path of the section: kafka, or that of another cluster.
+func (r *reader) kafkaRules(k Kafka, under string) {
+	if path := under + ".brokers"; r.sound(path) && r.given(path) {
 		if len(k.Brokers) == 0 {
 			r.wrong(path, "%s is empty; name at least one broker: brokers: [localhost:9092]", path)
 		}
@@ -24,12 +24,12 @@ func (r *reader) kafkaRules(k Kafka) {
 			}
 		}
 	}
-	if path := "kafka.client_id"; r.sound(path) && k.ClientID == "" {
+	if path := under + ".client_id"; r.sound(path) && k.ClientID == "" {
 		r.wrong(path, "%s is empty; name this client, like redeliver", path)
 	}
-	r.tlsRules(k.TLS)
-	if r.given("kafka.sasl") && r.sound("kafka.sasl") {
-		r.saslRules(k)
+	r.tlsRules(k.TLS, under+".tls")
+	if sasl := under + ".sasl"; r.given(sasl) && r.sound(sasl) {
+		r.saslRules(k, under)
 	}
 }
 
@@ -54,14 +54,14 @@ func brokerAddress(s string) string {
 	return ""
 }
 
-func (r *reader) tlsRules(t TLS) {
-	if !r.sound("kafka.tls.enabled") {
+func (r *reader) tlsRules(t TLS, under string) {
+	if !r.sound(under + ".enabled") {
 		return
 	}
 	files := []struct{ key, path string }{{"ca_file", t.CAFile}, {"cert_file", t.CertFile}, {"key_file", t.KeyFile}, {"server_name", t.ServerName}}
 	for _, f := range files {
 		if f.path != "" && !t.Enabled {
-			r.wrong("kafka.tls."+f.key, "kafka.tls.%s is set, but TLS is off; write enabled: true beside it, or remove it", f.key)
+			r.wrong(under+"."+f.key, "%s.%s is set, but TLS is off; write enabled: true beside it, or remove it", under, f.key)
 			return
 		}
 	}
@@ -70,20 +70,42 @@ func (r *reader) tlsRules(t TLS) {
 	}
 	switch {
 	case t.CertFile != "" && t.KeyFile == "":
-		r.wrong("kafka.tls.cert_file", "kafka.tls.cert_file goes with key_file; add key_file: the file of its private key")
+		r.wrong(under+".cert_file", "%s.cert_file goes with key_file; add key_file: the file of its private key", under)
 		return
 	case t.KeyFile != "" && t.CertFile == "":
-		r.wrong("kafka.tls.key_file", "kafka.tls.key_file goes with cert_file; add cert_file: the file of its certificate")
+		r.wrong(under+".key_file", "%s.key_file goes with cert_file; add cert_file: the file of its certificate", under)
 		return
 	}
 	if _, err := t.authorities(); err != nil {
-		r.wrong("kafka.tls.ca_file", "kafka.tls.ca_file: %v; name a readable PEM file of certificates", err)
+		r.wrong(under+".ca_file", "%s.ca_file: %v; name a readable PEM file of certificates", under, err)
 	}
 	if err := t.certificates(); err != nil {
-		at := "kafka.tls.cert_file"
+		at := under + ".cert_file"
 		if _, err := os.ReadFile(t.CertFile); err == nil {
-			at = "kafka.tls.key_file"
+			at = under + ".key_file"
 		}
 		r.wrong(at, "%s: %v; name readable PEM files of a certificate and its own key", at, err)
+	}
+}
+
+// clusterRules judge the other clusters.
+func (r *reader) clusterRules(c *Config) {
+	first := make(map[string]int)
+	for i, one := range c.Clusters {
+		at := fmt.Sprintf("clusters[%d]", i)
+		r.kafkaRules(one.Kafka, at)
+		name := at + ".name"
+		if !r.sound(name) {
+			continue
+		}
+		before, twice := first[one.Name]
+		switch {
+		case !legalName.MatchString(one.Name):
+			r.wrong(name, "%s: %s has other characters than letters, digits and '-'; write for example %s", name, quote(one.Name), legalised(one.Name))
+		case twice:
+			r.wrong(name, "%s: %s is the name of the cluster in line %d, too; give each its own", name, quote(one.Name), r.place(fmt.Sprintf("clusters[%d].name", before)).Line)
+		default:
+			first[one.Name] = i
+		}
 	}
 }

@@ -8,32 +8,34 @@ import (
 	"github.com/redeliver/redeliver/internal/certs"
 )
 
-func (r *reader) saslRules(k Kafka) {
-	if !r.sound("kafka.sasl.mechanism") {
+// saslRules judge who the client is; under is the path of the section that holds sasl.
+func (r *reader) saslRules(k Kafka, under string) {
+	path := under + ".sasl"
+	if !r.sound(path + ".mechanism") {
 		return
 	}
 	s := k.SASL
-	r.saslOthers(s)
+	r.saslOthers(s, path)
 	switch s.Mechanism {
 	case saslOAuth:
-		r.oauthRules(s.OAuth)
+		r.oauthRules(s.OAuth, path)
 	case saslAWS:
-		r.secretRules("kafka.sasl.aws.secret_access_key", s.AWS.SecretAccessKey, s.AWS.SecretAccessKeyFile, "AWS_SECRET_ACCESS_KEY", s.AWS.AccessKeyID != "")
+		r.secretRules(path+".aws.secret_access_key", s.AWS.SecretAccessKey, s.AWS.SecretAccessKeyFile, "AWS_SECRET_ACCESS_KEY", s.AWS.AccessKeyID != "")
 		if s.AWS.AccessKeyID == "" && s.AWS.SessionToken != "" {
-			r.wrong("kafka.sasl.aws.session_token", "kafka.sasl.aws.session_token goes with access_key_id; add it, or leave out both to take them from the environment")
+			r.wrong(path+".aws.session_token", "%s.aws.session_token goes with access_key_id; add it, or leave out both to take them from the environment", path)
 		}
 	default:
 		switch {
-		case !r.sound("kafka.sasl.username"):
-		case !r.given("kafka.sasl.username"):
-			r.problem(r.keyPlace("kafka.sasl"), "kafka.sasl lacks username, text; add username: redeliver")
+		case !r.sound(path + ".username"):
+		case !r.given(path + ".username"):
+			r.problem(r.keyPlace(path), path+" lacks username, text; add username: redeliver")
 		case s.Username == "":
-			r.wrong("kafka.sasl.username", "kafka.sasl.username is empty; name the user")
+			r.wrong(path+".username", "%s.username is empty; name the user", path)
 		}
-		r.secretRules("kafka.sasl.password", s.Password, s.PasswordFile, "KAFKA_PASSWORD", true)
+		r.secretRules(path+".password", s.Password, s.PasswordFile, "KAFKA_PASSWORD", true)
 	}
-	if what := sentInClear[s.Mechanism]; what != "" && !k.TLS.Enabled && r.sound("kafka.tls.enabled") {
-		r.warning(r.place("kafka.sasl.mechanism"), "kafka.sasl.mechanism: "+s.Mechanism+" sends the "+what+" unencrypted as kafka.tls.enabled is false; enable TLS, or use scram-sha-512")
+	if what := sentInClear[s.Mechanism]; what != "" && !k.TLS.Enabled && r.sound(under+".tls.enabled") {
+		r.warning(r.place(path+".mechanism"), path+".mechanism: "+s.Mechanism+" sends the "+what+" unencrypted as "+under+".tls.enabled is false; enable TLS, or use scram-sha-512")
 	}
 }
 
@@ -41,7 +43,7 @@ func (r *reader) saslRules(k Kafka) {
 var sentInClear = map[string]string{saslPlain: "password", saslOAuth: "token"}
 
 // saslOthers complains of what belongs to another mechanism.
-func (r *reader) saslOthers(s SASL) {
+func (r *reader) saslOthers(s SASL, under string) {
 	mechanism := s.Mechanism
 	values := map[string]string{
 		"username": s.Username, "password": s.Password, "password_file": s.PasswordFile,
@@ -60,8 +62,8 @@ func (r *reader) saslOthers(s SASL) {
 			continue
 		}
 		for _, key := range of.keys {
-			if path := "kafka.sasl." + key; r.sound(path) && values[key] != "" {
-				r.wrong(path, "%s goes with mechanism %s, and it is %s; remove it, or correct mechanism", path, of.mechanisms, r.shown("kafka.sasl.mechanism", mechanism))
+			if path := under + "." + key; r.sound(path) && values[key] != "" {
+				r.wrong(path, "%s goes with mechanism %s, and it is %s; remove it, or correct mechanism", path, of.mechanisms, r.shown(under+".mechanism", mechanism))
 			}
 		}
 	}
@@ -84,8 +86,8 @@ func (r *reader) secretRules(path, text, file, variable string, needed bool) {
 	}
 }
 
-func (r *reader) oauthRules(o OAuth) {
-	const path = "kafka.sasl.oauth"
+func (r *reader) oauthRules(o OAuth, under string) {
+	path := under + ".oauth"
 	if !r.sound(path+".token", path+".token_file", path+".token_url") {
 		return
 	}
@@ -99,9 +101,9 @@ func (r *reader) oauthRules(o OAuth) {
 	case len(given) == 0:
 		at := path
 		if !r.given(path) {
-			at = "kafka.sasl"
+			at = under
 		}
-		r.problem(r.keyPlace(at), "kafka.sasl has no token; add oauth: {token_file: the file that holds it}, or token_url with client_id and client_secret")
+		r.problem(r.keyPlace(at), under+" has no token; add oauth: {token_file: the file that holds it}, or token_url with client_id and client_secret")
 		return
 	case len(given) > 1:
 		r.wrong(path+"."+given[1], "%s.%s and %s are both set; keep one of them", path, given[0], given[1])

@@ -12,6 +12,7 @@ type Config struct {
 	File string // the name it was read from
 
 	Kafka     Kafka
+	Clusters  []Cluster
 	Embedded  Embedded
 	Registry  SchemaRegistry
 	Topics    Topics
@@ -33,6 +34,12 @@ type Kafka struct {
 	ClientID string
 	TLS      TLS
 	SASL     SASL
+}
+
+// Cluster is another cluster, that dead letters can be replayed to.
+type Cluster struct {
+	Name string
+	Kafka
 }
 
 // TLS says how connections to the brokers are encrypted.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/dlq"
 )
 
 // closedKeys is a world whose members keep keys closed behind dead letters.
@@ -231,4 +232,57 @@ func TestMoreDeadLettersThanASurvivorRemembers(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestPartitionsShareTheirLedger has a ledger of one partition for the dead letters of three, as it is where nobody may let it grow, and a dead
+// letter parked and opened again: the member reads what keeps its keys closed anew, and not again and again.
+func TestPartitionsShareTheirLedger(t *testing.T) {
+	s := closedKeys()
+	s.Config.TopicSettings.Manual = true
+	run(t, s, func(w *World) {
+		letters := w.h.Terms.DLQTopic("orders")
+		w.create(letters, 3)
+		for _, name := range append(w.tiers(), parkName) {
+			w.create(w.h.Terms.RetryTopic("orders", name), 3)
+		}
+		if err := w.fake.CreateTopic(letters+ledgerSuffix, 1, map[string]string{"cleanup.policy": "compact"}); err != nil {
+			t.Fatal(err)
+		}
+		reads, read := w.readsOf(letters), 0
+		w.fake.Fault(kfake.Fault{Observe: true, Count: -1, When: func(r kmsg.Request) bool {
+			if l, asks := r.(*kmsg.ListOffsetsRequest); asks && reads(l) {
+				read++
+			}
+			return false
+		}})
+		w.Join()
+		w.Sleep(20 * time.Second)
+		for p := range int32(3) {
+			w.Produce(&Record{Partition: p, Key: []byte("a"), Fate: Fate{Kind: Fail, Class: classify.Permanent, Times: 1}})
+		}
+		w.Sleep(time.Minute)
+		for _, park := range []bool{true, false} {
+			err := w.withQueue("orders", w.own, func(q *dlq.Queue) error {
+				do := q.Reopen
+				if park {
+					do = q.Park
+				}
+				_, err := do(w.ctx, dlq.Discard{By: "simulation", Filter: dlq.Filter{Limit: 1}})
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		w.Sleep(time.Minute)
+		if read == 0 {
+			t.Error("the dead letters were never read")
+		}
+		read = 0
+		w.Sleep(10 * time.Minute)
+		if read > 0 {
+			t.Errorf("the ends of the dead letters were asked for %d times more, when nothing happened", read)
+		}
+		dealWith(w, 0)
+	})
 }

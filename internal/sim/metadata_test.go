@@ -7,6 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/consumer"
@@ -32,6 +36,53 @@ func TestRefusedMetadataCostsNoCommit(t *testing.T) {
 	}, func(_ *History, r *Report) {
 		if n := r.Exercised[Bounded]["upsets: unmapped"]; n == 0 {
 			t.Error("no metadata was refused")
+		}
+	})
+}
+
+// TestTheLastCommitIsTriedAgain stops a member whose last commit is refused, as in a rebalance: nothing is handled again.
+func TestTheLastCommitIsTriedAgain(t *testing.T) {
+	run(t, Setup{}, func(w *World) {
+		m := w.Join()
+		w.Sleep(time.Minute)
+		refused := w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Count: 1, Err: kerr.RebalanceInProgress})
+		for i := range 30 {
+			w.Produce(&Record{Partition: int32(i % 3), Key: fmt.Append(nil, i)})
+		}
+		w.Sleep(20 * time.Millisecond) // less than until the next commit
+		if refused.Hits() > 0 {
+			t.Fatal("it was not the last one that was refused")
+		}
+		m.Stop()
+		if refused.Hits() == 0 {
+			t.Error("no commit was refused")
+		}
+		w.Join()
+	})
+}
+
+// TestAnAbortedTransactionIsNoCommit has the end of a transaction refused, on brokers that take no metadata, while the first record
+// of a partition is under way: the offset of the partition is then the same with the transaction and without it, and its
+// copies are written again, for they were not.
+func TestAnAbortedTransactionIsNoCommit(t *testing.T) {
+	s := exactlyOnce()
+	s.Sources, s.MetadataLimit = map[string]int32{"orders": 1}, 1
+	s.Config.HandlerTimeout, s.Config.Drain, s.Config.RebalanceTimeout = 3*time.Minute, 4*time.Minute, 5*time.Minute
+	run(t, s, func(w *World) {
+		w.Join()
+		w.Sleep(5 * time.Second)
+		fails := Fate{Kind: Fail, Times: 1}
+		w.Produce(&Record{Key: []byte("slow"), Fate: Fate{Work: 2 * time.Minute}}, &Record{Key: []byte("a"), Fate: fails})
+		w.Sleep(10 * time.Second) // until it is known that there is no room for metadata
+		refused := w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Count: 1, Err: kerr.UnknownServerError})
+		w.Produce(&Record{Key: []byte("b"), Fate: fails})
+		w.Sleep(3 * time.Minute)
+		if refused.Hits() == 0 {
+			t.Error("no transaction was ended")
+		}
+	}, func(h *History, _ *Report) {
+		if !h.Settled {
+			t.Errorf("not settled: %s", h.Unsettled)
 		}
 	})
 }

@@ -145,6 +145,31 @@ func TestTransactionsOfASlowCluster(t *testing.T) {
 	}
 }
 
+// TestOffsetsThatWereRefusedStayInTheirTransaction has the coordinator refuse offsets once, as one does that has not heard of a
+// topic yet, and kills the member when the transaction is ended: its copies are not written again by whoever comes next.
+func TestOffsetsThatWereRefusedStayInTheirTransaction(t *testing.T) {
+	run(t, exactlyOnce(), func(w *World) {
+		m := w.Join()
+		w.Sleep(5 * time.Second)
+		refused := w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Count: 1, Err: kerr.UnknownTopicOrPartition})
+		ended := false
+		w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Observe: true, Count: -1, When: func(r kmsg.Request) bool {
+			if end, ok := r.(*kmsg.EndTxnRequest); ok && end.Commit && refused.Hits() > 0 && !ended {
+				ended = true
+				m.Crash()
+			}
+			return true
+		}})
+		failing(w, 30)
+		w.Sleep(5 * time.Second)
+		if !ended {
+			t.Error("no transaction was ended after its offsets had been refused")
+		}
+		w.Join()
+		w.Sleep(time.Minute)
+	}, settledOnce(t))
+}
+
 // settledOnce expects that everything was settled, in transactions.
 func settledOnce(t *testing.T) func(*History, *Report) {
 	return func(h *History, r *Report) {
@@ -155,4 +180,95 @@ func settledOnce(t *testing.T) func(*History, *Report) {
 			t.Error("no record was routed in a transaction")
 		}
 	}
+}
+
+// TestARefusedSourceLeavesTheTransaction has the coordinator refuse the offsets of one source, as when the right to read it is
+// lost: what is routed of the other is not held up.
+func TestARefusedSourceLeavesTheTransaction(t *testing.T) {
+	s := exactlyOnce()
+	s.Sources = map[string]int32{"orders": 1, "payments": 1}
+	run(t, s, func(w *World) {
+		w.Join()
+		failing := func(topic string, n int) {
+			for i := range n {
+				w.Produce(&Record{Topic: topic, Key: fmt.Append(nil, i), Fate: Fate{Kind: Fail, Times: 1}})
+			}
+		}
+		failing("orders", 1)
+		w.Sleep(5 * time.Second)
+		const away = 2 * time.Minute
+		w.refuse(kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit, kmsg.OffsetCommit}, Topic: "orders", Err: kerr.TopicAuthorizationFailed}, 0, away)
+		began := w.rec.now()
+		for range 30 {
+			failing("orders", 1)
+			failing("payments", 1)
+			w.Sleep(time.Second)
+		}
+		w.Sleep(20 * time.Second)
+		retried := make(map[string]int)
+		w.mu.Lock()
+		for _, c := range w.h.Calls {
+			if began.Before(c.Start) && c.Attempt == 2 {
+				retried[c.Origin.Topic]++
+			}
+		}
+		w.mu.Unlock()
+		if retried["payments"] < 27 || retried["orders"] > 0 {
+			t.Errorf("retried while the offsets of orders were refused: %v, want nearly all of payments", retried)
+		}
+		w.Sleep(away)
+	}, settledOnce(t))
+}
+
+// TestADeadDestinationDelaysNoOther takes the leader of one retry partition's copies away for so long that it is tried again only now
+// and then: what others have to write meanwhile does not wait for that.
+func TestADeadDestinationDelaysNoOther(t *testing.T) {
+	run(t, exactlyOnce(), func(w *World) {
+		w.Join()
+		failing(w, 3)
+		w.Sleep(10 * time.Second)
+		const away = 5 * time.Minute
+		w.RefuseProduce(w.h.Terms.RetryTopic("orders", "1s"), kerr.NotEnoughReplicas, away, 1)
+		w.Produce(&Record{Partition: 1, Key: []byte("waits"), Fate: Fate{Kind: Fail, Times: 1}})
+		w.Sleep(2 * time.Minute)
+		for i := range 10 {
+			r := &Record{Key: fmt.Append(nil, i), Fate: Fate{Kind: Fail, Times: 1}}
+			w.Produce(r)
+			w.Sleep(12 * time.Second) // a trial of what is away takes at most 8 s, when nobody else is heard of
+			if calls := w.Calls(r); len(calls) < 2 {
+				t.Errorf("record %d was not retried within 12 s, its tier is of one", i)
+			}
+		}
+		w.Sleep(away)
+	}, settledOnce(t))
+}
+
+// TestADestinationIsTriedAgainUnderLoad takes the leader of one retry partition's copies away for a moment, while the others have
+// copies to write all the time: when it is back, so are its retries.
+func TestADestinationIsTriedAgainUnderLoad(t *testing.T) {
+	s := exactlyOnce()
+	s.Latency = [2]time.Duration{40 * time.Millisecond, 60 * time.Millisecond}
+	run(t, s, func(w *World) {
+		w.Join()
+		failing(w, 3)
+		w.Sleep(10 * time.Second)
+		const away, load = 10 * time.Second, 90 * time.Second
+		w.RefuseProduce(w.h.Terms.RetryTopic("orders", "1s"), kerr.NotEnoughReplicas, away, 1)
+		w.Produce(&Record{Partition: 1, Key: []byte("waits"), Fate: Fate{Kind: Fail, Times: 1}})
+		back := time.Now().Add(away)
+		for i := 0; time.Since(back) < load-away; i++ {
+			w.Produce(&Record{Partition: int32(i % 2 * 2), Key: fmt.Append(nil, i), Fate: Fate{Kind: Fail, Times: 1}})
+			w.Sleep(100 * time.Millisecond)
+		}
+		again := false
+		w.mu.Lock()
+		for _, c := range w.h.Calls {
+			again = again || c.Origin.Number == 1 && c.Attempt == 2 && c.Start.At.After(back)
+		}
+		w.mu.Unlock()
+		if !again {
+			t.Errorf("the record whose retry partition was away for %v was not retried within %v after that", away, load-away)
+		}
+		w.Sleep(time.Minute)
+	}, settledOnce(t))
 }

@@ -15,18 +15,18 @@ type line struct {
 type load struct{ records, bytes int }
 
 // line is that of a topic.
-func (w *writer) line(topic string) *line {
-	for i, l := range w.recent {
+func (p *producer) line(topic string) *line {
+	for i, l := range p.recent {
 		if l != nil && l.topic == topic {
-			return w.recent[i]
+			return p.recent[i]
 		}
 	}
-	l := w.lines[topic]
+	l := p.lines[topic]
 	if l == nil {
-		l = &line{topic: topic, keyed: topic == w.keyed, limit: flushBytes}
-		w.lines[topic] = l
+		l = &line{topic: topic, keyed: topic == p.keyed, limit: flushBytes}
+		p.lines[topic] = l
 	}
-	w.recent[0], w.recent[1] = l, w.recent[0]
+	p.recent[0], p.recent[1] = l, p.recent[0]
 	return l
 }
 
@@ -43,8 +43,8 @@ func (l *line) place(r *kgo.Record) *load {
 }
 
 // landed notes that nothing is under way any more.
-func (w *writer) landed() {
-	for _, l := range w.lines {
+func (p *producer) landed() {
+	for _, l := range p.lines {
 		clear(l.flying)
 	}
 }

@@ -1,0 +1,137 @@
+package dlq
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// memoryStore keeps an index in memory, and hides the parts of segments that begin with a letter.
+type memoryStore struct {
+	values map[string][]byte
+	hides  string
+}
+
+func (m *memoryStore) View(_ context.Context, f func(IndexView) error) error     { return f(m) }
+func (m *memoryStore) Update(_ context.Context, f func(IndexUpdate) error) error { return f(m) }
+func (m *memoryStore) Clear(context.Context) error                               { clear(m.values); return nil }
+
+func (m *memoryStore) Get(names ...string) ([][]byte, error) {
+	got := make([][]byte, len(names))
+	for i, name := range names {
+		if m.hides == "" || name[:1] != m.hides {
+			got[i] = m.values[name]
+		}
+	}
+	return got, nil
+}
+
+func (m *memoryStore) Put(name string, value []byte) error { m.values[name] = value; return nil }
+
+func (m *memoryStore) Delete(names ...string) error {
+	for _, name := range names {
+		delete(m.values, name)
+	}
+	return nil
+}
+
+// filled is an index of n letters of 40 problems over 12 partitions, and a query for all of them.
+func filled(t testing.TB, n int) (*memoryStore, *indexQuery, []span) {
+	t.Helper()
+	const partitions = 12
+	store := &memoryStore{values: make(map[string][]byte)}
+	x := &index{Index: Index{Store: store}}
+	var spans []span
+	parts := make([]readPart[indexedLetter], partitions)
+	starts := make(map[int32]int64)
+	record := benchLetters(1)[0]
+	for i := range n {
+		p, offset := i%partitions, int64(i/partitions)
+		text := fmt.Sprintf("*net.OpError: problem %c of <*>: connection refused", 'a'+rune(i*7%40))
+		id := retrytopics.FormatID("", "orders", int32(p), offset)
+		parts[p].items = append(parts[p].items, indexedLetter{
+			offset: offset, at: 1_700_000_000_000 + int64(i)*20, written: 1_700_000_000_000 + int64(i)*20, id: stableIdentity(id, "million", 0, ""), size: 300, text: text, record: record,
+			kind: kind{Class: classify.Network, Reason: retrytopics.ReasonExhausted, Topic: "orders", Group: "million", Print: fingerprint(classify.Network, text), Error: text},
+		})
+	}
+	for p := range parts {
+		parts[p].partition, parts[p].next = int32(p), int64(len(parts[p].items))
+		spans, starts[int32(p)] = append(spans, span{int32(p), 0, parts[p].next}), 0
+	}
+	if err := x.update(t.Context(), func(u IndexUpdate, st *indexState) error {
+		st.Version = indexVersion
+		return x.addLetters(u, st, parts, starts)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	sel, err := Filter{}.compile(kadm.TopicID{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store, &indexQuery{index: x, sel: sel, starts: starts, since: math.MinInt64, until: math.MaxInt64, again: func(context.Context) error { return nil }}, spans
+}
+
+// Stats by tallies are those by the entries themselves, and tallies of other marks than those that are stored are not used.
+func TestTalliesOfOtherMarksAreNotUsed(t *testing.T) {
+	store, iq, spans := filled(t, 20_000)
+	wanted := iq.sel.status
+	count := func(hides string) string {
+		t.Helper()
+		store.hides = hides
+		s, ok, err := iq.stats(t.Context(), spans, wanted, expiry{retention: -1}, func(string) bool { return false })
+		if err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		return fmt.Sprintf("%+v", s)
+	}
+	byTallies, byEntries := count(partColumns), count(partTally) // without columns nothing but tallies can be counted
+	if byTallies != byEntries {
+		t.Fatalf("by tallies\n%s\nby entries\n%s", byTallies, byEntries)
+	}
+	store.hides = ""
+	tallies := maps.Clone(store.values)
+	id := stableIdentity(retrytopics.FormatID("", "orders", 3, 7), "million", 0, "")
+	err := iq.index.update(t.Context(), func(u IndexUpdate, st *indexState) error {
+		return st.addMarks(u, map[stableID]segmentMark{id: {at: 1, status: StatusDiscarded}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	marked := count("")
+	if marked == byEntries || marked != count(partTally) {
+		t.Errorf("after a mark: by tallies\n%s\nby entries\n%s", marked, count(partTally))
+	}
+	for name, value := range tallies { // as a release leaves them that knows none
+		if name[:1] == partTally {
+			store.values[name] = value
+		}
+	}
+	if got := count(""); got != marked {
+		t.Errorf("a tally of other marks was used:\n%s\nwant\n%s", got, marked)
+	}
+}
+
+// What `dlq stats` counts in an index, by tallies and, as it is where a filter needs it, by the entries.
+func BenchmarkIndexStats(b *testing.B) {
+	const letters = 240_000
+	store, iq, spans := filled(b, letters)
+	for name, hides := range map[string]string{"tallies": "", "entries": partTally} {
+		b.Run(name, func(b *testing.B) {
+			store.hides = hides
+			for b.Loop() {
+				if _, ok, err := iq.stats(b.Context(), spans, iq.sel.status, expiry{retention: -1, soon: time.Now().UnixMilli()}, func(string) bool { return false }); err != nil || !ok {
+					b.Fatal(ok, err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/letters, "ns/letter")
+		})
+	}
+}

@@ -1,0 +1,128 @@
+package dlq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// flushBytes may be under way to a partition, uncompressed, before the next record waits: below what a topic takes in
+// one record batch unless told otherwise (1048588). kgo does not split a batch that a broker finds too large.
+const flushBytes = 1_000_000
+
+// recordBytes is the largest record that is tried, before compression.
+const recordBytes = 64 << 20
+
+// producing are the options of a client that a producer writes with, beside those that reach the brokers.
+func producing(keyed string, largest int32) []kgo.Opt {
+	return []kgo.Opt{
+		kgo.ConsumeTopics(), kgo.ConsumePartitions(nil),
+		kgo.RecordPartitioner(partitioner(keyed)),
+		kgo.ProducerLinger(0), // a batch is as large as it gets when it begins
+		kgo.ProducerBatchMaxBytes(largest),
+		kgo.MaxBufferedRecords(4 * batchRecords),
+		kgo.MaxBufferedBytes(0),
+		kgo.DefaultProduceTopic(""),
+	}
+}
+
+// largest is the largest record that a client sends, in bytes before compression.
+func largest(client *kgo.Client) int32 {
+	largest := int32(recordBytes)
+	if bound, ok := client.OptValue(kgo.BrokerMaxWriteBytes).(int32); ok {
+		largest = min(largest, bound)
+	}
+	return largest
+}
+
+// partitioner takes the partition that a record names, but for one topic, where the key decides.
+type partitioner string
+
+// ForTopic implements kgo.Partitioner.
+func (keyed partitioner) ForTopic(topic string) kgo.TopicPartitioner {
+	if topic == string(keyed) {
+		return kgo.StickyKeyPartitioner(nil).ForTopic(topic)
+	}
+	return kgo.ManualPartitioner().ForTopic(topic)
+}
+
+// producer writes records in such portions that the brokers take them. It is not safe for concurrent use.
+type producer struct {
+	client *kgo.Client
+	keyed  string           // the topic whose partitions are chosen by key
+	lines  map[string]*line // by topic
+	recent [2]*line         // that were asked for last: of copies and marks by turns
+}
+
+func newProducer(client *kgo.Client, keyed string) *producer {
+	return &producer{client: client, keyed: keyed, lines: make(map[string]*line)}
+}
+
+// produceAll writes the records and waits until all are acknowledged, or some are not.
+func (p *producer) produceAll(ctx context.Context, records []*kgo.Record, d *delivery) result {
+	promise := d.promise
+	p.landed()
+	for _, r := range records {
+		l, size := p.line(r.Topic), sizeOf(r)
+		under := l.place(r)
+		if under.records > 0 && under.bytes+size > l.limit {
+			if sent := p.flush(ctx, d); !sent.committed() {
+				return sent
+			}
+		}
+		under.records++
+		under.bytes += size
+		r.Context = ctx // not that of a try before
+		p.client.Produce(ctx, r, promise)
+	}
+	return p.flush(ctx, d)
+}
+
+// flush waits for what is under way. What does not fit into one batch of a topic waits for that, since kgo does not
+// split a batch that a broker refuses; a record that is too large by itself goes alone, for compression may save it.
+func (p *producer) flush(ctx context.Context, d *delivery) result {
+	err := p.client.Flush(ctx)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	sent := result{err: errors.Join(d.err, err)}
+	for _, r := range d.tooLarge {
+		l := p.line(r.Topic)
+		if under := l.place(r); under.records > 1 {
+			// Together they were too much: the topic takes less than thought.
+			l.limit = min(l.limit, under.bytes/2)
+			sent.again = true
+		} else {
+			sent.refused = append(sent.refused, r)
+		}
+	}
+	p.landed()
+	return sent
+}
+
+// delivery gathers what the brokers said of the records of a transaction.
+type delivery struct {
+	mu       sync.Mutex
+	tooLarge []*kgo.Record
+	err      error               // the first one
+	acked    func(r *kgo.Record) // of each that is written, by one goroutine at a time; nil: nobody asks
+}
+
+func (d *delivery) promise(r *kgo.Record, err error) {
+	if err == nil && d.acked == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case err == nil:
+		d.acked(r)
+	case errors.Is(err, kerr.MessageTooLarge):
+		d.tooLarge = append(d.tooLarge, r)
+	case d.err == nil:
+		d.err = fmt.Errorf("topic %s, partition %d: %w", r.Topic, r.Partition, err)
+	}
+}
