@@ -124,7 +124,7 @@ func (a *applier) recheck(raced []Action) []Action {
 	names := topicsOf(raced)
 	a.until(func() bool { ok, _ := a.visible(raced, 1); return ok })
 	details, err := ListTopics(a.ctx, a.adm, names...)
-	c := &cluster{topics: details, configs: map[string]map[string]string{}}
+	c := withTopics(details, 0)
 	if err == nil {
 		err = c.describe(a.ctx, a.adm, names)
 	}
@@ -237,7 +237,7 @@ func (a *applier) ready(actions []Action) error {
 
 // configured says whether the settings that actions change have changed.
 func (a *applier) configured(actions []Action) (bool, error) {
-	c := &cluster{configs: map[string]map[string]string{}}
+	c := withTopics(nil, 0)
 	var changed []Action
 	for _, action := range actions {
 		if action.Kind == Configure {

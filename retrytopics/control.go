@@ -63,7 +63,7 @@ func PlanControl(ctx context.Context, adm *kadm.Client, topic string, w Want) (P
 	if err := c.describe(ctx, adm, existing(c, []spec{s})); err != nil {
 		return Plan{}, err
 	}
-	p := Plan{ReadOnly: !w.AllowCreate, Actions: c.compare(s)}
+	p := Plan{ReadOnly: !w.AllowCreate, Actions: c.compare(s), Topics: []Topic{c.becomes(s)}}
 	c.warnReplication([]spec{s})
 	if p.ReadOnly && slices.ContainsFunc(p.Actions, func(a Action) bool { return a.Kind == Configure }) {
 		c.warn("%s: the control topic is not what it should be (%s) and stays so, because topics.create is false", topic, p.Actions[0].Why)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Topic settings, as Kafka spells them.
@@ -42,6 +43,7 @@ type cluster struct {
 	brokers  int
 	topics   kadm.TopicDetails
 	configs  map[string]map[string]string // by topic, effective; missing: may not be read
+	own      map[string]map[string]string // of these what was set on the topic itself
 	warnings []string
 }
 
@@ -72,7 +74,12 @@ func inspect(ctx context.Context, adm *kadm.Client) (*cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the topics of the cluster: %w", err)
 	}
-	return &cluster{brokers: len(meta.Brokers), topics: meta.Topics, configs: map[string]map[string]string{}}, nil
+	return withTopics(meta.Topics, len(meta.Brokers)), nil
+}
+
+// withTopics is a cluster of whose topics no settings are known yet.
+func withTopics(topics kadm.TopicDetails, brokers int) *cluster {
+	return &cluster{brokers: brokers, topics: topics, configs: make(map[string]map[string]string), own: make(map[string]map[string]string)}
 }
 
 func (c *cluster) has(topic string) bool {
@@ -130,11 +137,14 @@ func (c *cluster) describe(ctx context.Context, adm *kadm.Client, topics []strin
 		if d.Err != nil {
 			return fmt.Errorf("read the settings of topic %s: %w", d.Name, d.Err)
 		}
-		configs := make(map[string]string, len(d.Configs))
+		configs, own := make(map[string]string, len(d.Configs)), make(map[string]string)
 		for _, e := range d.Configs {
 			configs[e.Key] = e.MaybeValue()
+			if e.Source == kmsg.ConfigSourceDynamicTopicConfig && !e.Sensitive {
+				own[e.Key] = e.MaybeValue()
+			}
 		}
-		c.configs[d.Name] = configs
+		c.configs[d.Name], c.own[d.Name] = configs, own
 	}
 	return nil
 }
@@ -305,6 +315,22 @@ func (c *cluster) compare(s spec) []Action {
 		actions = append(actions, action)
 	}
 	return actions
+}
+
+// becomes is the topic once what [cluster.compare] says was done.
+func (c *cluster) becomes(s spec) Topic {
+	t := Topic{Name: s.topic, Role: s.role, Source: s.source, Partitions: s.partitions, Replication: c.replication(s), Configs: maps.Clone(c.own[s.topic])}
+	t.Partitions = max(t.Partitions, int32(len(c.topics[s.topic].Partitions)))
+	if t.Configs == nil {
+		t.Configs = make(map[string]string, len(s.configs))
+	}
+	for key, want := range s.configs {
+		if have := c.configs[s.topic][key]; satisfies(key, have, want) {
+			want = have
+		}
+		t.Configs[key] = want
+	}
+	return t
 }
 
 // satisfies says whether a setting is good enough as it is.

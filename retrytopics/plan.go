@@ -45,6 +45,8 @@ type Want struct {
 type Plan struct {
 	// Actions to take, in the order in which Apply takes them.
 	Actions []Action `json:"actions"`
+	// Topics are all that are wanted, as they are once the actions were taken.
+	Topics []Topic `json:"topics"`
 	// Warnings for people: what works but is not safe.
 	Warnings []string `json:"warnings"`
 	// Leftover are retry topics of the group that the pipeline no longer
@@ -94,6 +96,19 @@ type Action struct {
 	OldConfigs map[string]string `json:"old_configs,omitempty"`
 	// Why, for people.
 	Why string `json:"why"`
+}
+
+// Topic is a topic that a pipeline needs beside its sources.
+type Topic struct {
+	Name string `json:"name"`
+	Role Role   `json:"role"`
+	// Source is the topic that it serves.
+	Source     string `json:"source,omitempty"`
+	Partitions int32  `json:"partitions"`
+	// Replication factor; -1: the broker's default.
+	Replication int16 `json:"replication"`
+	// Configs are those that it needs, and others that somebody has given it.
+	Configs map[string]string `json:"configs,omitempty"`
 }
 
 // Empty says that there is nothing to do.
@@ -173,6 +188,7 @@ func (c *cluster) plan(ctx context.Context, adm *kadm.Client, w Want, specs []sp
 	p := Plan{ReadOnly: !w.AllowCreate}
 	for _, s := range specs {
 		p.Actions = append(p.Actions, c.compare(s)...)
+		p.Topics = append(p.Topics, c.becomes(s))
 	}
 	slices.SortStableFunc(p.Actions, func(a, b Action) int { return slices.Index(order, a.Kind) - slices.Index(order, b.Kind) })
 	p.Leftover = c.leftover(ctx, adm, w, specs)

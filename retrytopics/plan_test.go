@@ -315,5 +315,7 @@ func TestPlanAsJSON(t *testing.T) {
 	noError(t, err)
 	equal(t, string(got), `{"actions":[{"kind":"create","topic":"billing.orders.retry-1s","role":"retry","source":"orders","partitions":1,"replication":3,`+
 		`"configs":{"cleanup.policy":"delete","max.message.bytes":"1114124","message.timestamp.type":"CreateTime","min.insync.replicas":"2","retention.bytes":"-1","retention.ms":"-1"},`+
-		`"why":"does not exist"}],"warnings":null,"leftover":null,"read_only":false}`)
+		`"why":"does not exist"}],"topics":[{"name":"billing.orders.retry-1s","role":"retry","source":"orders","partitions":1,"replication":3,`+
+		`"configs":{"cleanup.policy":"delete","max.message.bytes":"1114124","message.timestamp.type":"CreateTime","min.insync.replicas":"2","retention.bytes":"-1","retention.ms":"-1"}}],`+
+		`"warnings":null,"leftover":null,"read_only":false}`)
 }

@@ -2,6 +2,8 @@ package retrytopics_test
 
 import (
 	"errors"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +44,15 @@ func releasedStates() map[string]retrytopics.State {
 		dead.Reason, dead.Due, dead.HopDue = reason, time.Time{}, time.Time{}
 		states["dead "+string(reason)] = dead
 	}
+	chosen := full
+	chosen.Variant = "slower/by ten seconds"
+	states["retry in an experiment"] = chosen
+	traced := full
+	traced.Traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	states["retry that is traced"] = traced
+	both := states["dead exhausted"]
+	both.Variant, both.Traceparent = chosen.Variant, traced.Traceparent
+	states["dead, in an experiment and traced"] = both
 	renewed := states["dead exhausted"]
 	renewed.Died, renewed.PriorReplay = at(60_000), ""
 	states["dead and renewed"] = renewed
@@ -64,6 +75,7 @@ func saidBy(s retrytopics.State) map[string]any {
 		"id": s.ID, "topic": s.Topic, "partition": s.Partition, "offset": s.Offset, "group": s.Group, "attempt": s.Attempt, "counts": s.Counts.String(),
 		"class": s.Class.String(), "severity": s.Severity.String(), "dependency": s.Dependency, "error": s.Error, "reason": s.Reason,
 		"held_ms": s.Held.Milliseconds(), "replays": s.Replays, "replay": s.Replay, "prior_replay": s.PriorReplay, "history": s.History,
+		"variant": s.Variant, "traceparent": s.Traceparent,
 	}
 	for name, t := range map[string]time.Time{"timestamp": s.Timestamp, "due": s.Due, "hop_due": s.HopDue, "first_failed": s.FirstFailed, "died": s.Died} {
 		if !t.IsZero() {
@@ -91,6 +103,29 @@ func TestReleasedHeaders(t *testing.T) {
 		}
 		return says, err
 	})
+}
+
+// No header is without a sample: else nobody would notice that its meaning has changed.
+func TestEveryHeaderHasASample(t *testing.T) {
+	code, err := os.ReadFile("headers.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := make(map[string]bool)
+	for _, s := range releasedStates() {
+		for _, h := range s.AppendHeaders(nil, nil, 0) {
+			written[h.Key] = true
+		}
+	}
+	headers := regexp.MustCompile(`= "(redeliver-[a-z-]+)"`).FindAllStringSubmatch(string(code), -1)
+	if len(headers) < 20 {
+		t.Fatalf("%d headers in headers.go: is it read right?", len(headers))
+	}
+	for _, h := range headers {
+		if name := h[1]; retrytopics.IsOwnHeader(name) && !written[name] {
+			t.Errorf("no sample has %s: give releasedStates one, and record it as docs/compatibility.md says", name)
+		}
+	}
 }
 
 // TestReleasedDialects: what any release wrote beside its own headers is read as what it says, when only that is left.

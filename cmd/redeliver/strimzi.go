@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v4"
 
-	"github.com/redeliver/redeliver/retrytopics"
+	"github.com/redeliver/redeliver/internal/config"
 )
 
 // asStrimzi prints resources of Strimzi, for its operators to make what Redeliver would make itself: https://strimzi.io/docs/operators/latest/configuring
@@ -42,14 +44,22 @@ func addStrimzi(cmd *cobra.Command, format *outputFormat) *strimziFlags {
 	output.Value = resourceFormat{format}
 	output.Usage = "output `format`: table, json, jsonl (one object a line), strimzi (resources for its operators)"
 	s := new(strimziFlags)
+	cmd.Flags().StringVar(&s.user, "strimzi-user", "", "with -o strimzi: the `name` of the KafkaUser (default: kafka.sasl.username, or redeliver)")
 	cmd.Flags().StringVar(&s.cluster, "strimzi-cluster", "", "with -o strimzi: the name of the Kafka `resource`, for the label strimzi.io/cluster")
 	return s
 }
 
+// maxLabel is how long the value of a label may be, in bytes.
+const maxLabel = 63
+
 // wanted says what is missing for -o strimzi.
 func (s *strimziFlags) wanted(format outputFormat) error {
-	if format == asStrimzi && s.cluster == "" {
+	switch {
+	case format != asStrimzi:
+	case s.cluster == "":
 		return usagef("-o strimzi needs --strimzi-cluster: the name of the Kafka resource that the topics and users belong to")
+	case resourceName(s.cluster) != s.cluster || len(s.cluster) > maxLabel:
+		return usagef("--strimzi-cluster: %q is no name of a resource that can stand in a label: at most %d lower-case letters, digits, - and .", s.cluster, maxLabel)
 	}
 	return nil
 }
@@ -74,8 +84,12 @@ type strimziTopic struct {
 }
 
 type strimziUser struct {
-	Authorization strimziACLs
+	UserName       string                 `yaml:"userName,omitempty"`
+	Authentication *strimziAuthentication `yaml:",omitempty"`
+	Authorization  strimziACLs
 }
+
+type strimziAuthentication struct{ Type string }
 
 type strimziACLs struct {
 	Type string
@@ -92,28 +106,30 @@ func (s *strimziFlags) resource(kind, name string, spec any) strimziResource {
 	return strimziResource{"kafka.strimzi.io/v1", kind, strimziMetadata{resourceName(name), map[string]string{"strimzi.io/cluster": s.cluster}}, spec}
 }
 
-// printTopics prints a KafkaTopic for each topic that is missing. What exists and is to be changed belongs to a resource that somebody else wrote,
-// or to none: it is told.
-func (s *strimziFlags) printTopics(out, told io.Writer, plans []pipelinePlan) error {
+// printStrimzi prints a KafkaTopic for each topic of the plans, those included that are there: a resource says how its topic should be, and
+// the operator takes away what it does not say. The user comes last, with the privileges of the pipelines.
+func (p *program) printStrimzi(s *strimziFlags, pipeline string, plans []pipelinePlan) error {
+	c, privileges, err := p.privileges(pipeline, "")
+	if err != nil {
+		return err
+	}
 	var all []strimziResource
 	for _, plan := range plans {
-		for _, a := range plan.Actions {
-			if a.Kind != retrytopics.Create {
-				fmt.Fprintf(told, "%s is there and has to be changed (%s): do that in its KafkaTopic, or with `redeliver topics apply`\n", a.Topic, a.Why)
-				continue
-			}
-			all = append(all, s.resource("KafkaTopic", a.Topic, strimziTopic{a.Topic, a.Partitions, max(a.Replication, 0), a.Configs}))
+		for _, t := range plan.Topics {
+			all = append(all, s.resource("KafkaTopic", t.Name, strimziTopic{t.Name, t.Partitions, max(t.Replication, 0), t.Configs}))
 		}
 	}
-	return printResources(out, all)
+	p.tellPlans(plans)
+	return printResources(p.out, append(all, s.kafkaUser(c.Kafka, privileges)))
 }
 
-// printUser prints a KafkaUser with the privileges. How it shows who it is, spec.authentication, is to be added.
-func (s *strimziFlags) printUser(out io.Writer, all []acl) error {
+// kafkaUser is the user with the privileges. How it shows who it is comes from the configuration as far as Strimzi has it; else
+// spec.authentication is for somebody to add.
+func (s *strimziFlags) kafkaUser(k config.Kafka, all []acl) strimziResource {
 	var acls []strimziACL
 	for _, one := range all {
 		resource := map[string]string{"type": camel(one.Resource), "name": one.Name, "patternType": strings.Replace(one.Pattern, "prefixed", "prefix", 1)}
-		at := slices.IndexFunc(acls, func(a strimziACL) bool { return fmt.Sprint(a.Resource) == fmt.Sprint(resource) })
+		at := slices.IndexFunc(acls, func(a strimziACL) bool { return maps.Equal(a.Resource, resource) })
 		if at < 0 {
 			at, acls = len(acls), append(acls, strimziACL{Resource: resource, Host: "*"})
 		}
@@ -121,7 +137,18 @@ func (s *strimziFlags) printUser(out io.Writer, all []acl) error {
 			acls[at].Operations = append(acls[at].Operations, operation)
 		}
 	}
-	return printResources(out, []strimziResource{s.resource("KafkaUser", s.user, strimziUser{strimziACLs{"simple", acls}})})
+	user := strimziUser{Authorization: strimziACLs{"simple", acls}}
+	switch {
+	case k.SASL.Mechanism == "scram-sha-512":
+		user.Authentication = &strimziAuthentication{"scram-sha-512"}
+	case k.SASL.Mechanism == "" && k.TLS.CertFile != "":
+		user.Authentication = &strimziAuthentication{"tls"}
+	}
+	name := cmp.Or(s.user, k.SASL.Username, "redeliver")
+	if resourceName(name) != name {
+		user.UserName = name
+	}
+	return s.resource("KafkaUser", name, user)
 }
 
 func printResources(out io.Writer, all []strimziResource) error {

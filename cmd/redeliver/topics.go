@@ -32,7 +32,12 @@ func newTopicsPlanCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Show what is to be done to retry and dead-letter topics",
-		Args:  noArguments,
+		Long: `Show what is to be done to retry and dead-letter topics. Nothing is changed.
+
+With -o strimzi it prints all of these topics as they should be, the ones that are there included, as resources KafkaTopic, and the
+user with the privileges that 'redeliver topics acls' prints as a KafkaUser. The source topics are left to whoever has them.`,
+		Example: "  redeliver topics plan\n  redeliver topics plan -o strimzi --strimzi-cluster main | kubectl apply -f -",
+		Args:    noArguments,
 	}
 	format := addOutput(cmd)
 	strimzi := addStrimzi(cmd, format)
@@ -47,7 +52,7 @@ func newTopicsPlanCommand(p *program) *cobra.Command {
 		}
 		defer done()
 		if *format == asStrimzi {
-			return errors.Join(err, strimzi.printTopics(p.out, p.err, plans))
+			return errors.Join(err, p.printStrimzi(strimzi, *name, plans))
 		}
 		return errors.Join(err, p.showPlans(*format, plans))
 	}
@@ -155,6 +160,7 @@ func planControl(ctx context.Context, adm *kadm.Client, c *config.Config, chosen
 // whole writes an empty list as [] in JSON, never as null.
 func whole(plan retrytopics.Plan) retrytopics.Plan {
 	plan.Actions = append([]retrytopics.Action{}, plan.Actions...)
+	plan.Topics = append([]retrytopics.Topic{}, plan.Topics...)
 	plan.Warnings = append([]string{}, plan.Warnings...)
 	plan.Leftover = append([]string{}, plan.Leftover...)
 	return plan
@@ -192,6 +198,12 @@ func (p *program) showPlans(format outputFormat, plans []pipelinePlan) error {
 	if err := printPlans(p.out, plans); err != nil {
 		return err
 	}
+	p.tellPlans(plans)
+	return nil
+}
+
+// tellPlans says what should be known about the plans.
+func (p *program) tellPlans(plans []pipelinePlan) {
 	for _, plan := range plans {
 		for _, warning := range plan.Warnings {
 			fmt.Fprintf(p.err, "warning: pipeline %s: %s\n", plan.Pipeline, warning)
@@ -203,7 +215,6 @@ func (p *program) showPlans(format outputFormat, plans []pipelinePlan) error {
 			fmt.Fprintf(p.err, "pipeline %s: all topics are as they should be\n", plan.Pipeline)
 		}
 	}
-	return nil
 }
 
 // planRow is one line of the table.

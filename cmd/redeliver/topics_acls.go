@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,7 +25,6 @@ READ and WRITE imply DESCRIBE, and ALTER_CONFIGS implies DESCRIBE_CONFIGS. 'rede
 	}
 	format := addOutput(cmd)
 	strimzi := addStrimzi(cmd, format)
-	cmd.Flags().StringVar(&strimzi.user, "strimzi-user", "redeliver", "with -o strimzi: the `name` of the KafkaUser")
 	name := p.addPipelineFlag(cmd)
 	who := cmd.Flags().String("for", "", "only what `run` or operate needs")
 	commands := cmd.Flags().Bool("commands", false, "print commands of kafka-acls.sh, which take the rest of their options from $KAFKA_ACLS")
@@ -36,25 +36,9 @@ READ and WRITE imply DESCRIBE, and ALTER_CONFIGS implies DESCRIBE_CONFIGS. 'rede
 		if err := strimzi.wanted(*format); err != nil {
 			return err
 		}
-		c, err := config.Load(p.configFile, config.Options{Lookup: p.getenv, Embedded: true})
+		c, all, err := p.privileges(*name, *who)
 		if err != nil {
 			return err
-		}
-		chosen, err := pipelines(c, *name)
-		if err != nil {
-			return err
-		}
-		var all []acl
-		for _, pipeline := range chosen {
-			privileges, err := c.Privileges(pipeline)
-			if err != nil {
-				return err
-			}
-			for _, one := range privileges {
-				if *who == "" || strings.Contains(strings.Join(one.For, " "), *who) {
-					all = append(all, acl{pipeline.Name, one})
-				}
-			}
 		}
 		if *commands {
 			for _, one := range all {
@@ -63,7 +47,7 @@ READ and WRITE imply DESCRIBE, and ALTER_CONFIGS implies DESCRIBE_CONFIGS. 'rede
 			return nil
 		}
 		if *format == asStrimzi {
-			return strimzi.printUser(p.out, all)
+			return printResources(p.out, []strimziResource{strimzi.kafkaUser(c.Kafka, all)})
 		}
 		return printAll(newRows(p.out, *format,
 			column[acl]{title: "PIPELINE", cell: func(a acl) string { return a.Pipeline }},
@@ -76,6 +60,32 @@ READ and WRITE imply DESCRIBE, and ALTER_CONFIGS implies DESCRIBE_CONFIGS. 'rede
 		), all)
 	}
 	return cmd
+}
+
+// privileges are those of one pipeline, or of each, as the configuration is: without asking the cluster. who keeps what is for run or for
+// operate.
+func (p *program) privileges(name, who string) (*config.Config, []acl, error) {
+	c, err := config.Load(p.configFile, config.Options{Lookup: p.getenv, Embedded: true})
+	if err != nil {
+		return nil, nil, err
+	}
+	chosen, err := pipelines(c, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	var all []acl
+	for _, pipeline := range chosen {
+		privileges, err := c.Privileges(pipeline)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, one := range privileges {
+			if who == "" || slices.Contains(one.For, who) {
+				all = append(all, acl{pipeline.Name, one})
+			}
+		}
+	}
+	return c, all, nil
 }
 
 // acl is one line of the output.

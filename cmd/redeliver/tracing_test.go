@@ -46,24 +46,45 @@ func openCollector(t *testing.T) *spanCollector {
 			t.Errorf("the spans cannot be read: %v", err)
 			return
 		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		for _, resource := range got.ResourceSpans {
-			for _, a := range resource.Resource.Attributes {
-				if a.Key == "service.name" {
-					c.services = append(c.services, a.Value.GetStringValue())
-				}
-			}
-			for _, scope := range resource.ScopeSpans {
-				for _, s := range scope.Spans {
-					c.names, c.traces = append(c.names, s.Name), append(c.traces, string(s.TraceId))
-				}
-			}
-		}
+		c.keep(&got)
 		w.Header().Set("Content-Type", "application/x-protobuf")
 	}))
 	t.Cleanup(c.Close)
 	return c
+}
+
+// keep notes what came.
+func (c *spanCollector) keep(got *collectorpb.ExportTraceServiceRequest) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, resource := range got.ResourceSpans {
+		for _, a := range resource.Resource.Attributes {
+			if a.Key == "service.name" {
+				c.services = append(c.services, a.Value.GetStringValue())
+			}
+		}
+		for _, scope := range resource.ScopeSpans {
+			for _, s := range scope.Spans {
+				c.names, c.traces = append(c.names, s.Name), append(c.traces, string(s.TraceId))
+			}
+		}
+	}
+}
+
+// wants checks that the spans of these names have come, all of one trace and of one service.
+func (c *spanCollector) wants(t *testing.T, service string, names ...string) {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !sameNames(c.names, names) {
+		t.Errorf("the collector has %q, want %q", c.names, names)
+	}
+	if slices.Sort(c.traces); len(slices.Compact(c.traces)) != 1 {
+		t.Errorf("the spans are of several traces")
+	}
+	if got := slices.Compact(c.services); !slices.Equal(got, []string{service}) {
+		t.Errorf("the spans are of the services %q, want %s", got, service)
+	}
 }
 
 // `redeliver run` and `redeliver replay` send the spans of one trace where the standard variables say, those that are left when they end.
@@ -89,17 +110,7 @@ func TestRunAndReplaySendSpans(t *testing.T) {
 		t.Fatalf("replay: exit status %d\n%s%s", exit, out, errs)
 	}
 
-	collector.mu.Lock()
-	defer collector.mu.Unlock()
-	if want := []string{"process orders", "send orders.orders.dlq", "create orders.orders.retry-1s"}; !sameNames(collector.names, want) {
-		t.Errorf("the collector has %q, want %q", collector.names, want)
-	}
-	if slices.Sort(collector.traces); len(slices.Compact(collector.traces)) != 1 {
-		t.Errorf("the spans are of several traces")
-	}
-	if len(slices.Compact(collector.services)) != 1 || collector.services[0] != "billing" {
-		t.Errorf("the spans are of the services %q, want billing", collector.services)
-	}
+	collector.wants(t, "billing", "process orders", "send orders.orders.dlq", "create orders.orders.retry-1s")
 }
 
 func sameNames(got, want []string) bool {

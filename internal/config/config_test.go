@@ -223,7 +223,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 		}
 	}
 	c := mustParse(t, strings.Replace(with("drain: 30s", "kafka: {", "kafka: {sasl: {username: u, password: hunter2}, "),
-		`{url: "http://127.0.0.1`, `{headers: {Authorization: tr0ub4dor}, url: "http://me:c0rrect@127.0.0.1`, 1), nil)
+		`{url: "http://127.0.0.1`, `{headers: {Authorization: tr0ub4dor}, proxy: "socks5://me:b4ttery@proxy:1080", url: "HTTP://me:c0rrect@127.0.0.1`, 1), nil)
 	printed, err := c.YAML()
 	if err != nil {
 		t.Fatal(err)
@@ -237,7 +237,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 	if there, err := west.YAML(); err != nil || strings.Contains(there, "hunter2") || !strings.Contains(there, "west:9092") {
 		t.Errorf("another cluster is printed with its password, or not at all (%v):\n%s", err, there)
 	}
-	if !strings.Contains(printed, "password: '******'") || !strings.Contains(printed, "Authorization: '******'") || !strings.Contains(printed, "http://******@127.0.0.1") {
+	if !strings.Contains(printed, "password: '******'") || !strings.Contains(printed, "Authorization: '******'") || !strings.Contains(printed, "HTTP://******@127.0.0.1") || !strings.Contains(printed, "socks5://******@proxy:1080") {
 		t.Errorf("secrets are not masked but left out:\n%s", printed)
 	}
 }

@@ -218,6 +218,8 @@ func handlerKeys(h *Handler) []key {
 					means("The most records of one request. 1 posts a record's value as it is; above 1 the body is a JSON array."),
 			).means("Several records in one request."),
 			text("proxy", &h.HTTP.Proxy).like("http://proxy.example.com:3128").means("URL of a proxy, http, https or socks5; \"\" is that of the environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY)."),
+			toggle("http2", &h.HTTP.HTTP2).byDefault("false").
+				means("Speak HTTP/2 where the URL is https and the service has it. All requests share few connections, and one that breaks fails all of those on it; else each has a connection of its own. No request is sent twice in either."),
 			section("tls",
 				text("ca_file", &h.HTTP.TLS.CAFile).like("/etc/redeliver/service-ca.pem").means("PEM file of the authorities that the service's certificate is checked by; \"\" is the system's. A file of this section that changes is read again."),
 				text("cert_file", &h.HTTP.TLS.CertFile).like("/etc/redeliver/client.pem").means("PEM file of the client's certificate, for mutual TLS; goes with key_file."),

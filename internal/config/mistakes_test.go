@@ -309,6 +309,7 @@ var mistakes = []mistakeRow{
 	{"pipelines[].handler.http.url", with("drain: 30s", `"http://127.0.0.1:9000/orders"`, mark+"ftp://h/x"), "it must begin with http:// or https:// and name a host"},
 	{"pipelines[].handler.http.url", "kafka: {brokers: [a:1]}\npipelines:\n  - " + mark + "name: orders\n    topics: [orders]\n", `this pipeline lacks handler.http.url, an http or https URL; add handler: {http: {url: "http://127.0.0.1:9000/orders"}}`},
 	{"pipelines[].handler.http.proxy", with("drain: 30s", "{url:", "{proxy: "+mark+"proxy.example.com, url:"), "handler.http.proxy is no URL of a proxy"},
+	{"pipelines[].handler.http.http2", with("drain: 30s", "{url:", "{http2: "+mark+"maybe, url:"), "true or false"},
 	{"pipelines[].handler.http.tls", with("drain: 30s", "{url:", "{tls: "+mark+"true, url:"), "tls is a plain value; it holds the keys ca_file"},
 	{"pipelines[].handler.http.tls.ca_file", with("drain: 30s", "{url:", "{tls: {ca_file: "+mark+"'${DIR}/empty'}, url:"), "holds no PEM certificate; name a readable PEM file of certificates"},
 	{"pipelines[].handler.http.tls.cert_file", with("drain: 30s", "{url:", "{tls: {cert_file: "+mark+"a.pem}, url:"), "handler.http.tls.cert_file goes with key_file"},

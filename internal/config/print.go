@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -107,9 +108,12 @@ func (p printer) value(k key) *yaml.Node {
 	return &n
 }
 
+// withScheme is what begins as a URL does (RFC 3986, section 3.1): a proxy may be socks5://, and HTTP:// is http://.
+var withScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
+
 // maskURL hides user and password of a URL, and its query, which may hold a token.
 func maskURL(s string) string {
-	if !strings.HasPrefix(s, "http://") && !strings.HasPrefix(s, "https://") {
+	if !withScheme.MatchString(s) {
 		return s
 	}
 	scheme, rest, _ := strings.Cut(s, "://")

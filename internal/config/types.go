@@ -228,6 +228,7 @@ type HandlerHTTP struct {
 	Headers map[string]string // sent with every request
 	Batch   Batch
 	Proxy   string // URL; "": that of the environment
+	HTTP2   bool
 	TLS     WebhookTLS
 	Sign    Sign
 	Events  CloudEvents

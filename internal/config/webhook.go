@@ -11,7 +11,7 @@ import (
 
 // Webhook returns what the webhook needs beside what the pipeline gives it. It fails when a file cannot be read any more.
 func (h HandlerHTTP) Webhook() (webhook.Config, error) {
-	c := webhook.Config{URL: h.URL, Headers: h.Headers, BatchMax: h.Batch.Max, Proxy: h.Proxy, ServerName: h.TLS.ServerName}
+	c := webhook.Config{URL: h.URL, Headers: h.Headers, BatchMax: h.Batch.Max, Proxy: h.Proxy, HTTP2: h.HTTP2, ServerName: h.TLS.ServerName}
 	if h.TLS != (WebhookTLS{}) {
 		material, err := certs.Read(certs.Files{Authorities: h.TLS.CAFile, Certificate: h.TLS.CertFile, Key: h.TLS.KeyFile})
 		if err != nil {

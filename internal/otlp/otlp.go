@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -84,7 +85,7 @@ func wanted(getenv func(string) (string, bool)) (bool, error) {
 		v, _ := getenv(name)
 		return v
 	}
-	if value("OTEL_SDK_DISABLED") == "true" {
+	if strings.EqualFold(value("OTEL_SDK_DISABLED"), "true") { // of a Boolean the case does not matter, as OpenTelemetry has it
 		return false, nil
 	}
 	switch exporter := value("OTEL_TRACES_EXPORTER"); exporter {

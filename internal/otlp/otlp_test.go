@@ -32,6 +32,7 @@ func TestTheEnvironmentTurnsItOn(t *testing.T) {
 		{name: "by gRPC", env: []string{"OTEL_TRACES_EXPORTER", "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"}, on: true},
 		{name: "none, whatever the endpoint", env: []string{"OTEL_EXPORTER_OTLP_ENDPOINT", endpoint, "OTEL_TRACES_EXPORTER", "none"}},
 		{name: "disabled", env: []string{"OTEL_EXPORTER_OTLP_ENDPOINT", endpoint, "OTEL_SDK_DISABLED", "true"}},
+		{name: "disabled, in capitals", env: []string{"OTEL_EXPORTER_OTLP_ENDPOINT", endpoint, "OTEL_SDK_DISABLED", "TRUE"}},
 		{name: "another exporter", env: []string{"OTEL_TRACES_EXPORTER", "zipkin"}, err: "OTEL_TRACES_EXPORTER"},
 		{name: "another protocol", env: []string{"OTEL_TRACES_EXPORTER", "otlp", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"}, err: "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"},
 	} {

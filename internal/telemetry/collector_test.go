@@ -289,6 +289,27 @@ func TestATopicKeepsItsSeriesWhenOthersCome(t *testing.T) {
 	}
 }
 
+// Producers choose what tenants are called, and one of them must not take every process down at its next scrape.
+func TestATenantWhoseNameIsNoTextHarmsNothing(t *testing.T) {
+	s := orders()
+	s.Tenants, s.TenantsKnown = nil, 5
+	long := strings.Repeat("ä", maxValue)
+	for _, name := range []string{"\xff\xfe", "\xffacme", "line\nbreak", long, long + "!"} {
+		s.Tenants = append(s.Tenants, consumer.TenantStats{Tenant: name, InFlight: 2})
+	}
+	lines := exposition(t, registry(t, s))
+	for _, want := range []string{
+		`redeliver_tenant_in_flight{pipeline="orders",tenant="` + "\uFFFD" + `"} 2`,
+		`redeliver_tenant_in_flight{pipeline="orders",tenant="` + "\uFFFD" + `acme"} 2`,
+		`redeliver_tenant_in_flight{pipeline="orders",tenant="line\nbreak"} 2`,
+		`redeliver_tenant_in_flight{pipeline="orders",tenant="` + long[:maxValue] + `"} 4`,
+	} {
+		if !slices.Contains(lines, want) {
+			t.Errorf("missing: %s", want)
+		}
+	}
+}
+
 func TestTenantsBeyondTheBoundCountTogether(t *testing.T) {
 	s := orders()
 	s.Tenants, s.TenantsKnown = nil, 1000

@@ -26,6 +26,9 @@ type Config struct {
 	// Headers are sent with every request, over the defaults for Content-Type and User-Agent. Those that Redeliver or
 	// HTTP itself sets are refused. Defaults to none.
 	Headers map[string]string
+	// HTTP2 speaks HTTP/2 with a service that has it, over TLS, and HTTP/1.1 with others. One connection then carries many requests, and takes
+	// all of them with it when it breaks. Defaults to false: HTTP/1.1 only.
+	HTTP2 bool
 	// Proxy is the URL of the proxy, http, https or socks5. Defaults to that of the environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY).
 	Proxy string
 	// Secrets returns what requests are signed with, see [Secret]; asked at each request. The first is for who knows the newest one only, and

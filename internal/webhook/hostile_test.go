@@ -77,6 +77,19 @@ func TestNoAnswerIsNetwork(t *testing.T) {
 		{"a header without end", func(t *testing.T) string {
 			return byHand(t, says("HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 4*maxResponseHeader)))
 		}, "headers exceeded"},
+		{"ten thousand headers", func(t *testing.T) string {
+			return byHand(t, says("HTTP/1.1 200 OK\r\n"+strings.Repeat("X: xxxxxxxx\r\n", 10_000)+"\r\n"))
+		}, "headers exceeded"},
+		{"two lengths", func(t *testing.T) string {
+			return byHand(t, says("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx"))
+		}, "Content-Length"},
+		{"a length below zero", func(t *testing.T) string {
+			return byHand(t, says("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"))
+		}, "Content-Length"},
+		{"a status that is none", func(t *testing.T) string { return byHand(t, says("HTTP/1.1 2xx OK\r\n\r\n")) }, "malformed"},
+		{"answers before the answer without end", func(t *testing.T) string {
+			return byHand(t, says(strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 10_000)))
+		}, "headers exceeded"},
 		{"TLS to a plain server", func(*testing.T) string { return "https" + strings.TrimPrefix(plain.URL, "http") }, "TLS handshake"},
 		{"a certificate that nobody signed", func(*testing.T) string { return unknownCA.URL }, "certificate"},
 	}
@@ -215,6 +228,27 @@ func TestABodyWithoutEndIsNotRead(t *testing.T) {
 	})
 	if n := sent.Load(); n > 4*drainLimit {
 		t.Errorf("%d bytes were taken from the service", n)
+	}
+}
+
+// A body that is not as long as was said, or of no form at all, changes nothing of what the status has said.
+func TestABodyThatIsNotWhatWasSaid(t *testing.T) {
+	for name, text := range map[string]string{
+		"shorter than its length": "Content-Length: 100\r\n\r\nshort",
+		"longer than its length":  "Content-Length: 1\r\n\r\nlonger",
+		"chunks that are none":    "Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+		"a chunk without end":     "Transfer-Encoding: chunked\r\n\r\nffffffff\r\nx",
+		"packed, and not":         "Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nplain",
+	} {
+		for _, status := range []int{200, 422, 503} {
+			t.Run(fmt.Sprint(name, ", ", status), func(t *testing.T) {
+				w := open(t, Config{URL: byHand(t, says(fmt.Sprintf("HTTP/1.1 %d Of Its Own\r\n%s", status, text)))})
+				err := w.postOne(context.Background(), order())
+				if failure := classify.New(nil).Classify(err); failure.Class != classify.OfStatus(status) {
+					t.Errorf("got %v: %v, want %v", failure.Class, err, classify.OfStatus(status))
+				}
+			})
+		}
 	}
 }
 

@@ -20,17 +20,22 @@ const (
 	idleTimeout = 4 * time.Second
 	// maxResponseHeader bounds the header of a response, in bytes; a larger one fails the attempt.
 	maxResponseHeader = 64 << 10
+	// pingAfter is how long a connection of HTTP/2 may be silent under a request before it is asked whether it lives, and pingTimeout how long
+	// it has to answer: all calls are on it, and each would wait for its own time-out.
+	pingAfter   = 5 * time.Second
+	pingTimeout = 5 * time.Second
 	// materialLook is how often it is looked whether certificates have changed.
 	materialLook = time.Second
 )
 
 // newTransport returns the connections to the service.
 //
-// It speaks HTTP/1.1 only: with HTTP/2 one broken connection would fail every call in flight, and its client repeats
-// requests by itself. Requests go to the transport and not to an [http.Client], which would follow redirects.
+// It speaks HTTP/1.1 only, unless HTTP/2 is asked for: one connection that breaks fails every call in flight on it. Requests go to the transport and
+// not to an [http.Client], which would follow redirects.
 func newTransport(c Config, secure *tls.Config) *http.Transport {
-	var http1 http.Protocols
-	http1.SetHTTP1(true)
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(c.HTTP2)
 	proxy := http.ProxyFromEnvironment
 	if c.Proxy != "" {
 		u, _ := url.Parse(c.Proxy) // validated
@@ -46,7 +51,8 @@ func newTransport(c Config, secure *tls.Config) *http.Transport {
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxResponseHeader,
 		DisableCompression:     true, // answers are read as they are and never unpacked
-		Protocols:              &http1,
+		Protocols:              &protocols,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}
 }
 

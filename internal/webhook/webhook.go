@@ -3,6 +3,7 @@ package webhook
 import (
 	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -115,9 +116,21 @@ func (w *Webhook) send(ctx context.Context, header http.Header, body []byte) (*h
 		return nil, w.noAnswer(ctx, err)
 	}
 	request.URL, request.Host, request.Header = w.url, w.url.Host, header
+	if w.config.HTTP2 {
+		sendOnce(request, body)
+	}
 	response, err := w.connections().RoundTrip(request)
 	if err != nil {
 		return nil, w.noAnswer(ctx, err)
 	}
 	return response, nil
+}
+
+// sendOnce keeps the transport from sending a request again, which it does with HTTP/2 where it can have the body a second time, or where
+// there is none: also when the service has read the request and then refused it. What it still repeats are requests of which it wrote nothing.
+func sendOnce(request *http.Request, body []byte) {
+	request.GetBody = nil
+	if len(body) == 0 {
+		request.Body = io.NopCloser(bytes.NewReader(nil)) // one that is there, and empty
+	}
 }
