@@ -18,7 +18,6 @@ type intake struct {
 
 	mu      sync.Mutex // guards the lanes' pauses; taken before a strand's lock, never after
 	lanes   map[string]map[int32]*lane
-	fetch   fetchSize
 	count   atomic.Int64 // open lanes
 	retries atomic.Int64 // of these, of retry topics
 
@@ -157,7 +156,6 @@ func (in *intake) interrupt() {
 func (in *intake) deliver(fetches kgo.Fetches) {
 	now := time.Now()
 	var back map[string]map[int32]kgo.EpochOffset
-	var retries []*lane
 	fetches.EachError(func(topic string, partition int32, err error) { in.fetchFailed(topic, partition, err) })
 	fetches.EachPartition(func(ftp kgo.FetchTopicPartition) {
 		l := in.lane(ftp.Topic, ftp.Partition)
@@ -169,9 +167,6 @@ func (in *intake) deliver(fetches kgo.Fetches) {
 		}
 		if len(ftp.Records) > 0 {
 			records := ftp.Records
-			if l.tier > 0 {
-				retries = append(retries, l)
-			}
 			if _, given := back[l.topic][l.partition]; given {
 				return // what follows in the same poll comes again too
 			}
@@ -192,7 +187,6 @@ func (in *intake) deliver(fetches kgo.Fetches) {
 			in.review(l)
 		}
 	})
-	in.resize(retries, now)
 	in.p.goBack(back)
 }
 

@@ -45,8 +45,6 @@ func (in *intake) decide(lanes []*lane) (told []pauseChange) {
 				if stop {
 					pause[l.topic] = append(pause[l.topic], l.partition)
 				} else {
-					l.heard = false
-					in.beware(l, time.Now())
 					resume[l.topic] = append(resume[l.topic], l.partition)
 				}
 			}
@@ -82,7 +80,7 @@ func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool
 	l.strand.mu.Lock()
 	open, waiting, bytes := l.open, l.notRunnable(), l.bytes
 	probes = open-l.strand.freeFailed(l) < in.p.cfg.Window.untried(int(in.count.Load()))
-	far := l.farOff(time.Now())
+	far := l.park || len(l.waiting) > 0 && l.waiting[0].farOff(time.Now())
 	if l.heldFull(before.has(PauseHoldKeyFull)) {
 		after |= pauseSet(bit(PauseHoldKeyFull))
 	}
@@ -119,11 +117,6 @@ func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool
 		after |= pauseSet(bit(PauseDataLoss))
 	}
 	return after, probes
-}
-
-// farOff reports whether what a retry lane keeps need not be at hand for long.
-func (l *lane) farOff(now time.Time) bool {
-	return l.park || len(l.waiting) > 0 && l.waiting[0].farOff(now)
 }
 
 // notRunnable is how many records a retry lane keeps for later: those that are not due and, of the park lane, all.

@@ -67,7 +67,6 @@ type lane struct {
 	stopping       atomic.Bool   // tells a chunk's worker to stop
 	pauses         atomic.Uint32 // a pauseSet; written under the intake's mutex
 	stopped        bool          // the client does not fetch it; under the intake's mutex
-	heard          bool          // records of it have come since it was fetched last; under the intake's mutex
 	pausedAt       atomic.Int64  // Unix nanoseconds
 }
 

@@ -71,7 +71,6 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 	defer p.toldAssigned(offsets)
 	defer p.scan(offsets)
 	if len(unknown) == 0 {
-		p.intake.lookAhead(ctx)
 		return offsets, nil
 	}
 	for topic, ps := range unknown {
@@ -88,7 +87,6 @@ func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kg
 	}
 	p.faults.clear("start")
 	p.committer.moved()
-	p.intake.lookAhead(ctx)
 	p.disown(offsets) // topics that were waited for may be others by now
 	return offsets, nil
 }

@@ -230,7 +230,7 @@ func connectRemedy(c *config.Config, k config.Kafka, under string, err error) st
 		if k.TLS.Enabled || k.SASL.Mechanism != "" {
 			return "the broker closed the connection: is this its port for tls and sasl of " + under + " as they are, and are user and password right? " + c.At(under)
 		}
-		return "the broker closed the connection: it may want " + under + ".tls or sasl, " + at("")
+		return "the broker closed the connection: it may want " + under + ".tls or " + under + ".sasl, " + at("")
 	case (errors.Is(err, context.DeadlineExceeded) || isTimeout(err)) && k.TLS.Enabled:
 		return "nothing answers: is the address right, does the broker speak TLS at this port (" + under + ".tls.enabled), and is there a firewall between? " + c.At(under+".brokers")
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
