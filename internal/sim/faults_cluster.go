@@ -27,6 +27,10 @@ func (w *World) MoveCoordinators() {
 	w.fake.RehashCoordinators()
 }
 
+// coordinatorFound is how long it may take members to find where the coordinator is that was on a broker which is lost: a client may
+// give its partitions up meanwhile, and commits nothing then.
+const coordinatorFound = 5 * time.Second
+
 // LoseBroker takes a broker out of the cluster for a time; its partitions get other leaders. The last one stays, for it is the
 // controller and the fake cluster elects no other, and one is out at a time.
 func (w *World) LoseBroker(n int, lasts time.Duration) {
@@ -41,6 +45,7 @@ func (w *World) LoseBroker(n int, lasts time.Duration) {
 	w.brokerBack = time.Now().Add(lasts + time.Second)
 	w.disturb(0, lasts+time.Minute)
 	w.trouble(lasts)
+	w.unsaved(coordinatorFound)
 	port := 9092 + int(node) // the fake broker itself would go on serving its connections
 	w.own.dropTo(port)
 	for _, m := range w.Members {
