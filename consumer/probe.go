@@ -29,8 +29,8 @@ func (p *Pipeline) offerProbe() {
 			if !st.mayStart() || !st.offers(l) {
 				continue
 			}
-			if fresh := st.mayTakeFresh(l) && st.freshFirst(l); fresh && !untried || fresh == untried && l.probed < longest {
-				next, of, longest, untried = st, l.kind(), l.probed, fresh
+			if first := st.untried(l); first && !untried || first == untried && l.probed < longest {
+				next, of, longest, untried = st, l.kind(), l.probed, first
 			}
 		}
 		st.mu.Unlock()
@@ -66,9 +66,17 @@ func (p *Pipeline) untriedAtHand(but *strand) bool {
 
 // hasUntried reports whether the strand could start a record that was not tried yet.
 func (st *strand) hasUntried() bool {
-	return st.idle() && slices.ContainsFunc(st.lanes, func(l *lane) bool {
-		return !l.closed && (st.mayTakeFresh(l) && st.freshFirst(l) || st.p.flows != nil && l.tier == 0 && l.ready.untried() != nil)
-	})
+	return st.idle() && slices.ContainsFunc(st.lanes, st.untried)
+}
+
+// untried reports whether the lane could start a record that was not tried yet. Who is offered a probe and who may use one both go by
+// it: where they differed, whose turn it was would offer it on, and be offered it again.
+func (st *strand) untried(l *lane) bool {
+	if l.closed {
+		return false
+	}
+	ranked := st.p.flows != nil && l.tier == 0 && l.mayRunReady() && l.ready.untried() != nil
+	return ranked || st.mayTakeFresh(l) && st.freshFirst(l)
 }
 
 // lanesOf returns the open lanes of a kind: each time another one first, so that a tier with much to do does not keep the
