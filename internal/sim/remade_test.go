@@ -44,3 +44,22 @@ func TestCopiesForATopicMadeAgain(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatWasFoundIsNoFaultAnyMore keeps a member from finding where its partitions start, as brokers do for a moment that do not know a
+// new topic yet. When it has found that, it does not go on telling of it.
+func TestWhatWasFoundIsNoFaultAnyMore(t *testing.T) {
+	s := Setup{Brokers: 1, Sources: map[string]int32{"orders": 1}, Config: consumer.Config{Breaker: breaker.Config{Disabled: true}}}
+	run(t, s, func(w *World) {
+		w.refuse(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Err: kerr.UnknownTopicOrPartition}, -1, 3*time.Second)
+		m := w.Join()
+		w.Sleep(2 * time.Second)
+		if told := m.Pipeline.Stats().Reasons; len(told) == 0 {
+			t.Error("it does not tell that it cannot find where its partitions start")
+		}
+		w.Produce(&Record{})
+		w.Sleep(5 * time.Second) // less than faults are remembered
+		if told := m.Pipeline.Stats().Reasons; len(told) > 0 {
+			t.Errorf("it tells of %q when it reads", told)
+		}
+	}, func(*History, *Report) {})
+}
