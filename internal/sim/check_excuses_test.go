@@ -59,6 +59,20 @@ func TestWithoutRoomAMemberKnowsWhatItHas(t *testing.T) {
 	}
 }
 
+// Who was given up by the group at a handover cannot know it yet, and lets its calls go on; whoever was not is told, and cancels them.
+func TestACallMayOutliveAPartitionThatNobodyToldOf(t *testing.T) {
+	for kind, broken := range map[UpsetKind]bool{Expelled: false, Unsaved: true} {
+		h := goodRun()
+		given := h.Assignments[len(h.Assignments)-1].When
+		h.Calls[secondSucceeds].End = given
+		h.Upsets = []Upset{{Member: h.Calls[secondSucceeds].Member, Kind: kind, Begun: given, Ended: given.At.Add(learning)}}
+		found := slices.ContainsFunc(Check(h).Violations, func(v Violation) bool { return strings.Contains(v.Text, "still ran a call") })
+		if found != broken {
+			t.Errorf("a call beside a handover at which its member was %s: found broken is %v, want %v", kind, found, broken)
+		}
+	}
+}
+
 // A skip excuses a record that followed no dead letter where it settled one before it of the key.
 func TestASkipExcusesWhatFollowedIt(t *testing.T) {
 	p := newTape()

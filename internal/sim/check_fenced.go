@@ -112,8 +112,15 @@ func (x *index) checkAfter(p Partition, old string, when, until Moment) {
 		case !c.End.IsZero() && c.End.Before(when):
 		case !c.Cancelled.IsZero() && !when.Before(c.Cancelled):
 			x.report.count(Fenced, "calls cancelled at a handover", 1)
+		case x.expelledAt(old, when): // it begins nothing more, by its own clock, but was not told
+			x.report.count(Fenced, "calls of members given up by the group", 1)
 		default:
 			x.report.broken(Fenced, "%s still ran a call with %s when %s went to another member at %s, and its context was not cancelled", old, c.From, p, clock(when))
 		}
 	}
+}
+
+// expelledAt reports whether the group went on without a member at a moment.
+func (x *index) expelledAt(member string, when Moment) bool {
+	return slices.ContainsFunc(x.upsets[member], func(u *Upset) bool { return u.Kind == Expelled && u.Begun == when })
 }
