@@ -60,6 +60,15 @@ func (p *program) openQueues(ctx context.Context, f *filterFlags, change bool) (
 	if err != nil {
 		return nil, err
 	}
+	selected, err := selectPipelines(c, f, change)
+	if err != nil {
+		return nil, err
+	}
+	return p.openQueuesOf(ctx, c, selected, f, change)
+}
+
+// selectPipelines returns the pipelines whose dead letters the filter selects. It asks the cluster nothing.
+func selectPipelines(c *config.Config, f *filterFlags, change bool) ([]*config.Pipeline, error) {
 	selected, err := pipelines(c, f.pipeline)
 	if err == nil && (change && len(f.ids) == 0 || f.queue != "") {
 		_, err = pipeline(c, f.pipeline) // several are too much to change at once, unless ids say which entries
@@ -72,6 +81,11 @@ func (p *program) openQueues(ctx context.Context, f *filterFlags, change bool) (
 	if len(selected) == 0 {
 		return nil, usagef("dead letters are not enabled: see %s", c.At(c.Pipelines[0].Path("dlq.enabled")))
 	}
+	return selected, nil
+}
+
+// openQueuesOf opens the dead-letter topics of these pipelines.
+func (p *program) openQueuesOf(ctx context.Context, c *config.Config, selected []*config.Pipeline, f *filterFlags, change bool) (*queues, error) {
 	client, err := p.connect(ctx, c)
 	if err != nil {
 		return nil, err
