@@ -220,7 +220,7 @@ func (qs *queues) addForeign(c *config.Config, one *config.Pipeline, topic strin
 		return usagef("--queue %q: want the name of a dead-letter topic", topic)
 	}
 	if is := otherThanDead(c, topic); is != "" {
-		return usagef("--queue %s: %s, and holds no dead letters of another program", topic, is)
+		return usagef("--queue %s: %s; name one that holds dead letters of another program", topic, is)
 	}
 	options, err := queueOptions(c, one)
 	if err != nil {

@@ -228,6 +228,9 @@ func (p *program) edit(ctx context.Context, d editable) (after editable, err err
 		return after, fmt.Errorf("write a file to edit: %w", err)
 	}
 	kept := func(err error) error {
+		if text, unread := os.ReadFile(file.Name()); unread == nil && string(text) == d.text() { // nobody needs it, and it shows what may be hidden elsewhere
+			return errors.Join(fmt.Errorf("%w; nothing was edited, and nothing was replayed", err), os.Remove(file.Name()))
+		}
 		return fmt.Errorf("%w; your edit is in %s, and nothing was replayed", err, file.Name())
 	}
 	editor := exec.CommandContext(ctx, "sh", "-c", command+` "$1"`, "editor", file.Name())
