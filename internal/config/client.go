@@ -28,7 +28,7 @@ func (k Kafka) Security() ([]kgo.Opt, error) { return k.security(dialTimeout) }
 
 func (k Kafka) security(timeout time.Duration) ([]kgo.Opt, error) {
 	var opts []kgo.Opt
-	under := cmp.Or(k.section, "kafka")
+	under := cmp.Or(k.Section, "kafka")
 	switch {
 	case k.TLS.Enabled:
 		dial, err := k.TLS.dialer(timeout, under+".tls")

@@ -84,7 +84,7 @@ func (d *document) read(c *Config, v *value, o Options) {
 	r.section(r.root, withDefaults(v), "")
 	c.places = r.places
 	for i := range c.Clusters {
-		c.Clusters[i].section = clusterPath(i)
+		c.Clusters[i].Section = clusterPath(i)
 	}
 	r.rules(c, o)
 	c.Warnings = d.told(d.warnings)

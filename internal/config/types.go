@@ -35,7 +35,7 @@ type Kafka struct {
 	TLS      TLS
 	SASL     SASL
 
-	section string // its path, for errors that come when it is used; "": kafka
+	Section string // its path in the file, for errors that come when it is used; "": kafka
 }
 
 // Cluster is another cluster, that dead letters can be replayed to.
