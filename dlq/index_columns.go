@@ -95,6 +95,9 @@ func (m segmentMark) append(b []byte) []byte {
 	return append(b, byte(m.status), copies)
 }
 
+// copiesAt is segmentMarkOf(b, i).copies.
+func copiesAt(b []byte, i int) bool { return b[i*segmentMarkSize+segmentMarkSize-1] == 1 }
+
 func segmentMarkOf(b []byte, i int) segmentMark {
 	b = b[i*segmentMarkSize:][:segmentMarkSize]
 	le := binary.LittleEndian

@@ -91,16 +91,19 @@ func (t *gramTable) all(grams []uint32) (uint64, error) {
 	return blocks, nil
 }
 
-// gramQuery is what the grams are asked for: all of one text, and all of one of several.
+// gramQuery is what the grams are asked for: all of some texts, and all of one of several.
 type gramQuery struct {
-	text []uint32
-	any  [][]uint32
+	all []uint32
+	any [][]uint32
 }
 
 // newGramQuery is nil where the grams cannot say anything.
 func newGramQuery(text []byte, match *textMatch) *gramQuery {
-	q := &gramQuery{text: gramsOf(text)}
+	q := &gramQuery{all: gramsOf(text)}
 	if match != nil {
+		for _, piece := range match.needed {
+			q.all = append(q.all, gramsOf(piece)...)
+		}
 		for _, piece := range match.pieces {
 			grams := gramsOf(piece)
 			if len(grams) == 0 { // it is too short to be looked for
@@ -110,7 +113,7 @@ func newGramQuery(text []byte, match *textMatch) *gramQuery {
 			q.any = append(q.any, grams)
 		}
 	}
-	if len(q.text) == 0 && len(q.any) == 0 {
+	if len(q.all) == 0 && len(q.any) == 0 {
 		return nil
 	}
 	return q
@@ -118,7 +121,7 @@ func newGramQuery(text []byte, match *textMatch) *gramQuery {
 
 // blocks are those that may hold what is looked for.
 func (q *gramQuery) blocks(t *gramTable) (uint64, error) {
-	blocks, err := t.all(q.text)
+	blocks, err := t.all(q.all)
 	if err != nil || len(q.any) == 0 {
 		return blocks, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"regexp"
 	"testing"
@@ -71,6 +72,40 @@ func TestGramsFindEveryText(t *testing.T) {
 		}
 		if n > 4000 && looked > 20*share*held {
 			t.Errorf("of %d entries %d were looked into for %d that hold the text", n, looked, held)
+		}
+	}
+}
+
+// Of an expression with several texts in it only blocks are looked into that hold all of them.
+func TestGramsOfAllThatAnExpressionNeeds(t *testing.T) {
+	s := &segment{}
+	for i := range 1000 {
+		text := []string{"search failed", "attempt 41234 of 9", "nothing"}[i%3]
+		if i == 500 {
+			text = "search failed in attempt 41234 of 9"
+		}
+		if i/entriesInBlock(1000) == 40 { // one of them only
+			text = "search failed"
+		}
+		s.add(&indexedLetter{offset: int64(i), text: text, record: &kgo.Record{Value: []byte("v")}}, 0, segmentMark{})
+	}
+	table, err := gramTableOf("g", s.gramBytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for expression, want := range map[string]struct{ found, left bool }{
+		`search.*attempt 41[0-9]{3} of`: {true, false}, `(search)+ .*(?:attempt){1,2}`: {true, false}, `search|attempt`: {true, true}, `search (attempt)?`: {true, true}, `search (attempt)*`: {true, true},
+		`(?i)search attempt`: {true, true},
+	} {
+		blocks := uint64(math.MaxUint64)
+		if q := newGramQuery(nil, newTextMatch(regexp.MustCompile(expression))); q != nil {
+			if blocks, err = q.blocks(table); err != nil {
+				t.Fatal(err)
+			}
+		}
+		share := entriesInBlock(1000)
+		if found, left := blocks>>(500/share)&1 == 1, blocks>>40&1 == 1; found != want.found || left != want.left {
+			t.Errorf("%s: the block with the match is looked into: %t, one with half of it: %t", expression, found, left)
 		}
 	}
 }

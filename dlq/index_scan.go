@@ -15,7 +15,7 @@ import (
 
 // Pages of an index begin small, for whoever wants a few entries, and grow for whoever wants all.
 const (
-	indexPageLeast = 64
+	indexPageLeast = 16
 	indexPageMost  = 4096
 )
 
@@ -147,16 +147,14 @@ type opened struct {
 	err            error  // that ended a look into a text: nothing matches any more
 }
 
-func (iq *indexQuery) open(v IndexView, ref segmentRef, wanted []bool) (*opened, error) {
+// open reads the columns and marks of a segment; blocks are those that may hold the texts that are looked for.
+func (iq *indexQuery) open(v IndexView, ref segmentRef, wanted []bool, blocks uint64) (*opened, error) {
 	names := []string{ref.name(partColumns), ref.name(partMarks)}
-	if iq.grams != nil {
-		names = append(names, ref.name(partGrams))
-	}
 	got, err := v.Get(names...)
 	if err != nil {
 		return nil, err
 	}
-	o := &opened{ref: ref, wanted: wanted, view: v, blocks: math.MaxUint64}
+	o := &opened{ref: ref, wanted: wanted, view: v, blocks: blocks}
 	if o.columns, err = columnsOf(names[0], got[0]); err != nil {
 		return nil, err
 	}
@@ -164,15 +162,58 @@ func (iq *indexQuery) open(v IndexView, ref segmentRef, wanted []bool) (*opened,
 		return nil, err
 	}
 	o.share = max(entriesInBlock(o.n), 1)
+	return o, nil
+}
+
+// blocksOf are the blocks of a segment that may hold the texts that are looked for.
+func (iq *indexQuery) blocksOf(v IndexView, ref segmentRef) (uint64, error) {
 	if iq.grams == nil {
-		return o, nil
+		return math.MaxUint64, nil
 	}
-	table, err := gramTableOf(names[2], got[2])
+	name := ref.name(partGrams)
+	got, err := v.Get(name)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	o.blocks, err = iq.grams.blocks(table)
-	return o, err
+	table, err := gramTableOf(name, got[0])
+	if err != nil {
+		return 0, err
+	}
+	return iq.grams.blocks(table)
+}
+
+// passesBy says whether a segment holds nothing that a text that none of its blocks holds could select, so that its columns need not be read. One that is not
+// wholly asked for or there, and one with entries that have copies, which have a tally no more, is looked into all the same.
+func (iq *indexQuery) passesBy(v IndexView, ref segmentRef, part span, at int64, blocks uint64) (bool, error) {
+	if blocks != 0 || at > ref.First || ref.Last >= part.to || ref.First < iq.starts[part.partition] {
+		return false, nil
+	}
+	tally, err := tallyIn(v, ref)
+	return tally != nil, err
+}
+
+// nextSegment is the first segment of a partition from an offset on that has to be looked into, which it opens; nil where there is none. The offset
+// is behind those that were passed by, latest the latest time of death in them.
+func (iq *indexQuery) nextSegment(v IndexView, st *indexState, part span, at, latest *int64) (*opened, error) {
+	letters := st.Letters[part.partition]
+	if letters == nil {
+		return nil, nil
+	}
+	for _, ref := range letters.segmentsFrom(*at) {
+		blocks, err := iq.blocksOf(v, ref)
+		if err != nil {
+			return nil, err
+		}
+		by, err := iq.passesBy(v, ref, part, *at, blocks)
+		if err != nil {
+			return nil, err
+		}
+		if !by {
+			return iq.open(v, ref, iq.kindsWanted(st.kinds), blocks)
+		}
+		*at, *latest = ref.Last+1, max(*latest, ref.Newest)
+	}
+	return nil, nil
 }
 
 // errorText is the text of the error of entry i.
@@ -266,19 +307,11 @@ func (iq *indexQuery) pages(ctx context.Context, part span, pages chan<- page) e
 // death that was passed.
 func (iq *indexQuery) page(v IndexView, st *indexState, part span, at int64, latest *int64, limit int) (page, error) {
 	p := page{next: part.to}
-	letters := st.Letters[part.partition]
-	if letters == nil {
-		return p, nil
-	}
-	segments := letters.segmentsFrom(at)
-	if len(segments) == 0 {
-		return p, nil
-	}
-	ref := segments[0]
-	o, err := iq.open(v, ref, iq.kindsWanted(st.kinds))
-	if err != nil {
+	o, err := iq.nextSegment(v, st, part, &at, latest)
+	if o == nil {
 		return p, err
 	}
+	ref := o.ref
 	p.next = min(ref.Last+1, part.to)
 	var records *packs
 	for i := o.at(at); i < o.n && o.offset(i) < part.to; i++ {
@@ -286,6 +319,9 @@ func (iq *indexQuery) page(v IndexView, st *indexState, part span, at int64, lat
 			continue
 		}
 		*latest = max(*latest, o.time(i))
+		if o.blocks>>(i/o.share)&1 == 0 && !copiesAt(o.marks, i) {
+			continue
+		}
 		m := segmentMarkOf(o.marks, i)
 		if !m.copies && (iq.status != nil && !iq.status[m.status] || !iq.match(o, part.partition, i)) {
 			if o.err != nil {

@@ -238,8 +238,9 @@ func (iq *indexQuery) count(ctx context.Context, part span, wanted [statuses]boo
 			if at >= part.to {
 				return nil
 			}
-			o, err := iq.open(v, segments[0], wantedKinds)
-			if err != nil {
+			o, err := iq.nextSegment(v, st, part, &at, &latest)
+			if o == nil {
+				at = part.to
 				return err
 			}
 			iq.countSegment(o, part, at, wanted, x, &latest, t)
@@ -267,6 +268,9 @@ func (iq *indexQuery) countSegment(o *opened, part span, at int64, wanted [statu
 			continue
 		}
 		*latest = max(*latest, died)
+		if o.blocks>>(i/o.share)&1 == 0 && !copiesAt(o.marks, i) {
+			continue
+		}
 		m := segmentMarkOf(o.marks, i)
 		matches := iq.match(o, part.partition, i)
 		takenAt := expires(&o.columns, i, m, x.retention)

@@ -15,7 +15,7 @@ const partTally = "t"
 // segmentTally is what is counted in a segment. There is none of a segment with entries that have copies: which one is the first
 // shows when all partitions are counted.
 type segmentTally struct {
-	marks          uint32 // checksum of the marks
+	marks          uint32 // checksum of the marks, of one that is to be stored
 	oldest, newest int64  // Unix ms of death, of all entries
 	lasts          int64  // Unix ms; the earliest time from which retention counts of what is to be dealt with
 	groups         []tallyGroup
@@ -135,23 +135,32 @@ func (t *segmentTally) bytes() []byte {
 	return sealed(b)
 }
 
-// readTally reads the tally of a segment; ok is false where there is none that is of its marks.
-func readTally(v IndexView, r segmentRef) (t segmentTally, ok bool, err error) {
+// tallyIn returns what is stored of the tally of a segment, behind the checksum of its marks; nil where there is none that is of its marks.
+func tallyIn(v IndexView, r segmentRef) ([]byte, error) {
 	got, err := v.Get(r.name(partTally), r.name(partMarks))
 	if err != nil || got[0] == nil {
-		return t, false, err
+		return nil, err
 	}
 	b, err := unsealed(r.name(partTally), got[0])
 	if err != nil {
+		return nil, err
+	}
+	if len(b) <= 4 {
+		return nil, fmt.Errorf("%w: %s is cut off", ErrIndexDamaged, r.name(partTally))
+	}
+	if binary.LittleEndian.Uint32(b) != sumOf(got[1]) {
+		return nil, nil
+	}
+	return b[4:], nil
+}
+
+// readTally reads the tally of a segment; ok is false where there is none that is of its marks.
+func readTally(v IndexView, r segmentRef) (t segmentTally, ok bool, err error) {
+	b, err := tallyIn(v, r)
+	if b == nil {
 		return t, false, err
 	}
 	damaged := fmt.Errorf("%w: %s is cut off", ErrIndexDamaged, r.name(partTally))
-	if len(b) < 4 {
-		return t, false, damaged
-	}
-	if t.marks, b = binary.LittleEndian.Uint32(b), b[4:]; t.marks != sumOf(got[1]) {
-		return t, false, nil
-	}
 	next := func() int64 {
 		n, size := binary.Varint(b)
 		if size <= 0 {

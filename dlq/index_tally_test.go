@@ -119,6 +119,43 @@ func TestTalliesOfOtherMarksAreNotUsed(t *testing.T) {
 	}
 }
 
+// Who looks for a text reads the columns of the segments that may hold it and of no others, unless it has copies: which one is the first shows when
+// all are met.
+func TestATextIsNotLookedForWhereItCannotBe(t *testing.T) {
+	store, iq, spans := filled(t, 20_000)
+	texts := func(text, hides string) (listed, counted int64, err error) {
+		t.Helper()
+		store.hides = hides
+		q := *iq
+		q.text = []byte(text)
+		q.grams = newGramQuery(q.text, nil)
+		for _, part := range spans {
+			pages := make(chan page, 1+part.to/indexPageLeast)
+			if err := q.pages(t.Context(), part, pages); err != nil {
+				return 0, 0, err
+			}
+			close(pages)
+			for p := range pages {
+				listed += int64(len(p.entries))
+			}
+		}
+		stats, _, err := q.stats(t.Context(), spans, q.sel.status, expiry{retention: -1}, func(string) bool { return false })
+		return listed, stats.Entries, err
+	}
+	if listed, counted, err := texts("problem h of", ""); err != nil || listed != 500 || counted != 500 {
+		t.Fatalf("%d are listed and %d counted, want 500: %v", listed, counted, err)
+	}
+	if listed, counted, err := texts("nowhere", partColumns); err != nil || listed+counted != 0 {
+		t.Errorf("of a text that none has %d are listed and %d counted, without the columns: %v", listed, counted, err)
+	}
+	if _, _, err := texts("nowhere", partTally); err != nil { // as with copies: the columns are read
+		t.Error(err)
+	}
+	if _, _, err := texts("problem h of", partColumns); err == nil {
+		t.Error("a text that some have was looked for without the columns") // which is damage: the index is gone now
+	}
+}
+
 // What `dlq stats` counts in an index, by tallies and, as it is where a filter needs it, by the entries.
 func BenchmarkIndexStats(b *testing.B) {
 	const letters = 240_000

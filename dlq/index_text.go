@@ -11,12 +11,14 @@ import (
 type textMatch struct {
 	whole  *regexp.Regexp
 	pieces [][]byte // a text that matches holds one of them; nil: nothing is known
+	needed [][]byte // a text that matches holds all of them
 }
 
 func newTextMatch(whole *regexp.Regexp) *textMatch {
 	m := &textMatch{whole: whole}
 	if tree, err := syntax.Parse(whole.String(), syntax.Perl); err == nil {
-		m.pieces = piecesOf(tree.Simplify())
+		tree = tree.Simplify()
+		m.pieces, m.needed = piecesOf(tree), neededOf(tree)
 	}
 	return m
 }
@@ -72,6 +74,25 @@ func piecesOf(re *syntax.Regexp) [][]byte {
 		}
 	}
 	return nil
+}
+
+// neededOf returns texts all of which are in whatever the expression matches.
+func neededOf(re *syntax.Regexp) (needed [][]byte) {
+	switch re.Op {
+	case syntax.OpLiteral:
+		return piecesOf(re)
+	case syntax.OpCapture, syntax.OpPlus:
+		return neededOf(re.Sub[0])
+	case syntax.OpRepeat:
+		if re.Min > 0 {
+			return neededOf(re.Sub[0])
+		}
+	case syntax.OpConcat:
+		for _, sub := range re.Sub {
+			needed = append(needed, neededOf(sub)...)
+		}
+	}
+	return needed
 }
 
 func shortest(pieces [][]byte) int {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -17,12 +18,16 @@ const flushBytes = 1_000_000
 // recordBytes is the largest record that is tried, before compression.
 const recordBytes = 64 << 20
 
+// flushLinger is longer than it takes to hand over what is written until the next flush, which ends it: a partition gets one batch of it, and not a
+// first one with a record or two in a request of its own.
+const flushLinger = 5 * time.Second
+
 // producing are the options of a client that a producer writes with, beside those that reach the brokers.
 func producing(keyed string, largest int32) []kgo.Opt {
 	return []kgo.Opt{
 		kgo.ConsumeTopics(), kgo.ConsumePartitions(nil),
 		kgo.RecordPartitioner(partitioner(keyed)),
-		kgo.ProducerLinger(0), // a batch is as large as it gets when it begins
+		kgo.ProducerLinger(flushLinger),
 		kgo.ProducerBatchMaxBytes(largest),
 		kgo.MaxBufferedRecords(4 * batchRecords),
 		kgo.MaxBufferedBytes(0),

@@ -128,6 +128,14 @@ func (p *program) eachPipeline(ctx context.Context, chosen []*config.Pipeline, w
 	return nil
 }
 
+func clusterNames(c *config.Config) []string {
+	var names []string
+	for _, one := range c.Clusters {
+		names = append(names, one.Name)
+	}
+	return names
+}
+
 func pipelineNames(c *config.Config) []string {
 	var names []string
 	for _, p := range c.Pipelines {

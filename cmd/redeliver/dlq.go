@@ -60,6 +60,15 @@ func (p *program) openQueues(ctx context.Context, f *filterFlags, change bool) (
 	if err != nil {
 		return nil, err
 	}
+	selected, err := selectPipelines(c, f, change)
+	if err != nil {
+		return nil, err
+	}
+	return p.openQueuesOf(ctx, c, selected, f, change)
+}
+
+// selectPipelines returns the pipelines whose dead letters the filter selects. It asks the cluster nothing.
+func selectPipelines(c *config.Config, f *filterFlags, change bool) ([]*config.Pipeline, error) {
 	selected, err := pipelines(c, f.pipeline)
 	if err == nil && (change && len(f.ids) == 0 || f.queue != "") {
 		_, err = pipeline(c, f.pipeline) // several are too much to change at once, unless ids say which entries
@@ -72,6 +81,11 @@ func (p *program) openQueues(ctx context.Context, f *filterFlags, change bool) (
 	if len(selected) == 0 {
 		return nil, usagef("dead letters are not enabled: see %s", c.At(c.Pipelines[0].Path("dlq.enabled")))
 	}
+	return selected, nil
+}
+
+// openQueuesOf opens the dead-letter topics of these pipelines.
+func (p *program) openQueuesOf(ctx context.Context, c *config.Config, selected []*config.Pipeline, f *filterFlags, change bool) (*queues, error) {
 	client, err := p.connect(ctx, c)
 	if err != nil {
 		return nil, err
@@ -205,6 +219,9 @@ func (qs *queues) addForeign(c *config.Config, one *config.Pipeline, topic strin
 	if retrytopics.Legal(topic) != topic {
 		return usagef("--queue %q: want the name of a dead-letter topic", topic)
 	}
+	if is := otherThanDead(c, topic); is != "" {
+		return usagef("--queue %s: %s; name one that holds dead letters of another program", topic, is)
+	}
 	options, err := queueOptions(c, one)
 	if err != nil {
 		return err
@@ -215,6 +232,27 @@ func (qs *queues) addForeign(c *config.Config, one *config.Pipeline, topic strin
 	}
 	qs.all = append(qs.all, queue{Queue: q, config: c, pipeline: one, foreign: true})
 	return nil
+}
+
+// otherThanDead says what a topic is that pipelines work with, if not dead letters: to purge it would lose what is still to be handled, or what became of
+// dead letters. "" for any other topic.
+func otherThanDead(c *config.Config, topic string) string {
+	if letters, is := strings.CutSuffix(topic, dlq.LedgerTopic("")); is {
+		return "that is the ledger of " + letters
+	}
+	if c.HasFleet() && topic == c.Fleet.Topic {
+		return "that is the control topic of the fleet"
+	}
+	for i := range c.Pipelines {
+		one := &c.Pipelines[i]
+		if slices.Contains(one.Sources([]string{topic}), topic) {
+			return "pipeline " + one.Name + " reads that topic"
+		}
+		if _, _, is := one.Names().Match(topic); is {
+			return "that is a retry topic of pipeline " + one.Name
+		}
+	}
+	return ""
 }
 
 // resolve gives each queue the ids that may be of it, and leaves out those that have none where ids are given. An entry's

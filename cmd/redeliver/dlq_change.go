@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/internal/config"
 )
 
 // chore is a change to the entries of queues: replay or discard.
@@ -35,11 +37,15 @@ type tellers struct {
 
 // changeQueues does a chore in every queue that the flags select: asked for first, told on the way, summed up at the end.
 func (p *program) changeQueues(ctx context.Context, flags *filterFlags, change *changeFlags, format outputFormat, c chore) error {
+	cfg, selected, err := p.selectFor(flags, c.cluster, true)
+	if err != nil {
+		return err
+	}
 	if !change.yes && !change.dryRun && !p.interactive {
 		_, err := p.confirm(change, strings.ToUpper(c.doing[:1])+c.doing[1:]+" dead letters")
 		return err
 	}
-	qs, err := p.openQueues(ctx, flags, true)
+	qs, err := p.openQueuesOf(ctx, cfg, selected, flags, true)
 	if err != nil {
 		return err
 	}
@@ -72,6 +78,24 @@ func (p *program) changeQueues(ctx context.Context, flags *filterFlags, change *
 		return err
 	})
 	return report.end(err)
+}
+
+// selectFor reads the configuration and says what is wrong with a change by it alone, before anybody is asked and anything connects. cluster is the one that
+// is written to, "" for the queue's own.
+func (p *program) selectFor(flags *filterFlags, cluster string, change bool) (*config.Config, []*config.Pipeline, error) {
+	c, err := p.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	if known := clusterNames(c); cluster != "" && !slices.Contains(known, cluster) {
+		text := "name it under clusters, with the keys of kafka"
+		if len(known) > 0 {
+			text = "known are " + strings.Join(known, ", ")
+		}
+		return nil, nil, usagef("--to: the configuration names no cluster %q: %s, see %s", cluster, text, c.At("clusters"))
+	}
+	selected, err := selectPipelines(c, flags, change)
+	return c, selected, err
 }
 
 // addTakeOver gives a command the flag to end another one that is under way.

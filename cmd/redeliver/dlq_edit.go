@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/internal/config"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -38,11 +39,18 @@ The dead letter itself stays as it was, and the ledger says that what was replay
 		if err != nil {
 			return usagef("--to: %w", err)
 		}
+		if err := dlq.CheckID(args[0]); err != nil {
+			return usagef("%w", err)
+		}
+		c, selected, err := p.selectFor(flags, destination.Cluster(), false)
+		if err != nil {
+			return err
+		}
 		if !change.yes && !change.dryRun && !p.interactive {
 			_, err := p.confirm(change, "Edit a dead letter")
 			return err
 		}
-		q, e, done, err := p.findEntry(cmd.Context(), flags, args[0])
+		q, e, done, err := p.findEntryOf(cmd.Context(), c, selected, flags, args[0])
 		if err != nil {
 			return err
 		}
@@ -90,8 +98,17 @@ func (p *program) findEntry(ctx context.Context, flags *filterFlags, id string) 
 	if err := dlq.CheckID(id); err != nil {
 		return q, e, nil, usagef("%w", err)
 	}
+	c, selected, err := p.selectFor(flags, "", false)
+	if err != nil {
+		return q, e, nil, err
+	}
+	return p.findEntryOf(ctx, c, selected, flags, id)
+}
+
+// findEntryOf looks an entry of these pipelines up.
+func (p *program) findEntryOf(ctx context.Context, c *config.Config, selected []*config.Pipeline, flags *filterFlags, id string) (q queue, e dlq.Entry, done func(), err error) {
 	flags.ids = []string{id}
-	qs, err := p.openQueues(ctx, flags, false)
+	qs, err := p.openQueuesOf(ctx, c, selected, flags, false)
 	if err != nil {
 		return q, e, nil, err
 	}
@@ -211,6 +228,9 @@ func (p *program) edit(ctx context.Context, d editable) (after editable, err err
 		return after, fmt.Errorf("write a file to edit: %w", err)
 	}
 	kept := func(err error) error {
+		if text, unread := os.ReadFile(file.Name()); unread == nil && string(text) == d.text() { // nobody needs it, and it shows what may be hidden elsewhere
+			return errors.Join(fmt.Errorf("%w; nothing was edited, and nothing was replayed", err), os.Remove(file.Name()))
+		}
 		return fmt.Errorf("%w; your edit is in %s, and nothing was replayed", err, file.Name())
 	}
 	editor := exec.CommandContext(ctx, "sh", "-c", command+` "$1"`, "editor", file.Name())

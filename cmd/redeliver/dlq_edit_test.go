@@ -61,7 +61,10 @@ func TestDLQEdit(t *testing.T) {
 	broken := editorOf(t, "y\n", `s/"kind": "json"/"kind": "cbor"/`).run(t, "dlq", "edit", m.id(2), "-c", m.config)
 	broken.want(t, exitFailed, `kind "cbor": want json, text, base64 or null`, "your edit is in ", "nothing was replayed")
 	editorOf(t, "y\n", `s/"trace"/"redeliver-id"/`).run(t, "dlq", "edit", m.id(2), "-c", m.config).want(t, exitFailed, "not one of Redeliver")
-	session{terminal: true, env: map[string]string{"VISUAL": "false"}}.run(t, "dlq", "edit", m.id(2), "-c", m.config).want(t, exitFailed, "editor false", "your edit is in ")
+	session{terminal: true, env: map[string]string{"VISUAL": "false"}}.run(t, "dlq", "edit", m.id(2), "-c", m.config).want(t, exitFailed, "editor false", "nothing was edited, and nothing was replayed")
+	if left, err := filepath.Glob(filepath.Join(os.TempDir(), "redeliver-*.json")); err != nil || len(left) != 2 { // those with an edit that was refused
+		t.Errorf("files %v are left: %v", left, err)
+	}
 }
 
 // What is not edited stays byte for byte: spaces in JSON, and a payload that is no text.

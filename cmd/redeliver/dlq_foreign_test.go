@@ -62,6 +62,12 @@ func TestQueueFlagMistakes(t *testing.T) {
 	m := newMorgue(t)
 	m.run("dlq", "list", "--queue", "no such").want(t, exitUsage, `--queue "no such": want the name of a dead-letter topic`)
 	m.run("dlq", "list", "--queue", "missing-dlt").want(t, exitDone, "topic missing-dlt does not exist")
+	for topic, is := range map[string]string{
+		"orders": "pipeline orders reads that topic", testTier: "that is a retry topic of pipeline orders", testDLQ + ".ledger": "that is the ledger of " + testDLQ,
+		springDLT + ".ledger": "that is the ledger of " + springDLT,
+	} {
+		m.run("dlq", "purge", "--queue", topic, "--before", "1s", "--include-open", "--yes").want(t, exitUsage, "--queue "+topic+": "+is)
+	}
 	several := configFile(t, pipelineOn(m.cluster.ListenAddrs())+"  - name: returns\n    topics: [returns]\n    handler: {http: {url: 'http://127.0.0.1:9/'}}\n")
 	run(t, "dlq", "list", "--queue", springDLT, "-c", several).want(t, exitUsage, "say --pipeline with one of orders, returns")
 }

@@ -39,6 +39,25 @@ func TestReplayToAnotherCluster(t *testing.T) {
 	}
 }
 
+// A cluster that the configuration does not name is told before anybody is asked, and before a broker is.
+func TestAnUnknownClusterIsToldBeforeAnythingElse(t *testing.T) {
+	nowhere := strings.Replace(pipelineOn([]string{"127.0.0.1:9"}), "kafka:", "clusters: [{name: west, brokers: ['127.0.0.1:9']}]\nkafka:", 1)
+	for name, test := range map[string]struct{ config, want string }{
+		"others are named": {nowhere, `names no cluster "wets": known are west, see `},
+		"none is named":    {pipelineOn([]string{"127.0.0.1:9"}), `names no cluster "wets": name it under clusters`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := configFile(t, test.config)
+			for _, args := range [][]string{
+				{"replay", "--to", "source@wets"}, {"replay", "--to", "source@wets", "--yes"}, {"replay", "start", "--to", "retry@wets"},
+				{"dlq", "edit", "k7qp-0-0", "--to", "topic:orders@wets"},
+			} {
+				session{}.run(t, append(args, "-c", file)...).want(t, exitUsage, test.want)
+			}
+		})
+	}
+}
+
 // A cluster that is not named, or does not answer, is told at once, with what to do.
 func TestReplayToAClusterThatCannotBe(t *testing.T) {
 	m := newMorgue(t)

@@ -3,7 +3,6 @@ package config
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -20,10 +19,10 @@ type awsKeys struct{ ID, Secret, Token string }
 const containerHost = "http://169.254.170.2"
 
 // keys returns the credentials: those of the configuration; else those of AWS's environment variables; else those that Amazon ECS and EKS
-// (Pod Identity) give a container, which are asked for at each new connection, for they expire.
-func (a AWS) keys(ctx context.Context, lookup func(string) (string, bool)) (awsKeys, error) {
+// (Pod Identity) give a container, which are asked for at each new connection, for they expire. under is the path of the section, for errors.
+func (a AWS) keys(ctx context.Context, lookup func(string) (string, bool), under string) (awsKeys, error) {
 	if a.AccessKeyID != "" {
-		password, err := secret(a.SecretAccessKey, a.SecretAccessKeyFile)
+		password, err := secretUnder(under+".secret_access_key_file", a.SecretAccessKey, a.SecretAccessKeyFile)
 		return awsKeys{a.AccessKeyID, password, a.SessionToken}, err
 	}
 	env := func(name string) string {
@@ -38,13 +37,13 @@ func (a AWS) keys(ctx context.Context, lookup func(string) (string, bool)) (awsK
 		address = containerHost + path
 	}
 	if address == "" {
-		return awsKeys{}, errors.New("kafka.sasl.aws names no keys, and neither AWS_ACCESS_KEY_ID nor AWS_CONTAINER_CREDENTIALS_FULL_URI is set")
+		return awsKeys{}, fmt.Errorf("%s names no keys, and neither AWS_ACCESS_KEY_ID nor AWS_CONTAINER_CREDENTIALS_FULL_URI is set", under)
 	}
 	token := env("AWS_CONTAINER_AUTHORIZATION_TOKEN")
 	if path := env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"); path != "" {
 		var err error
-		if token, err = secret("", path); err != nil {
-			return awsKeys{}, fmt.Errorf("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: %w", err)
+		if token, err = secretUnder("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "", path); err != nil {
+			return awsKeys{}, err
 		}
 	}
 	return containerKeys(ctx, address, token)

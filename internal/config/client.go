@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -27,9 +28,10 @@ func (k Kafka) Security() ([]kgo.Opt, error) { return k.security(dialTimeout) }
 
 func (k Kafka) security(timeout time.Duration) ([]kgo.Opt, error) {
 	var opts []kgo.Opt
+	under := cmp.Or(k.Section, "kafka")
 	switch {
 	case k.TLS.Enabled:
-		dial, err := k.TLS.dialer(timeout)
+		dial, err := k.TLS.dialer(timeout, under+".tls")
 		if err != nil {
 			return nil, err
 		}
@@ -38,7 +40,7 @@ func (k Kafka) security(timeout time.Duration) ([]kgo.Opt, error) {
 		opts = append(opts, kgo.DialTimeout(timeout))
 	}
 	if k.SASL.Mechanism != "" {
-		opts = append(opts, kgo.SASL(k.SASL.mechanism()))
+		opts = append(opts, kgo.SASL(k.SASL.mechanism(under+".sasl")))
 	}
 	return opts, nil
 }

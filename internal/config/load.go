@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -82,6 +83,9 @@ func (d *document) read(c *Config, v *value, o Options) {
 	}
 	r.section(r.root, withDefaults(v), "")
 	c.places = r.places
+	for i := range c.Clusters {
+		c.Clusters[i].Section = clusterPath(i)
+	}
 	r.rules(c, o)
 	c.Warnings = d.told(d.warnings)
 }
@@ -134,6 +138,9 @@ func (d *document) told(problems Problems) Problems {
 	}
 	return sorted
 }
+
+// clusterPath is the path of the section of another cluster.
+func clusterPath(i int) string { return fmt.Sprintf("clusters[%d]", i) }
 
 // At returns where the value of a path stands in the file, as file:line:column, for errors that are found later: the
 // path is one like pipelines[0].topics[1]. What is not in the file has the place of the nearest section above it.

@@ -83,7 +83,7 @@ func TestCertificatesAreRenewedUnderARunningClient(t *testing.T) {
 	}
 	renew(first, "one")
 	server := newMutualServer(t, first)
-	dial, err := section.dialer(5 * time.Second)
+	dial, err := section.dialer(5*time.Second, "kafka.tls")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -92,7 +92,7 @@ func (r *reader) tlsRules(t TLS, under string) {
 func (r *reader) clusterRules(c *Config) {
 	first := make(map[string]int)
 	for i, one := range c.Clusters {
-		at := fmt.Sprintf("clusters[%d]", i)
+		at := clusterPath(i)
 		r.kafkaRules(one.Kafka, at)
 		name := at + ".name"
 		if !r.sound(name) {
@@ -103,7 +103,7 @@ func (r *reader) clusterRules(c *Config) {
 		case !legalName.MatchString(one.Name):
 			r.wrong(name, "%s: %s has other characters than letters, digits and '-'; write for example %s", name, quote(one.Name), legalised(one.Name))
 		case twice:
-			r.wrong(name, "%s: %s is the name of the cluster in line %d, too; give each its own", name, quote(one.Name), r.place(fmt.Sprintf("clusters[%d].name", before)).Line)
+			r.wrong(name, "%s: %s is the name of the cluster in line %d, too; give each its own", name, quote(one.Name), r.place(clusterPath(before)+".name").Line)
 		default:
 			first[one.Name] = i
 		}

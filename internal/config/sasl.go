@@ -23,27 +23,28 @@ const (
 )
 
 // mechanism asks for secrets at every new connection, and when the broker wants to hear them again, so that those in files may change.
-func (s SASL) mechanism() sasl.Mechanism {
+// mechanism is how the client says who it is; under is the path of the section, for errors.
+func (s SASL) mechanism(under string) sasl.Mechanism {
 	switch s.Mechanism {
 	case saslOAuth:
-		source := s.OAuth.source()
+		source := s.OAuth.source(under + ".oauth")
 		return oauth.Oauth(func(ctx context.Context) (oauth.Auth, error) {
 			token, err := source(ctx)
 			return oauth.Auth{Token: token, Extensions: s.OAuth.Extensions}, err
 		})
 	case saslAWS:
 		return aws.ManagedStreamingIAM(func(ctx context.Context) (aws.Auth, error) {
-			k, err := s.AWS.keys(ctx, os.LookupEnv)
+			k, err := s.AWS.keys(ctx, os.LookupEnv, under+".aws")
 			return aws.Auth{AccessKey: k.ID, SecretKey: k.Secret, SessionToken: k.Token, UserAgent: "redeliver"}, err
 		})
 	case saslPlain:
 		return plain.Plain(func(context.Context) (plain.Auth, error) {
-			password, err := secret(s.Password, s.PasswordFile)
+			password, err := secretUnder(under+".password_file", s.Password, s.PasswordFile)
 			return plain.Auth{User: s.Username, Pass: password}, err
 		})
 	}
 	auth := func(context.Context) (scram.Auth, error) {
-		password, err := secret(s.Password, s.PasswordFile)
+		password, err := secretUnder(under+".password_file", s.Password, s.PasswordFile)
 		return scram.Auth{User: s.Username, Pass: password}, err
 	}
 	if s.Mechanism == saslSCRAM256 {
@@ -53,6 +54,15 @@ func (s SASL) mechanism() sasl.Mechanism {
 }
 
 // secret returns a secret that stands in the configuration, or in a file, without the end of line that editors put there.
+// secretUnder is secret, whose errors say which key names the file.
+func secretUnder(key, text, path string) (string, error) {
+	text, err := secret(text, path)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", key, err)
+	}
+	return text, nil
+}
+
 func secret(text, path string) (string, error) {
 	if path == "" {
 		return text, nil

@@ -9,11 +9,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
 )
 
 func TestATokenFileIsReadAtEveryConnection(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "token")
-	source := OAuth{TokenFile: path}.source()
+	source := OAuth{TokenFile: path}.source("kafka.sasl.oauth")
 	for _, token := range []string{"one", "two"} {
 		if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
 			t.Fatal(err)
@@ -43,11 +46,11 @@ func TestATokenIsUsedUntilItExpires(t *testing.T) {
 		}
 	}
 	o := OAuth{TokenURL: server.URL, ClientID: "redeliver", ClientSecret: "s", Scopes: []string{"kafka", "more"}}
-	source := o.source()
+	source := o.source("kafka.sasl.oauth")
 	get(source, "token-1")
 	get(source, "token-1")
 	seconds = 1 // which is over before it is used
-	source = o.source()
+	source = o.source("kafka.sasl.oauth")
 	get(source, "token-2")
 	get(source, "token-3")
 }
@@ -57,9 +60,49 @@ func TestAnAuthorizationServerThatRefusesIsNamed(t *testing.T) {
 		http.Error(w, `{"error":"invalid_client"}`, http.StatusUnauthorized)
 	}))
 	defer server.Close()
-	_, err := OAuth{TokenURL: server.URL, ClientID: "redeliver", ClientSecret: "hunter2"}.source()(context.Background())
-	if err == nil || !strings.Contains(err.Error(), "kafka.sasl.oauth.token_url gives no token") || strings.Contains(err.Error(), "hunter2") {
+	_, err := OAuth{TokenURL: server.URL, ClientID: "redeliver", ClientSecret: "hunter2"}.source("clusters[0].sasl.oauth")(context.Background())
+	if err == nil || !strings.Contains(err.Error(), "clusters[0].sasl.oauth.token_url gives no token") || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What fails when a connection is made names the section that the connection is of, which may be that of another cluster.
+func TestASecretThatCannotBeReadNamesItsSection(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte("s"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mechanism, key := range map[string]string{
+		"{mechanism: plain, username: u, password_file: FILE}":                                               "password_file",
+		"{mechanism: scram-sha-512, username: u, password_file: FILE}":                                       "password_file",
+		"{mechanism: oauthbearer, oauth: {token_file: FILE}}":                                                "oauth.token_file",
+		"{mechanism: oauthbearer, oauth: {token_url: 'https://h/', client_id: i, client_secret_file: FILE}}": "oauth.client_secret_file",
+		"{mechanism: aws-msk-iam, aws: {access_key_id: i, secret_access_key_file: FILE}}":                    "aws.secret_access_key_file",
+	} {
+		section := strings.ReplaceAll(mechanism, "FILE", file)
+		c := mustParse(t, atTop("kafka: {brokers: [a:1], sasl: "+section+"}\nclusters: [{name: east, brokers: [b:1]}, {name: west, brokers: [c:1], sasl: "+section+"}]"), nil)
+		if err := os.Rename(file, file+".gone"); err != nil {
+			t.Fatal(err)
+		}
+		for under, k := range map[string]Kafka{"kafka": c.Kafka, "clusters[1]": c.Clusters[1].Kafka} {
+			opts, err := k.ClientOptions()
+			if err != nil {
+				t.Fatal(err)
+			}
+			client, err := kgo.NewClient(opts...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mechanisms := client.OptValue(kgo.SASL).([]sasl.Mechanism)
+			client.Close()
+			_, _, err = mechanisms[0].Authenticate(t.Context(), "a:1")
+			if want := under + ".sasl." + key + ": " + file; err == nil || !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("%s: got %v, want %s", section, err, want)
+			}
+		}
+		if err := os.Rename(file+".gone", file); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -92,7 +135,7 @@ func TestAWSCredentialsComeFromWhereAWSPutsThem(t *testing.T) {
 		"nowhere":             {AWS{}, nil, awsKeys{}, "kafka.sasl.aws names no keys, and neither AWS_ACCESS_KEY_ID"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := tt.aws.keys(context.Background(), func(name string) (string, bool) { v, ok := tt.env[name]; return v, ok })
+			got, err := tt.aws.keys(context.Background(), func(name string) (string, bool) { v, ok := tt.env[name]; return v, ok }, "kafka.sasl.aws")
 			if got != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 				t.Errorf("got %v, %v; want %v, %s", got, err, tt.want, tt.err)
 			}

@@ -12,11 +12,11 @@ import (
 )
 
 // dialer returns what connects to brokers. Authorities, certificate and key are read again at a new connection when a file has
-// changed.
-func (t TLS) dialer(timeout time.Duration) (func(context.Context, string, string) (net.Conn, error), error) {
+// changed. under is the path of the section, for errors.
+func (t TLS) dialer(timeout time.Duration, under string) (func(context.Context, string, string) (net.Conn, error), error) {
 	material, err := certs.Read(certs.Files{Authorities: t.CAFile, Certificate: t.CertFile, Key: t.KeyFile})
 	if err != nil {
-		return nil, fmt.Errorf("kafka.tls: %w", err)
+		return nil, fmt.Errorf("%s: %w", under, err)
 	}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -26,7 +26,7 @@ func (t TLS) dialer(timeout time.Duration) (func(context.Context, string, string
 		config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: now.Authorities, Certificates: now.Certificates, ServerName: t.ServerName}
 		conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, network, address)
 		if err != nil && unread != nil {
-			return nil, fmt.Errorf("%w (with what was read before, as now kafka.tls cannot be read: %v)", err, unread)
+			return nil, fmt.Errorf("%w (with what was read before, as now %s cannot be read: %v)", err, under, unread)
 		}
 		return conn, err
 	}, nil

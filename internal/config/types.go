@@ -34,6 +34,8 @@ type Kafka struct {
 	ClientID string
 	TLS      TLS
 	SASL     SASL
+
+	Section string // its path in the file, for errors that come when it is used; "": kafka
 }
 
 // Cluster is another cluster, that dead letters can be replayed to.
