@@ -151,3 +151,28 @@ func TestWhatIsTriedOnTheSpotIsInTheWay(t *testing.T) {
 		}
 	}
 }
+
+// Who was settled by an operator and is called again, as its commit was not written, is repeated; who was not has been overtaken.
+func TestARecordThatWasSkippedIsRepeated(t *testing.T) {
+	p := newTape()
+	p.assign(1, "m1")
+	first, second := p.produce("a", "1"), p.produce("a", "2")
+	p.call("m1", first, first, 1, Failed, "transient")
+	retry := p.copy(tier, first, 1, time.Second, "")
+	p.call("m1", second, second, 1, Succeeded, "")
+	by := p.h.Calls[len(p.h.Calls)-1].Start
+	p.pass(time.Second)
+	p.call("m1", retry, first, 2, Succeeded, "")
+	h := p.end()
+	h.Terms.HoldKey = true
+	for _, tt := range []struct {
+		skip   Skip
+		broken bool
+	}{{Skip{retry, by}, false}, {Skip{first, by}, false}, {Skip{second, by}, true}, {Skip{first, h.Ended}, true}} {
+		h.Skipped = []Skip{tt.skip}
+		found := slices.ContainsFunc(Check(h).Violations, func(v Violation) bool { return strings.Contains(v.Text, "which stands behind it") })
+		if found != tt.broken {
+			t.Errorf("a skip of %s at %s: found broken is %v, want %v", tt.skip.Place, clock(tt.skip.When), found, tt.broken)
+		}
+	}
+}

@@ -22,7 +22,7 @@ func (x *index) checkHeld(tr train, calls []*Call) {
 	for i, origin := range origins {
 		for _, before := range origins[:i] {
 			late := x.calledAfter(byOrigin[before], byOrigin[origin][0])
-			if late == nil {
+			if late == nil || x.skippedBy(late, byOrigin[origin][0].Start.At) {
 				continue
 			}
 			x.report.broken(Ordered, "%s was called with attempt %d at %s, after %s of the same key %q, which stands behind it, was called at %s",
@@ -48,6 +48,17 @@ func (x *index) calledAfter(calls []*Call, behind *Call) *Call {
 		return nil
 	}
 	return calls[i]
+}
+
+// skippedBy reports whether an operator had settled a call's record by a moment: it is a repeat then. A skip is taken down when it is
+// done, and what waited for it may begin first.
+func (x *index) skippedBy(c *Call, by time.Time) bool {
+	for _, at := range []Place{c.From, c.Origin} {
+		if when, ok := x.skipped[at]; ok && !when.At.After(by) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkParked looks at the park topics: the records of a key are put there in the order of their origin, unless one of
