@@ -78,8 +78,8 @@ func (x *index) checkParked() {
 			x.report.count(Ordered, "parked records moved", 1)
 			continue
 		}
-		if k.attempt > 0 || k.replays > 0 || k.wasPutOff(x) {
-			continue
+		if k.attempt > 0 || k.replays > 0 || x.putOffBefore(lineage{k.id, k.replays}, k.Timestamp) {
+			continue // those behind it wait for it since then
 		}
 		at := line{k.Place.Partition, string(k.Key)}
 		if before := last[at]; before != nil && k.origin.Offset < before.origin.Offset && !x.disordered(before, k) &&
@@ -117,13 +117,6 @@ func (x *index) disordered(before, k *copied) bool {
 // disturbedAt reports whether promptness could not be expected at a time: a copy that is refused then is written after those behind it.
 func (x *index) disturbedAt(at time.Time) bool {
 	return slices.ContainsFunc(x.h.Disturbed, func(s Span) bool { return s.meets(at, at) })
-}
-
-// wasPutOff reports whether the record had been in a tier before, untried: those behind it wait for it since then.
-func (k *copied) wasPutOff(x *index) bool {
-	return slices.ContainsFunc(x.byLine[lineage{k.id, k.replays}], func(o *copied) bool {
-		return x.mayBePutOff(o) && !o.Timestamp.After(k.Timestamp)
-	})
 }
 
 // byMove reports whether the record had been in a park topic before.

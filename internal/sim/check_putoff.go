@@ -1,5 +1,10 @@
 package sim
 
+import (
+	"slices"
+	"time"
+)
+
 // What a limit puts off, or a tenant's share, waits in a tier without having been tried: it has the attempts from before.
 
 // mayBePutOff reports whether k can be a copy of a record that was put off.
@@ -10,6 +15,13 @@ func (x *index) mayBePutOff(k *copied) bool {
 // putOffFrom reports whether k can be what became of a record that stood at a place when it was put off.
 func (x *index) putOffFrom(at Place, k *copied) bool {
 	return x.mayBePutOff(k) && k.attempt == x.base(at) && k.Place != at
+}
+
+// putOffBefore reports whether a record was put off by a time, untried.
+func (x *index) putOffBefore(line lineage, by time.Time) bool {
+	return slices.ContainsFunc(x.byLine[line], func(k *copied) bool {
+		return x.mayBePutOff(k) && k.attempt == 0 && !k.Timestamp.After(by)
+	})
 }
 
 // checkPutOff holds the members to a bounded wait of what they put off, whoever else has how much to do: from when a record could be
