@@ -34,8 +34,8 @@ unit: $(COUNTS) ## unit tests, and the integration suite on the embedded broker 
 simulation: $(COUNTS) ## the engine on virtual time, with faults
 	@$(EMBEDDED) $(RUN) -label simulation -o $(COUNTS)/simulation.json -- -timeout 10m -tags synctests $(VIRTUAL)
 
-# How many random scenarios of each family make sim runs, from which seed on; SEED=n runs one alone. PLAN=random, held, closed or
-# paused runs one family alone.
+# How many random scenarios of each family make sim runs, from which seed on; SEED=n runs one alone. PLAN=random, held, closed, fair,
+# or paused runs one family alone.
 SEEDS ?= 1000
 FIRST ?= 1
 SEED ?= 0
@@ -45,7 +45,7 @@ PLAN ?=
 sim: ## random scenarios on virtual time, held to every promise: SEEDS=1000 FIRST=1, or SEED=n for one alone; PLAN=held for one family
 	@mkdir -p .cache/bin
 	@go test -tags synctests -c -o .cache/bin/sim.test ./internal/sim
-	@.cache/bin/sim.test -test.run '^TestRandom(Held|Closed|Paused)?$$' -test.timeout 12h -sim.progress -sim.seeds $(SEEDS) -sim.first $(FIRST) -sim.seed $(SEED) -sim.plan '$(PLAN)'
+	@.cache/bin/sim.test -test.run '^TestRandom(Held|Closed|Fair|Paused)?$$' -test.timeout 12h -sim.progress -sim.seeds $(SEEDS) -sim.first $(FIRST) -sim.seed $(SEED) -sim.plan '$(PLAN)'
 
 .PHONY: mutants
 mutants: ## plant classic bugs into a copy of the tree, and show that the simulation finds each in 20 seeds and names the promise

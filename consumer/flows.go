@@ -202,7 +202,7 @@ func (s *slots) flowMay(f *flow, held int) bool {
 	if f.running >= f.limit {
 		return false
 	}
-	if fs.tenants == nil || s.capacity <= aboveFree || f.running < f.earned {
+	if fs.tenants == nil || s.capacity <= aboveFree || f.running < f.earned || f.running == 0 {
 		return true
 	}
 	share, idle, others := s.flowShare(f)
@@ -250,6 +250,13 @@ func (fs *flows) turnEpoch(now time.Time) {
 	for _, f := range fs.all {
 		f.before, f.peak = f.peak, f.running
 	}
+}
+
+// mayRunOf reports whether a flow may have another slot.
+func (s *slots) mayRunOf(f *flow) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flowMay(f, 0)
 }
 
 // choose counts a call for the first of the offers whose flow may have one, and returns the flow; nil is none.

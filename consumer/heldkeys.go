@@ -87,28 +87,50 @@ func (st *strand) arrived(e *entry) {
 	st.putOff(e, inLane)
 }
 
-// inTurn reports whether it is an entry's turn; otherwise it sees to where the entry waits for that.
+// queues reports whether an entry of the source stands in the line of its key, whoever else the key waits for: another one of the source is in it,
+// which was before it. Were that one put off later, for its own sake or that of one in front of it, it would be parked behind this one.
+func (st *strand) queues(e *entry) bool {
+	if !e.keyed || e.owns || e.lane.tier != 0 {
+		return false
+	}
+	for o := st.keys[e.keyHash]; o != nil; o = o.behind {
+		if o.lane.tier == 0 && !o.lane.draining {
+			return true
+		}
+	}
+	return false
+}
+
+// heldUp reports whether an entry has to wait for one of its key that was put off, and sees to where.
+func (st *strand) heldUp(e *entry) bool {
+	if !st.holding.order.blocks(e.keyHash, e.origin()) {
+		return false
+	}
+	if e.lane.park {
+		st.standBehind(e)
+	} else {
+		st.park(e)
+	}
+	return true
+}
+
+// inTurn reports whether it is an entry's turn; otherwise it sees to where the entry waits for that. Then those behind it have their turns.
 func (st *strand) inTurn(e *entry) bool {
 	if !e.keyed {
 		return true
 	}
-	switch origin := e.origin(); {
-	case st.holding.order.blocks(e.keyHash, origin):
+	switch {
+	case st.heldUp(e):
 		st.free(e)
-		if e.lane.park {
-			st.standBehind(e)
-		} else {
-			st.park(e)
-		}
 		return false
-	case e.lane.tier != 0 && !st.takenUp(origin):
-		st.free(e)
+	case e.lane.tier != 0 && !st.takenUp(e.origin()):
 		e.status = entryBehind
 		st.holding.early = append(st.holding.early, e)
+		st.free(e)
 		return false
 	case st.follows(e):
-		st.free(e)
 		st.follow(e)
+		st.free(e)
 		return false
 	}
 	return true

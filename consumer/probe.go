@@ -26,7 +26,7 @@ func (p *Pipeline) offerProbe() {
 	for _, st := range p.allStrands() {
 		st.mu.Lock()
 		for _, l := range st.lanes {
-			if !st.mayStart() || !st.offers(l) {
+			if !st.mayStart() || !st.offersProbe(l) {
 				continue
 			}
 			if first := st.untried(l); first && !untried || first == untried && l.probed < longest {
@@ -75,8 +75,36 @@ func (st *strand) untried(l *lane) bool {
 	if l.closed {
 		return false
 	}
-	ranked := st.p.flows != nil && l.tier == 0 && l.mayRunReady() && l.ready.untried() != nil
-	return ranked || st.mayTakeFresh(l) && st.freshFirst(l)
+	if st.p.flows != nil && l.tier == 0 {
+		if e := st.rankedProbe(l); e != nil && !e.failedBefore() {
+			return true
+		}
+	}
+	return st.mayTakeFresh(l) && st.freshFirst(l)
+}
+
+// offersProbe reports whether the lane has something that could start as a probe. Where tenants share the slots, one that has all the
+// calls it may have offers nothing until one of them ends: it would be asked again and again meanwhile.
+func (st *strand) offersProbe(l *lane) bool {
+	if st.p.flows == nil {
+		return st.offers(l)
+	}
+	return !l.closed && (st.rankedProbe(l) != nil || st.mayTakeFresh(l))
+}
+
+// rankedProbe returns the entry of a lane's ranked line that is the next probe, of those whose flow may have another slot: one that was not
+// tried yet, else one that has failed the fewest times in a row as a probe. It is nil when there is none.
+func (st *strand) rankedProbe(l *lane) *entry {
+	if !l.mayRunReady() {
+		return nil
+	}
+	if !l.roomInMap(l.underway() + 1) {
+		if e := l.ready.lowest(); st.p.slots.mayRunOf(e.flow) {
+			return e
+		}
+		return nil
+	}
+	return l.ready.probe(st.p.slots.mayRunOf)
 }
 
 // lanesOf returns the open lanes of a kind: each time another one first, so that a tier with much to do does not keep the

@@ -115,14 +115,30 @@ func (r *readyLine) lowest() (lowest *entry) {
 	return lowest
 }
 
-// untried reports whether an entry has not failed.
-func (r *readyLine) untried() (e *entry) {
-	r.each(func(o *entry) {
-		if !o.failedBefore() && (e == nil || o.rank < e.rank) {
-			e = o
+// probe returns the entry that is the next to be tried while that is all that may start, of the flows that may have another slot.
+func (r *readyLine) probe(may func(*flow) bool) (next *entry) {
+	for f, line := range r.flows {
+		if !may(f) {
+			continue
 		}
-	})
-	return e
+		for _, e := range *line {
+			if next == nil || probesBefore(e, next) < 0 {
+				next = e
+			}
+		}
+	}
+	return next
+}
+
+// probesBefore orders entries by how much a probe of them tells: of what has failed, others come before what has just failed.
+func probesBefore(a, b *entry) int {
+	if a, b := a.failedBefore(), b.failedBefore(); a != b {
+		if b {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(a.free, b.free), cmp.Compare(a.rank, b.rank), cmp.Compare(a.record.Offset, b.record.Offset))
 }
 
 // ranked is a heap of entries by rank; offset breaks ties.

@@ -185,14 +185,18 @@ func (p *Pipeline) send(st *strand, r *route) (holds bool) {
 	switch holds = st.holds(e); {
 	case !holds:
 		st.free(e)
-	case r.outcome == Dead && st.holding.dead != nil:
-		st.bury(e)
-		st.free(e)
-	case r.outcome == Dead:
+	case r.outcome == Dead && st.holding.dead == nil:
 		st.claim(e)
 	default:
-		st.putOff(e, inTier)
+		if r.outcome == Dead {
+			st.bury(e)
+		} else {
+			st.putOff(e, inTier)
+		}
+		p.produce(r) // before what is parked behind it, or follows it
 		st.free(e)
+		st.mu.Unlock()
+		return holds
 	}
 	st.mu.Unlock()
 	p.produce(r)

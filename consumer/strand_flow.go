@@ -137,14 +137,10 @@ func (st *strand) begins(e *entry) *entry {
 // takeRankedProbe is takeRanked for a probe, which is a record that was not tried yet, if there is one.
 func (st *strand) takeRankedProbe(k kind) (*entry, *flow) {
 	for _, l := range st.lanesOf(k, true) {
-		for l.mayRunReady() {
+		for e := st.rankedProbe(l); e != nil; e = st.rankedProbe(l) {
 			st.probing(l)
-			e := l.ready.untried()
-			if e == nil || !l.roomInMap(l.underway()+1) {
-				e = l.ready.lowest()
-			}
 			f := st.p.slots.choose([]offer{{e.flow, e.rank}})
-			if f == nil {
+			if f == nil { // since it was asked
 				break
 			}
 			l.ready.remove(e)

@@ -26,7 +26,7 @@ func (st *strand) hold(e *entry) {
 
 // mayRun reports whether an entry's key is free or its own; otherwise the entry stands in line behind the holder.
 func (st *strand) mayRun(e *entry) bool {
-	if st.holding != nil && !st.inTurn(e) {
+	if st.holding != nil && !st.queues(e) && !st.inTurn(e) {
 		return false
 	}
 	if !e.keyed || e.owns {
@@ -47,7 +47,8 @@ func (st *strand) mayRun(e *entry) bool {
 	return false
 }
 
-// free gives an entry's key to the next in line that may still be started.
+// free gives an entry's key to the next in line that may still be started. Where keys are held, what has to wait for an entry that was put off
+// leaves the line at once: it would keep the key from others until it has a slot, only to be parked then.
 func (st *strand) free(e *entry) {
 	if !e.owns {
 		return
@@ -55,7 +56,7 @@ func (st *strand) free(e *entry) {
 	e.owns = false
 	next := e.behind
 	e.behind = nil
-	for next != nil && (next.status != entryBehind || next.lane.draining) {
+	for next != nil && (next.status != entryBehind || next.lane.draining || st.holding != nil && st.holding.open && st.heldUp(next)) {
 		next, next.behind = next.behind, nil
 	}
 	if next == nil {

@@ -19,6 +19,7 @@ func Check(h *History) *Report {
 	x.checkFenced()
 	x.checkOrdered()
 	x.checkIsolated()
+	x.checkPutOff()
 	x.checkBounded()
 	x.checkReplayed()
 	return x.report

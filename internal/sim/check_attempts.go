@@ -115,7 +115,7 @@ func (x *index) checkCopyAttempts(line lineage, k *copied) {
 		x.report.broken(HonestAttempts, "copy %s of %s says %d attempts, but fewer of its calls had failed", k.Place, k.id, k.attempt)
 		return
 	}
-	if !((x.t.IsPark(k.Place.Topic) || x.followed(k)) && k.attempt == 0) && !slices.ContainsFunc(calls, func(c *Call) bool {
+	if !((x.t.IsPark(k.Place.Topic) || x.followed(k) || x.mayBePutOff(k)) && k.attempt == 0) && !slices.ContainsFunc(calls, func(c *Call) bool {
 		return !c.End.IsZero() && !c.End.At.Truncate(time.Millisecond).After(k.Timestamp) &&
 			((c.Result == Failed || c.Result == Buried) && c.Attempt == k.attempt || c.Result == Snoozed && c.Attempt == k.attempt+1 ||
 				x.givenUp(k) && x.leftFor(c, k))

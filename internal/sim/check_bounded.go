@@ -215,7 +215,7 @@ func (x *index) checkRoutedOnce() {
 				dues[k.attempt] = make(map[int64]Place)
 			}
 			dues[k.attempt][k.due] = k.Place
-			if len(dues[k.attempt]) > 1 && !putOff {
+			if len(dues[k.attempt]) > 1 && !putOff && !x.t.PutsOff { // what is put off again has another time
 				x.report.broken(Bounded, "%s was routed more than once after attempt %d: copies with due times %v", line.id, k.attempt, dues[k.attempt])
 				break
 			}

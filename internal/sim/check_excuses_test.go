@@ -89,7 +89,31 @@ func TestASkipExcusesWhatFollowedIt(t *testing.T) {
 	}
 }
 
-// Records of a key are parked out of order only while one that was replayed is waited for, or beside an upset.
+// A record that was put off untried has left the order of its key, unless keys are held: it may be read from the source once more,
+// after those that came later. One that was not put off has to be called in its order.
+func TestWhatWasPutOffHasLeftTheOrder(t *testing.T) {
+	for _, tt := range []struct {
+		putsOff, holds, putOff bool
+		broken                 bool
+	}{
+		{true, false, true, false}, {true, false, false, true}, {true, true, true, true}, {false, false, true, true},
+	} {
+		p := newTape()
+		p.h.Terms.PutsOff, p.h.Terms.HoldKey = tt.putsOff, tt.holds
+		first, second := p.produce("a", "1"), p.produce("a", "2")
+		if tt.putOff {
+			p.copy(tier, first, 0, time.Second, "")
+		}
+		p.call("m1", second, second, 1, Succeeded, "")
+		p.call("m2", first, first, 1, Succeeded, "")
+		found := slices.ContainsFunc(Check(p.end()).Violations, func(v Violation) bool { return strings.Contains(v.Text, "was first called at") })
+		if found != tt.broken {
+			t.Errorf("%+v: found broken is %v", tt, found)
+		}
+	}
+}
+
+// Records of a key are parked out of order only while one that was replayed is waited for, beside an upset, or when they were put off before.
 func TestWhatMayBeParkedOutOfOrder(t *testing.T) {
 	park := Partition{"g.orders.retry-park", 0}
 	for _, tt := range []struct {
@@ -97,16 +121,19 @@ func TestWhatMayBeParkedOutOfOrder(t *testing.T) {
 		replayed int // seconds before the records are parked; 0: none is
 		done     int // seconds after the replay
 		upset    int // seconds before they are parked; 0: there is none
+		putOff   int // seconds before they are parked that a limit put off the first of them; 0: none did
 		broken   bool
 	}{
-		{"nothing has happened", 0, 0, 0, true},
-		{"one that was replayed is waited for", 10, 20, 0, false},
-		{"one that was replayed is done with", 20, 10, 0, true},
-		{"a member is cut off", 0, 0, 5, false},
-		{"a member was cut off", 0, 0, 60, true},
+		{"nothing has happened", 0, 0, 0, 0, true},
+		{"one that was replayed is waited for", 10, 20, 0, 0, false},
+		{"one that was replayed is done with", 20, 10, 0, 0, true},
+		{"a member is cut off", 0, 0, 5, 0, false},
+		{"a member was cut off", 0, 0, 60, 0, true},
+		{"the first was put off before", 0, 0, 0, 5, false},
+		{"the first was put off later", 0, 0, 0, -5, true},
 	} {
 		p := newTape()
-		p.h.Terms.HoldKey, p.h.Terms.ExactlyOnce = true, true
+		p.h.Terms.HoldKey, p.h.Terms.ExactlyOnce, p.h.Terms.PutsOff = true, true, true
 		dies, first, second := p.produce("a", "1"), p.produce("a", "2"), p.produce("a", "3")
 		p.pass(time.Hour)
 		parked := p.at
@@ -119,6 +146,10 @@ func TestWhatMayBeParkedOutOfOrder(t *testing.T) {
 		if tt.upset > 0 {
 			begun := parked.Add(-time.Duration(tt.upset) * time.Second)
 			p.h.Upsets = append(p.h.Upsets, Upset{Member: "m2", Kind: CutOff, Begun: Moment{1, begun}, Ended: begun.Add(10 * time.Second)})
+		}
+		if tt.putOff != 0 {
+			p.at = parked.Add(-time.Duration(tt.putOff) * time.Second)
+			p.copy(tier, first, 0, time.Second, "")
 		}
 		p.at = parked
 		for _, origin := range []Place{second, first} {

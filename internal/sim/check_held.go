@@ -89,8 +89,8 @@ func (x *index) checkParked() {
 			x.report.count(Ordered, "parked records moved", 1)
 			continue
 		}
-		if k.attempt > 0 || k.replays > 0 {
-			continue
+		if k.attempt > 0 || k.replays > 0 || x.putOffBefore(lineage{k.id, k.replays}, k.Timestamp) {
+			continue // those behind it wait for it since then
 		}
 		at := line{k.Place.Partition, string(k.Key)}
 		if before := last[at]; before != nil && k.origin.Offset < before.origin.Offset && !x.disordered(before, k) &&

@@ -80,7 +80,7 @@ func (x *index) settledBy(at Place, c *Commit) string {
 		if k.Place == at || k.Place.Offset >= c.Ends[k.Place.Partition] {
 			continue
 		}
-		if x.sentFrom(at, k, c.When) || x.parkedFrom(at, k) || x.followedFrom(at, k) || x.movedOut(at, k, c.When) || here != nil && (hopOf(here, k) || movedFrom(here, k)) {
+		if x.sentFrom(at, k, c.When) || x.parkedFrom(at, k) || x.followedFrom(at, k) || x.putOffFrom(at, k) || x.movedOut(at, k, c.When) || here != nil && (hopOf(here, k) || movedFrom(here, k)) {
 			x.report.count(NoLoss, "copies durable before the commit", 1)
 			return ""
 		}

@@ -19,6 +19,9 @@ var families = map[string]family{
 	"closed": {plan: NewClosedPlan, demands: map[Promise][]string{
 		Ordered: {"records parked", "records held behind another", "records dead behind another", "keys open in the end", "dead letters beyond memory"},
 	}},
+	"fair": {plan: NewFairPlan, demands: map[Promise][]string{
+		HonestAttempts: {"records put off before their first attempt"}, Isolated: {"waits bounded", "waits bounded of what was put off"}, Ordered: {"calls one after the other", "records held behind another"},
+	}},
 	"paused": {plan: NewPausedPlan, demands: map[Promise][]string{Fenced: {"handovers"}, Isolated: {"prompt attempts"}}},
 }
 

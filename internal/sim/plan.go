@@ -60,6 +60,9 @@ func (p *Plan) String() string {
 		p.Seed, p.Temper, p.Setup.Brokers, p.Setup.Sources, p.Members, len(p.Records), len(p.Events), p.Lasts)
 	fmt.Fprintf(&b, "  %s, concurrency %d, window %d, metadata %d, retry %+v, breaker %+v, dead letters %+v, batch %v, timeout %v, drain %v, session %v, latency %v\n",
 		strings.Join(p.Traits(), ", "), c.Concurrency, c.Window.Records, p.Setup.MetadataLimit, c.Retry, c.Breaker, c.DeadLetters, p.Setup.Batch, c.HandlerTimeout, c.Drain, c.SessionTimeout, p.Setup.Latency)
+	if c.Tenants != nil || c.Priority != nil || len(c.Limits) > 0 {
+		fmt.Fprintf(&b, "  limits %+v, tenants %+v, priority %+v\n", c.Limits, c.Tenants, c.Priority)
+	}
 	for _, e := range p.Events {
 		fmt.Fprintf(&b, "  %v %s\n", e.After.Round(time.Millisecond), e.What)
 	}

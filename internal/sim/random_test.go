@@ -41,6 +41,9 @@ func TestRandomClosed(t *testing.T) { random(t, "closed") }
 // TestRandomPaused does so with scenarios in which partitions change hands while they are paused.
 func TestRandomPaused(t *testing.T) { random(t, "paused") }
 
+// TestRandomFair does so with scenarios whose members hold limits, share slots between tenants, and let priorities go first.
+func TestRandomFair(t *testing.T) { random(t, "fair") }
+
 // random holds the scenarios of a family to every promise.
 func random(t *testing.T, name string) {
 	if _, known := families[*onePlan]; *onePlan != "" && !known {

@@ -27,6 +27,10 @@ type Terms struct {
 	HoldKey bool
 	// HoldDead says that they follow it when it dies, and that a key is closed until its dead letters are dealt with.
 	HoldDead bool
+	// PutsOff says that records may wait in tiers without having been tried, for a limit or for their tenant's share.
+	PutsOff bool
+	// Ranks says that records of a higher priority go first.
+	Ranks bool
 
 	// BreakerCalls is how many calls the breaker wants to have seen, and BreakerRate the rate of failures that opens it.
 	// BreakerCalls 0: there is no breaker.
