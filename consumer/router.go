@@ -176,7 +176,8 @@ func (p *Pipeline) letter(e *entry) *kgo.Record {
 }
 
 // send frees the entry's key, as a retry leaves the order, and writes its copy. Where keys are held the others of the key
-// are put off from now on or, behind a dead letter, wait until it is written or follow it. It reports whether they do.
+// are put off from now on or, behind a dead letter, wait until it is written, and may follow it then: whoever has the partition next
+// does not know of a letter that was not, and calls its record again. It reports whether they do.
 func (p *Pipeline) send(st *strand, r *route) (holds bool) {
 	e := r.entry
 	st.mu.Lock()
@@ -185,15 +186,14 @@ func (p *Pipeline) send(st *strand, r *route) (holds bool) {
 	switch holds = st.holds(e); {
 	case !holds:
 		st.free(e)
-	case r.outcome == Dead && st.holding.dead == nil:
+	case r.outcome == Dead:
+		if st.holding.dead != nil {
+			st.bury(e)
+		}
 		st.claim(e)
 	default:
-		if r.outcome == Dead {
-			st.bury(e)
-		} else {
-			st.putOff(e, inTier)
-		}
-		p.produce(r) // before what is parked behind it, or follows it
+		st.putOff(e, inTier)
+		p.produce(r) // before what is parked behind it
 		st.free(e)
 		st.mu.Unlock()
 		return holds
