@@ -255,7 +255,7 @@ func (s *service) startAdmin() (stop func(), err error) {
 	config := admin.Config{
 		Listen:    s.config.Admin.Listen,
 		Insecure:  s.config.Admin.Insecure,
-		Logger:    s.log,
+		Logger:    s.logs.audit,
 		LogLevels: s.logs,
 		Metrics: promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
 			MaxRequestsInFlight: 4, Timeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
