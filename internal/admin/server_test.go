@@ -90,6 +90,14 @@ func TestTheProcessMayNotBeReady(t *testing.T) {
 	contains(t, "status", body, `"not_ready":"no broker answers at localhost:9092"`)
 }
 
+// Nobody is asked who he is at /readyz, so nobody learns there how the cluster's hosts and topics are called; users learn it elsewhere.
+func TestReadyTellsStrangersNoMoreThanNo(t *testing.T) {
+	b := setup(t, withUsers, func(c *Config) { c.NotReady = func() string { return "no broker answers at kafka-1.internal:9092" } })
+	code, body := b.get(t, "/readyz")
+	equal(t, "readyz", code, 503)
+	equal(t, "readyz", body, "not ready: users are told why at /healthz?verbose\n")
+}
+
 func TestMetricsAreServed(t *testing.T) {
 	code, body := setup(t).get(t, "/metrics")
 	equal(t, "status", code, 200)
