@@ -3,7 +3,6 @@ package deploy
 import (
 	"os"
 	"os/exec"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -84,42 +83,6 @@ func TestEveryAlertHasASectionInTheRunbookThatBeginsWithACommand(t *testing.T) {
 	for name := range sections {
 		t.Errorf("docs/runbook.md has a section %s, and there is no such alert", name)
 	}
-}
-
-// A command that is not there any more is worse than none.
-func TestTheCommandsOfTheRunbookAreThere(t *testing.T) {
-	page, err := os.ReadFile("../docs/runbook.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	binary := build(t)
-	seen := make(map[string]bool)
-	for _, match := range regexp.MustCompile("(?m)(?:^|`)(redeliver [^`\n]+)").FindAllStringSubmatch(string(page), -1) {
-		line := match[1]
-		if seen[line] {
-			continue
-		}
-		seen[line] = true
-		// With --help a command says what it is, once all of its flags were read.
-		out, err := exec.Command(binary, append(strings.Fields(line)[1:], "--help")...).CombinedOutput()
-		if err != nil || !strings.Contains(string(out), "Usage:\n  "+strings.Join(commandWords(line), " ")) {
-			t.Errorf("%s: %v\n%s", line, err, out)
-		}
-	}
-	if len(seen) < 10 {
-		t.Errorf("found %d commands in docs/runbook.md, there must be more", len(seen))
-	}
-}
-
-// commandWords are the words of a line up to its first argument or flag.
-func commandWords(line string) (words []string) {
-	for _, w := range strings.Fields(line) {
-		if strings.HasPrefix(w, "-") || w == strings.ToUpper(w) {
-			break
-		}
-		words = append(words, w)
-	}
-	return words
 }
 
 // requirePrometheus skips the test where one of Prometheus's programs is missing.

@@ -1,11 +1,13 @@
 package deploy
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"text/template"
 
 	"github.com/goreleaser/goreleaser/v2/pkg/config"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
@@ -37,6 +39,25 @@ func TestTheReleaseIsWhole(t *testing.T) {
 		if _, err := os.Stat(filepath.Join("..", file.Source)); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// What is put into the configuration when a release is made has a name that goreleaser knows; it would find out only then.
+func TestTheReleaseAsksForWhatGoreleaserKnows(t *testing.T) {
+	text, err := os.ReadFile("../.goreleaser.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := template.New("").Option("missingkey=error").Parse(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]any{ // of https://goreleaser.com/customization/templates/ those that we have a use for
+		"ProjectName": "redeliver", "Tag": "v1.2.3", "Version": "1.2.3", "FullCommit": "0123", "CommitDate": "2026-01-02T03:04:05Z", "CommitTimestamp": "1767323045",
+		"Os": "linux", "Arch": "amd64",
+	}
+	if err := parsed.Execute(io.Discard, known); err != nil {
+		t.Error(err)
 	}
 }
 

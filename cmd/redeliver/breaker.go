@@ -117,6 +117,9 @@ func newBreakerEventsCommand(p *program) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if len(events) == 0 {
+			fmt.Fprintf(p.err, "breaker %s has not changed its state since the process started\n", args[0])
+		}
 		type row = admin.BreakerEvent
 		return printAll(newRows(p.out, *format,
 			column[row]{title: "AT", cell: func(e row) string { return e.At.Local().Format(time.DateTime) }},

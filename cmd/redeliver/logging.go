@@ -12,6 +12,7 @@ import (
 // may be used concurrently.
 type logs struct {
 	process   *slog.Logger
+	audit     *slog.Logger // who changed what, and who was refused: it is there whatever the level is
 	pipelines map[string]pipelineLog
 }
 
@@ -29,7 +30,11 @@ func newLogs(c *config.Config, w io.Writer) *logs {
 	if c.Log.Format == "json" {
 		handler = slog.NewJSONHandler(w, all)
 	}
-	l := &logs{process: slog.New(leveled{handler, level}), pipelines: make(map[string]pipelineLog)}
+	l := &logs{
+		process:   slog.New(leveled{handler, level}),
+		audit:     slog.New(leveled{handler, min(level, slog.LevelWarn)}),
+		pipelines: make(map[string]pipelineLog),
+	}
 	for _, p := range c.Pipelines {
 		own := new(slog.LevelVar)
 		own.Set(level)

@@ -50,3 +50,21 @@ func TestTheLevelOfARunningPipelineIsChanged(t *testing.T) {
 	run(t, "log-level", "loud", "-c", file).want(t, exitUsage, `"loud" is no level`)
 	run(t, "log-level", "-c", file).want(t, exitUsage, "needs a level")
 }
+
+// Who pauses a pipeline is told where only errors are logged, too: nobody hides what he does by the level.
+func TestChangesAreLoggedWhateverTheLevelIs(t *testing.T) {
+	listen := freeAddress(t)
+	file := configFile(t, pipelineOn(cluster(t).ListenAddrs())+"admin: {listen: '"+listen+"'}\nlog: {level: error}\n")
+	r := startRun(t, "-c", file)
+	awaitReady(t, listen)
+	run(t, "log-level", "error", "-c", file).want(t, exitDone)
+	run(t, "pause", "-c", file).want(t, exitDone)
+	for _, change := range []string{`change="log level"`, "change=pause"} {
+		if !strings.Contains(r.log.String(), change) {
+			t.Errorf("the log says nothing of %s:\n%s", change, r.log.String())
+		}
+	}
+	if strings.Contains(r.log.String(), "level=INFO") {
+		t.Errorf("more than errors and changes is logged:\n%s", r.log.String())
+	}
+}

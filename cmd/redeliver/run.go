@@ -255,7 +255,7 @@ func (s *service) startAdmin() (stop func(), err error) {
 	config := admin.Config{
 		Listen:    s.config.Admin.Listen,
 		Insecure:  s.config.Admin.Insecure,
-		Logger:    s.log,
+		Logger:    s.logs.audit,
 		LogLevels: s.logs,
 		Metrics: promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
 			MaxRequestsInFlight: 4, Timeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
@@ -318,7 +318,11 @@ func (s *service) adminSecurity() (material *certs.Material, users []admin.User,
 			return nil, nil, fmt.Errorf("%s: %w", s.config.At("admin.tls"), err)
 		}
 	}
-	for _, u := range a.Users {
+	for i, u := range a.Users {
+		if token, err := u.Secret(); err == nil && config.IsMask(token) {
+			return nil, nil, &exitError{status: exitUsage, err: fmt.Errorf("%s: the token of %s is %s, which `redeliver config show` prints for every secret, and lets in whoever knows that: give the token itself",
+				s.config.At(fmt.Sprintf("admin.users[%d]", i)), u.Name, token)}
+		}
 		one := admin.User{Name: u.Name, Certificate: u.Certificate}
 		if u.Role == admin.Operator.String() {
 			one.Role = admin.Operator

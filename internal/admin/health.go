@@ -73,11 +73,17 @@ func (s *Server) livez(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintln(w, "ok")
 }
 
-// readyz answers 200 when every pipeline can make progress, else 503 with the reasons, one a line.
+// readyz answers 200 when every pipeline can make progress, else 503 with the reasons, one a line. They name brokers and topics: where there are users
+// these are told at /healthz?verbose, since nobody is asked here who he is.
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	h := s.health()
 	if h.Ready {
 		fmt.Fprintln(w, "ok")
+		return
+	}
+	if len(s.config.Users) > 0 {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(w, "not ready: users are told why at /healthz?verbose")
 		return
 	}
 	var lines []string

@@ -50,6 +50,7 @@ type timeouts struct{ header, read, idle, stuck time.Duration }
 // Limits of the server.
 const (
 	maxConnections = 128
+	maxOfAddress   = 32       // of these
 	maxHeader      = 16 << 10 // bytes
 	maxBody        = 16 << 10 // bytes
 	headerTimeout  = 5 * time.Second
@@ -115,7 +116,7 @@ func newServer(c Config) (*Server, error) {
 
 func (s *Server) serve(l net.Listener) {
 	s.listener = l
-	l = limit(l, maxConnections)
+	l = limit(l, maxConnections, maxOfAddress)
 	if s.config.TLS != nil {
 		l = tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: s.tlsConfig})
 	}

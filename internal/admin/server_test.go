@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,6 +90,14 @@ func TestTheProcessMayNotBeReady(t *testing.T) {
 	equal(t, "readyz", body, "no broker answers at localhost:9092\n")
 	_, body = b.get(t, "/api/v1/status")
 	contains(t, "status", body, `"not_ready":"no broker answers at localhost:9092"`)
+}
+
+// Nobody is asked who he is at /readyz, so nobody learns there how the cluster's hosts and topics are called; users learn it elsewhere.
+func TestReadyTellsStrangersNoMoreThanNo(t *testing.T) {
+	b := setup(t, withUsers, func(c *Config) { c.NotReady = func() string { return "no broker answers at kafka-1.internal:9092" } })
+	code, body := b.get(t, "/readyz")
+	equal(t, "readyz", code, 503)
+	equal(t, "readyz", body, "not ready: users are told why at /healthz?verbose\n")
 }
 
 func TestMetricsAreServed(t *testing.T) {
@@ -202,7 +212,7 @@ func TestConnectionsHaveTheirBound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := limit(inner, 2)
+	l := limit(inner, 2, 3)
 	accepted := make(chan net.Conn)
 	ended := make(chan error, 1)
 	go func() {
@@ -238,6 +248,42 @@ func TestConnectionsHaveTheirBound(t *testing.T) {
 	if err := <-ended; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// Whoever opens connections without end, and says nothing, has a few of them, and keeps nobody else out: a probe that is not answered would have the
+// process killed.
+func TestOneAddressDoesNotTakeAllConnections(t *testing.T) {
+	b := setup(t, func(c *Config) { c.timeouts = timeouts{header: time.Hour, read: time.Hour} }) // nothing else closes them
+	port := b.server.Addr()[strings.LastIndex(b.server.Addr(), ":"):]
+	var closed atomic.Int64
+	var ended sync.WaitGroup
+	flood := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	var conns []net.Conn
+	refused := make(chan struct{})
+	for range maxConnections + maxOfAddress {
+		c, err := flood.Dial("tcp", "127.0.0.1"+port)
+		if err != nil {
+			t.Skipf("a second address of the loopback: %v", err) // as on macOS
+		}
+		conns = append(conns, c)
+		ended.Go(func() {
+			if _, err := c.Read(make([]byte, 1)); err != nil && closed.Add(1) == maxConnections {
+				close(refused)
+			}
+		})
+	}
+	select {
+	case <-refused:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("%d of %d connections were closed, want all but %d", closed.Load(), len(conns), maxOfAddress)
+	}
+	if code, _ := b.get(t, "/livez"); code != http.StatusOK {
+		t.Errorf("meanwhile /livez says %d to another address", code)
+	}
+	for _, c := range conns {
+		c.Close()
+	}
+	ended.Wait()
 }
 
 func TestCloseWaitsForRequestsInFlight(t *testing.T) {

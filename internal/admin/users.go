@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -156,16 +155,9 @@ func (d *wrongDoers) count() uint64 {
 	return d.seen
 }
 
-// of returns the limiter of an address; of IPv6 that of its network, for one machine has a whole one.
+// of returns the limiter of an address.
 func (d *wrongDoers) of(remote string) *rate.Limiter {
-	host, _, _ := net.SplitHostPort(remote)
-	address, _ := netip.ParseAddr(host)
-	address = address.Unmap()
-	bits := 32
-	if address.Is6() {
-		bits = 64
-	}
-	network, _ := address.Prefix(bits)
+	network := networkOf(remote)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	limiter := d.by[network]

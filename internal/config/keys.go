@@ -228,7 +228,7 @@ func handlerKeys(h *Handler) []key {
 			).means("TLS with the service, where the URL is https."),
 			section("sign",
 				words("secrets", &h.HTTP.Sign.Secrets).hidden().like(`["${WEBHOOK_SECRET}"]`).means("Secrets that every request is signed with, as Standard Webhooks say: whsec_ and base64. All of them sign, so that a new one can be added before the old one is taken away."),
-				text("secrets_file", &h.HTTP.Sign.SecretsFile).like("/run/secrets/webhook").means("File that holds the secrets, a line each, instead of secrets; read at each request, so that they may change."),
+				text("secrets_file", &h.HTTP.Sign.SecretsFile).like("/run/secrets/webhook").means("File that holds the secrets, a line each, instead of secrets; read at each request, so that they may change. While it cannot be read those from before are used."),
 			).means("Signs requests: headers webhook-id, webhook-timestamp, webhook-signature."),
 			section("cloudevents",
 				toggle("enabled", &h.HTTP.Events.Enabled).byDefault("false").means("Describe each record as an event, in the binary mode of CloudEvents 1.0: headers ce-id, ce-source, ce-type, ce-time, ce-partitionkey. A record with ce_ headers is the event that these say. Not with batch.max above 1."),

@@ -120,3 +120,41 @@ func TestCertificatesAreRenewedUnderARunningClient(t *testing.T) {
 		t.Errorf("a connection that fails, while a file cannot be read: %v", err)
 	}
 }
+
+// A secret follows another without a restart, and a file that is just being written, or is gone, costs no record an attempt.
+func TestSecretsOfSignaturesAreReadAgainAndKeptMeanwhile(t *testing.T) {
+	const first, second = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+	file := filepath.Join(t.TempDir(), "secrets")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(first)
+	c, err := HandlerHTTP{URL: "http://h/", Sign: Sign{SecretsFile: file}}.Webhook()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signs := func(when string, want int) {
+		t.Helper()
+		if got, err := c.Secrets(); err != nil || len(got) != want {
+			t.Errorf("%s: it signs with %d secrets, %v; want %d", when, len(got), err, want)
+		}
+	}
+	signs("at first", 1)
+	write(second + "\n" + first + "\n")
+	signs("while one follows another", 2)
+	write("")
+	signs("while the file is being written", 2)
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	signs("without the file", 2)
+
+	for _, never := range []Sign{{SecretsFile: file}, {Secrets: []string{masked}}} {
+		if _, err := (HandlerHTTP{URL: "http://h/", Sign: never}).Webhook(); err == nil {
+			t.Errorf("%+v: requests would never be signed, and nothing is said at the start", never)
+		}
+	}
+}

@@ -5,6 +5,10 @@ import "strings"
 // masked stands for a secret wherever the configuration is printed.
 const masked = "******"
 
+// IsMask reports whether a secret is no more than what is printed in its place. Such a configuration can be looked at and validated, and everybody knows
+// its secrets.
+func IsMask(secret string) bool { return secret == masked }
+
 // hide keeps a value out of the lines that are shown. A reference to the environment is no secret.
 func (d *document) hide(v *value) {
 	switch v.kind {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/redeliver/redeliver/internal/certs"
 	"github.com/redeliver/redeliver/internal/webhook"
@@ -20,12 +21,41 @@ func (h HandlerHTTP) Webhook() (webhook.Config, error) {
 		c.TLS = material
 	}
 	if len(h.Sign.Secrets) > 0 || h.Sign.SecretsFile != "" {
-		c.Secrets = h.Sign.secrets
+		keeper, err := newSecretKeeper(h.Sign)
+		if err != nil {
+			return c, fmt.Errorf("handler.http.sign: %w", err)
+		}
+		c.Secrets = keeper.secrets
 	}
 	if h.Events.Enabled {
 		c.CloudEvents = &webhook.CloudEvents{Source: h.Events.Source, Type: h.Events.Type}
 	}
 	return c, nil
+}
+
+// secretKeeper reads the secrets at each request. While they cannot be read those from before are used, as it is with certificates: a file that
+// somebody is just writing must not cost records their attempts. It may be used concurrently.
+type secretKeeper struct {
+	sign Sign
+
+	mu   sync.Mutex
+	last []webhook.Secret
+}
+
+// newSecretKeeper fails where there are no secrets to begin with.
+func newSecretKeeper(s Sign) (*secretKeeper, error) {
+	first, err := s.secrets()
+	return &secretKeeper{sign: s, last: first}, err
+}
+
+func (k *secretKeeper) secrets() ([]webhook.Secret, error) {
+	now, err := k.sign.secrets()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err == nil {
+		k.last = now
+	}
+	return k.last, nil
 }
 
 func (s Sign) secrets() ([]webhook.Secret, error) {

@@ -21,7 +21,7 @@ var rooms = []string{"adaptive", "breaker", "classify", "cmd/redeliver", "consum
 const head = `# What is logged
 
 By log/slog, as text or JSON (` + "`log.format`" + `), from ` + "`log.level`" + ` on; ` + "`redeliver log-level PIPELINE LEVEL`" + ` changes that of a pipeline while it runs, which the log notes as
-` + "`operator`" + `, with who did it. An event is known by its ` + "`msg`" + `, which stays as it is within a major version, as its fields do; fields may be added. A failure that repeats is told at a falling
+` + "`operator`" + `, with who did it. Changes by operators, and who is refused by the admin listener, are logged whatever the level is. An event is known by its ` + "`msg`" + `, which stays as it is within a major version, as its fields do; fields may be added. A failure that repeats is told at a falling
 rate, with how often it came (` + "`times`" + `). From info on there is nothing of keys, values, headers, what handlers and services answer, or secrets: what an error of a handler says, what a part or tenant is
 called, and what stands in damaged headers is logged at debug. Of headers there are Redeliver's own identifiers, ` + "`id`" + ` and ` + "`group`" + `, and of what services answer the name of a dependency that nobody has declared.
 This page is made from the code (` + "`make docs`" + `), and has every event: a text that it cannot read there is an error.

@@ -249,10 +249,28 @@ func merged(a, b consumer.Histogram) consumer.Histogram {
 	return a
 }
 
+// deadLetters sends the counts of dead letters, and 0 for the kinds of which none has died yet: a counter that appears with its first eight
+// hundred is to Prometheus one that has not moved, and no alert would speak of them.
 func (w writer) deadLetters(s consumer.Stats) {
-	for _, d := range s.DeadLetters {
-		w.counter(deadLetters, float64(d.Count), d.Class.String(), d.Severity.String(), string(d.Reason))
+	counts := map[consumer.DeadLetterCount]uint64{{Reason: retrytopics.ReasonBehind}: 0}
+	for _, f := range s.Failures {
+		for _, reason := range ofFailures {
+			counts[consumer.DeadLetterCount{Class: f.Class, Severity: f.Severity, Reason: reason}] = 0
+		}
 	}
+	for _, d := range s.DeadLetters {
+		kind := d
+		kind.Count = 0
+		counts[kind] = d.Count
+	}
+	for kind, n := range counts {
+		w.counter(deadLetters, float64(n), kind.Class.String(), kind.Severity.String(), string(kind.Reason))
+	}
+}
+
+// ofFailures are the reasons for which a record dies at a failure of its own.
+var ofFailures = []retrytopics.Reason{
+	retrytopics.ReasonExhausted, retrytopics.ReasonNotRetriable, retrytopics.ReasonTimeout, retrytopics.ReasonRequested, retrytopics.ReasonUndecodable,
 }
 
 // lessons sends what was learned about delays.

@@ -192,6 +192,9 @@ redeliver_backlog{pipeline="orders",tier="60s"} 3
 redeliver_backlog{pipeline="orders",tier="1s"} 0
 redeliver_oldest_due_seconds{pipeline="orders",tier="60s"} 3
 redeliver_dead_letters_total{class="network",pipeline="orders",reason="exhausted",severity="medium"} 1
+redeliver_dead_letters_total{class="network",pipeline="orders",reason="not_retriable",severity="medium"} 0
+redeliver_dead_letters_total{class="validation",pipeline="orders",reason="undecodable",severity="high"} 0
+redeliver_dead_letters_total{class="none",pipeline="orders",reason="behind",severity="none"} 0
 redeliver_breaker_state{dependency="payments-api",state="half_open"} 1
 redeliver_breaker_state{dependency="payments-api",state="closed"} 0
 redeliver_breaker_state{dependency="ledger",state="metrics_only"} 1

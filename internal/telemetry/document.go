@@ -57,11 +57,12 @@ func Document() string {
 
 <!-- Made from the code by "make docs"; a test holds it to the code. -->
 
-A process serves these at ` + "`/metrics`" + ` on ` + "`admin.listen`" + `. Counts are of this process and begin at 0 when it starts; what waits is that of the
+A process serves these at ` + "`/metrics`" + ` on ` + "`admin.listen`" + `. Counts are of this process and begin at 0 when it starts, those of dead letters of every kind too; what waits is that of the
 partitions that it has.
 
-Histograms are sent with classic buckets, whose bounds are the powers of two from 61 microseconds to 1024 seconds, so that ` + "`le=\"1\"`, `le=\"0.25\"` and `le=\"8\"`" + ` are exact;
-and with native buckets of schema 3 (a quantile is off by less than 9 %), which a Prometheus that has native histograms on asks for.
+Histograms of Redeliver's own are sent with classic buckets, whose bounds are the powers of two from 61 microseconds to 1024 seconds, so that ` + "`le=\"1\"`, `le=\"0.25\"` and `le=\"8\"`" + ` are exact;
+and with native buckets of schema 3 (a quantile is off by less than 9 %), which a Prometheus that has native histograms on asks for. Those of
+Kafka clients have classic buckets alone.
 
 The number of series is bounded. A label holds names out of the configuration or one of the words below. Topics and tenants are open sets: the first ` +
 		fmt.Sprintf("%d topics and the first %d tenants", maxTopics, maxTenants) + ` of a
@@ -98,14 +99,18 @@ func labelValues() []labelValue {
 		{"`class`", words(slices.Concat([]classify.Class{classify.None}, classify.Classes()))},
 		{"`dependency`", "names out of `breaker.dependency` and `breakers`; the pipeline's where none is given"},
 		{"`doing`", words(consumer.FaultNames())},
+		{"`experiment`, `variant`", "names out of `retry.experiment`"},
 		{"`limit`", "names out of `limits`"},
 		{"`node_id`", "numbers of brokers, `seed_0` and so on"},
-		{"`outcome`", words(outcomes)},
+		{"`outcome` of records", words(outcomes)},
+		{"`outcome` of others", "as its metric says"},
 		{"`pipeline`", "names out of the configuration"},
 		{"`reason` of dead letters", words(retrytopics.Reasons())},
 		{"`reason` of pauses", words(consumer.PauseReasons())},
 		{"`severity`", words(slices.Concat([]classify.Severity{classify.SeverityNone}, classify.Severities()))},
-		{"`state`", words(breaker.States())},
+		{"`state` of breakers", words(breaker.States())},
+		{"`state` of held keys", "`waiting`, `closed`"},
+		{"`status`", words([]consumer.Health{consumer.Healthy, consumer.Degraded, consumer.Unhealthy})},
 		{"`tenant`", "values of the tenant header; empty: records without it; `other`: those beyond the bound"},
 		{"`tier`", "`source`, a delay such as `60s`, or `park`"},
 		{"`topic`", "source, retry and dead-letter topics; `other`: those beyond the bound"},

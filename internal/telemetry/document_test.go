@@ -35,3 +35,18 @@ func TestTheDocumentationIsThatOfTheCode(t *testing.T) {
 		t.Errorf("docs/metrics.md is not what the code says; `make docs` writes it anew\n-code +page\n%s", diff)
 	}
 }
+
+// Whoever writes a query looks up what a label may hold.
+func TestEveryLabelIsExplained(t *testing.T) {
+	var explained strings.Builder
+	for _, l := range labelValues() {
+		explained.WriteString(l.label)
+	}
+	for _, m := range Metrics() {
+		for _, label := range m.Labels {
+			if !strings.Contains(explained.String(), "`"+label+"`") {
+				t.Errorf("%s: docs/metrics.md does not say what its label %s may hold", m.Name, label)
+			}
+		}
+	}
+}
