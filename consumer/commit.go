@@ -204,12 +204,12 @@ func (c *committer) marks(lanes []*lane) marks {
 	return all
 }
 
-// mark returns what a commit would say of the lane now, nil when it has said it already. With leaving, the records whose
+// mark returns what a commit would say of the lane now, nil when it has said it already, or may not say it. With leaving, the records whose
 // copies are part of the transaction under way count as settled.
 func (l *lane) mark(leaving bool) *mark {
 	l.strand.mu.Lock()
 	defer l.strand.mu.Unlock()
-	if !l.placed || l.closed || !leaving && l.version == l.committedVersion && l.watermark() == l.committed {
+	if !l.placed || l.closed || l.inDoubt || !leaving && l.version == l.committedVersion && l.watermark() == l.committed {
 		return nil
 	}
 	note := l.strand.p.topics.note(l.topic)
@@ -287,5 +287,8 @@ func (ms marks) acknowledged() {
 		}
 		l.strand.mu.Unlock()
 		l.strand.p.intake.saved(saved)
+		if l.crowded.Load() { // of what could not be committed before
+			l.strand.p.intake.review(l)
+		}
 	}
 }

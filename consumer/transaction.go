@@ -266,7 +266,8 @@ func topicGone(err error) bool {
 }
 
 // commit commits the offsets and ends the transaction. From the offsets on it excludes all other commits and the closing of
-// lanes that are given up: a commit in between would be the older one and stand.
+// lanes that are given up: a commit in between would be the older one and stand. Where the end is in doubt that is so of its own
+// lanes alone, and these are closed without a commit when they are given up: whoever has them next waits for the transaction.
 func (t *transactor) commit(ctx context.Context, client *kgo.Client, batch []*route) error {
 	turn := t.p.committer.turn
 	<-turn
@@ -279,6 +280,7 @@ func (t *transactor) commit(ctx context.Context, client *kgo.Client, batch []*ro
 	}
 	if err != nil {
 		t.stay(batch)
+		release() // it will not be committed: who commits in between is not the older one
 		t.abort(client)
 		t.again(batch)
 		return fmt.Errorf("commit offsets in a transaction: %w", err)
@@ -286,11 +288,19 @@ func (t *transactor) commit(ctx context.Context, client *kgo.Client, batch []*ro
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
 	if err := client.EndTransaction(ending, kgo.TryCommit); err != nil {
+		ms.doubt(true)
+		release() // nobody knows for how long its coordinator is away
 		committed, unknown := t.outcome(ctx, ms)
 		if unknown != nil || !committed {
 			t.stay(batch)
 			t.again(batch)
+		}
+		if unknown != nil { // we are stopping, and commit nothing more of it
 			return errors.Join(fmt.Errorf("commit a transaction: %w", err), unknown)
+		}
+		defer ms.doubt(false) // after it counts
+		if !committed {
+			return fmt.Errorf("commit a transaction: %w", err)
 		}
 	}
 	ms.acknowledged()
