@@ -2,7 +2,6 @@ package consumer
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,8 +21,8 @@ import (
 // member which the group has forgotten cannot commit is seen to by its member id and generation, which travel with the
 // offsets.
 type transactor struct {
-	p  *Pipeline
-	id string
+	p         *Pipeline
+	id, other string // the transactional id, and one that is tried when it is denied, "": none; the run loop alone changes them
 
 	client atomic.Pointer[kgo.Client] // nil until it is needed, and after what only a new one mends; the run loop alone changes it
 
@@ -49,14 +48,8 @@ const (
 )
 
 func newTransactor(p *Pipeline) *transactor {
-	who := p.cfg.InstanceID
-	if who == "" {
-		who = rand.Text()
-	}
-	return &transactor{
-		p: p, id: "redeliver-" + p.cfg.Group + "-" + who, added: make(chan struct{}, 1), avoid: make(map[outletKey]*avoided),
-		avoidLanes: make(map[*lane]*avoided),
-	}
+	id, before := transactionalIDs(p.cfg.Group, p.cfg.InstanceID)
+	return &transactor{p: p, id: id, other: before, added: make(chan struct{}, 1), avoid: make(map[outletKey]*avoided), avoidLanes: make(map[*lane]*avoided)}
 }
 
 // add hands a copy over.
@@ -90,6 +83,7 @@ func (t *transactor) run(ctx context.Context) {
 		if !errors.Is(err, errGivenUp) { // of which nobody needs to be told
 			t.p.faults.note("transaction", "", -1, err)
 		}
+		t.otherID(err)
 		if errors.As(err, new(laneRefusedError)) { // which the next goes without
 			continue
 		}

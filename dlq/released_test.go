@@ -50,6 +50,7 @@ func TestReleasedLedger(t *testing.T) {
 	marked := func(w *writer, e *Entry, status Status, to, reason string) *kgo.Record {
 		r := new(kgo.Record)
 		w.mark(r, e, status, releasedTime.UnixMilli(), to, reason)
+		r.Partition = 0 // as the samples have it: of a ledger with one partition
 		return r
 	}
 	records := map[string]*kgo.Record{
