@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -19,6 +20,7 @@ type committer struct {
 	turn  chan struct{} // held during a commit and while lanes close; a channel, for it is held across a request
 	dirty chan struct{} // a watermark has moved
 	press chan struct{} // much has been settled
+	late  atomic.Int64  // until when a commit that was not answered may be carried out, in Unix nanoseconds; 0: there is none
 }
 
 const (
@@ -179,7 +181,8 @@ type mark struct {
 	version  uint64
 	settled  int64 // records of the lane, all in all
 	metadata string
-	news     bool // it says something else than those before: whoever reads the commit can tell which it is
+	again    int64 // it corrects commits that may have come by then
+	news     bool  // it says something else than those before: whoever reads the commit can tell which it is
 }
 
 // said is what a commit says to whoever reads it.
@@ -204,12 +207,16 @@ func (c *committer) marks(lanes []*lane) marks {
 	return all
 }
 
-// mark returns what a commit would say of the lane now, nil when it has said it already. With leaving, the records whose
+// mark returns what a commit would say of the lane now, nil when it has said it already, or may not say it. With leaving, the records whose
 // copies are part of the transaction under way count as settled.
 func (l *lane) mark(leaving bool) *mark {
 	l.strand.mu.Lock()
 	defer l.strand.mu.Unlock()
-	if !l.placed || l.closed || !leaving && l.version == l.committedVersion && l.watermark() == l.committed {
+	if !l.placed || l.closed || l.inDoubt {
+		return nil
+	}
+	again := l.strand.p.committer.sayAgain(l, time.Now())
+	if !leaving && l.version == l.committedVersion && l.watermark() == l.committed && again == 0 {
 		return nil
 	}
 	note := l.strand.p.topics.note(l.topic)
@@ -230,7 +237,7 @@ func (l *lane) mark(leaving bool) *mark {
 	if len(text) > l.metadata {
 		text = ""
 	}
-	m := &mark{lane: l, at: at, epoch: l.seenIn(), version: l.version, settled: l.settledRecords.Load(), metadata: text}
+	m := &mark{lane: l, at: at, epoch: l.seenIn(), version: l.version, settled: l.settledRecords.Load(), metadata: text, again: again}
 	if m.news = m.said() != l.said; !leaving {
 		l.said = m.said()
 	}
@@ -281,11 +288,15 @@ func (ms marks) acknowledged() {
 		l := m.lane
 		l.strand.mu.Lock()
 		l.committed, l.said, l.committedVersion, l.refusals = m.at, m.said(), m.version, refusals{}
+		l.repeated = max(l.repeated, m.again)
 		saved := int64(0)
 		if !l.closed {
 			saved, l.saved = m.settled-l.saved, m.settled
 		}
 		l.strand.mu.Unlock()
 		l.strand.p.intake.saved(saved)
+		if l.crowded.Load() { // of what could not be committed before
+			l.strand.p.intake.review(l)
+		}
 	}
 }

@@ -111,7 +111,7 @@ func (d *deadWatch) damaged(err error) {
 
 // follow reads the marks for a strand from an offset on.
 func (d *deadWatch) follow(st *strand, watch *dlq.Watch, ledger string, next int64) {
-	at := partition{ledger, watch.LedgerPartition(st.partition)}
+	at := partition{ledger, st.partition}
 	<-d.turn
 	defer func() { d.turn <- struct{}{} }()
 	from, stale := d.register(st, watch, at, next)

@@ -79,6 +79,7 @@ var doingText = map[string]string{
 	"join":        "join the group",
 	"commit":      "commit offsets",
 	"group":       "take part in the group",
+	"outcome":     "find out what has become of a transaction",
 	"positions":   "read the group's offsets",
 	"start":       "find where a partition starts",
 	"topics":      "make sure of the topics",
@@ -140,7 +141,7 @@ func (f *faults) list(now time.Time) (all []standingFault) {
 // stops reports whether nothing gets on while the fault lasts, and it has lasted for a while.
 func (s standingFault) stops() bool {
 	switch s.doing {
-	case "commit", "group", "join", "positions", "start", "transaction":
+	case "commit", "group", "join", "outcome", "positions", "start", "transaction":
 		return s.lasted > faultMemory
 	}
 	return false

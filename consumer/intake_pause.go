@@ -79,6 +79,7 @@ const forProbes = 1<<PauseBreaker | 1<<PauseOutage
 func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool) {
 	l.strand.mu.Lock()
 	open, waiting, bytes := l.open, l.notRunnable(), l.bytes
+	crowd := open + int(l.uncommitted())
 	probes = open-l.strand.freeFailed(l) < in.p.cfg.Window.untried(int(in.count.Load()))
 	far := l.park || len(l.waiting) > 0 && l.waiting[0].farOff(time.Now())
 	if l.heldFull(before.has(PauseHoldKeyFull)) {
@@ -90,7 +91,7 @@ func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool
 		after |= pauseSet(bit(r))
 	}
 	probes = probes || after&pauseSet(bit(PauseBreaker)) == 0
-	if l.crowded.Load() && (open <= int(l.resumeBelow.Load()) || in.keepsReading(l, open)) {
+	if l.crowded.Load() && (crowd <= int(l.resumeBelow.Load()) || in.keepsReading(l, open)) {
 		l.crowded.Store(false)
 	}
 	if l.crowded.Load() {

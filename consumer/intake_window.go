@@ -156,11 +156,14 @@ func (in *intake) pauseCrowded() (draining bool) {
 	limit := int64(in.limit())
 	took := time.Since(in.marked).Seconds()
 	for _, l := range in.all() {
-		held := l.held.Load()
-		if held <= limit || l.crowded.Load() || in.keepsReading(l, int(held)) {
+		held, drains := l.crowd()
+		if held <= limit || l.crowded.Load() || in.keepsReading(l, int(l.held.Load())) {
 			continue
 		}
-		rate := float64(l.settledRecords.Load()-l.marked.Load()) / took
+		rate := 0.0
+		if drains {
+			rate = float64(l.settledRecords.Load()-l.marked.Load()) / took
+		}
 		if rate*soon.Seconds() >= float64(held-limit) {
 			draining = true
 			continue

@@ -45,6 +45,8 @@ type lane struct {
 	said             said  // in the last commit that was sent, acknowledged or not
 	committedVersion uint64
 	refusals         refusals      // of its commits, see committer.putOff
+	inDoubt          bool          // what has become of a transaction with its offsets, see marks.doubt
+	repeated         int64         // until when a late commit may have come that was corrected, see committer.sayAgain
 	saved            int64         // of settledRecords, those whose commit is acknowledged
 	trimmed          int64         // below this the engine has deleted what was committed
 	metadata         int           // bytes that the metadata of a commit may take

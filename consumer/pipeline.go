@@ -257,10 +257,14 @@ func (p *Pipeline) live(ctx context.Context) {
 	lanes := p.intake.all()
 	p.log.Info("draining", "pipeline", p.cfg.Name, "in_flight", p.slots.inFlight(), "at_most", p.cfg.Drain)
 	p.drain(working, lanes)
-	last, cancel := context.WithTimeout(working, commitTimeout+endTimeout) // somebody may find out what has become of a transaction
+	last, cancel := context.WithTimeout(working, commitTimeout+endTimeout) // a transaction may be under way
 	defer cancel()
 	if err := p.committer.commit(last, lanes, p.committer.commitLast); err != nil {
 		p.log.Warn("last commit failed: what was handled since the one before is handled again", "pipeline", p.cfg.Name, "error", err)
+	}
+	if in := doubtful(lanes); len(in) > 0 {
+		p.log.Warn("stopped while it is in doubt what has become of a transaction: if it was not committed, what was handled of its partitions is handled again", "pipeline", p.cfg.Name,
+			"partitions", len(in))
 	}
 	stop()
 	wg.Wait()

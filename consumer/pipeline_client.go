@@ -53,6 +53,6 @@ func (p *Pipeline) clientOptions() []kgo.Opt {
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(),
-		kgo.WithHooks(p.membership),
+		kgo.WithHooks(p.membership, p.committer),
 	)
 }

@@ -2,7 +2,6 @@ package consumer
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,8 +21,8 @@ import (
 // member which the group has forgotten cannot commit is seen to by its member id and generation, which travel with the
 // offsets.
 type transactor struct {
-	p  *Pipeline
-	id string
+	p         *Pipeline
+	id, other string // the transactional id, and one that is tried when it is denied, "": none; the run loop alone changes them
 
 	client atomic.Pointer[kgo.Client] // nil until it is needed, and after what only a new one mends; the run loop alone changes it
 
@@ -49,14 +48,8 @@ const (
 )
 
 func newTransactor(p *Pipeline) *transactor {
-	who := p.cfg.InstanceID
-	if who == "" {
-		who = rand.Text()
-	}
-	return &transactor{
-		p: p, id: "redeliver-" + p.cfg.Group + "-" + who, added: make(chan struct{}, 1), avoid: make(map[outletKey]*avoided),
-		avoidLanes: make(map[*lane]*avoided),
-	}
+	id, before := transactionalIDs(p.cfg.Group, p.cfg.InstanceID)
+	return &transactor{p: p, id: id, other: before, added: make(chan struct{}, 1), avoid: make(map[outletKey]*avoided), avoidLanes: make(map[*lane]*avoided)}
 }
 
 // add hands a copy over.
@@ -90,6 +83,7 @@ func (t *transactor) run(ctx context.Context) {
 		if !errors.Is(err, errGivenUp) { // of which nobody needs to be told
 			t.p.faults.note("transaction", "", -1, err)
 		}
+		t.otherID(err)
 		if errors.As(err, new(laneRefusedError)) { // which the next goes without
 			continue
 		}
@@ -266,7 +260,8 @@ func topicGone(err error) bool {
 }
 
 // commit commits the offsets and ends the transaction. From the offsets on it excludes all other commits and the closing of
-// lanes that are given up: a commit in between would be the older one and stand.
+// lanes that are given up: a commit in between would be the older one and stand. Where the end is in doubt that is so of its own
+// lanes alone, and these are closed without a commit when they are given up: whoever has them next waits for the transaction.
 func (t *transactor) commit(ctx context.Context, client *kgo.Client, batch []*route) error {
 	turn := t.p.committer.turn
 	<-turn
@@ -279,6 +274,7 @@ func (t *transactor) commit(ctx context.Context, client *kgo.Client, batch []*ro
 	}
 	if err != nil {
 		t.stay(batch)
+		release() // it will not be committed: who commits in between is not the older one
 		t.abort(client)
 		t.again(batch)
 		return fmt.Errorf("commit offsets in a transaction: %w", err)
@@ -286,11 +282,19 @@ func (t *transactor) commit(ctx context.Context, client *kgo.Client, batch []*ro
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
 	if err := client.EndTransaction(ending, kgo.TryCommit); err != nil {
+		ms.doubt(true)
+		release() // nobody knows for how long its coordinator is away
 		committed, unknown := t.outcome(ctx, ms)
 		if unknown != nil || !committed {
 			t.stay(batch)
 			t.again(batch)
+		}
+		if unknown != nil { // we are stopping, and commit nothing more of it
 			return errors.Join(fmt.Errorf("commit a transaction: %w", err), unknown)
+		}
+		defer ms.doubt(false) // after it counts
+		if !committed {
+			return fmt.Errorf("commit a transaction: %w", err)
 		}
 	}
 	ms.acknowledged()

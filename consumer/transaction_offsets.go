@@ -156,14 +156,15 @@ func repeatable(ctx context.Context, err error) bool {
 }
 
 // outcome finds out what has become of a transaction whose end was not answered: another producer with the same id ends
-// it for good, and then the group's offsets tell. Nobody else commits these partitions meanwhile.
+// it for good, and then the group's offsets tell. Of lanes that are open nobody commits anything meanwhile.
 func (t *transactor) outcome(ctx context.Context, ms marks) (committed bool, err error) {
 	t.reset()
 	for ctx.Err() == nil {
 		if committed, err = t.ask(ctx, ms); err == nil {
+			t.p.faults.clear("outcome")
 			return committed, nil
 		}
-		t.p.faults.note("transaction", "", -1, err)
+		t.p.faults.note("outcome", "", -1, fmt.Errorf("nothing is committed of %s until then, and nothing routed: %w", ms.partitions(), err))
 		t.reset()
 		select {
 		case <-ctx.Done():
@@ -195,6 +196,9 @@ func (t *transactor) ask(ctx context.Context, ms marks) (committed bool, err err
 // to write copies once more repeats, and not to write them would lose.
 func (ms marks) standIn(offsets kadm.OffsetResponses) (bool, error) {
 	for at, m := range ms {
+		if m.lane.isClosed() { // of which somebody else may have committed more
+			continue
+		}
 		o, _ := offsets.Lookup(at.topic, at.number)
 		if o.Err != nil {
 			return false, fmt.Errorf("read the offset of %s/%d after a transaction: %w", at.topic, at.number, o.Err)

@@ -64,7 +64,7 @@ func FuzzMark(f *testing.F) {
 			}
 		}
 		at = min(max(at, 1), year9999)
-		w := &writer{queue: &Queue{topic: "dlq"}, keys: keysOf([16]byte{9}), parts: 3, self: Writer{Run: run, By: by, Doing: doingReplay, At: time.UnixMilli(at)}}
+		w := &writer{queue: &Queue{topic: "dlq"}, keys: keysOf([16]byte{9}), self: Writer{Run: run, By: by, Doing: doingReplay, At: time.UnixMilli(at)}}
 		status := Status(kind) % statuses
 		e := &Entry{Partition: max(partition, 0), Offset: max(offset, 0), State: retrytopics.State{ID: id, Group: group, Replays: int(replays)}}
 		record := &kgo.Record{}

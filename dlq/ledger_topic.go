@@ -12,7 +12,8 @@ import (
 
 const minInsyncReplicas = "min.insync.replicas"
 
-// ensureLedger makes sure that there is a ledger topic which keeps its marks, and describes it.
+// ensureLedger makes sure that there is a ledger topic which keeps its marks and has a partition for each of the dead letters, and
+// describes it. Marks of a partition stand in the one of the same number: who follows them would not find them elsewhere when the ledger grows.
 func (q *Queue) ensureLedger(ctx context.Context, dlq kadm.TopicDetail) (kadm.TopicDetail, error) {
 	topic, err := describe(ctx, q.admin, q.Ledger())
 	if errors.Is(err, ErrNoTopic) {
@@ -22,12 +23,31 @@ func (q *Queue) ensureLedger(ctx context.Context, dlq kadm.TopicDetail) (kadm.To
 		if err := q.createLedger(ctx, dlq); err != nil {
 			return topic, err
 		}
-		topic, err = q.awaitLedger(ctx)
+		topic, err = q.awaitLedger(ctx, len(dlq.Partitions))
+	}
+	if err == nil && len(topic.Partitions) < len(dlq.Partitions) {
+		topic, err = q.growLedger(ctx, topic, len(dlq.Partitions))
 	}
 	if err != nil {
 		return topic, err
 	}
 	return topic, q.checkLedger(ctx)
+}
+
+// growLedger gives the ledger so many partitions.
+func (q *Queue) growLedger(ctx context.Context, topic kadm.TopicDetail, n int) (kadm.TopicDetail, error) {
+	small := fmt.Errorf("the ledger topic %s has %d partitions and the dead letters have %d, so that not all can be marked as done", q.Ledger(), len(topic.Partitions), n)
+	if q.noCreate {
+		return topic, fmt.Errorf("%w: give it as many with `redeliver topics apply`", small)
+	}
+	grown, err := q.admin.UpdatePartitions(ctx, n, q.Ledger())
+	if err == nil {
+		err = grown.Error()
+	}
+	if err != nil && !errors.Is(err, kerr.InvalidPartitions) { // which somebody else has made
+		return topic, fmt.Errorf("%w, and they cannot be made: %w", small, err)
+	}
+	return q.awaitLedger(ctx, n)
 }
 
 // createLedger makes the topic beside the dead letters: as many partitions and replicas, compacted.
@@ -44,11 +64,11 @@ func (q *Queue) createLedger(ctx context.Context, dlq kadm.TopicDetail) error {
 	return nil
 }
 
-// awaitLedger waits until the brokers know the new topic and its leaders, and the leaders that they are.
-func (q *Queue) awaitLedger(ctx context.Context) (kadm.TopicDetail, error) {
+// awaitLedger waits until the brokers know so many partitions of a new or grown topic and their leaders, and the leaders that they are.
+func (q *Queue) awaitLedger(ctx context.Context, partitions int) (kadm.TopicDetail, error) {
 	for tries := 0; ; tries++ {
 		topic, err := describe(ctx, q.admin, q.Ledger())
-		if err == nil && !led(topic) {
+		if err == nil && (len(topic.Partitions) < partitions || !led(topic)) {
 			err = errNoLeaders
 		}
 		if err == nil {

@@ -24,7 +24,7 @@ func (w *writer) mark(r *kgo.Record, e *Entry, status Status, at int64, to, reas
 	}
 	key := w.keys.appendMark(w.room, e.Partition, e.Offset)
 	value := v.appendMark(key[len(key):])
-	r.Topic, r.Partition = w.ledger, e.Partition%w.parts
+	r.Topic, r.Partition = w.ledger, e.Partition // of a ledger that was made as large as the dead letters
 	r.Key, r.Value = key[len(w.room):len(key):len(key)], value[:len(value):len(value)]
 	w.room = key[:len(key)+len(value)]
 }

@@ -38,7 +38,7 @@ func releasedReplay() Replay {
 func TestReleasedLedger(t *testing.T) {
 	q := &Queue{topic: "billing.orders.dlq"}
 	self := Writer{Run: "0198-run", By: "ops@host", Doing: doingReplay, Task: "0198-run", At: releasedTime}
-	w := &writer{queue: q, ledger: LedgerTopic(q.topic), keys: releasedKeys, self: self, parts: 1, edit: "set key"}
+	w := &writer{queue: q, ledger: LedgerTopic(q.topic), keys: releasedKeys, self: self, edit: "set key"}
 	later := *w
 	later.self.Run = "0199-run"
 	ended := *w
@@ -50,6 +50,7 @@ func TestReleasedLedger(t *testing.T) {
 	marked := func(w *writer, e *Entry, status Status, to, reason string) *kgo.Record {
 		r := new(kgo.Record)
 		w.mark(r, e, status, releasedTime.UnixMilli(), to, reason)
+		r.Partition = 0 // as the samples have it: of a ledger with one partition
 		return r
 	}
 	records := map[string]*kgo.Record{

@@ -39,7 +39,7 @@ func BenchmarkReplayedEntry(b *testing.B) {
 	}
 	t := &task{
 		survey: &survey{queue: q, sel: sel, ledger: newLedger()},
-		writer: &writer{queue: q, ledger: q.Ledger(), keys: keysOf(kadm.TopicID{}), parts: 12, self: Writer{Run: "20251123-121320-5f1c", By: "somebody@host", Task: "20251123-121320-5f1c"}},
+		writer: &writer{queue: q, ledger: q.Ledger(), keys: keysOf(kadm.TopicID{}), self: Writer{Run: "20251123-121320-5f1c", By: "somebody@host", Task: "20251123-121320-5f1c"}},
 	}
 	router := newRouter(q, OwnTier, editor{})
 	router.task, router.partitions[tier] = "20251123-121320-5f1c", 12

@@ -56,12 +56,6 @@ type Marked struct {
 // Done reports whether nothing waits for the entry any more: it was replayed or discarded.
 func (m Marked) Done() bool { return m.Status == StatusReplayed || m.Status == StatusDiscarded }
 
-// LedgerPartition is the partition of the ledger that holds the marks of a partition of the dead letters. The ledger has as many
-// as the dead letters, and grows with them.
-func (w *Watch) LedgerPartition(partition int32) int32 {
-	return partition % int32(len(w.ledger.Partitions))
-}
-
 // candidate is a dead letter of which it is not known yet what has become.
 type candidate struct {
 	Awaited
@@ -71,7 +65,7 @@ type candidate struct {
 
 // Read goes through the dead letters of one partition of the queue's group, and calls f with each that is still to be dealt
 // with, in the order in which they died, and, before that, marked with every mark of the ledger, in no order. What transactions that
-// are open now have written is waited for. hash makes the key. It returns the offset of the ledger's partition from which on
+// are open now have written is waited for. hash makes the key. It returns the offset of the ledger's partition, which has the same number, from which on
 // marks have to be followed; what it returns with damaged are marks that cannot be read: their entries count as open.
 func (w *Watch) Read(ctx context.Context, partition int32, hash func(key []byte) uint64, marked func(Marked), f func(Awaited)) (follow int64, damaged error, err error) {
 	whole, err := w.spanOf(ctx, w.queue.topic, partition)
@@ -135,8 +129,7 @@ func (w *Watch) candidate(r *kgo.Record, hash func([]byte) uint64) *candidate {
 
 // marks reads the ledger, for the candidates and for whoever is told of every mark, up to where it ends now.
 func (w *Watch) marks(ctx context.Context, partition int32, candidates map[Identity]*candidate, marked func(Marked)) (end int64, damaged, err error) {
-	part := w.LedgerPartition(partition)
-	whole, err := w.spanOf(ctx, w.queue.Ledger(), part)
+	whole, err := w.spanOf(ctx, w.queue.Ledger(), partition)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -187,7 +180,7 @@ func (w *Watch) spanOf(ctx context.Context, topic string, partition int32) (span
 	}
 	to, known := ends[partition]
 	if !known {
-		return span{}, fmt.Errorf("topic %s has no partition %d", topic, partition)
+		return span{}, fmt.Errorf("topic %s has no partition %d: give it as many as its source with `redeliver topics apply`", topic, partition)
 	}
 	return span{partition, starts[partition], to}, nil
 }

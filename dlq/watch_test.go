@@ -4,8 +4,10 @@ import (
 	"errors"
 	"hash/fnv"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/dlq"
@@ -80,7 +82,7 @@ func TestWatchFollowsTheLedger(t *testing.T) {
 	b.replay(b.open(), dlq.Replay{Filter: dlq.Filter{IDs: []string{death(1, 1).ID, death(2, 1).ID}}})
 	var marks []dlq.Marked
 	for _, r := range b.records(dlq.LedgerTopic(dead)) {
-		if r.Partition != w.LedgerPartition(1) || r.Offset < follow {
+		if r.Partition != 1 || r.Offset < follow {
 			continue
 		}
 		m, about, err := w.Mark(r)
@@ -133,5 +135,47 @@ func (b *bundle) discard(f dlq.Filter) {
 	b.t.Helper()
 	if summary, err := b.open().Discard(b.ctx(), dlq.Discard{Filter: f, Reason: "as the test says"}); err != nil {
 		b.t.Fatalf("discard: %v (after %+v)", err, summary)
+	}
+}
+
+// A ledger that was made with fewer partitions than the dead letters is given as many before anything is marked, and grows on without
+// a mark being where nobody looks for it: its entries would keep their keys closed for ever.
+func TestMarksAreFoundInALedgerThatGrows(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	if _, err := b.admin.CreateTopic(b.ctx(), 1, 1, map[string]*string{"cleanup.policy": kadm.StringPtr("compact")}, ledger); err != nil {
+		t.Fatal(err)
+	}
+	b.letters(9)
+	b.discard(dlq.Filter{IDs: []string{death(2, 0).ID}})
+	follower := b.watch(1000)
+	_, follow := b.awaited(follower, 2)
+	if _, err := b.admin.UpdatePartitions(b.ctx(), 6, ledger); err != nil {
+		t.Fatal(err)
+	}
+	b.discard(dlq.Filter{IDs: []string{death(2, 1).ID}})
+	if got, _ := b.awaited(b.watch(1000), 2); !slices.Equal(got, []int64{2}) {
+		t.Errorf("to be dealt with are %v, want 2 alone", got)
+	}
+	followed := 0
+	for _, r := range b.records(ledger) {
+		if _, about, _ := follower.Mark(r); about && r.Partition == 2 && r.Offset >= follow {
+			followed++
+		}
+	}
+	equal(t, "marks of the partition for who follows it", followed, 1)
+}
+
+// Where the ledger may not be grown nothing is marked, and the error says what to do.
+func TestALedgerThatIsTooSmallIsRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	if _, err := b.admin.CreateTopic(b.ctx(), 2, 1, map[string]*string{"cleanup.policy": kadm.StringPtr("compact")}, ledger); err != nil {
+		t.Fatal(err)
+	}
+	b.letters(3)
+	_, err := b.open(dlq.LedgerExists()).Discard(b.ctx(), dlq.Discard{Reason: "test"})
+	if want := "has 2 partitions and the dead letters have 3"; err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "redeliver topics apply") {
+		t.Errorf("got %v, want an error with %q and what to do", err, want)
 	}
 }

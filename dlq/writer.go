@@ -40,7 +40,6 @@ type writer struct {
 	self    Writer
 	edit    string          // what a replay changes, for the marks
 	counts  Status          // of the marks that are this run's work; statuses: all are
-	parts   int32           // of the ledger
 	began   map[int32]int64 // where the ledger's partitions ended when this run began
 
 	signed time.Time // of the last sign of life; zero: none yet
@@ -51,8 +50,7 @@ type writer struct {
 // beginWriting makes this call the queue's writer, unless another one is under way. Whoever wrote before has no open
 // transaction and cannot write any more when it returns, and the ledger was read after that, to the end.
 func (q *Queue) beginWriting(ctx context.Context, topic kadm.TopicDetail, self Writer, o order) (*writer, *ledger, error) {
-	ledgerTopic, err := q.ensureLedger(ctx, topic)
-	if err != nil {
+	if _, err := q.ensureLedger(ctx, topic); err != nil {
 		return nil, nil, err
 	}
 	if !o.takeOver {
@@ -76,7 +74,6 @@ func (q *Queue) beginWriting(ctx context.Context, topic kadm.TopicDetail, self W
 		keys:     keysOf(topic.ID),
 		self:     self,
 		counts:   o.counts,
-		parts:    int32(len(ledgerTopic.Partitions)),
 	}
 	l, err := w.begin(ctx)
 	if err != nil {

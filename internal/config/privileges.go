@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/redeliver/redeliver/consumer"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -104,9 +105,9 @@ func (c *Config) privileges(p *Pipeline, sources []subject) ([]Privilege, error)
 	}
 	g.add(Privilege{"group", p.Group, "literal", "READ", []string{ForRun, ForOperate}, "take part in the group, commit, and show its lag", true})
 	if p.Delivery == "exactly_once_routing" {
-		one := Privilege{"transactional_id", "redeliver-" + p.Group + "-", "prefixed", "WRITE", []string{ForRun}, "write copies and offsets in one transaction", true}
+		one := Privilege{"transactional_id", consumer.TransactionalID(p.Group, ""), "prefixed", "WRITE", []string{ForRun}, "write copies and offsets in one transaction", true}
 		if p.InstanceID != "" {
-			one.Name, one.Pattern = one.Name+p.InstanceID, "literal"
+			one.Name, one.Pattern = consumer.TransactionalID(p.Group, p.InstanceID), "literal"
 		}
 		g.add(one)
 	}

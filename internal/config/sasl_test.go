@@ -174,3 +174,30 @@ pipelines: [{name: orders, topics: ['/eu[.]orders-[0-9]+/'], handler: {http: {ur
 		"group literal orders": true, "transactional_id prefixed redeliver.orders.eu.orders-": true,
 	})
 }
+
+// The transactional id of a static member is allowed as its pipeline uses it.
+func TestPrivilegeOfAStaticMembersTransactionalID(t *testing.T) {
+	for instance, want := range map[string]string{
+		"":       "prefixed redeliver-eu-orders-",
+		"first":  "literal redeliver-eu-orders-first",
+		"node-1": "literal redeliver-eu-orders-node%2D1",
+	} {
+		c := mustParse(t, `
+kafka: {brokers: [a:1]}
+pipelines: [{name: orders, group: eu-orders, instance_id: "`+instance+`", delivery: exactly_once_routing, topics: [orders], handler: {http: {url: "http://h/"}}}]
+`, nil)
+		all, err := c.Privileges(&c.Pipelines[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, p := range all {
+			if p.Resource == "transactional_id" && strings.HasPrefix(p.Name, "redeliver-") {
+				got += p.Pattern + " " + p.Name
+			}
+		}
+		if got != want {
+			t.Errorf("instance %q: got %s, want %s", instance, got, want)
+		}
+	}
+}

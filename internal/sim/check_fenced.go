@@ -25,7 +25,7 @@ func (x *index) checkFenced() {
 func (x *index) checkCommitters(p Partition, commits []*Commit) {
 	high := int64(-1)
 	for _, c := range commits {
-		if c.Offset < high {
+		if c.Offset < high && !c.Late {
 			x.report.broken(Fenced, "%s put the commit of %s back from %d to %d at %s", c.Member, p, high, c.Offset, clock(c.When))
 		}
 		high = max(high, c.Offset)

@@ -286,3 +286,41 @@ func TestPartitionsShareTheirLedger(t *testing.T) {
 		dealWith(w, 0)
 	})
 }
+
+// TestTheLedgerGrowsWhileItIsFollowed gives the ledger more partitions than the dead letters have while a member follows it: the keys that it
+// keeps closed open when their dead letters were discarded, with and without a successor that reads the ledger anew.
+func TestTheLedgerGrowsWhileItIsFollowed(t *testing.T) {
+	for _, successor := range []bool{false, true} {
+		t.Run(fmt.Sprintf("successor %v", successor), func(t *testing.T) {
+			run(t, closedKeys(), func(w *World) {
+				m := w.Join()
+				w.Sleep(20 * time.Second)
+				dying(w, 0)
+				w.Sleep(2 * time.Minute)
+				w.replayAside("orders", 0, 2)
+				w.Heal()
+				if _, err := w.Admin.UpdatePartitions(w.ctx, 7, "g.orders"+dlqSuffix+ledgerSuffix); err != nil {
+					t.Error(err)
+				}
+				w.Sleep(10 * time.Second)
+				if successor {
+					m.Crash()
+					w.Join()
+					w.Sleep(time.Minute)
+				}
+				dealWith(w, 1)
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				called := make(map[Place]bool)
+				for _, c := range w.h.Calls {
+					called[c.Origin] = true
+				}
+				for _, p := range w.h.Produced[len(w.h.Produced)-12:] {
+					if !called[p.Place] {
+						t.Errorf("%s was not called when all dead letters were dealt with", p.Place)
+					}
+				}
+			}, followedSome(t))
+		})
+	}
+}

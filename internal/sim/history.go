@@ -138,6 +138,7 @@ type Commit struct {
 	Member     string
 	Generation int32
 	TopicID    string // of a retry topic, as the commit's metadata names it
+	Late       bool   // its broker kept it until newer ones had taken effect, as one may when it has come over another connection
 	// Ends are the ends of the group's retry and dead-letter partitions when the broker got the request: copies below
 	// them were durable by then.
 	Ends map[Partition]int64

@@ -272,3 +272,28 @@ func TestADestinationIsTriedAgainUnderLoad(t *testing.T) {
 		w.Sleep(time.Minute)
 	}, settledOnce(t))
 }
+
+// TestAMemberMayUseItsFormerTransactionalID has the brokers deny a member of a fleet that is upgraded the transactional id in which the
+// hyphens of its instance id are escaped: it goes on with the one that its user has leave for.
+func TestAMemberMayUseItsFormerTransactionalID(t *testing.T) {
+	used := make(map[string]int)
+	run(t, exactlyOnce(), func(w *World) {
+		w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, Count: -1, Err: kerr.TransactionalIDAuthorizationFailed, When: func(r kmsg.Request) bool {
+			init, ok := r.(*kmsg.InitProducerIDRequest)
+			return ok && init.TransactionalID != nil && *init.TransactionalID == "redeliver-g-orders%2D1"
+		}})
+		w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Observe: true, Count: -1, When: func(r kmsg.Request) bool {
+			if end, ok := r.(*kmsg.EndTxnRequest); ok && end.Commit {
+				used[end.TransactionalID]++
+			}
+			return true
+		}})
+		w.Join(func(c *consumer.Config) { c.InstanceID = "orders-1" })
+		failing(w, 30)
+		w.Sleep(2 * time.Minute)
+	}, settledOnce(t), func(*History, *Report) {
+		if len(used) != 1 || used["redeliver-g-orders-1"] == 0 {
+			t.Errorf("transactions that were committed, by transactional id: %v, want some of redeliver-g-orders-1 alone", used)
+		}
+	})
+}
