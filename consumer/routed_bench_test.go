@@ -30,7 +30,7 @@ func BenchmarkRoutedCopies(b *testing.B) {
 
 // A copy costs so many allocations, the handler's own error included, and not more: what they are made of stands in docs/performance.md.
 func TestAllocationsOfARoutedCopy(t *testing.T) {
-	const most = 22.0
+	const most = 7.0
 	f := newRouting(t)
 	f.poll(t, routedPoll) // what is made once
 	if got := testing.AllocsPerRun(10, func() { f.poll(t, routedPoll) }) / routedPoll; got > most {
