@@ -17,11 +17,12 @@ type route struct {
 	outcome Outcome
 	record  *kgo.Record
 	snooze  bool
-	size    int64 // bytes on the way
-	counted int64 // of these, while it is under way
-	nth     int   // it was the nth on its way
-	first   bool  // when it was sent no other was under way
-	refused bool  // it was too large, or what went with it
+	out     *outlet // that it leaves by; under the outlets' mutex
+	size    int64   // bytes on the way
+	counted int64   // of these, while it is under way
+	nth     int     // it was the nth on its way
+	first   bool    // when it was sent no other was under way
+	refused bool    // it was too large, or what went with it
 	tries   int
 	since   time.Time
 	err     error

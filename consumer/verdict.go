@@ -91,7 +91,7 @@ func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.T
 		return st.holds(e)
 	}
 	if f.isAttempt() {
-		p.meter.failed(failure.Class, failure.Severity)
+		p.meter.failed(failure.Class, failure.Severity, now)
 		p.told(e, f, false, now.Sub(began))
 	}
 	if assigned {
