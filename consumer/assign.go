@@ -41,7 +41,12 @@ func (p *Pipeline) assigned(_ context.Context, _ *kgo.Client, parts map[string][
 	}
 }
 
+// openLanes opens lanes for partitions that begin anew. A partition has one: of a topic that was made again the client may name one
+// twice, or one that was never taken away.
 func (p *Pipeline) openLanes(parts map[string][]int32) {
+	if stale := p.lanesOf(parts); len(stale) > 0 {
+		p.closeLanes(stale)
+	}
 	for topic, ps := range parts {
 		note := p.topics.note(topic)
 		source, tier := topic, time.Duration(0)
@@ -50,7 +55,7 @@ func (p *Pipeline) openLanes(parts map[string][]int32) {
 			tier, _ = time.ParseDuration(note.delay)
 			tier = max(tier, 1)
 		}
-		for _, part := range ps {
+		for _, part := range slices.Compact(slices.Sorted(slices.Values(ps))) {
 			p.intake.open(p.newLane(topic, part, source, tier))
 		}
 	}

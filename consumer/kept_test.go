@@ -71,3 +71,18 @@ func TestPartitionsOfOthersAreNotRead(t *testing.T) {
 		t.Errorf("of what it has kept and one of others it reads %v", offsets)
 	}
 }
+
+// TestAPartitionHasOneLane: of a topic that was made again the client names in one assignment all partitions, and those that it did
+// not have before once more. A lane that nothing is fetched for would never be read, and its keys stay held.
+func TestAPartitionHasOneLane(t *testing.T) {
+	w := onBench(t, succeed)
+	before := w.lane(0, 0)
+	w.p.assigned(t.Context(), w.p.client, map[string][]int32{testTopic: {0, 1, 1}})
+	equal(t, "lanes", w.p.intake.count.Load(), 2)
+	if !before.closed || w.p.intake.lane(testTopic, 0) == before {
+		t.Error("what was assigned anew goes on where it was")
+	}
+	for _, st := range w.p.allStrands() {
+		equal(t, "lanes of a strand", len(st.lanes), 1)
+	}
+}
