@@ -167,6 +167,7 @@ func (d *deadWatch) forget(st *strand) {
 
 // run takes note of marks until ctx ends.
 func (d *deadWatch) run(ctx context.Context) {
+	var refused fruitless
 	for ctx.Err() == nil {
 		fetches := d.client.PollFetches(ctx)
 		gone := make(map[string]bool)
@@ -188,6 +189,7 @@ func (d *deadWatch) run(ctx context.Context) {
 		for topic := range gone {
 			d.lostLedger(topic)
 		}
+		refused.rest(ctx, fetches)
 	}
 }
 

@@ -282,6 +282,7 @@ func (s *heldScans) read(lanes []*heldLane, tell func([]*heldLane)) {
 		return
 	}
 	defer client.Close()
+	var refused fruitless
 	for last := time.Now(); len(left) > 0 && s.ctx.Err() == nil && time.Since(last) < scanStall; {
 		ctx, cancel := context.WithTimeout(s.ctx, scanPause)
 		fetches := client.PollFetches(ctx)
@@ -307,6 +308,7 @@ func (s *heldScans) read(lanes []*heldLane, tell func([]*heldLane)) {
 			}
 		}
 		tell(lanes)
+		refused.rest(s.ctx, fetches)
 	}
 }
 

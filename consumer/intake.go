@@ -62,7 +62,7 @@ func newIntake(p *Pipeline) *intake {
 
 // run polls until ctx ends.
 func (in *intake) run(ctx context.Context) {
-	refused := 0
+	var refused fruitless
 	for ctx.Err() == nil {
 		n := in.waitForRoom(ctx)
 		if n == 0 {
@@ -78,23 +78,8 @@ func (in *intake) run(ctx context.Context) {
 		if fetches.IsClientClosed() {
 			return
 		}
-		refused = in.rest(ctx, fetches, refused)
+		refused.rest(ctx, fetches)
 	}
-}
-
-// rest waits after a poll that brought errors only, so that what the brokers refuse is not asked for as fast as they
-// can refuse it. refused is how many such polls came in a row.
-func (in *intake) rest(ctx context.Context, fetches kgo.Fetches, refused int) int {
-	if fetches.NumRecords() > 0 || fetches.Err() == nil {
-		return 0
-	}
-	timer := time.NewTimer(min(grace<<min(refused, 8), time.Second))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-	return refused + 1
 }
 
 // waitForRoom returns how many records may be polled: never all that is left of the window, so that it is not used up

@@ -18,6 +18,8 @@ import (
 const (
 	// lookEvery is how often it is looked whether the topic is what it was, and whether all of it was read.
 	lookEvery = 5 * time.Second
+	// refusedRest is for how long nothing is read after a fetch was refused: the client asks again as fast as it is refused.
+	refusedRest = time.Second
 	// lookTimeout bounds one look, and writeTimeout one write.
 	lookTimeout  = 4 * time.Second
 	writeTimeout = 8 * time.Second
@@ -218,7 +220,8 @@ func (j *kafkaJournal) read(ctx context.Context, end context.CancelCauseFunc, cl
 		if ctx.Err() != nil || fetches.IsClientClosed() {
 			return
 		}
-		for _, e := range fetches.Errors() {
+		errs := fetches.Errors()
+		for _, e := range errs {
 			var lost *kgo.ErrDataLoss
 			switch {
 			case errors.As(e.Err, &lost), errors.Is(e.Err, kerr.OffsetOutOfRange), errors.Is(e.Err, kerr.UnknownTopicID), errors.Is(e.Err, kerr.UnknownTopicOrPartition):
@@ -236,6 +239,12 @@ func (j *kafkaJournal) read(ctx context.Context, end context.CancelCauseFunc, cl
 		if next > 0 && p.advance(next) {
 			to.readTo(next)
 			to.reachable(nil)
+		}
+		if len(errs) > 0 {
+			select {
+			case <-ctx.Done():
+			case <-time.After(refusedRest):
+			}
 		}
 	}
 }
