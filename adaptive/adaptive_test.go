@@ -77,8 +77,8 @@ func TestRecordsOfOneOutageAreLittleMoreThanOneObservation(t *testing.T) {
 }
 
 func TestAttemptsThatNeverSucceedAreLeftOut(t *testing.T) {
-	l := NewLearner(Config{})
-	at := days(l, 100, func(r *rand.Rand) time.Duration { return 30*time.Second + time.Duration(r.IntN(25))*time.Second })
+	l := NewLearner(Config{HalfLife: 1000 * time.Hour})
+	at := days(l, 300, func(r *rand.Rand) time.Duration { return 30*time.Second + time.Duration(r.IntN(25))*time.Second })
 	if d := ask(l, at); d < 8*time.Second {
 		t.Errorf("outages take 30s to 55s, and the first retry is advised after %v; want the retries after 1s and 4s left out", d)
 	}
@@ -92,10 +92,27 @@ func TestAShortOutageIsTriedAsSoonAsTheConfiguredStrategyWould(t *testing.T) {
 	}
 }
 
+// The strategy tries after 13s and after 40s. Where all outages end in between, nobody waits for the latter.
+func TestARecoveryThatComesSoonerIsWorthSomething(t *testing.T) {
+	l := NewLearner(Config{})
+	at := noon
+	for i := range 100 {
+		at = at.Add(time.Hour)
+		ends := 16*time.Second + time.Duration(i%8)*time.Second
+		for _, retry := range []time.Duration{ends - 500*time.Millisecond, ends + 500*time.Millisecond} {
+			l.Observe(Retry{Key: shop, From: retry - time.Second, To: retry, Succeeded: retry > ends, At: at.Add(retry)})
+		}
+	}
+	d := l.Delay(Question{Key: shop, Since: 13 * time.Second, Left: 3, Limits: limits, At: at.Add(time.Hour)})
+	if d < 5*time.Second || d > 20*time.Second {
+		t.Errorf("outages take 16s to 23s, and who failed after 13s is tried again %v later; want it before the 27s of the strategy", d)
+	}
+}
+
 // With jitter the first retry comes after 1s to 1.25s. One that came early and failed has been made: it was made once more, for the
 // records that recover until the time at which it comes on average.
 func TestARetryThatCameEarlyByChanceIsNotMadeTwice(t *testing.T) {
-	jittered := &Limits{Min: 100 * time.Millisecond, Max: time.Minute, Jitter: 0.125, Configured: exponential()}
+	jittered := &Limits{Min: 100 * time.Millisecond, Max: time.Minute, Jitter: 0.05, ConfiguredJitter: 0.125, Configured: exponential()}
 	l, at := NewLearner(Config{}), noon
 	for range 100 { // half of what fails after a second is well a tenth of a second later
 		for _, succeeded := range []bool{true, false} {

@@ -10,7 +10,8 @@
 // From the curve follows the delay that costs least, where these things cost:
 //
 //   - every attempt its price, [Config.AttemptCost];
-//   - every recovery that comes later than the configured strategy would have brought it: by how much, and a price for being late;
+//   - every recovery that comes later than the configured strategy would have brought it: by how much, and a price for being late, and every one that comes
+//     sooner is worth a twentieth of the time;
 //   - giving up as much as a recovery after three and a third of the longest delays, which is as far as is looked ahead.
 //
 // All of it is counted in first delays of the configured strategy.

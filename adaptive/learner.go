@@ -64,6 +64,7 @@ type Learner struct {
 
 	mu      sync.Mutex
 	beliefs map[Key]*known
+	grids   map[*Limits]*grid
 }
 
 // known is a belief and the plans over it.
@@ -99,7 +100,7 @@ func NewLearner(c Config) *Learner {
 	c.AttemptCost = cmp.Or(c.AttemptCost, DefaultAttemptCost)
 	c.HalfLife = cmp.Or(c.HalfLife, DefaultHalfLife)
 	c.Minimum = cmp.Or(c.Minimum, DefaultMinimum)
-	return &Learner{config: c, beliefs: make(map[Key]*known)}
+	return &Learner{config: c, beliefs: make(map[Key]*known), grids: make(map[*Limits]*grid)}
 }
 
 // Observe learns from a retry.
@@ -144,7 +145,7 @@ func (l *Learner) Delay(q Question) time.Duration {
 	if p == nil || p.seen >= planObservations || q.At.Sub(p.made) > planLasts {
 		k.fade(q.At, l.config.HalfLife)
 		h := k.hazards()
-		p = &madePlan{plan: newPlan(h.survival(), start(key.older), q.Limits, l.config.AttemptCost), made: q.At}
+		p = &madePlan{plan: newPlan(l.grid(q.Limits), h.survival(), start(key.older)), made: q.At}
 		k.plans[key] = p
 	}
 	delay, succeeds := p.choose(q.Since.Seconds(), q.Left)
@@ -161,6 +162,16 @@ func (l *Learner) known(key Key) *known {
 		l.beliefs[key] = k
 	}
 	return k
+}
+
+// grid returns the grid of a policy.
+func (l *Learner) grid(limits *Limits) *grid {
+	g := l.grids[limits]
+	if g == nil {
+		g = newGrid(limits, l.config.AttemptCost)
+		l.grids[limits] = g
+	}
+	return g
 }
 
 // Advice is a delay that was advised.

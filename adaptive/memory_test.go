@@ -36,7 +36,7 @@ func TestWhoRecallsAdvisesWhatWasLearned(t *testing.T) {
 	if err := after.Recall(m, at); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := ask(after, at), ask(before, at); got != want || got < 8*time.Second {
+	if got, want := ask(after, at), ask(before, at); got != want || got < 2*time.Second {
 		t.Errorf("advised %v after a restart, and %v without one", got, want)
 	}
 	if l := after.Lessons(at)[0]; !l.Kept.Equal(at) {

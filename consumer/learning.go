@@ -49,7 +49,7 @@ func (l *learning) limit(s *retrytopics.Schedule) (learns bool) {
 		learns = true
 		limits := &adaptive.Limits{Min: terms.Min, Max: terms.Max, Configured: terms.Configured}
 		if terms.Jitter {
-			limits.Jitter = retrytopics.JitterShare / 2
+			limits.Jitter, limits.ConfiguredJitter = retrytopics.LearnedJitterShare/2, retrytopics.JitterShare/2
 		}
 		all = append(all, limits)
 	}

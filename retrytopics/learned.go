@@ -16,7 +16,7 @@ type Wait struct {
 type Terms struct {
 	// Min and Max bound the delay; jitter comes on top of it.
 	Min, Max time.Duration
-	// Jitter says that the delay is lengthened by up to [JitterShare].
+	// Jitter says that the delay is lengthened by up to [LearnedJitterShare].
 	Jitter bool
 	// Configured are the delays of the configured strategy, the first one before
 	// the first retry. There are as many as were asked for, also of retries that a record

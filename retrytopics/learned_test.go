@@ -65,8 +65,8 @@ func TestALearnedDelayIsLengthenedByJitter(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := s.Next(Question{Failed: Failed{Attempt: 1}, U: 1, Learned: func(Wait) time.Duration { return 8 * time.Second }})
-	if a.Delay != 10*time.Second {
-		t.Errorf("got %v, want 8s and a quarter", a.Delay)
+	if a.Delay != 8800*time.Millisecond {
+		t.Errorf("got %v, want 8s and a tenth", a.Delay)
 	}
 }
 

@@ -24,6 +24,9 @@ const (
 	MaxRetryAfter = time.Hour
 	// JitterShare is the most by which jitter lengthens a delay.
 	JitterShare = 0.25
+	// LearnedJitterShare is the most by which jitter lengthens a delay that was learned. It is aimed at a time, which much jitter
+	// would miss; and those that wait for one outage have failed at different times.
+	LearnedJitterShare = 0.1
 
 	maxMaxRetries = 10_000
 	maxTiers      = 32
@@ -64,8 +67,8 @@ type Policy struct {
 	// on top of it and Retry-After is not bound by it. Defaults to 60s, or to
 	// the longest tier of a Tiered policy if that is longer.
 	MaxDelay time.Duration
-	// NoJitter turns jitter off. With jitter every delay grows by up to 25 %,
-	// never shrinks.
+	// NoJitter turns jitter off. With jitter every delay grows by up to 25 %, one that
+	// was learned by up to 10 %; none shrinks.
 	NoJitter bool
 	// TotalTimeout ends retrying at the first failure that comes later than
 	// this after the first one; time for which the record was held by pauses

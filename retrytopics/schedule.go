@@ -146,7 +146,7 @@ func (s *Schedule) Next(q Question) Answer {
 	case r.total > 0 && !q.FirstFailed.IsZero() && q.Now.Sub(q.FirstFailed)-q.Held > r.total:
 		a.Verdict = TimedOut
 	case s.onTheSpot(q):
-		a.Verdict, a.Delay = TryInPlace, r.lengthen(s.inPlace.Delay, q.U)
+		a.Verdict, a.Delay = TryInPlace, r.lengthen(s.inPlace.Delay, JitterShare, q.U)
 	default:
 		a.Verdict = Retry
 		if q.InPlaceTries > 0 {
@@ -177,12 +177,12 @@ func (r *rule) delay(retry int, q Question, w Wait) time.Duration {
 	case q.Asked > 0:
 		return ceilMillisecond(q.Asked)
 	case q.RetryAfter > 0:
-		return r.lengthen(max(min(q.RetryAfter, MaxRetryAfter), r.min), q.U)
+		return r.lengthen(max(min(q.RetryAfter, MaxRetryAfter), r.min), JitterShare, q.U)
 	}
 	if d := r.learned(q, w); d > 0 {
-		return r.lengthen(d, q.U)
+		return r.lengthen(d, LearnedJitterShare, q.U)
 	}
-	return r.lengthen(r.plain(retry, q.Failed), q.U)
+	return r.lengthen(r.plain(retry, q.Failed), JitterShare, q.U)
 }
 
 // plain is the strategy's delay within the bounds.
@@ -194,10 +194,10 @@ func (r *rule) plain(retry int, f Failed) time.Duration {
 	return ceilMillisecond(min(d, r.max))
 }
 
-// lengthen adds jitter. It never shortens, so that no attempt is early.
-func (r *rule) lengthen(d time.Duration, u float64) time.Duration {
+// lengthen adds jitter, at most such a share. It never shortens, so that no attempt is early.
+func (r *rule) lengthen(d time.Duration, share, u float64) time.Duration {
 	if r.jitter {
-		d += time.Duration(float64(d) * JitterShare * min(max(u, 0), 1))
+		d += time.Duration(float64(d) * share * min(max(u, 0), 1))
 	}
 	return ceilMillisecond(d)
 }

@@ -295,7 +295,7 @@ func delayKeys(d *Delays) []key {
 		duration("max_delay", &d.MaxDelay, time.Millisecond, 30*day).byDefault("60s").computed("or the longest tier for tiered, where that is longer").like("60s").
 			means("No delay is longer, but one that the failure itself asked for."),
 		toggle("jitter", &d.Jitter).byDefault("true").
-			means("Lengthen each delay by a random part of it, up to 25 %; never shorten it."),
+			means("Lengthen each delay by a random part of it, up to 25 %, or 10 % where it was learned; never shorten it."),
 	}
 }
 

@@ -17,7 +17,10 @@ type learned struct {
 // Adaptive is the adaptive policy at its defaults. It begins with nothing known.
 func Adaptive() Policy {
 	fallback := atDefaults(retrytopics.Exponential{})
-	limits := &adaptive.Limits{Min: retrytopics.DefaultMinDelay, Max: retrytopics.DefaultMaxDelay, Jitter: retrytopics.JitterShare / 2}
+	limits := &adaptive.Limits{
+		Min: retrytopics.DefaultMinDelay, Max: retrytopics.DefaultMaxDelay,
+		Jitter: retrytopics.LearnedJitterShare / 2, ConfiguredJitter: retrytopics.JitterShare / 2,
+	}
 	for retry := range adaptive.Ahead {
 		limits.Configured = append(limits.Configured, min(retrytopics.Exponential{}.Delay(retry+1, retrytopics.Failed{}), limits.Max))
 	}
@@ -45,7 +48,7 @@ func (p *learned) Failed(a Attempt) (time.Duration, bool) {
 	if advised == 0 {
 		return delay, true
 	}
-	return advised + time.Duration(retrytopics.JitterShare*a.U*float64(advised)), true
+	return advised + time.Duration(retrytopics.LearnedJitterShare*a.U*float64(advised)), true
 }
 
 // Succeeded implements [Policy].

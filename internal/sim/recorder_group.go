@@ -57,6 +57,7 @@ func (r *recorder) divided(s *pendingSync) {
 			return
 		}
 	}
+	r.stuck.unstable = time.Time{}
 	r.expelled(info, s.when) // whoever is not in it any more was given up before
 	r.h.Assignments = append(r.h.Assignments, a)
 }
@@ -167,6 +168,7 @@ type stuckRebalance struct {
 	generation int32
 	since      time.Time
 	helped     time.Time
+	unstable   time.Time // since when the group is not stable, in this generation or before
 }
 
 const (
@@ -186,10 +188,16 @@ func (r *recorder) joinSeen() {
 	r.mu.Lock()
 	s := &r.stuck
 	if info == nil || info.State != "PreparingRebalance" || info.Epoch != s.generation || s.since.IsZero() {
-		*s = stuckRebalance{helped: s.helped}
+		*s = stuckRebalance{helped: s.helped, unstable: s.unstable}
 		if info != nil && info.State == "PreparingRebalance" {
 			s.generation, s.since = info.Epoch, now
 		}
+	}
+	if info == nil || s.unstable.IsZero() {
+		s.unstable = now
+	}
+	if now.Sub(s.unstable) > rebalancePatience { // what was helped may be stuck again, as another generation
+		r.h.Disturbed = append(r.h.Disturbed, Span{s.unstable, now.Add(learning)})
 	}
 	help := !s.since.IsZero() && now.Sub(s.since) > rebalancePatience && now.Sub(s.helped) > rebalancePatience
 	if help {
