@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"runtime"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -41,7 +42,8 @@ var builtInRules = []builtInRule{
 
 // builtIn asks the built-in rules: chain by chain, rule by rule, outside in.
 func builtIn(t tree) (at int, class Class, rule string, ok bool) {
-	var path []error
+	var onStack [8]error
+	path := onStack[:0]
 	for i := range t {
 		if !t[i].leaf {
 			continue
@@ -106,11 +108,32 @@ var packages = map[string]Class{
 }
 
 func byPackage(err error) (Class, string, bool) {
-	class, ok := packages[elem(err).PkgPath()]
-	if !ok {
+	class := factsOf(err).ofPackage
+	if class == None {
 		return None, "", false
 	}
 	return class, typeName(err), true
+}
+
+// facts are what the type of an error says, whatever its value: reading it by reflection for each failure is most of what the built-in
+// rules take.
+type facts struct {
+	ofPackage Class // that the package gives to all of its errors
+	grpc      bool  // it has a method GRPCStatus
+}
+
+// known are the facts of the types that were met. There are as many as a program has types of errors.
+var known sync.Map // reflect.Type to facts
+
+func factsOf(err error) facts {
+	t := reflect.TypeOf(err)
+	if f, met := known.Load(t); met {
+		return f.(facts)
+	}
+	_, grpc := t.MethodByName("GRPCStatus")
+	f := facts{ofPackage: packages[elem(err).PkgPath()], grpc: grpc}
+	known.Store(t, f)
+	return f
 }
 
 // byDial: there was no connection, for whatever reason: refused, timed out, or
@@ -156,8 +179,9 @@ var sentinels = []struct {
 }
 
 func bySentinel(err error) (Class, string, bool) {
+	asked, asks := err.(interface{ Is(error) bool }) // once, for a dozen of them
 	for _, s := range sentinels {
-		if is(err, s.err) {
+		if err == s.err || asks && asked.Is(s.err) {
 			return s.class, s.name, true
 		}
 	}

@@ -80,6 +80,9 @@ func CheckGRPC(name string) error {
 // google.golang.org/grpc: the first has no arguments and one result, the second
 // has a number.
 func grpcCode(err error) (uint64, bool) {
+	if !factsOf(err).grpc {
+		return 0, false
+	}
 	method := reflect.ValueOf(err).MethodByName("GRPCStatus")
 	if !method.IsValid() || method.Type().NumIn() != 0 || method.Type().NumOut() != 1 {
 		return 0, false

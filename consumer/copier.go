@@ -30,6 +30,7 @@ type copier struct {
 type copyClient struct {
 	*kgo.Client
 	handing sync.WaitGroup
+	produce func(context.Context, *kgo.Record, func(*kgo.Record, error)) // the client's
 }
 
 func newCopier(options func() []kgo.Opt) *copier {
@@ -65,14 +66,14 @@ func (c *copier) write(copied *kgo.Record, written func(*kgo.Record, error)) {
 	current.handing.Add(1)
 	c.mu.Unlock()
 	defer current.handing.Done()
-	current.Produce(c.ended, copied, written)
+	current.produce(c.ended, copied, written)
 }
 
 // swap puts a client in the place of the one that there is, which it returns.
 func (c *copier) swap(client *kgo.Client) (old *copyClient) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	old, c.current = c.current, &copyClient{Client: client}
+	old, c.current = c.current, &copyClient{Client: client, produce: client.Produce}
 	return old
 }
 

@@ -17,6 +17,7 @@ type entry struct {
 	index  int
 	record *kgo.Record
 	state  *retrytopics.State // nil until a header or a failure makes one
+	room   *routeRoom         // for its first copy; nil: what that needs is made as it is needed
 
 	keyed   bool   // has a key to be ordered by
 	keyHash uint64 // collisions only make records wait for each other

@@ -66,6 +66,13 @@ func (h *heldRecords) forgetLane(l *lane) {
 	}
 }
 
+// anyRoute reports whether any record waits for its copy to be written.
+func (h *heldRecords) anyRoute() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.routes) > 0
+}
+
 // onLane reports whether a record of the lane waits for its copy to be written.
 func (h *heldRecords) onLane(l *lane) bool {
 	h.mu.Lock()

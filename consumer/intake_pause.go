@@ -32,7 +32,7 @@ func (in *intake) decide(lanes []*lane) (told []pauseChange) {
 	// More than once: who settled records while we looked saw no pause to relieve.
 	for changed := true; changed; {
 		changed = false
-		pause, resume := make(map[string][]int32), make(map[string][]int32)
+		var pause, resume map[string][]int32
 		for _, l := range lanes {
 			if in.lanes[l.topic][l.partition] != l {
 				continue
@@ -43,9 +43,9 @@ func (in *intake) decide(lanes []*lane) (told []pauseChange) {
 				changed = true
 				l.stopped = stop
 				if stop {
-					pause[l.topic] = append(pause[l.topic], l.partition)
+					pause = withPartition(pause, l)
 				} else {
-					resume[l.topic] = append(resume[l.topic], l.partition)
+					resume = withPartition(resume, l)
 				}
 			}
 			if before == after {
@@ -68,6 +68,15 @@ func (in *intake) decide(lanes []*lane) (told []pauseChange) {
 		}
 	}
 	return told
+}
+
+// withPartition adds a lane's partition to those of a call: most reviews change nothing, and make none.
+func withPartition(all map[string][]int32, l *lane) map[string][]int32 {
+	if all == nil {
+		all = make(map[string][]int32)
+	}
+	all[l.topic] = append(all[l.topic], l.partition)
+	return all
 }
 
 // forProbes are the reasons for which a lane fetches a few records all the same: whoever probes the dependency needs
@@ -128,6 +137,12 @@ func (l *lane) notRunnable() int {
 	return len(l.waiting)
 }
 
+// staysCrowded reports whether nothing can have changed for a lane that is paused because it holds too much: this is asked for each copy
+// that is written.
+func (in *intake) staysCrowded(l *lane) bool {
+	return !l.park && l.crowded.Load() && l.held.Load() > l.resumeBelow.Load() && !in.p.held.anyRoute()
+}
+
 // relieve resumes a lane that has drained enough.
 func (in *intake) relieve(l *lane) {
 	if l.strand.holding != nil && l.tier != 0 {
@@ -135,7 +150,7 @@ func (in *intake) relieve(l *lane) {
 			in.review(source)
 		}
 	}
-	if l.pauses.Load() == 0 {
+	if pauses := pauseSet(l.pauses.Load()); pauses == 0 || pauses == pauseSet(bit(PauseWindow)) && in.staysCrowded(l) {
 		return
 	}
 	in.review(l)

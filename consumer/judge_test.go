@@ -111,7 +111,7 @@ func mustCompile(t *testing.T, p retrytopics.Policy) *retrytopics.Schedule {
 
 // ended is a call that ended with an error of which the classifier says f.
 func ended(err error, f classify.Failure) failedCall {
-	call := readError(classify.New(nil), &classify.Context{}, err)
+	call := readError(classify.New(nil), classify.Context{}, err)
 	call.failure = f
 	return call
 }

@@ -80,11 +80,11 @@ func (m *meter) settledDone(l *lane, n int) {
 	m.recent.add(uint64(n), 0)
 }
 
-// failed counts an attempt that ended with a failure of the class and severity.
-func (m *meter) failed(c classify.Class, s classify.Severity) {
+// failed counts an attempt that ended now with a failure of the class and severity.
+func (m *meter) failed(c classify.Class, s classify.Severity, now time.Time) {
 	m.attempts[c].Add(1)
 	m.failures[c][s].Add(1)
-	m.recent.add(0, 1)
+	m.recent.addAt(now, 0, 1)
 }
 
 // free counts a call that failed without using an attempt.
@@ -206,8 +206,10 @@ type recentRate struct {
 
 const rateStep = 5 * time.Second
 
-func (r *recentRate) add(good, bad uint64) {
-	step := uint64(time.Now().UnixNano() / int64(rateStep))
+func (r *recentRate) add(good, bad uint64) { r.addAt(time.Now(), good, bad) }
+
+func (r *recentRate) addAt(now time.Time, good, bad uint64) {
+	step := uint64(now.UnixNano() / int64(rateStep))
 	r.mu.Lock()
 	s := &r.slots[step%uint64(len(r.slots))]
 	if s.step != step {

@@ -162,13 +162,16 @@ func (o *outlets) forget(l *lane) {
 }
 
 func (o *outlets) of(r *route) *outlet {
-	key := r.to()
-	out := o.all[key]
-	if out == nil {
-		out = &outlet{limit: outletBytes}
-		o.all[key] = out
+	if r.out != nil {
+		return r.out
 	}
-	return out
+	key := r.to()
+	r.out = o.all[key]
+	if r.out == nil {
+		r.out = &outlet{limit: outletBytes}
+		o.all[key] = r.out
+	}
+	return r.out
 }
 
 // send counts a copy as under way. Its size may change until it comes back.

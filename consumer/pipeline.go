@@ -60,6 +60,7 @@ type Pipeline struct {
 	probes     atomic.Uint64 // so many were begun
 	spreads    atomic.Uint64 // so many records were looked for out of their turn
 	workers    sync.Pool
+	lastText   atomic.Pointer[failureText]
 
 	client *kgo.Client
 	admin  *kadm.Client
@@ -305,9 +306,14 @@ func (p *Pipeline) handlerFor(source string) Handler {
 
 // sourceState begins the state of a record of a source topic.
 func (p *Pipeline) sourceState(r *kgo.Record) *retrytopics.State {
-	s := retrytopics.Fresh(r, p.cfg.IDNamespace)
+	s := new(retrytopics.State)
+	p.fillState(s, r)
+	return s
+}
+
+func (p *Pipeline) fillState(s *retrytopics.State, r *kgo.Record) {
+	*s = retrytopics.Fresh(r, p.cfg.IDNamespace)
 	s.Group = p.cfg.Group
-	return &s
 }
 
 // stateOf reads the state that a record of any of the group's topics carries.

@@ -129,7 +129,7 @@ func (r *Retrier) Do(ctx context.Context, f func(ctx context.Context) error) err
 		}
 		in := r.context
 		in.Attempt = state.Attempt + 1
-		f := readError(r.classifier, &in, err)
+		f := readError(r.classifier, in, err)
 		if f.steer == nil || f.steer.err != nil {
 			r.notices.failed(&f.failure, func() Notice {
 				return Notice{Pipeline: r.name, Dependency: in.Dependency, ID: r.name, Topic: in.Topic, Attempt: in.Attempt, Job: in.Job}

@@ -17,12 +17,12 @@ type route struct {
 	outcome Outcome
 	record  *kgo.Record
 	snooze  bool
-	size    int64 // bytes on the way
-	counted int64 // of these, while it is under way
-	nth     int   // it was the nth on its way
-	first   bool  // when it was sent no other was under way
-	refused bool  // it was too large, or what went with it
-	began   time.Time
+	out     *outlet // that it leaves by; under the outlets' mutex
+	size    int64   // bytes on the way
+	counted int64   // of these, while it is under way
+	nth     int     // it was the nth on its way
+	first   bool    // when it was sent no other was under way
+	refused bool    // it was too large, or what went with it
 	tries   int
 	since   time.Time
 	err     error
@@ -33,7 +33,8 @@ type route struct {
 }
 
 func newRoute(e *entry, o Outcome, copied *kgo.Record) *route {
-	r := &route{entry: e, outcome: o, record: copied, size: recordSize(copied) + copyOverhead, began: time.Now()}
+	r := e.newRoute()
+	r.entry, r.outcome, r.record, r.size = e, o, copied, recordSize(copied)+copyOverhead
 	e.route = r
 	if e.trace != nil {
 		r.span, e.trace.copy = e.trace.copy, nil
@@ -158,14 +159,16 @@ func (p *Pipeline) copyTo(e *entry, tier time.Duration) *kgo.Record {
 
 func (p *Pipeline) copyInto(e *entry, topic string) *kgo.Record {
 	p.traceCopy(e, topic)
-	return &kgo.Record{
+	copied, headers := e.copyRoom()
+	*copied = kgo.Record{
 		Topic:     topic,
 		Partition: e.state.Partition,
 		Key:       e.record.Key,
 		Value:     e.record.Value,
-		Headers:   e.state.AppendHeaders(nil, e.record.Headers, p.cfg.HeaderLimit, p.cfg.HeaderDialects...),
+		Headers:   e.state.AppendHeaders(headers, e.record.Headers, p.cfg.HeaderLimit, p.cfg.HeaderDialects...),
 		Timestamp: time.Now(),
 	}
+	return copied
 }
 
 // letter makes the dead letter of an entry's record.

@@ -14,8 +14,9 @@ func (st *strand) succeeded(e *entry, took time.Duration) {
 }
 
 // ended says that an entry's call is over; what becomes of the record was decided before.
-func (st *strand) ended(e *entry) {
+func (st *strand) ended(e *entry, took time.Duration) {
 	st.mu.Lock()
+	st.calmed(took)
 	st.left(e.lane)
 	st.mu.Unlock()
 }

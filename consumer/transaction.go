@@ -198,36 +198,46 @@ func (t *transactor) open(batch []*route) []*route {
 // those that their destinations did not take, or an error that says nothing of a single one.
 func (t *transactor) write(ctx context.Context, client *kgo.Client, batch []*route, timeout time.Duration) (failed map[*route]error, err error) {
 	var mu sync.Mutex
-	left := make(map[*route]error, len(batch))
-	for _, r := range batch {
-		left[r] = errNotTaken
+	left := make([]error, len(batch)) // nil: acknowledged
+	for i := range left {
+		left[i] = errNotTaken
 	}
+	over := false
 	flushed, heard, cancel := whileHeard(ctx, timeout, writeTimeoutMax)
 	defer cancel()
-	for _, r := range batch {
-		copied := *r.record // the client keeps what it fails, for a while
-		client.Produce(ctx, &copied, func(_ *kgo.Record, why error) {
+	copies := make([]kgo.Record, len(batch)) // the client keeps what it fails, for a while
+	for i, r := range batch {
+		copies[i] = *r.record
+		client.Produce(ctx, &copies[i], func(_ *kgo.Record, why error) {
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
+			case over: // who is called back from now on changes nothing
 			case why == nil:
-				delete(left, r)
+				left[i] = nil
 				heard() // others may be on their way
 			case producerFailed(why):
-				left[r], err = why, why
+				left[i], err = why, why
 			default:
-				left[r] = why
+				left[i] = why
 			}
 		})
 	}
 	_ = client.Flush(flushed) // what it did not bring out is left
 	mu.Lock()
 	defer mu.Unlock()
+	over = true
 	if err != nil || ctx.Err() != nil {
 		return nil, errors.Join(err, ctx.Err())
 	}
-	failed = left
-	left = make(map[*route]error) // who is called back from now on changes nothing
+	for i, why := range left {
+		if why != nil {
+			if failed == nil {
+				failed = make(map[*route]error)
+			}
+			failed[batch[i]] = why
+		}
+	}
 	return failed, nil
 }
 

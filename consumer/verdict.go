@@ -91,7 +91,7 @@ func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.T
 		return st.holds(e)
 	}
 	if f.isAttempt() {
-		p.meter.failed(failure.Class, failure.Severity)
+		p.meter.failed(failure.Class, failure.Severity, now)
 		p.told(e, f, false, now.Sub(began))
 	}
 	if assigned {
@@ -124,8 +124,31 @@ func (p *Pipeline) isFree(e *entry, d *dependency) bool {
 // ensureState gives an entry the state that travels with it.
 func (p *Pipeline) ensureState(e *entry) {
 	if e.state == nil {
-		e.state = p.sourceState(e.record)
+		e.room = new(routeRoom)
+		e.state = &e.room.state
+		p.fillState(e.state, e.record)
 	}
+}
+
+// failureText is what the headers of a copy say of a failure. An outage fails one call after the other with the same words: what was
+// written of the last failure is used again.
+type failureText struct {
+	kind, message string
+	whole, short  string
+}
+
+func (p *Pipeline) textOf(f *classify.Failure) *failureText {
+	if last := p.lastText.Load(); last != nil && last.kind == f.Type && last.message == f.Message {
+		return last
+	}
+	text := &failureText{kind: f.Type, message: f.Message, whole: f.Text(retrytopics.MaxErrorSize)}
+	if text.short = text.whole; len(text.short) > historyError {
+		text.short = f.Text(historyError)
+	}
+	if len(f.Message) <= retrytopics.MaxErrorSize { // which may be megabytes
+		p.lastText.Store(text)
+	}
+	return text
 }
 
 // count enters a failed attempt into the entry's state.
@@ -140,9 +163,10 @@ func (p *Pipeline) count(e *entry, f classify.Failure, began, now time.Time) {
 	if len(s.History) >= historyTries {
 		s.History = s.History[len(s.History)-historyTries+1:]
 	}
-	s.Class, s.Severity, s.Error = f.Class, f.Severity, f.Text(retrytopics.MaxErrorSize)
-	s.History = append(s.History[:len(s.History):len(s.History)], retrytopics.Try{
-		N: e.attempts, At: began.UnixMilli(), Ms: now.Sub(began).Milliseconds(), Class: f.Class.String(), Error: f.Text(historyError),
+	text := p.textOf(&f)
+	s.Class, s.Severity, s.Error = f.Class, f.Severity, text.whole
+	s.History = append(e.tries(s.History), retrytopics.Try{
+		N: e.attempts, At: began.UnixMilli(), Ms: now.Sub(began).Milliseconds(), Class: f.Class.String(), Error: text.short,
 	})
 }
 

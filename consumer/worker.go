@@ -183,7 +183,7 @@ func (p *Pipeline) runEntry(w *worker, st *strand, e *entry, permit callPermit) 
 	}
 	p.finish(st, e, err, began, now, permit)
 	p.gate.probed(permit, true)
-	st.ended(e)
+	st.ended(e, now.Sub(began))
 	return false
 }
 
@@ -242,7 +242,7 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 			state = of.after
 		}
 		p.judged(st, e, &fails[i], began, now, state)
-		st.ended(e)
+		st.ended(e, took)
 	}
 	if good > 0 {
 		p.gate.success(good)

@@ -165,7 +165,7 @@ func (s *State) headerBound() int {
 	return n
 }
 
-// sizeBound is how many bytes of values there will be, at most or nearly so.
+// sizeBound is how many bytes of values there will be, at most or nearly so: what has to be escaped comes on top.
 func (s *State) sizeBound(message, limit int) int {
 	const numbers = 14*8 + 20 // eight in milliseconds or smaller, and an offset
 	n := len(s.ID) + len(s.Topic) + len(s.Group) + len(s.Reason) + len(s.Dependency) + len(s.Variant) + len(s.Replay) + len(s.PriorReplay) + len(s.Traceparent) + numbers + message + len("authentication") + len("critical")
@@ -173,7 +173,7 @@ func (s *State) sizeBound(message, limit int) int {
 		n += c.size()
 	}
 	for i := len(s.History) - 1; i >= 0 && n < limit; i-- {
-		n += s.History[i].size()
+		n += s.History[i].plain()
 	}
 	return min(n, limit)
 }

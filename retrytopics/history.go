@@ -28,6 +28,14 @@ const maxTryError = 256
 // array, newest last; nothing when not even one does.
 func appendHistory(dst []byte, tries []Try, limit int) []byte {
 	from, size := len(tries), len("[]")
+	for i := range tries {
+		size += tries[i].most() + len(",")
+	}
+	if size <= limit { // whatever is in them: most histories are short, and need not be looked at
+		from = 0
+	} else {
+		size = len("[]")
+	}
 	for from > 0 {
 		size += tries[from-1].size() + len(",")
 		if size > limit {
@@ -55,6 +63,18 @@ func (t *Try) append(dst []byte) []byte {
 	dst = appendJSONString(append(dst, `,"class":`...), t.Class)
 	dst = appendJSONString(append(dst, `,"error":`...), cutText(t.Error, maxTryError))
 	return append(dst, '}')
+}
+
+// most is what append writes at the very most, whatever the texts hold.
+func (t *Try) most() int {
+	const numbers = 3 * len("-9223372036854775808")
+	return t.plain() + numbers + (len(`\u0000`)-1)*(len(t.Class)+min(len(t.Error), maxTryError))
+}
+
+// plain is about what append writes of texts in which nothing has to be escaped.
+func (t *Try) plain() int {
+	const numbers = 2 + 13 + 6 // as they mostly are
+	return len(`{"n":,"at":,"ms":,"class":"","error":""}`) + numbers + len(t.Class) + min(len(t.Error), maxTryError)
 }
 
 // size bounds what append writes.
@@ -120,16 +140,18 @@ func appendJSONString(dst []byte, s string) []byte {
 
 // jsonSize is the number of bytes that s takes between its quotes, at most.
 func jsonSize(s string) int {
-	size := len(s)
+	size, ascii := len(s), true
 	for i := 0; i < len(s); i++ {
 		switch b := s[i]; {
 		case b < 0x20:
 			size += len(`\u0000`) - 1
 		case b == '"' || b == '\\':
 			size++
+		case b >= utf8.RuneSelf:
+			ascii = false
 		}
 	}
-	if !utf8.ValidString(s) {
+	if !ascii && !utf8.ValidString(s) {
 		size += 2 * len(s) // each byte may become U+FFFD
 	}
 	return size

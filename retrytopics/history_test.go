@@ -29,8 +29,8 @@ func TestHistoryIsJSON(t *testing.T) {
 			t.Fatalf("%s: %v", text, err)
 		}
 		for i := range tries {
-			if size := len(tries[i].append(nil)); size > tries[i].size() {
-				t.Fatalf("%+v takes %d bytes, reckoned %d", tries[i], size, tries[i].size())
+			if size := len(tries[i].append(nil)); size > tries[i].size() || size > tries[i].most() {
+				t.Fatalf("%+v takes %d bytes, reckoned %d and at most %d", tries[i], size, tries[i].size(), tries[i].most())
 			}
 			tries[i].Error = string([]rune(tries[i].Error)) // each bad byte is U+FFFD
 		}

@@ -20,15 +20,13 @@ const (
 
 	// transactionSize is how many copies the pipeline puts into a transaction at most.
 	transactionSize = 5000
-	// headersOfACopy is about what the engine's own headers take on a copy after one failure.
-	headersOfACopy = 500
 )
 
 var routing = harness.Scenario{
 	Letter: "b",
 	Name:   "everything fails",
-	About: "Every record fails and is written to a retry topic, acks=all, by an idempotent producer. The limits are a plain franz-go loop that copies every record with headers " +
-		"of the same size, and one that does so in transactions of 5,000 with the offsets in them.",
+	About: "Every record fails and is written to a retry topic, acks=all, by an idempotent producer. The limits are a plain franz-go loop that copies every record with the same headers, " +
+		"written by hand, and one that does so in transactions of 5,000 with the offsets in them.",
 	Contenders: append([]harness.Contender{
 		{Name: rawCopy, Run: copyAll},
 		{Name: redeliver, Against: rawCopy, Run: routeAll(consumer.AtLeastOnce)},
@@ -52,8 +50,8 @@ func producing(more ...kgo.Opt) []kgo.Opt {
 }
 
 // copier returns what produces a copy of each record, and what tells of a copy that could not be written.
-func copier(ctx context.Context, to string, produce func(context.Context, *kgo.Record, func(*kgo.Record, error))) (copyAll func(kgo.Fetches), failed func() error) {
-	header := []kgo.RecordHeader{{Key: "h", Value: make([]byte, headersOfACopy)}}
+func copier(ctx context.Context, t contract.Task, produce func(context.Context, *kgo.Record, func(*kgo.Record, error))) (copyAll func(kgo.Fetches), failed func() error) {
+	headers, to := rawHeaders{group: t.Group}, t.Copies()
 	var first atomic.Pointer[error]
 	promise := func(_ *kgo.Record, err error) {
 		if err != nil {
@@ -62,7 +60,8 @@ func copier(ctx context.Context, to string, produce func(context.Context, *kgo.R
 	}
 	return func(fetches kgo.Fetches) {
 			fetches.EachRecord(func(r *kgo.Record) {
-				produce(ctx, &kgo.Record{Topic: to, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: header}, promise)
+				now := time.Now()
+				produce(ctx, &kgo.Record{Topic: to, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: headers.of(r, now), Timestamp: now}, promise)
 			})
 		}, func() error {
 			if err := first.Load(); err != nil {
@@ -78,7 +77,7 @@ func copyAll(ctx context.Context, t contract.Task, m *contract.Meter) error {
 		return err
 	}
 	defer cl.Close()
-	write, failed := copier(ctx, t.Copies(), cl.Produce)
+	write, failed := copier(ctx, t, cl.Produce)
 	return rawLoop(ctx, t, m, cl, func(fetches kgo.Fetches) error {
 		write(fetches)
 		return nil
@@ -96,7 +95,7 @@ func copyInTransactions(ctx context.Context, t contract.Task, m *contract.Meter)
 		return err
 	}
 	defer s.Close()
-	write, failed := copier(ctx, t.Copies(), s.Produce)
+	write, failed := copier(ctx, t, s.Produce)
 	n := 0
 	for n < t.Records && !m.Over(t.Limit) {
 		fetches := s.PollRecords(ctx, transactionSize)
@@ -128,7 +127,7 @@ func routeAll(d consumer.Delivery) func(context.Context, contract.Task, *contrac
 	return func(ctx context.Context, t contract.Task, m *contract.Meter) error {
 		c := member(t, consumer.HandlerFunc(func(context.Context, *consumer.Record) error {
 			m.Begin()
-			return consumer.RetryAfter(time.Hour, contract.ErrFails)
+			return consumer.RetryAfter(putOff, contract.ErrFails)
 		}))
 		c.Delivery, c.Breaker = d, breaker.Config{Disabled: true}
 		var routed copies
