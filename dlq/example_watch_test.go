@@ -44,7 +44,7 @@ func ExampleQueue_Watch() {
 		log.Fatal(err)
 	}
 	reader, err := kgo.NewClient(append(client.Opts(), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{q.Ledger(): {watch.LedgerPartition(0): kgo.NewOffset().At(follow)}}))...)
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{q.Ledger(): {0: kgo.NewOffset().At(follow)}}))...)
 	if err != nil {
 		log.Fatal(err)
 	}
