@@ -35,7 +35,7 @@ func TestWhatMayHaveBeenPutBackIsCommittedOnceMore(t *testing.T) {
 				l.draining = true
 				l.strand.mu.Unlock()
 			} else {
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				synctest.Wait()
 				equal(t, "who is told that there is something to commit", len(c.dirty), 1)
 			}
