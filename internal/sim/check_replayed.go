@@ -46,10 +46,10 @@ func (x *index) checkReplayed() {
 	}
 }
 
-// isReplay reports whether a copy was written by a replay: it has no attempts behind it and was due when it was written, in
+// isReplay reports whether a copy was written by a replay: it has no attempts behind it, was not put off, and was due when it was written, in
 // milliseconds rounded up, and it is not what a snooze or a member that gave its partition up has put there.
 func (x *index) isReplay(line lineage, k *copied) bool {
-	return !x.t.IsDLQ(k.Place.Topic) && k.attempt == 0 && k.due <= unixMilli(k.Timestamp)+1 &&
+	return !x.t.IsDLQ(k.Place.Topic) && k.attempt == 0 && !(x.t.PutsOff && k.hopDue != 0) && k.due <= unixMilli(k.Timestamp)+1 &&
 		!slices.ContainsFunc(x.lineages[line], func(c *Call) bool {
 			return !c.End.IsZero() && (c.Result == Snoozed || c.Delay > 0) && unixMilli(c.End.At.Add(c.Delay)) <= k.due
 		})
