@@ -124,15 +124,40 @@ func (w *World) RefuseProduce(topic string, err *kerr.Error, lasts time.Duration
 // RefuseCopies makes the produce requests to every retry and dead-letter topic fail, some times or for a time.
 func (w *World) RefuseCopies(err *kerr.Error, times int, lasts time.Duration) {
 	w.noteFault(kindOf("produce", err))
-	if times > 0 {
-		w.refused(time.Second) // a try or two
-	} else {
+	if times <= 0 {
 		w.refused(lasts)
 	}
+	var topics []*kfake.FaultHandle
 	for _, t := range w.copyTopics() {
-		w.refuse(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: t, Err: err}, times, lasts)
+		topics = append(topics, w.refuse(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: t, Err: err}, times, lasts))
+	}
+	if times > 0 {
+		w.refusedWhenHit(topics, time.Now().Add(lasts))
 	}
 }
+
+// refusedWhenHit takes down, from now to a time, when a copy was refused: that may be long after there was the fault.
+func (w *World) refusedWhenHit(faults []*kfake.FaultHandle, until time.Time) {
+	known := 0
+	var look func()
+	look = func() {
+		hits := 0
+		for _, f := range faults {
+			hits += f.Hits()
+		}
+		if hits > known {
+			known = hits
+			w.refused(time.Second + hitLook) // a try or two
+		}
+		if time.Now().Before(until) {
+			w.Later(hitLook, look)
+		}
+	}
+	look()
+}
+
+// hitLook is how often it is looked whether a fault has struck.
+const hitLook = time.Second
 
 // RefuseDeadLetters makes the produce requests to the dead-letter topics fail for a time.
 func (w *World) RefuseDeadLetters(err *kerr.Error, lasts time.Duration) {
