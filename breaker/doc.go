@@ -99,7 +99,8 @@
 //
 // A breaker in the state metrics_only admits every call and measures as a closed one
 // does. Where that would open, it tells an [Event] that says Would, and goes on to tell
-// what it would have done then: the calls that end after OpenFor are taken for probes.
+// what it would have done then: the calls that end after the time to be open, which grows
+// as a real one's, are taken for probes.
 // How the dependency fares while nobody spares it is another matter.
 //
 // # Permits

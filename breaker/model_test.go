@@ -21,6 +21,9 @@ type model struct {
 	wrongTill time.Duration
 	would     State
 	wouldTill time.Duration
+	wouldFrom time.Duration // since when it would be so
+	wouldBase time.Duration
+	wouldRow  int
 	imagined  []ended // what would be probes
 	begun     int     // permits given
 	ended     []ended // since it was last closed, in order
@@ -79,7 +82,7 @@ func (m *model) become(s State) {
 			}
 			m.wrong, m.wrongTill = min(m.wrong+1, 6), m.now+10*m.config.OpenFor
 		}
-		m.would = Closed
+		m.would, m.wouldFrom, m.wouldBase, m.wouldRow = Closed, 0, 0, 0
 		// With nothing to judge by. An open breaker keeps its window, which
 		// runs out.
 		m.inARow, m.first, m.alive = 0, 0, 0
@@ -92,16 +95,22 @@ func (m *model) open(suspected bool) {
 	if m.state == Closed && m.now-m.since >= m.base {
 		m.inRow = 0
 	}
-	m.base = m.config.OpenFor
-	for range m.inRow {
-		m.base = min(time.Duration(float64(m.base)*m.config.OpenMultiplier), m.config.OpenMax)
-	}
+	m.base = m.grown(m.inRow)
 	m.inRow++
 	if !suspected {
 		m.wrong = 0
 	}
 	m.become(Open)
 	m.suspected = suspected
+}
+
+// grown is the wait of an opening that so many others went before.
+func (m *model) grown(before int) time.Duration {
+	wait := m.config.OpenFor
+	for range before {
+		wait = min(time.Duration(float64(wait)*m.config.OpenMultiplier), m.config.OpenMax)
+	}
+	return wait
 }
 
 func (m *model) wait(d time.Duration) {
@@ -238,13 +247,11 @@ func (m *model) imagine(o Outcome, n int, slow bool) {
 		}
 		switch {
 		case float64(slows)/float64(m.config.HalfOpenCalls) >= m.config.SlowRate || good == 0:
-			m.wouldBe(Open)
-			m.wouldTill = m.now + m.config.OpenFor
+			m.wouldOpen()
 			return
 		case len(m.imagined) < m.config.HalfOpenCalls:
 		case float64(bad)/float64(good+bad) >= m.config.FailureRate:
-			m.wouldBe(Open)
-			m.wouldTill = m.now + m.config.OpenFor
+			m.wouldOpen()
 			return
 		default:
 			m.wouldBe(Closed)
@@ -255,9 +262,19 @@ func (m *model) imagine(o Outcome, n int, slow bool) {
 	}
 }
 
+func (m *model) wouldOpen() {
+	if m.would == Closed && m.now-m.wouldFrom >= m.wouldBase {
+		m.wouldRow = 0
+	}
+	m.wouldBase = m.grown(m.wouldRow)
+	m.wouldRow++
+	m.wouldTill = m.now + m.wouldBase
+	m.wouldBe(Open)
+}
+
 func (m *model) wouldBe(s State) {
 	m.events = append(m.events, "would "+m.would.String()+">"+s.String())
-	m.would = s
+	m.would, m.wouldFrom = s, m.now
 }
 
 func (m *model) count(o Outcome) {
@@ -370,8 +387,7 @@ func (m *model) judge() {
 		return
 	}
 	if m.state == MetricsOnly {
-		m.wouldBe(Open)
-		m.wouldTill = m.now + m.config.OpenFor
+		m.wouldOpen()
 		return
 	}
 	m.open(suspected)

@@ -159,6 +159,7 @@ func (b *Breaker) become(to State, why string) {
 			b.doubts.proved(now, b.config.OpenFor)
 		}
 		b.measureAfresh()
+		b.would = would{}
 	case HalfOpen:
 		b.probes.reset()
 	case Open:
@@ -178,7 +179,6 @@ func (b *Breaker) measureAfresh() {
 	b.window.reset()
 	b.run.reset()
 	b.consecutive, b.row, b.silent, b.alive = 0, 0, 0, 0
-	b.would = would{}
 }
 
 // probe ends the open state of that generation: its time is over.

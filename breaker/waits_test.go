@@ -1,6 +1,7 @@
 package breaker_test
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,6 +42,50 @@ func TestWaitsGrow(t *testing.T) {
 		if s := b.Snapshot(); s.OpenUntil.Sub(s.Since) != 10*time.Second {
 			t.Errorf("an operator opens it for %v, want 10s", s.OpenUntil.Sub(s.Since))
 		}
+	})
+}
+
+// A breaker that is only for metrics tells of the waits that a real one would have.
+func TestWaitsThatWouldBeGrow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, e := setup(t, breaker.Config{
+			Mode: breaker.MetricsOnly, Failures: 1, HalfOpenCalls: 1, OpenFor: 10 * time.Second, OpenMultiplier: 2, OpenMax: 35 * time.Second, OpenJitter: -1,
+		})
+		after := func(wait time.Duration, call string, want ...string) {
+			t.Helper()
+			advance(wait - 1)
+			play(t, b, call)
+			if early := e.all(); len(early) > 0 {
+				t.Errorf("before %v: got %v", wait, early)
+			}
+			advance(1)
+			play(t, b, call)
+			var told []string
+			for _, event := range e.all() {
+				told = append(told, event.To.String()+", "+event.Why)
+			}
+			if !slices.Equal(told, want) {
+				t.Errorf("after %v: got %q, want %q", wait, told, want)
+			}
+		}
+		play(t, b, "f")
+		e.all()
+		after(10*time.Second, "f", "half_open, would have been open for 10s", "open, a probe failed")
+		after(20*time.Second, "f", "half_open, would have been open for 20s", "open, a probe failed")
+		after(35*time.Second, "s", "half_open, would have been open for 35s", "closed, 1 of 1 probes succeeded")
+		advance(34 * time.Second)
+		play(t, b, "f") // it was not closed for as long as it was open
+		e.all()
+		after(35*time.Second, "s", "half_open, would have been open for 35s", "closed, 1 of 1 probes succeeded")
+		advance(35 * time.Second)
+		play(t, b, "f")
+		e.all()
+		after(10*time.Second, "s", "half_open, would have been open for 10s", "closed, 1 of 1 probes succeeded")
+		b.Force(breaker.Closed)
+		b.Force(breaker.MetricsOnly)
+		play(t, b, "f")
+		e.all()
+		after(10*time.Second, "f", "half_open, would have been open for 10s", "open, a probe failed")
 	})
 }
 

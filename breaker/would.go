@@ -9,19 +9,24 @@ import (
 // seen when the next call ends, and the calls that end from then on are taken for the probes.
 type would struct {
 	state  State // Closed, Open or HalfOpen
-	until  time.Time
+	since  time.Time
+	until  time.Time // of Open
+	waits  waits
 	probes probes
 }
 
 // wouldOpen notes that the breaker would open now.
 func (b *Breaker) wouldOpen(why string) {
-	b.would.until = time.Now().Add(b.config.OpenFor)
+	w := &b.would
+	w.waits.grow(b.config, w.state == Closed, time.Since(w.since))
+	w.until = time.Now().Add(w.waits.take(b.config))
 	b.wouldBe(Open, why)
 }
 
 func (b *Breaker) wouldBe(to State, why string) {
-	b.events.append(Event{Dependency: b.config.Dependency, From: b.would.state, To: to, Would: true, At: time.Now(), Why: why})
-	b.would.state = to
+	now := time.Now()
+	b.events.append(Event{Dependency: b.config.Dependency, From: b.would.state, To: to, Would: true, At: now, Why: why})
+	b.would.state, b.would.since = to, now
 	b.untold.Store(true)
 }
 
@@ -35,7 +40,7 @@ func (b *Breaker) imagine(o Outcome, calls, slow int) {
 			return
 		}
 		b.would.probes = probes{allowed: b.config.HalfOpenCalls}
-		b.wouldBe(HalfOpen, fmt.Sprintf("would have been open for %v", b.config.OpenFor))
+		b.wouldBe(HalfOpen, fmt.Sprintf("would have been open for %v", b.would.waits.last.Round(time.Millisecond)))
 	}
 	for i := range min(calls, b.config.HalfOpenCalls) {
 		b.would.probes.count(o, i < slow)
