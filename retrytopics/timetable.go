@@ -30,8 +30,8 @@ type Step struct {
 	End Reason `json:"end,omitempty"`
 }
 
-// Timetable lists the attempts that a record gets which always fails at once
-// with the class: one step for a class that is not retried. Overrides that ask
+// Timetable lists the attempts that a record gets which always fails with the
+// class, a moment after it was due: one step for a class that is not retried. Overrides that ask
 // for more than a class do not match; [Schedule.TimetableFor] knows those.
 func (s *Schedule) Timetable(class classify.Class) []Step {
 	return s.TimetableFor(Failed{Class: class}, "")
@@ -51,7 +51,7 @@ func (s *Schedule) TimetableOf(q Question) []Step {
 	q.FirstFailed = start
 	for {
 		last := &steps[len(steps)-1]
-		q.Attempts, q.Now, q.U = last.Attempt, start.Add(last.Sum), 0
+		q.Attempts, q.Now, q.U = last.Attempt, start.Add(last.Sum+1), 0 // it fails after it has begun
 		next := s.Next(q)
 		if next.Verdict != Retry && next.Verdict != TryInPlace {
 			last.End = next.Verdict.Reason()

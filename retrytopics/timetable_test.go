@@ -20,12 +20,22 @@ func TestTimetable(t *testing.T) {
 		{Attempt: 4, Delay: 3 * time.Second, Latest: 3750 * ms, Hops: durations(t, "1s 1s"), Rest: time.Second, Copies: 3, Sum: 4050 * ms, End: "exhausted"},
 	})
 	equal(t, s.Timetable(classify.Validation), []retrytopics.Step{{Attempt: 1, End: "not_retriable"}})
-	s = schedule(t, retrytopics.Policy{TotalTimeout: time.Second})
+	s = schedule(t, retrytopics.Policy{TotalTimeout: 1050 * ms})
 	equal(t, s.Timetable(classify.System), []retrytopics.Step{
 		{Attempt: 1},
 		{Attempt: 2, Delay: time.Second, Latest: 1250 * ms, Hops: durations(t, "1s"), Copies: 1, Sum: time.Second},
 		{Attempt: 3, Delay: 10 * time.Second, Latest: 12500 * ms, Hops: durations(t, "10s"), Copies: 2, Sum: 11 * time.Second, End: "timeout"},
 	})
+}
+
+// An attempt that is due when the total timeout ends fails after that, for a call takes time: there is none behind it.
+func TestTimetableOfATotalTimeoutThatAnAttemptIsDueAt(t *testing.T) {
+	s := schedule(t, retrytopics.Policy{Strategy: retrytopics.Fixed{}, MaxRetries: 20, TotalTimeout: 4 * time.Second})
+	steps := s.Timetable(classify.Network)
+	last := steps[len(steps)-1]
+	equal(t, last.Attempt, 5)
+	equal(t, last.Sum, 4*time.Second)
+	equal(t, last.End, retrytopics.ReasonTimeout)
 }
 
 // What is always to be retried is, whatever its class.

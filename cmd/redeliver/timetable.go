@@ -192,7 +192,7 @@ func policyText(p *config.Pipeline) string {
 		text += "; these are the delays until others are learned"
 	}
 	if r.TotalTimeout > 0 {
-		text += ", given up at the first failure that comes " + spoken(r.TotalTimeout) + " or more after the first one"
+		text += ", given up at the first failure that comes more than " + spoken(r.TotalTimeout) + " after the first one"
 	}
 	return text
 }
