@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,11 +34,16 @@ other processes have counted is not in it.`,
 			asked = []string{""}
 		}
 		var all []experimentReport
+		var from []string
 		for _, address := range asked {
 			client, _, err := p.adminClient(address)
 			if err != nil {
 				return err
 			}
+			if slices.Contains(from, client.URL()) {
+				return usagef("--admin: %s is there twice, and its counts would be added twice: name each process once", client.URL())
+			}
+			from = append(from, client.URL())
 			counts, err := client.Experiments(cmd.Context())
 			if err != nil {
 				return olderProcess(err)

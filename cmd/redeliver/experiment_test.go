@@ -56,6 +56,18 @@ func TestExperimentAddsTheCountsOfProcesses(t *testing.T) {
 	}
 }
 
+// A process that is named twice would count twice.
+func TestExperimentAsksAProcessOnce(t *testing.T) {
+	b := startProcess(t)
+	b.orders.stats.Experiment = halfAsMany()
+	for _, args := range [][]string{{"--admin", b.url, "--admin", b.url}, {"--admin", b.url, "--admin", b.url + "/"}} {
+		_, stderr, exit := command(t, append([]string{"experiment"}, args...)...)
+		if exit != exitUsage || !strings.Contains(stderr, "--admin: "+b.url+" is there twice, and its counts would be added twice: name each process once") {
+			t.Errorf("%q: %d %s", args, exit, stderr)
+		}
+	}
+}
+
 func TestExperimentWithoutOne(t *testing.T) {
 	b := startProcess(t)
 	_, stderr, exit := command(t, "experiment", "-c", b.config)
