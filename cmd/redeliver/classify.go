@@ -227,7 +227,20 @@ func (t *trial) of(c *config.Config, one *config.Pipeline, in classify.Context, 
 	e := one.Classifier().Explain(&in, t.described.asError(t.retryAfter))
 	verdict := triedOf(c, one, schedule, &in, e)
 	if d := t.described; e.Failure.Rule == "default" && d.typ == "" && d.status == 0 && d.grpc == "" && d.sqlState == "" {
-		verdict.Note = "built-in rules know errors by type and codes, hardly by text: describe those too, with --type, --status, --grpc or --sqlstate"
+		verdict.note("built-in rules know errors by type and codes, hardly by text: describe those too, with --type, --status, --grpc or --sqlstate")
 	}
+	verdict.note(undeclared(one, t.dependency))
 	return verdict, nil
+}
+
+// undeclared tells of a dependency that the pipeline has no breaker for, "" where it has one or none is given.
+func undeclared(p *config.Pipeline, dependency string) string {
+	var declared []string
+	for _, b := range p.AllBreakers() {
+		declared = append(declared, b.Dependency)
+	}
+	if dependency == "" || slices.Contains(declared, dependency) {
+		return ""
+	}
+	return fmt.Sprintf("no breaker is declared for %s: a failure that names it counts against %s; the declared ones are %s", dependency, declared[0], strings.Join(declared, ", "))
 }

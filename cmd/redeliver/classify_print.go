@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"reflect"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redeliver/redeliver/classify"
@@ -30,7 +30,7 @@ type tried struct {
 	Then     string      `json:"then"`           // what becomes of the record
 	BuiltIn  builtInView `json:"without_rules"`  // what the built-in rules say
 	Rules    []ruleView  `json:"rules"`          // of the configuration
-	Note     string      `json:"note,omitempty"` // what could not be known
+	Note     string      `json:"note,omitempty"` // what else is to be known
 }
 
 type builtInView struct {
@@ -117,11 +117,19 @@ func fateOf(p *config.Pipeline, schedule *retrytopics.Schedule, in *classify.Con
 // died adds what is to be known about a dead letter.
 func (t *tried) died(e dlq.Entry) {
 	if len(e.State.Error) >= retrytopics.MaxErrorSize-len("…") {
-		t.Note = "the text was cut when the record died: rules have seen more of it"
+		t.note("the text was cut when the record died: rules have seen more of it")
 	}
 	if t.Was != t.Class && t.Was != classify.None.String() {
-		t.Note = strings.TrimPrefix(t.Note+"; it was "+t.Was+" when it died: the rules have changed since, the error carried what a dead letter does not keep (give it with flags), or the handler marked it", "; ")
+		t.note("it was " + t.Was + " when it died: the rules have changed since, the error carried what a dead letter does not keep (give it with flags), or the handler marked it")
 	}
+}
+
+// note adds what is to be said beside the verdict, "" for nothing.
+func (t *tried) note(text string) {
+	if t.Note != "" && text != "" {
+		text = t.Note + "; " + text
+	}
+	t.Note = cmp.Or(text, t.Note)
 }
 
 // print tells it to people.

@@ -87,6 +87,33 @@ func TestClassifyShowsEveryRule(t *testing.T) {
 	run(t, "classify", "-c", bare, "--status", "503").want(t, exitDone, "The pipeline has no rules of its own (classify.rules).")
 }
 
+// A dependency that nobody declares is tried all the same, as a failure may name one, and told.
+func TestClassifyTellsOfADependencyThatIsNotDeclared(t *testing.T) {
+	config := configFile(t, pipelineOn([]string{"127.0.0.1:1"},
+		"breaker: {dependency: shop}",
+		"breakers: [{dependency: ledger}]",
+		"classify: {rules: [{dependency: [ledger, bank], class: system}]}",
+	))
+	for dependency, want := range map[string]string{
+		"shop": "default", "ledger": "user rule 1: dependency ledger/bank",
+		"bank": "user rule 1: dependency ledger/bank", "legder": "default",
+	} {
+		e := run(t, "classify", "-c", config, "--status", "200", "--dependency", dependency, "-o", "json")
+		e.want(t, exitDone)
+		var got tried
+		if err := json.Unmarshal([]byte(e.out), &got); err != nil {
+			t.Fatalf("%v in %s", err, e.out)
+		}
+		note := ""
+		if dependency == "bank" || dependency == "legder" {
+			note = "no breaker is declared for " + dependency + ": a failure that names it counts against shop; the declared ones are shop, ledger"
+		}
+		if got.Decided != want || got.Note != note {
+			t.Errorf("%s: decided by %q, note %q; want %q, %q", dependency, got.Decided, got.Note, want, note)
+		}
+	}
+}
+
 func TestClassifyRefusesWhatNoErrorCanBe(t *testing.T) {
 	config := rulesFile(t)
 	for args, want := range map[string]string{
