@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -20,8 +21,11 @@ import (
 // their throughput and of their p99, as in the simulation. Rounds with it and without it take turns on one broker. A busy machine only
 // makes a round slower, so that of each kind the best one counts, and a ratio is judged, not a time.
 //
-// It is not parallel, so that the machine is as idle as others let it be.
+// It is run where it is asked for, as a few milliseconds that another process takes decide: what CI runs is the simulation.
 func TestANoisyTenantCostsTheOthersLessThanATenth(t *testing.T) {
+	if os.Getenv("REDELIVER_TEST_LATENCY") == "" {
+		t.Skip("it compares latencies, for an idle machine: REDELIVER_TEST_LATENCY=1 runs it")
+	}
 	const rounds, most = 5, 1.1
 	var alone, beside tenancy
 	for round := 1; round <= rounds; round++ {
