@@ -113,7 +113,7 @@ func (p *Pipeline) regain(assigned map[string][]int32) {
 	defer p.kept.mu.Unlock()
 	p.kept.forgotten = false
 	if len(p.kept.parts) > 0 {
-		p.intake.interrupt()
+		p.intake.sources.interrupt()
 	}
 }
 
@@ -158,13 +158,14 @@ func (p *Pipeline) adopt(ctx context.Context, parts map[string][]int32) {
 			offsets[topic][part] = kgo.NewOffset().AtStart()
 		}
 	}
-	if _, err := p.position(ctx, offsets); err != nil {
+	offsets, err := p.position(ctx, offsets)
+	if err != nil {
 		return // ctx has ended
 	}
 	at := make(map[string]map[int32]kgo.EpochOffset)
-	for topic, ps := range parts {
+	for topic, ps := range offsets {
 		at[topic] = make(map[int32]kgo.EpochOffset)
-		for _, part := range ps {
+		for part := range ps {
 			if l := p.intake.lane(topic, part); l != nil {
 				l.strand.mu.Lock()
 				at[topic][part] = kgo.EpochOffset{Epoch: -1, Offset: l.next}
@@ -172,7 +173,7 @@ func (p *Pipeline) adopt(ctx context.Context, parts map[string][]int32) {
 			}
 		}
 	}
-	p.goBack(at)
+	p.intake.sources.of.goBack(at)
 }
 
 // join adds a lane to the strand of its partition, a new one if there is none. Until it has, no strand is taken for one that nobody

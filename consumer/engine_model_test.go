@@ -149,7 +149,7 @@ func (h *history) begin() {
 	h.p = p
 	h.partitions, h.lives = 1+r.IntN(3), r.IntN(2) == 0
 	h.to = &destination{delay: time.Duration(r.IntN(3)) * 20 * time.Millisecond, refuse: h.refuses}
-	p.client = h.to.client(h.t, kgo.WithHooks(h))
+	readWith(p, h.to.client(h.t, kgo.WithHooks(h)))
 	p.copier.swap(p.client)
 	unsubscribe := p.follow()
 	h.t.Cleanup(func() {
@@ -185,13 +185,14 @@ func (h *history) open(n int32) {
 		c, committed := h.at[strandKey{topic, n}]
 		h.mu.Unlock()
 		l.strand.mu.Lock()
-		l.next, l.placed = c.At, true
+		l.next, l.placed, l.readable = c.At, true, true
 		l.strand.mu.Unlock()
 		h.p.intake.open(l)
 		if committed {
 			h.p.restore(topic, n, c)
 		}
 	}
+	followLanes(h.p)
 }
 
 // step does one thing and lets a little time pass.
@@ -297,20 +298,30 @@ func (h *history) commit() {
 	ms.acknowledged()
 }
 
-// fetch does what the poll loop does, once.
+// fetch does what the poll loops do, once.
 func (h *history) fetch() {
 	in := h.p.intake
 	if h.random.IntN(2) == 0 {
 		h.commit()
 	}
 	if !in.roomy() {
-		in.mark()
+		in.sources.mark()
+		in.retries.mark()
 		pass(grace)
-		in.pauseCrowded()
+		in.sources.pauseCrowded()
+		in.retries.pauseCrowded()
 	}
-	left := in.pollSize()
+	for _, r := range []*reader{in.sources, in.retries} {
+		h.poll(r)
+	}
+}
+
+// poll does what one of the poll loops does, once.
+func (h *history) poll(r *reader) {
+	in := h.p.intake
+	left := in.pollSize(r.of.most())
 	var fetches kgo.Fetch
-	lanes := in.all()
+	lanes := in.of(r)
 	slices.SortFunc(lanes, func(a, b *lane) int {
 		return strings.Compare(fmt.Sprint(a.topic, a.partition), fmt.Sprint(b.topic, b.partition))
 	})
@@ -335,7 +346,7 @@ func (h *history) fetch() {
 			Partition: l.partition, LastStableOffset: next + int64(len(records)), HighWatermark: next + int64(len(records)), Records: slices.Clone(records[:n]),
 		}}})
 	}
-	in.deliver(kgo.Fetches{fetches})
+	r.deliver(kgo.Fetches{fetches})
 }
 
 // OnProduceRecordUnbuffered takes a copy into its log; the client calls it before it tells the engine.

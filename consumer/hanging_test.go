@@ -17,7 +17,7 @@ func TestATransactionThatHangsIsTold(t *testing.T) {
 		w := onBench(t, succeed)
 		l := w.lane(0, time.Minute)
 		fetched := func(stable int64) {
-			w.p.intake.deliver(kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: l.topic, Partitions: []kgo.FetchPartition{{LastStableOffset: stable, HighWatermark: 9}}}}}})
+			w.p.intake.retries.deliver(kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: l.topic, Partitions: []kgo.FetchPartition{{LastStableOffset: stable, HighWatermark: 9}}}}}})
 		}
 		told := func() bool {
 			s := w.p.Stats()

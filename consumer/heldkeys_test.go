@@ -254,10 +254,10 @@ func TestAParkLaneThatWasCrowdedReadsOn(t *testing.T) {
 		b.takes = map[string]time.Duration{"z@6": time.Second}
 		b.open(0, inTopic("a", 1, inPark), inTopic("a", 5, inPark), inTopic("z", 6, inPark))
 		b.p.received(b.park, []*kgo.Record{b.copyFrom(b.park, 0, "a", 5, time.Time{}), b.copyFrom(b.park, 1, "z", 6, time.Time{})}, time.Now())
-		b.p.intake.mark()
+		b.p.intake.retries.mark()
 		pass(100 * time.Millisecond)
 		b.p.intake.took(10, 0) // others have it all
-		b.p.intake.pauseCrowded()
+		b.p.intake.retries.pauseCrowded()
 		equal(t, "fetched while it is crowded", b.fetched(b.park), false)
 		pass(time.Minute)
 		b.want("called", b.called(), "z@6")
@@ -337,7 +337,7 @@ func (b *heldBench) fetchAll(l *lane, log *[]*kgo.Record) (written []string) {
 			continue
 		}
 		batch := slices.Clone((*log)[next:min(next+10, int64(len(*log)))])
-		b.p.intake.deliver(kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: l.topic, Partitions: []kgo.FetchPartition{{Records: batch, LastStableOffset: int64(len(*log))}}}}}})
+		b.p.intake.retries.deliver(kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: l.topic, Partitions: []kgo.FetchPartition{{Records: batch, LastStableOffset: int64(len(*log))}}}}}})
 		synctest.Wait()
 	}
 	return written

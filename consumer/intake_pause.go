@@ -2,6 +2,8 @@ package consumer
 
 import (
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // pauseSet is the set of reasons why a partition is not fetched.
@@ -32,7 +34,7 @@ func (in *intake) decide(lanes []*lane) (told []pauseChange) {
 	// More than once: who settled records while we looked saw no pause to relieve.
 	for changed := true; changed; {
 		changed = false
-		var pause, resume map[string][]int32
+		turns := make(map[*reader]*pauseTurn)
 		for _, l := range lanes {
 			if in.lanes[l.topic][l.partition] != l {
 				continue
@@ -42,11 +44,11 @@ func (in *intake) decide(lanes []*lane) (told []pauseChange) {
 			if stop := after&^forProbes != 0 || (after != 0 && !probes); stop != l.stopped {
 				changed = true
 				l.stopped = stop
-				if stop {
-					pause = withPartition(pause, l)
-				} else {
-					resume = withPartition(resume, l)
+				r := in.readerOf(l)
+				if turns[r] == nil {
+					turns[r] = new(pauseTurn)
 				}
+				turns[r].add(l)
 			}
 			if before == after {
 				continue
@@ -60,14 +62,31 @@ func (in *intake) decide(lanes []*lane) (told []pauseChange) {
 				l.pausedAt.Store(time.Now().UnixNano())
 			}
 		}
-		if len(pause) > 0 {
-			in.p.client.PauseFetchPartitions(pause)
-		}
-		if len(resume) > 0 {
-			in.p.client.ResumeFetchPartitions(resume)
+		for r, t := range turns {
+			t.tell(r.client)
 		}
 	}
 	return told
+}
+
+// pauseTurn is what one client is told at a time.
+type pauseTurn struct{ pause, resume map[string][]int32 }
+
+func (t *pauseTurn) add(l *lane) {
+	if l.stopped {
+		t.pause = withPartition(t.pause, l)
+	} else {
+		t.resume = withPartition(t.resume, l)
+	}
+}
+
+func (t *pauseTurn) tell(client *kgo.Client) {
+	if len(t.pause) > 0 {
+		client.PauseFetchPartitions(t.pause)
+	}
+	if len(t.resume) > 0 {
+		client.ResumeFetchPartitions(t.resume)
+	}
 }
 
 // withPartition adds a lane's partition to those of a call: most reviews change nothing, and make none.
@@ -111,7 +130,7 @@ func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool
 		}
 	}
 	share := in.waitingShare()
-	if !l.park && in.spares(time.Now()) {
+	if !l.park && in.following.spares(time.Now()) {
 		share = max(share/2, 1) // what the polls under way bring comes on top
 	}
 	if l.full.Load() && (waiting == 0 || waiting <= share/2 && bytes <= in.waitingBytes()/2) {
@@ -155,6 +174,6 @@ func (in *intake) relieve(l *lane) {
 	}
 	in.review(l)
 	if l.lost.Load() && l.held.Load() == 0 {
-		in.interrupt() // it may be moved now
+		in.readerOf(l).interrupt() // it may be moved now
 	}
 }

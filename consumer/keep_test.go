@@ -43,7 +43,7 @@ func TestWhatIsGivenBackIsNotFetchedAgainAtOnce(t *testing.T) {
 						batch[i] = w.copyOf(l, offset, fmt.Sprint(offset), retrytopics.State{Attempt: 1, Due: due, Class: classify.Transient})
 						batch[i].Value = make([]byte, tt.size)
 					}
-					w.p.intake.deliver(kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: l.topic, Partitions: []kgo.FetchPartition{{Records: batch, LastStableOffset: 500}}}}}})
+					w.p.intake.retries.deliver(kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: l.topic, Partitions: []kgo.FetchPartition{{Records: batch, LastStableOffset: 500}}}}}})
 					l.strand.mu.Lock()
 					next = l.next
 					l.strand.mu.Unlock()

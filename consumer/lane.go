@@ -32,7 +32,9 @@ type lane struct {
 	closed   bool
 
 	window
-	placed bool // next is known
+	placed   bool       // next is known
+	readable bool       // of a retry topic: it may be read
+	from     kgo.Offset // of a retry topic: where it begins
 
 	ready   readyLine // entries that may start as soon as their key is free
 	waiting entryDue  // entries with a time before which they must not start

@@ -70,7 +70,7 @@ func (p *Pipeline) findLeft(l *lane, cause error) {
 		found, err := p.left(l, cause)
 		if err == nil {
 			p.losses.add(l, found)
-			p.intake.interrupt()
+			p.intake.readerOf(l).interrupt()
 			return
 		}
 		p.faults.note("loss", l.topic, l.partition, err)
@@ -118,12 +118,15 @@ func listed(offsets kadm.ListedOffsets, l *lane) kadm.ListedOffset {
 
 // readOn moves lanes to where they can be read on. A source stands still until an operator decides, unless the
 // configuration says skip; a retry topic, from which only its group deletes, is read on from what is left. A lane that goes
-// back waits until its window is empty: what stands there has the offsets of what will be read. It is called between a
-// poll and AllowRebalance.
-func (p *Pipeline) readOn() {
+// back waits until its window is empty: what stands there has the offsets of what will be read. The lanes are those of a reader, which calls
+// it between two polls.
+func (p *Pipeline) readOn(r *reader) {
 	var moved []*lane
 	at := make(map[string]map[int32]kgo.EpochOffset)
 	for l, found := range p.losses.all() {
+		if p.intake.readerOf(l) != r {
+			continue
+		}
 		hold := l.tier == 0 && p.cfg.OnDataLoss == HoldOnDataLoss
 		from, state := l.moveTo(found, hold)
 		if state == moveLater {
@@ -148,7 +151,7 @@ func (p *Pipeline) readOn() {
 		moved = append(moved, l)
 		l.meter.lost.Add(uint64(max(found.to-from, 0)))
 	}
-	p.goBack(at)
+	r.of.goBack(at)
 	for _, l := range moved {
 		l.lost.Store(false)
 	}

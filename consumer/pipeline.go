@@ -177,7 +177,12 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("consumer: the Kafka client refuses its options: %w", err)
 	}
-	p.client, p.admin = client, kadm.NewClient(client)
+	p.client, p.admin, p.intake.sources.client = client, kadm.NewClient(client), client
+	if p.intake.retries.client, err = kgo.NewClient(p.retryOptions()...); err != nil {
+		client.Close()
+		return fmt.Errorf("consumer: the Kafka client refuses its options: %w", err)
+	}
+	defer p.intake.retries.client.Close()
 	if p.copier != nil {
 		if err := p.copier.connect(); err != nil {
 			client.Close()
@@ -240,7 +245,8 @@ func (p *Pipeline) live(ctx context.Context) {
 	defer stop()
 	var wg sync.WaitGroup
 	polling, stopPolling := context.WithCancel(working)
-	wg.Go(func() { p.intake.run(polling) })
+	wg.Go(func() { p.intake.sources.run(polling) })
+	wg.Go(func() { p.intake.retries.run(polling) })
 	wg.Go(func() { p.committer.run(working) })
 	wg.Go(func() { p.topics.run(working) })
 	if p.transactor != nil {

@@ -39,7 +39,18 @@ func (p *Pipeline) copyOptions() []kgo.Opt {
 	)
 }
 
-// clientOptions are the options of the client that reads.
+// retryOptions are the options of the client that reads the retry topics.
+func (p *Pipeline) retryOptions() []kgo.Opt {
+	return append(p.copyOptions(),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(),
+		kgo.FetchMaxBytes(min(retryFetchBytes, fetchBytes(p.cfg.Window))),
+		kgo.FetchMaxPartitionBytes(retryPartitionBytes),
+	)
+}
+
+// clientOptions are the options of the client that is the group's member, and reads the sources.
 func (p *Pipeline) clientOptions() []kgo.Opt {
 	opts := append(p.copyOptions(), p.groupOptions()...)
 	return append(opts,

@@ -13,21 +13,19 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// goBack makes the client go on from other offsets than it would. It is called between a poll and AllowRebalance, and
-// not beside a commit.
-func (p *Pipeline) goBack(at map[string]map[int32]kgo.EpochOffset) {
-	if len(at) == 0 {
-		return
-	}
-	<-p.committer.turn
-	p.client.SetOffsets(at)
-	p.committer.turn <- struct{}{}
-}
-
 // position says where each new partition begins: at its commit, else by the rules for the group's first start. The
 // positions of partitions without a commit are committed at once, so that a start at the end stays where it was. It takes partitions out of
-// offsets that are not this member's.
+// offsets that are not this member's, and those that the group's client does not read.
 func (p *Pipeline) position(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	offsets, err := p.placeAll(ctx, offsets)
+	if err != nil {
+		return nil, err
+	}
+	return p.begin(offsets), nil
+}
+
+// placeAll gives the lanes of new partitions their places.
+func (p *Pipeline) placeAll(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 	p.disown(offsets)
 	if len(offsets) == 0 {
 		return offsets, nil

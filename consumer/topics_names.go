@@ -68,6 +68,7 @@ func (t *topics) subscribe() {
 		}
 		t.p.abandon(remade)
 		t.p.client.PurgeTopicsFromClient(remade...)
+		t.p.intake.following.startOver(remade)
 		if t.p.deadWatch != nil {
 			t.p.deadWatch.startOver(remade)
 		}

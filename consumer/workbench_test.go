@@ -59,7 +59,7 @@ func onBench(t testing.TB, handler Handler, change ...func(*Config)) *workbench 
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.client = client
+	readWith(p, client)
 	if p.copier != nil {
 		p.copier.swap(client)
 	}
@@ -73,6 +73,17 @@ func onBench(t testing.TB, handler Handler, change ...func(*Config)) *workbench 
 	return w
 }
 
+// readWith has all readers of the pipeline use one client.
+func readWith(p *Pipeline, client *kgo.Client) {
+	p.client, p.intake.sources.client, p.intake.retries.client = client, client, client
+}
+
+// followLanes has the lanes of retry topics read that are open, as their poll loop does.
+func followLanes(p *Pipeline) {
+	p.intake.following.changed()
+	p.intake.following.follow()
+}
+
 // lane opens a lane of the test's source, or of its retry topic with that delay.
 func (w *workbench) lane(partition int32, tier time.Duration) *lane {
 	return w.laneOf(testTopic, partition, tier)
@@ -84,8 +95,9 @@ func (w *workbench) laneOf(source string, partition int32, tier time.Duration) *
 		topic = w.p.cfg.Names.RetryTopic(source, tier)
 	}
 	l := w.p.newLane(topic, partition, source, tier)
-	l.placed = true
+	l.placed, l.readable = true, true
 	w.p.intake.open(l)
+	followLanes(w.p)
 	return l
 }
 

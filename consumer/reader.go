@@ -1,0 +1,241 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// reader is a poll loop and its client. Nobody else polls that client or moves its partitions.
+type reader struct {
+	in     *intake
+	of     reading
+	client *kgo.Client // nil until the pipeline runs
+
+	marked  time.Time // when mark was called last; the poll loop's own
+	pollMu  sync.Mutex
+	poll    context.Context // of the poll under way
+	endPoll context.CancelFunc
+	// interrupted since the last poll began
+	interrupted bool
+	room        chan struct{} // there is room in the window again
+	waiting     atomic.Bool   // the poll loop waits for room
+}
+
+// reading is what a reader reads.
+type reading interface {
+	// reads reports whether what is polled now of the lane's partition is the lane's.
+	reads(l *lane) bool
+	// most is how many records are taken from the client at once at most.
+	most() int
+	// keep returns how many of a lane's polled records are taken up; the others are read again later.
+	keep(l *lane, records []*kgo.Record, now time.Time) int
+	// goBack makes the client go on from other offsets than it would. It is called by the poll loop.
+	goBack(at map[string]map[int32]kgo.EpochOffset)
+	// between sees to what may only be done between two polls.
+	between(ctx context.Context)
+}
+
+const (
+	// maxPoll is the most records taken from the client at once.
+	maxPoll = 2000
+	// grace is how long the poll loop waits for the window to drain before it looks which lanes do, and soon within
+	// what time a lane has to be through with what it holds beyond its share not to be paused.
+	grace = 5 * time.Millisecond
+	soon  = 100 * time.Millisecond
+	// fetchWait is how long a fetch waits for records, and with it a partition that is resumed for a fetch that it is
+	// part of. ahead is how much work a lane still has when it is resumed, so that it does not run dry meanwhile.
+	fetchWait = 250 * time.Millisecond
+	ahead     = 2 * fetchWait
+)
+
+func newReader(in *intake, of reading) *reader {
+	return &reader{in: in, of: of, room: make(chan struct{}, 1)}
+}
+
+// run polls until ctx ends.
+func (r *reader) run(ctx context.Context) {
+	var refused fruitless
+	for ctx.Err() == nil {
+		n := r.waitForRoom(ctx)
+		if n == 0 {
+			return
+		}
+		fetches := r.client.PollRecords(r.interruptible(ctx), n)
+		r.deliver(fetches)
+		r.of.between(ctx)
+		if fetches.IsClientClosed() {
+			return
+		}
+		refused.rest(ctx, fetches)
+	}
+}
+
+// waitForRoom returns how many records may be polled: never all that is left of the window, so that it is not used up
+// by one partition. While more than half of the window is taken it lets the lanes drain; lanes that hold more than
+// their share and will not have drained soon are paused, so that the others go on. It returns 0 when ctx ends.
+func (r *reader) waitForRoom(ctx context.Context) int {
+	r.waiting.Store(true)
+	defer r.waiting.Store(false)
+	var timer *time.Timer
+	for {
+		if r.in.roomy() {
+			return r.in.pollSize(r.of.most())
+		}
+		if timer == nil {
+			timer = time.NewTimer(grace)
+			defer timer.Stop()
+			r.mark()
+		}
+		select {
+		case <-ctx.Done():
+			return 0
+		case <-r.room:
+			continue
+		case <-timer.C:
+		}
+		draining := r.pauseCrowded()
+		if n := r.in.pollSize(r.of.most()); n > 0 && !draining {
+			return n
+		}
+		timer.Reset(grace)
+	}
+}
+
+// relieved says that there is room again.
+func (r *reader) relieved() {
+	if r.waiting.Load() {
+		select {
+		case r.room <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// interruptible returns a context for one poll, which interrupt ends, or has ended if it came since the last one.
+func (r *reader) interruptible(ctx context.Context) context.Context {
+	r.pollMu.Lock()
+	defer r.pollMu.Unlock()
+	if r.poll == nil || r.poll.Err() != nil {
+		r.poll, r.endPoll = context.WithCancel(ctx)
+	}
+	if r.interrupted {
+		r.interrupted = false
+		r.endPoll()
+	}
+	return r.poll
+}
+
+// interrupt ends a poll that waits for records, so that the poll loop sees to what only it may do.
+func (r *reader) interrupt() {
+	r.pollMu.Lock()
+	defer r.pollMu.Unlock()
+	r.interrupted = true
+	if r.endPoll != nil {
+		r.endPoll()
+	}
+}
+
+// deliver hands what was polled to the lanes. What has no lane is not ours, or not yet.
+func (r *reader) deliver(fetches kgo.Fetches) {
+	now := time.Now()
+	var back map[string]map[int32]kgo.EpochOffset
+	fetches.EachError(func(topic string, partition int32, err error) { r.fetchFailed(topic, partition, err) })
+	fetches.EachPartition(func(ftp kgo.FetchTopicPartition) {
+		l := r.in.lane(ftp.Topic, ftp.Partition)
+		if l == nil || l.lost.Load() || !r.of.reads(l) {
+			return
+		}
+		if ftp.LastStableOffset >= 0 || ftp.HighWatermark > 0 {
+			l.ends(ftp.LastStableOffset, ftp.HighWatermark, now)
+		}
+		if len(ftp.Records) > 0 {
+			records := ftp.Records
+			if _, given := back[l.topic][l.partition]; given {
+				return // what follows in the same poll comes again too
+			}
+			if n := r.of.keep(l, records, now); n < len(records) {
+				l.full.Store(true)
+				if back == nil {
+					back = make(map[string]map[int32]kgo.EpochOffset)
+				}
+				if back[l.topic] == nil {
+					back[l.topic] = make(map[int32]kgo.EpochOffset)
+				}
+				back[l.topic][l.partition] = kgo.EpochOffset{Epoch: -1, Offset: records[n].Offset}
+				records = records[:n]
+			}
+			if len(records) > 0 {
+				r.in.p.received(l, records, now)
+			}
+			r.in.review(l)
+		}
+	})
+	r.of.goBack(back)
+}
+
+// mark notes how far each lane has settled.
+func (r *reader) mark() {
+	r.marked = time.Now()
+	for _, l := range r.in.of(r) {
+		l.marked.Store(l.settledRecords.Load())
+	}
+}
+
+// pauseCrowded pauses the lanes that hold more than their share and, at the rate since the mark, will hold it for
+// longer than soon. It reports whether there are others over their share, that will not: they are worth the wait, for
+// pausing throws away what the client has fetched of a partition already.
+func (r *reader) pauseCrowded() (draining bool) {
+	limit := int64(r.in.limit())
+	took := time.Since(r.marked).Seconds()
+	for _, l := range r.in.of(r) {
+		held, drains := l.crowd()
+		if held <= limit || l.crowded.Load() || r.in.keepsReading(l, int(l.held.Load())) {
+			continue
+		}
+		rate := 0.0
+		if drains {
+			rate = float64(l.settledRecords.Load()-l.marked.Load()) / took
+		}
+		if rate*soon.Seconds() >= float64(held-limit) {
+			draining = true
+			continue
+		}
+		l.resumeBelow.Store(min(max(int64(rate*ahead.Seconds()), limit/2), limit))
+		l.crowded.Store(true)
+		r.in.review(l)
+		if l.park {
+			l.strand.wake() // which makes room, where something stands behind whose turn it is
+		}
+	}
+	return draining
+}
+
+// fetchFailed says what is wrong with a partition. The client goes on by itself after most errors.
+func (r *reader) fetchFailed(topic string, partition int32, err error) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed) {
+		return
+	}
+	if l := r.in.lane(topic, partition); l != nil && !r.of.reads(l) {
+		return // of an assignment that is over
+	}
+	var loss *kgo.ErrDataLoss
+	var session *kgo.ErrGroupSession
+	switch {
+	case errors.As(err, &session): // its own hook tells, see groupErrors
+	case topic == "": // of the client, not of a partition
+		r.in.p.faults.note("group", "", -1, err)
+	case errors.As(err, &loss), errors.Is(err, kerr.OffsetOutOfRange):
+		r.in.p.dataLost(topic, partition, err)
+	case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.UnknownTopicOrPartition):
+		r.in.p.topics.missing(topic)
+		r.in.p.faults.note("fetch", topic, partition, err)
+	default:
+		r.in.p.faults.note("fetch", topic, partition, err)
+	}
+}
