@@ -100,7 +100,8 @@ kafka-stop: ## stop it
 lint: ## gofmt, go vet, staticcheck and our own analyzers, in every module
 	@scripts/lint
 
-# A measurement is of full size; SCALE=0.01 shows that all works, and leaves docs/performance.md alone.
+# A measurement is of full size, and takes the place of what docs/performance.md has of its scenarios and brokers; SCALE=0.01 shows that all
+# works, and leaves it alone.
 SCALE ?= 1
 ROUNDS ?= 5
 SCENARIOS ?=
@@ -108,9 +109,9 @@ PEERS ?= auto
 
 .PHONY: bench
 bench: ## the pipeline beside raw franz-go and its peers, on the embedded broker and, with REDELIVER_TEST_BROKERS, on Apache Kafka, and docs/performance.md: SCENARIOS=abd ROUNDS=5 SCALE=1 PEERS=auto
-	@mkdir -p .cache/bench
+	@mkdir -p .cache/bin .cache/bench
 	@cd bench && go build -o ../.cache/bin/bench . && ../.cache/bin/bench -rounds $(ROUNDS) -scale $(SCALE) -scenarios '$(SCENARIOS)' -peers $(PEERS) \
-		-out ../.cache/bench/results.json $(if $(filter 1,$(SCALE)),$(if $(SCENARIOS),,-docs ../docs))
+		$(if $(filter 1,$(SCALE)),-out ../docs/performance.json -docs ../docs,-out ../.cache/bench/results.json)
 
 .PHONY: deadletters
 deadletters: ## a million dead letters on Apache Kafka: the index, six commands, replay beside raw franz-go, and killed (BROKERS=host:port, RECORDS=1000000)

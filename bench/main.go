@@ -4,8 +4,8 @@
 //
 // The embedded broker runs in a process of its own, and so does every contender in every round; rounds are interleaved, contender
 // after contender. What is printed are medians, and of the ratios round by round: absolute numbers depend on the machine and
-// its mood, ratios much less. Where REDELIVER_TEST_BROKERS names brokers, all is measured there too. A run of full size
-// (-scale 1, all scenarios) is written into docs/performance.md when -docs says where that is.
+// its mood, ratios much less. Where REDELIVER_TEST_BROKERS names brokers, all is measured there too. The JSON file keeps what other runs
+// measured of other scenarios, and -docs writes all that it has into docs/performance.md.
 package main
 
 import (
@@ -70,7 +70,7 @@ func command(args []string) error {
 	f.Float64Var(&o.scale, "scale", 1, "of the number of records: 0.01 shows that all works")
 	f.StringVar(&o.peers, "peers", "auto", "auto: those whose tools are here; none; or names, such as sarama,watermill")
 	f.BoolVar(&o.embedded, "embedded", true, "measure on the embedded broker")
-	f.StringVar(&o.out, "out", "", "write the results to this JSON file")
+	f.StringVar(&o.out, "out", "", "write the results to this JSON file; what it has of other scenarios and brokers stays")
 	f.StringVar(&o.docs, "docs", "", "write the tables and plots into performance.md in this directory")
 	f.StringVar(&o.from, "from", "", "measure nothing, read the results from this JSON file")
 	f.DurationVar(&o.patience, "patience", 5*time.Minute, "with one round of one contender")
@@ -85,11 +85,18 @@ func command(args []string) error {
 func run(ctx context.Context, o options) error {
 	all := scenarios.All()
 	if o.from != "" {
-		results, err := report.Read(o.from)
+		runs, err := report.Read(o.from)
 		if err != nil {
 			return err
 		}
-		return tell(results, all, o)
+		if len(runs) == 0 {
+			return fmt.Errorf("-from %s: nothing was measured there", o.from)
+		}
+		return tell(runs, runs, all, o)
+	}
+	former, err := report.Read(o.out) // before hours are spent
+	if o.out != "" && err != nil {
+		return err
 	}
 	chosen := slices.DeleteFunc(slices.Clone(all), func(s harness.Scenario) bool {
 		return o.letters != "" && !strings.Contains(o.letters, s.Letter)
@@ -139,23 +146,23 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	return errors.Join(append(failures, tell(results, all, o))...)
+	return errors.Join(append(failures, tell(report.Runs{results}, former.With(results), all, o))...)
 }
 
-// tell prints the results and writes them where they were asked for.
-func tell(results *report.Results, all []harness.Scenario, o options) error {
-	if err := report.Table(os.Stdout, results, all); err != nil {
+// tell prints what was measured, and writes it with what was measured before where that was asked for.
+func tell(measured, runs report.Runs, all []harness.Scenario, o options) error {
+	if err := report.Table(os.Stdout, measured, all); err != nil {
 		return err
 	}
 	if o.out != "" {
-		if err := results.Write(o.out); err != nil {
+		if err := runs.Write(o.out); err != nil {
 			return err
 		}
 	}
 	if o.docs == "" {
 		return nil
 	}
-	return report.Page(o.docs, results, all)
+	return report.Page(o.docs, runs, all)
 }
 
 // serveBroker is the embedded broker: it prints its address and serves until its standard input ends.

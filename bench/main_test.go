@@ -83,11 +83,11 @@ func TestEveryScenarioRuns(t *testing.T) {
 	for measured := range results {
 		all.Measured = append(all.Measured, measured...)
 	}
-	told(t, all)
+	told(t, report.Runs{all})
 }
 
 // told checks that results survive JSON, and that the table and the page name every scenario.
-func told(t *testing.T, all *report.Results) {
+func told(t *testing.T, all report.Runs) {
 	directory := t.TempDir()
 	page, file := filepath.Join(directory, "performance.md"), filepath.Join(directory, "results.json")
 	if err := os.WriteFile(page, []byte("before\n<!-- results: make bench -->\nold\n<!-- end of results -->\nafter\n"), 0o600); err != nil {

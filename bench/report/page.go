@@ -18,28 +18,36 @@ const (
 )
 
 // Page writes the tables between the marks of performance.md in a directory, and the plots beside it.
-func Page(directory string, r *Results, all []harness.Scenario) error {
-	text, err := page(directory, r, all)
+func Page(directory string, rs Runs, all []harness.Scenario) error {
+	text, err := page(directory, rs, all)
 	if err != nil {
 		return err
 	}
 	return insert(filepath.Join(directory, pageName), text)
 }
 
-func page(directory string, r *Results, all []harness.Scenario) (string, error) {
+func page(directory string, rs Runs, all []harness.Scenario) (string, error) {
 	var b strings.Builder
-	var versions []string
-	for _, name := range slices.Sorted(maps.Keys(r.Versions)) {
-		versions = append(versions, name+" "+r.Versions[name])
+	b.WriteString("A ratio is the median of the ratios round by round, with their range.\n\n")
+	for _, r := range rs {
+		var versions, measured []string
+		for _, name := range slices.Sorted(maps.Keys(r.Versions)) {
+			versions = append(versions, name+" "+r.Versions[name])
+		}
+		for _, m := range r.Measured {
+			if one := fmt.Sprintf("(%s) on %s", m.Scenario, m.Broker); !slices.Contains(measured, one) {
+				measured = append(measured, one)
+			}
+		}
+		fmt.Fprintf(&b, "- %s: %s. Machine: %s. Versions: %s. Brokers: %s. ", strings.Join(measured, ", "), r.At.Format("2006-01-02"), r.Machine, strings.Join(versions, ", "), strings.Join(r.Brokers, ", "))
+		fmt.Fprintf(&b, "Medians of %d interleaved rounds", r.Rounds)
+		if r.Scale != 1 {
+			fmt.Fprintf(&b, " of %g of the full size", r.Scale)
+		}
+		fmt.Fprintf(&b, ". Command, in bench: `go run . %s`.\n", r.Command)
 	}
-	fmt.Fprintf(&b, "Measured on %s. Machine: %s. Versions: %s. Brokers: %s.\n", r.At.Format("2006-01-02"), r.Machine, strings.Join(versions, ", "), strings.Join(r.Brokers, ", "))
-	fmt.Fprintf(&b, "Medians of %d interleaved rounds", r.Rounds)
-	if r.Scale != 1 {
-		fmt.Fprintf(&b, " of %g of the full size", r.Scale)
-	}
-	fmt.Fprintf(&b, ". Command, in bench: `go run . %s`. A ratio is the median of the ratios round by round, with their range.\n", r.Command)
 	for _, s := range all {
-		parts := r.sections(s)
+		parts := rs.sections(s)
 		if len(parts) == 0 {
 			continue
 		}

@@ -3,19 +3,17 @@ package report
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/redeliver/redeliver/bench/harness"
 )
 
-// Results are all that a run measured, and on what.
+// Results are what one run measured, and on what.
 type Results struct {
 	At       time.Time          `json:"at"`
 	Command  string             `json:"command"` // the arguments of the run
@@ -58,62 +56,6 @@ func machine() string {
 		}
 	}
 	return fmt.Sprintf("%s/%s, %d cores, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), model)
-}
-
-// Write writes the results to a JSON file.
-func (r *Results) Write(path string) error {
-	text, err := json.MarshalIndent(r, "", "\t")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(text, '\n'), 0o644)
-}
-
-// Read reads what Write wrote.
-func Read(path string) (*Results, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	r := new(Results)
-	if err := json.Unmarshal(text, r); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return r, nil
-}
-
-// section is one case of one scenario on one broker.
-type section struct {
-	broker, title string
-	rows          []row
-	figures       []string // that its rows have, in order
-}
-
-type row struct {
-	contender string
-	harness.Summary
-}
-
-// sections returns what was measured of a scenario.
-func (r *Results) sections(s harness.Scenario) (all []section) {
-	for _, m := range r.Measured {
-		if m.Scenario != s.Letter {
-			continue
-		}
-		at := slices.IndexFunc(all, func(x section) bool { return x.broker == m.Broker && x.title == m.Case })
-		if at < 0 {
-			at = len(all)
-			all = append(all, section{broker: m.Broker, title: m.Case})
-		}
-		summary := harness.Summarize(m, r.find(m.Broker, m.Scenario, m.Case, m.Against))
-		all[at].rows = append(all[at].rows, row{m.Contender, summary})
-		for _, name := range figureNames(summary.Figures) {
-			if !slices.Contains(all[at].figures, name) {
-				all[at].figures = append(all[at].figures, name)
-			}
-		}
-	}
-	return all
 }
 
 func (r *Results) find(broker, scenario, title, contender string) *harness.Measured {

@@ -14,11 +14,11 @@ import (
 )
 
 // Table prints the results for a terminal.
-func Table(out io.Writer, r *Results, all []harness.Scenario) error {
+func Table(out io.Writer, rs Runs, all []harness.Scenario) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, s := range all {
-		for _, part := range r.sections(s) {
-			fmt.Fprintf(w, "\n(%s) %s: %s, on %s, medians of %d\n", s.Letter, s.Name, part.title, part.broker, r.Rounds)
+		for _, part := range rs.sections(s) {
+			fmt.Fprintf(w, "\n(%s) %s: %s, on %s, medians of %d\n", s.Letter, s.Name, part.title, part.broker, part.run.Rounds)
 			for _, cells := range append([][]string{heads(s, part)}, cellsOf(part)...) {
 				fmt.Fprintf(w, "%s\t\n", strings.Join(cells, "\t"))
 			}

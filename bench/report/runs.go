@@ -1,0 +1,103 @@
+package report
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+
+	"github.com/redeliver/redeliver/bench/harness"
+)
+
+// Runs are what several runs measured, the first one first: of each scenario on each broker the last one's.
+type Runs []*Results
+
+// With returns the runs with a new one, which takes the place of what former ones measured of its scenarios on its brokers.
+func (rs Runs) With(r *Results) (all Runs) {
+	for _, former := range rs {
+		kept := *former
+		kept.Measured = slices.DeleteFunc(slices.Clone(former.Measured), func(m harness.Measured) bool {
+			return slices.ContainsFunc(r.Measured, func(n harness.Measured) bool { return n.Broker == m.Broker && n.Scenario == m.Scenario })
+		})
+		if len(kept.Measured) > 0 {
+			all = append(all, &kept)
+		}
+	}
+	return append(all, r)
+}
+
+// Read reads the runs that a JSON file has, none when there is no such file.
+func Read(path string) (rs Runs, err error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(text, &rs); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return rs, nil
+}
+
+// Write writes the runs to a JSON file.
+func (rs Runs) Write(path string) error {
+	text, err := json.MarshalIndent(rs, "", "\t")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(text, '\n'), 0o644)
+}
+
+// section is one case of one scenario on one broker.
+type section struct {
+	run           *Results
+	broker, title string
+	rows          []row
+	figures       []string // that its rows have, in order
+}
+
+type row struct {
+	contender string
+	harness.Summary
+}
+
+// sections returns what was measured of a scenario, the embedded broker first.
+func (rs Runs) sections(s harness.Scenario) (all []section) {
+	for _, r := range rs {
+		all = r.sections(all, s)
+	}
+	slices.SortStableFunc(all, func(a, b section) int { return rank(a.broker) - rank(b.broker) })
+	return all
+}
+
+func rank(broker string) int {
+	if broker == "embedded" {
+		return 0
+	}
+	return 1
+}
+
+func (r *Results) sections(all []section, s harness.Scenario) []section {
+	for _, m := range r.Measured {
+		if m.Scenario != s.Letter {
+			continue
+		}
+		at := slices.IndexFunc(all, func(x section) bool { return x.broker == m.Broker && x.title == m.Case })
+		if at < 0 {
+			at = len(all)
+			all = append(all, section{run: r, broker: m.Broker, title: m.Case})
+		}
+		summary := harness.Summarize(m, r.find(m.Broker, m.Scenario, m.Case, m.Against))
+		all[at].rows = append(all[at].rows, row{m.Contender, summary})
+		for _, name := range figureNames(summary.Figures) {
+			if !slices.Contains(all[at].figures, name) {
+				all[at].figures = append(all[at].figures, name)
+			}
+		}
+	}
+	return all
+}
