@@ -30,7 +30,7 @@ var backlog = harness.Scenario{
 		waiting := harness.Scaled(10_000_000, scale, 5000)
 		return []harness.Case{{
 			Name: fmt.Sprintf("%d wait, 12 partitions", waiting), Size: 100,
-			Task: contract.Task{Records: harness.Scaled(2_000_000, scale, 1000), Parts: 12},
+			Task: contract.Task{Records: harness.Scaled(10_000_000, scale, 1000), Parts: 12},
 			Prepare: func(ctx context.Context, c *harness.Cluster, one *harness.Case) error {
 				for _, contender := range []string{emptyTier, waitingTier} {
 					t := backlogTask(contender, one.Task)
