@@ -122,6 +122,7 @@ type router struct {
 	edit    editor
 	task    string // that replays
 
+	replayed   retrytopics.ReplayedHeaders
 	partitions map[string]int              // by topic; 0: there is no such topic
 	own        map[string]string           // the queue's own tiers by origin topic
 	tiers      map[[2]string]string        // by group and origin topic; "": none
@@ -161,19 +162,33 @@ func (r *router) copy(ctx context.Context, e *Entry, now time.Time, record *kgo.
 		record.Topic = e.State.Topic
 		record.Headers = r.sourceHeaders(headers, e)
 	default:
-		state := e.State.Replayed(now, replayName(r.task, e))
-		if state.Group == "" {
-			state.Group = r.queue.group
-		}
-		r.queue.reserve(&state)
-		tier, err := r.tier(ctx, state.Group, state.Topic)
-		if err != nil {
+		if err := r.retried(ctx, e, now, headers, record); err != nil {
 			return err
 		}
-		record.Topic = tier
-		record.Headers = state.AppendHeaders(nil, headers, r.queue.headerLimit, r.queue.dialects...)
 	}
 	return r.check(ctx, record)
+}
+
+// retried makes the record a copy in the first tier of the entry's group.
+func (r *router) retried(ctx context.Context, e *Entry, now time.Time, headers []kgo.RecordHeader, record *kgo.Record) (err error) {
+	name := replayName(r.task, e)
+	if e.Err == nil && e.Dialect == "" && len(r.queue.dialects) == 0 && r.queue.tracer == nil && r.edit.Edit == nil {
+		var ok bool
+		if record.Headers, ok = r.replayed.Of(&e.State, headers, now, name, r.queue.headerLimit); ok {
+			record.Topic, err = r.tier(ctx, e.State.Group, e.State.Topic)
+			return err
+		}
+	}
+	state := e.State.Replayed(now, name)
+	if state.Group == "" {
+		state.Group = r.queue.group
+	}
+	r.queue.reserve(&state)
+	if record.Topic, err = r.tier(ctx, state.Group, state.Topic); err != nil {
+		return err
+	}
+	record.Headers = state.AppendHeaders(nil, headers, r.queue.headerLimit, r.queue.dialects...)
+	return nil
 }
 
 // check makes sure that the record's topic and partition are there, before a transaction fails on them.

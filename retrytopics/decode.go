@@ -39,16 +39,24 @@ func (e *DamagedHeaderError) Error() string {
 // the origin, and, where both are gone, they are the copy's own position;
 // times that are gone are zero, which makes the record due at once.
 func Decode(r *kgo.Record) (State, error) {
-	d := decoder{state: State{Partition: -1, Offset: -1, Attempt: -1}}
+	var s State
+	err := s.Decode(r)
+	return s, err
+}
+
+// Decode is the function [Decode] for who has a State at hand: what was in it is gone.
+func (s *State) Decode(r *kgo.Record) error {
+	*s = State{Partition: -1, Offset: -1, Attempt: -1}
+	d := decoder{state: s}
 	for i := range r.Headers {
 		d.header(&r.Headers[i])
 	}
 	d.complete(r)
-	return d.state, errors.Join(d.problems...)
+	return errors.Join(d.problems...)
 }
 
 type decoder struct {
-	state    State
+	state    *State
 	topic    []byte
 	problems []error
 }
@@ -64,7 +72,7 @@ func (d *decoder) wrong(key string, value []byte, problem string) {
 }
 
 func (d *decoder) header(h *kgo.RecordHeader) {
-	s := &d.state
+	s := d.state
 	switch h.Key {
 	case HeaderID:
 		if !believable(h.Value) {
@@ -110,7 +118,7 @@ func (d *decoder) header(h *kgo.RecordHeader) {
 }
 
 func (d *decoder) failure(h *kgo.RecordHeader) {
-	s := &d.state
+	s := d.state
 	switch h.Key {
 	case HeaderClass:
 		class, ok := classNamed(string(h.Value))
@@ -188,7 +196,7 @@ func (d *decoder) text(h *kgo.RecordHeader) string {
 
 // complete fills in from one another what is missing of identity and origin.
 func (d *decoder) complete(r *kgo.Record) {
-	s := &d.state
+	s := d.state
 	s.Topic = sharedTopic(s.ID, d.topic)
 	for _, missing := range [...]struct {
 		key string

@@ -23,7 +23,7 @@ import (
 // The dialect is "" where the record speaks none. The error joins a [*DamagedHeaderError] for each header that is damaged or missing; the
 // State is then as good as can be, with the record's own position for an origin that cannot be read.
 func DecodeForeign(r *kgo.Record) (State, Dialect, error) {
-	d := foreign{decoder: decoder{state: State{Partition: -1, Offset: -1}}, last: make(map[string]*kgo.RecordHeader, len(r.Headers))}
+	d := foreign{decoder: decoder{state: &State{Partition: -1, Offset: -1}}, last: make(map[string]*kgo.RecordHeader, len(r.Headers))}
 	dialect := Dialect("")
 	for i := range r.Headers {
 		h := &r.Headers[i]
@@ -47,7 +47,7 @@ func DecodeForeign(r *kgo.Record) (State, Dialect, error) {
 	default:
 		return State{}, "", nil
 	}
-	s := &d.state
+	s := d.state
 	s.Error = cutText(s.Error, MaxErrorSize)
 	if s.Topic == "" || s.Partition < 0 || s.Offset < 0 {
 		s.Topic, s.Partition, s.Offset = r.Topic, max(r.Partition, 0), max(r.Offset, 0)
