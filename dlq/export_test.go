@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// SmallBatches makes transactions of n entries, so that few entries are many transactions.
-func SmallBatches(n int) Option { return func(q *Queue) { q.batch = n } }
+// SmallBatches makes transactions of n entries, a third of which are sent at a time, so that few entries are many transactions.
+func SmallBatches(n int) Option { return func(q *Queue) { q.batch, q.ahead = n, max(n/3, 1) } }
 
 // RenewTime is between two signs of life of a writer.
 func RenewTime(d time.Duration) Option { return func(q *Queue) { q.renewTime = d } }

@@ -16,7 +16,7 @@ import (
 const (
 	fetchMemory  = 32 << 20               // of what all partitions fetch at a time, before decompression
 	fetchLeast   = 64 << 10               // of one partition
-	fetchMost    = 1 << 20                //
+	fetchMost    = 256 << 10              //
 	fetchWait    = 500 * time.Millisecond // that a broker waits for something to come, when there is nothing
 	fetchBackoff = 100 * time.Millisecond
 	fetchPatient = 2 * time.Minute // without getting on
@@ -69,14 +69,24 @@ func (f *fetcher) leader(partition int32) int32 {
 // read calls page with the records of a span, in order, and how far that is: all before next was seen. page may keep
 // the records; an error of it ends the reading and is returned.
 func (f *fetcher) read(ctx context.Context, s span, page func(records []*kgo.Record, next int64) error) error {
+	return f.readInto(ctx, s, nil, func(records []*kgo.Record, next int64, _ *room) error { return page(records, next) })
+}
+
+// readInto is read into memory that there may be, which page gets too.
+func (f *fetcher) readInto(ctx context.Context, s span, memory *rooms, page func(records []*kgo.Record, next int64, in *room) error) error {
 	since := time.Now() // that it does not get on
+	batches := &batchReader{topic: f.topic, partition: s.partition, decompress: f.decompress}
+	if memory != nil {
+		batches.decompress = kgo.DefaultDecompressor(batches)
+	}
 	for at := s.from; at < s.to; {
-		records, next, err := f.fetch(ctx, s, at)
+		batches.room = memory.get()
+		records, next, err := f.fetch(ctx, s, at, batches)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case err == nil && next > at:
-			if err := page(records, min(next, s.to)); err != nil {
+			if err := page(records, min(next, s.to), batches.room); err != nil {
 				return err
 			}
 			at, since = next, time.Now()
@@ -104,7 +114,7 @@ func reasonOf(err error) error {
 
 // fetch asks once for the records from an offset on, and returns the offset behind what it saw: the same one when there
 // is nothing yet.
-func (f *fetcher) fetch(ctx context.Context, s span, at int64) ([]*kgo.Record, int64, error) {
+func (f *fetcher) fetch(ctx context.Context, s span, at int64, batches *batchReader) ([]*kgo.Record, int64, error) {
 	resp, err := f.client.Broker(int(f.leader(s.partition))).RetriableRequest(ctx, f.request(s.partition, at))
 	if err != nil {
 		return nil, at, err
@@ -121,23 +131,33 @@ func (f *fetcher) fetch(ctx context.Context, s span, at int64) ([]*kgo.Record, i
 		next, err := f.trimmed(ctx, s, at)
 		return nil, next, err
 	}
-	opts := kgo.ProcessFetchPartitionOpts{Offset: at, IsolationLevel: kgo.ReadCommitted(), Topic: f.topic, Partition: s.partition}
-	got, next := kgo.ProcessFetchPartition(opts, answer, f.decompress, nil)
+	records, next, err := f.records(answer, at, batches)
 	switch {
-	case got.Err != nil && !errors.As(got.Err, new(*kerr.Error)):
-		return nil, at, fmt.Errorf("%w: %w", errUnreadable, got.Err)
-	case got.Err != nil:
-		return nil, at, got.Err
+	case err != nil && !errors.As(err, new(*kerr.Error)):
+		return nil, at, fmt.Errorf("%w: %w", errUnreadable, err)
+	case err != nil:
+		return nil, at, err
 	case next == at && len(answer.RecordBatches) > 0:
 		return nil, at, fmt.Errorf("%w: the broker sent a part of it only", errUnreadable)
 	case next == at && max(answer.LastStableOffset, 0) >= s.to:
 		next = s.to // compaction left nothing up to the end
 	}
-	records := got.Records
 	for len(records) > 0 && records[len(records)-1].Offset >= s.to {
 		records = records[:len(records)-1]
 	}
 	return records, next, nil
+}
+
+// records reads what a broker answered for a partition.
+func (f *fetcher) records(answer *kmsg.FetchResponseTopicPartition, at int64, batches *batchReader) ([]*kgo.Record, int64, error) {
+	if answer.ErrorCode == 0 && len(answer.AbortedTransactions) == 0 {
+		if records, next, ok := batches.read(answer.RecordBatches, at); ok {
+			return records, next, nil
+		}
+	}
+	opts := kgo.ProcessFetchPartitionOpts{Offset: at, IsolationLevel: kgo.ReadCommitted(), Topic: f.topic, Partition: answer.Partition}
+	got, next := kgo.ProcessFetchPartition(opts, answer, f.decompress, nil)
+	return got.Records, next, got.Err
 }
 
 func (f *fetcher) request(partition int32, at int64) *kmsg.FetchRequest {

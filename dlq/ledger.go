@@ -1,6 +1,7 @@
 package dlq
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/base64"
@@ -183,6 +184,7 @@ func (k ledgerKeys) appendMark(key []byte, partition int32, offset int64) []byte
 type ledgerReader struct {
 	fetcher *fetcher
 	keys    ledgerKeys
+	only    []byte // what the keys of the records begin with that are wanted; empty: all are
 }
 
 // read adds to the ledger what stands in the spans.
@@ -216,6 +218,9 @@ func (r *ledgerReader) read(ctx context.Context, l *ledger, spans []span) error 
 func (r *ledgerReader) decode(records []*kgo.Record) ([]ledgerValue, error) {
 	values := make([]ledgerValue, 0, len(records))
 	for _, record := range records {
+		if !bytes.HasPrefix(record.Key, r.only) {
+			continue
+		}
 		v, about, err := r.keys.decode(record)
 		if err != nil {
 			return nil, err

@@ -27,18 +27,18 @@ func TestPace(t *testing.T) {
 				began := time.Now()
 				task := &task{pace: rate.NewLimiter(rate.Limit(c.perSec), 1)}
 				batches := 0
-				b := &batch{began: began}
-				send := func(bool) error {
+				into := filling{began: began}
+				cut := func() error {
 					batches++
-					*b = batch{began: time.Now()}
+					into = filling{began: time.Now()}
 					return nil
 				}
 				for range c.records {
 					i := &item{work: true}
-					if err := task.wait(t.Context(), i, b, send); err != nil {
+					if err := task.wait(t.Context(), i, into, cut); err != nil {
 						t.Fatal(err)
 					}
-					b.items = append(b.items, i)
+					into.records++
 				}
 				if took := time.Since(began).Round(time.Millisecond); took != c.takes {
 					t.Errorf("took %v, want %v", took, c.takes)
@@ -58,7 +58,7 @@ func TestPaceIsOfRecords(t *testing.T) {
 		began := time.Now()
 		task := &task{pace: rate.NewLimiter(1, 1)}
 		for range 10 {
-			if err := task.wait(t.Context(), &item{}, &batch{}, nil); err != nil {
+			if err := task.wait(t.Context(), &item{}, filling{}, nil); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -69,8 +69,16 @@ func newProducer(client *kgo.Client, keyed string) *producer {
 
 // produceAll writes the records and waits until all are acknowledged, or some are not.
 func (p *producer) produceAll(ctx context.Context, records []*kgo.Record, d *delivery) result {
-	promise := d.promise
 	p.landed()
+	if sent := p.produce(ctx, records, d); !sent.committed() {
+		return sent
+	}
+	return p.flush(ctx, d)
+}
+
+// produce hands the records to the client, and waits where a partition would get too much at a time.
+func (p *producer) produce(ctx context.Context, records []*kgo.Record, d *delivery) result {
+	promise := d.promise
 	for _, r := range records {
 		l, size := p.line(r.Topic), sizeOf(r)
 		under := l.place(r)
@@ -81,11 +89,22 @@ func (p *producer) produceAll(ctx context.Context, records []*kgo.Record, d *del
 		}
 		under.records++
 		under.bytes += size
+		l.latest = r
 		r.Context = ctx // not that of a try before
 		p.client.Produce(ctx, r, promise)
 	}
-	return p.flush(ctx, d)
+	return result{}
 }
+
+// hurry has the client send what it was handed, without waiting for that.
+func (p *producer) hurry() { _ = p.client.Flush(over) }
+
+// over is a context that has ended.
+var over = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
 
 // flush waits for what is under way. What does not fit into one batch of a topic waits for that, since kgo does not
 // split a batch that a broker refuses; a record that is too large by itself goes alone, for compression may save it.

@@ -5,10 +5,11 @@ import "github.com/twmb/franz-go/pkg/kgo"
 // line is what there is to know of a topic that is written to.
 type line struct {
 	topic  string
-	keyed  bool   // its partitions are chosen by key
-	limit  int    // bytes that may be under way to a partition
-	flying []load // what is under way, by partition
-	noted  bool   // the client knows its partitions
+	keyed  bool        // its partitions are chosen by key
+	limit  int         // bytes that may be under way to a partition
+	flying []load      // what is under way, by partition
+	noted  bool        // the client knows its partitions
+	latest *kgo.Record // that was written to it
 }
 
 // load is records and their bytes.

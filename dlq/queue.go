@@ -33,6 +33,7 @@ type Queue struct {
 	clusters    map[string][]kgo.Opt // others, by name
 
 	batch    int           // entries in a transaction
+	ahead    int           // that are sent while it waits for more
 	patience time.Duration // with the brokers, when a run has to end
 
 	renewTime       time.Duration // between two signs of life of a writer
@@ -82,7 +83,7 @@ func Open(client *kgo.Client, topic string, options ...Option) (*Queue, error) {
 	if group, _ := client.OptValue(kgo.ConsumerGroup).(string); group != "" {
 		return nil, fmt.Errorf("open %s: its client is a member of group %s: give it one that consumes nothing", topic, group)
 	}
-	q := &Queue{client: client, admin: kadm.NewClient(client), topic: topic, batch: batchRecords, patience: endPatience, renewTime: renewTime, outcomePatience: outcomePatience, shipPatience: shipPatience}
+	q := &Queue{client: client, admin: kadm.NewClient(client), topic: topic, batch: batchRecords, ahead: aheadRecords, patience: endPatience, renewTime: renewTime, outcomePatience: outcomePatience, shipPatience: shipPatience}
 	for _, option := range options {
 		option(q)
 	}

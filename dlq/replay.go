@@ -134,6 +134,18 @@ type replayDecision struct {
 	Replay
 	router *router
 	task   *task
+	items  []item // room for the next ones
+}
+
+// newItem is one of many that are made at a time.
+func (d *replayDecision) newItem() *item {
+	const alike = 64
+	if len(d.items) == 0 {
+		d.items = make([]item, alike)
+	}
+	i := &d.items[0]
+	d.items = d.items[1:]
+	return i
 }
 
 // order finds out in which order to replay, while the writer gives its signs of life.
@@ -211,7 +223,8 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, now time.Time, s 
 		}
 		return d.task.item(&item{entry: e}, StatusLimited, now, ""), nil
 	}
-	i := &item{entry: e, work: true}
+	i := d.newItem()
+	i.entry, i.work = e, true
 	i.copy = &i.made.copy
 	err := d.router.copy(ctx, e, now, i.copy)
 	i.to = d.To.place(i.copy.Topic)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -227,6 +228,9 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	if t.of == nil {
 		return t.run(ctx, summary)
 	}
+	if t.keepsNothing(r) {
+		t.survey.scan.memory = new(rooms)
+	}
 	summary.Task = t.of.ID
 	t.before = *t.of
 	t.of.State, t.of.Why = TaskRunning, ""
@@ -267,6 +271,12 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 		return errors.Join(err, t.fail(ctx, sent, nil, summary))
 	}
 	return err
+}
+
+// keepsNothing says whether nobody has an entry, or the record that it becomes, when its transaction has ended.
+func (t *task) keepsNothing(r Replay) bool {
+	hooks := reflect.ValueOf(t.survey.queue.client.OptValue(kgo.WithHooks)) // a slice of a type that has no name here
+	return r.Entry == nil && r.Edit == nil && r.JQ == "" && !r.followed() && t.survey.queue.tracer == nil && t.elsewhere == nil && hooks.Len() == 0
 }
 
 // Work says how [Queue.Resume] goes on with a replay.

@@ -14,7 +14,7 @@ import (
 )
 
 // scan reads the entries of all partitions side by side and puts them in one order: by the time of death, as far as
-// each partition keeps it, so that the same queue is listed the same way every time. Of each partition at most three
+// each partition keeps it, so that the same queue is listed the same way every time. Of each partition at most two
 // pages of what a fetch brought are held.
 type scan struct {
 	fetcher *fetcher
@@ -23,6 +23,8 @@ type scan struct {
 	passed  atomic.Int64 // may be read by others
 	prints  bool         // fingerprints are wanted, which the readers take side by side
 	query   *indexQuery  // where to read instead of the topic; nil: nowhere
+	memory  *rooms       // that pages are read into; nil: new one for each
+	spent   func(*room)  // is told of memory when each has gone through what is in it
 }
 
 func newScan(f *fetcher, spans []span) *scan {
@@ -34,6 +36,7 @@ type page struct {
 	entries []Entry
 	keys    []int64 // of the entries in the common order, where they are not the times of all; nil: they are
 	next    int64   // the partition was read up to here
+	in      *room   // the memory of the entries
 }
 
 // lane is one partition on its way into the common order.
@@ -55,7 +58,7 @@ func (s *scan) each(ctx context.Context, f func(*Entry) bool) error {
 
 	lanes := make(lanes, 0, len(s.spans))
 	for _, span := range s.spans {
-		l := &lane{number: span.partition, pages: make(chan page, 1), key: math.MinInt64, passed: span.from}
+		l := &lane{number: span.partition, pages: make(chan page), key: math.MinInt64, passed: span.from}
 		lanes = append(lanes, l)
 		readers.Go(func() {
 			defer close(l.pages)
@@ -98,6 +101,10 @@ func (s *scan) each(ctx context.Context, f func(*Entry) bool) error {
 func (s *scan) turn(l *lane) bool {
 	for {
 		s.pass(l, l.page.next)
+		if s.spent != nil && l.page.in != nil {
+			s.spent(l.page.in)
+		}
+		l.page = page{}
 		next, ok := <-l.pages
 		if !ok {
 			return false
@@ -129,8 +136,9 @@ func (s *scan) pass(l *lane, next int64) {
 
 // readPages reads one partition and decodes the headers, beside those of the other partitions.
 func (s *scan) readPages(ctx context.Context, part span, pages chan<- page) error {
-	return s.fetcher.read(ctx, part, func(records []*kgo.Record, next int64) error {
-		p := page{entries: make([]Entry, len(records)), next: next}
+	return s.fetcher.readInto(ctx, part, s.memory, func(records []*kgo.Record, next int64, in *room) error {
+		p := page{entries: in.entries.take(len(records), 1), next: next, in: in}
+		clear(p.entries)
 		for i, r := range records {
 			p.entries[i].read(r, s.fetcher.id)
 			if s.prints {
@@ -155,7 +163,7 @@ func entryOf(r *kgo.Record, topicID kadm.TopicID) (e Entry) {
 func (e *Entry) read(r *kgo.Record, topicID kadm.TopicID) {
 	e.Topic, e.TopicID, e.Partition, e.Offset, e.Record = r.Topic, topicID, r.Partition, r.Offset, r
 	if retrytopics.IsCopy(r) {
-		e.State, e.Err = retrytopics.Decode(r)
+		e.Err = e.State.Decode(r)
 	} else {
 		e.State, e.Dialect, e.Err = decodeOther(r)
 	}

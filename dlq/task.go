@@ -1,6 +1,7 @@
 package dlq
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -15,6 +16,8 @@ const (
 	batchRecords = 5000                   // entries in a transaction
 	batchBytes   = 16 << 20               // of them
 	batchTime    = 250 * time.Millisecond // that a transaction waits for more
+	aheadRecords = 1250                   // entries that are sent to the brokers while a transaction waits for more
+	aheadBatches = 4                      // of them that are decided before they are written
 	progressTime = 100 * time.Millisecond // between two reports
 )
 
@@ -104,6 +107,8 @@ type task struct {
 	before   Task      // as it was when this call began
 	outcomes *outcomes // nil: they are not waited for
 
+	ahead int // items that are written in a transaction which waits for more
+
 	elsewhere *otherCluster // that copies are written to; nil: the queue's own
 
 	handsOver bool // a replay whose context ends waits for another call
@@ -128,13 +133,24 @@ func (i *item) records(dst []*kgo.Record, elsewhere bool) []*kgo.Record {
 	return append(dst, i.mark)
 }
 
-// batch is what one transaction writes, and how far the task had come when it was full.
+// batch is what is written at a time, and how far the task had come then. Several may make a transaction: the brokers work on one while the next is
+// decided.
 type batch struct {
 	items  []*item
-	bytes  int
-	began  time.Time
+	spent  []*room // memory of these and earlier ones
 	so     Summary // what was counted up to here, without the batch
+	last   bool    // of its transaction
 	ending bool    // the last one
+}
+
+// filling is the transaction that is collected for.
+type filling struct {
+	records, bytes int
+	began          time.Time
+}
+
+func (f filling) full(limit int, now time.Time) bool {
+	return f.records >= limit || f.bytes >= batchBytes || now.Sub(f.began) >= batchTime
 }
 
 // run does the task. The summary holds what was done even when an error ended it.
@@ -145,7 +161,7 @@ func (t *task) run(ctx context.Context, summary *Summary) error {
 
 	collecting, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	batches := make(chan *batch, 1)
+	batches := make(chan *batch, aheadBatches)
 	var collected error
 	ended := make(chan struct{})
 	go func() {
@@ -177,18 +193,28 @@ func (t *task) run(ctx context.Context, summary *Summary) error {
 // collect gathers batches. It alone counts what is not written, in a summary that travels with the batches.
 func (t *task) collect(ctx context.Context, batches chan<- *batch, began time.Time) error {
 	var so Summary
-	b := &batch{began: time.Now()}
-	send := func(ending bool) error {
+	b, into := new(batch), filling{began: time.Now()}
+	send := func() error {
 		so.Scanned, so.Duplicates = t.survey.scan.passed.Load(), t.survey.duplicates
-		b.so, b.ending = so, ending
+		b.so = so
 		b.so.LeftOut = slices.Clone(so.LeftOut)
+		if b.last {
+			into = filling{began: time.Now()}
+		}
 		select {
 		case batches <- b:
-			b = &batch{began: time.Now()}
+			b = new(batch)
 			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
+	}
+	cut := func() error {
+		b.last = true
+		return send()
+	}
+	if t.survey.scan.memory != nil {
+		t.survey.scan.spent = func(in *room) { b.spent = append(b.spent, in) }
 	}
 	var failed error
 	taken := 0
@@ -200,25 +226,29 @@ func (t *task) collect(ctx context.Context, batches chan<- *batch, began time.Ti
 			return false
 		}
 		if i != nil {
-			if failed = t.wait(ctx, i, b, send); failed == nil && i.work && t.outcomes != nil {
-				failed = t.outcomes.take(ctx, i, func() error { return send(false) })
+			if failed = t.wait(ctx, i, into, cut); failed == nil && i.work && t.outcomes != nil {
+				failed = t.outcomes.take(ctx, i, cut)
 			}
 			if failed != nil {
 				return false
 			}
 			b.items = append(b.items, i)
-			b.bytes += sizeOf(e.Record)
+			into.records++
+			into.bytes += sizeOf(e.Record)
 			if i.work {
 				taken++
 			}
 		}
-		if len(b.items) >= t.survey.queue.batch || b.bytes >= batchBytes || now.Sub(b.began) >= batchTime {
-			failed = send(false)
+		switch {
+		case into.full(t.survey.queue.batch, now):
+			failed = cut()
+		case len(b.items) >= t.survey.queue.ahead:
+			failed = send()
 		}
 		return failed == nil && (t.limit == 0 || taken < t.limit)
 	})
 	if err = errors.Join(err, failed); err == nil && t.outcomes != nil {
-		if err = send(false); err == nil {
+		if err = cut(); err == nil {
 			err = t.outcomes.drain(ctx)
 		}
 	}
@@ -227,17 +257,18 @@ func (t *task) collect(ctx context.Context, batches chan<- *batch, began time.Ti
 	}
 	so.Complete = t.limit == 0 || taken < t.limit
 	so.Missing = t.survey.sel.missing()
-	return send(true)
+	b.ending = true
+	return cut()
 }
 
-// wait keeps the pace. A batch that would have to wait with it for long goes first.
-func (t *task) wait(ctx context.Context, i *item, b *batch, send func(bool) error) error {
+// wait keeps the pace. A transaction that would have to wait with it for long is ended first.
+func (t *task) wait(ctx context.Context, i *item, into filling, cut func() error) error {
 	if t.pace == nil || !i.work {
 		return nil
 	}
 	delay := t.pace.Reserve().Delay()
-	if len(b.items) > 0 && time.Since(b.began)+delay > batchTime {
-		if err := send(false); err != nil {
+	if into.records > 0 && time.Since(into.began)+delay > batchTime {
+		if err := cut(); err != nil {
 			return err
 		}
 	}
@@ -261,32 +292,71 @@ func (t *task) writeAll(ctx context.Context, batches <-chan *batch, summary *Sum
 		}
 	}
 	defer tell()
+	var open []*item  // of the transaction that is under way
+	var spent []*room // memory that is free when it has ended
+	var since time.Time
+	end := func() error {
+		items := open
+		open = nil
+		if err := t.write(ctx, items, summary); err != nil {
+			return err
+		}
+		t.survey.scan.memory.put(spent)
+		spent = nil
+		return nil
+	}
 	for {
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return cmp.Or(end(), context.Cause(ctx))
 		case <-ticks.C:
 			tell()
-			if t.writer == nil {
-				continue
-			}
-			if sent := t.writer.renew(ctx); sent.err != nil {
-				return t.fail(ctx, sent, nil, summary)
+			switch {
+			case t.writer == nil:
+			case len(open) > 0 && time.Since(since) >= batchTime: // the next ones are long in coming
+				if err := end(); err != nil {
+					return err
+				}
+			case len(open) == 0:
+				if sent := t.writer.renew(ctx); sent.err != nil {
+					return t.fail(ctx, sent, nil, summary)
+				}
 			}
 		case b, ok := <-batches:
 			if !ok {
-				return nil // the collector says why
+				return end() // the collector says why
 			}
 			if ctx.Err() != nil {
-				return context.Cause(ctx)
+				return cmp.Or(end(), context.Cause(ctx))
 			}
 			summary.take(b.so)
-			if err := t.write(ctx, b.items, summary); err != nil {
+			if len(open) == 0 {
+				since = time.Now()
+			}
+			open, spent = append(open, b.items...), append(spent, b.spent...)
+			if !b.last {
+				t.writeAhead(ctx, b.items)
+				continue
+			}
+			if err := end(); err != nil {
 				return err
 			}
 			summary.Complete = b.ending && b.so.Complete
 		}
 	}
+}
+
+// writeAhead has the brokers work on items of a transaction that waits for more. What is wrong with them its end says.
+func (t *task) writeAhead(ctx context.Context, items []*item) {
+	if t.writer == nil || t.elsewhere != nil {
+		return
+	}
+	records := make([]*kgo.Record, 0, 2*len(items))
+	for _, i := range items {
+		records = i.records(records, false)
+	}
+	t.writer.ahead(ctx, records)
+	t.ahead += len(items)
 }
 
 // take adopts what the collector counted.
@@ -301,7 +371,7 @@ func (s *Summary) take(so Summary) {
 
 const whyTooLarge = "the brokers refuse the record as too large: raise max.message.bytes of the topic it goes to"
 
-// write writes one batch, without those entries that the brokers find too large.
+// write writes the items of one transaction, as far as they are not written ahead, and ends it, without those entries that the brokers find too large.
 func (t *task) write(ctx context.Context, items []*item, summary *Summary) error {
 	var shipping error
 	if t.writer != nil && t.elsewhere != nil {
@@ -314,13 +384,14 @@ func (t *task) write(ctx context.Context, items []*item, summary *Summary) error
 			break
 		}
 		records := make([]*kgo.Record, 0, 2*len(items)+1)
-		for _, i := range items {
+		for _, i := range items[t.ahead:] {
 			records = i.records(records, t.elsewhere != nil)
 		}
 		if t.of != nil {
 			records = append(records, t.noted(items, summary))
 		}
 		sent := t.writer.transact(ctx, records)
+		t.ahead = 0
 		if sent.err != nil {
 			return errors.Join(shipping, t.fail(ctx, sent, items, summary))
 		}

@@ -198,6 +198,7 @@ func (w *writer) awaitWish(ctx context.Context) error {
 	if err != nil {
 		return nil // it is looked for beside the work, which goes on
 	}
+	reader.only = w.keys.wish("")
 	at := w.began[writerPartition]
 	for pause(ctx, wishTime) == nil {
 		spans, err := spansOf(ctx, w.queue.admin, w.queue.Ledger(), time.Time{}, stable)

@@ -42,6 +42,7 @@ type writer struct {
 	counts  Status          // of the marks that are this run's work; statuses: all are
 	began   map[int32]int64 // where the ledger's partitions ended when this run began
 
+	open   *transaction
 	signed time.Time // of the last sign of life; zero: none yet
 	room   []byte    // for the next marks
 	failed bool      // a transaction failed and could not be ended cleanly: nothing more can be written
@@ -159,44 +160,83 @@ type result struct {
 
 func (r result) committed() bool { return r.err == nil && !r.again && len(r.refused) == 0 }
 
-// transact writes the records in one transaction, and a sign of life when it is time for one. When ctx ends on the way it
-// still ends the transaction, in endPatience at most.
+// transaction is one that waits for more.
+type transaction struct {
+	ctx    context.Context // of its records
+	cancel func()
+	began  time.Time
+	id     int64 // of the producer
+	epoch  int16
+	broken error // it could not be begun
+	delivery
+	sent result // so far
+}
+
+// transact writes the records in one transaction, with those that were written ahead, and a sign of life when it is time for one. When ctx ends on the
+// way it still ends the transaction, in endPatience at most.
 func (w *writer) transact(ctx context.Context, records []*kgo.Record) result {
 	ctx, cancel := outlast(ctx, w.queue.patience)
 	defer cancel()
 	return w.write(ctx, records)
 }
 
+// ahead writes records in a transaction that waits for more. What became of them says transact, which ends it.
+func (w *writer) ahead(ctx context.Context, records []*kgo.Record) {
+	if w.open == nil {
+		w.open = w.beginTransaction(outlast(ctx, w.queue.patience))
+	}
+	if w.open.broken == nil && w.open.sent.committed() {
+		w.open.sent = w.produce(w.open.ctx, records, &w.open.delivery)
+		w.hurry()
+	}
+}
+
+func (w *writer) beginTransaction(ctx context.Context, cancel func()) *transaction {
+	t := &transaction{ctx: ctx, cancel: cancel, began: time.Now()}
+	w.landed()
+	if t.broken = w.client.BeginTransaction(); t.broken == nil {
+		t.id, t.epoch, t.broken = w.client.ProducerID(ctx)
+	}
+	return t
+}
+
 // write is transact within ctx.
 func (w *writer) write(ctx context.Context, records []*kgo.Record) (sent result) {
-	began := time.Now()
+	t := w.open
+	if t == nil {
+		t = w.beginTransaction(ctx, func() {})
+	}
+	w.open = nil
+	defer t.cancel()
 	signs := w.due()
 	if signs {
-		records = append(slices.Clip(records), w.sign(began))
+		records = append(slices.Clip(records), w.sign(t.began))
 	}
 	defer func() {
-		sent.took = time.Since(began)
+		sent.took = time.Since(t.began)
 		w.failed = sent.err != nil && !sent.aborted
 		if signs && sent.committed() {
-			w.signed = began
+			w.signed = t.began
 		}
 	}()
-	if err := w.client.BeginTransaction(); err != nil {
-		return result{err: err}
+	if t.broken != nil {
+		return result{err: t.broken}
 	}
-	id, epoch, err := w.client.ProducerID(ctx)
-	if err != nil {
-		return result{err: err}
+	if t.sent.committed() {
+		t.sent = w.produce(t.ctx, records, &t.delivery)
 	}
-	if sent := w.produceAll(ctx, records, &delivery{}); !sent.committed() {
-		return w.abort(ctx, sent)
+	if t.sent.committed() {
+		t.sent = w.flush(ctx, &t.delivery)
 	}
-	if err := w.awaitPartitions(ctx, records); err != nil {
+	if !t.sent.committed() {
+		return w.abort(ctx, t.sent)
+	}
+	if err := w.awaitPartitions(ctx); err != nil {
 		return w.abort(ctx, result{err: err})
 	}
 	// kgo may take a new epoch by itself in the middle of a transaction and go on, where the topic was trimmed behind the
 	// last record it had acknowledged. The transaction that it would commit lacks what was written before that.
-	if id2, epoch2, err := w.client.ProducerID(ctx); err != nil || id2 != id || epoch2 != epoch {
+	if id, epoch, err := w.client.ProducerID(ctx); err != nil || id != t.id || epoch != t.epoch {
 		return w.abort(ctx, result{err: errors.Join(errEpochMoved, err)})
 	}
 	if err := w.client.EndTransaction(ctx, kgo.TryCommit); err != nil {
@@ -225,9 +265,9 @@ func (w *writer) abort(ctx context.Context, sent result) result {
 // awaitPartitions waits until the client has taken note of the partitions that it wrote to. It writes to a topic that is
 // new to it a moment before that, and EndTransaction sees only partitions that are noted: it would find that nothing was
 // written, end nothing or abort, and return nil. (kgo v1.22.2, storePartitionsUpdate: the store is deferred.)
-func (w *writer) awaitPartitions(ctx context.Context, records []*kgo.Record) error {
-	for _, r := range records {
-		for l := w.line(r.Topic); !l.noted; {
+func (w *writer) awaitPartitions(ctx context.Context) error {
+	for _, l := range w.lines {
+		for r := l.latest; r != nil && !l.noted; {
 			leader, _, err := w.client.PartitionLeader(r.Topic, r.Partition)
 			if l.noted = leader >= 0 || err != nil; l.noted {
 				break
