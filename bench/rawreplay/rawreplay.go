@@ -1,10 +1,10 @@
-// Package rawreplay is the limit of a replay: a plain loop that reads dead letters and writes a copy and a mark of each, of a replay's size, in
+// Package rawreplay is the limit of a replay: a plain loop that reads dead letters and writes a copy and a mark of each, as a replay writes them, in
 // transactions of a replay's size.
 package rawreplay
 
 import (
 	"context"
-	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -30,8 +30,7 @@ func Run(ctx context.Context, brokers []string, from, copies, marks string, part
 			failed = err // read after the flush
 		}
 	}
-	// As long as those of a replay.
-	mark := []byte(`{"v":1,"status":"replayed","at":1763900000000,"by":"somebody@host","run":"20251123-121320-5f1c","to":"million.orders.retry-1s","id":"orders/3/104242","group":"million"}`)
+	var w *writer
 	pending := 0
 	commit := func() error {
 		if err := client.Flush(ctx); err != nil {
@@ -54,8 +53,14 @@ func Run(ctx context.Context, brokers []string, from, copies, marks string, part
 					return err
 				}
 			}
-			client.Produce(ctx, &kgo.Record{Topic: copies, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: r.Headers}, promise)
-			client.Produce(ctx, &kgo.Record{Topic: marks, Partition: r.Partition, Key: fmt.Appendf(nil, "k3f9qak3f9qak3f9qak3f9/%d/%d", r.Partition, r.Offset), Value: mark}, promise)
+			if w == nil {
+				if w, err = newWriter(copies, r); err != nil {
+					return err
+				}
+			}
+			copied, mark := w.of(r, copies, marks, time.Now())
+			client.Produce(ctx, copied, promise)
+			client.Produce(ctx, mark, promise)
 			left--
 			if pending++; pending == transaction {
 				if err := commit(); err != nil {
