@@ -31,7 +31,7 @@ func ExampleQueue_Renew() {
 		log.Fatal(err)
 	}
 	fmt.Println(expiry.Entries, "expire")
-	s, err := q.Renew(ctx, dlq.Renew{Filter: dlq.Filter{Class: classify.Network, ExpiringBefore: time.Now().Add(3 * time.Hour)}})
+	s, err := q.Renew(ctx, dlq.Renew{Filter: dlq.Filter{Class: classify.Network}})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -2,6 +2,8 @@ package dlq
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -13,10 +15,18 @@ import (
 
 const doingRenew = "renew"
 
+// ErrRenewedAgain is the error of a [Renew] that would select what it has carried forward at the next call too, and at each one after that: its filter
+// asks for what expires within the whole retention of the topic, as everything does.
+var ErrRenewedAgain = errors.New("what is carried forward would be carried forward again at once")
+
+// renewalRest is how much less than the retention a filter of a renewal may look ahead at most.
+const renewalRest = time.Minute
+
 // Renew says what [Queue.Renew] does.
 type Renew struct {
 	// Filter selects the entries. The zero Filter selects all that are still to be dealt with, parked ones too; [Filter.ExpiringBefore]
-	// those that the topic's retention would take soon. Entries that were replayed or discarded are left as they are.
+	// those that the topic's retention would take soon, which has to be a minute less than the retention at least: [ErrRenewedAgain]. Entries that
+	// were replayed or discarded are left as they are.
 	Filter Filter
 	// By is who the ledger says it was. Defaults to user@host.
 	By string
@@ -41,6 +51,9 @@ func (q *Queue) Renew(ctx context.Context, r Renew) (Summary, error) {
 	if len(r.Filter.Status) == 0 && !r.Filter.All {
 		r.Filter.Status = toBeDealtWith
 	}
+	if err := q.checkRenewal(ctx, r.Filter.ExpiringBefore); err != nil {
+		return summary, err
+	}
 	t, err := q.begin(ctx, order{
 		filter: r.Filter, doing: doingRenew, counts: statuses, by: r.By, run: summary.Run, dryRun: r.DryRun, takeOver: r.TakeOver, progress: r.Progress,
 	})
@@ -63,6 +76,21 @@ func (q *Queue) Renew(ctx context.Context, r Renew) (Summary, error) {
 		return nil, nil
 	}
 	return summary, t.run(ctx, &summary)
+}
+
+// checkRenewal refuses to look so far ahead that the copies of this call expire within that time themselves.
+func (q *Queue) checkRenewal(ctx context.Context, before time.Time) error {
+	if before.IsZero() {
+		return nil
+	}
+	retention, err := q.Retention(ctx)
+	if err != nil || retention < 0 {
+		return err
+	}
+	if time.Until(before) > retention-renewalRest {
+		return fmt.Errorf("renew entries of %s that expire before %s: everything does, its retention is %v: %w", q.topic, before.UTC().Format(time.RFC3339), retention, ErrRenewedAgain)
+	}
+	return nil
 }
 
 // renewal is the copy of an entry at the end of its partition, and the mark that says so and leaves the rest as it is.

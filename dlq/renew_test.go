@@ -176,6 +176,34 @@ func TestRenew(t *testing.T) {
 	equal(t, "the parked one by its id", same2.Done, int64(1))
 }
 
+// TestRenewTakesNothingTwice: a filter that would select what was carried forward at once again is refused, and one that looks less far ahead leaves it.
+func TestRenewTakesNothingTwice(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.aged(9*day, time.Hour)
+	b.keeps(10 * day)
+	q := b.open()
+	for _, within := range []time.Duration{30 * day, 10 * day} {
+		before := dlq.Filter{ExpiringBefore: time.Now().Add(within)}
+		for _, dry := range []bool{true, false} {
+			if s, err := q.Renew(b.ctx(), dlq.Renew{Filter: before, DryRun: dry}); !errors.Is(err, dlq.ErrRenewedAgain) || s.Done != 0 {
+				t.Errorf("within %v: %+v, %v, want ErrRenewedAgain", within, s, err)
+			}
+		}
+	}
+	for _, want := range []int64{2, 0} {
+		s, err := q.Renew(b.ctx(), dlq.Renew{Filter: dlq.Filter{ExpiringBefore: time.Now().Add(10*day - time.Hour/2)}})
+		if err != nil || s.Done != want {
+			t.Errorf("renewed %d, %v, want %d", s.Done, err, want)
+		}
+	}
+	equal(t, "records", len(b.records(dead)), 2+2)
+	b.keeps(-1)
+	if s, err := q.Renew(b.ctx(), dlq.Renew{Filter: dlq.Filter{ExpiringBefore: time.Now().Add(30 * day)}}); err != nil || s.Done != 0 {
+		t.Errorf("where nothing expires: %+v, %v", s, err)
+	}
+}
+
 // TestRenewKeepsWhatItWas: a mark that comes after a renewal, such as to park it, knows of it still.
 func TestRenewKeepsWhatItWas(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,7 +19,8 @@ written once more at the end of its partition, byte for byte, together with its 
 its time of death and its status, and keeps its key closed. Its id changes when the topic takes the first copy; that of its origin stays.
 
 Without ids it takes those that expire within --expiring (a day unless told otherwise, or half of the retention where that is less). 'redeliver
-dlq stats' says how many there are, and the metric redeliver_dlq_expiring.`,
+dlq stats' says how many there are, and the metric redeliver_dlq_expiring. Everything expires within the whole retention, so that --expiring has
+to be less: what was carried forward would be again at each call.`,
 		Example: "  redeliver dlq renew --dry-run\n  redeliver dlq renew --expiring 3d --yes\n  redeliver dlq renew orders/3/1042",
 	}
 	format, change := addOutput(cmd), addChangeFlags(cmd)
@@ -55,9 +57,13 @@ dlq stats' says how many there are, and the metric redeliver_dlq_expiring.`,
 						f.ExpiringBefore = now.Add(dlq.ExpiryNotice(retention))
 					}
 				}
-				return q.Renew(cmd.Context(), dlq.Renew{
+				s, err := q.Renew(cmd.Context(), dlq.Renew{
 					Filter: f, DryRun: dry, TakeOver: *takeOver, Progress: tell.progress, Entry: func(e dlq.Entry) { tell.entry(e, "") },
 				})
+				if errors.Is(err, dlq.ErrRenewedAgain) {
+					err = usagef("--expiring %s: %w; say less, such as half of the retention", cmd.Flag("expiring").Value, err)
+				}
+				return s, err
 			},
 		})
 	}
