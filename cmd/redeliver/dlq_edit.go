@@ -26,14 +26,18 @@ func newDLQEditCommand(p *program) *cobra.Command {
 		Use:   "edit ID",
 		Short: "Edit one dead letter in your editor, and replay it as edited",
 		Long: `Edit key, payload and headers of one dead letter in $VISUAL or $EDITOR, see what changed, and replay it so, once it is confirmed.
-The dead letter itself stays as it was, and the ledger says that what was replayed had been edited.`,
-		Example: "  redeliver dlq edit k7qp-3-1042",
+The dead letter itself stays as it was, and the ledger says that what was replayed had been edited.
+
+An edit that is not replayed - the answer was no, it was a dry run, it cannot be read, or the replay failed - is kept in a file that only you may
+read, which is named: --from FILE goes on with it, in the place of an editor.`,
+		Example: "  redeliver dlq edit k7qp-3-1042\n  redeliver dlq edit k7qp-3-1042 --from /tmp/redeliver-2871.json",
 		Args:    argument("the id of a dead letter", false),
 	}
 	change, flags, takeOver := addChangeFlags(cmd), p.addQueueFlags(cmd), addTakeOver(cmd)
 	addUnredacted(cmd, flags)
 	to := cmd.Flags().String("to", string(dlq.OwnTier), "`where` to: retry (the group's own first tier), source, or topic:NAME; with @CLUSTER behind it on another cluster")
 	again := cmd.Flags().Bool("again", false, "also when it was replayed before")
+	from := cmd.Flags().String("from", "", "`file` of an edit that was kept, in the place of an editor")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		destination, err := dlq.ParseDestination(*to)
 		if err != nil {
@@ -45,6 +49,11 @@ The dead letter itself stays as it was, and the ledger says that what was replay
 		c, selected, err := p.selectFor(flags, destination.Cluster(), false)
 		if err != nil {
 			return err
+		}
+		if *from != "" { // before anything connects
+			if _, err := (draft{file: *from}).read(); err != nil {
+				return usagef("--from %s: %w", *from, err)
+			}
 		}
 		if !change.yes && !change.dryRun && !p.interactive {
 			_, err := p.confirm(change, "Edit a dead letter")
@@ -68,18 +77,32 @@ The dead letter itself stays as it was, and the ledger says that what was replay
 			return err
 		}
 		before := editableOf(e.Record)
-		after, err := p.edit(cmd.Context(), before)
+		made := draft{file: *from, goOn: "redeliver dlq edit " + args[0]}
+		if flags.whole {
+			made.goOn += " --unredacted"
+		}
+		if *from == "" {
+			if err := p.edit(cmd.Context(), before, &made); err != nil {
+				return err
+			}
+		}
+		after, err := made.read()
 		if err != nil {
-			return err
+			return made.kept(err)
 		}
 		diff := lineDiff(before.text(), after.text())
 		if diff == "" {
 			fmt.Fprintln(p.out, "Nothing was edited, and nothing was replayed.")
-			return nil
+			return made.drop()
 		}
 		fmt.Fprint(p.out, diff)
-		if _, err := p.confirm(change, fmt.Sprintf("Replay %s as edited to %s", args[0], destination)); err != nil || change.dryRun {
-			return err
+		confirmed, err := p.confirm(change, fmt.Sprintf("Replay %s as edited to %s", args[0], destination))
+		switch {
+		case err != nil:
+			return made.kept(err)
+		case !confirmed:
+			fmt.Fprintln(p.err, made.where())
+			return nil
 		}
 		r := dlq.Replay{
 			Filter: dlq.Filter{IDs: []string{e.ID()}, All: true}, To: destination, Again: *again, MaxReplays: -1, TakeOver: *takeOver,
@@ -88,7 +111,11 @@ The dead letter itself stays as it was, and the ledger says that what was replay
 		report := &changeReport{program: p, chore: replayChore(r), format: asTable, found: make(map[string]bool)}
 		q.ids = r.Filter.IDs
 		s, err := q.Replay(cmd.Context(), r)
-		return report.end(errors.Join(err, report.add(q, s, err)))
+		err = report.end(errors.Join(err, report.add(q, s, err)))
+		if s.Done == 0 {
+			return made.kept(err)
+		}
+		return errors.Join(err, made.drop())
 	}
 	return cmd
 }
@@ -211,34 +238,36 @@ func (d editable) apply(before editable, r *kgo.Record) error {
 	return nil
 }
 
-// edit opens the editor. What cannot be read afterwards stays in its file, which the error names.
-func (p *program) edit(ctx context.Context, d editable) (after editable, err error) {
-	command := "vi"
-	for _, name := range []string{"EDITOR", "VISUAL"} {
-		if value, is := p.getenv(name); is && strings.TrimSpace(value) != "" {
-			command = value
-		}
+// draft is an edit in its file.
+type draft struct {
+	file string
+	made bool   // by this command, which takes it away when nobody needs it any more
+	goOn string // the command that goes on with it, without the file
+}
+
+// where says where the edit is, and how it is gone on with.
+func (d draft) where() string {
+	return fmt.Sprintf("your edit is in %s: `%s --from %s` goes on with it", d.file, d.goOn, d.file)
+}
+
+// kept is an error after which the edit stays in its file.
+func (d draft) kept(err error) error {
+	if err == nil {
+		err = errors.New("nothing was replayed")
 	}
-	file, err := os.CreateTemp("", "redeliver-*.json")
-	if err != nil {
-		return after, fmt.Errorf("make a file to edit: %w", err)
+	return fmt.Errorf("%w; %s", err, d.where())
+}
+
+func (d draft) drop() error {
+	if !d.made {
+		return nil
 	}
-	_, err = file.WriteString(d.text())
-	if err = errors.Join(err, file.Close()); err != nil {
-		return after, fmt.Errorf("write a file to edit: %w", err)
-	}
-	kept := func(err error) error {
-		if text, unread := os.ReadFile(file.Name()); unread == nil && string(text) == d.text() { // nobody needs it, and it shows what may be hidden elsewhere
-			return errors.Join(fmt.Errorf("%w; nothing was edited, and nothing was replayed", err), os.Remove(file.Name()))
-		}
-		return fmt.Errorf("%w; your edit is in %s, and nothing was replayed", err, file.Name())
-	}
-	editor := exec.CommandContext(ctx, "sh", "-c", command+` "$1"`, "editor", file.Name())
-	editor.Stdin, editor.Stdout, editor.Stderr = os.Stdin, os.Stderr, os.Stderr
-	if err := editor.Run(); err != nil {
-		return after, kept(fmt.Errorf("editor %s: %w", command, err))
-	}
-	text, err := os.ReadFile(file.Name())
+	return os.Remove(d.file)
+}
+
+// read reads the edit, and says what is wrong with it.
+func (d draft) read() (after editable, err error) {
+	text, err := os.ReadFile(d.file)
 	if err != nil {
 		return after, fmt.Errorf("read what was edited: %w", err)
 	}
@@ -247,10 +276,46 @@ func (p *program) edit(ctx context.Context, d editable) (after editable, err err
 	if err = decoder.Decode(&after); err == nil {
 		err = after.check()
 	}
-	if err != nil {
-		return after, kept(err)
+	if wrong := (*json.SyntaxError)(nil); errors.As(err, &wrong) {
+		err = fmt.Errorf("line %d: %w", 1+bytes.Count(text[:min(int(wrong.Offset), len(text))], []byte("\n")), err)
 	}
-	return after, os.Remove(file.Name())
+	if err != nil {
+		return after, fmt.Errorf("%w; nothing was replayed", err)
+	}
+	return after, nil
+}
+
+// edit opens the editor with what is to be edited.
+func (p *program) edit(ctx context.Context, d editable, made *draft) error {
+	command := "vi"
+	for _, name := range []string{"EDITOR", "VISUAL"} {
+		if value, is := p.getenv(name); is && strings.TrimSpace(value) != "" {
+			command = value
+		}
+	}
+	file, err := os.CreateTemp("", "redeliver-*.json") // which nobody else may read
+	if err != nil {
+		return fmt.Errorf("make a file to edit: %w", err)
+	}
+	made.file, made.made = file.Name(), true
+	_, err = file.WriteString(d.text())
+	if err = errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("write a file to edit: %w", err)
+	}
+	editor := exec.CommandContext(ctx, "sh", "-c", command+` "$1"`, "editor", made.file)
+	editor.Stdin, editor.Stdout, editor.Stderr = os.Stdin, os.Stderr, os.Stderr
+	err = editor.Run()
+	if closed := os.Chmod(made.file, 0o600); closed != nil && err == nil { // an editor may have put a file of its own in the place of it
+		err = closed
+	}
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("editor %s: %w", command, err)
+	if text, unread := os.ReadFile(made.file); unread == nil && string(text) == d.text() { // nobody needs it, and it shows what may be hidden elsewhere
+		return errors.Join(fmt.Errorf("%w; nothing was edited, and nothing was replayed", err), made.drop())
+	}
+	return made.kept(fmt.Errorf("%w; nothing was replayed", err))
 }
 
 // lineDiff tells the lines in which two texts differ, with two lines around them; "" when they do not.

@@ -62,8 +62,50 @@ func TestDLQEdit(t *testing.T) {
 	broken.want(t, exitFailed, `kind "cbor": want json, text, base64 or null`, "your edit is in ", "nothing was replayed")
 	editorOf(t, "y\n", `s/"trace"/"redeliver-id"/`).run(t, "dlq", "edit", m.id(2), "-c", m.config).want(t, exitFailed, "not one of Redeliver")
 	session{terminal: true, env: map[string]string{"VISUAL": "false"}}.run(t, "dlq", "edit", m.id(2), "-c", m.config).want(t, exitFailed, "editor false", "nothing was edited, and nothing was replayed")
-	if left, err := filepath.Glob(filepath.Join(os.TempDir(), "redeliver-*.json")); err != nil || len(left) != 2 { // those with an edit that was refused
+	if left, err := filepath.Glob(filepath.Join(os.TempDir(), "redeliver-*.json")); err != nil || len(left) != 4 { // those with an edit that was not replayed
 		t.Errorf("files %v are left: %v", left, err)
+	}
+}
+
+// An edit that is not replayed is kept in a file of its author's, from which it is gone on with.
+func TestDLQEditIsKept(t *testing.T) {
+	m := newMorgue(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	kept := func(e ended) string {
+		t.Helper()
+		e.want(t, e.status, "your edit is in "+os.TempDir(), "redeliver dlq edit "+m.id(1)+" --from ")
+		all, err := filepath.Glob(filepath.Join(os.TempDir(), "redeliver-*.json"))
+		if err != nil || len(all) != 1 {
+			t.Fatalf("kept are %v, %v", all, err)
+		}
+		if info, err := os.Stat(all[0]); err != nil || info.Mode() != 0o600 {
+			t.Errorf("%v, %v", info.Mode(), err)
+		}
+		return all[0]
+	}
+	opens := `mv "$1" "$1~" && sed -e 's/"order": 1/"order": 17/' "$1~" > "$1" && rm "$1~" && chmod 644 "$1" #`
+	file := kept(session{terminal: true, answer: "n\n", env: map[string]string{"EDITOR": opens}}.run(t, "dlq", "edit", m.id(1), "-c", m.config))
+	if got, err := os.ReadFile(file); err != nil || !strings.Contains(string(got), `"order": 17`) {
+		t.Fatalf("kept is %s, %v", got, err)
+	}
+	kept(session{terminal: true, answer: "n\n"}.run(t, "dlq", "edit", m.id(1), "--from", file, "-c", m.config))
+	m.run("dlq", "edit", m.id(1), "--from", file, "--dry-run").want(t, exitDone, `+     "order": 17,`)
+	m.run("dlq", "edit", m.id(1), "--from", file, "--to", "topic:nowhere", "--yes").want(t, exitPart, "topic nowhere does not exist", "your edit is in "+file)
+	if n := m.inTier(); n != 0 {
+		t.Fatalf("%d records were replayed", n)
+	}
+	m.run("dlq", "edit", m.id(1), "--from", file+"x", "--yes").want(t, exitUsage, "--from "+file+"x: ")
+	broken := filepath.Join(t.TempDir(), "broken.json")
+	if err := os.WriteFile(broken, []byte("{\n  \"key\": null,\n  payload\n}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.run("dlq", "edit", m.id(1), "--from", broken, "--yes").want(t, exitUsage, "--from "+broken+": line 3: ", "nothing was replayed")
+	m.run("dlq", "edit", m.id(1), "--from", file, "--yes").want(t, exitDone, `+     "order": 17,`, "replayed 1 dead letter to "+testTier)
+	if r := m.inTierRecords(1)[0]; string(r.Value) != `{"order":17,"lines":["a","b"]}` {
+		t.Errorf("replayed: %s", r.Value)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Errorf("a file that was named is not left alone: %v", err)
 	}
 }
 
