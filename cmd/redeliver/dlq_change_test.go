@@ -49,7 +49,7 @@ func TestInterruptedCount(t *testing.T) {
 	}{
 		{"before the question", "replayed", []string{"replay"}},
 		{"on a dry run", "replayed", []string{"replay", "--dry-run"}},
-		{"of a discard", "discarded", []string{"dlq", "discard", "--class", "network"}},
+		{"of a discard", "discarded", []string{"dlq", "discard", "--class", "network", "--why", "a test"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := newMorgue(t)
@@ -107,7 +107,7 @@ func TestAnotherReplayIsUnderWay(t *testing.T) {
 	go func() { first <- m.run("replay", "--yes", "--rate", "30/m") }()
 	<-written
 	const who = "a replay of " + testDLQ + " is under way, started "
-	m.run("dlq", "discard", "0-4", "--yes").want(t, exitFailed, who, "nothing was done", "--take-over")
+	m.run("dlq", "discard", "0-4", "--why", "a test", "--yes").want(t, exitFailed, who, "nothing was done", "--take-over")
 	asked := session{terminal: true, answer: "y\n"}.run(t, "replay", "--id", "0-4", "-c", m.config)
 	asked.want(t, exitFailed, who)
 	if strings.Contains(asked.err, "[y/N]") {
@@ -115,7 +115,7 @@ func TestAnotherReplayIsUnderWay(t *testing.T) {
 	}
 	m.run("dlq", "discard", "0-4", "--dry-run").want(t, exitDone, "this would be refused because of the replay that is under way", "would have discarded 1")
 	m.run("dlq", "discard", "0-4", "--dry-run", "--take-over").want(t, exitDone, "this would end the replay that is under way")
-	session{terminal: true, answer: "y\n"}.run(t, "dlq", "discard", "0-4", "--take-over", "-c", m.config).
+	session{terminal: true, answer: "y\n"}.run(t, "dlq", "discard", "0-4", "--why", "a test", "--take-over", "-c", m.config).
 		want(t, exitDone, "Discard 1 dead letter, and end the replay that is under way, started ", "discarded 1 dead letter")
 	(<-first).want(t, exitPart, ": replayed ", "another discard of "+testDLQ+" took over")
 }
@@ -165,13 +165,13 @@ func TestCopiesAreTold(t *testing.T) {
 // Who is told that entries were left out for what became of them is told how to replay them all the same.
 func TestReplayOfWhatWasDealtWith(t *testing.T) {
 	m := newMorgue(t)
-	m.run("dlq", "discard", "0-1", "--yes").want(t, exitDone)
+	m.run("dlq", "discard", "0-1", "--why", "a test", "--yes").want(t, exitDone)
 	m.run("replay", "--id", "0-2", "--yes").want(t, exitDone)
 	m.run("replay", "--id", "0-1,0-2", "--yes").want(t, exitDone,
 		"1 had been replayed before: --again replays them", "1 had been discarded before: --status discarded replays them")
 	m.run("replay", "--id", "0-1", "--status", "discarded", "--yes").want(t, exitDone, "replayed 1 dead letter ")
 	m.run("replay", "--id", "0-2", "--again", "--yes").want(t, exitDone, "replayed 1 dead letter ")
-	if e := m.run("dlq", "discard", "0-2", "--yes"); strings.Contains(e.out, "--again") {
+	if e := m.run("dlq", "discard", "0-2", "--why", "a test", "--yes"); strings.Contains(e.out, "--again") {
 		t.Errorf("a discard is told how to replay: %s", e.out)
 	}
 }

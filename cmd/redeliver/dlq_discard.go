@@ -16,12 +16,12 @@ func newDLQDiscardCommand(p *program) *cobra.Command {
 		Use:   "discard [ID...]",
 		Short: "Give dead letters up: list, stats and replay leave them out",
 		Long: `Give dead letters up: list, stats and replay leave them out from then on, unless --status or --all asks for them. Who did it
-and why is kept in the ledger. The records stay in the topic for as long as its retention keeps them.
+and why (--why, which has to be said) is kept in the ledger. The records stay in the topic for as long as its retention keeps them.
 
 They are named by their ids, by filters, or by both.`,
-		Example: "  redeliver dlq discard k7qp-3-1042 --why \"a test order\"\n  redeliver dlq discard --class validation --until 30d --yes",
+		Example: "  redeliver dlq discard k7qp-3-1042 --why \"a test order\"\n  redeliver dlq discard --class validation --until 30d --why INC-12 --yes",
 	}
-	p.setsAside(cmd, aside{doing: "discard", done: "discarded", do: (*dlq.Queue).Discard})
+	p.setsAside(cmd, aside{doing: "discard", done: "discarded", reasoned: true, do: (*dlq.Queue).Discard})
 	return cmd
 }
 
@@ -30,10 +30,10 @@ func newDLQParkCommand(p *program) *cobra.Command {
 		Use:   "park [ID...]",
 		Short: "Set dead letters aside: list, stats and replay leave them out until they are reopened or named",
 		Long: `Set dead letters aside that cannot be dealt with now: list, stats and replay leave them out, unless --status parked or their
-ids ask for them. 'redeliver dlq reopen' takes that back. Who did it and why is kept in the ledger.`,
+ids ask for them. 'redeliver dlq reopen' takes that back. Who did it and why (--why, which has to be said) is kept in the ledger.`,
 		Example: "  redeliver dlq park k7qp-3-1042 --why \"waits for the bank\"\n  redeliver dlq park --fingerprint k3f9qa --why INC-17 --yes",
 	}
-	p.setsAside(cmd, aside{doing: "park", done: "parked", do: (*dlq.Queue).Park, remedy: map[dlq.Status]string{dlq.StatusParked: "they are already"}})
+	p.setsAside(cmd, aside{doing: "park", done: "parked", reasoned: true, do: (*dlq.Queue).Park, remedy: map[dlq.Status]string{dlq.StatusParked: "they are already"}})
 	return cmd
 }
 
@@ -50,6 +50,7 @@ func newDLQReopenCommand(p *program) *cobra.Command {
 // aside is what discard, park and reopen differ in.
 type aside struct {
 	doing, done string
+	reasoned    bool // it has to be said why
 	do          func(*dlq.Queue, context.Context, dlq.Discard) (dlq.Summary, error)
 	remedy      map[dlq.Status]string
 }
@@ -68,6 +69,9 @@ func (p *program) setsAside(cmd *cobra.Command, a aside) {
 		}
 		if !flags.narrow() {
 			return usagef("say which: ids, or a filter such as --class or --until")
+		}
+		if a.reasoned && !change.dryRun && strings.TrimSpace(*why) == "" {
+			return usagef("say why, for whoever finds them %s: --why \"a test order\"", a.done)
 		}
 		return p.changeQueues(cmd.Context(), flags, change, *format, chore{
 			filter: filter, takeOver: *takeOver,

@@ -8,7 +8,7 @@ import (
 
 func TestDLQPurge(t *testing.T) {
 	m := newMorgue(t)
-	m.run("dlq", "discard", "0-0", "0-1", "0-3", "--yes").want(t, exitDone)
+	m.run("dlq", "discard", "0-0", "0-1", "0-3", "--why", "a test", "--yes").want(t, exitDone)
 	m.run("dlq", "purge", "--before", "300d", "--dry-run").want(t, exitPart, "dry run: would have deleted 2 records and 2 marks", "4 records left: ", "is still to be dealt with")
 	m.run("dlq", "purge", "--before", "300d").want(t, exitUsage, "--yes")
 	session{terminal: true, answer: "no\n"}.run(t, "dlq", "purge", "--before", "300d", "-c", m.config).want(t, exitFailed, "Delete 2 records of "+testDLQ+" for good, and 2 marks")

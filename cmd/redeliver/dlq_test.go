@@ -195,7 +195,9 @@ func TestDLQUsage(t *testing.T) {
 		{[]string{"dlq", "show", "seven"}, "is no id"},
 		{[]string{"dlq", "show"}, "name one dead letter: redeliver dlq show ID"},
 		{[]string{"dlq", "discard", "--yes"}, "say which"},
-		{[]string{"dlq", "discard", "0-1"}, "--yes"},
+		{[]string{"dlq", "discard", "0-1", "--why", "a test"}, "--yes"},
+		{[]string{"dlq", "discard", "0-1", "--yes"}, "say why, for whoever finds them discarded: --why"},
+		{[]string{"dlq", "park", "0-1", "--why", " ", "--yes"}, "say why, for whoever finds them parked: --why"},
 		{[]string{"dlq", "export", "-o", "table"}, "redeliver dlq list"},
 		{[]string{"replay"}, "--yes"},
 		{[]string{"replay", "--yes", "--to", "somewhere"}, "topic:NAME"},
@@ -295,16 +297,16 @@ func TestDLQExportIsByteExact(t *testing.T) {
 
 func TestDLQDiscard(t *testing.T) {
 	m := newMorgue(t)
-	asked := session{terminal: true, answer: "n\n"}.run(t, "dlq", "discard", "0-1", "0-2", "-c", m.config)
+	asked := session{terminal: true, answer: "n\n"}.run(t, "dlq", "discard", "0-1", "0-2", "--why", "a test", "-c", m.config)
 	asked.want(t, exitFailed, "Discard 2 dead letters?", "nothing was changed")
 	m.run("dlq", "discard", "0-1", "0-2", "--dry-run").want(t, exitDone, "orders/0/1", "dry run: would have discarded 2 dead letters")
 	if list := m.run("dlq", "list", "-o", "jsonl"); strings.Count(list.out, "\n") != 6 {
 		t.Errorf("after a dry run there are left:\n%s", list.out)
 	}
 	session{terminal: true, answer: "y\n"}.run(t, "dlq", "discard", "0-1", "--why", "a test", "-c", m.config).want(t, exitDone, "discarded 1 dead letter")
-	m.run("dlq", "discard", "0-2", "0-77", "--yes").want(t, exitPart, "discarded 1 dead letter", "there is no dead letter 0-77")
-	m.run("dlq", "discard", "0-77", "--yes").want(t, exitFailed, "there is no dead letter 0-77")
-	m.run("dlq", "discard", "zzzz-0-1", "--yes").want(t, exitFailed, "there is no dead letter zzzz-0-1")
+	m.run("dlq", "discard", "0-2", "0-77", "--why", "a test", "--yes").want(t, exitPart, "discarded 1 dead letter", "there is no dead letter 0-77")
+	m.run("dlq", "discard", "0-77", "--why", "a test", "--yes").want(t, exitFailed, "there is no dead letter 0-77")
+	m.run("dlq", "discard", "zzzz-0-1", "--why", "a test", "--yes").want(t, exitFailed, "there is no dead letter zzzz-0-1")
 	m.run("dlq", "show", "0-1").want(t, exitDone, "discarded", "because a test")
 	m.run("dlq", "list", "--id", "0-1").want(t, exitDone, "orders/0/1", "discarded") // named: whatever became of it
 	m.run("dlq", "list", "--status", "discarded").want(t, exitDone, "orders/0/1", "orders/0/2")
@@ -379,7 +381,7 @@ func TestSeveralQueues(t *testing.T) {
 	m.run("dlq", "show", "0-0").want(t, exitUsage, "may be of several queues")
 	var list []deadLetter
 	m.decode(m.run("dlq", "list", "--class", "system", "-o", "json"), &list)
-	m.run("dlq", "discard", list[0].ID, "--yes").want(t, exitDone, "orders.returns.dlq: discarded 1 dead letter")
+	m.run("dlq", "discard", list[0].ID, "--why", "a test", "--yes").want(t, exitDone, "orders.returns.dlq: discarded 1 dead letter")
 	m.run("replay", "--yes", "--class", "network", "--max-replays", "9", "--topic", "orders").want(t, exitDone, "replayed 5 dead letters")
 }
 

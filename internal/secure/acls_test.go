@@ -130,7 +130,7 @@ func TestThePrintedPrivilegesAreEnough(t *testing.T) {
 			b.service.mend()
 			b.must(t, "replay", "--yes", "--limit", "2")
 			b.service.await(t, 22, said)
-			b.must(t, "dlq", "discard", "--yes", "--class", "validation")
+			b.must(t, "dlq", "discard", "--yes", "--class", "validation", "--why", "a test")
 			if out := b.must(t, "dlq", "list", "-o", "jsonl"); strings.Contains(out, "{") {
 				t.Errorf("all dead letters were replayed or discarded, and there is\n%s", out)
 			}
