@@ -18,7 +18,8 @@ type Header = kgo.RecordHeader
 // A Record and what it points to belong to the handler only until the handler returns: the engine uses the Record
 // again for the next call. [Record.Clone] makes one that may be kept. Handlers must not change Key, Value or Headers.
 type Record struct {
-	// Topic, Partition and Offset say where the record first stood.
+	// Topic, Partition and Offset say where the record first stood. Of one that was replayed to its source topic, or to another one, that is
+	// the place where the replay put it, for nothing else on a source topic is believed; its ID is still that of its origin.
 	Topic     string
 	Partition int32
 	Offset    int64
@@ -31,7 +32,7 @@ type Record struct {
 	// uses are left out.
 	Headers []Header
 
-	// Timestamp is the origin's timestamp, not that of a copy in a retry topic.
+	// Timestamp is that of the record at this place, not that of a copy in a retry topic.
 	Timestamp time.Time
 
 	pipeline  string

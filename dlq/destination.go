@@ -27,7 +27,8 @@ const (
 	// once, its attempts, counts, first failure and held time begin afresh, and its history is kept.
 	OwnTier Destination = "retry"
 	// Source is the topic that the record first stood in, in the same partition. Every consumer group that reads the topic
-	// gets the record again. Its id, its number of replays and its job headers are kept.
+	// gets the record again. Its id, its number of replays and its job headers are kept; it is a record of that topic from then on, so that its
+	// place and its time are those of the copy.
 	Source Destination = "source"
 )
 
