@@ -26,6 +26,13 @@ type Index struct {
 	// Keep is for how long after its death an entry is kept that the topic has lost, to retention or to a purge. It is then listed
 	// and replayed like the others. Defaults to none: the index knows what the topic holds. What was kept is lost with the store.
 	Keep time.Duration
+	// Redaction says what must not get into the store. Of a dead letter of which it hides a part neither key nor headers are stored, nor payload and
+	// error, where it hides a part of those: where it stands, its times, size, status, class, fingerprint and the like are. Its record is read from
+	// the topic where it is asked for, by filters of what is not stored too, and is not kept when the topic has lost it. A payload in the wire
+	// format of a schema registry is taken for hidden, if any text is, for what is in it shows only when it is decoded. Problems in [Stats] have the
+	// texts of [Redaction.Problem]; reasons and edits in marks are without what is hidden. A store that was filled with another Redaction is built
+	// anew. Defaults to none.
+	Redaction *Redaction
 	// Progress is told how many records were read of those that are to be read, where the index has to catch up, for a while
 	// several times a second. It may be nil.
 	Progress func(read, total int64)
@@ -41,7 +48,7 @@ func Indexed(ix Index) Option {
 }
 
 const (
-	indexVersion = 2
+	indexVersion = 3
 
 	indexEmpty = "it is empty" // which need not be told
 
@@ -78,6 +85,7 @@ type indexMeta struct {
 	Version    int
 	Topic      [16]byte // id of the dead-letter topic
 	Ledger     [16]byte // none: there was none
+	Redaction  string   // what was hidden, see Redaction.name
 	Letters    map[int32]*indexedPartition
 	Marks      map[int32]indexedMarks
 	Seq        uint64 // of the last segment
@@ -264,8 +272,8 @@ func (st *indexState) mark(m segmentMark) Mark {
 	return mark
 }
 
-// fits says whether the state is of this topic and release; "" where it is, or why not.
-func (st *indexState) fits(topic kadm.TopicDetail) string {
+// fits says whether the state is of this topic, release and redaction; "" where it is, or why not.
+func (x *index) fits(st *indexState, topic kadm.TopicDetail) string {
 	switch {
 	case st.raw[0] == nil:
 		return indexEmpty
@@ -273,6 +281,8 @@ func (st *indexState) fits(topic kadm.TopicDetail) string {
 		return "another release wrote it"
 	case st.Topic != topic.ID:
 		return fmt.Sprintf("%s was deleted and made again", topic.Topic)
+	case st.Redaction != x.Redaction.name():
+		return "what is redacted is not what it was"
 	}
 	return ""
 }
@@ -284,7 +294,7 @@ func (x *index) cold(ctx context.Context, topic kadm.TopicDetail) bool {
 	}
 	cold := false
 	err := x.view(ctx, func(_ IndexView, st *indexState) error {
-		cold = st.fits(topic) != ""
+		cold = x.fits(st, topic) != ""
 		return nil
 	})
 	return cold && err == nil

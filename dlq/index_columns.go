@@ -10,9 +10,10 @@ import (
 type columns struct {
 	n                                                                               int
 	offsets, times, written, ids, origins, keys, sizes, kinds, errorEnds, valueEnds []byte
+	hidden                                                                          []byte
 }
 
-const columnsWidth = 8 + 8 + 8 + 16 + 8 + 8 + 4 + 4 + 4 + 4
+const columnsWidth = 8 + 8 + 8 + 16 + 8 + 8 + 4 + 4 + 4 + 4 + 1
 
 func columnsOf(name string, b []byte) (c columns, err error) {
 	b, err = unsealed(name, b)
@@ -36,7 +37,7 @@ type columnPart struct {
 }
 
 func (c *columns) parts() []columnPart {
-	return []columnPart{{&c.offsets, 8}, {&c.times, 8}, {&c.written, 8}, {&c.ids, 16}, {&c.origins, 8}, {&c.keys, 8}, {&c.sizes, 4}, {&c.kinds, 4}, {&c.errorEnds, 4}, {&c.valueEnds, 4}}
+	return []columnPart{{&c.offsets, 8}, {&c.times, 8}, {&c.written, 8}, {&c.ids, 16}, {&c.origins, 8}, {&c.keys, 8}, {&c.sizes, 4}, {&c.kinds, 4}, {&c.errorEnds, 4}, {&c.valueEnds, 4}, {&c.hidden, 1}}
 }
 
 func (c *columns) bytes() []byte {
@@ -54,6 +55,9 @@ func (c *columns) offset(i int) int64 { return int64(u64(c.offsets, i)) }
 func (c *columns) time(i int) int64   { return int64(u64(c.times, i)) } // of death, Unix ms
 func (c *columns) id(i int) stableID  { return stableID(c.ids[i*16 : i*16+16]) }
 func (c *columns) kind(i int) uint32  { return u32(c.kinds, i) }
+
+// hides says whether any of these parts of entry i is hidden.
+func (c *columns) hides(i int, parts hidden) bool { return hidden(c.hidden[i])&parts != 0 }
 
 // at is the first entry from an offset on.
 func (c *columns) at(offset int64) int {

@@ -23,7 +23,7 @@ func (x *index) readLetters(ctx context.Context, q *Queue, topic kadm.TopicDetai
 	pages := readSpans(ctx, cancel, newFetcher(q.client, q.admin, topic), spans, func(records []*kgo.Record) ([]indexedLetter, error) {
 		letters := make([]indexedLetter, len(records))
 		for i, r := range records {
-			letters[i] = letterIn(entryOf(r, topic.ID))
+			letters[i] = x.letterIn(entryOf(r, topic.ID))
 		}
 		return letters, nil
 	})
@@ -105,10 +105,10 @@ func inBatches[T any](ctx context.Context, cancel context.CancelCauseFunc, pages
 }
 
 // letterIn is what the index keeps of an entry.
-func letterIn(e Entry) indexedLetter {
+func (x *index) letterIn(e Entry) indexedLetter {
 	s, r := &e.State, e.Record
 	text := normalize(s.Error)
-	return indexedLetter{
+	l := indexedLetter{
 		offset: e.Offset, at: e.At.UnixMilli(), written: r.Timestamp.UnixMilli(), id: stableIdentity(s.ID, s.Group, s.Replays, s.Replay), origin: originHash(s.ID), key: keyHash(r.Key),
 		size: uint32(len(r.Key) + len(r.Value)), text: s.Error, record: r,
 		kind: kind{
@@ -116,6 +116,8 @@ func letterIn(e Entry) indexedLetter {
 			Damaged: e.Err != nil, Print: fingerprint(s.Class, text), Error: text,
 		},
 	}
+	x.Redaction.conceal(&l, &e)
+	return l
 }
 
 // readMarks reads the spans of the ledger side by side and stores what they say as it comes.
@@ -138,7 +140,7 @@ func (x *index) readMarks(ctx context.Context, q *Queue, ledger kadm.TopicDetail
 						status, _ := ParseStatus(v.Status)
 						id := stableIdentity(v.ID, v.Group, v.Replays, v.Replay)
 						if marks[id].at <= v.At {
-							from := provenance{by: v.By, run: v.Run, task: cmp.Or(v.TaskID, v.Run), to: v.To, reason: v.Reason, edit: v.Edit}
+							from := provenance{by: v.By, run: v.Run, task: cmp.Or(v.TaskID, v.Run), to: v.To, reason: x.Redaction.String(v.Reason), edit: x.Redaction.edit(v.Edit)}
 							marks[id] = segmentMark{at: v.At, renewed: v.Renewed, status: status, from: st.origin(from)}
 						}
 					}

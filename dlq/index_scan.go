@@ -35,7 +35,8 @@ type indexQuery struct {
 	since  int64 // Unix ms
 	until  int64
 
-	again func(context.Context) error // catches up once more
+	topics *fetcher                    // where hidden records are read
+	again  func(context.Context) error // catches up once more
 }
 
 // query asks the index what the filter selects of the spans, after it has caught up. It returns the spans with what is kept before
@@ -58,7 +59,7 @@ func (x *index) query(ctx context.Context, q *Queue, topic kadm.TopicDetail, sel
 		return nil, nil, err
 	}
 	iq := &indexQuery{
-		index: x, topic: topic, sel: sel, starts: starts, kept: keptSince(x.Keep),
+		index: x, topic: topic, sel: sel, starts: starts, kept: keptSince(x.Keep), topics: newFetcher(q.client, q.admin, topic),
 		since: math.MinInt64, until: math.MaxInt64,
 		again: func(ctx context.Context) error { return x.sync(ctx, q, topic, whole, starts) },
 	}
@@ -185,7 +186,7 @@ func (iq *indexQuery) blocksOf(v IndexView, ref segmentRef) (uint64, error) {
 // passesBy says whether a segment holds nothing that a text that none of its blocks holds could select, so that its columns need not be read. One that is not
 // wholly asked for or there, and one with entries that have copies, which have a tally no more, is looked into all the same.
 func (iq *indexQuery) passesBy(v IndexView, ref segmentRef, part span, at int64, blocks uint64) (bool, error) {
-	if blocks != 0 || at > ref.First || ref.Last >= part.to || ref.First < iq.starts[part.partition] {
+	if blocks != 0 || ref.Hidden || at > ref.First || ref.Last >= part.to || ref.First < iq.starts[part.partition] {
 		return false, nil
 	}
 	tally, err := tallyIn(v, ref)
@@ -243,7 +244,12 @@ func (o *opened) text(from **arena, part string, ends []byte, i int) []byte {
 
 // visible says whether entry i of a partition is there: in the topic, or kept.
 func (iq *indexQuery) visible(o *opened, partition int32, i int) bool {
-	return o.ref.First >= iq.starts[partition] || o.offset(i) >= iq.starts[partition] || o.time(i) >= iq.kept
+	return o.ref.First >= iq.starts[partition] || o.offset(i) >= iq.starts[partition] || o.time(i) >= iq.kept && !o.hides(i, hiddenAny)
+}
+
+// holdsNot says whether entry i does not hold the texts that are looked for, and has no copy that may.
+func (o *opened) holdsNot(i int) bool {
+	return o.blocks>>(i/o.share)&1 == 0 && !copiesAt(o.marks, i) && !o.hides(i, hiddenText)
 }
 
 // expires is when the topic's retention may take entry i, as [Entry.Expires] has it, in Unix ms.
@@ -251,13 +257,18 @@ func expires(c *columns, i int, m segmentMark, retention time.Duration) int64 {
 	return max(int64(u64(c.written, i)), m.renewed) + retention.Milliseconds()
 }
 
-// match says whether entry i matches the filter, whatever its status.
+// decides says whether what is stored says all that the filter asks for.
+func (iq *indexQuery) decides() bool {
+	return iq.text == nil && iq.error == nil && iq.sel.Key == nil || !iq.index.Redaction.Hides()
+}
+
+// match says whether entry i matches the filter, whatever its status, or may match it, where that cannot be said as it is hidden.
 func (iq *indexQuery) match(o *opened, partition int32, i int) bool {
 	kind, at := o.kind(i), o.time(i)
 	switch {
 	case int(kind) >= len(o.wanted) || !o.wanted[kind],
 		at < iq.since || at >= iq.until,
-		iq.sel.Key != nil && u64(o.keys, i) != iq.key:
+		iq.sel.Key != nil && u64(o.keys, i) != iq.key && !o.hides(i, hiddenKey):
 		return false
 	}
 	if iq.sel.positions != nil {
@@ -265,7 +276,7 @@ func (iq *indexQuery) match(o *opened, partition int32, i int) bool {
 			return false
 		}
 	}
-	if iq.error == nil && iq.text == nil {
+	if iq.error == nil && iq.text == nil || o.hides(i, hiddenText) {
 		return true
 	}
 	if o.blocks>>(i/o.share)&1 == 0 || o.err != nil {
@@ -293,6 +304,9 @@ func (iq *indexQuery) pages(ctx context.Context, part span, pages chan<- page) e
 			tries++
 			continue
 		}
+		if err := iq.disclose(ctx, part.partition, &p); err != nil {
+			return err
+		}
 		at, latest, limit, tries = p.next, passed, min(limit*2, indexPageMost), 0
 		select {
 		case pages <- p:
@@ -319,7 +333,7 @@ func (iq *indexQuery) page(v IndexView, st *indexState, part span, at int64, lat
 			continue
 		}
 		*latest = max(*latest, o.time(i))
-		if o.blocks>>(i/o.share)&1 == 0 && !copiesAt(o.marks, i) {
+		if o.holdsNot(i) {
 			continue
 		}
 		m := segmentMarkOf(o.marks, i)
@@ -329,17 +343,10 @@ func (iq *indexQuery) page(v IndexView, st *indexState, part span, at int64, lat
 			}
 			continue
 		}
-		if records == nil {
-			got, err := v.Get(ref.name(partRecords))
-			if err != nil {
-				return p, err
-			}
-			if records, err = packsOf(ref, got[0]); err != nil {
-				return p, err
-			}
-		}
-		e, err := iq.entry(o, records, part.partition, i)
-		if err != nil {
+		var e Entry
+		if o.hides(i, hiddenAny) {
+			e.Partition, e.Offset = part.partition, o.offset(i) // its record is read later
+		} else if e, records, err = iq.stored(o, records, part.partition, i); err != nil {
 			return p, err
 		}
 		e.copies, e.Status, e.Mark = m.copies, m.status, st.mark(m)
@@ -355,20 +362,29 @@ func (iq *indexQuery) page(v IndexView, st *indexState, part span, at int64, lat
 	return p, nil
 }
 
-// entry makes an entry of what is stored. It holds nothing of the store.
-func (iq *indexQuery) entry(o *opened, records *packs, partition int32, i int) (Entry, error) {
+// stored makes an entry of what is stored. It holds nothing of the store. records are those of the segment, nil: they are not read yet.
+func (iq *indexQuery) stored(o *opened, records *packs, partition int32, i int) (Entry, *packs, error) {
+	if records == nil {
+		got, err := o.view.Get(o.ref.name(partRecords))
+		if err != nil {
+			return Entry{}, nil, err
+		}
+		if records, err = packsOf(o.ref, got[0]); err != nil {
+			return Entry{}, nil, err
+		}
+	}
 	r, valued, err := records.record(i)
 	if err != nil {
-		return Entry{}, err
+		return Entry{}, nil, err
 	}
 	if valued {
 		r.Value = append([]byte{}, o.value(i)...)
 	}
 	if o.err != nil {
-		return Entry{}, o.err
+		return Entry{}, nil, o.err
 	}
 	r.Topic, r.Partition, r.Offset, r.Timestamp = iq.topic.Topic, partition, o.offset(i), time.UnixMilli(int64(u64(o.written, i)))
-	return entryOf(r, iq.topic.ID), nil
+	return entryOf(r, iq.topic.ID), records, nil
 }
 
 // indexed lets a survey answer from the index, if that works. For some entries whose places are known it is not built first.

@@ -58,6 +58,7 @@ type segmentRef struct {
 	Count       int
 	First, Last int64 // offsets
 	Newest      int64 // Unix ms
+	Hidden      bool  // it has entries with hidden texts
 }
 
 func (s segmentRef) name(part string) string { return part + strconv.FormatUint(s.Seq, 36) }
@@ -89,6 +90,7 @@ type indexedLetter struct {
 	kind        kind
 	text        string // of the error
 	record      *kgo.Record
+	hidden      hidden
 }
 
 // add appends an entry. Its kind has a number by then.
@@ -102,6 +104,7 @@ func (s *segment) add(l *indexedLetter, kind uint32, m segmentMark) {
 	s.keys = le.AppendUint64(s.keys, l.key)
 	s.sizes = le.AppendUint32(s.sizes, l.size)
 	s.kinds = le.AppendUint32(s.kinds, kind)
+	s.hidden = append(s.hidden, byte(l.hidden))
 	s.errors = append(s.errors, l.text...)
 	s.errorEnds = le.AppendUint32(s.errorEnds, uint32(len(s.errors)))
 	s.values = append(s.values, l.record.Value...)
@@ -122,6 +125,7 @@ func (s *segment) ref(seq uint64) segmentRef {
 	r := segmentRef{Seq: seq, Count: s.n, First: s.offset(0), Last: s.offset(s.n - 1)}
 	for i := range s.n {
 		r.Newest = max(r.Newest, s.time(i))
+		r.Hidden = r.Hidden || s.hides(i, hiddenText)
 	}
 	return r
 }

@@ -268,7 +268,7 @@ func (iq *indexQuery) countSegment(o *opened, part span, at int64, wanted [statu
 			continue
 		}
 		*latest = max(*latest, died)
-		if o.blocks>>(i/o.share)&1 == 0 && !copiesAt(o.marks, i) {
+		if o.holdsNot(i) {
 			continue
 		}
 		m := segmentMarkOf(o.marks, i)

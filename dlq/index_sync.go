@@ -51,7 +51,7 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 	if err != nil {
 		return err
 	}
-	why := st.fits(topic)
+	why := x.fits(st, topic)
 	if why != "" || st.Ledger != ledger.ID || st.marksLost(ledgerStarts) {
 		if st, err = x.begin(ctx, topic, ledger, ledgerStarts, why); err != nil {
 			return err
@@ -130,7 +130,7 @@ func (x *index) begin(ctx context.Context, topic, ledger kadm.TopicDetail, start
 		if why != "" && st.raw[0] != nil {
 			return ErrIndexMoved
 		}
-		st.Version, st.Topic, st.Ledger = indexVersion, topic.ID, ledger.ID
+		st.Version, st.Topic, st.Ledger, st.Redaction = indexVersion, topic.ID, ledger.ID, x.Redaction.name()
 		st.MarksEpoch, st.Strays = st.MarksEpoch+1, 0
 		st.Marks = make(map[int32]indexedMarks)
 		for partition, start := range starts {

@@ -3,6 +3,7 @@ package dlq_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -28,6 +29,7 @@ type indexed struct {
 	b     *bundle
 	path  string
 	keep  time.Duration
+	hides *dlq.Redaction
 	file  *indexfile.File
 	words []string
 	read  int64 // records, by the last call that had to catch up
@@ -46,7 +48,7 @@ func (ix *indexed) open() {
 	warn := func(why string) { ix.words = append(ix.words, why) }
 	ix.file = indexfile.At(ix.path, indexfile.Options{Patience: time.Second, Warn: warn})
 	ix.Queue = ix.b.open(dlq.Indexed(dlq.Index{
-		Store: ix.file, Keep: ix.keep, Warn: warn, Progress: func(read, _ int64) { ix.read = read },
+		Store: ix.file, Keep: ix.keep, Redaction: ix.hides, Warn: warn, Progress: func(read, _ int64) { ix.read = read },
 	}))
 }
 
@@ -86,6 +88,11 @@ func (ix *indexed) same(f dlq.Filter) {
 	want, err := scanned.Stats(b.ctx(), f)
 	if err != nil {
 		b.t.Fatal(err)
+	}
+	for i := range got.Problems { // whose texts are without what is hidden
+		if ix.hides != nil && i < len(want.Problems) {
+			got.Problems[i].Error, want.Problems[i].Error = "", ""
+		}
 	}
 	if g, w := fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want); g != w {
 		b.t.Fatalf("stats of %+v:\nby the index\n%s\nby a scan\n%s", f, g, w)
@@ -167,12 +174,15 @@ func randomFilter(r *rand.Rand, n int) dlq.Filter {
 // Whatever is written to the topics, also while the index is closed: it answers as a scan does.
 func TestIndexAnswersAsAScanDoes(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(6) {
+	redactions := []*dlq.Redaction{nil, {Text: patterns(`order \d+`, `/1/\d*7`, `key-\d*3`)}, {Headers: patterns(`^trace$`)}, nil, {Text: patterns(`payload.*`)}, nil}
+	for seed, redaction := range redactions {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			r := rand.New(rand.NewPCG(seed, 0))
+			r := rand.New(rand.NewPCG(uint64(seed), 0))
 			b := setup(t)
-			ix := b.indexed(filepath.Join(t.TempDir(), "index"), 0)
+			ix := &indexed{b: b, path: filepath.Join(t.TempDir(), "index"), hides: redaction}
+			ix.open()
+			t.Cleanup(func() { _ = ix.file.Close() })
 			written := 0
 			for range 14 {
 				if r.IntN(4) == 0 {
@@ -233,7 +243,7 @@ func (b *bundle) change(r *rand.Rand, written int) int {
 			b.t.Fatal(err)
 		}
 	case 5:
-		if _, err := q.Renew(b.ctx(), dlq.Renew{Filter: f}); err != nil {
+		if _, err := q.Renew(b.ctx(), dlq.Renew{Filter: f}); err != nil && !errors.Is(err, dlq.ErrRenewedAgain) {
 			b.t.Fatal(err)
 		}
 	case 6:

@@ -1,6 +1,9 @@
 package dlq
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"regexp"
 	"slices"
 
@@ -12,8 +15,9 @@ import (
 // Redacted stands in the place of what is hidden.
 const Redacted = "[redacted]"
 
-// Redaction says what of dead letters is hidden from who looks at them. What is stored, replayed and exported is not changed by it, and filters
-// and fingerprints are of what was there: what is hidden is put together by what it was. A nil Redaction hides nothing. Its methods may be called concurrently.
+// Redaction says what of dead letters is hidden from who looks at them, and kept out of an index, see [Index]. What stands in the topics, is replayed and
+// exported is not changed by it, and filters and fingerprints are of what was there: what is hidden is put together by what it was. A nil Redaction hides
+// nothing. Its methods may be called concurrently.
 type Redaction struct {
 	// Headers are patterns over names of headers, whose values are hidden whole.
 	Headers []*regexp.Regexp
@@ -24,6 +28,21 @@ type Redaction struct {
 
 // Hides says whether it may hide anything.
 func (r *Redaction) Hides() bool { return r != nil && len(r.Headers)+len(r.Text) > 0 }
+
+// name is the same for redactions that hide the same in the same way; "" for one that hides nothing.
+func (r *Redaction) name() string {
+	if !r.Hides() {
+		return ""
+	}
+	sum := sha256.New()
+	for _, patterns := range [][]*regexp.Regexp{r.Headers, r.Text} {
+		for _, pattern := range patterns {
+			fmt.Fprintf(sum, "%q", pattern)
+		}
+		sum.Write([]byte{0})
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8])
+}
 
 // Bytes returns the bytes without what is hidden: the same ones where that is nothing.
 func (r *Redaction) Bytes(b []byte) []byte {
@@ -66,12 +85,33 @@ func (r *Redaction) Header(h kgo.RecordHeader) kgo.RecordHeader {
 	if r == nil || h.Value == nil {
 		return h
 	}
-	if slices.ContainsFunc(r.Headers, func(pattern *regexp.Regexp) bool { return pattern.MatchString(h.Key) }) {
+	if r.hidesHeader(h.Key) {
 		h.Value = []byte(Redacted)
 		return h
 	}
 	h.Value = r.Bytes(h.Value)
 	return h
+}
+
+func (r *Redaction) hidesHeader(name string) bool {
+	return slices.ContainsFunc(r.Headers, func(pattern *regexp.Regexp) bool { return pattern.MatchString(name) })
+}
+
+// headerSet is how [Replay.edited] says that a header was set; the text may be cut off.
+var headerSet = regexp.MustCompile(`set header (.*?)=("(?:[^"\\]|\\.)*(?:"|\\?$))`)
+
+// edit returns what a mark says of an edit without what is hidden.
+func (r *Redaction) edit(text string) string {
+	if !r.Hides() || text == "" {
+		return text
+	}
+	text = headerSet.ReplaceAllStringFunc(text, func(set string) string {
+		if name := headerSet.FindStringSubmatch(set)[1]; r.hidesHeader(name) {
+			return "set header " + name + "=" + Redacted
+		}
+		return set
+	})
+	return r.String(text)
 }
 
 // Entry returns the entry without what is hidden, for who looks at it: it must not be replayed. Its fingerprint is still that of the
@@ -82,6 +122,7 @@ func (r *Redaction) Entry(e Entry) Entry {
 	}
 	e.print = e.Fingerprint()
 	e.State.Error = r.String(e.State.Error)
+	e.Mark.Reason, e.Mark.Edit = r.String(e.Mark.Reason), r.edit(e.Mark.Edit)
 	e.State.History = slices.Clone(e.State.History)
 	for i := range e.State.History {
 		e.State.History[i].Error = r.String(e.State.History[i].Error)

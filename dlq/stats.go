@@ -52,7 +52,7 @@ func (q *Queue) Stats(ctx context.Context, f Filter) (Stats, error) {
 		stats.Expiry.Retention = -1 // who may not read a topic's configuration may still count
 	}
 	soon := time.Now().Add(ExpiryNotice(stats.Expiry.Retention))
-	if s.ledger == nil {
+	if s.ledger == nil && s.query.decides() {
 		counted, ok, err := s.query.stats(ctx, s.scan.spans, s.sel.status, expiry{stats.Expiry.Retention, ceilMilli(soon)}, q.otherGroup)
 		if ok || err != nil {
 			return counted, err

@@ -53,6 +53,9 @@ type queues struct {
 	close   func()
 }
 
+// opener opens a dead-letter topic for a pipeline.
+type opener func(one *config.Pipeline, topic string, options ...dlq.Option) (*dlq.Queue, error)
+
 // openQueues opens the dead-letter topics of the pipelines that the filter selects. For a change it must be one pipeline.
 // The caller closes them.
 func (p *program) openQueues(ctx context.Context, f *filterFlags, change bool) (*queues, error) {
@@ -97,7 +100,7 @@ func (p *program) openQueuesOf(ctx context.Context, c *config.Config, selected [
 			return nil, err
 		}
 	}
-	open := func(topic string, options ...dlq.Option) (*dlq.Queue, error) {
+	open := func(_ *config.Pipeline, topic string, options ...dlq.Option) (*dlq.Queue, error) {
 		return dlq.Open(client, topic, p.traced(options)...)
 	}
 	if !f.noIndex && c.Index.Kind != "none" {
@@ -108,15 +111,9 @@ func (p *program) openQueuesOf(ctx context.Context, c *config.Config, selected [
 		}
 		if x != nil {
 			qs.close = func() { x.close(); client.Close() }
-			open = func(topic string, options ...dlq.Option) (*dlq.Queue, error) {
-				return dlq.Open(client, topic, append(slices.Clone(p.traced(options)), x.option(topic))...)
+			open = func(one *config.Pipeline, topic string, options ...dlq.Option) (*dlq.Queue, error) {
+				return dlq.Open(client, topic, append(slices.Clone(p.traced(options)), x.option(topic, one.Redaction()))...)
 			}
-		}
-	}
-	if c.Index.Kind == "redis" && slices.ContainsFunc(selected, func(one *config.Pipeline) bool { return one.Redaction().Hides() }) {
-		fmt.Fprintln(p.err, "without the index in Redis, where others could read what dlq.redact hides: index.kind: file keeps it on this machine")
-		open = func(topic string, options ...dlq.Option) (*dlq.Queue, error) {
-			return dlq.Open(client, topic, p.traced(options)...)
 		}
 	}
 	for _, one := range selected {
@@ -162,7 +159,7 @@ func sourcesOf(ctx context.Context, adm *kadm.Client, one *config.Pipeline) ([]s
 }
 
 // add opens the queues of one pipeline; of one source topic only when that is asked for.
-func (qs *queues) add(c *config.Config, one *config.Pipeline, sources []string, only string, open func(string, ...dlq.Option) (*dlq.Queue, error)) error {
+func (qs *queues) add(c *config.Config, one *config.Pipeline, sources []string, only string, open opener) error {
 	names := one.Names()
 	options, err := queueOptions(c, one)
 	if err != nil {
@@ -176,7 +173,7 @@ func (qs *queues) add(c *config.Config, one *config.Pipeline, sources []string, 
 		if slices.ContainsFunc(qs.all, func(q queue) bool { return q.Topic() == topic }) {
 			continue
 		}
-		q, err := open(topic, options...)
+		q, err := open(one, topic, options...)
 		if err != nil {
 			return err
 		}
@@ -215,7 +212,7 @@ func queueOptions(c *config.Config, one *config.Pipeline) ([]dlq.Option, error) 
 }
 
 // addForeign opens a dead-letter topic of another program, whose entries that name no group are taken for the pipeline's.
-func (qs *queues) addForeign(c *config.Config, one *config.Pipeline, topic string, open func(string, ...dlq.Option) (*dlq.Queue, error)) error {
+func (qs *queues) addForeign(c *config.Config, one *config.Pipeline, topic string, open opener) error {
 	if retrytopics.Legal(topic) != topic {
 		return usagef("--queue %q: want the name of a dead-letter topic", topic)
 	}
@@ -226,7 +223,7 @@ func (qs *queues) addForeign(c *config.Config, one *config.Pipeline, topic strin
 	if err != nil {
 		return err
 	}
-	q, err := open(topic, append(options, dlq.AnyGroup())...)
+	q, err := open(one, topic, append(options, dlq.AnyGroup())...)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -64,7 +65,8 @@ func TestShowBySchema(t *testing.T) {
 // TestRedaction: what the configuration hides is in no output, unless it is asked for, and not lost.
 func TestRedaction(t *testing.T) {
 	const secret = "4111111111111111"
-	m := configured(t, "schema_registry: {url: '"+schemas(t)+"', username: u, password: p}\n", `dlq: {redact: {headers: ['(?i)^TRACE$'], text: ['\d{16}', 'is (closed)']}}`)
+	cache := t.TempDir()
+	m := configured(t, "schema_registry: {url: '"+schemas(t)+"', username: u, password: p}\nindex: {path: '"+cache+"'}\n", `dlq: {redact: {headers: ['(?i)^TRACE$'], text: ['\d{16}', 'is (closed)']}}`)
 	m.dies(6, classify.Validation, 0, []byte(`{"card":"`+secret+`"}`))
 	m.dies(7, classify.Validation, 0, append([]byte{0, 0, 0, 0, 7, 32}, secret...))
 	for _, args := range [][]string{
@@ -78,6 +80,13 @@ func TestRedaction(t *testing.T) {
 				t.Errorf("%v prints %q:\n%s", args, hidden, got.out)
 			}
 		}
+	}
+	files, err := filepath.Glob(filepath.Join(cache, "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("indexes %v, %v", files, err)
+	}
+	if index, err := os.ReadFile(files[0]); err != nil || bytes.Contains(index, []byte(secret)) || bytes.Contains(index, []byte("is closed")) || !bytes.Contains(index, []byte("the shop is [redacted]")) {
+		t.Errorf("the index holds what is hidden, or nothing at all (%v)", err)
 	}
 	m.run("dlq", "show", "0-7").want(t, exitDone, `"card": "[redacted]"`)
 	m.run("dlq", "show", "0-7", "--unredacted").want(t, exitDone, `"card": "`+secret+`"`, "t-1")

@@ -66,10 +66,10 @@ func (p *program) cacheDir() (string, error) {
 
 var notInNames = regexp.MustCompile(`[^A-Za-z0-9._-]`)
 
-// option is the index of one queue.
-func (x *indexes) option(topic string) dlq.Option {
+// option is the index of one queue, without what is redacted of it.
+func (x *indexes) option(topic string, redact *dlq.Redaction) dlq.Option {
 	warn := func(why string) { fmt.Fprintln(x.program.err, why) }
-	ix := dlq.Index{Keep: x.config.Keep, Warn: warn, Progress: x.progress(topic)}
+	ix := dlq.Index{Keep: x.config.Keep, Redaction: redact, Warn: warn, Progress: x.progress(topic)}
 	if x.redis != nil {
 		ix.Store = x.redis.Store("redeliver:index:" + x.cluster + ":" + topic)
 	} else {

@@ -93,7 +93,7 @@ func (c *caretaker) queues(ctx context.Context) []queue {
 		}
 		sources, err := sourcesOf(ctx, kadm.NewClient(c.client), one)
 		if err == nil {
-			err = qs.add(c.service.config, one, sources, "", func(topic string, options ...dlq.Option) (*dlq.Queue, error) {
+			err = qs.add(c.service.config, one, sources, "", func(_ *config.Pipeline, topic string, options ...dlq.Option) (*dlq.Queue, error) {
 				return dlq.Open(c.client, topic, c.service.program.traced(options)...)
 			})
 		}

@@ -246,6 +246,7 @@ func TestWarningsAreNoMistakes(t *testing.T) {
 	for text, want := range map[string]string{
 		inPipeline("dlq: {retention: 7d}"):                                                                 "6:22: dlq.retention: dead letters older than 7d expire",
 		atTop("index: {kind: none, path: /tmp}"):                                                           "2:27: index.path has no effect with index.kind: none",
+		inPipeline("dlq: {redact: {text: [card]}}") + "index: {keep: 30d}\n":                               "7:15: index.keep: dead letters of which pipelines[0].dlq.redact hides a part are not kept",
 		atTop("fleet: {topic: a.redeliver-control}"):                                                       "2:16: fleet.topic has no effect while no pipeline has breaker.scope: fleet",
 		atTop("admin: {listen: ':8080', insecure: true, users: [{name: a, token: 0123456789abcdef}]}"):     "2:17: admin.listen: whoever listens to the network hears the tokens",
 		atTop("kafka: {brokers: [a:1], sasl: {mechanism: plain, username: u, password: \"${PASSWORD}\"}}"): "1:43: kafka.sasl.mechanism: plain sends the password unencrypted",

@@ -386,7 +386,7 @@ func dlqKeys(d *DLQ) []key {
 		durationOrForever("retention", &d.Retention, time.Second, 36500*day).byDefault("-1").like("7d").
 			means("How long entries are kept; -1 is until they are replayed or discarded. With a duration they expire."),
 		section("redact", redactKeys(&d.Redact)...).
-			means("What is hidden when dead letters are shown, listed and followed; the dead letters themselves are left as they are, and an index of them is kept in a file of this machine only, never in Redis."),
+			means("What is hidden when dead letters are shown, listed and followed, and not in the index; the dead letters themselves are left as they are."),
 		section("admission",
 			toggle("enabled", &d.Admission.Enabled).byDefault("true").means("Hold the pipeline rather than flooding the dead letters."),
 			number("burst", &d.Admission.Burst, 1, 1_000_000_000).byDefault("1000").like("1000").

@@ -27,7 +27,7 @@ func (r *reader) rules(c *Config, o Options) {
 	}
 	r.rulesAcrossPipelines(c)
 	r.fleetRules(c)
-	r.indexRules(c.Index)
+	r.indexRules(c)
 }
 
 // fleetRules judge the name of the control topic: no pipeline reads it, and none makes one that Kafka takes for it.

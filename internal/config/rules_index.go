@@ -1,9 +1,14 @@
 package config
 
-import "net"
+import (
+	"fmt"
+	"net"
+	"slices"
+)
 
 // indexRules judge what the index is given beside its kind.
-func (r *reader) indexRules(x Index) {
+func (r *reader) indexRules(c *Config) {
+	x := c.Index
 	if !r.sound("index.kind") {
 		return
 	}
@@ -15,7 +20,14 @@ func (r *reader) indexRules(x Index) {
 	if path := "index.path"; r.given(path) && r.sound(path) && x.Kind != "file" {
 		r.warning(r.place(path), path+" has no effect with index.kind: "+x.Kind)
 	}
-	if path := "index.keep"; x.Kind == "none" && x.Keep > 0 && r.sound(path) {
+	path := "index.keep"
+	if x.Keep <= 0 || !r.sound(path) {
+		return
+	}
+	if x.Kind == "none" {
 		r.wrong(path, "%s: without an index nothing is kept; write index.kind: file or redis", path)
+	}
+	if i := slices.IndexFunc(c.Pipelines, func(p Pipeline) bool { return p.Redaction().Hides() }); i >= 0 {
+		r.warning(r.place(path), fmt.Sprintf("%s: dead letters of which pipelines[%d].dlq.redact hides a part are not kept, as no part of them is in the index; `redeliver dlq renew` carries them forward in their topic", path, i))
 	}
 }
