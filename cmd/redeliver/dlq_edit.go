@@ -252,8 +252,11 @@ func (d draft) where() string {
 
 // kept is an error after which the edit stays in its file.
 func (d draft) kept(err error) error {
-	if err == nil {
+	switch {
+	case err == nil:
 		err = errors.New("nothing was replayed")
+	case errors.Is(err, context.Canceled): // of which no more is told than that
+		err = errors.New("interrupted; nothing was replayed")
 	}
 	return fmt.Errorf("%w; %s", err, d.where())
 }

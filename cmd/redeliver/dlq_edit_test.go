@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -93,6 +94,10 @@ func TestDLQEditIsKept(t *testing.T) {
 	m.run("dlq", "edit", m.id(1), "--from", file, "--to", "topic:nowhere", "--yes").want(t, exitPart, "topic nowhere does not exist", "your edit is in "+file)
 	if n := m.inTier(); n != 0 {
 		t.Fatalf("%d records were replayed", n)
+	}
+	var told strings.Builder
+	if status := (&program{err: &told}).report(draft{file: file, goOn: "redeliver dlq edit 0-1"}.kept(context.Canceled)); status != exitFailed || !strings.Contains(told.String(), "interrupted; nothing was replayed; your edit is in "+file) {
+		t.Errorf("interrupted: %d, %s", status, told.String())
 	}
 	m.run("dlq", "edit", m.id(1), "--from", file+"x", "--yes").want(t, exitUsage, "--from "+file+"x: ")
 	broken := filepath.Join(t.TempDir(), "broken.json")

@@ -75,7 +75,11 @@ func newDLQListCommand(p *program) *cobra.Command {
 func (p *program) remark(listed int, more bool, limit int, missing []string) {
 	switch {
 	case more:
-		fmt.Fprintf(p.err, "There are more than these %d: --limit 0 shows all, `redeliver dlq stats` counts them.\n", limit)
+		these := fmt.Sprintf("these %d", limit)
+		if limit == 1 {
+			these = "this one"
+		}
+		fmt.Fprintf(p.err, "There are more than %s: --limit 0 shows all, `redeliver dlq stats` counts them.\n", these)
 	case listed == 0:
 		fmt.Fprintln(p.err, "No dead letters match.")
 	}

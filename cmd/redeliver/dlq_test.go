@@ -119,6 +119,7 @@ func TestDLQList(t *testing.T) {
 
 	some := m.run("dlq", "list", "--class", "network", "--limit", "2", "-o", "jsonl")
 	some.want(t, exitDone, "There are more than these 2", "--limit 0")
+	m.run("dlq", "list", "--limit", "1").want(t, exitDone, "There are more than this one: --limit 0")
 	lines := strings.Split(strings.TrimSpace(some.out), "\n")
 	if len(lines) != 2 {
 		t.Fatalf("%d lines on standard output, want 2", len(lines))

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -41,6 +42,7 @@ func (p *program) openIndexes(ctx context.Context, c *config.Config, client *kgo
 	x.cluster = notInNames.ReplaceAllString(meta.Cluster, "_")
 	switch c.Index.Kind {
 	case "redis":
+		logging.Disable() // the client's own lines: what fails is told as an error
 		r := c.Index.Redis
 		x.redis = indexredis.New(indexredis.Options{Address: r.Address, Username: r.Username, Password: r.Password, DB: r.DB, TLS: r.TLS})
 	default:

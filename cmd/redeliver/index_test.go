@@ -1,0 +1,20 @@
+//go:build unix
+
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// Of a Redis that is away a command says that it does without, and nothing else is said.
+func TestRedisThatIsAwayIsToldOnce(t *testing.T) {
+	m := configured(t, "index: {kind: redis, redis: {address: '"+freeAddress(t)+"'}}\n")
+	p := startCommand(t, "dlq", "list", "--limit", "0", "-c", m.config)
+	if err := p.end(t); err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+	if said := p.log.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "the topics are read") {
+		t.Errorf("it says:\n%s", said)
+	}
+}
