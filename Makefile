@@ -127,6 +127,10 @@ torture: ## three Kafka nodes, three members and a load, killed, paused and cut 
 	@mkdir -p .cache/bin && cd torture && go build -o ../.cache/bin/torture .
 	@.cache/bin/torture run -for $(FOR) -delivery $(DELIVERY) -protocol $(PROTOCOL) -seed $(or $(SEED),0) $(if $(HOLD_KEY),-hold-key) $(if $(KEEP),-keep)
 
+.PHONY: torture-mutants
+torture-mutants: ## plant classic bugs into a copy of the tree, and show that the verdict of a torture names the promise (Java 17, Maven); 3 minutes each
+	@scripts/torture-mutants
+
 .PHONY: fuzz
 fuzz: FOR = 10s
 fuzz: ## every fuzz target, one after the other, for FOR=10s each; MATCH=State only those whose names match

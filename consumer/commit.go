@@ -181,6 +181,8 @@ type mark struct {
 	version  uint64
 	settled  int64 // records of the lane, all in all
 	metadata string
+	told     int64 // below this offset it tells of everything that is done
+	routes   int64 // the highest offset of which it has a copy with it, -1: none
 	again    int64 // it corrects commits that may have come by then
 	news     bool  // it says something else than those before: whoever reads the commit can tell which it is
 }
@@ -233,11 +235,21 @@ func (l *lane) mark(leaving bool) *mark {
 		l.mappedVersion = l.version
 	}
 	text := note.metadata("")
-	text = note.metadata(runs.text(at, l.topicID, l.metadata-len(text)-len(noteVersion)-len(noteDone)))
-	if len(text) > l.metadata {
+	room := l.metadata - len(text) - len(noteVersion) - len(noteDone)
+	told := runs.told(at, room)
+	if text = note.metadata(runs.text(at, l.topicID, room)); len(text) > l.metadata {
 		text = ""
+		if runs.bits > 0 {
+			told = at
+		}
 	}
-	m := &mark{lane: l, at: at, epoch: l.seenIn(), version: l.version, settled: l.settledRecords.Load(), metadata: text, again: again}
+	if l.strand.p.transactor != nil && l.pinned >= told {
+		if told = -1; !leaving { // the commit before stands, which tells of it
+			l.stuck = true
+			return nil
+		}
+	}
+	m := &mark{lane: l, at: at, epoch: l.seenIn(), version: l.version, settled: l.settledRecords.Load(), metadata: text, told: told, routes: -1, again: again}
 	if m.news = m.said() != l.said; !leaving {
 		l.said = m.said()
 	}
@@ -272,7 +284,9 @@ func (m *mark) refused(at partition, err error) error {
 	if m != nil && errors.Is(err, kerr.OffsetMetadataTooLarge) {
 		m.lane.strand.mu.Lock()
 		m.lane.metadata /= 2
+		left := m.lane.metadata
 		m.lane.strand.mu.Unlock()
+		m.lane.strand.p.lessMetadata(at.topic, left)
 		m.lane.strand.p.committer.moved()
 		return nil
 	}
@@ -282,6 +296,14 @@ func (m *mark) refused(at partition, err error) error {
 	return fmt.Errorf("%s/%d: %w", at.topic, at.number, err)
 }
 
+// lessMetadata tells that brokers take less metadata than they do by default.
+func (p *Pipeline) lessMetadata(topic string, bytes int) {
+	if times, loud := p.repeats.again("metadata refused", topic); loud {
+		p.log.Warn("brokers refuse the metadata of a commit for its size: less is tried", "pipeline", p.cfg.Name, "topic", topic, "bytes", bytes, "times", times,
+			"remedy", "offset.metadata.max.bytes=4096 on the brokers: what it has no room for is handled again by the next owner, and with exactly_once_routing copies wait until it has")
+	}
+}
+
 // acknowledged notes what is committed.
 func (ms marks) acknowledged() {
 	for _, m := range ms {
@@ -289,6 +311,7 @@ func (ms marks) acknowledged() {
 		l.strand.mu.Lock()
 		l.committed, l.said, l.committedVersion, l.refusals = m.at, m.said(), m.version, refusals{}
 		l.repeated = max(l.repeated, m.again)
+		l.pinned, l.stuck = max(l.pinned, m.routes), false
 		saved := int64(0)
 		if !l.closed {
 			saved, l.saved = m.settled-l.saved, m.settled

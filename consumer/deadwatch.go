@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/dlq"
@@ -170,13 +171,15 @@ func (d *deadWatch) run(ctx context.Context) {
 	var refused fruitless
 	for ctx.Err() == nil {
 		fetches := d.client.PollFetches(ctx)
-		gone := make(map[string]bool)
+		other := make(map[string]bool) // than those that were followed
 		fetches.EachError(func(topic string, part int32, err error) {
 			if ctx.Err() != nil {
 				return
 			}
 			d.p.faults.note("held", topic, part, err)
-			gone[topic] = gone[topic] || topicGone(err)
+			if isAnother(err) {
+				other[topic] = true
+			}
 		})
 		changed := make(map[*strand]bool)
 		fetches.EachRecord(func(r *kgo.Record) { d.took(r, changed) })
@@ -186,11 +189,18 @@ func (d *deadWatch) run(ctx context.Context) {
 			}
 			st.wake()
 		}
-		for topic := range gone {
+		for topic := range other {
 			d.lostLedger(topic)
 		}
 		refused.rest(ctx, fetches)
 	}
+}
+
+// isAnother reports whether a ledger that cannot be read on is not the one that was read so far: it was deleted, or its log was cut off. What
+// is only refused is read on where it was as soon as it may be.
+func isAnother(err error) bool {
+	var cut *kgo.ErrDataLoss
+	return topicGone(err) || errors.Is(err, kerr.OffsetOutOfRange) || errors.As(err, &cut)
 }
 
 // took takes note of one record of a ledger, and of the strands for which it changes something.
@@ -224,7 +234,7 @@ func (d *deadWatch) took(r *kgo.Record, changed map[*strand]bool) {
 	}
 }
 
-// lostLedger begins anew with the strands of a ledger that was deleted: until it is there again they stand still, for nobody
+// lostLedger begins anew with the strands of a ledger that is another one: until it is there again they stand still, for nobody
 // can say which of their keys are open.
 func (d *deadWatch) lostLedger(topic string) {
 	var strands []*strand

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"math"
 	"math/bits"
 )
 
@@ -53,16 +54,33 @@ const doneCodec = "1:"
 // endian) is taken over the topic's id, the offset (8 bytes, big endian) and the codes, so that a map that was copied to
 // another offset, or belongs to a topic of the same name that is gone, is no map.
 func (r *doneRuns) text(at int64, topic [16]byte, limit int) string {
-	room := base64.RawURLEncoding.DecodedLen(max(limit-len(doneCodec), 0)) - crc32.Size
-	code := r.code
-	if len(code) > room {
-		code = cutRuns(code, room)
-	}
+	code := r.within(limit)
 	if len(code) == 0 {
 		return ""
 	}
 	raw := binary.BigEndian.AppendUint32(nil, doneSum(at, topic, code))
 	return doneCodec + base64.RawURLEncoding.EncodeToString(append(raw, code...))
+}
+
+// within returns what of the codes the text has in so many bytes.
+func (r *doneRuns) within(limit int) []byte {
+	room := base64.RawURLEncoding.DecodedLen(max(limit-len(doneCodec), 0)) - crc32.Size
+	if len(r.code) <= room {
+		return r.code
+	}
+	return cutRuns(r.code, room)
+}
+
+// told returns the offset below which the text in so many bytes tells of everything that is done.
+func (r *doneRuns) told(at int64, limit int) int64 {
+	code := r.within(limit)
+	if len(code) == len(r.code) {
+		return math.MaxInt64
+	}
+	for p := range pairs(code) {
+		at += p.open + p.done
+	}
+	return at
 }
 
 // cutRuns returns the longest beginning of whole pairs of runs that fits into so many bytes.

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"encoding/base64"
+	"math"
 	"slices"
 	"testing"
 
@@ -29,7 +30,11 @@ func TestDoneRunsTravel(t *testing.T) {
 		if len(text) > limit {
 			t.Fatalf("%d bytes, limit %d", len(text), limit)
 		}
+		told := runs.told(at, limit)
 		if text == "" {
+			if len(want) > 0 && told != at {
+				t.Fatalf("nothing is written, and all below %d is told", told)
+			}
 			if len(want) > 0 && limit >= 100_000 {
 				t.Fatal("nothing is written")
 			}
@@ -41,6 +46,9 @@ func TestDoneRunsTravel(t *testing.T) {
 		}
 		if len(got) > len(want) || !slices.Equal(got, want[:len(got)]) {
 			t.Fatalf("got %v, want the first of %v", got, want)
+		}
+		if all := len(got) == len(want); all && told != math.MaxInt64 || !all && told != got[len(got)-1].to {
+			t.Fatalf("all below %d is told, of %v there is %v", told, want, got)
 		}
 		if limit >= 100_000 && len(got) != len(want) {
 			t.Fatalf("%d of %d runs are read back", len(got), len(want))

@@ -24,9 +24,9 @@ func (ms marks) doubt(doubt bool) {
 }
 
 // uncommitted is how many settled records of the lane wait for a commit that it cannot have now, while others can: its transaction
-// is in doubt, or its topic is refused. They count against its share of the window. The strand's lock is held.
+// is in doubt, its topic is refused, or there is no room for what must not be forgotten. They count against its share of the window. The strand's lock is held.
 func (l *lane) uncommitted() int64 {
-	if !l.inDoubt && l.refusals.count == 0 {
+	if !l.inDoubt && !l.stuck && l.refusals.count == 0 {
 		return 0
 	}
 	return l.settledRecords.Load() - l.saved

@@ -39,15 +39,17 @@ type lane struct {
 	ready   readyLine // entries that may start as soon as their key is free
 	waiting entryDue  // entries with a time before which they must not start
 
-	probed  uint64 // the number of the last probe that was its turn
-	running int    // calls in flight
-	routing int    // copies that are not acknowledged, those that are held included
+	probed  uint64   // the number of the last probe that was its turn
+	running int      // calls in flight
+	routing int      // copies that are not acknowledged, those that are held included
+	aside   []*route // of these, those that no commit has room for, see transactor.fitting
 
 	committed        int64 // the last acknowledged commit
 	said             said  // in the last commit that was sent, acknowledged or not
 	committedVersion uint64
 	refusals         refusals      // of its commits, see committer.putOff
 	inDoubt          bool          // what has become of a transaction with its offsets, see marks.doubt
+	stuck            bool          // a commit would forget what a transaction has said to be done
 	repeated         int64         // until when a late commit may have come that was corrected, see committer.sayAgain
 	saved            int64         // of settledRecords, those whose commit is acknowledged
 	trimmed          int64         // below this the engine has deleted what was committed
@@ -78,7 +80,7 @@ type lane struct {
 func (p *Pipeline) newLane(topic string, part int32, source string, tier time.Duration) *lane {
 	l := &lane{
 		topic: topic, topicID: p.topics.id(topic), partition: part, source: source, tier: tier, meter: p.meter.topic(topic, source, tier),
-		window: window{epoch: -1, top: -1}, committed: -1, metadata: metadataLimit,
+		window: window{epoch: -1, top: -1, pinned: -1}, committed: -1, metadata: metadataLimit,
 	}
 	l.end.Store(-1)
 	l.ctx, l.cancel = context.WithCancel(context.Background())
@@ -179,7 +181,7 @@ func (l *lane) mayBegin(offset int64) bool {
 // underway is how many records may settle soon.
 func (l *lane) underway() int {
 	if l.strand.holding != nil { // there many leave untried, in one transaction
-		return l.running + l.routing
+		return l.running + l.routing - len(l.aside)
 	}
 	return l.running
 }
@@ -191,8 +193,8 @@ func (l *lane) isClosed() bool {
 	return l.closed
 }
 
-// quiet reports whether nothing of the draining lane is under way.
-func (l *lane) quiet() bool { return l.running == 0 && l.routing == 0 }
+// quiet reports whether nothing of the draining lane is under way. What is set aside waits for records that may not be begun any more.
+func (l *lane) quiet() bool { return l.running == 0 && l.routing == len(l.aside) }
 
 // signalQuiet wakes whoever waits for the lane to become quiet.
 func (l *lane) signalQuiet() {

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -47,6 +48,7 @@ func (p *Pipeline) Skip(topic string, partition int32, offset int64, reason stri
 			l.ready.remove(e)
 		}
 		if e.route != nil {
+			l.aside = slices.DeleteFunc(l.aside, func(r *route) bool { return r == e.route })
 			l.routing--
 			e.route = nil
 		}

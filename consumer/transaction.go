@@ -80,6 +80,9 @@ func (t *transactor) run(ctx context.Context) {
 			continue
 		}
 		t.p.meter.aborted.Add(1)
+		if errors.Is(err, errTooLarge) { // the next one has less, at once
+			continue
+		}
 		if !errors.Is(err, errGivenUp) { // of which nobody needs to be told
 			t.p.faults.note("transaction", "", -1, err)
 		}
@@ -146,7 +149,7 @@ func (t *transactor) again(batch []*route) {
 
 // transact carries out one transaction. What its error stands for was not done, and is tried again.
 func (t *transactor) transact(ctx context.Context, batch []*route, timeout time.Duration) error {
-	batch = t.open(batch)
+	batch = t.fitting(t.open(batch))
 	if len(batch) == 0 {
 		return nil
 	}
@@ -278,6 +281,7 @@ func (t *transactor) commit(ctx context.Context, client *kgo.Client, batch []*ro
 	release := sync.OnceFunc(func() { turn <- struct{}{} })
 	defer release()
 	ms, complete := t.leave(batch)
+	complete = complete && !slices.ContainsFunc(batch, func(r *route) bool { return !ms.tellOf(r) }) // of which less fits since
 	err := errGivenUp
 	if complete {
 		err = t.commitOffsets(ctx, client, ms)
@@ -347,6 +351,8 @@ func (t *transactor) leave(batch []*route) (ms marks, complete bool) {
 				return nil, false // closed since
 			}
 		}
+		m := ms[partition{l.topic, l.partition}]
+		m.routes = max(m.routes, r.entry.record.Offset)
 	}
 	return ms, true
 }

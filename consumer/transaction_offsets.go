@@ -125,7 +125,7 @@ func (t *transactor) refused(ms marks, resp *kmsg.TxnOffsetCommitResponse) (refu
 		}
 	}
 	if tooLarge {
-		return errGivenUp // with less metadata, the next time
+		return errTooLarge
 	}
 	return refused
 }

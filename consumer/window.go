@@ -21,6 +21,7 @@ type window struct {
 	known   []span   // from next on, done by an earlier owner, in order; see restore
 	knownIn int32    // the leader epoch that this was seen in, -1 unknown
 	top     int64    // the highest offset that is settled, -1: none
+	pinned  int64    // the highest one that a commit has said to be done and the next ones must not forget, -1: none
 	version uint64   // counts what was settled: a commit of the same version would say the same
 }
 
@@ -58,7 +59,7 @@ func (w *window) add(records []*kgo.Record, now time.Time) *batch {
 	b := &batch{records: records, state: make([]recordState, len(records)), arrived: now, open: len(records)}
 	for i, r := range records {
 		if n := len(w.known); n > 0 && w.knownIn >= 0 && r.LeaderEpoch > w.knownIn && r.Offset < w.known[n-1].to {
-			w.known = nil
+			w.known, w.pinned = nil, -1
 		}
 		control := r.Attrs.IsControl()
 		if control || len(w.known) > 0 && w.doneBefore(r.Offset) {
@@ -260,6 +261,7 @@ func (w *window) restore(done []span, epoch int32) {
 	w.known, w.knownIn = done, epoch
 	if n := len(done); n > 0 {
 		w.top = max(w.top, done[n-1].to-1)
+		w.pinned = w.top // somebody's transaction may have said so
 	}
 	w.forget()
 }

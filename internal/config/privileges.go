@@ -100,7 +100,8 @@ func (c *Config) privileges(p *Pipeline, sources []subject) ([]Privilege, error)
 		ledger.grant("READ", hold, "know which dead letters were dealt with", ForOperate)
 		ledger.grant("READ", false, "take up replays that nobody works on", ForRun)
 		ledger.grant("WRITE", false, "replay, discard, park dead letters, and take up replays", ForOperate, ForRun)
-		ledger.made()
+		ledger.grant("DESCRIBE_CONFIGS", false, "see whether the ledger keeps what it is told", ForOperate)
+		ledger.made(ForOperate) // the first command that marks something makes it, and the first one after the dead letters have grown grows it
 		g.writer(s, names.DLQTopic)
 	}
 	g.add(Privilege{"group", p.Group, "literal", "READ", []string{ForRun, ForOperate}, "take part in the group, commit, and show its lag", true})
@@ -180,14 +181,16 @@ func (t topicGrants) grant(operation string, must bool, why string, who ...strin
 	t.add(Privilege{"topic", t.name, t.pattern, operation, who, why, must})
 }
 
-// made grants what making the topic, and keeping it as it should be, needs.
-func (t topicGrants) made() {
+// made grants who runs pipelines what making the topic, and keeping it as it should be, needs; and who else makes it and gives it partitions
+// what that needs.
+func (t topicGrants) made(also ...string) {
 	if !t.create {
 		t.grant("DESCRIBE_CONFIGS", false, "see whether the topic is as it should be", ForRun)
 		return
 	}
-	t.grant("CREATE", false, "make the topic (topics.create)", ForRun)
-	t.grant("ALTER", false, "give the topic more partitions, as its source gets (topics.create)", ForRun)
+	makers := append([]string{ForRun}, also...)
+	t.grant("CREATE", false, "make the topic (topics.create)", makers...)
+	t.grant("ALTER", false, "give the topic more partitions, as its source gets (topics.create)", makers...)
 	t.grant("ALTER_CONFIGS", false, "see and keep the topic's settings (topics.create)", ForRun) // implies DESCRIBE_CONFIGS
 }
 

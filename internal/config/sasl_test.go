@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -173,6 +174,32 @@ pipelines: [{name: orders, topics: ['/eu[.]orders-[0-9]+/'], handler: {http: {ur
 		"topic prefixed eu.orders-": true, "topic prefixed orders.eu.orders-": true,
 		"group literal orders": true, "transactional_id prefixed redeliver.orders.eu.orders-": true,
 	})
+}
+
+// Who marks a dead letter as done for the first time makes the ledger, or gives it the partitions that the dead letters have got since, where
+// topics are made at all.
+func TestWhoOperatesMayMakeTheLedger(t *testing.T) {
+	for create, want := range map[string][]string{
+		"true":  {"ALTER", "CREATE", "DESCRIBE_CONFIGS", "READ", "WRITE"},
+		"false": {"DESCRIBE_CONFIGS", "READ", "WRITE"},
+	} {
+		c := mustParse(t, `
+kafka: {brokers: [a:1]}
+topics: {create: `+create+`}
+pipelines: [{name: orders, topics: [orders], handler: {http: {url: "http://h/"}}}]
+`, nil)
+		all, err := c.Privileges(&c.Pipelines[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, p := range all {
+			if strings.HasSuffix(p.Name, ".ledger") && slices.Contains(p.For, ForOperate) {
+				got = append(got, p.Operation)
+			}
+		}
+		check(t, "operations on the ledger, topics.create: "+create, got, want)
+	}
 }
 
 // The transactional id of a static member is allowed as its pipeline uses it.

@@ -335,3 +335,30 @@ func TestDeadLettersMayNotBeRead(t *testing.T) {
 		})
 	}
 }
+
+// A member may not read the ledger any more while it has partitions: what it knows of closed keys stands, other keys go on, and it learns of
+// what was discarded when it may read again.
+func TestTheLedgerMayNotBeReadAnyMore(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 1)
+	var p poisoned
+	m := b.start(p.handle, closingKeys)
+	gone, dead := record("z", "poison"), record("a", "poison")
+	b.produce(gone)
+	b.awaitLetters(gone)
+	b.discardAll() // so that the ledger is not empty: that would be known without reading it
+	b.produce(dead)
+	b.awaitLetters(gone, dead)
+	m.awaitClosed(t, 1)
+	allow := kafkatest.Deny(t, kadm.OpRead, dlq.LedgerTopic(b.dlq()))
+	b.awaitLog("level=WARN", "cannot read which keys are held", "TOPIC_AUTHORIZATION_FAILED")
+	behind := record("a", "1")
+	b.produce(record("b", "1"), behind)
+	b.calls.await(t, "call for the other key", func(all []call) bool { return len(all) == 3 })
+	b.awaitLetters(gone, dead, behind)
+	allow()
+	b.discardAll()
+	m.awaitClosed(t, 0)
+	b.produce(record("a", "2"))
+	b.calls.await(t, "call for the key that is open again", func(all []call) bool { return len(all) == 4 })
+}

@@ -5,8 +5,10 @@ package kafkatest
 import (
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Virtual is a cluster of a test's own, on virtual time: it lives in the bubble of a [testing/synctest] test, connected to
@@ -54,4 +56,24 @@ func (v *Virtual) Client(t testing.TB, opts ...kgo.Opt) *kgo.Client {
 	}
 	t.Cleanup(client.Close)
 	return client
+}
+
+// RefuseFetches refuses every fetch of a topic as soon as it is asked for, as brokers do to who may not read it. Who asks again at once
+// does so for ever in no time: when there were more than most, enough is called.
+func (v *Virtual) RefuseFetches(topic string, most int, enough func()) *kfake.FaultHandle {
+	var last kmsg.Request // each is shown more than once
+	asked := 0
+	return v.Fault(kfake.Fault{
+		Keys: []kmsg.Key{kmsg.Fetch}, Topic: topic, Err: kerr.TopicAuthorizationFailed, Count: -1,
+		When: func(r kmsg.Request) bool {
+			if r == last {
+				return true
+			}
+			last = r
+			if asked++; asked > most {
+				enough()
+			}
+			return true
+		},
+	})
 }

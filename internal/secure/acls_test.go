@@ -9,15 +9,19 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/dlq"
 	"github.com/redeliver/redeliver/internal/config"
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
-// printed returns the privileges that `redeliver topics acls` prints.
-func (b *bundle) printed(t *testing.T) (all []config.Privilege) {
+// printed returns the privileges that `redeliver topics acls` prints, with these flags.
+func (b *bundle) printed(t *testing.T, flags ...string) (all []config.Privilege) {
 	t.Helper()
-	for line := range strings.Lines(b.must(t, "topics", "acls", "-o", "jsonl")) {
+	for line := range strings.Lines(b.must(t, append([]string{"topics", "acls", "-o", "jsonl"}, flags...)...)) {
 		var one config.Privilege
 		if err := json.Unmarshal([]byte(line), &one); err != nil {
 			t.Fatalf("%v: %s", err, line)
@@ -139,6 +143,50 @@ func TestThePrintedPrivilegesAreEnough(t *testing.T) {
 			}
 		})
 	}
+}
+
+// With exactly what is printed for who operates, the commands list, park and discard dead letters, make the ledger, and give it partitions when
+// the dead letters have got some.
+func TestThePrintedPrivilegesOfWhoOperatesAreEnough(t *testing.T) {
+	b := setup(t, "")
+	b.grant(t, b.printed(t, "--for", config.ForOperate)...)
+	letters := b.user + "." + b.topic + ".dlq"
+	if _, err := b.admin.CreateTopic(t.Context(), 1, 1, nil, letters); err != nil {
+		t.Fatal(err)
+	}
+	b.bury(t, letters, 0)
+	eventually(t, "dlq list lists what is there", func() (string, bool) {
+		out, status := b.redeliver(t, "dlq", "list", "-o", "jsonl")
+		return out, status == 0 && strings.Contains(out, `"status":"open"`)
+	})
+	b.must(t, "dlq", "discard", "--yes", "--class", "validation")
+	if _, err := b.admin.UpdatePartitions(t.Context(), 3, letters); err != nil {
+		t.Fatal(err)
+	}
+	b.bury(t, letters, 2)
+	eventually(t, "dlq park parks what came to a new partition", func() (string, bool) {
+		out, status := b.redeliver(t, "dlq", "park", "--yes", "--class", "validation")
+		return out, status == 0 && strings.Contains(out, "parked")
+	})
+	if details, err := b.admin.ListTopics(t.Context(), retrytopics.LedgerTopic(letters)); err != nil || len(details[retrytopics.LedgerTopic(letters)].Partitions) != 3 {
+		t.Errorf("the ledger has not three partitions: %v, %v", details, err)
+	}
+}
+
+// bury writes a dead letter, as the admin.
+func (b *bundle) bury(t *testing.T, letters string, partition int32) {
+	t.Helper()
+	record := &kgo.Record{Topic: b.topic, Partition: partition, Key: []byte("broken"), Value: []byte("broken")}
+	letter := dlq.Letter(record, retrytopics.State{
+		ID: retrytopics.FormatID("", b.topic, partition, 0), Topic: b.topic, Partition: partition, Timestamp: time.Now(),
+		Group: b.user, Attempt: 1, FirstFailed: time.Now(), Class: classify.Validation, Reason: retrytopics.ReasonNotRetriable,
+	}, letters, 0)
+	// A broker learns of new partitions a moment after they are made.
+	eventually(t, "the dead letter is written", func() (string, bool) {
+		b.client.ForceMetadataRefresh()
+		err := b.client.ProduceSync(t.Context(), letter).FirstErr()
+		return fmt.Sprint(err), err == nil
+	})
 }
 
 // Each of them is asked for by name when it is taken away.

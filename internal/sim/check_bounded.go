@@ -192,7 +192,19 @@ func (x *index) doneBetween(at Place, since, when Moment) bool {
 	if skipped, ok := x.skipped[at]; ok && skipped.Before(when) {
 		return true
 	}
-	return slices.ContainsFunc(x.from[at], func(c *Call) bool { return since.Before(c.End) && c.End.Before(when) && x.settles(c) })
+	return slices.ContainsFunc(x.from[at], func(c *Call) bool {
+		return since.Before(c.End) && c.End.Before(when) && x.settles(c) && x.written(c, when)
+	})
+}
+
+// written reports whether the copy that a call left was written by a moment, if it left one: until then its record is not done.
+func (x *index) written(c *Call, when Moment) bool {
+	if c.Result != Failed && c.Result != Buried {
+		return true
+	}
+	return slices.ContainsFunc(x.byLine[lineage{c.ID, c.Replays}], func(k *copied) bool {
+		return k.Place != c.From && k.tellsOf(c) && unixMilli(k.Timestamp) <= unixMilli(when.At)
+	})
 }
 
 // checkRoutedOnce looks for records that were routed and delivered again from where they were, which a transaction of copy

@@ -32,6 +32,9 @@ func NewPlan(seed uint64) *Plan {
 	if p.Temper == Calm {
 		(&generator{Rand: rand.New(rand.NewPCG(seed, 20261129))}).quiet(p)
 	}
+	if p.Setup.Config.Delivery == consumer.ExactlyOnceRouting {
+		p.Setup.MetadataLimit = pick(&generator{Rand: rand.New(rand.NewPCG(seed, 20261130))}, 0, 0, 1, 40, 64, 120)
+	}
 	return p
 }
 
@@ -74,7 +77,6 @@ func (g *generator) setup(seed uint64) Setup {
 	if g.chance(0.33) {
 		c.Delivery = consumer.ExactlyOnceRouting
 	} else {
-		// Transactions need the map of what is done above the commit: without room for it copies are written twice.
 		s.MetadataLimit = pick(g, 0, 0, 40, 40, 64)
 	}
 	c.Window.Records = pick(g, 30, 300, 10000, 10000)

@@ -86,3 +86,31 @@ func TestAnAbortedTransactionIsNoCommit(t *testing.T) {
 		}
 	})
 }
+
+// TestCopiesWaitForRoomInTheCommit kills a member, on brokers that take no metadata, while the first record of its partition is under way and
+// others behind it have failed: until the first is done no commit can tell of them, so no copies were written, and none are twice.
+func TestCopiesWaitForRoomInTheCommit(t *testing.T) {
+	for _, limit := range []int{1, 40} {
+		t.Run(fmt.Sprint(limit), func(t *testing.T) {
+			s := exactlyOnce()
+			s.Sources, s.MetadataLimit = map[string]int32{"orders": 1}, limit
+			s.Config.HandlerTimeout, s.Config.Drain, s.Config.RebalanceTimeout = 3*time.Minute, 4*time.Minute, 5*time.Minute
+			run(t, s, func(w *World) {
+				m := w.Join()
+				w.Sleep(5 * time.Second)
+				w.Produce(&Record{Key: []byte("slow"), Fate: Fate{Work: 2 * time.Minute}})
+				for i := range 200 {
+					f := Fate{}
+					if i%3 == 0 {
+						f = Fate{Kind: Fail, Times: ForEver}
+					}
+					w.Produce(&Record{Key: fmt.Append(nil, i), Fate: f})
+				}
+				w.Sleep(30 * time.Second)
+				m.Crash()
+				w.Join()
+				w.Sleep(3 * time.Minute)
+			}, settledOnce(t))
+		})
+	}
+}

@@ -18,8 +18,12 @@ func (r *recorder) limitMetadata(req kmsg.Request) {
 		}
 	case *kmsg.TxnOffsetCommitRequest:
 		for _, t := range commit.Topics {
+			name := t.Topic
+			if info := r.fake.TopicIDInfo(t.TopicID); name == "" && info != nil { // here the fake broker knows topics by name only
+				name = info.Topic
+			}
 			for _, p := range t.Partitions {
-				r.refuseMetadata(req, commit.MemberID, t.Topic, t.TopicID, p.Partition, p.Metadata)
+				r.refuseMetadata(req, commit.MemberID, name, [16]byte{}, p.Partition, p.Metadata)
 			}
 		}
 	}
