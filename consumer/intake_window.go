@@ -8,14 +8,30 @@ func (in *intake) roomy() bool {
 	return open < (window+1)/2 && open+in.unsaved.Load() < window-window/10 && in.bytes.Load() < in.p.cfg.Window.Bytes/2
 }
 
-// pollSize is how many records may be polled now, most at most, and 0 when the window is full.
+// pollSize is how many records may be polled now, most at most, and 0 when the window is full. Where all that is in it waits, one may be polled all
+// the same: what they wait for may not be fetched yet. A lane that keeps its share of what waits is paused, so that there is one more of each lane
+// at most.
 func (in *intake) pollSize(most int) int {
 	left := int64(in.p.cfg.Window.Records) - in.records.Load() - in.unsaved.Load()
 	bytesLeft := in.p.cfg.Window.Bytes - in.bytes.Load()
 	if left <= 0 || bytesLeft <= 0 {
+		if in.allWait() {
+			return 1
+		}
 		return 0
 	}
 	return int(min(max(left/2, 1), max(bytesLeft/(in.meanSize.Load()+1), 1), int64(most)))
+}
+
+// allWait reports whether nothing in the window can be done now, nor waits for its commit.
+func (in *intake) allWait() bool {
+	waiting := int64(0)
+	for _, l := range in.of(in.retries) {
+		l.strand.mu.Lock()
+		waiting += int64(l.notRunnable())
+		l.strand.mu.Unlock()
+	}
+	return in.records.Load()+in.unsaved.Load() <= waiting
 }
 
 // took takes room of the window.

@@ -1,0 +1,41 @@
+package consumer
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// TestAWindowInWhichAllWaitsLetsOneMoreIn has more retry lanes than the window has records, and each keeps one that waits: what they wait for may
+// stand in a lane that has none. While something runs, or waits for its commit, the window is a bound.
+func TestAWindowInWhichAllWaitsLetsOneMoreIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		end := make(chan struct{})
+		w := onBench(t, HandlerFunc(func(context.Context, *Record) error {
+			<-end
+			return nil
+		}), func(c *Config) { c.Window.Records = 2 })
+		size := func() int { return w.p.intake.pollSize(maxPoll) }
+		for partition := range int32(2) {
+			l := w.lane(partition, time.Minute)
+			w.p.received(l, []*kgo.Record{w.copyOf(l, 0, "a", retrytopics.State{Attempt: 1, Due: time.Now().Add(time.Hour), Class: classify.Transient})}, time.Now())
+		}
+		equal(t, "may be polled while all waits", size(), 1)
+		fresh := w.lane(2, 0)
+		w.feed(fresh, "b")
+		synctest.Wait()
+		equal(t, "may be polled while one runs", size(), 0)
+		close(end)
+		synctest.Wait()
+		equal(t, "may be polled before its commit", size(), 0)
+		w.p.intake.saved(1)
+		equal(t, "may be polled after it", size(), 1)
+		w.p.intake.saved(-1) // the lane gives it back when it is closed
+	})
+}
