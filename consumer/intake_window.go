@@ -34,6 +34,26 @@ func (in *intake) allWait() bool {
 	return in.records.Load()+in.unsaved.Load() <= waiting
 }
 
+// fits reports whether there is room for so many records of middling size, or for one of any.
+func (in *intake) fits(records int) bool {
+	left := int64(in.p.cfg.Window.Records) - in.records.Load() - in.unsaved.Load()
+	bytesLeft := in.p.cfg.Window.Bytes - in.bytes.Load()
+	if left <= 0 || bytesLeft <= 0 {
+		return records == 1 && in.allWait()
+	}
+	return int64(records) <= left && (records == 1 || int64(records)*in.meanSize.Load() <= bytesLeft)
+}
+
+// askAnew ends a poll of the other reader that waits for more records than there is room for, now that a reader has delivered: it may have
+// begun long ago, and asks anew for what is left.
+func (in *intake) askAnew(delivered *reader) {
+	for _, r := range []*reader{in.sources, in.retries} {
+		if n := int(r.asked.Load()); r != delivered && n > 0 && !in.fits(n) {
+			r.interrupt()
+		}
+	}
+}
+
 // took takes room of the window.
 func (in *intake) took(records int, bytes int64) {
 	in.records.Add(int64(records))

@@ -24,6 +24,7 @@ type reader struct {
 	// interrupted since the last poll began
 	interrupted bool
 	room        chan struct{} // there is room in the window again
+	asked       atomic.Int64  // how many records the poll under way may bring
 	waiting     atomic.Bool   // the poll loop waits for room
 }
 
@@ -62,17 +63,28 @@ func newReader(in *intake, of reading) *reader {
 func (r *reader) run(ctx context.Context) {
 	var refused fruitless
 	for ctx.Err() == nil {
-		n := r.waitForRoom(ctx)
+		n := r.ask(ctx)
 		if n == 0 {
 			return
 		}
 		fetches := r.client.PollRecords(r.interruptible(ctx), n)
+		r.asked.Store(0)
 		r.deliver(fetches)
 		r.of.between(ctx)
 		if fetches.IsClientClosed() {
 			return
 		}
 		refused.rest(ctx, fetches)
+	}
+}
+
+// ask waits for room and says how many records the poll that follows may bring, see [intake.askAnew]. It returns 0 when ctx ends.
+func (r *reader) ask(ctx context.Context) int {
+	for {
+		n := r.waitForRoom(ctx)
+		if r.asked.Store(int64(n)); n == 0 || r.in.fits(n) { // the other reader may have delivered since
+			return n
+		}
 	}
 }
 
@@ -177,6 +189,7 @@ func (r *reader) deliver(fetches kgo.Fetches) {
 		}
 	})
 	r.of.goBack(back)
+	r.in.askAnew(r)
 }
 
 // mark notes how far each lane has settled.
