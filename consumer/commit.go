@@ -279,14 +279,10 @@ func (ms marks) refused(at partition, err error) error {
 }
 
 // refused takes down that a commit was refused. Brokers that take less metadata than we thought get half as much the next
-// time, which is soon; then it returns nil.
+// time, which is soon; then it returns nil. Who refuses a commit without any refuses it like any other.
 func (m *mark) refused(at partition, err error) error {
-	if m != nil && errors.Is(err, kerr.OffsetMetadataTooLarge) {
-		m.lane.strand.mu.Lock()
-		m.lane.metadata /= 2
-		left := m.lane.metadata
-		m.lane.strand.mu.Unlock()
-		m.lane.strand.p.lessMetadata(at.topic, left)
+	if m != nil && errors.Is(err, kerr.OffsetMetadataTooLarge) && m.lane.metadataLeft() > 0 {
+		m.lane.strand.p.lessMetadata(at.topic, m.lane.halveMetadata())
 		m.lane.strand.p.committer.moved()
 		return nil
 	}
@@ -294,6 +290,21 @@ func (m *mark) refused(at partition, err error) error {
 		m.lane.strand.p.committer.putOff(m.lane)
 	}
 	return fmt.Errorf("%s/%d: %w", at.topic, at.number, err)
+}
+
+// metadataLeft is how much metadata the lane's commits may have, in bytes.
+func (l *lane) metadataLeft() int {
+	l.strand.mu.Lock()
+	defer l.strand.mu.Unlock()
+	return l.metadata
+}
+
+// halveMetadata lets them have half of it, and returns how much that is.
+func (l *lane) halveMetadata() int {
+	l.strand.mu.Lock()
+	defer l.strand.mu.Unlock()
+	l.metadata /= 2
+	return l.metadata
 }
 
 // lessMetadata tells that brokers take less metadata than they do by default.

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,5 +38,32 @@ func TestAWindowInWhichAllWaitsLetsOneMoreIn(t *testing.T) {
 		w.p.intake.saved(1)
 		equal(t, "may be polled after it", size(), 1)
 		w.p.intake.saved(-1) // the lane gives it back when it is closed
+	})
+}
+
+// TestRetriesLeaveTheSourcesAPartOfTheWindow has the calls of all retries hang that are due.
+func TestRetriesLeaveTheSourcesAPartOfTheWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := onBench(t, HandlerFunc(func(ctx context.Context, r *Record) error {
+			if r.Attempt() > 1 {
+				<-ctx.Done()
+			}
+			return nil
+		}), func(c *Config) { c.Window.Records = 100 })
+		l := w.lane(0, time.Second)
+		for offset := int64(0); offset < 1000; {
+			n := w.p.intake.pollSize(w.p.intake.following.most())
+			if n == 0 {
+				break
+			}
+			records := make([]*kgo.Record, n)
+			for i := range records {
+				records[i] = w.copyOf(l, offset, fmt.Sprint(offset), retrytopics.State{Attempt: 1, Class: classify.Transient})
+				offset++
+			}
+			w.p.received(l, records, time.Now())
+		}
+		equal(t, "records of the retry topic in the window", w.p.intake.records.Load(), 75)
+		equal(t, "may be polled of the sources", w.p.intake.pollSize(w.p.intake.sources.of.most()), 12)
 	})
 }

@@ -82,9 +82,9 @@ func (p *Pipeline) findLeft(l *lane, cause error) {
 	}
 }
 
-// left returns where the partition can be read on. Where the client knows from which offset on the log is another one,
-// that is there. A position below the log goes to its beginning. So does one of which only its absence is known: to read
-// again repeats, and not to read would lose.
+// left finds out where the partition can be read on. Where the client knows from which offset on the log is another one,
+// that is there, but not further: the notice may be of a lane that had got further than this one. A position below the log goes to its
+// beginning. So does one of which only its absence is known: to read again repeats, and not to read would lose.
 func (p *Pipeline) left(l *lane, cause error) (*loss, error) {
 	ctx, cancel := context.WithTimeout(l.ctx, commitTimeout)
 	defer cancel()
@@ -100,12 +100,25 @@ func (p *Pipeline) left(l *lane, cause error) (*loss, error) {
 	if err := errors.Join(start.Err, end.Err); err != nil {
 		return nil, err
 	}
-	found := &loss{cause: cause, to: start.Offset, epoch: -1, end: end.Offset}
-	var cut *kgo.ErrDataLoss
-	if errors.As(cause, &cut) && cut.ResetTo > found.to {
-		found.to, found.epoch = cut.ResetTo, cut.ResetToEpoch
-	}
+	l.strand.mu.Lock()
+	next := l.next
+	l.strand.mu.Unlock()
+	found := &loss{cause: cause, end: end.Offset}
+	found.to, found.epoch = goOn(cause, start.Offset, next)
 	return found, nil
+}
+
+// goOn is where a partition whose log begins at start is read on that was read up to next, and the epoch of the record before, -1 where that is not
+// known.
+func goOn(cause error, start, next int64) (to int64, epoch int32) {
+	var cut *kgo.ErrDataLoss
+	switch {
+	case !errors.As(cause, &cut) || cut.ResetTo <= start:
+		return start, -1
+	case cut.ResetTo > next:
+		return max(start, next), -1
+	}
+	return cut.ResetTo, cut.ResetToEpoch
 }
 
 func listed(offsets kadm.ListedOffsets, l *lane) kadm.ListedOffset {

@@ -174,15 +174,20 @@ func TestAFullMapHoldsWhatIsNew(t *testing.T) {
 	})
 }
 
-// TestABrokerThatTakesLessMetadataGetsLess halves what a commit carries until the broker takes it.
+// TestABrokerThatTakesLessMetadataGetsLess halves what a commit carries until the broker takes it. One that takes none with nothing refuses it for another
+// reason, whatever it says: to try that again at once would not end.
 func TestABrokerThatTakesLessMetadataGetsLess(t *testing.T) {
 	w := onBench(t, succeed)
 	l := w.lane(0, 0)
-	for range 20 {
-		ms := w.p.committer.marks([]*lane{l})
-		if err := ms.refused(partition{l.topic, 0}, kerr.OffsetMetadataTooLarge); err != nil {
+	at := partition{l.topic, 0}
+	ms := w.p.committer.marks([]*lane{l})
+	for ; l.metadataLeft() > 0; ms = w.p.committer.marks([]*lane{l}) {
+		if err := ms.refused(at, kerr.OffsetMetadataTooLarge); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := ms.refused(at, kerr.OffsetMetadataTooLarge); err == nil {
+		t.Error("that a commit without metadata is refused is taken for a matter of its size")
 	}
 	m := l.mark(false)
 	equal(t, "metadata when nothing else is taken", m.metadata, "")

@@ -32,7 +32,7 @@ type reader struct {
 type reading interface {
 	// reads reports whether what is polled now of the lane's partition is the lane's.
 	reads(l *lane) bool
-	// most is how many records are taken from the client at once at most.
+	// most is how many records are taken from the client at once at most, 0 while it has its part of the window.
 	most() int
 	// keep returns how many of a lane's polled records are taken up; the others are read again later.
 	keep(l *lane, records []*kgo.Record, now time.Time) int
@@ -97,7 +97,9 @@ func (r *reader) waitForRoom(ctx context.Context) int {
 	var timer *time.Timer
 	for {
 		if r.in.roomy() {
-			return r.in.pollSize(r.of.most())
+			if n := r.in.pollSize(r.of.most()); n > 0 {
+				return n
+			}
 		}
 		if timer == nil {
 			timer = time.NewTimer(grace)

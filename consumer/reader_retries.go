@@ -49,11 +49,26 @@ func newRetryReading(p *Pipeline) *retryReading {
 
 func (r *retryReading) reads(l *lane) bool { return r.following[partition{l.topic, l.partition}] == l }
 
+// most leaves a quarter of the window to the sources, however many records are due: their calls may hang. It is a tenth of the window at
+// most, for a poll that waits for records takes up what it asked for, see [intake.askAnew].
 func (r *retryReading) most() int {
+	in := r.p.intake
+	window := r.p.cfg.Window.Records
+	most := min(max(window/10, 1), maxPoll)
 	if r.spares(time.Now()) {
-		return max(r.p.intake.waitingShare()/2, leastPoll)
+		most = min(max(in.waitingShare()/2, leastPoll), maxPoll)
 	}
-	return maxPoll
+	if in.records.Load() <= int64(window/2) {
+		return most
+	}
+	left := window - window/4
+	for _, l := range in.of(in.retries) {
+		left -= int(l.held.Load())
+	}
+	if left <= 0 && in.allWait() {
+		return 1
+	}
+	return max(min(most, left), 0)
 }
 
 // spares reports whether polls are small, so that lanes are paused before they take up more than their share.
@@ -181,16 +196,20 @@ func (l *lane) start() (from kgo.Offset, ready bool) {
 func (p *Pipeline) begin(offsets map[string]map[int32]kgo.Offset) map[string]map[int32]kgo.Offset {
 	begun := false
 	for topic, ps := range offsets {
-		if !p.topics.note(topic).retry {
-			continue
-		}
-		delete(offsets, topic)
 		for part, from := range ps {
-			if l := p.intake.lane(topic, part); l != nil {
+			l := p.intake.lane(topic, part)
+			if l == nil && !p.topics.note(topic).retry || l != nil && l.tier == 0 {
+				continue
+			}
+			delete(ps, part)
+			if l != nil {
 				l.strand.mu.Lock()
 				l.from, l.readable, begun = from, true, true
 				l.strand.mu.Unlock()
 			}
+		}
+		if len(ps) == 0 {
+			delete(offsets, topic)
 		}
 	}
 	if begun {

@@ -50,7 +50,6 @@ func TestALaneOfARetryTopicIsReadWhenItHasItsPlace(t *testing.T) {
 		followLanes(w.p)
 		equal(t, "read before", w.p.intake.following.reads(retries), false)
 		w.p.place(retries.topic, 0, 5, 5, "")
-		w.p.topics.retries[retries.topic] = note{retry: true, source: testTopic, delay: "1m"}
 		left := w.p.begin(map[string]map[int32]kgo.Offset{fresh.topic: {0: kgo.NewOffset().At(3)}, retries.topic: {0: kgo.NewOffset().At(5).WithEpoch(2)}})
 		equal(t, "topics that the group's client reads", len(left), 1)
 		equal(t, "offset that it reads the source from", left[fresh.topic][0].EpochOffset().Offset, 3)
