@@ -66,7 +66,7 @@ func TestDeadLettersOutliveTheirRetention(t *testing.T) {
 		died[e.Partition] = append(died[e.Partition], e.State.ID)
 	}
 	b.replay(dlq.Replay{Filter: dlq.Filter{IDs: []string{died[0][0], died[1][0]}}}, 2)
-	renewed, err := q.Renew(t.Context(), dlq.Renew{Filter: dlq.Filter{ExpiringBefore: time.Now().Add(2 * time.Hour), IDs: []string{died[0][1], died[1][1]}}})
+	renewed, err := q.Renew(t.Context(), dlq.Renew{Filter: dlq.Filter{IDs: []string{died[0][1], died[1][1]}}})
 	if err != nil || renewed.Done != 2 {
 		t.Fatalf("renewed: %+v, %v", renewed, err)
 	}
