@@ -259,7 +259,11 @@ func (r *router) tier(ctx context.Context, group, origin string) (string, error)
 		r.tiers[key] = tier
 	}
 	if tier == "" {
-		return "", unroutable(fmt.Sprintf("group %s has no retry topic for %s%s%s", group, origin, r.where(), r.remedy()))
+		remedy := r.remedy()
+		if r.cluster == "" && group != r.queue.group { // of another program: `topics plan` names none for it
+			remedy = ": --to source and topic:NAME need none"
+		}
+		return "", unroutable(fmt.Sprintf("group %s has no retry topic for %s%s%s", group, origin, r.where(), remedy))
 	}
 	return tier, nil
 }

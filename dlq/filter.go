@@ -126,15 +126,14 @@ func (s *selector) match(e *Entry) bool {
 }
 
 func (s *selector) named(e *Entry) bool {
-	if text, ok := s.positions[position{e.Partition, e.Offset}]; ok {
+	text, placed := s.positions[position{e.Partition, e.Offset}]
+	if placed {
 		s.found[text] = true
-		return true
 	}
 	if s.origins[e.State.ID] {
 		s.found[e.State.ID] = true
-		return true
 	}
-	return false
+	return placed || s.origins[e.State.ID]
 }
 
 // placed says whether it selects entries by their places in the topic alone.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -30,8 +31,9 @@ type Exported struct {
 
 // ExportedHeader is a header of an [Exported].
 type ExportedHeader struct {
-	Key   string `json:"key"`
-	Value []byte `json:"value"`
+	Key      string `json:"key"`
+	KeyBytes []byte `json:"key_base64,omitempty"` // the name where it is no UTF-8, which JSON cannot hold: it counts, and not Key
+	Value    []byte `json:"value"`
 }
 
 // Export returns the entry for another place. It shares the entry's bytes.
@@ -42,7 +44,10 @@ func (e Entry) Export() Exported {
 		Key: r.Key, Value: r.Value, Headers: make([]ExportedHeader, len(r.Headers)),
 	}
 	for i, h := range r.Headers {
-		x.Headers[i] = ExportedHeader{h.Key, h.Value}
+		x.Headers[i] = ExportedHeader{Key: h.Key, Value: h.Value}
+		if !utf8.ValidString(h.Key) {
+			x.Headers[i].KeyBytes = []byte(h.Key)
+		}
 	}
 	return x
 }
@@ -64,7 +69,11 @@ func (x Exported) Check() error {
 func (x Exported) Record() *kgo.Record {
 	r := &kgo.Record{Topic: x.Topic, Partition: x.Partition, Key: x.Key, Value: x.Value, Timestamp: time.UnixMilli(x.Timestamp)}
 	for _, h := range x.Headers {
-		r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
+		name := h.Key
+		if len(h.KeyBytes) > 0 {
+			name = string(h.KeyBytes)
+		}
+		r.Headers = append(r.Headers, kgo.RecordHeader{Key: name, Value: h.Value})
 	}
 	return r
 }

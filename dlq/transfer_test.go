@@ -40,7 +40,7 @@ func TestExportAndImport(t *testing.T) {
 	b.letters(4)
 	odd := letter(death(1, 77))
 	odd.Key, odd.Value = []byte{0xff, 0}, nil
-	odd.Headers = append([]kgo.RecordHeader{{Key: "a", Value: nil}, {Key: "a", Value: []byte{}}, {Key: "\u00e4", Value: []byte{0x80}}}, odd.Headers...)
+	odd.Headers = append([]kgo.RecordHeader{{Key: "a", Value: nil}, {Key: "a", Value: []byte{}}, {Key: "\u00e4", Value: []byte{0x80}}, {Key: "\xe4", Value: []byte("Latin-1")}}, odd.Headers...)
 	b.produce(odd)
 	empty := letter(death(2, 78))
 	empty.Key, empty.Value = nil, []byte{}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/dlq"
@@ -86,8 +87,33 @@ func texts[T any](values []T) []string {
 	return all
 }
 
+// selecting are the flags that select by more than the pipeline.
+var selecting = []string{"class", "severity", "reason", "since", "until", "expiring", "key", "error", "text", "fingerprint", "topic", "id", "status"}
+
+// checkGiven refuses a flag that was given without a value, as by `--fingerprint "$PROBLEM"` where that is not set: it would select all there is. There
+// is a key that is empty.
+func (f *filterFlags) checkGiven() error {
+	for _, name := range append([]string{"pipeline", "queue"}, selecting...) {
+		flag := f.cmd.Flags().Lookup(name)
+		if name == "key" || flag == nil || !flag.Changed {
+			continue
+		}
+		empty := flag.Value.String() == ""
+		if several, is := flag.Value.(pflag.SliceValue); is {
+			empty = len(several.GetSlice()) == 0
+		}
+		if empty {
+			return usagef("--%s is empty: say which, or leave it out", name)
+		}
+	}
+	return nil
+}
+
 // filter is what the flags say.
 func (f *filterFlags) filter(now time.Time) (dlq.Filter, error) {
+	if err := f.checkGiven(); err != nil {
+		return dlq.Filter{}, err
+	}
 	filter := dlq.Filter{Topic: f.topic, Text: f.text, Limit: f.limit, All: f.all, Reason: retrytopics.Reason(f.reason)}
 	var err error
 	if f.class != "" {
@@ -161,7 +187,7 @@ func (f *filterFlags) look(now time.Time) (dlq.Filter, error) {
 
 // narrow says whether the flags select by more than the pipeline.
 func (f *filterFlags) narrow() bool {
-	for _, flag := range []string{"class", "severity", "reason", "since", "until", "expiring", "key", "error", "text", "fingerprint", "topic", "id", "status"} {
+	for _, flag := range selecting {
 		if f.cmd.Flags().Changed(flag) {
 			return true
 		}

@@ -196,6 +196,10 @@ func TestDLQUsage(t *testing.T) {
 		{[]string{"dlq", "show", "seven"}, "is no id"},
 		{[]string{"dlq", "show"}, "name one dead letter: redeliver dlq show ID"},
 		{[]string{"dlq", "discard", "--yes"}, "say which"},
+		{[]string{"dlq", "discard", "--fingerprint", "", "--why", "a test", "--yes"}, "--fingerprint is empty"},
+		{[]string{"dlq", "discard", "--class", "", "--why", "a test", "--yes"}, "--class is empty"},
+		{[]string{"replay", "--id", "", "--yes"}, "--id is empty"},
+		{[]string{"replay", "--queue", "", "--yes"}, "--queue is empty"},
 		{[]string{"dlq", "discard", "0-1", "--why", "a test"}, "--yes"},
 		{[]string{"dlq", "discard", "0-1", "--yes"}, "say why, for whoever finds them discarded: --why"},
 		{[]string{"dlq", "park", "0-1", "--why", " ", "--yes"}, "say why, for whoever finds them parked: --why"},
@@ -307,6 +311,7 @@ func TestDLQDiscard(t *testing.T) {
 	session{terminal: true, answer: "y\n"}.run(t, "dlq", "discard", "0-1", "--why", "a test", "-c", m.config).want(t, exitDone, "discarded 1 dead letter")
 	m.run("dlq", "discard", "0-2", "0-77", "--why", "a test", "--yes").want(t, exitPart, "discarded 1 dead letter", "there is no dead letter 0-77")
 	m.run("dlq", "discard", "0-77", "--why", "a test", "--yes").want(t, exitFailed, "there is no dead letter 0-77")
+	m.run("dlq", "discard", "0-3", "orders/0/3", "--dry-run").want(t, exitDone, "would have discarded 1 dead letter") // two names of one
 	m.run("dlq", "discard", "zzzz-0-1", "--why", "a test", "--yes").want(t, exitFailed, "there is no dead letter zzzz-0-1")
 	m.run("dlq", "show", "0-1").want(t, exitDone, "discarded", "because a test")
 	m.run("dlq", "list", "--id", "0-1").want(t, exitDone, "orders/0/1", "discarded") // named: whatever became of it
