@@ -11,8 +11,9 @@ import (
 type hidden uint8
 
 const (
-	hiddenAny  hidden = 1 << iota // something: key and headers are not in the index
-	hiddenText                    // of value and error, which filters look into: they are not there either
+	hiddenAny   hidden = 1 << iota // something: key and headers are not in the index
+	hiddenValue                    // of the value, which is not there either
+	hiddenError                    // of the error's text, the same
 	hiddenKey
 )
 
@@ -22,8 +23,11 @@ func (r *Redaction) conceal(l *indexedLetter, e *Entry) {
 		return
 	}
 	l.record = &kgo.Record{Value: e.Record.Value}
-	if l.hidden&hiddenText != 0 {
-		l.record.Value, l.text = nil, ""
+	if l.hidden&hiddenValue != 0 {
+		l.record.Value = nil
+	}
+	if l.hidden&hiddenError != 0 {
+		l.text = ""
 	}
 	l.kind.Error = r.Problem(Problem{Error: l.kind.Error}, e).Error
 	if l.hidden&hiddenKey != 0 {
@@ -37,8 +41,11 @@ func (r *Redaction) hides(e *Entry) (parts hidden) {
 		return 0
 	}
 	shown := r.Entry(*e)
-	if !bytes.Equal(shown.Record.Value, e.Record.Value) || shown.State.Error != e.State.Error || len(r.Text) > 0 && wired(e.Record.Value) {
-		parts |= hiddenAny | hiddenText
+	if !bytes.Equal(shown.Record.Value, e.Record.Value) || len(r.Text) > 0 && wired(e.Record.Value) {
+		parts |= hiddenAny | hiddenValue
+	}
+	if shown.State.Error != e.State.Error {
+		parts |= hiddenAny | hiddenError
 	}
 	if !bytes.Equal(shown.Record.Key, e.Record.Key) {
 		parts |= hiddenAny | hiddenKey

@@ -6,11 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/redeliver/redeliver/dlq"
 	"github.com/redeliver/redeliver/dlq/indexredis"
@@ -169,4 +171,26 @@ func TestIndexKeepsNothingHidden(t *testing.T) {
 	}
 	equal(t, "replayed", b.replay(ix.Queue, dlq.Replay{}).Done, int64(1))
 	equal(t, "copies", len(b.records(tier1)), 1)
+}
+
+// An error that is not hidden is looked for in the index, also of a letter whose payload is: only what is looked for there is read from the topic.
+func TestIndexFindsErrorsOfHiddenPayloads(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.produce(dlq.Letter(&kgo.Record{Key: []byte("k"), Value: []byte(secretWord)}, death(0, 1), dead, 0))
+	ix := &indexed{b: b, path: filepath.Join(t.TempDir(), "index"), hides: secrets}
+	ix.open()
+	equal(t, "entries", len(b.entries(ix.Queue, dlq.Filter{})), 1)
+	var fetches atomic.Int64
+	b.cluster.ControlKey(kmsg.Fetch.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+		b.cluster.KeepControl()
+		fetches.Add(1)
+		return nil, nil, false
+	})
+	equal(t, "of another error", len(b.entries(ix.Queue, dlq.Filter{Error: patterns("no such error")[0]})), 0)
+	equal(t, "fetches for it", fetches.Load(), 0)
+	equal(t, "with another text", len(b.entries(ix.Queue, dlq.Filter{Text: "no such text"})), 0)
+	if fetches.Load() == 0 {
+		t.Error("nothing was read for a text that may be in a hidden payload")
+	}
 }

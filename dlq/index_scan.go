@@ -248,8 +248,19 @@ func (iq *indexQuery) visible(o *opened, partition int32, i int) bool {
 }
 
 // holdsNot says whether entry i does not hold the texts that are looked for, and has no copy that may.
-func (o *opened) holdsNot(i int) bool {
-	return o.blocks>>(i/o.share)&1 == 0 && !copiesAt(o.marks, i) && !o.hides(i, hiddenText)
+func (iq *indexQuery) holdsNot(o *opened, i int) bool {
+	return o.blocks>>(i/o.share)&1 == 0 && !copiesAt(o.marks, i) && !o.hides(i, iq.lookedInto())
+}
+
+// lookedInto are the parts in which texts are looked for.
+func (iq *indexQuery) lookedInto() (parts hidden) {
+	if iq.error != nil {
+		parts = hiddenError
+	}
+	if iq.text != nil {
+		parts = hiddenError | hiddenValue
+	}
+	return parts
 }
 
 // expires is when the topic's retention may take entry i, as [Entry.Expires] has it, in Unix ms.
@@ -276,14 +287,14 @@ func (iq *indexQuery) match(o *opened, partition int32, i int) bool {
 			return false
 		}
 	}
-	if iq.error == nil && iq.text == nil || o.hides(i, hiddenText) {
+	if iq.error == nil && iq.text == nil {
 		return true
 	}
-	if o.blocks>>(i/o.share)&1 == 0 || o.err != nil {
+	if o.blocks>>(i/o.share)&1 == 0 && !o.hides(i, iq.lookedInto()) || o.err != nil {
 		return false
 	}
-	found := (iq.error == nil || iq.error.match(o.errorText(i))) &&
-		(iq.text == nil || bytes.Contains(o.errorText(i), iq.text) || bytes.Contains(o.value(i), iq.text))
+	found := (iq.error == nil || o.hides(i, hiddenError) || iq.error.match(o.errorText(i))) &&
+		(iq.text == nil || o.hides(i, hiddenError|hiddenValue) || bytes.Contains(o.errorText(i), iq.text) || bytes.Contains(o.value(i), iq.text))
 	return found && o.err == nil
 }
 
@@ -333,7 +344,7 @@ func (iq *indexQuery) page(v IndexView, st *indexState, part span, at int64, lat
 			continue
 		}
 		*latest = max(*latest, o.time(i))
-		if o.holdsNot(i) {
+		if iq.holdsNot(o, i) {
 			continue
 		}
 		m := segmentMarkOf(o.marks, i)

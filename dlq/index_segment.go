@@ -125,7 +125,7 @@ func (s *segment) ref(seq uint64) segmentRef {
 	r := segmentRef{Seq: seq, Count: s.n, First: s.offset(0), Last: s.offset(s.n - 1)}
 	for i := range s.n {
 		r.Newest = max(r.Newest, s.time(i))
-		r.Hidden = r.Hidden || s.hides(i, hiddenText)
+		r.Hidden = r.Hidden || s.hides(i, hiddenValue|hiddenError)
 	}
 	return r
 }

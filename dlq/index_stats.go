@@ -268,7 +268,7 @@ func (iq *indexQuery) countSegment(o *opened, part span, at int64, wanted [statu
 			continue
 		}
 		*latest = max(*latest, died)
-		if o.holdsNot(i) {
+		if iq.holdsNot(o, i) {
 			continue
 		}
 		m := segmentMarkOf(o.marks, i)
