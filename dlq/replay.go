@@ -51,7 +51,7 @@ type Replay struct {
 	// written anew. It must not change the bytes, only replace them. An error ends the replay. Where it is set no other call
 	// can go on with the replay.
 	Edit func(record *kgo.Record) error
-	// Again replays also what was replayed before.
+	// Again replays also what was replayed before, unless Filter names statuses and not [StatusReplayed].
 	Again bool
 	// DryRun does everything but write.
 	DryRun bool
@@ -174,7 +174,7 @@ func (d *replayDecision) would(ctx context.Context, e *Entry) (bool, error) {
 
 // passesOver says whether an entry has a status that is not asked for.
 func (d *replayDecision) passesOver(e *Entry) bool {
-	if e.Status == StatusReplayed {
+	if e.Status == StatusReplayed && (!d.Again || len(d.Filter.Status) == 0) {
 		return !d.Again
 	}
 	return !d.task.survey.wanted(e.Status)

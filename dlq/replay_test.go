@@ -349,3 +349,15 @@ func TestDiscard(t *testing.T) {
 	r = b.replay(b.open(), dlq.Replay{To: dlq.ToTopic(origin), Filter: dlq.Filter{Class: classify.Validation, All: true}})
 	equal(t, "discarded ones that were asked for", r.Done, 1)
 }
+
+// Again replays also what was replayed before, unless the filter names statuses and not that one.
+func TestAgainIsOfTheStatusesThatAreAskedFor(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(6)
+	b.replay(b.open(), dlq.Replay{Filter: dlq.Filter{Limit: 2}})
+	open := b.replay(b.open(), dlq.Replay{Again: true, Filter: dlq.Filter{Status: []dlq.Status{dlq.StatusOpen}}})
+	equal(t, "open ones", open.Done, 4)
+	again := b.replay(b.open(), dlq.Replay{Again: true, Filter: dlq.Filter{Status: []dlq.Status{dlq.StatusReplayed}}})
+	equal(t, "replayed ones", again.Done, 6)
+}

@@ -287,11 +287,14 @@ func (qs *queues) resolve(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// each calls f with every queue. One whose topic does not exist has no dead letters, which is told.
+// each calls f with every queue. A pipeline's whose topic does not exist has no dead letters, which is told; one that was named has another name.
 func (p *program) each(qs *queues, f func(q queue) error) error {
 	for _, q := range qs.all {
 		err := f(q)
-		if errors.Is(err, dlq.ErrNoTopic) {
+		switch {
+		case errors.Is(err, dlq.ErrNoTopic) && q.foreign:
+			return fmt.Errorf("--queue: %w: is that its name?", err)
+		case errors.Is(err, dlq.ErrNoTopic):
 			fmt.Fprintf(p.err, "pipeline %s: %v; see `redeliver topics plan`\n", q.pipeline.Name, err)
 			continue
 		}

@@ -61,7 +61,9 @@ func TestDeadLettersOfSpring(t *testing.T) {
 func TestQueueFlagMistakes(t *testing.T) {
 	m := newMorgue(t)
 	m.run("dlq", "list", "--queue", "no such").want(t, exitUsage, `--queue "no such": want the name of a dead-letter topic`)
-	m.run("dlq", "list", "--queue", "missing-dlt").want(t, exitDone, "topic missing-dlt does not exist")
+	for _, args := range [][]string{{"dlq", "list"}, {"dlq", "stats"}, {"replay", "--yes"}, {"dlq", "discard", "--class", "permanent", "--why", "a test", "--yes"}} {
+		m.run(append(args, "--queue", "missing-dlt")...).want(t, exitFailed, "--queue: topic missing-dlt does not exist: is that its name?")
+	}
 	for topic, is := range map[string]string{
 		"orders": "pipeline orders reads that topic", testTier: "that is a retry topic of pipeline orders", testDLQ + ".ledger": "that is the ledger of " + testDLQ,
 		springDLT + ".ledger": "that is the ledger of " + springDLT,
