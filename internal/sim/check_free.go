@@ -53,7 +53,7 @@ func (x *index) opens(calls []*Call) bool {
 		switch c := calls[i]; {
 		case !x.outage(c):
 			others++
-		case last.Sub(c.End.At) <= breakerShort && c.Attempt == 1 && x.triedFreely(c) == 0:
+		case last.Sub(c.End.At) <= breakerShort && c.Attempt == 1 && x.triedFreely(c) == 0 && !x.upset(c.Member, c.Start, c.End):
 			failures++
 		}
 	}
