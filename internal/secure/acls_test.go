@@ -159,13 +159,13 @@ func TestThePrintedPrivilegesOfWhoOperatesAreEnough(t *testing.T) {
 		out, status := b.redeliver(t, "dlq", "list", "-o", "jsonl")
 		return out, status == 0 && strings.Contains(out, `"status":"open"`)
 	})
-	b.must(t, "dlq", "discard", "--yes", "--class", "validation")
+	b.must(t, "dlq", "discard", "--yes", "--class", "validation", "--why", "a test")
 	if _, err := b.admin.UpdatePartitions(t.Context(), 3, letters); err != nil {
 		t.Fatal(err)
 	}
 	b.bury(t, letters, 2)
 	eventually(t, "dlq park parks what came to a new partition", func() (string, bool) {
-		out, status := b.redeliver(t, "dlq", "park", "--yes", "--class", "validation")
+		out, status := b.redeliver(t, "dlq", "park", "--yes", "--class", "validation", "--why", "a test")
 		return out, status == 0 && strings.Contains(out, "parked")
 	})
 	if details, err := b.admin.ListTopics(t.Context(), retrytopics.LedgerTopic(letters)); err != nil || len(details[retrytopics.LedgerTopic(letters)].Partitions) != 3 {
