@@ -82,7 +82,7 @@ func command(args []string) error {
 	return run(ctx, o)
 }
 
-func run(ctx context.Context, o options) error {
+func run(ctx context.Context, o options) (err error) {
 	all := scenarios.All()
 	if o.from != "" {
 		runs, err := report.Read(o.from)
@@ -92,7 +92,7 @@ func run(ctx context.Context, o options) error {
 		if len(runs) == 0 {
 			return fmt.Errorf("-from %s: nothing was measured there", o.from)
 		}
-		return tell(runs, runs, all, o)
+		return errors.Join(report.Table(os.Stdout, runs, all), record(runs, all, o))
 	}
 	former, err := report.Read(o.out) // before hours are spent
 	if o.out != "" && err != nil {
@@ -109,6 +109,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	results := report.New(o.rounds, o.scale, strings.Join(os.Args[1:], " "))
+	defer func() { err = errors.Join(err, report.Table(os.Stdout, report.Runs{results}, all)) }()
 	var failures []error
 	measure := func(name string, brokers []string) error {
 		cluster, err := harness.Connect(ctx, name, brokers)
@@ -122,11 +123,14 @@ func run(ctx context.Context, o options) error {
 				Rounds: o.rounds, Scale: o.scale, Patience: o.patience, Command: programs.command(o.profiles),
 				Tell: func(format string, arguments ...any) { fmt.Fprintf(os.Stderr, format+"\n", arguments...) },
 			})
-			results.Measured = append(results.Measured, measured...)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
+			results.Measured = append(results.Measured, measured...)
 			failures = append(failures, err)
+			if err := record(former.With(results), all, o); err != nil { // a run takes hours, and may not come to its end
+				return err
+			}
 		}
 		return nil
 	}
@@ -146,14 +150,11 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	return errors.Join(append(failures, tell(report.Runs{results}, former.With(results), all, o))...)
+	return errors.Join(failures...)
 }
 
-// tell prints what was measured, and writes it with what was measured before where that was asked for.
-func tell(measured, runs report.Runs, all []harness.Scenario, o options) error {
-	if err := report.Table(os.Stdout, measured, all); err != nil {
-		return err
-	}
+// record writes what was measured, now and before, where that was asked for.
+func record(runs report.Runs, all []harness.Scenario, o options) error {
 	if o.out != "" {
 		if err := runs.Write(o.out); err != nil {
 			return err
