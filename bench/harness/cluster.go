@@ -84,6 +84,19 @@ func (c *Cluster) Delete(ctx context.Context, which func(topic string) bool) err
 	return err
 }
 
+// Trim deletes all records of a topic, which a broker may have in memory.
+func (c *Cluster) Trim(ctx context.Context, topic string) error {
+	ends, err := c.admin.ListEndOffsets(ctx, topic)
+	if err != nil {
+		return err
+	}
+	deleted, err := c.admin.DeleteRecords(ctx, ends.Offsets())
+	if err != nil {
+		return err
+	}
+	return deleted.Error()
+}
+
 // Fill produces n records, evenly over the partitions, with a thousand keys.
 func (c *Cluster) Fill(ctx context.Context, topic string, partitions, n, size int, failures func(i int) int) error {
 	var failed atomic.Pointer[error]

@@ -46,7 +46,7 @@ var backlog = harness.Scenario{
 			},
 			Round: func(ctx context.Context, c *harness.Cluster, contender string, t *contract.Task) (func() error, error) {
 				*t = backlogTask(contender, *t)
-				return nil, c.Fill(ctx, t.Topic, t.Parts, t.Records, 100, nil)
+				return func() error { return c.Trim(ctx, t.Topic) }, c.Fill(ctx, t.Topic, t.Parts, t.Records, 100, nil)
 			},
 		}}
 	},
@@ -67,7 +67,11 @@ func wait(ctx context.Context, c *harness.Cluster, t contract.Task, n int) error
 	if err := c.Fill(ctx, t.Topic, t.Parts, n, 100, func(int) int { return contract.Always }); err != nil {
 		return err
 	}
-	return watch(ctx, waitingMember(t, func(*consumer.Record) {}), func(p *consumer.Pipeline) bool { return p.Stats().Retried >= uint64(n) })
+	err := watch(ctx, waitingMember(t, func(*consumer.Record) {}), func(p *consumer.Pipeline) bool { return p.Stats().Retried >= uint64(n) })
+	if err != nil {
+		return err
+	}
+	return c.Trim(ctx, t.Topic)
 }
 
 // waitingMember is a pipeline whose failures wait for a day.
