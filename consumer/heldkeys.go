@@ -317,7 +317,7 @@ func (st *strand) reset() {
 		}
 	}
 	for _, l := range st.lanes {
-		l.scanned = l.tier == 0
+		l.scanned = l.scanned && l.tier == 0 // where the source ends may not be known yet, see takenUp
 		for _, b := range l.batches {
 			for _, e := range b.entries {
 				if e == nil || !e.deferred {

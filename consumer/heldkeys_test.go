@@ -243,6 +243,30 @@ func TestWhatWasReadBeforeAStrandForgotIsNotEnough(t *testing.T) {
 	})
 }
 
+// TestAStrandThatBeginsAnewAsksForTheEndOfItsSource has a strand forget what it knew before the end of its source was known, as where a tier of
+// partitions that were just assigned is read on from what is left of it: a copy waits for the source to be taken up all the same.
+func TestAStrandThatBeginsAnewAsksForTheEndOfItsSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t)
+		st := b.source.strand
+		st.mu.Lock()
+		st.reset()
+		round := st.holding.round
+		st.mu.Unlock()
+		b.p.received(b.park, []*kgo.Record{b.copyFrom(b.park, 0, "a", 1, time.Time{})}, time.Now())
+		b.p.scans.finish(&heldLane{lane: b.tier, round: round})
+		b.p.scans.finish(&heldLane{lane: b.park, round: round})
+		synctest.Wait()
+		b.want("called before the end of the source is known", b.called())
+		b.p.scans.finish(&heldLane{lane: b.source, end: 2, round: round})
+		synctest.Wait()
+		b.want("called before the source is taken up", b.called())
+		b.feed(b.source, "a", "x")
+		synctest.Wait()
+		b.want("called", b.called(), "a@0", "x@1", "a@1")
+	})
+}
+
 // TestAParkLaneThatWasCrowdedReadsOn pauses a park lane for the window. When one of the two records that it holds is done the other still
 // waits, for one that stands behind it in the topic: the lane is read on, though the window has no more room than before.
 func TestAParkLaneThatWasCrowdedReadsOn(t *testing.T) {
