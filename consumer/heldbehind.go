@@ -11,18 +11,15 @@ import (
 // retried or parked, follow it into the dead letters, untried and in the order of their origin. What is dead is known from the
 // topics (see deadWatch), and from then on from what this member writes and what others mark.
 //
-// An entry counts as dead from when its letter is on its way, before anybody else can see it: so its mark never comes first.
+// An entry counts as dead from when its letter is on its way, before anybody else can see it: so its mark never comes first. One that
+// has died of its own failure counts as put off as well, until its letter is written, and is followed then: whoever has the partition next does not
+// know of a letter that was not, and calls its record again.
 
-// bury counts an entry among the dead letters of its key, and lets those that wait follow it.
+// bury counts an entry among the dead letters of its key.
 func (st *strand) bury(e *entry) {
 	e.buried = true
 	st.holding.dead.limit = st.p.heldLimit()
 	st.holding.dead.put(e.keyHash, deadLetter{origin: e.origin(), died: time.Now().UnixMilli(), id: dlq.IdentityOf(e.state)})
-	if e.deferred {
-		e.deferred = false
-		st.holding.order.remove(e.keyHash, e.origin())
-	}
-	st.callUp(e.keyHash)
 }
 
 // unbury says that an entry is settled and will be no dead letter.
@@ -49,8 +46,8 @@ func (st *strand) closed(b *batch, i int) bool {
 	return r.Key != nil && st.holding.dead.closes(keyHash(r.Key), r.Offset)
 }
 
-// follow sends an entry behind a dead letter of its key, untried and with what it carries. It is called under the lock, so that
-// those of a key go in their order.
+// follow sends an entry behind a dead letter of its key, untried and with what it carries, and lets those that waited for it follow too. It is
+// called under the lock, so that those of a key go in their order.
 func (st *strand) follow(e *entry) {
 	p := st.p
 	e.status = entryRouting
@@ -59,6 +56,9 @@ func (st *strand) follow(e *entry) {
 	p.countHeld(e, time.Now())
 	e.state.Reason = retrytopics.ReasonBehind
 	st.bury(e)
+	if e.deferred {
+		st.undefer(e)
+	}
 	p.produce(newRoute(e, Dead, p.letter(e)))
 }
 
@@ -71,11 +71,20 @@ func (st *strand) replayed(e *entry) {
 	}
 	id := before(e.state)
 	h.dead.remove(id)
+	st.handPlace(e.keyHash, id)
 	at, awaited := h.coming[id]
 	delete(h.coming, id)
 	if awaited && (!e.keyed || e.keyHash != at.key) {
 		h.order.remove(at.key, at.origin)
 		st.callUp(at.key)
+	}
+}
+
+// handPlace says that the place in the order of an entry whose letter was replayed is that of the replay's copy from now on. The letter is written,
+// though its member may not have heard of that.
+func (st *strand) handPlace(key uint64, id dlq.Identity) {
+	if e := st.keys[key]; e != nil && e.buried && dlq.IdentityOf(e.state) == id {
+		e.deferred = false
 	}
 }
 
@@ -102,6 +111,7 @@ func (st *strand) dealtWith(m dlq.Marked) (changed bool) {
 	if m.Status == dlq.StatusReplayed {
 		for _, l := range st.lanes {
 			if l.tier != 0 && l.topic == m.To {
+				st.handPlace(at.key, m.Identity)
 				st.holding.order.put(at.key, at.origin, inTier)
 				st.holding.coming[m.Identity] = at
 			}

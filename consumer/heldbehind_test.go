@@ -119,7 +119,8 @@ func TestParkedRecordsFollowADeadLetter(t *testing.T) {
 		pass(time.Minute)
 		b.feed(b.source, "a", "b")
 		synctest.Wait()
-		b.want("written then", b.commit(), "dlq a@0", "dlq a@1", "dlq a@2", "dlq a@3")
+		b.want("written then", b.commit(), "dlq a@0", "retry-park a@3")
+		b.want("written when that is a dead letter", b.commit(), "dlq a@1", "dlq a@2", "dlq a@3")
 		b.want("called", b.called(), "a@0", "a@0", "b@4")
 	})
 }
@@ -237,7 +238,8 @@ func TestReplayedHeadRunsWhileThoseBehindItStayDead(t *testing.T) {
 		b.feed(b.source, "a")
 		synctest.Wait()
 		b.want("called", b.called(), "a@0", "a@0")
-		b.want("written then", b.commit(), "dlq a@0", "dlq a@3")
+		b.want("written then", b.commit(), "dlq a@0", "retry-park a@3")
+		b.want("written when that is a dead letter", b.commit(), "dlq a@3")
 		b.replay("a", 1, 1)
 		b.mark(dlq.StatusReplayed, 1, 0)
 		b.want("written of the second", b.commit(), "dlq a@1")
@@ -476,8 +478,8 @@ func TestTiersAreReadAfterTheDeadLetters(t *testing.T) {
 	})
 }
 
-// TestNothingFollowsALetterThatIsNotWritten has the dead letters away when a record of a key dies. What is behind it stays where it is, and so it does
-// for whoever has the partition next, for whom the record is not dead: it is called again, and may succeed.
+// TestNothingFollowsALetterThatIsNotWritten has the dead letters away when a record of a key dies, fresh or retried. What is behind it stays where it is, or
+// is parked, and so it does for whoever has the partition next, for whom the record is not dead: it is called again, and may succeed.
 func TestNothingFollowsALetterThatIsNotWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := onDeadBench(t)
@@ -485,12 +487,7 @@ func TestNothingFollowsALetterThatIsNotWritten(t *testing.T) {
 		b.open(0)
 		b.feed(b.source, "a", "a", "b")
 		synctest.Wait()
-		b.p.transactor.mu.Lock()
-		refused := b.p.transactor.queue
-		b.p.transactor.queue = nil
-		b.p.transactor.mu.Unlock()
-		equal(t, "letters that are not written", len(refused), 1)
-		b.p.written(refused[0], errNotTaken)
+		b.refuse(1)
 		b.feed(b.source, "a")
 		synctest.Wait()
 		b.want("written while the dead letter is not", b.commit())
@@ -499,4 +496,83 @@ func TestNothingFollowsALetterThatIsNotWritten(t *testing.T) {
 		b.want("written behind it", b.commit(), "dlq a@1", "dlq a@3")
 		b.want("called", b.called(), "a@0", "b@2")
 	})
+	synctest.Test(t, func(t *testing.T) {
+		b := onDeadBench(t)
+		b.fails["a@0"] = 1
+		b.open(0, inTopic("a", 0, inTier), inTopic("a", 1, inPark))
+		b.p.received(b.park, []*kgo.Record{b.copyFrom(b.park, 0, "a", 1, time.Time{})}, time.Now())
+		b.p.received(b.tier, []*kgo.Record{b.copyFrom(b.tier, 0, "a", 0, time.Now())}, time.Now())
+		synctest.Wait()
+		b.refuse(1)
+		b.feed(b.source, "x", "x", "a")
+		synctest.Wait()
+		b.want("written while the dead letter is not", b.commit(), "retry-park a@2")
+		pass(time.Second)
+		b.want("written when it is tried again", b.commit(), "dlq a@0")
+		b.want("written behind it", b.commit(), "dlq a@1", "dlq a@2")
+		b.want("called", b.called(), "a@0", "x@0", "x@1")
+		equal(t, "records that are put off", b.source.strand.holding.order.size, 0)
+	})
+	synctest.Test(t, func(t *testing.T) { // as after a crash of the member that parked the one behind it
+		b := onDeadBench(t)
+		b.fails["a@0"] = 1
+		b.open(2, inTopic("a", 1, inPark))
+		b.p.received(b.park, []*kgo.Record{b.copyFrom(b.park, 0, "a", 1, time.Time{})}, time.Now())
+		b.feed(b.source, "a", "x")
+		synctest.Wait()
+		b.refuse(1)
+		b.want("written while the dead letter is not", b.commit())
+		pass(time.Second)
+		b.want("written when it is tried again", b.commit(), "dlq a@0")
+		b.want("written behind it", b.commit(), "dlq a@1")
+		b.want("called", b.called(), "a@0", "x@1")
+	})
+}
+
+// refuse has so many copies refused that wait for a transaction, which are all.
+func (b *heldBench) refuse(copies int) {
+	b.t.Helper()
+	b.p.transactor.mu.Lock()
+	refused := b.p.transactor.queue
+	b.p.transactor.queue = nil
+	b.p.transactor.mu.Unlock()
+	equal(b.t, "copies that are not written", len(refused), copies)
+	for _, r := range refused {
+		b.p.written(r, errNotTaken)
+	}
+}
+
+// TestAReplayOfALetterThatIsNotKnownToBeWrittenKeepsItsPlace replays a dead letter whose transaction was committed, before its member hears of it: what is
+// behind it waits for the copy of the replay, whether the mark or the copy is seen first.
+func TestAReplayOfALetterThatIsNotKnownToBeWrittenKeepsItsPlace(t *testing.T) {
+	for _, markFirst := range []bool{true, false} {
+		t.Run(fmt.Sprintf("mark first %v", markFirst), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := onDeadBench(t)
+				b.fails["a@0"] = 1
+				b.open(0)
+				b.feed(b.source, "a", "a")
+				synctest.Wait()
+				if markFirst {
+					b.mark(dlq.StatusReplayed, 0, 0)
+				} else {
+					b.takes = map[string]time.Duration{"a@0": time.Minute}
+					b.replay("a", 0, 1)
+				}
+				b.want("written", b.commit(), "dlq a@0")
+				b.want("called while the copy is on its way, or under way", b.called(), "a@0")
+				if markFirst {
+					b.replay("a", 0, 1)
+				} else {
+					b.want("written of the one behind it", b.commit(), "retry-park a@1")
+				}
+				pass(time.Hour)
+				b.commit()
+				synctest.Wait()
+				b.want("called in the end", b.called()[1:], "a@0", "a@1")
+				equal(t, "closed", b.closed("a"), false)
+				equal(t, "records that are put off", b.source.strand.holding.order.size, 0)
+			})
+		})
+	}
 }

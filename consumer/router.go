@@ -192,6 +192,7 @@ func (p *Pipeline) send(st *strand, r *route) (holds bool) {
 	case r.outcome == Dead:
 		if st.holding.dead != nil {
 			st.bury(e)
+			st.putOff(e, inLane)
 		}
 		st.claim(e)
 	default:
