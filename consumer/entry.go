@@ -23,8 +23,9 @@ type entry struct {
 	keyHash uint64 // collisions only make records wait for each other
 	owns    bool   // holds its key
 	behind  *entry // the next of its key
-	// deferred says that the key order counts the entry among those that were put off.
+	// deferred says that the key order counts the entry among those that were put off, and where is what it was told last.
 	deferred bool
+	where    whereabouts
 	// buried says that it counts as a dead letter of its key, and that its letter is on its way.
 	buried bool
 

@@ -65,7 +65,7 @@ func (e *entry) origin() int64 {
 
 // putOff counts an entry among those that its key waits for.
 func (st *strand) putOff(e *entry, where whereabouts) {
-	e.deferred = true
+	e.deferred, e.where = true, where
 	st.holding.order.put(e.keyHash, e.origin(), where)
 }
 
@@ -320,14 +320,9 @@ func (st *strand) reset() {
 		l.scanned = l.scanned && l.tier == 0 // where the source ends may not be known yet, see takenUp
 		for _, b := range l.batches {
 			for _, e := range b.entries {
-				if e == nil || !e.deferred {
-					continue
+				if e != nil && e.deferred {
+					st.putOff(e, e.where) // a copy that is on its way to the park topic is still
 				}
-				where := inLane
-				if e.status == entryRouting || e.route != nil {
-					where = inTier
-				}
-				st.putOff(e, where)
 			}
 		}
 	}

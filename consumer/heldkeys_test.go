@@ -349,6 +349,33 @@ func TestASuccessInAFullParkLaneMakesRoom(t *testing.T) {
 	})
 }
 
+// TestARecordThatWasBeingParkedHasRoomMadeForIt has a strand forget what it knew while a copy is on its way to the park topic: it is written behind
+// many of one key that is held there, and read when its turn comes.
+func TestARecordThatWasBeingParkedHasRoomMadeForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t, func(c *Config) { c.Window.Records = 80 })
+		var log []*kgo.Record
+		found := []func(*keyOrder){inTopic("a", 10, inTier), inTopic("b", 0, inTier)}
+		for i := range int64(100) {
+			log = append(log, b.copyFrom(b.park, i, "a", 11+i, time.Time{}))
+			found = append(found, inTopic("a", 11+i, inPark))
+		}
+		b.open(0, found...)
+		b.feed(b.source, "x", "b")
+		synctest.Wait()
+		st := b.source.strand
+		st.mu.Lock()
+		st.reset()
+		st.mu.Unlock()
+		b.open(0, found...)
+		b.want("written", b.fetchAll(b.park, &log), "retry-park b@1")
+		b.p.received(b.tier, []*kgo.Record{b.copyFrom(b.tier, 0, "b", 0, time.Now())}, time.Now())
+		synctest.Wait()
+		b.fetchAll(b.park, &log)
+		b.want("called", b.called(), "x@0", "b@0", "b@1")
+	})
+}
+
 // fetchAll fetches a lane's topic, a log of the test's, as the poll loop does, until nothing changes any more. What is written
 // to the topic meanwhile, which it returns, is fetched in its turn.
 func (b *heldBench) fetchAll(l *lane, log *[]*kgo.Record) (written []string) {
