@@ -65,7 +65,7 @@ type flow struct {
 	putOff  uint64 // records, each as often as it was
 	seen    time.Time
 
-	held  atomic.Int64 // records in the window that are not under way
+	held  atomic.Int64 // records in the window that wait for a slot, or in line for their key
 	bytes atomic.Int64
 }
 
@@ -383,7 +383,7 @@ type TenantStats struct {
 	Tenant   string // "" stands for the records without the header, and for tenants beyond MaxTenants
 	Weight   float64
 	InFlight int    // handler calls
-	Windowed int    // records in the window that wait
+	Windowed int    // records in the window that wait for a slot, or in line for their key
 	PutOff   uint64 // records that were put off over the tiers, each as often as it was
 }
 

@@ -139,6 +139,7 @@ func (st *strand) inTurn(e *entry) bool {
 // standBehind lets an entry of the park lane wait for its turn where it is.
 func (st *strand) standBehind(e *entry) {
 	e.status = entryBehind
+	e.leaveFlow() // else what it waits for could be put off again and again, for the share that it holds
 	line := st.holding.behind[e.keyHash]
 	at, _ := slices.BinarySearchFunc(line, e.origin(), func(o *entry, origin int64) int {
 		if o.origin() <= origin {

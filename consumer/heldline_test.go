@@ -78,3 +78,26 @@ func TestNothingIsParkedBeforeWhatALimitLeavesInLine(t *testing.T) {
 		b.want("written when it has failed", b.commit(), "retry-60s a@0", "retry-park a@1", "retry-park a@2", "retry-park a@4")
 	})
 }
+
+// TestATenantIsNotKeptOutByWhatWaitsForIt has the share of a tenant hold one record, which is parked behind another one of it. When that one comes
+// due it is called, though others wait in the window: put off, it would be so for ever.
+func TestATenantIsNotKeptOutByWhatWaitsForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t, func(c *Config) {
+			c.Window.Records, c.Concurrency, c.Tenants = 20, 1, &Tenants{Weights: map[string]float64{"other": 9}}
+		})
+		b.open(0, inTopic("a", 10, inTier), inTopic("a", 11, inPark))
+		b.feedWith("x", retrytopics.HeaderJobTenant, "other")
+		var copies []*kgo.Record
+		for i := range int64(6) {
+			copies = append(copies, b.copyFrom(b.tier, i, "w", 20+i, time.Now().Add(time.Hour)))
+		}
+		b.p.received(b.tier, copies, time.Now())
+		b.p.received(b.park, []*kgo.Record{b.copyFrom(b.park, 0, "a", 11, time.Time{})}, time.Now())
+		synctest.Wait()
+		b.p.received(b.tier, []*kgo.Record{b.copyFrom(b.tier, 6, "a", 10, time.Now())}, time.Now())
+		synctest.Wait()
+		b.want("put off", b.commit())
+		b.want("called", b.called(), "x@0", "a@10", "a@11")
+	})
+}
