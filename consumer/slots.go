@@ -26,8 +26,11 @@ type slots struct {
 	reserve  [kinds]int
 	used     [kinds]int
 	held     map[*strand]*holding
-	peaks    int         // of all strands
-	began    time.Time   // of the epoch that peaks are of
+	peaks    int         // the sum of those of all strands
+	needs    int         // the sum of theirs
+	peak     int         // the most that this was in this epoch
+	before   int         // and in the one before
+	began    time.Time   // of the epoch
 	several  func() bool // there are other strands that may want some
 	last     kind        // that got a slot
 	turns    [kinds][]*strand
@@ -109,6 +112,7 @@ func (s *slots) done(of *strand, used kind) (*strand, kind, bool) {
 	defer s.mu.Unlock()
 	s.used[used]--
 	s.held[of].add(used, -1)
+	s.count(s.held[of])
 	defer s.lookLater()
 	st, k, ok := s.serve()
 	if ok {

@@ -8,6 +8,7 @@ type holding struct {
 	of     [kinds]part
 	peak   int // the most it held in this epoch
 	before int // the most it held in the one before
+	needs  int // of n, what it has earned
 }
 
 // part is what a strand has of the slots for one kind.
@@ -36,7 +37,7 @@ const (
 // given to a call which hangs is gone until that call's time is over. So, while there are several strands and at least nine
 // slots, what a strand may hold is earned by calls that succeed: with each of them the strand may hold a quarter more of the
 // kind than it holds. Without, it may at once hold a sixteenth of the slots for fresh records, and one for retries, which
-// have failed before; and more only step by step, after half a second, and only what the others have not needed of
+// have failed before; and more only step by step, after half a second, and only what the others have not needed at one time of
 // late. One whose calls all hang takes next to nothing from others that are at work. What was earned is remembered for
 // needEpoch, so that work which comes in bursts does not begin anew with each.
 //
@@ -56,7 +57,7 @@ func (s *slots) mayHold(st *strand, k kind) bool {
 	}
 	now := s.now()
 	s.turnEpoch(now)
-	others := s.peaks - max(h.peak, h.before)
+	others := min(s.peaks-max(h.peak, h.before), max(s.peak, s.before)) // not all of them needed what they did at one time
 	crowding := h.n >= aboveFree*free
 	if h.of[k].n < s.earned(h, k) {
 		idle := others - (s.used[k] + s.used[other] - h.n) // what the others have needed and do not use now
@@ -107,6 +108,18 @@ func (s *slots) takes(st *strand, k kind) {
 		s.peaks += max(h.n-max(h.peak, h.before), 0)
 		h.peak = h.n
 	}
+	s.count(h)
+}
+
+// count notes how much of what a strand holds it has earned: what it was lent beyond that nobody is known to need.
+func (s *slots) count(h *holding) {
+	s.needs -= h.needs
+	h.needs = 0
+	for k := range kinds {
+		h.needs += min(h.of[k].n, s.earned(h, k))
+	}
+	s.needs += h.needs
+	s.peak = max(s.peak, s.needs)
 }
 
 func (h *holding) add(k kind, n int) {
@@ -117,12 +130,14 @@ func (h *holding) add(k kind, n int) {
 // earn says what a strand may hold after a call of it that ended: a quarter more than it holds after one that succeeded, and
 // one less after one that did not.
 func (s *slots) earn(st *strand, k kind, worked bool) {
-	of := &s.held[st].of[k]
+	h := s.held[st]
+	of := &h.of[k]
 	if worked {
 		of.earned = max(of.earned, of.n+of.n/4+1)
 	} else {
 		of.earned, of.before = min(of.earned, of.n-1), min(of.before, of.n-1)
 	}
+	s.count(h)
 }
 
 // turnEpoch begins another epoch when it is time, and forgets strands that have had nothing for long. Where nobody has asked
@@ -132,6 +147,10 @@ func (s *slots) turnEpoch(now time.Time) {
 	if since < needEpoch {
 		return
 	}
+	if since >= 2*needEpoch {
+		s.peak = s.needs
+	}
+	s.before, s.peak = s.peak, s.needs
 	s.began, s.peaks = now, 0
 	for st, h := range s.held {
 		if since >= 2*needEpoch {
@@ -148,6 +167,7 @@ func (s *slots) turnEpoch(now time.Time) {
 			delete(s.held, st)
 		}
 		s.peaks += max(h.before, h.peak)
+		s.count(h)
 	}
 }
 

@@ -61,11 +61,16 @@ func TestSlotsModel(t *testing.T) {
 				s.look()
 				begun()
 			}
-			peaks := 0
+			peaks, needs := 0, 0
 			for _, h := range s.held {
 				peaks += max(h.peak, h.before)
+				needs += min(h.of[fresh].n, s.earned(h, fresh)) + min(h.of[retry].n, s.earned(h, retry))
 			}
 			equalTo(t, "sum of the peaks", s.peaks, peaks)
+			equalTo(t, "slots in use that were earned", s.needs, needs)
+			if most := max(s.peak, s.before); needs > most {
+				t.Fatalf("%d slots in use were earned, the most is %d", needs, most)
+			}
 			holds := make(map[*strand]int)
 			for _, u := range inUse {
 				if holds[u.strand]++; several && capacity > aboveFree && holds[u.strand] == capacity {

@@ -161,6 +161,27 @@ func TestSlotsThatOthersNeedAreEarned(t *testing.T) {
 	}
 }
 
+// TestWhatOthersNeededOneAfterTheOther has strands need a slot each, one after the other, and then one whose first call hangs: what
+// the others have not needed at one time is not kept for them.
+func TestWhatOthersNeededOneAfterTheOther(t *testing.T) {
+	const capacity = 16
+	s := newSlots(capacity, Shares{Fresh: 0.5, Retries: 0.5}, func() bool { return true }, func(*strand, kind) {})
+	clock := stopped(s)
+	for range capacity {
+		st := new(strand)
+		s.want(st, fresh)
+		s.done(st, fresh)
+	}
+	hangs := new(strand)
+	equal(t, "slots at once", grab(s, hangs), 1)
+	*clock = clock.Add(lendAfter + lendWithin)
+	s.look()
+	grab(s, hangs)
+	if n := s.held[hangs].n; n < capacity-3 {
+		t.Errorf("a strand may hold %d slots of %d, of which the others used one at a time", n, capacity)
+	}
+}
+
 // TestStrandsThatWantEverythingHoldTheSame lets strands come one after the other that always want more: as calls end, each
 // comes to hold as much as the others, whoever came first.
 func TestStrandsThatWantEverythingHoldTheSame(t *testing.T) {
