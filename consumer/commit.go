@@ -317,6 +317,7 @@ func (p *Pipeline) lessMetadata(topic string, bytes int) {
 
 // acknowledged notes what is committed.
 func (ms marks) acknowledged() {
+	var in *intake
 	for _, m := range ms {
 		l := m.lane
 		l.strand.mu.Lock()
@@ -328,9 +329,10 @@ func (ms marks) acknowledged() {
 			saved, l.saved = m.settled-l.saved, m.settled
 		}
 		l.strand.mu.Unlock()
-		l.strand.p.intake.saved(saved)
-		if l.crowded.Load() { // of what could not be committed before
-			l.strand.p.intake.review(l)
-		}
+		in = l.strand.p.intake
+		in.saved(saved)
+	}
+	if in != nil {
+		in.reviewCrowded()
 	}
 }

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -119,7 +120,7 @@ func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool
 		after |= pauseSet(bit(r))
 	}
 	probes = probes || after&pauseSet(bit(PauseBreaker)) == 0
-	if l.crowded.Load() && (crowd <= int(l.resumeBelow.Load()) || in.keepsReading(l, open)) {
+	if l.crowded.Load() && (crowd <= max(int(l.resumeBelow.Load()), in.limit()/2) || in.keepsReading(l, open)) {
 		l.crowded.Store(false)
 	}
 	if l.crowded.Load() {
@@ -160,6 +161,13 @@ func (l *lane) notRunnable() int {
 // that is written.
 func (in *intake) staysCrowded(l *lane) bool {
 	return !l.park && l.crowded.Load() && l.held.Load() > l.resumeBelow.Load() && !in.p.held.anyRoute()
+}
+
+// reviewCrowded reviews the lanes that hold too much, of what could not be committed before or for what the others held.
+func (in *intake) reviewCrowded() {
+	if crowded := slices.DeleteFunc(in.all(), func(l *lane) bool { return !l.crowded.Load() }); len(crowded) > 0 {
+		in.review(crowded...)
+	}
 }
 
 // relieve resumes a lane that has drained enough.

@@ -204,10 +204,14 @@ func (r *reader) mark() {
 
 // pauseCrowded pauses the lanes that hold more than their share and, at the rate since the mark, will hold it for
 // longer than soon. It reports whether there are others over their share, that will not: they are worth the wait, for
-// pausing throws away what the client has fetched of a partition already.
+// pausing throws away what the client has fetched of a partition already. The mark is never older than soon: what a lane
+// settled before says nothing of how it drains now.
 func (r *reader) pauseCrowded() (draining bool) {
 	limit := int64(r.in.limit())
 	took := time.Since(r.marked).Seconds()
+	if took >= soon.Seconds() {
+		defer r.mark()
+	}
 	for _, l := range r.in.of(r) {
 		held, drains := l.crowd()
 		if held <= limit || l.crowded.Load() || r.in.keepsReading(l, int(l.held.Load())) {

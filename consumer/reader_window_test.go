@@ -42,3 +42,73 @@ func TestAPollThatWaitsDoesNotKeepRoomThatIsGone(t *testing.T) {
 		}
 	})
 }
+
+// TestAReaderDoesNotWaitForALaneThatDrainsNoMore has some of what a lane holds settle at once, and the rest hang: the lane is paused, and the
+// others are read, as soon as that shows.
+func TestAReaderDoesNotWaitForALaneThatDrainsNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const window, quickOnes, hang = 1000, 200, 502 // a little more than its share
+		begin := make(chan struct{})
+		w := onBench(t, HandlerFunc(func(ctx context.Context, r *Record) error {
+			if <-begin; r.Offset >= quickOnes {
+				<-ctx.Done()
+			}
+			return nil
+		}), func(c *Config) { c.Window.Records, c.Concurrency = window, window })
+		l := w.lane(0, 0)
+		w.lane(1, 0)
+		w.feed(l, keysOf(quickOnes+hang)...)
+		pass(0)
+		read := time.Now()
+		time.AfterFunc(grace/2, func() { close(begin) })
+		if w.p.intake.sources.waitForRoom(t.Context()); !l.crowded.Load() {
+			t.Error("the lane is not paused")
+		}
+		if waited := time.Since(read); waited > 3*soon {
+			t.Errorf("nothing was read for %v, while %d records of a lane hang", waited, l.held.Load())
+		}
+	})
+}
+
+// TestAPausedLaneIsReadOnWhenTheOthersHaveDrained pauses a lane whose calls hang while the others take the rest of the window. When that
+// is free again the lane may hold more, and is read on.
+func TestAPausedLaneIsReadOnWhenTheOthersHaveDrained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const window, hang = 100, 20
+		begin := make(chan struct{})
+		w := onBench(t, HandlerFunc(func(ctx context.Context, r *Record) error {
+			if <-begin; r.Partition == 0 {
+				<-ctx.Done()
+			}
+			return nil
+		}), func(c *Config) { c.Window.Records, c.Concurrency = window, window })
+		lanes := []*lane{w.lane(0, 0), w.lane(1, 0), w.lane(2, 0)}
+		w.feed(lanes[0], keysOf(hang)...)
+		for _, l := range lanes[1:] {
+			w.feed(l, keysOf((window-hang)/2)...)
+		}
+		pass(0)
+		w.p.intake.sources.mark()
+		pass(grace)
+		w.p.intake.sources.pauseCrowded()
+		close(begin)
+		pass(soon)
+		if l := lanes[0]; !l.crowded.Load() || l.held.Load() != hang {
+			t.Fatalf("it holds %d records and is paused: %v", l.held.Load(), l.crowded.Load())
+		}
+		w.p.committer.marks(lanes).acknowledged()
+		equal(t, "records in the window", w.p.intake.records.Load(), hang)
+		if lanes[0].crowded.Load() {
+			t.Errorf("it is paused though the window of %d holds its %d records only", window, hang)
+		}
+	})
+}
+
+// keysOf are so many keys.
+func keysOf(n int) []string {
+	keys := make([]string, n)
+	for i := range keys {
+		keys[i] = fmt.Sprint("k", i)
+	}
+	return keys
+}
