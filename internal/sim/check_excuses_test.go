@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -204,6 +205,96 @@ func TestARecordThatWasSkippedIsRepeated(t *testing.T) {
 		found := slices.ContainsFunc(Check(h).Violations, func(v Violation) bool { return strings.Contains(v.Text, "which stands behind it") })
 		if found != tt.broken {
 			t.Errorf("a skip of %s at %s: found broken is %v, want %v", tt.skip.Place, clock(tt.skip.When), found, tt.broken)
+		}
+	}
+}
+
+// A partition that has all the slots that it may have beside others is in its own way until one of its calls ends, and no longer; one that has
+// fewer, or is alone, is not.
+func TestAPartitionAtItsBoundIsInItsOwnWay(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		running int           // calls of 20 s that began when the record came
+		another bool          // there is another partition
+		after   time.Duration // from when one of them ended to the record's call
+		late    bool
+	}{
+		{"it has all that it may", 14, true, time.Second, false},
+		{"it has had them for long", 14, true, 10 * time.Second, true},
+		{"it has fewer", 13, true, time.Second, true},
+		{"it is alone", 14, false, time.Second, true},
+	} {
+		p := newTape()
+		p.h.Terms.Concurrency, p.h.Terms.Window = 16, 10000
+		p.assign(1, "m1")
+		if tt.another {
+			p.h.Assignments[0].Owners[Partition{source.Topic, 1}] = p.h.Assignments[0].Owners[source]
+		}
+		for i := range tt.running {
+			at := p.produce(fmt.Sprint("slow", i), "v")
+			p.call("m1", at, at, 1, Succeeded, "").End = Moment{}
+		}
+		waits := p.produce("k", "v")
+		p.pass(20 * time.Second)
+		for i := range tt.running {
+			p.h.Calls[i].End = p.now()
+		}
+		p.pass(tt.after)
+		p.call("m1", waits, waits, 1, Succeeded, "")
+		x := newIndex(p.end())
+		x.checkIsolated()
+		if got := len(x.report.Violations) > 0; got != tt.late {
+			t.Errorf("%s: found late is %v, want %v", tt.name, got, tt.late)
+		}
+	}
+}
+
+// A partition that holds its share of a small window is not fetched until it holds half of that, and then it is. What could have been called
+// meanwhile and was not counts for nothing: it may not have been fetched either.
+func TestAPartitionThatHoldsItsShareOfTheWindowIsInItsOwnWay(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		window int
+		keys   int // of the records that stand before it, of each of which the first takes 20 s; 0: each has its own, and none is called before 20 s
+		before int // how many these are
+		after  time.Duration
+		late   bool
+	}{
+		{"it holds its share", 30, 1, 12, time.Second, false},
+		{"it has held its share", 30, 1, 12, 10 * time.Second, true},
+		{"it holds its share, of several keys", 30, 3, 12, time.Second, false},
+		{"it holds less", 30, 1, 3, time.Second, true},
+		{"the window is large", 300, 1, 12, time.Second, true},
+		{"they could have been called too", 30, 0, 9, time.Second, true},
+	} {
+		p := newTape()
+		p.h.Terms.Concurrency, p.h.Terms.Window = 16, tt.window
+		p.assign(1, "m1")
+		places := make([]Place, tt.before)
+		for i := range places {
+			key := i
+			if tt.keys > 0 {
+				key %= tt.keys
+			}
+			places[i] = p.produce(fmt.Sprint("k", key), "v")
+		}
+		waits := p.produce("other", "v")
+		for i := range tt.keys {
+			p.call("m1", places[i], places[i], 1, Succeeded, "")
+		}
+		p.pass(20 * time.Second)
+		for i := range tt.keys {
+			p.h.Calls[i].End = p.now()
+		}
+		for _, at := range places[tt.keys:] {
+			p.call("m1", at, at, 1, Succeeded, "")
+		}
+		p.pass(tt.after)
+		p.call("m1", waits, waits, 1, Succeeded, "")
+		x := newIndex(p.end())
+		x.checkIsolated()
+		if got := slices.ContainsFunc(x.report.Violations, func(v Violation) bool { return strings.Contains(v.Text, waits.String()) }); got != tt.late {
+			t.Errorf("%s: found late is %v, want %v", tt.name, got, tt.late)
 		}
 	}
 }

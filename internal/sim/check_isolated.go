@@ -9,8 +9,8 @@ import (
 )
 
 // checkIsolated holds attempts to a prompt start while nothing is disturbed, whatever else fails, hangs or waits: an
-// attempt that may start does, within Terms.Prompt, unless a record of its own key or partition is in its way or every
-// slot of its member is taken.
+// attempt that may start does, within Terms.Prompt, unless a record of its own key or partition is in its way, or every
+// slot of its member is taken, or all that its partition may have beside others.
 func (x *index) checkIsolated() {
 	if x.t.Prompt == 0 {
 		return
@@ -39,6 +39,12 @@ func (x *index) checkIsolated() {
 		x.report.count(Isolated, "prompt attempts", 1)
 		if x.besideTrouble(c) {
 			x.report.count(Isolated, "prompt beside a long call", 1)
+		}
+		if c.Start.At.Sub(since) > x.t.Prompt {
+			if until := x.atBoundUntil(c, since); until.After(since) {
+				since = until
+				x.report.count(Isolated, "attempts of a partition at its bound", 1)
+			}
 		}
 		if late := c.Start.At.Sub(since); late > x.t.Prompt {
 			x.report.broken(Isolated, "attempt %d of %s from %s started %v after it could, at %s, and nothing of its own was in its way", c.Attempt, c.ID, c.From, late, clock(c.Start))
@@ -137,17 +143,8 @@ func (x *index) crowdedOut(c *Call, since time.Time) bool {
 	if x.copies[c.From] == nil {
 		return false
 	}
-	lanes, ahead := 0, 0
-	for i := range x.h.Assignments {
-		if a := &x.h.Assignments[i]; a.When.Before(c.Start) {
-			lanes = 0
-			for p, o := range a.Owners {
-				if o.Member == c.Member && x.t.IsRetry(p.Topic) {
-					lanes++
-				}
-			}
-		}
-	}
+	ahead := 0
+	_, lanes := x.owned(c)
 	for _, r := range x.h.Log[c.From.Partition] {
 		if r.Place.Offset >= c.From.Offset {
 			break

@@ -1,0 +1,178 @@
+package sim
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// What a partition may have beside others has a bound, so that some is left for whoever comes: of the slots, and of the window. At the bound what
+// else could start of it waits, though nobody else may want anything.
+
+// freeShare is how many times what is free one partition may hold of the slots, and undivided how many slots are not kept for others.
+const (
+	freeShare = 8
+	undivided = 8
+)
+
+// atBoundUntil returns until when the partition of a call had all that it may have, from a time on; that time when it had not.
+func (x *index) atBoundUntil(c *Call, since time.Time) time.Time {
+	until := since
+	if s := x.slotsBoundUntil(c, since); s.After(until) {
+		until = s
+	}
+	if x.t.IsSource(c.From.Topic) {
+		if w := x.windowBoundUntil(c, since); w.After(until) {
+			until = w
+		}
+	}
+	return until
+}
+
+// slotsBoundUntil is atBoundUntil of the slots: of those that are not kept for the other of fresh records and retries, a partition that holds
+// some gets no more when it holds eight times what is free, and leaves the last.
+func (x *index) slotsBoundUntil(c *Call, since time.Time) (until time.Time) {
+	if sources, _ := x.owned(c); x.t.Concurrency <= undivided || sources < 2 {
+		return since
+	}
+	type change struct {
+		at Moment
+		c  *Call
+		by int
+	}
+	var changes []change
+	batches := make(map[int64]bool)
+	for i := range x.h.Calls {
+		o := &x.h.Calls[i]
+		if o.Member != c.Member || o == c || o.Batch != 0 && batches[o.Batch] {
+			continue
+		}
+		batches[o.Batch] = true
+		changes = append(changes, change{o.Start, o, 1})
+		if !o.End.IsZero() {
+			changes = append(changes, change{o.End, o, -1})
+		}
+	}
+	slices.SortFunc(changes, func(a, b change) int { return cmp.Compare(a.at.Tick, b.at.Tick) })
+	kind, other, own := 0, 0, 0
+	until = since
+	for i, ch := range changes {
+		if !ch.at.Before(c.Start) {
+			break
+		}
+		if x.t.IsSource(ch.c.From.Topic) == x.t.IsSource(c.From.Topic) {
+			kind += ch.by
+		} else {
+			other += ch.by
+		}
+		if x.sourceOf(ch.c) == x.sourceOf(c) {
+			own += ch.by
+		}
+		ends := c.Start
+		if i+1 < len(changes) && changes[i+1].at.Before(c.Start) {
+			ends = changes[i+1].at
+		}
+		if free := x.t.Concurrency - kind - max(other, 1); own > 0 && (free <= 1 || own >= freeShare*free) && ends.At.After(until) {
+			until = ends.At
+		}
+	}
+	return until
+}
+
+// sourceOf returns the source partition that the record of a call belongs to.
+func (x *index) sourceOf(c *Call) Partition {
+	return Partition{x.t.SourceOf(c.From.Topic), c.From.Number}
+}
+
+// owned counts the partitions that the member of a call had then: source partitions, and retry partitions.
+func (x *index) owned(c *Call) (sources, retries int) {
+	for i := range x.h.Assignments {
+		if a := &x.h.Assignments[i]; a.When.Before(c.Start) {
+			sources, retries = 0, 0
+			for p, o := range a.Owners {
+				switch {
+				case o.Member != c.Member:
+				case x.t.IsSource(p.Topic):
+					sources++
+				case x.t.IsRetry(p.Topic):
+					retries++
+				}
+			}
+		}
+	}
+	return sources, retries
+}
+
+// windowBoundUntil is atBoundUntil of the window: while much of it is taken a partition that holds more than its share is not fetched before it
+// holds half of that. Its share is its part of half the window, and half of what nobody uses.
+func (x *index) windowBoundUntil(c *Call, since time.Time) time.Time {
+	sources, retries := x.owned(c)
+	guaranteed := max(x.t.Window/(2*max(sources+retries, 1)), 1)
+	times := []time.Time{c.Start.At}
+	for offset := range c.From.Offset {
+		if calls := x.from[Place{c.From.Partition, offset}]; len(calls) > 0 {
+			if done := x.doneWith(calls); done.After(since) && done.Before(c.Start.At) {
+				times = append(times, done)
+			}
+		}
+	}
+	slices.SortFunc(times, func(a, b time.Time) int { return b.Compare(a) })
+	for _, t := range times {
+		before := t.Add(-1)
+		if share := guaranteed + max(x.t.Window-x.windowed(before), 0)/2; x.heldBefore(c, before) > share/2 {
+			return t
+		}
+	}
+	return since
+}
+
+// heldBefore counts what stands before the record of a call in its partition and was certainly in the window at a time: it had been called, or
+// waited behind such a one of its train. What could have been called and was not may not have been fetched, and excuses nothing.
+func (x *index) heldBefore(c *Call, at time.Time) (n int) {
+	begun := make(map[train]bool)
+	for offset := range c.From.Offset {
+		calls := x.from[Place{c.From.Partition, offset}]
+		if len(calls) == 0 || !x.doneWith(calls).After(at) {
+			continue
+		}
+		tr, ordered := x.trainOf(calls[0])
+		if called := !calls[0].Start.At.After(at); called || ordered && begun[tr] {
+			n++
+			begun[tr] = true
+		}
+	}
+	return n
+}
+
+// windowed is how much of the windows may have been taken at a time: by what was not done with in the sources, and by what stood in the
+// retry topics, which have three quarters at most.
+func (x *index) windowed(at time.Time) int {
+	fresh, copies := 0, 0
+	for place, p := range x.produced {
+		if calls := x.from[place]; !p.At.At.After(at) && (len(calls) == 0 || x.doneWith(calls).After(at)) {
+			fresh++
+		}
+	}
+	for _, line := range x.byLine {
+		for i, k := range line {
+			if !x.t.IsRetry(k.Place.Topic) || k.Timestamp.After(at) {
+				continue
+			}
+			switch calls := x.from[k.Place]; {
+			case len(calls) > 0 && !x.doneWith(calls).After(at):
+			case len(calls) == 0 && i+1 < len(line) && !line[i+1].Timestamp.After(at): // it went on without a call
+			default:
+				copies++
+			}
+		}
+	}
+	return fresh + min(copies, x.t.Window*3/4)
+}
+
+// doneWith returns when the last of the calls with one record was over.
+func (x *index) doneWith(calls []*Call) time.Time {
+	if end := calls[len(calls)-1].End; !end.IsZero() {
+		return end.At
+	}
+	return x.h.Ended.At
+}
