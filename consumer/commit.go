@@ -155,6 +155,7 @@ func (c *committer) send(ctx context.Context, marks marks) (tooLarge bool, err e
 			}
 		}
 		marks.acknowledged()
+		c.p.intake.ease()
 	})
 	c.p.meter.commit.observe(time.Since(began))
 	return tooLarge, failed
@@ -317,7 +318,6 @@ func (p *Pipeline) lessMetadata(topic string, bytes int) {
 
 // acknowledged notes what is committed.
 func (ms marks) acknowledged() {
-	var in *intake
 	for _, m := range ms {
 		l := m.lane
 		l.strand.mu.Lock()
@@ -329,10 +329,6 @@ func (ms marks) acknowledged() {
 			saved, l.saved = m.settled-l.saved, m.settled
 		}
 		l.strand.mu.Unlock()
-		in = l.strand.p.intake
-		in.saved(saved)
-	}
-	if in != nil {
-		in.reviewCrowded()
+		l.strand.p.intake.saved(saved)
 	}
 }

@@ -27,6 +27,7 @@ type intake struct {
 	// that they count against the window too.
 	unsaved atomic.Int64
 
+	crowds   atomic.Bool  // some lane may be crowded
 	meanSize atomic.Int64 // of the records of late, in bytes
 }
 

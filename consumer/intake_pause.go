@@ -120,7 +120,7 @@ func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool
 		after |= pauseSet(bit(r))
 	}
 	probes = probes || after&pauseSet(bit(PauseBreaker)) == 0
-	if l.crowded.Load() && (crowd <= max(int(l.resumeBelow.Load()), in.limit()/2) || in.keepsReading(l, open)) {
+	if l.crowded.Load() && (in.eased(l, crowd) || in.keepsReading(l, open)) {
 		l.crowded.Store(false)
 	}
 	if l.crowded.Load() {
@@ -160,12 +160,24 @@ func (l *lane) notRunnable() int {
 // staysCrowded reports whether nothing can have changed for a lane that is paused because it holds too much: this is asked for each copy
 // that is written.
 func (in *intake) staysCrowded(l *lane) bool {
-	return !l.park && l.crowded.Load() && l.held.Load() > l.resumeBelow.Load() && !in.p.held.anyRoute()
+	return !l.park && l.crowded.Load() && !in.eased(l, int(l.held.Load())) && !in.p.held.anyRoute()
 }
 
-// reviewCrowded reviews the lanes that hold too much, of what could not be committed before or for what the others held.
-func (in *intake) reviewCrowded() {
-	if crowded := slices.DeleteFunc(in.all(), func(l *lane) bool { return !l.crowded.Load() }); len(crowded) > 0 {
+// eased reports whether a lane that holds so much need not be paused for it any more: it has drained, or others have, and its share has grown.
+func (in *intake) eased(l *lane, holds int) bool {
+	limit := in.limit()
+	return holds <= max(int(l.resumeBelow.Load()), limit/2) || in.roomy() && holds <= limit
+}
+
+// ease looks again at the lanes that are paused because they hold too much, when something was committed: they may have held what could not be
+// committed before, or wait for calls that hang while the others have given room back.
+func (in *intake) ease() {
+	if !in.crowds.Swap(false) {
+		return
+	}
+	crowded := slices.DeleteFunc(in.all(), func(l *lane) bool { return !l.crowded.Load() })
+	if len(crowded) > 0 {
+		in.crowds.Store(true)
 		in.review(crowded...)
 	}
 }

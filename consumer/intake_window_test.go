@@ -67,3 +67,34 @@ func TestRetriesLeaveTheSourcesAPartOfTheWindow(t *testing.T) {
 		equal(t, "may be polled of the sources", w.p.intake.pollSize(w.p.intake.sources.of.most()), 12)
 	})
 }
+
+// TestALaneThatHangsIsFetchedWhenOthersHaveGivenRoomBack pauses a source for the window while a call of it hangs and two records stand behind that,
+// and a retry lane holds most of it. When that has drained the source is fetched: other keys of it do not wait for the call.
+func TestALaneThatHangsIsFetchedWhenOthersHaveGivenRoomBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := onBench(t, HandlerFunc(func(ctx context.Context, r *Record) error {
+			if string(r.Key) == "hangs" {
+				<-ctx.Done()
+			}
+			return nil
+		}), func(c *Config) { c.Window.Records = 20 })
+		in := w.p.intake
+		source, retries := w.lane(0, 0), w.lane(0, time.Minute)
+		for partition := range int32(2) {
+			w.lane(partition+1, 0)
+		}
+		w.feed(source, "hangs", "hangs", "hangs")
+		in.took(17, 0) // by others
+		in.sources.mark()
+		pass(2 * soon)
+		in.sources.pauseCrowded()
+		equal(t, "fetched while the window is full", w.fetched(source), false)
+		in.ease()
+		equal(t, "fetched while it is full still", w.fetched(source), false)
+		in.settled(17, 0)
+		w.p.relieve(retries)
+		in.saved(17)
+		in.ease()
+		equal(t, "fetched when there is room", w.fetched(source), true)
+	})
+}

@@ -227,6 +227,7 @@ func (r *reader) pauseCrowded() (draining bool) {
 		}
 		l.resumeBelow.Store(min(max(int64(rate*ahead.Seconds()), limit/2), limit))
 		l.crowded.Store(true)
+		r.in.crowds.Store(true)
 		r.in.review(l)
 		if l.park {
 			l.strand.wake() // which makes room, where something stands behind whose turn it is

@@ -316,6 +316,7 @@ func (t *transactor) commit(ctx context.Context, client *kgo.Client, batch []*ro
 		t.p.settleRoute(r)
 	}
 	release()
+	t.p.intake.ease()
 	t.p.meter.transactions.Add(1)
 	t.p.faults.clear("transaction")
 	t.trust(batch)
