@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // doubt says of the lanes of a transaction whether it is in doubt what has become of it. Until that is known nothing is committed
@@ -32,12 +33,16 @@ func (l *lane) uncommitted() int64 {
 	return l.settledRecords.Load() - l.saved
 }
 
-// crowd is how many records of the window the lane takes up, and whether they get fewer as its records settle.
-func (l *lane) crowd() (records int64, drains bool) {
+// crowd is how many records of the window the lane takes up, whether they get fewer as its records settle, and when the first of those that are
+// open came.
+func (l *lane) crowd() (records int64, drains bool, since time.Time) {
 	l.strand.mu.Lock()
 	defer l.strand.mu.Unlock()
 	stuck := l.uncommitted()
-	return l.held.Load() + stuck, stuck == 0
+	if len(l.batches) > 0 {
+		since = l.batches[0].arrived
+	}
+	return l.held.Load() + stuck, stuck == 0, since
 }
 
 // doubtful returns those of the lanes whose transaction is in doubt.

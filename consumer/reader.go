@@ -17,7 +17,7 @@ type reader struct {
 	of     reading
 	client *kgo.Client // nil until the pipeline runs
 
-	marked  time.Time // when mark was called last; the poll loop's own
+	marked  time.Time // since when it is counted what each lane settles; the poll loop's own
 	pollMu  sync.Mutex
 	poll    context.Context // of the poll under way
 	endPoll context.CancelFunc
@@ -46,9 +46,11 @@ const (
 	// maxPoll is the most records taken from the client at once.
 	maxPoll = 2000
 	// grace is how long the poll loop waits for the window to drain before it looks which lanes do, and soon within
-	// what time a lane has to be through with what it holds beyond its share not to be paused.
-	grace = 5 * time.Millisecond
-	soon  = 100 * time.Millisecond
+	// what time a lane has to be through with what it holds beyond its share not to be paused. Before a lane has had what it holds for as
+	// long as patient nobody knows: copies are acknowledged, and transactions end, many at a time.
+	grace   = 5 * time.Millisecond
+	soon    = 100 * time.Millisecond
+	patient = soon / 2
 	// fetchWait is how long a fetch waits for records, and with it a partition that is resumed for a fetch that it is
 	// part of. ahead is how much work a lane still has when it is resumed, so that it does not run dry meanwhile.
 	fetchWait = 250 * time.Millisecond
@@ -194,32 +196,41 @@ func (r *reader) deliver(fetches kgo.Fetches) {
 	r.in.askAnew(r)
 }
 
-// mark notes how far each lane has settled.
+// mark notes how far each lane has settled, unless that was a moment ago.
 func (r *reader) mark() {
-	r.marked = time.Now()
+	now := time.Now()
+	if now.Sub(r.marked) < soon {
+		return
+	}
+	r.marked = now
 	for _, l := range r.in.of(r) {
 		l.marked.Store(l.settledRecords.Load())
 	}
 }
 
-// pauseCrowded pauses the lanes that hold more than their share and, at the rate since the mark, will hold it for
-// longer than soon. It reports whether there are others over their share, that will not: they are worth the wait, for
-// pausing throws away what the client has fetched of a partition already. The mark is never older than soon: what a lane
-// settled before says nothing of how it drains now.
+// pauseCrowded pauses the lanes that hold more than their share and, at the rate of late, will hold it for longer than soon. It reports
+// whether there are others over their share, that will not, or of which that is not known yet: they are worth the wait, for pausing throws away
+// what the client has fetched of a partition already. The mark is never much older than soon: what a lane settled before says nothing of how it
+// drains now.
 func (r *reader) pauseCrowded() (draining bool) {
 	limit := int64(r.in.limit())
-	took := time.Since(r.marked).Seconds()
-	if took >= soon.Seconds() {
+	now := time.Now()
+	if now.Sub(r.marked) >= soon {
 		defer r.mark()
 	}
 	for _, l := range r.in.of(r) {
-		held, drains := l.crowd()
+		held, drains, arrived := l.crowd()
 		if held <= limit || l.crowded.Load() || r.in.keepsReading(l, int(l.held.Load())) {
 			continue
 		}
 		rate := 0.0
 		if drains {
-			rate = float64(l.settledRecords.Load()-l.marked.Load()) / took
+			took := min(now.Sub(r.marked), now.Sub(arrived))
+			if took < patient {
+				draining = true
+				continue
+			}
+			rate = float64(l.settledRecords.Load()-l.marked.Load()) / took.Seconds()
 		}
 		if rate*soon.Seconds() >= float64(held-limit) {
 			draining = true

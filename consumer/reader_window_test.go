@@ -89,7 +89,7 @@ func TestAPausedLaneIsReadOnWhenTheOthersHaveDrained(t *testing.T) {
 		}
 		pass(0)
 		w.p.intake.sources.mark()
-		pass(grace)
+		pass(patient)
 		w.p.intake.sources.pauseCrowded()
 		close(begin)
 		pass(soon)
@@ -112,4 +112,27 @@ func keysOf(n int) []string {
 		keys[i] = fmt.Sprint("k", i)
 	}
 	return keys
+}
+
+// TestALaneHasTimeToDrainBeforeItIsPaused gives a lane more than its share, of which nothing is settled for a moment: copies are acknowledged many
+// at a time. Pausing it would throw away what is fetched of it already.
+func TestALaneHasTimeToDrainBeforeItIsPaused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := onBench(t, HandlerFunc(func(ctx context.Context, _ *Record) error { <-ctx.Done(); return nil }), func(c *Config) { c.Window.Records = 100 })
+		l := w.lane(0, 0)
+		w.lane(1, 0)
+		in := w.p.intake
+		pass(time.Minute)
+		w.feed(l, make([]string, 80)...)
+		in.sources.mark()
+		pass(patient - 1)
+		if draining := in.sources.pauseCrowded(); !draining || l.crowded.Load() {
+			t.Errorf("a lane that has had its records for a moment: draining %v, paused %v; want it to have time", draining, l.crowded.Load())
+		}
+		in.sources.mark() // as who waits for room does each time
+		pass(patient)
+		if draining := in.sources.pauseCrowded(); draining || !l.crowded.Load() {
+			t.Errorf("a lane that settles nothing: draining %v, paused %v; want it paused", draining, l.crowded.Load())
+		}
+	})
 }
