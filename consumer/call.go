@@ -140,7 +140,7 @@ func (s *callState) call(ctx context.Context, d *dependency, f func(ctx context.
 
 // cancelled reports whether the call ended since its handler was told to: at its time-out that is a failure all the same.
 func (s *callState) cancelled(ctx context.Context) bool {
-	return errors.Is(ctx.Err(), context.Canceled) || s.p.membership.over()
+	return errors.Is(ctx.Err(), context.Canceled) || s.p.membership.over(time.Now())
 }
 
 // acquire asks for a permit. The first call within a probe has the probe's own.

@@ -162,12 +162,12 @@ func (g *gate) cancel(p callPermit) {
 
 // recordFailure ends a call that failed, and returns the state after that of the breaker of the dependency that it counts
 // against.
-func (p *Pipeline) recordFailure(e *entry, f *failedCall, took time.Duration, permit callPermit) (after breaker.State) {
-	if p.interrupted(e.lane) {
+func (p *Pipeline) recordFailure(e *entry, f *failedCall, began, now time.Time, permit callPermit) (after breaker.State) {
+	if p.interrupted(e.lane, now) {
 		p.gate.cancel(permit)
 		return breaker.Closed
 	}
-	d, against := p.accused(f), p.speaksAgainst(f)
+	d, against, took := p.accused(f), p.speaksAgainst(f), now.Sub(began)
 	for i, other := range p.deps {
 		switch {
 		case permit.spoken(i):
@@ -195,12 +195,12 @@ func (p *Pipeline) outcomeOf(e *entry) breaker.Outcome {
 
 // recordBatch ends a batch call. For a breaker it is one call, which failed when at least that share of its records failed in
 // a way that speaks against the dependency at which the breaker opens. It returns the states of the breakers after that.
-func (p *Pipeline) recordBatch(entries []*entry, errs []error, fails []failedCall, took time.Duration, permit callPermit) (after [maxDependencies]breaker.State) {
-	if p.interrupted(entries[0].lane) {
+func (p *Pipeline) recordBatch(entries []*entry, errs []error, fails []failedCall, began, now time.Time, permit callPermit) (after [maxDependencies]breaker.State) {
+	if p.interrupted(entries[0].lane, now) {
 		p.gate.cancel(permit)
 		return after
 	}
-	good := slices.Contains(errs, nil)
+	good, took := slices.Contains(errs, nil), now.Sub(began)
 	for i, d := range p.deps {
 		against, outcome := 0, breaker.FailureAgain
 		for j, err := range errs {

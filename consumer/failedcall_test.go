@@ -99,12 +99,12 @@ func TestTheRoomOfAFirstCopyIsUsedOnce(t *testing.T) {
 	l := &lane{source: testTopic}
 	e := &entry{lane: l, record: &kgo.Record{Topic: testTopic, Offset: 5}}
 	p.ensureState(e)
-	first := p.copyTo(e, time.Second)
+	first := p.copyTo(e, time.Second, time.Now())
 	route := newRoute(e, Retried, first)
 	one, other := e.tries(nil), e.tries(nil)
 	headers := fmt.Sprint(first.Headers)
 	e.state.Attempt = 7
-	second := p.copyTo(e, time.Minute)
+	second := p.copyTo(e, time.Minute, time.Now())
 	if again := newRoute(e, Hopped, second); again == route || second == first {
 		t.Error("a copy or a route was used again")
 	}

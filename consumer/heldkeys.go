@@ -214,10 +214,11 @@ func (st *strand) park(e *entry) {
 	e.lane.routing++
 	e.leaveFlow()
 	p.ensureState(e)
-	p.countHeld(e, time.Now())
+	now := time.Now()
+	p.countHeld(e, now)
 	e.state.HopDue = time.Time{}
 	st.putOff(e, inPark)
-	p.produce(newRoute(e, Hopped, p.copyTo(e, retrytopics.Park)))
+	p.produce(newRoute(e, Hopped, p.copyTo(e, retrytopics.Park, now)))
 }
 
 // makeRoom moves what waits in a full park lane to the end of the park topic, in order, when something stands behind it

@@ -43,11 +43,12 @@ func (p *Pipeline) callPart(w *worker, l *lane, h Handler, deadline int64, again
 	}
 	began := time.Now()
 	err := p.callHandler(w, l, h, deadline)
-	if p.interrupted(l) {
+	now := time.Now()
+	if p.interrupted(l, now) {
 		parts.cancel()
 		return err
 	}
-	return p.leaveParts(parts, &w.record, again, err, time.Since(began))
+	return p.leaveParts(parts, &w.record, again, err, now.Sub(began))
 }
 
 // callBatch is call for a batch handler. Records whose part is refused are left out of the call.
@@ -75,9 +76,10 @@ func (p *Pipeline) callBatch(w *worker, l *lane, h *batchHandler, b *Batch, entr
 	began := time.Now()
 	p.callBatchHandler(w, l, h, admitted, deadline)
 	b.trace = admitted.trace
-	took := time.Since(began)
+	now := time.Now()
+	took := now.Sub(began)
 	for j, i := range at {
-		if b.errs[i] = admitted.errs[j]; p.interrupted(l) {
+		if b.errs[i] = admitted.errs[j]; p.interrupted(l, now) {
 			parts[j].cancel()
 		} else {
 			b.errs[i] = p.leaveParts(parts[j], b.Records[i], entries[i].failedBefore(), b.errs[i], took)

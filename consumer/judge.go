@@ -117,7 +117,7 @@ func judge(s situation) decision {
 }
 
 // treat decides where the treatment of the failure leaves nothing to the policy.
-func (s situation) treat(reason retrytopics.Reason) (d decision, decided bool) {
+func (s *situation) treat(reason retrytopics.Reason) (d decision, decided bool) {
 	switch s.failure.Handling {
 	case classify.DeadLetter:
 		return s.bury(reason, s.state.Counts, false), true
@@ -130,7 +130,7 @@ func (s situation) treat(reason retrytopics.Reason) (d decision, decided bool) {
 }
 
 // wait sends a record to the tier where its delay begins, or keeps it in its lane when no tier is short enough.
-func (s situation) wait(v verb, delay time.Duration, counts retrytopics.Counts) decision {
+func (s *situation) wait(v verb, delay time.Duration, counts retrytopics.Counts) decision {
 	d := decision{verb: v, due: s.now.Add(delay), counts: counts}
 	d.tier = s.schedule.Hop(delay, 0)
 	if d.tier != retrytopics.Lane {
@@ -140,7 +140,7 @@ func (s situation) wait(v verb, delay time.Duration, counts retrytopics.Counts) 
 }
 
 // bury ends the retries of a record, as far as the configuration keeps dead letters.
-func (s situation) bury(reason retrytopics.Reason, counts retrytopics.Counts, asked bool) decision {
+func (s *situation) bury(reason retrytopics.Reason, counts retrytopics.Counts, asked bool) decision {
 	d := decision{verb: verbDead, reason: reason, counts: counts, admitted: asked}
 	if s.dead.Disabled {
 		d.verb = verbHoldHere

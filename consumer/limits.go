@@ -257,7 +257,7 @@ func (p *Pipeline) sendDeferred(out []deferral) {
 		p.ensureState(e)
 		p.countHeld(e, now)
 		e.state.Due, e.state.HopDue = e.due, now.Add(delay)
-		p.produce(newRoute(e, Hopped, p.copyTo(e, delay)))
+		p.produce(newRoute(e, Hopped, p.copyTo(e, delay, now)))
 	}
 }
 

@@ -82,11 +82,11 @@ func (m *membership) now() (lapsed bool) {
 	return m.lapsed
 }
 
-// over reports whether the claim is past its time, which may be known before it has lapsed.
-func (m *membership) over() bool {
+// over reports whether the claim is past its time at now, which may be known before it has lapsed.
+func (m *membership) over(now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return !m.ended && !m.until.IsZero() && time.Now().After(m.until)
+	return !m.ended && !m.until.IsZero() && now.After(m.until)
 }
 
 // end ends the claim for good.

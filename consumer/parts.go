@@ -182,7 +182,7 @@ func (p *Pipeline) putOff(st *strand, e *entry, f *failedCall, began, now time.T
 	}
 	s := situation{failedCall: *f, state: e.state, now: now, schedule: p.schedule}
 	d := s.wait(verbSnooze, f.putOff.until.Sub(now), e.state.Counts)
-	return p.carryOut(st, e, d, f.err)
+	return p.carryOut(st, e, d, f.err, now)
 }
 
 // shownParts bounds how many parts Stats lists.

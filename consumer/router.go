@@ -49,9 +49,9 @@ const (
 	routeBackoffDrain = time.Second // at most, in a lane that has little time left
 )
 
-// carryOut does what was decided about an entry whose call failed. It reports whether the others of its key wait for it: it stays in
+// carryOut does what was decided about an entry whose call failed, at now. It reports whether the others of its key wait for it: it stays in
 // its lane and holds its key, or keys are held.
-func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays bool) {
+func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error, now time.Time) (stays bool) {
 	e.state.Due, e.state.HopDue = d.due, d.hopDue
 	switch d.verb {
 	case verbInPlace:
@@ -62,7 +62,7 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 		if d.reason != "" { // it is given up, and no dead letters are kept
 			how = fateDead
 		}
-		p.experiment.ended(e, how, e.state.Attempt, time.Now())
+		p.experiment.ended(e, how, e.state.Attempt, now)
 		p.meter.settled(e.lane, Dropped)
 		st.drop(e)
 		return false
@@ -74,7 +74,7 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 		}
 		p.log.Debug("why a record is held", "pipeline", p.cfg.Name, "id", e.state.ID, "error", err) // which may tell of its payload
 		if !d.asked {
-			p.experiment.ended(e, fateDead, e.state.Attempt, time.Now())
+			p.experiment.ended(e, fateDead, e.state.Attempt, now)
 		}
 		p.held.policy(e, d)
 		if !st.leave(e) {
@@ -92,7 +92,7 @@ func (p *Pipeline) carryOut(st *strand, e *entry, d decision, err error) (stays 
 	if d.verb == verbSnooze {
 		out = Hopped
 	}
-	r := newRoute(e, out, p.copyTo(e, p.schedule.Tiers()[d.tier]))
+	r := newRoute(e, out, p.copyTo(e, p.schedule.Tiers()[d.tier], now))
 	r.snooze = d.verb == verbSnooze
 	return p.send(st, r)
 }
@@ -128,10 +128,10 @@ func (p *Pipeline) moveOut(e *entry) {
 	e.state.Due = e.due
 	if e.lane.tier == 0 || e.lane.park {
 		e.state.HopDue = e.due
-		p.produce(newRoute(e, Retried, p.copyTo(e, p.schedule.Tiers()[0])))
+		p.produce(newRoute(e, Retried, p.copyTo(e, p.schedule.Tiers()[0], now)))
 		return
 	}
-	p.produce(newRoute(e, Hopped, p.copyInto(e, e.lane.topic)))
+	p.produce(newRoute(e, Hopped, p.copyInto(e, e.lane.topic, now)))
 }
 
 // hop sends an entry that its tier lets go to the next one, or lets it wait the rest out where it is. The entry is
@@ -149,15 +149,15 @@ func (p *Pipeline) hop(e *entry) {
 	delay := p.schedule.Tiers()[tier]
 	p.countHeld(e, now)
 	e.state.Due, e.state.HopDue = e.due, now.Add(delay)
-	p.produce(newRoute(e, Hopped, p.copyTo(e, delay)))
+	p.produce(newRoute(e, Hopped, p.copyTo(e, delay, now)))
 }
 
-// copyTo makes the copy of an entry's record for the retry topic of a tier. It keeps its partition number.
-func (p *Pipeline) copyTo(e *entry, tier time.Duration) *kgo.Record {
-	return p.copyInto(e, p.retryTopic(e.lane.source, tier))
+// copyTo makes the copy of an entry's record for the retry topic of a tier, at now. It keeps its partition number.
+func (p *Pipeline) copyTo(e *entry, tier time.Duration, now time.Time) *kgo.Record {
+	return p.copyInto(e, p.retryTopic(e.lane.source, tier), now)
 }
 
-func (p *Pipeline) copyInto(e *entry, topic string) *kgo.Record {
+func (p *Pipeline) copyInto(e *entry, topic string, now time.Time) *kgo.Record {
 	p.traceCopy(e, topic)
 	copied, headers := e.copyRoom()
 	*copied = kgo.Record{
@@ -166,7 +166,7 @@ func (p *Pipeline) copyInto(e *entry, topic string) *kgo.Record {
 		Key:       e.record.Key,
 		Value:     e.record.Value,
 		Headers:   e.state.AppendHeaders(headers, e.record.Headers, p.cfg.HeaderLimit, p.cfg.HeaderDialects...),
-		Timestamp: time.Now(),
+		Timestamp: now,
 	}
 	return copied
 }

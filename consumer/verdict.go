@@ -14,17 +14,19 @@ func (p *Pipeline) finish(st *strand, e *entry, err error, began, now time.Time,
 	p.meter.handler.observe(now.Sub(began))
 	f := readError(p.classifier, p.failedIn(e), err)
 	if p.cfg.Tracer == nil {
-		return p.judged(st, e, &f, began, now, p.recordFailure(e, &f, now.Sub(began), permit))
+		return p.judged(st, e, &f, began, now, p.recordFailure(e, &f, began, now, permit))
 	}
 	span := p.traceFailed(e, permit.calls)
-	stays = p.judged(st, e, &f, began, now, p.recordFailure(e, &f, now.Sub(began), permit))
+	stays = p.judged(st, e, &f, began, now, p.recordFailure(e, &f, began, now, permit))
 	f.endTrace(span, now)
 	return stays
 }
 
 // interrupted reports whether a call ended after its lane did, or after this member may have been given up, as the calls do
 // of a process that slept: whatever such a failure says is no outcome, for the record is the next owner's.
-func (p *Pipeline) interrupted(l *lane) bool { return l.ctx.Err() != nil || p.membership.over() }
+func (p *Pipeline) interrupted(l *lane, ended time.Time) bool {
+	return l.ctx.Err() != nil || p.membership.over(ended)
+}
 
 // speaksAgainst reports whether a failure counts against the dependency.
 func (p *Pipeline) speaksAgainst(f *failedCall) bool {
@@ -33,7 +35,7 @@ func (p *Pipeline) speaksAgainst(f *failedCall) bool {
 
 // judged decides and carries out what becomes of an entry whose call failed, given the breaker's state after it.
 func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.Time, after breaker.State) (stays bool) {
-	if p.interrupted(e.lane) {
+	if p.interrupted(e.lane, now) {
 		f.became = interrupted
 		p.back(st, e, first)
 		return true
@@ -104,7 +106,7 @@ func (p *Pipeline) judged(st *strand, e *entry, f *failedCall, began, now time.T
 		e.inPlace = 0 // the counts have them now
 	}
 	f.became = d.becomes()
-	return p.carryOut(st, e, d, f.err)
+	return p.carryOut(st, e, d, f.err, now)
 }
 
 // isFree decides whether a failure while the breaker is not closed uses an attempt. The first three of a record do not;

@@ -225,7 +225,7 @@ func (p *Pipeline) finishBatch(st *strand, entries []*entry, errs []error, began
 		}
 	}
 	took := now.Sub(began)
-	after := p.recordBatch(entries, errs, fails, took, permit)
+	after := p.recordBatch(entries, errs, fails, began, now, permit)
 	order := slices.All(entries)
 	if p.cfg.Ordering == ByPartition {
 		order = slices.Backward(entries) // what is put back goes to the front, and keeps its order so
