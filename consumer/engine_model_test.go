@@ -366,10 +366,10 @@ func (h *history) OnProduceRecordUnbuffered(r *kgo.Record, err error) {
 		return
 	}
 	place := strandKey{r.Topic, r.Partition}
-	c := *r
+	c := standalone(r) // who writes a copy may use its memory again
 	c.Offset = int64(len(h.log[place]))
 	c.Timestamp = time.UnixMilli(r.Timestamp.UnixMilli())
-	h.log[place] = append(h.log[place], &c)
+	h.log[place] = append(h.log[place], c)
 }
 
 // finish says that nothing more is owed to a record. The lock is held.

@@ -23,6 +23,7 @@ import (
 // dead-letter topics. Make one with [New] and [Pipeline.Run] it once. All methods may be called concurrently.
 type Pipeline struct {
 	cfg        Config
+	reuses     bool // the rooms of copies: no tracer, and no hook of the client, is shown them
 	patterns   []*regexp.Regexp
 	schedule   *retrytopics.Schedule
 	learning   *learning   // nil: delays are not learned
@@ -125,6 +126,11 @@ func New(c Config) (*Pipeline, error) {
 	p.membership = newMembership(&p.cfg, p.membershipChanged)
 	p.intake = newIntake(p)
 	p.committer = newCommitter(p)
+	shown, err := seesRecords(c.ClientOptions)
+	if err != nil {
+		return nil, fmt.Errorf("consumer: ClientOptions: %w", err)
+	}
+	p.reuses = !shown && c.Tracer == nil
 	if c.Delivery == ExactlyOnceRouting {
 		p.transactor = newTransactor(p)
 	} else {

@@ -24,6 +24,7 @@ type route struct {
 	first   bool    // when it was sent no other was under way
 	refused bool    // it was too large, or what went with it
 	tries   int
+	again   bool // it was handed to a client before
 	since   time.Time
 	err     error
 	slim    bool // the history was left out, for the copy was too large
@@ -251,6 +252,9 @@ func (p *Pipeline) written(r *route, err error) {
 		p.routeFailed(r, err)
 	}
 	p.outlets.pass(r, p.write)
+	if err == nil {
+		p.reuse(r)
+	}
 }
 
 // settleRoute settles an entry whose copy is written.
@@ -298,6 +302,7 @@ func (p *Pipeline) toldWritten(r *route) {
 // routeFailed holds the record, not its lane, and tries again with growing pauses for as long as it takes.
 func (p *Pipeline) routeFailed(r *route, err error) {
 	st := r.entry.lane.strand
+	r.again = true
 	if errors.Is(err, kerr.MessageTooLarge) && p.outlets.tighten(r) {
 		go p.produce(r) // its batch was too large, not the copy; not from here, where it still counts as under way
 		return

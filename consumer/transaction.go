@@ -140,7 +140,7 @@ func (t *transactor) next(now time.Time) (batch []*route, timeout, wait time.Dur
 func (t *transactor) again(batch []*route) {
 	now := time.Now()
 	for _, r := range batch {
-		r.record.Timestamp = now
+		r.record.Timestamp, r.again = now, true
 	}
 	t.mu.Lock()
 	t.queue = append(slices.Clone(batch), t.queue...)
@@ -323,6 +323,7 @@ func (t *transactor) commit(ctx context.Context, client *kgo.Client, batch []*ro
 	for _, r := range batch {
 		t.p.toldWritten(r)
 		t.p.outlets.pass(r, t.p.write)
+		t.p.reuse(r)
 	}
 	return nil
 }

@@ -126,7 +126,7 @@ func (p *Pipeline) isFree(e *entry, d *dependency) bool {
 // ensureState gives an entry the state that travels with it.
 func (p *Pipeline) ensureState(e *entry) {
 	if e.state == nil {
-		e.room = new(routeRoom)
+		e.room = rooms.Get().(*routeRoom)
 		e.state = &e.room.state
 		p.fillState(e.state, e.record)
 	}

@@ -51,6 +51,7 @@ func onBench(t testing.TB, handler Handler, change ...func(*Config)) *workbench 
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.reuses = false // it is shown the copies
 	w := &workbench{t: t, p: p}
 	client, err := kgo.NewClient(kgo.WithHooks(w), kgo.SeedBrokers("nowhere:1"), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.Dialer(func(context.Context, string, string) (net.Conn, error) {
