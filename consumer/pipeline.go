@@ -126,11 +126,7 @@ func New(c Config) (*Pipeline, error) {
 	p.membership = newMembership(&p.cfg, p.membershipChanged)
 	p.intake = newIntake(p)
 	p.committer = newCommitter(p)
-	shown, err := seesRecords(c.ClientOptions)
-	if err != nil {
-		return nil, fmt.Errorf("consumer: ClientOptions: %w", err)
-	}
-	p.reuses = !shown && c.Tracer == nil
+	p.reuses = c.Tracer == nil && !seesRecords(c.ClientOptions)
 	if c.Delivery == ExactlyOnceRouting {
 		p.transactor = newTransactor(p)
 	} else {

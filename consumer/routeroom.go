@@ -46,24 +46,24 @@ func (p *Pipeline) mayReuse(r *route) bool {
 	return p.reuses && e.room != nil && r == &e.room.route && r.outcome != Dead && !r.again && !r.late && e.attempts <= 1 && e.lane.strand.holding == nil
 }
 
-// seesRecords reports whether a hook among the options of a client is shown the records that it produces.
-func seesRecords(opts []kgo.Opt) (bool, error) {
+// seesRecords reports whether a hook among the options of a client may be shown the records that it produces.
+func seesRecords(opts []kgo.Opt) bool {
 	if len(opts) == 0 {
-		return false, nil
+		return false
 	}
-	client, err := kgo.NewClient(opts...)
+	client, err := kgo.NewClient(opts...) // the only one who can tell what options say
 	if err != nil {
-		return true, err
+		return true // they are of use with the pipeline's own only
 	}
 	defer client.Close()
 	hooks := reflect.ValueOf(client.OptValue(kgo.WithHooks))
 	for i := range hooks.Len() {
 		switch hooks.Index(i).Interface().(type) {
 		case kgo.HookProduceRecordBuffered, kgo.HookProduceRecordPartitioned, kgo.HookProduceRecordUnbuffered:
-			return true, nil
+			return true
 		}
 	}
-	return false, nil
+	return false
 }
 
 // tries returns the tries with room for another one.

@@ -136,11 +136,7 @@ func TestWhoIsShownCopies(t *testing.T) {
 		{"a hook of records behind another one", []kgo.Hook{batchHook{}, new(workbench)}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := seesRecords([]kgo.Opt{kgo.WithHooks(tt.hooks...)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			equal(t, "shown", got, tt.want)
+			equal(t, "shown", seesRecords([]kgo.Opt{kgo.WithHooks(tt.hooks...)}), tt.want)
 		})
 	}
 }
