@@ -57,6 +57,10 @@ func (r *recorder) divided(s *pendingSync) {
 			return
 		}
 	}
+	if since := r.stuck.unstable; !since.IsZero() && s.when.At.Sub(since) > r.session {
+		// Somebody was waited for who is gone, longer than a member may be silent. Who asked to join meanwhile, and gave up, had nothing.
+		r.h.Disturbed = append(r.h.Disturbed, Span{since, s.when.At})
+	}
 	r.stuck.unstable = time.Time{}
 	r.expelled(info, s.when) // whoever is not in it any more was given up before
 	r.h.Assignments = append(r.h.Assignments, a)
