@@ -259,13 +259,16 @@ func TestAPartitionThatHoldsItsShareOfTheWindowIsInItsOwnWay(t *testing.T) {
 		before int // how many these are
 		after  time.Duration
 		late   bool
+		parks  bool // what stands behind the first is never called where it stands
 	}{
-		{"it holds its share", 30, 1, 12, time.Second, false},
-		{"it has held its share", 30, 1, 12, 10 * time.Second, true},
-		{"it holds its share, of several keys", 30, 3, 12, time.Second, false},
-		{"it holds less", 30, 1, 3, time.Second, true},
-		{"the window is large", 300, 1, 12, time.Second, true},
-		{"they could have been called too", 30, 0, 9, time.Second, true},
+		{name: "it holds its share until that is parked", window: 30, keys: 1, before: 12, after: time.Second, parks: true},
+		{name: "it holds less until that is parked", window: 30, keys: 1, before: 3, after: time.Second, late: true, parks: true},
+		{"it holds its share", 30, 1, 12, time.Second, false, false},
+		{"it has held its share", 30, 1, 12, 10 * time.Second, true, false},
+		{"it holds its share, of several keys", 30, 3, 12, time.Second, false, false},
+		{"it holds less", 30, 1, 3, time.Second, true, false},
+		{"the window is large", 300, 1, 12, time.Second, true, false},
+		{"they could have been called too", 30, 0, 9, time.Second, true, false},
 	} {
 		p := newTape()
 		p.h.Terms.Concurrency, p.h.Terms.Window = 16, tt.window
@@ -287,6 +290,9 @@ func TestAPartitionThatHoldsItsShareOfTheWindowIsInItsOwnWay(t *testing.T) {
 			p.h.Calls[i].End = p.now()
 		}
 		for _, at := range places[tt.keys:] {
+			if tt.parks {
+				break
+			}
 			p.call("m1", at, at, 1, Succeeded, "")
 		}
 		p.pass(tt.after)

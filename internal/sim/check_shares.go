@@ -127,11 +127,15 @@ func (x *index) windowBoundUntil(c *Call, since time.Time) time.Time {
 }
 
 // heldBefore counts what stands before the record of a call in its partition and was certainly in the window at a time: it had been called, or
-// waited behind such a one of its train. What could have been called and was not may not have been fetched, and excuses nothing.
+// waited behind such a one of its train, where keys are held until it was parked. What could have been called and was not may not have been fetched, and excuses nothing.
 func (x *index) heldBefore(c *Call, at time.Time) (n int) {
 	begun := make(map[train]bool)
 	for offset := range c.From.Offset {
-		calls := x.from[Place{c.From.Partition, offset}]
+		place := Place{c.From.Partition, offset}
+		calls := x.from[place]
+		if p := x.produced[place]; len(calls) == 0 && p != nil && p.Key != nil && !p.At.At.After(at) && begun[train{place.Partition, string(p.Key)}] {
+			n++ // in line, until it was parked
+		}
 		if len(calls) == 0 || !x.doneWith(calls).After(at) {
 			continue
 		}
