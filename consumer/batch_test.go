@@ -10,8 +10,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/limit"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -68,6 +71,28 @@ func TestBatchOfOneKeyKeepsItsOrderBesideAWait(t *testing.T) {
 			t.Errorf("calls after the first: %v, want %v (%s)", offsets, want, c.flat())
 		}
 		equal(t, "watermark", w.watermark(l), 3)
+	})
+}
+
+// TestABatchDoesNotPassWhatALimitPutsOff hands a batch handler three records of one key, of which the second one is over the limit of its
+// user: the third one is not in the batch of the first, but comes after it.
+func TestABatchDoesNotPassWhatALimitPutsOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c calls
+		w := onBench(t, BatchFunc(func(_ context.Context, b *Batch) error {
+			c.add(b)
+			return nil
+		}, BatchOf(10, 0)), func(c *Config) {
+			c.Limits = []Limit{{Name: "user", Rate: limit.Rate{Calls: 5, Per: time.Second}, Burst: 1, Per: PerHeader, Header: "user"}}
+		})
+		l := w.lane(0, 0)
+		var records []*kgo.Record
+		for i, user := range []string{"a", "a", "b"} {
+			records = append(records, &kgo.Record{Topic: l.topic, Offset: int64(i), Key: []byte("k"), Headers: []Header{{Key: "user", Value: []byte(user)}}})
+		}
+		w.p.received(l, records, time.Now())
+		pass(time.Second)
+		equal(t, "the batches", c.flat(), "k@0 | k@1 | k@2")
 	})
 }
 

@@ -114,6 +114,18 @@ func (ls *limits) admit(headers []Header, now time.Time, first bool) (at time.Ti
 	return at, false
 }
 
+// within reports whether a call for a record with these headers could start now. It uses nothing, and puts nothing off.
+func (ls *limits) within(headers []Header, now time.Time, first bool) bool {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for i := range ls.keyed {
+		if key := lastValue(headers, ls.keyed[i].Header); key != nil && ls.keyed[i].keys.Ask(key, now, first).After(now) {
+			return false
+		}
+	}
+	return true
+}
+
 // stands is asked for a record that waits behind others of its key. It returns when the record's turn is, if that is further off
 // than a burst of what stands there already.
 func (ls *limits) stands(headers []Header, now time.Time) (at time.Time) {
@@ -175,6 +187,13 @@ func (st *strand) overLimit(e *entry) bool {
 	e.limited, e.reserved = true, reserved
 	st.postpone(e, at, now)
 	return true
+}
+
+// withinLimit reports whether a limit lets an entry start now. One of whom another one has the key has to stand behind that one where
+// it does not: put off by itself it would keep nobody of its key from going first.
+func (st *strand) withinLimit(e *entry) bool {
+	now := time.Now()
+	return st.p.limits == nil || e.reserved && now.Sub(e.due) <= reserveFor || st.p.limits.within(e.record.Headers, now, e.lane.tier == 0 && !e.limited)
 }
 
 // leavesLine reports whether an entry that would stand behind one of its key goes to the tiers instead: a line of those that

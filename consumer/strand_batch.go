@@ -29,7 +29,7 @@ func (st *strand) takeBatch(k kind, probe bool) []*entry {
 		var batch []*entry
 		take := func(e *entry) {
 			holder := st.keys[e.keyHash]
-			if st.holding == nil && e.keyed && holder != nil && !e.owns && holder.behind == nil && sameBatch(batch, holder) {
+			if st.holding == nil && e.keyed && holder != nil && !e.owns && holder.behind == nil && sameBatch(batch, holder) && st.withinLimit(e) {
 				if !st.overLimit(e) {
 					batch = append(batch, st.begin(e)) // in offset order within one call
 				}
