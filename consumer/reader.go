@@ -225,8 +225,8 @@ func (r *reader) pauseCrowded() (draining bool) {
 		}
 		rate := 0.0
 		if drains {
-			took := min(now.Sub(r.marked), now.Sub(arrived))
-			if took < patient {
+			took := max(min(now.Sub(r.marked), now.Sub(arrived)), grace)
+			if took < patient && held > maxChunk { // of less there is not much to throw away, and others may wait behind it in the client
 				draining = true
 				continue
 			}

@@ -115,24 +115,32 @@ func keysOf(n int) []string {
 }
 
 // TestALaneHasTimeToDrainBeforeItIsPaused gives a lane more than its share, of which nothing is settled for a moment: copies are acknowledged many
-// at a time. Pausing it would throw away what is fetched of it already.
+// at a time. Pausing it would throw away what is fetched of it already. Where that is little others do not wait for it.
 func TestALaneHasTimeToDrainBeforeItIsPaused(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := onBench(t, HandlerFunc(func(ctx context.Context, _ *Record) error { <-ctx.Done(); return nil }), func(c *Config) { c.Window.Records = 100 })
-		l := w.lane(0, 0)
-		w.lane(1, 0)
-		in := w.p.intake
-		pass(time.Minute)
-		w.feed(l, make([]string, 80)...)
-		in.sources.mark()
-		pass(patient - 1)
-		if draining := in.sources.pauseCrowded(); !draining || l.crowded.Load() {
-			t.Errorf("a lane that has had its records for a moment: draining %v, paused %v; want it to have time", draining, l.crowded.Load())
-		}
-		in.sources.mark() // as who waits for room does each time
-		pass(patient)
-		if draining := in.sources.pauseCrowded(); draining || !l.crowded.Load() {
-			t.Errorf("a lane that settles nothing: draining %v, paused %v; want it paused", draining, l.crowded.Load())
-		}
-	})
+	for _, tt := range []struct {
+		window int
+		waits  time.Duration // until it is paused
+	}{{2 * maxChunk, patient}, {100, grace}} {
+		t.Run(fmt.Sprint(tt.window), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := onBench(t, HandlerFunc(func(ctx context.Context, _ *Record) error { <-ctx.Done(); return nil }), func(c *Config) { c.Window.Records = tt.window })
+				l := w.lane(0, 0)
+				w.lane(1, 0)
+				in := w.p.intake
+				pass(time.Minute)
+				w.feed(l, make([]string, tt.window*4/5)...)
+				fed := time.Now()
+				for in.sources.mark(); ; in.sources.mark() { // as who waits for room does each time
+					pass(grace)
+					if draining := in.sources.pauseCrowded(); draining == l.crowded.Load() {
+						t.Fatalf("draining %v, paused %v", draining, l.crowded.Load())
+					}
+					if l.crowded.Load() {
+						break
+					}
+				}
+				equal(t, "paused after", time.Since(fed), tt.waits)
+			})
+		})
+	}
 }
