@@ -209,6 +209,30 @@ func TestARecordThatWasSkippedIsRepeated(t *testing.T) {
 	}
 }
 
+// A record that failed for good, where that makes no dead letter, was done with and is repeated when its commit was not written; where
+// it makes one, or another try is due, those behind it have overtaken it.
+func TestARecordThatWasGivenUpIsRepeated(t *testing.T) {
+	for _, tt := range []struct {
+		class  string
+		drops  bool
+		broken bool
+	}{{"validation", true, false}, {"validation", false, true}, {"transient", true, true}} {
+		p := newTape()
+		p.assign(1, "m1")
+		first, second := p.produce("a", "1"), p.produce("a", "2")
+		p.call("m1", first, first, 1, Failed, tt.class)
+		p.call("m1", second, second, 1, Succeeded, "")
+		p.pass(time.Second)
+		p.call("m1", first, first, 1, Succeeded, "")
+		h := p.end()
+		h.Terms.HoldKey, h.Terms.Drops = true, tt.drops
+		found := slices.ContainsFunc(Check(h).Violations, func(v Violation) bool { return strings.Contains(v.Text, "which stands behind it") })
+		if found != tt.broken {
+			t.Errorf("a failure as %s, dropped is %v: found broken is %v, want %v", tt.class, tt.drops, found, tt.broken)
+		}
+	}
+}
+
 // A partition that has all the slots that it may have beside others is in its own way until one of its calls ends, and no longer; one that has
 // fewer, or is alone, is not.
 func TestAPartitionAtItsBoundIsInItsOwnWay(t *testing.T) {

@@ -39,7 +39,7 @@ func (x *index) checkHeld(tr train, calls []*Call) {
 // call that was the record's last one as far as its handler goes, another is a repeat.
 func (x *index) calledAfter(calls []*Call, behind *Call) *Call {
 	for _, c := range calls {
-		if c.End.Before(behind.Start) && !c.End.IsZero() && (c.Result == Succeeded || c.Result == Dropped || c.Result == Buried) {
+		if c.End.Before(behind.Start) && !c.End.IsZero() && (c.Result == Succeeded || c.Result == Dropped || c.Result == Buried || x.droppedAs(c)) {
 			return nil
 		}
 	}
