@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -110,6 +111,11 @@ func (r *Record) Raw() *kgo.Record { return r.raw }
 // shared with the original; the engine does not touch them again.
 func (r *Record) Clone() *Record {
 	c := *r
+	if r.state != nil { // which the engine goes on with, and another record may have the memory of
+		state := *r.state
+		state.History = slices.Clone(state.History)
+		c.state = &state
+	}
 	return &c
 }
 

@@ -39,11 +39,11 @@ func (p *Pipeline) reuse(r *route) {
 }
 
 // mayReuse reports whether nobody can look at the room of a route that is done with. The client lets go of a copy before it tells that it is
-// written, unless it has failed the copy before; a handler has seen the state if it was called after the first failure; and the order of keys
+// written, unless it has failed the copy before; a handler that keeps a record has a state of its own, see [Record.Clone]; and the order of keys
 // that are held outlives the copy.
 func (p *Pipeline) mayReuse(r *route) bool {
 	e := r.entry
-	return p.reuses && e.room != nil && r == &e.room.route && r.outcome != Dead && !r.again && !r.late && e.attempts <= 1 && e.lane.strand.holding == nil
+	return p.reuses && e.room != nil && r == &e.room.route && r.outcome != Dead && !r.again && !r.late && e.lane.strand.holding == nil
 }
 
 // seesRecords reports whether a hook among the options of a client may be shown the records that it produces.
