@@ -41,10 +41,18 @@ func newLink(n *kfake.VirtualNetwork, latency func() time.Duration, fevered func
 	return &link{net: n, conns: make(map[*linkConn]struct{}), silent: make(map[int]chan struct{}), hearing: hearing, latency: latency, fevered: fevered}
 }
 
+// refusal is how long it takes to hear that there is no network: who dials again and again at once would stop the clock.
+const refusal = 10 * time.Millisecond
+
 // DialContext opens a connection, if the link is up.
 func (l *link) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	if l.down() {
-		return nil, errUnplugged
+		select {
+		case <-time.After(refusal):
+			return nil, errUnplugged
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	if lost := l.silence(address); lost != nil {
 		select {
