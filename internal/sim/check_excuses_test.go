@@ -95,9 +95,11 @@ func TestASkipExcusesWhatFollowedIt(t *testing.T) {
 func TestWhatWasPutOffHasLeftTheOrder(t *testing.T) {
 	for _, tt := range []struct {
 		putsOff, holds, putOff bool
+		crash                  bool // of the member that called the later one: the copy of what it had put off may never have been written
 		broken                 bool
 	}{
-		{true, false, true, false}, {true, false, false, true}, {true, true, true, true}, {false, false, true, true},
+		{true, false, true, false, false}, {true, false, false, false, true}, {true, true, true, false, true}, {false, false, true, false, true},
+		{true, false, false, true, false}, {true, true, false, true, true}, {false, false, false, true, true},
 	} {
 		p := newTape()
 		p.h.Terms.PutsOff, p.h.Terms.HoldKey = tt.putsOff, tt.holds
@@ -106,6 +108,9 @@ func TestWhatWasPutOffHasLeftTheOrder(t *testing.T) {
 			p.copy(tier, first, 0, time.Second, "")
 		}
 		p.call("m1", second, second, 1, Succeeded, "")
+		if by := p.h.Calls[len(p.h.Calls)-1].End; tt.crash {
+			p.h.Upsets = append(p.h.Upsets, Upset{Member: "m1", Kind: Crash, Begun: by, Ended: by.At})
+		}
 		p.call("m2", first, first, 1, Succeeded, "")
 		found := slices.ContainsFunc(Check(p.end()).Violations, func(v Violation) bool { return strings.Contains(v.Text, "was first called at") })
 		if found != tt.broken {
