@@ -192,8 +192,11 @@ func (st *strand) overLimit(e *entry) bool {
 // withinLimit reports whether a limit lets an entry start now. One of whom another one has the key has to stand behind that one where
 // it does not: put off by itself it would keep nobody of its key from going first.
 func (st *strand) withinLimit(e *entry) bool {
+	if st.p.limits == nil {
+		return true
+	}
 	now := time.Now()
-	return st.p.limits == nil || e.reserved && now.Sub(e.due) <= reserveFor || st.p.limits.within(e.record.Headers, now, e.lane.tier == 0 && !e.limited)
+	return e.reserved && now.Sub(e.due) <= reserveFor || st.p.limits.within(e.record.Headers, now, e.lane.tier == 0 && !e.limited)
 }
 
 // leavesLine reports whether an entry that would stand behind one of its key goes to the tiers instead: a line of those that
