@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -24,6 +23,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/redeliver/redeliver/internal/loopback"
 )
 
 // The alerts, in their quick copy, are put to a real outage: a process of `redeliver run`, a Kafka, a service that goes away, and Debian's
@@ -464,15 +465,14 @@ func (c *child) stop(t *testing.T) {
 	}
 }
 
-// freeAddress returns an address of this machine that nobody listens on.
+// freeAddress returns an address on the loopback that nobody listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := loopback.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }
 
 func write(t *testing.T, path, text string) {

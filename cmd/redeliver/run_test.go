@@ -19,6 +19,7 @@ import (
 
 	"github.com/redeliver/redeliver/internal/embedded"
 	"github.com/redeliver/redeliver/internal/kafkatest"
+	"github.com/redeliver/redeliver/internal/loopback"
 )
 
 // lines is a log that can be waited for.
@@ -106,12 +107,11 @@ func (r *running) ended(t *testing.T) int {
 // freeAddress returns an address on the loopback that nobody listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := loopback.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }
 
 func startBroker(t *testing.T, address string) {

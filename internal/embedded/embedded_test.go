@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/redeliver/redeliver/internal/kafkatest"
+	"github.com/redeliver/redeliver/internal/loopback"
 )
 
 func TestMain(m *testing.M) {
@@ -80,7 +81,11 @@ func TestKcatSpeaksToIt(t *testing.T) {
 // Transactions: what was committed and aborted stays so, and one that was open can go on after a clean stop.
 func TestTransactionsOutliveTheProcess(t *testing.T) {
 	dir := t.TempDir()
-	b := start(t, Config{DataDir: dir, Listen: "127.0.0.1:0", Topics: map[string]int32{"orders": 1}})
+	address, err := loopback.FreeAddress() // it comes back to it
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := start(t, Config{DataDir: dir, Listen: address, Topics: map[string]int32{"orders": 1}})
 	c := connect(t, b)
 	c.transaction("one", kgo.TryCommit, "orders", "committed")
 	c.transaction("two", kgo.TryAbort, "orders", "aborted")
@@ -90,7 +95,7 @@ func TestTransactionsOutliveTheProcess(t *testing.T) {
 	c.close()
 	stop(t, b)
 
-	b = start(t, Config{DataDir: dir, Listen: b.Addr()})
+	b = start(t, Config{DataDir: dir, Listen: address})
 	c = connect(t, b)
 	if got, want := c.read("orders", 0, kgo.ReadCommitted()), []string{"committed"}; !cmp.Equal(got, want) {
 		t.Errorf("while one is open: got %v, want %v", got, want)

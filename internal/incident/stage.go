@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,6 +16,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/internal/loopback"
 )
 
 // stage is what the incident happens on: a broker, a shop that takes orders, and a pipeline between them.
@@ -44,12 +45,12 @@ func newStage(ctx context.Context, t *terminal) (s *stage, err error) {
 	s.brokers = os.Getenv("REDELIVER_TEST_BROKERS")
 	args := []string{"run"}
 	if s.own = s.brokers == ""; s.own {
-		if s.brokers, err = freeAddress(); err != nil {
+		if s.brokers, err = loopback.FreeAddress(); err != nil {
 			return s, err
 		}
 		args = append(args, "--embedded")
 	}
-	admin, err := freeAddress()
+	admin, err := loopback.FreeAddress()
 	if err != nil {
 		return s, err
 	}
@@ -97,15 +98,6 @@ pipelines:
     retry: {tiers: [200ms, 500ms]}
     breaker: {enabled: false}
 `
-
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
-}
 
 // take takes an order as the shop does: amounts are numbers, and the warehouse of every third order is away now and then.
 func (s *stage) take(w http.ResponseWriter, r *http.Request) {
