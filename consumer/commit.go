@@ -154,8 +154,7 @@ func (c *committer) send(ctx context.Context, marks marks) (tooLarge bool, err e
 				}
 			}
 		}
-		marks.acknowledged()
-		c.p.intake.ease()
+		c.acknowledged(marks)
 	})
 	c.p.meter.commit.observe(time.Since(began))
 	return tooLarge, failed
@@ -316,8 +315,8 @@ func (p *Pipeline) lessMetadata(topic string, bytes int) {
 	}
 }
 
-// acknowledged notes what is committed.
-func (ms marks) acknowledged() {
+// acknowledged notes what is committed, settles the copies that are so with it, and has lanes looked at again that waited for room.
+func (c *committer) acknowledged(ms marks, routes ...*route) {
 	for _, m := range ms {
 		l := m.lane
 		l.strand.mu.Lock()
@@ -329,6 +328,10 @@ func (ms marks) acknowledged() {
 			saved, l.saved = m.settled-l.saved, m.settled
 		}
 		l.strand.mu.Unlock()
-		l.strand.p.intake.saved(saved)
+		c.p.intake.saved(saved)
 	}
+	for _, r := range routes {
+		c.p.settleRoute(r)
+	}
+	c.p.intake.ease()
 }

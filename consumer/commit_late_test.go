@@ -20,7 +20,7 @@ func TestWhatMayHaveBeenPutBackIsCommittedOnceMore(t *testing.T) {
 			l := w.lane(0, 0)
 			w.feed(l, "a")
 			synctest.Wait()
-			c.marks([]*lane{l}).acknowledged()
+			c.acknowledged(c.marks([]*lane{l}))
 			c.OnBrokerE2E(kgo.BrokerMetadata{}, kmsg.Fetch.Int16(), kgo.BrokerE2E{ReadErr: io.EOF})
 			c.OnBrokerE2E(kgo.BrokerMetadata{}, kmsg.OffsetCommit.Int16(), kgo.BrokerE2E{})
 			equal(t, "what is committed again when all was answered", len(c.marks([]*lane{l})), 0)
@@ -43,7 +43,7 @@ func TestWhatMayHaveBeenPutBackIsCommittedOnceMore(t *testing.T) {
 			if m := ms[partition{l.topic, 0}]; m == nil || m.at != 1 {
 				t.Fatalf("given up %v: committed again is %v, want offset 1", givenUp, m)
 			}
-			ms.acknowledged()
+			c.acknowledged(ms)
 			equal(t, "what is committed after that", len(c.marks([]*lane{l})), 0)
 			time.Sleep(time.Minute)
 		})

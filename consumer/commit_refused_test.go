@@ -33,7 +33,7 @@ func TestCommitsOfATopicThatIsGoneAreTriedLessAndLess(t *testing.T) {
 			if ms[partition{other.topic, 0}] == nil {
 				t.Fatal("the other partition is left out")
 			}
-			ms.acknowledged()
+			c.acknowledged(ms)
 		}
 		last := time.Duration(0)
 		for i, at := range tries[1:] {
@@ -52,7 +52,7 @@ func TestCommitsOfATopicThatIsGoneAreTriedLessAndLess(t *testing.T) {
 		}
 		ms := c.marks(c.due([]*lane{gone}, time.Now()))
 		equal(t, "what is tried then", len(ms), 1)
-		ms.acknowledged()
+		c.acknowledged(ms)
 		equal(t, "refusals after it was taken", gone.refusals, refusals{})
 	})
 }

@@ -295,7 +295,7 @@ func (h *history) commit() {
 		h.at[strandKey{at.topic, at.number}] = kadm.Offset{Topic: at.topic, Partition: at.number, At: m.at, Metadata: m.metadata}
 	}
 	h.mu.Unlock()
-	ms.acknowledged()
+	h.p.committer.acknowledged(ms)
 }
 
 // fetch does what the poll loops do, once.

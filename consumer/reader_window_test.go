@@ -96,8 +96,7 @@ func TestAPausedLaneIsReadOnWhenTheOthersHaveDrained(t *testing.T) {
 		if l := lanes[0]; !l.crowded.Load() || l.held.Load() != hang {
 			t.Fatalf("it holds %d records and is paused: %v", l.held.Load(), l.crowded.Load())
 		}
-		w.p.committer.marks(lanes).acknowledged()
-		w.p.intake.ease()
+		w.p.committer.acknowledged(w.p.committer.marks(lanes))
 		equal(t, "records in the window", w.p.intake.records.Load(), hang)
 		if lanes[0].crowded.Load() {
 			t.Errorf("it is paused though the window of %d holds its %d records only", window, hang)

@@ -311,12 +311,8 @@ func (t *transactor) commit(ctx context.Context, client *kgo.Client, batch []*ro
 			return fmt.Errorf("commit a transaction: %w", err)
 		}
 	}
-	ms.acknowledged()
-	for _, r := range batch {
-		t.p.settleRoute(r)
-	}
+	t.p.committer.acknowledged(ms, batch...)
 	release()
-	t.p.intake.ease()
 	t.p.meter.transactions.Add(1)
 	t.p.faults.clear("transaction")
 	t.trust(batch)
