@@ -58,9 +58,7 @@ func (w *World) DropConnections(m *Member) {
 // CutOff takes a member's network away for a time. The group goes on without it if that is longer than the session.
 func (w *World) CutOff(m *Member, lasts time.Duration) {
 	w.noteFault("network away")
-	w.upset(m.Name, CutOff, lasts+learning)
-	w.trouble(lasts)
-	w.disturb(0, lasts+learning)
+	w.cutOff(m, lasts)
 	m.link.setAway(true)
 	w.Later(lasts, func() { m.link.setAway(false) })
 }
@@ -69,9 +67,7 @@ func (w *World) CutOff(m *Member, lasts time.Duration) {
 // reads on what other brokers lead, and waits for an answer. The group goes on without it if that is longer than the session.
 func (w *World) SilenceCoordinator(m *Member, lasts time.Duration) {
 	w.noteFault("coordinator out of reach")
-	w.upset(m.Name, CutOff, lasts+learning)
-	w.trouble(lasts)
-	w.disturb(0, lasts+learning)
+	w.cutOff(m, lasts)
 	port := 9092 + int(w.fake.CoordinatorFor(w.h.Terms.Group))
 	m.link.setSilent(port, true)
 	w.Later(lasts, func() { m.link.setSilent(port, false) })
@@ -80,9 +76,7 @@ func (w *World) SilenceCoordinator(m *Member, lasts time.Duration) {
 // Deafen keeps every answer from a member for a time: what it asks for is done, and it is in doubt.
 func (w *World) Deafen(m *Member, lasts time.Duration) {
 	w.noteFault("answers held up")
-	w.upset(m.Name, CutOff, lasts+learning)
-	w.trouble(lasts)
-	w.disturb(0, lasts+learning)
+	w.cutOff(m, lasts)
 	m.link.setDeaf(true)
 	w.Later(lasts, func() { m.link.setDeaf(false) })
 }

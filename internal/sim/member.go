@@ -141,7 +141,7 @@ func (m *Member) Stop() {
 func (m *Member) Leave() {
 	w := m.w
 	w.disturb(0, w.setup.rebalanceTime())
-	if !m.settled() {
+	if !m.settled() || w.missesOne() {
 		w.upset(m.Name, Unsaved, w.setup.rebalanceTime())
 	}
 	w.mu.Lock()
@@ -168,4 +168,5 @@ func (m *Member) Crash() {
 	close(m.died)
 	m.gone = true
 	m.cancel()
+	w.stopsUnsaved()
 }

@@ -65,6 +65,34 @@ func TestGivenUpMemberStopsByItself(t *testing.T) {
 	})
 }
 
+// TestWhoStopsBesideAMissingMemberMayRepeat stops a member while its group waits for another whose network is away: its last commit waits
+// with the group, for longer than it may, and the next owner repeats what it did meanwhile.
+func TestWhoStopsBesideAMissingMemberMayRepeat(t *testing.T) {
+	s := Setup{Brokers: 3, Config: consumer.Config{HandlerTimeout: 15 * time.Second, Drain: 20 * time.Second}}
+	calls := 0
+	run(t, s, func(w *World) {
+		missing, stops := w.Join(), w.Join()
+		w.Sleep(time.Minute)
+		for partition := range int32(4) {
+			w.Produce(&Record{Partition: partition, Key: fmt.Append(nil, partition), Fate: Fate{Work: 10 * time.Second}})
+		}
+		w.Sleep(time.Second)
+		w.CutOff(missing, 5*time.Minute)
+		w.Join()
+		stops.Stop()
+		w.Sleep(10 * time.Minute)
+	}, func(h *History, _ *Report) {
+		for _, c := range h.Calls {
+			if c.Result == Succeeded && c.Member != "m1" {
+				calls++
+			}
+		}
+	})
+	if calls <= 4 {
+		t.Errorf("%d calls of those that were not away succeeded: nothing was repeated, and this shows nothing", calls)
+	}
+}
+
 // TestMemberLeavesASilentCoordinator stops a member whose coordinator does not answer: it has nothing more to commit than it
 // could not commit, and its process ends in the time that its drain and its last requests have, not in that of a rebalance.
 func TestMemberLeavesASilentCoordinator(t *testing.T) {

@@ -1,6 +1,11 @@
 package sim
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+)
 
 // This file takes down what the checker must know of the faults.
 
@@ -23,6 +28,38 @@ func (w *World) upset(member string, kind UpsetKind, lasts time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.h.Upsets = append(w.h.Upsets, u)
+}
+
+// cutOff takes down that a member does not hear of its group for a time, nor the group of it.
+func (w *World) cutOff(m *Member, lasts time.Duration) {
+	w.upset(m.Name, CutOff, lasts+learning)
+	w.trouble(lasts)
+	w.disturb(0, lasts+learning)
+	w.stopsUnsaved()
+}
+
+// stopsUnsaved takes down that members which are stopping may not save where they are, as their group misses one: a rebalance waits for
+// it until its session is over, and commits wait for the rebalance.
+func (w *World) stopsUnsaved() {
+	for _, m := range w.Members {
+		if m.gone && m.running() {
+			w.upset(m.Name, Unsaved, w.setup.rebalanceTime())
+		}
+	}
+}
+
+// missesOne reports whether the group has a member that may not answer it: it was cut off, or killed.
+func (w *World) missesOne() bool {
+	info := w.fake.GroupInfo(w.h.Terms.Group)
+	if info == nil {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.h.Upsets, func(u Upset) bool {
+		return (u.Kind == CutOff || u.Kind == Crash) && (u.Ended.IsZero() || time.Now().Before(u.Ended)) &&
+			slices.ContainsFunc(info.Members, func(m kfake.GroupMember) bool { return m.ClientID == u.Member })
+	})
 }
 
 // refused takes down that copies are refused for a time: who gives partitions up meanwhile, and has no time left afterwards,
