@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/redeliver/redeliver/internal/loopback"
 )
 
 func TestStatusTravelsWhole(t *testing.T) {
@@ -181,16 +182,15 @@ func TestATopicOfTwoPipelinesNeedsAName(t *testing.T) {
 }
 
 func TestNobodyAnswers(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	nobody, err := loopback.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Close()
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte("<html>")) }))
 	defer other.Close()
 	missing := httptest.NewServer(http.NotFoundHandler())
 	defer missing.Close()
-	for _, address := range []string{l.Addr().String(), other.URL, missing.URL} {
+	for _, address := range []string{nobody, other.URL, missing.URL} {
 		c, err := NewClient(address, "")
 		if err != nil {
 			t.Fatal(err)

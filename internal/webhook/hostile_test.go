@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/internal/loopback"
 )
 
 // byHand serves each connection with serve, on loopback.
@@ -61,12 +62,11 @@ func TestNoAnswerIsNetwork(t *testing.T) {
 		text string // in the error
 	}{
 		{"refused", func(t *testing.T) string {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
+			address, err := loopback.FreeAddress()
 			if err != nil {
 				t.Fatal(err)
 			}
-			l.Close()
-			return "http://" + l.Addr().String()
+			return "http://" + address
 		}, "refused"},
 		{"closed before the answer", func(t *testing.T) string { return byHand(t, says("")) }, "EOF"},
 		{"closed within the header", func(t *testing.T) string { return byHand(t, says("HTTP/1.1 200 OK\r\nContent-")) }, "broken"},
