@@ -111,6 +111,15 @@ func Value(size, failures int) []byte {
 	return v
 }
 
+// Scattered is a number for the i-th record, the same in every run, that has nothing to do with its partition and its key: which of the records
+// fail is decided by it, so that each partition and each key has its part of them.
+func Scattered(i int) uint64 {
+	x := uint64(i) * 0x9E3779B97F4A7C15
+	x = (x ^ x>>30) * 0xBF58476D1CE4E5B9
+	x = (x ^ x>>27) * 0x94D049BB133111EB
+	return x ^ x>>31
+}
+
 // Failures returns how many attempts of a record fail.
 func Failures(value []byte) int { return int(value[1]) }
 

@@ -54,6 +54,15 @@ func (m *Meter) Over(limit time.Duration) bool {
 	return limit > 0 && began != nil && time.Since(began.at) > limit
 }
 
+// Elapsed is the time since the first record.
+func (m *Meter) Elapsed() time.Duration {
+	began := m.began.Load()
+	if began == nil {
+		return 0
+	}
+	return time.Since(began.at)
+}
+
 // End marks the last record and says how many there were; a later call replaces an earlier one.
 func (m *Meter) End(records int) {
 	began, now := m.began.Load(), read()
@@ -79,13 +88,13 @@ func (m *Meter) Result() (Result, error) {
 	}
 	return Result{
 		Records: m.records, Seconds: m.used.at.Sub(time.Time{}).Seconds(), CPUSeconds: m.used.cpu.Seconds(),
-		PeakBytes: peak(), Allocations: float64(m.used.allocs), Figures: maps.Clone(m.figures),
+		PeakBytes: Peak(), Allocations: float64(m.used.allocs), Figures: maps.Clone(m.figures),
 	}, nil
 }
 
-// peak is the most memory that this program has had resident. The kernel's other figure, that of getrusage, begins with the
+// Peak is the most memory that this program has had resident. The kernel's other figure, that of getrusage, begins with the
 // memory of the process that started it.
-func peak() int64 {
+func Peak() int64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err == nil {
 		for line := range strings.Lines(string(status)) {

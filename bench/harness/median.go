@@ -11,8 +11,8 @@ type Summary struct {
 	PerSecond     float64
 	CPUPerMillion float64 // seconds of a core for a million
 	PeakBytes     float64
-	Allocations   float64 // objects each
-	Figures       map[string]float64
+	Allocations   float64            // objects each
+	Figures       map[string]float64 // that every round has
 	// Ratio is the median of the ratios round by round to the contender that this one is held against, Least and Most their
 	// range. 0: there is none.
 	Ratio, Least, Most float64
@@ -28,6 +28,11 @@ func Median(values []float64) float64 {
 }
 
 func perSecond(r contract.Result) float64 { return float64(r.Records) / r.Seconds }
+
+func has(r contract.Result, figure string) bool {
+	_, ok := r.Figures[figure]
+	return ok
+}
 
 // Summarize returns the medians of m's rounds. base is what it is held against, or nil.
 func Summarize(m Measured, base *Measured) Summary {
@@ -47,7 +52,9 @@ func Summarize(m Measured, base *Measured) Summary {
 	}
 	for _, r := range m.Rounds {
 		for name := range r.Figures {
-			s.Figures[name] = pick(func(r contract.Result) float64 { return r.Figures[name] })
+			if !slices.ContainsFunc(m.Rounds, func(r contract.Result) bool { return !has(r, name) }) {
+				s.Figures[name] = pick(func(r contract.Result) float64 { return r.Figures[name] })
+			}
 		}
 	}
 	if base == nil {

@@ -26,3 +26,13 @@ func TestMedianIsOfTheValuesAndRatiosAreRoundByRound(t *testing.T) {
 		t.Errorf("ratio %v of who is held against nobody, want none", alone.Ratio)
 	}
 }
+
+// A figure that a round does not have, as one that was cut off, is no zero.
+func TestAFigureIsOfAllRounds(t *testing.T) {
+	s := Summarize(Measured{Rounds: []contract.Result{
+		{Records: 1, Seconds: 1, Figures: map[string]float64{"done": 3, "late": 1}}, {Records: 1, Seconds: 1, Figures: map[string]float64{"late": 2}}, {Records: 1, Seconds: 1, Figures: map[string]float64{"done": 5, "late": 3}},
+	}}, nil)
+	if _, told := s.Figures["done"]; told || s.Figures["late"] != 2 {
+		t.Errorf("got %v, want the figure of all three rounds only", s.Figures)
+	}
+}

@@ -46,8 +46,8 @@ func Serve(command ...string) (address string, stop func(), err error) {
 	return strings.TrimSpace(line), stop, nil
 }
 
-// contend runs a contender once, as a process of its own.
-func contend(ctx context.Context, command []string, t contract.Task, patience time.Duration) (contract.Result, error) {
+// contend runs a contender once, as a process of its own, and returns the end of what it wrote to its standard error, too.
+func contend(ctx context.Context, command []string, t contract.Task, patience time.Duration) (r contract.Result, said string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command[0], append(command[1:len(command):len(command)], t.Flags()...)...)
@@ -55,20 +55,20 @@ func contend(ctx context.Context, command []string, t contract.Task, patience ti
 	cmd.WaitDelay = 5 * time.Second
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
+	err = cmd.Run()
+	said = last(strings.TrimSpace(errs.String()), 2000)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = errors.Join(fmt.Errorf("it did not end within %v", patience), err)
 		}
-		return contract.Result{}, fmt.Errorf("%s %s: %w\n%s", strings.Join(command, " "), strings.Join(t.Flags(), " "), err, last(errs.String(), 2000))
+		return r, said, fmt.Errorf("%s %s: %w\n%s", strings.Join(command, " "), strings.Join(t.Flags(), " "), err, said)
 	}
 	// A JVM's libraries may write to the standard output too: the result is its last line.
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	var r contract.Result
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &r); err != nil {
-		return r, fmt.Errorf("%s printed no result but %q: %w", strings.Join(command, " "), last(out.String(), 200), err)
+		return r, said, fmt.Errorf("%s printed no result but %q: %w", strings.Join(command, " "), last(out.String(), 200), err)
 	}
-	return r, nil
+	return r, said, nil
 }
 
 func last(text string, n int) string { return text[max(0, len(text)-n):] }

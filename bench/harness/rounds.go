@@ -29,6 +29,7 @@ type Measured struct {
 	Case      string            `json:"case"`
 	Contender string            `json:"contender"`
 	Against   string            `json:"against,omitempty"`
+	Task      int               `json:"task,omitempty"` // records that were to be handled; a result with fewer was cut off at the scenario's limit
 	Rounds    []contract.Result `json:"rounds"`
 }
 
@@ -71,6 +72,7 @@ func rounds(ctx context.Context, cluster *Cluster, s Scenario, one Case, o Optio
 	}
 	type entrant struct {
 		command  []string
+		own      bool // it says something only when something is odd
 		measured Measured
 	}
 	var entrants []*entrant
@@ -85,16 +87,18 @@ func rounds(ctx context.Context, cluster *Cluster, s Scenario, one Case, o Optio
 		if command == nil {
 			continue
 		}
-		entrants = append(entrants, &entrant{command, Measured{Broker: cluster.Name, Scenario: s.Letter, Case: one.Name, Contender: c.Name, Against: c.Against}})
+		entrants = append(entrants, &entrant{command, c.Run != nil, Measured{Broker: cluster.Name, Scenario: s.Letter, Case: one.Name, Contender: c.Name, Against: c.Against, Task: one.Task.Records}})
 	}
 	for round := range o.Rounds + 1 {
-		for i, e := range entrants {
+		for turn := range entrants {
+			i := (turn + round) % len(entrants) // each comes after each other one: what one leaves behind strikes all
+			e := entrants[i]
 			if e.command == nil {
 				continue // it failed before
 			}
 			t := one.Task
 			t.Group = fmt.Sprintf("%s-%d-%d", t.Topic, round, i)
-			r, err := once(ctx, cluster, one, e.measured.Contender, e.command, t, o.Patience)
+			r, said, err := once(ctx, cluster, one, e.measured.Contender, e.command, t, o.Patience)
 			if ctx.Err() != nil {
 				return nil, nil, ctx.Err()
 			}
@@ -105,6 +109,9 @@ func rounds(ctx context.Context, cluster *Cluster, s Scenario, one Case, o Optio
 				continue
 			}
 			o.Tell("  round %d: %-40s %10.0f a second", round, e.measured.Contender, float64(r.Records)/r.Seconds)
+			if said != "" && e.own {
+				o.Tell("  it said: %s", said)
+			}
 			if round > 0 || o.Rounds == 0 {
 				e.measured.Rounds = append(e.measured.Rounds, r)
 			}
@@ -128,24 +135,24 @@ func prepare(ctx context.Context, cluster *Cluster, one *Case) error {
 	return cluster.Fill(ctx, one.Task.Topic, one.Task.Parts, one.Task.Records, one.Size, one.Failures)
 }
 
-// once runs one round of one contender, and deletes the topics that it made.
-func once(ctx context.Context, cluster *Cluster, one Case, contender string, command []string, t contract.Task, patience time.Duration) (r contract.Result, err error) {
+// once runs one round of one contender, and deletes the topics that it made. said is what it wrote to its standard error.
+func once(ctx context.Context, cluster *Cluster, one Case, contender string, command []string, t contract.Task, patience time.Duration) (r contract.Result, said string, err error) {
 	group := t.Group
 	stop := func() error { return nil }
 	if one.Round != nil {
 		s, err := one.Round(ctx, cluster, contender, &t)
 		if err != nil {
-			return r, err
+			return r, "", err
 		}
 		if s != nil {
 			stop = s
 		}
 	}
-	r, err = contend(ctx, command, t, patience)
+	r, said, err = contend(ctx, command, t, patience)
 	if err = firstOf(err, stop()); err != nil {
-		return r, err
+		return r, said, err
 	}
-	return r, cluster.Delete(ctx, func(topic string) bool {
-		return strings.HasPrefix(topic, group+".") || strings.HasPrefix(topic, group+"-")
+	return r, said, cluster.Delete(ctx, func(topic string) bool { // Spring's retry topics begin with the source's name
+		return strings.HasPrefix(topic, group+".") || strings.HasPrefix(topic, group+"-") || strings.Contains(topic, "-"+group+"-")
 	})
 }

@@ -10,7 +10,7 @@ import (
 
 // Scenario is a question that contenders answer side by side.
 type Scenario struct {
-	Letter     string // by which the issue and the command line know it
+	Letter     string // by which the page and the command line know it
 	Name       string
 	About      string // what is measured, in a sentence or two, for the page
 	Unit       string // what is counted. "": records

@@ -15,13 +15,16 @@ import (
 const (
 	emptyTier   = "Redeliver, nothing waits"
 	waitingTier = "Redeliver, a backlog waits"
+
+	// idle is for how long only the backlog is there.
+	idle = 5 * time.Second
 )
 
 var backlog = harness.Scenario{
 	Letter: "g",
 	Name:   "a backlog waits",
-	About: "Ten million records wait in a tier of 24 hours, and fresh ones come, beside the same pipeline with an empty tier: memory, time from the start of the process to the first record, " +
-		"and the rate of fresh records.",
+	About: "Ten million records wait in a tier of 24 hours, beside the same pipeline with a tier in which one waits: the memory after five seconds in which nothing else comes; and when ten million fresh " +
+		"records stand there, the time from the start of the pipeline to the first of them, their rate, and the most memory.",
 	Contenders: []harness.Contender{
 		{Name: emptyTier, Run: besideBacklog},
 		{Name: waitingTier, Against: emptyTier, Run: besideBacklog},
@@ -41,12 +44,15 @@ var backlog = harness.Scenario{
 					if err := wait(ctx, c, t, n); err != nil {
 						return err
 					}
+					if err := c.Create(ctx, freshOf(t), t.Parts); err != nil {
+						return err
+					}
 				}
 				return nil
 			},
 			Round: func(ctx context.Context, c *harness.Cluster, contender string, t *contract.Task) (func() error, error) {
 				*t = backlogTask(contender, *t)
-				return func() error { return c.Trim(ctx, t.Topic) }, c.Fill(ctx, t.Topic, t.Parts, t.Records, 100, nil)
+				return func() error { return c.Trim(ctx, freshOf(*t)) }, c.Fill(ctx, freshOf(*t), t.Parts, t.Records, 100, nil)
 			},
 		}}
 	},
@@ -58,6 +64,9 @@ func backlogTask(contender string, t contract.Task) contract.Task {
 	t.Group = t.Topic
 	return t
 }
+
+// freshOf is the source of fresh records: that of those which wait has no more.
+func freshOf(t contract.Task) string { return t.Topic + "-fresh" }
 
 // wait makes n records that wait.
 func wait(ctx context.Context, c *harness.Cluster, t contract.Task, n int) error {
@@ -90,6 +99,11 @@ func waitingMember(t contract.Task, handled func(*consumer.Record)) consumer.Con
 
 func besideBacklog(ctx context.Context, t contract.Task, m *contract.Meter) error {
 	began := time.Now()
+	if err := watch(ctx, waitingMember(t, func(*consumer.Record) {}), func(*consumer.Pipeline) bool { return time.Since(began) > idle }); err != nil {
+		return err
+	}
+	m.Figure("idle MiB", float64(contract.Peak())/(1<<20))
+	began = time.Now()
 	var first time.Time
 	var fresh tally
 	c := waitingMember(t, func(r *consumer.Record) {
@@ -97,6 +111,7 @@ func besideBacklog(ctx context.Context, t contract.Task, m *contract.Meter) erro
 			m.Begin()
 		}
 	})
+	c.Topics = append(c.Topics, freshOf(t))
 	err := work(ctx, t, m, c, func(*consumer.Pipeline) int {
 		n := fresh.total()
 		if n > 0 && first.IsZero() {

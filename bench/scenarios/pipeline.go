@@ -17,21 +17,26 @@ func member(t contract.Task, h consumer.Handler) consumer.Config {
 	return consumer.Config{
 		Brokers: t.Brokers, Group: t.Group, Topics: []string{t.Topic}, Handler: h,
 		TopicSettings: consumer.TopicSettings{ReplicationFactor: 1},
-		// Warnings of a pipeline that is measured say why a figure is odd.
+		// What goes wrong in a pipeline that is measured says why a figure is odd; warnings of one broker only would be in every round.
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 	}
 }
 
-// work runs a pipeline until so many records are counted or the limit of the task is over, and tells the meter.
+// work runs a pipeline until so many records are counted or the limit of the task is over, and tells the meter. More than there are is an
+// error: some were counted twice, and as many not at all.
 func work(ctx context.Context, t contract.Task, m *contract.Meter, c consumer.Config, counted func(*consumer.Pipeline) int) error {
-	return watch(ctx, c, func(p *consumer.Pipeline) bool {
-		n := counted(p)
-		if n < t.Records && !m.Over(t.Limit) {
+	n := 0
+	err := watch(ctx, c, func(p *consumer.Pipeline) bool {
+		if n = counted(p); n < t.Records && !m.Over(t.Limit) {
 			return false
 		}
 		m.End(n)
 		return true
 	})
+	if err == nil && n > t.Records {
+		err = fmt.Errorf("%d of %d records were handled", n, t.Records)
+	}
+	return err
 }
 
 // watch runs a pipeline until over says that it is; it is asked each millisecond.

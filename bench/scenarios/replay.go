@@ -32,18 +32,12 @@ var replaying = harness.Scenario{
 			Name: "100 B, 12 partitions", Size: 100,
 			Task: contract.Task{Records: harness.Scaled(300_000, scale, 1000), Parts: 12},
 			Prepare: func(ctx context.Context, c *harness.Cluster, one *harness.Case) error {
-				t := one.Task
-				t.Group = t.Topic
-				if err := c.Create(ctx, t.Topic, t.Parts); err != nil {
+				if err := c.Create(ctx, one.Task.Topic, one.Task.Parts); err != nil {
 					return err
 				}
-				if err := c.Fill(ctx, t.Topic, t.Parts, t.Records, one.Size, nil); err != nil {
-					return err
-				}
-				dying := member(t, consumer.HandlerFunc(func(context.Context, *consumer.Record) error { return consumer.DeadLetter(contract.ErrFails) }))
-				dying.Breaker = breaker.Config{Disabled: true}
-				return watch(ctx, dying, func(p *consumer.Pipeline) bool { return p.Stats().DeadLettered >= uint64(t.Records) })
+				return c.Fill(ctx, one.Task.Topic, one.Task.Parts, one.Task.Records, one.Size, nil)
 			},
+			// Each round has dead letters of its own, and a ledger that says nothing of them yet.
 			Round: func(ctx context.Context, c *harness.Cluster, contender string, t *contract.Task) (func() error, error) {
 				if contender == rawReplay {
 					for _, topic := range []string{t.Copies(), t.Group + "-marks"} {
@@ -52,15 +46,17 @@ var replaying = harness.Scenario{
 						}
 					}
 				}
-				return nil, nil
+				dying := member(*t, consumer.HandlerFunc(func(context.Context, *consumer.Record) error { return consumer.DeadLetter(contract.ErrFails) }))
+				dying.Breaker = breaker.Config{Disabled: true}
+				return nil, watch(ctx, dying, func(p *consumer.Pipeline) bool { return p.Stats().DeadLettered >= uint64(t.Records) })
 			},
 		}}
 	},
 }
 
-// queueOf is the dead-letter topic of a task, whose group is the one that made it: the topic's own.
+// queueOf is the dead-letter topic of a task.
 func queueOf(t contract.Task) (names retrytopics.Names, topic string) {
-	names = retrytopics.Names{Group: t.Topic}
+	names = retrytopics.Names{Group: t.Group}
 	return names, names.DLQTopic(t.Topic)
 }
 
@@ -74,7 +70,7 @@ func replayRaw(ctx context.Context, t contract.Task, m *contract.Meter) error {
 	return nil
 }
 
-// replayAll replays everything again, as often as it was replayed before.
+// replayAll replays everything.
 func replayAll(ctx context.Context, t contract.Task, m *contract.Meter) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(t.Brokers...))
 	if err != nil {
@@ -88,7 +84,7 @@ func replayAll(ctx context.Context, t contract.Task, m *contract.Meter) error {
 		return err
 	}
 	m.Begin()
-	s, err := q.Replay(ctx, dlq.Replay{Again: true, MaxReplays: -1, By: "bench"})
+	s, err := q.Replay(ctx, dlq.Replay{By: "bench"})
 	if err != nil {
 		return err
 	}
