@@ -163,44 +163,77 @@ func (o ownership) add(topic, member string, partitions ...int32) error {
 // nothing, and returns who has what.
 func (b *bundle) balanced(members int, partitions int32, topics ...string) ownership {
 	b.t.Helper()
+	return b.owned(func(o ownership, n int) error { return balanced(o, n, members, partitions, topics) })
+}
+
+// together is balanced for the source and its retry topics, when the partitions of one number are one member's, too: where the coordinator
+// assigns, that comes with the last member's hearing of topics that were made a moment before it joined.
+func (b *bundle) together(members int, partitions int32) ownership {
+	b.t.Helper()
+	return b.owned(func(o ownership, n int) error {
+		if err := balanced(o, n, members, partitions, append(b.tiers(), b.source)); err != nil {
+			return err
+		}
+		return errors.Join(o.apart(b.source, b.tiers()...)...)
+	})
+}
+
+// owned waits until the group's ownership and the number of its members are as they should be.
+func (b *bundle) owned(as func(o ownership, members int) error) (o ownership) {
+	b.t.Helper()
 	client := kafkatest.Client(b.t)
-	var o ownership
 	eventually(b.t, func() error {
 		var n int
 		var err error
 		if o, n, err = owners(b.t.Context(), client, b.group); err != nil {
 			return err
 		}
-		if n != members {
-			return fmt.Errorf("group %s has %d members, want %d", b.group, n, members)
-		}
-		busy := make(map[string]bool)
-		for _, topic := range topics {
-			if len(o[topic]) != int(partitions) {
-				return fmt.Errorf("%d partitions of %s are assigned, want %d", len(o[topic]), topic, partitions)
-			}
-			for _, m := range o[topic] {
-				busy[m] = true
-			}
-		}
-		if len(busy) != members {
-			return fmt.Errorf("%d of %d members have partitions", len(busy), members)
+		if err := as(o, n); err != nil {
+			return fmt.Errorf("group %s: %w", b.group, err)
 		}
 		return nil
 	})
 	return o
 }
 
+// balanced says why so many members do not have all partitions of the topics, each a part.
+func balanced(o ownership, n, members int, partitions int32, topics []string) error {
+	if n != members {
+		return fmt.Errorf("%d members, want %d", n, members)
+	}
+	busy := make(map[string]bool)
+	for _, topic := range topics {
+		if len(o[topic]) != int(partitions) {
+			return fmt.Errorf("%d partitions of %s are assigned, want %d", len(o[topic]), topic, partitions)
+		}
+		for _, m := range o[topic] {
+			busy[m] = true
+		}
+	}
+	if len(busy) != members {
+		return fmt.Errorf("%d of %d members have partitions", len(busy), members)
+	}
+	return nil
+}
+
 // coAssigned expects that a partition of the source and those of the same number of its retry topics are one member's.
 func coAssigned(t testing.TB, o ownership, source string, retries ...string) {
 	t.Helper()
+	for _, err := range o.apart(source, retries...) {
+		t.Error(err)
+	}
+}
+
+// apart returns an error for each partition of a retry topic that another member has than the source's of that number.
+func (o ownership) apart(source string, retries ...string) (all []error) {
 	for p, member := range o[source] {
 		for _, retry := range retries {
 			if got := o[retry][p]; got != member {
-				t.Errorf("co-assignment: %s/%d belongs to %s, but %s/%d to %s", source, p, member, retry, p, got)
+				all = append(all, fmt.Errorf("co-assignment: %s/%d belongs to %s, but %s/%d to %s", source, p, member, retry, p, got))
 			}
 		}
 	}
+	return all
 }
 
 // perMember counts the partitions of a topic by their owners, in ascending order.

@@ -54,7 +54,7 @@ func rollingRestart(t *testing.T, as func(b *bundle, name string) []func(*consum
 		made[name] = as(b, name)
 		members = append(members, b.start(handle, made[name]...))
 	}
-	b.balanced(3, partitions, topics...)
+	b.together(3, partitions)
 	load := b.feed()
 	for i, m := range members {
 		m.stop()
@@ -65,7 +65,7 @@ func rollingRestart(t *testing.T, as func(b *bundle, name string) []func(*consum
 			}
 			return nil
 		})
-		coAssigned(t, b.balanced(3, partitions, topics...), b.source, b.tiers()...)
+		b.together(3, partitions)
 	}
 	given := load.stop()
 	b.calls.awaitDone(t, len(given))
@@ -97,13 +97,12 @@ func TestRollingChangeOfProtocol(t *testing.T) {
 			for _, name := range []string{"one", "two", "three"} {
 				members = append(members, b.start(handle, named(name), speaking(to.from)))
 			}
-			topics := append(b.tiers(), b.source)
-			b.balanced(3, partitions, topics...)
+			b.together(3, partitions)
 			load := b.feed()
 			for i, m := range members {
 				m.stop()
 				b.start(handle, named(fmt.Sprint("next-", i+1)), speaking(to.to))
-				coAssigned(t, b.balanced(3, partitions, topics...), b.source, b.tiers()...)
+				b.together(3, partitions)
 			}
 			given := load.stop()
 			b.calls.awaitDone(t, len(given))
