@@ -29,6 +29,9 @@ import (
 	"github.com/redeliver/redeliver/bench/scenarios"
 )
 
+// plain are the characters that mean nothing to a shell.
+const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.,:/+"
+
 type options struct {
 	letters  string
 	rounds   int
@@ -40,6 +43,8 @@ type options struct {
 	from     string
 	patience time.Duration
 	profiles string
+	// given are the flags that differ from their defaults, as a shell takes them.
+	given string
 }
 
 func main() {
@@ -79,7 +84,24 @@ func command(args []string) error {
 	if f.NArg() > 0 {
 		return fmt.Errorf("%q: want flags only", f.Args())
 	}
+	o.given = given(f)
 	return run(ctx, o)
+}
+
+// given returns the flags that differ from their defaults as they can be pasted into a shell.
+func given(f *flag.FlagSet) string {
+	var all []string
+	f.Visit(func(one *flag.Flag) {
+		value := one.Value.String()
+		if value == one.DefValue {
+			return
+		}
+		if strings.Trim(value, plain) != "" {
+			value = "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
+		}
+		all = append(all, "-"+one.Name+"="+value) // with a space between them, a flag that is true or false would take no value
+	})
+	return strings.Join(all, " ")
 }
 
 func run(ctx context.Context, o options) (err error) {
@@ -108,7 +130,7 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	results := report.New(o.rounds, o.scale, strings.Join(os.Args[1:], " "))
+	results := report.New(o.rounds, o.scale, o.given)
 	defer func() { err = errors.Join(err, report.Table(os.Stdout, report.Runs{results}, all)) }()
 	var failures []error
 	measure := func(name string, brokers []string) error {

@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -151,5 +153,40 @@ func TestARecordCostsAlmostNoAllocation(t *testing.T) {
 	t.Logf("%s %.4f, %s %.4f allocations a record", measured[0].Contender, raw, measured[1].Contender, pipeline)
 	if pipeline-raw > most {
 		t.Errorf("the pipeline allocates %.3f times for a record above the client's own, want at most %v", pipeline-raw, most)
+	}
+}
+
+// The command that the page shows is run by whoever pastes it: a shell makes the same values of it, and what is the default anyway is not there.
+func TestTheShownCommandCanBePasted(t *testing.T) {
+	parse := func(args ...string) (f *flag.FlagSet, values string) {
+		f = flag.NewFlagSet("bench", flag.ContinueOnError)
+		letters, peers, out := f.String("scenarios", "", ""), f.String("peers", "auto", ""), f.String("out", "", "")
+		rounds, embedded := f.Int("rounds", 5, ""), f.Bool("embedded", true, "")
+		if err := f.Parse(args); err != nil || f.NArg() > 0 {
+			t.Fatalf("%q: %v, %q left", args, err, f.Args())
+		}
+		return f, fmt.Sprintf("%q %q %q %d %t", *letters, *peers, *out, *rounds, *embedded)
+	}
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-rounds", "5", "-scenarios", "", "-peers", "auto"}, ""},
+		{[]string{"-scenarios", "ad", "-out", "../docs/performance.json"}, "-out=../docs/performance.json -scenarios=ad"},
+		{[]string{"-peers", "", "-embedded=false"}, "-embedded=false -peers="},
+		{[]string{"-out", "it's $HOME"}, `-out='it'\''s $HOME'`},
+	} {
+		f, want := parse(test.args...)
+		got := given(f)
+		if got != test.want {
+			t.Errorf("%q is shown as %s, want %s", test.args, got, test.want)
+		}
+		words, err := exec.Command("sh", "-c", `for word in `+got+`; do printf '%s\n' "$word"; done`).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, pasted := parse(strings.FieldsFunc(string(words), func(r rune) bool { return r == '\n' })...); pasted != want {
+			t.Errorf("%q is %s, and pasted it is %s", test.args, want, pasted)
+		}
 	}
 }

@@ -44,7 +44,7 @@ func page(directory string, rs Runs, all []harness.Scenario) (string, error) {
 		if r.Scale != 1 {
 			fmt.Fprintf(&b, " of %g of the full size", r.Scale)
 		}
-		fmt.Fprintf(&b, ". Command, in bench: `go run . %s`.\n", r.Command)
+		fmt.Fprintf(&b, ". Command, in bench: `%s`.\n", strings.TrimSpace("go run . "+r.Command))
 	}
 	for _, s := range all {
 		parts := rs.sections(s)

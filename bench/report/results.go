@@ -16,7 +16,7 @@ import (
 // Results are what one run measured, and on what.
 type Results struct {
 	At       time.Time          `json:"at"`
-	Command  string             `json:"command"` // the arguments of the run
+	Command  string             `json:"command"` // the arguments of the run that are not the defaults
 	Rounds   int                `json:"rounds"`
 	Scale    float64            `json:"scale"`
 	Machine  string             `json:"machine"`
