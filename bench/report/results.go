@@ -34,13 +34,28 @@ func New(rounds int, scale float64, command string) *Results {
 				r.Versions[strings.TrimPrefix(m.Path, "github.com/twmb/")] = m.Version
 			}
 		}
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				r.Versions["commit"] = s.Value[:min(len(s.Value), 12)]
-			}
+		if revision := commit(info.Settings); revision != "" {
+			r.Versions["commit"] = revision
 		}
 	}
 	return r
+}
+
+// commit returns what the program was built of, "" where that is not known.
+func commit(settings []debug.BuildSetting) string {
+	revision, changes := "", ""
+	for _, s := range settings {
+		switch {
+		case s.Key == "vcs.revision":
+			revision = s.Value[:min(len(s.Value), 12)]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			changes = "+changes"
+		}
+	}
+	if revision == "" {
+		return ""
+	}
+	return revision + changes
 }
 
 func machine() string {
