@@ -38,8 +38,8 @@ func bars(p *plot.Plot, parts []section) error {
 	for _, part := range parts {
 		titles = append(titles, fmt.Sprintf("%s\n%s", part.title, part.broker))
 		for _, r := range part.rows {
-			if !slices.Contains(contenders, r.contender) {
-				contenders = append(contenders, r.contender)
+			if !slices.Contains(contenders, r.Contender) {
+				contenders = append(contenders, r.Contender)
 			}
 		}
 	}
@@ -48,7 +48,7 @@ func bars(p *plot.Plot, parts []section) error {
 		values := make(plotter.Values, len(parts))
 		for at, part := range parts {
 			for _, r := range part.rows {
-				if r.contender == name {
+				if r.Contender == name {
 					values[at] = r.PerSecond / 1000
 				}
 			}

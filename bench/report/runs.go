@@ -61,7 +61,7 @@ type section struct {
 }
 
 type row struct {
-	contender string
+	harness.Measured
 	harness.Summary
 }
 
@@ -92,7 +92,7 @@ func (r *Results) sections(all []section, s harness.Scenario) []section {
 			all = append(all, section{run: r, broker: m.Broker, title: m.Case})
 		}
 		summary := harness.Summarize(m, r.find(m.Broker, m.Scenario, m.Case, m.Against))
-		all[at].rows = append(all[at].rows, row{m.Contender, summary})
+		all[at].rows = append(all[at].rows, row{m, summary})
 		for _, name := range figureNames(summary.Figures) {
 			if !slices.Contains(all[at].figures, name) {
 				all[at].figures = append(all[at].figures, name)

@@ -36,14 +36,11 @@ func heads(s harness.Scenario, part section) []string {
 // cellsOf are the rows of a table.
 func cellsOf(part section) (all [][]string) {
 	for _, r := range part.rows {
-		ratio, allocations := "", ""
-		if r.Ratio > 0 {
-			ratio = fmt.Sprintf("%.2f (%.2f to %.2f)", r.Ratio, r.Least, r.Most)
-		}
+		allocations := ""
 		if r.Allocations > 0 {
 			allocations = fmt.Sprintf("%.3f", r.Allocations)
 		}
-		cells := []string{r.contender, thousands(r.PerSecond), ratio, fmt.Sprintf("%.2f", r.CPUPerMillion), fmt.Sprintf("%.0f", r.PeakBytes/(1<<20)), allocations}
+		cells := []string{r.Contender, thousands(r.PerSecond), ratio(r), fmt.Sprintf("%.2f", r.CPUPerMillion), fmt.Sprintf("%.0f", r.PeakBytes/(1<<20)), allocations}
 		for _, name := range part.figures {
 			text := ""
 			if value, ok := r.Figures[name]; ok {
@@ -54,6 +51,14 @@ func cellsOf(part section) (all [][]string) {
 		all = append(all, cells)
 	}
 	return all
+}
+
+// ratio names whom a contender is held against: in some scenarios there are two of them.
+func ratio(r row) string {
+	if r.Ratio == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f of %s (%.2f to %.2f)", r.Ratio, r.Against, r.Least, r.Most)
 }
 
 // thousands writes a number with its thousands apart.

@@ -1,0 +1,68 @@
+package report
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/redeliver/redeliver/bench/contract"
+	"github.com/redeliver/redeliver/bench/harness"
+)
+
+// one is a scenario of its own in these tests.
+var one = harness.Scenario{Letter: "x", Name: "an example"}
+
+// rounds are results of so many records in a second each.
+func rounds(records ...int) (all []contract.Result) {
+	for _, n := range records {
+		all = append(all, contract.Result{Records: n, Seconds: 1, CPUSeconds: 2, PeakBytes: 3 << 20})
+	}
+	return all
+}
+
+// measured is what was measured of the scenario in one case.
+func measured(all ...harness.Measured) *Results {
+	for i := range all {
+		all[i].Broker, all[i].Scenario, all[i].Case = "embedded", one.Letter, "a case"
+	}
+	return &Results{Rounds: 3, Measured: all}
+}
+
+// lines are the lines of the terminal's table below its title, a line's cells apart by two spaces.
+func lines(t *testing.T, s harness.Scenario, r *Results) []string {
+	t.Helper()
+	var out strings.Builder
+	if err := Table(&out, Runs{r}, []harness.Scenario{s}); err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(strings.TrimSpace(out.String()), "\n")
+	var all []string
+	for line := range strings.Lines(table) {
+		all = append(all, regexp.MustCompile(" {2,}").ReplaceAllString(strings.TrimSpace(line), "  "))
+	}
+	return all
+}
+
+func wantLines(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// A ratio says to whom, for there may be two that others are held against.
+func TestARatioNamesWhomItIsOf(t *testing.T) {
+	wantLines(t, lines(t, one, measured(
+		harness.Measured{Contender: "a copy", Rounds: rounds(1000, 1000, 1000)},
+		harness.Measured{Contender: "ours", Against: "a copy", Rounds: rounds(800, 850, 900)},
+		harness.Measured{Contender: "a transaction", Rounds: rounds(500, 500, 500)},
+		harness.Measured{Contender: "ours, once", Against: "a transaction", Rounds: rounds(250, 250, 250)},
+	)),
+		"records/s  ratio  CPU s/million  peak MiB  allocations",
+		"a copy  1,000  2000.00  3",
+		"ours  850  0.85 of a copy (0.80 to 0.90)  2352.94  3",
+		"a transaction  500  4000.00  3",
+		"ours, once  250  0.50 of a transaction (0.50 to 0.50)  8000.00  3",
+	)
+}
