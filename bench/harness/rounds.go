@@ -31,6 +31,7 @@ type Measured struct {
 	Against   string            `json:"against,omitempty"`
 	Task      int               `json:"task,omitempty"` // records that were to be handled; a result with fewer was cut off at the scenario's limit
 	Rounds    []contract.Result `json:"rounds"`
+	Left      string            `json:"left,omitempty"` // why it was left out, from the start or after some rounds. "": it was not
 }
 
 // Run runs all cases of a scenario on a cluster. A contender that fails is left out from then on, and told of; so that one peer does not

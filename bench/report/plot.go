@@ -21,7 +21,7 @@ func draw(path string, s harness.Scenario, parts []section) error {
 	p.Legend.Top = true
 	p.Add(plotter.NewGrid())
 	var err error
-	if slices.Contains(parts[0].figures, scenarios.PercentileFigure(50)) {
+	if slices.ContainsFunc(parts, func(part section) bool { return slices.Contains(part.figures, scenarios.PercentileFigure(50)) }) {
 		err = distribution(p, parts)
 	} else {
 		err = bars(p, parts)
@@ -32,36 +32,38 @@ func draw(path string, s harness.Scenario, parts []section) error {
 	return p.Save(vg.Points(max(420, 90*float64(len(parts)*len(parts[0].rows))/4)), vg.Points(260), path)
 }
 
-// bars draws a group of bars for each case, one for each contender.
+// bars draws a group of bars for each case, one for each contender that was measured there: where one was left out is no bar, nor room
+// for one, which would look like nothing a second.
 func bars(p *plot.Plot, parts []section) error {
 	var contenders, titles []string
 	for _, part := range parts {
 		titles = append(titles, fmt.Sprintf("%s\n%s", part.title, part.broker))
-		for _, r := range part.rows {
+		for _, r := range part.shown() {
 			if !slices.Contains(contenders, r.Contender) {
 				contenders = append(contenders, r.Contender)
 			}
 		}
 	}
-	width := vg.Points(min(14, 60/float64(len(contenders))))
-	for i, name := range contenders {
-		values := make(plotter.Values, len(parts))
-		for at, part := range parts {
-			for _, r := range part.rows {
-				if r.Contender == name {
-					values[at] = r.PerSecond / 1000
-				}
+	width := vg.Points(min(14, 60/float64(max(len(contenders), 1))))
+	legend := make([]*plotter.BarChart, len(contenders))
+	for at, part := range parts {
+		shown := part.shown()
+		for i, r := range shown {
+			bar, err := plotter.NewBarChart(plotter.Values{r.PerSecond / 1000}, width)
+			if err != nil {
+				return err
 			}
+			color := slices.Index(contenders, r.Contender)
+			bar.XMin = float64(at)
+			bar.Color = plotutil.Color(color)
+			bar.LineStyle.Width = 0
+			bar.Offset = width * vg.Length(float64(i)-float64(len(shown)-1)/2)
+			p.Add(bar)
+			legend[color] = bar
 		}
-		bar, err := plotter.NewBarChart(values, width)
-		if err != nil {
-			return err
-		}
-		bar.Color = plotutil.Color(i)
-		bar.LineStyle.Width = 0
-		bar.Offset = width * vg.Length(float64(i)-float64(len(contenders)-1)/2)
-		p.Add(bar)
-		p.Legend.Add(name, bar)
+	}
+	for i, name := range contenders {
+		p.Legend.Add(name, legend[i])
 	}
 	p.NominalX(titles...)
 	p.Y.Label.Text = "thousand a second"
@@ -73,7 +75,11 @@ func bars(p *plot.Plot, parts []section) error {
 // distribution draws which share of the retries started how late at most.
 func distribution(p *plot.Plot, parts []section) error {
 	for i, part := range parts {
-		figures := part.rows[0].Figures
+		shown := part.shown()
+		if len(shown) == 0 {
+			continue
+		}
+		figures := shown[0].Figures
 		var points plotter.XYs
 		for _, share := range scenarios.Percentiles {
 			points = append(points, plotter.XY{X: max(figures[scenarios.PercentileFigure(share)], 0.01), Y: share})

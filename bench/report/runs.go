@@ -63,6 +63,12 @@ type section struct {
 type row struct {
 	harness.Measured
 	harness.Summary
+	lost bool // whom it is held against is left out
+}
+
+// shown are the rows that have figures.
+func (s section) shown() []row {
+	return slices.DeleteFunc(slices.Clone(s.rows), func(r row) bool { return r.Left != "" })
 }
 
 // sections returns what was measured of a scenario, the embedded broker first.
@@ -91,8 +97,16 @@ func (r *Results) sections(all []section, s harness.Scenario) []section {
 			at = len(all)
 			all = append(all, section{run: r, broker: m.Broker, title: m.Case})
 		}
-		summary := harness.Summarize(m, r.find(m.Broker, m.Scenario, m.Case, m.Against))
-		all[at].rows = append(all[at].rows, row{m, summary})
+		base := r.find(m.Broker, m.Scenario, m.Case, m.Against)
+		lost := base != nil && base.Left != ""
+		if lost {
+			base = nil
+		}
+		summary := harness.Summarize(m, base)
+		all[at].rows = append(all[at].rows, row{m, summary, lost})
+		if m.Left != "" {
+			continue // what it measured before it failed is shown nowhere
+		}
 		for _, name := range figureNames(summary.Figures) {
 			if !slices.Contains(all[at].figures, name) {
 				all[at].figures = append(all[at].figures, name)

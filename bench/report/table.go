@@ -19,7 +19,12 @@ func Table(out io.Writer, rs Runs, all []harness.Scenario) error {
 	for _, s := range all {
 		for _, part := range rs.sections(s) {
 			fmt.Fprintf(w, "\n(%s) %s: %s, on %s, medians of %d\n", s.Letter, s.Name, part.title, part.broker, part.run.Rounds)
-			for _, cells := range append([][]string{heads(s, part)}, cellsOf(part)...) {
+			titles := heads(s, part)
+			for _, cells := range append([][]string{titles}, cellsOf(part)...) {
+				if len(cells) < len(titles) {
+					fmt.Fprintf(w, "%s\n", strings.Join(cells, "\t  ")) // with no tab at its end, a reason makes no column wider
+					continue
+				}
 				fmt.Fprintf(w, "%s\t\n", strings.Join(cells, "\t"))
 			}
 		}
@@ -33,9 +38,9 @@ func heads(s harness.Scenario, part section) []string {
 	return append([]string{"", unit + "/s", "ratio", "CPU s/million", "peak MiB", "allocations"}, part.figures...)
 }
 
-// cellsOf are the rows of a table.
+// cellsOf are the rows of a table; those of who is left out have two cells only, and come last.
 func cellsOf(part section) (all [][]string) {
-	for _, r := range part.rows {
+	for _, r := range part.shown() {
 		allocations := ""
 		if r.Allocations > 0 {
 			allocations = fmt.Sprintf("%.3f", r.Allocations)
@@ -50,15 +55,33 @@ func cellsOf(part section) (all [][]string) {
 		}
 		all = append(all, cells)
 	}
+	for _, r := range part.rows {
+		if r.Left != "" {
+			all = append(all, []string{r.Contender, "left out: " + oneLine(r.Left)})
+		}
+	}
 	return all
 }
 
 // ratio names whom a contender is held against: in some scenarios there are two of them.
 func ratio(r row) string {
+	if r.lost {
+		return fmt.Sprintf("no ratio: %s failed in a round", r.Against)
+	}
 	if r.Ratio == 0 {
 		return ""
 	}
 	return fmt.Sprintf("%.2f of %s (%.2f to %.2f)", r.Ratio, r.Against, r.Least, r.Most)
+}
+
+// oneLine makes a cell of a reason, which may be all that a program printed.
+func oneLine(reason string) string {
+	const most = 160
+	text := []rune(strings.ReplaceAll(strings.Join(strings.Fields(reason), " "), "|", "/")) // a bar would end the cell
+	if len(text) > most {
+		text = append(text[:most], '…')
+	}
+	return string(text)
 }
 
 // thousands writes a number with its thousands apart.
