@@ -45,7 +45,7 @@ func cellsOf(part section) (all [][]string) {
 		if r.Allocations > 0 {
 			allocations = fmt.Sprintf("%.3f", r.Allocations)
 		}
-		cells := []string{r.Contender, thousands(r.PerSecond), ratio(r), fmt.Sprintf("%.2f", r.CPUPerMillion), fmt.Sprintf("%.0f", r.PeakBytes/(1<<20)), allocations}
+		cells := []string{r.Contender, rate(r), ratio(r), fmt.Sprintf("%.2f", r.CPUPerMillion), fmt.Sprintf("%.0f", r.PeakBytes/(1<<20)), allocations}
 		for _, name := range part.figures {
 			text := ""
 			if value, ok := r.Figures[name]; ok {
@@ -61,6 +61,18 @@ func cellsOf(part section) (all [][]string) {
 		}
 	}
 	return all
+}
+
+// rate tells of rounds that were cut off: theirs is the rate of a beginning.
+func rate(r row) string {
+	text, fewest := thousands(r.PerSecond), r.Task
+	for _, round := range r.Rounds {
+		fewest = min(fewest, round.Records)
+	}
+	if fewest < r.Task {
+		text += fmt.Sprintf(" (cut off: %s of %s)", thousands(float64(fewest)), thousands(float64(r.Task)))
+	}
+	return text
 }
 
 // ratio names whom a contender is held against: in some scenarios there are two of them.

@@ -83,3 +83,17 @@ func TestWhoIsLeftOutIsTold(t *testing.T) {
 		"a peer  left out: there is no java",
 	)
 }
+
+// A round that ended at the limit of its scenario has handled less than the others: one such round is enough to be told.
+func TestARoundThatWasCutOffIsTold(t *testing.T) {
+	wantLines(t, lines(t, one, measured(
+		harness.Measured{Contender: "whole", Task: 3_000_000, Rounds: rounds(3_000_000, 3_000_000, 3_000_100)},
+		harness.Measured{Contender: "once", Task: 3_000_000, Rounds: rounds(3_000_000, 850_000, 3_000_000)},
+		harness.Measured{Contender: "not known", Rounds: rounds(1)},
+	)),
+		"records/s  ratio  CPU s/million  peak MiB  allocations",
+		"whole  3,000,000  0.67  3",
+		"once  3,000,000 (cut off: 850,000 of 3,000,000)  0.67  3",
+		"not known  1  2000000.00  3",
+	)
+}
