@@ -148,7 +148,7 @@ func run(ctx context.Context, o options) (err error) {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			results.Measured = append(results.Measured, measured...)
+			results.Add(measured, s.Cases(o.scale))
 			failures = append(failures, err)
 			if err := record(former.With(results), all, o); err != nil { // a run takes hours, and may not come to its end
 				return err
@@ -177,6 +177,9 @@ func run(ctx context.Context, o options) (err error) {
 
 // record writes what was measured, now and before, where that was asked for.
 func record(runs report.Runs, all []harness.Scenario, o options) error {
+	if len(runs) == 0 {
+		return nil // the first scenario broke off
+	}
 	if o.out != "" {
 		if err := runs.Write(o.out); err != nil {
 			return err

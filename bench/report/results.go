@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,18 @@ type Results struct {
 	Versions map[string]string  `json:"versions"`
 	Brokers  []string           `json:"brokers"`
 	Measured []harness.Measured `json:"measured"`
+
+	broken []harness.Measured // of scenarios that broke off
+}
+
+// Add adds what was measured of a scenario on a broker. What broke off before the last of the scenario's cases is in the table, and is not
+// recorded: it would look like all that there is to measure.
+func (r *Results) Add(measured []harness.Measured, cases []harness.Case) {
+	r.Measured = append(r.Measured, measured...)
+	last := cases[len(cases)-1].Name
+	if !slices.ContainsFunc(measured, func(m harness.Measured) bool { return m.Case == last }) {
+		r.broken = append(r.broken, measured...)
+	}
 }
 
 // New begins results, with what the machine says of itself.

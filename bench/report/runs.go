@@ -14,18 +14,28 @@ import (
 // Runs are what several runs measured, the first one first: of each scenario on each broker the last one's.
 type Runs []*Results
 
-// With returns the runs with a new one, which takes the place of what former ones measured of its scenarios on its brokers.
+// With returns the runs with a new one, which takes the place of what former ones measured of its scenarios on its brokers; of those that
+// broke off, the former ones stay.
 func (rs Runs) With(r *Results) (all Runs) {
+	whole := r.without(r.broken)
 	for _, former := range rs {
-		kept := *former
-		kept.Measured = slices.DeleteFunc(slices.Clone(former.Measured), func(m harness.Measured) bool {
-			return slices.ContainsFunc(r.Measured, func(n harness.Measured) bool { return n.Broker == m.Broker && n.Scenario == m.Scenario })
-		})
-		if len(kept.Measured) > 0 {
-			all = append(all, &kept)
+		if kept := former.without(whole.Measured); len(kept.Measured) > 0 {
+			all = append(all, kept)
 		}
 	}
-	return append(all, r)
+	if len(whole.Measured) > 0 {
+		all = append(all, whole)
+	}
+	return all
+}
+
+// without returns the results without those of the scenarios on the brokers that others are of.
+func (r *Results) without(others []harness.Measured) *Results {
+	kept := *r
+	kept.Measured = slices.DeleteFunc(slices.Clone(r.Measured), func(m harness.Measured) bool {
+		return slices.ContainsFunc(others, func(n harness.Measured) bool { return n.Broker == m.Broker && n.Scenario == m.Scenario })
+	})
+	return &kept
 }
 
 // Read reads the runs that a JSON file has, none when there is no such file.

@@ -41,3 +41,25 @@ func TestARunReplacesItsScenariosOnItsBrokers(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// A scenario that broke off before its last case takes no former one's place, and is not recorded as if it were whole; it is in the table.
+func TestAScenarioThatBrokeOffReplacesNothing(t *testing.T) {
+	cases := []harness.Case{{Name: "first"}, {Name: "last"}}
+	of := func(broker, title string) harness.Measured {
+		return harness.Measured{Broker: broker, Scenario: one.Letter, Case: title, Contender: "ours", Rounds: rounds(1000)}
+	}
+	former, r := &Results{}, &Results{}
+	former.Add([]harness.Measured{of("embedded", "first"), of("embedded", "last")}, cases)
+	r.Add([]harness.Measured{of("embedded", "first")}, cases)
+	if got := (Runs{former}).With(r); len(got) != 1 || len(got[0].Measured) != 2 {
+		t.Errorf("after a run that broke off there are %d, want the former one, whole", len(got))
+	}
+	r.Add([]harness.Measured{of("Kafka", "first"), of("Kafka", "last")}, cases)
+	got := Runs{former}.With(r)
+	if len(got) != 2 || len(got[0].Measured) != 2 || len(got[1].Measured) != 2 || got[1].Measured[0].Broker != "Kafka" {
+		t.Errorf("got %d runs, want the former one, whole, and what was measured whole after it", len(got))
+	}
+	if len(r.sections(nil, one)) != 3 {
+		t.Errorf("the table has %d sections, want all three cases", len(r.sections(nil, one)))
+	}
+}
