@@ -14,6 +14,7 @@ type Scenario struct {
 	Name       string
 	About      string // what is measured, in a sentence or two, for the page
 	Unit       string // what is counted. "": records
+	Plot       string // the figure that the scenario is about and its plot draws, such as "flowing s". "": the rate
 	Contenders []Contender
 	// Cases returns what is varied, with so many records as scale says: 1 is a measurement, less shows that it works.
 	Cases func(scale float64) []Case

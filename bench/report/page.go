@@ -59,10 +59,10 @@ func page(directory string, rs Runs, all []harness.Scenario) (string, error) {
 		fmt.Fprintf(&b, "\n![%s](%s)\n", s.Name, file)
 		for _, part := range parts {
 			fmt.Fprintf(&b, "\n%s, on %s:\n\n", part.title, part.broker)
-			titles := heads(s, part)
-			fmt.Fprintf(&b, "| %s |\n|---|%s\n", strings.Join(titles, " | "), strings.Repeat("--:|", len(titles)-1))
-			for _, cells := range cellsOf(part) {
-				fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | "))
+			all := cells(s, part)
+			fmt.Fprintf(&b, "| %s |\n|---|%s\n", strings.Join(all[0], " | "), strings.Repeat("--:|", len(all[0])-1))
+			for _, line := range all[1:] {
+				fmt.Fprintf(&b, "| %s |\n", strings.Join(line, " | "))
 			}
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/redeliver/redeliver/bench/scenarios"
 )
 
-// draw writes the plot of a scenario: the distribution of lateness where it has one, else what each contender does a second.
+// draw writes the plot of a scenario: the distribution of lateness where it has one, else the figure that it is about or what each contender does a second.
 func draw(path string, s harness.Scenario, parts []section) error {
 	p := plot.New()
 	p.BackgroundColor = nil
@@ -24,7 +24,7 @@ func draw(path string, s harness.Scenario, parts []section) error {
 	if slices.ContainsFunc(parts, func(part section) bool { return slices.Contains(part.figures, scenarios.PercentileFigure(50)) }) {
 		err = distribution(p, parts)
 	} else {
-		err = bars(p, parts)
+		err = bars(p, s, parts)
 	}
 	if err != nil {
 		return err
@@ -34,11 +34,21 @@ func draw(path string, s harness.Scenario, parts []section) error {
 
 // bars draws a group of bars for each case, one for each contender that was measured there: where one was left out is no bar, nor room
 // for one, which would look like nothing a second.
-func bars(p *plot.Plot, parts []section) error {
+func bars(p *plot.Plot, s harness.Scenario, parts []section) error {
+	value, label := func(r row) float64 { return r.PerSecond / 1000 }, "thousand "+unit(s)+" a second"
+	if s.Plot != "" {
+		value, label = func(r row) float64 { return r.Figures[s.Plot] }, s.Plot
+	}
+	drawn := func(part section) []row {
+		return slices.DeleteFunc(part.shown(), func(r row) bool {
+			_, has := r.Figures[s.Plot]
+			return s.Plot != "" && !has
+		})
+	}
 	var contenders, titles []string
 	for _, part := range parts {
 		titles = append(titles, fmt.Sprintf("%s\n%s", part.title, part.broker))
-		for _, r := range part.shown() {
+		for _, r := range drawn(part) {
 			if !slices.Contains(contenders, r.Contender) {
 				contenders = append(contenders, r.Contender)
 			}
@@ -47,9 +57,9 @@ func bars(p *plot.Plot, parts []section) error {
 	width := vg.Points(min(14, 60/float64(max(len(contenders), 1))))
 	legend := make([]*plotter.BarChart, len(contenders))
 	for at, part := range parts {
-		shown := part.shown()
-		for i, r := range shown {
-			bar, err := plotter.NewBarChart(plotter.Values{r.PerSecond / 1000}, width)
+		rows := drawn(part)
+		for i, r := range rows {
+			bar, err := plotter.NewBarChart(plotter.Values{value(r)}, width)
 			if err != nil {
 				return err
 			}
@@ -57,7 +67,7 @@ func bars(p *plot.Plot, parts []section) error {
 			bar.XMin = float64(at)
 			bar.Color = plotutil.Color(color)
 			bar.LineStyle.Width = 0
-			bar.Offset = width * vg.Length(float64(i)-float64(len(shown)-1)/2)
+			bar.Offset = width * vg.Length(float64(i)-float64(len(rows)-1)/2)
 			p.Add(bar)
 			legend[color] = bar
 		}
@@ -66,7 +76,7 @@ func bars(p *plot.Plot, parts []section) error {
 		p.Legend.Add(name, legend[i])
 	}
 	p.NominalX(titles...)
-	p.Y.Label.Text = "thousand a second"
+	p.Y.Label.Text = label
 	p.Y.Min = 0
 	p.Y.Max *= 1.3 // for the legend
 	return nil

@@ -48,3 +48,31 @@ func TestAPlotIsDrawnWhereNobodyIsLeft(t *testing.T) {
 		t.Error("the distribution of the case that was measured is not what is drawn")
 	}
 }
+
+// A plot draws what its scenario is about: twice the rate changes nothing where that is another figure, twice the figure does.
+func TestAPlotDrawsTheFigureThatItsScenarioIsAbout(t *testing.T) {
+	s := one
+	s.Unit, s.Plot = "partitions", "flowing s"
+	with := func(rate int, flowing float64) string {
+		m := harness.Measured{Contender: "ours", Rounds: rounds(rate)}
+		m.Rounds[0].Figures = map[string]float64{s.Plot: flowing}
+		return plotted(t, s, measured(m))
+	}
+	svg := with(1000, 2)
+	if !strings.Contains(svg, ">flowing s<") || strings.Contains(svg, "a second<") {
+		t.Error("the axis is not that of the figure")
+	}
+	if svg != with(2000, 2) || svg == with(1000, 4) {
+		t.Error("the bars are not those of the figure")
+	}
+	without := harness.Measured{Contender: "a peer", Rounds: rounds(1000)}
+	ours := harness.Measured{Contender: "ours", Rounds: rounds(1000)}
+	ours.Rounds[0].Figures = map[string]float64{s.Plot: 2}
+	if strings.Contains(plotted(t, s, measured(ours, without)), ">a peer<") {
+		t.Error("who has no such figure has a bar of nothing")
+	}
+	s.Plot = ""
+	if svg := with(1000, 2); !strings.Contains(svg, ">thousand partitions a second<") {
+		t.Error("the axis of a rate does not say of what")
+	}
+}

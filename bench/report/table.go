@@ -19,41 +19,78 @@ func Table(out io.Writer, rs Runs, all []harness.Scenario) error {
 	for _, s := range all {
 		for _, part := range rs.sections(s) {
 			fmt.Fprintf(w, "\n(%s) %s: %s, on %s, medians of %d\n", s.Letter, s.Name, part.title, part.broker, part.run.Rounds)
-			titles := heads(s, part)
-			for _, cells := range append([][]string{titles}, cellsOf(part)...) {
-				if len(cells) < len(titles) {
-					fmt.Fprintf(w, "%s\n", strings.Join(cells, "\t  ")) // with no tab at its end, a reason makes no column wider
+			all := cells(s, part)
+			for _, line := range all {
+				if len(line) < len(all[0]) {
+					fmt.Fprintf(w, "%s\n", strings.Join(line, "\t  ")) // with no tab at its end, a reason makes no column wider
 					continue
 				}
-				fmt.Fprintf(w, "%s\t\n", strings.Join(cells, "\t"))
+				fmt.Fprintf(w, "%s\t\n", strings.Join(line, "\t"))
 			}
 		}
 	}
 	return w.Flush()
 }
 
-// heads are the names of the columns.
-func heads(s harness.Scenario, part section) []string {
-	unit := cmp.Or(s.Unit, "records")
-	return append([]string{"", unit + "/s", "ratio", "CPU s/million", "peak MiB", "allocations"}, part.figures...)
+// column is one of a table.
+type column struct {
+	head string
+	cell func(row) string
 }
 
-// cellsOf are the rows of a table; those of who is left out have two cells only, and come last.
-func cellsOf(part section) (all [][]string) {
-	for _, r := range part.shown() {
-		allocations := ""
-		if r.Allocations > 0 {
-			allocations = fmt.Sprintf("%.3f", r.Allocations)
-		}
-		cells := []string{r.Contender, rate(r), ratio(r), fmt.Sprintf("%.2f", r.CPUPerMillion), fmt.Sprintf("%.0f", r.PeakBytes/(1<<20)), allocations}
-		for _, name := range part.figures {
-			text := ""
-			if value, ok := r.Figures[name]; ok {
-				text = strconv.FormatFloat(value, 'g', 4, 64)
+// columns are those that say something of a scenario: where it is about another figure than the rate, what one of those that are counted
+// costs is not asked, but what the round did.
+func columns(s harness.Scenario, part section) []column {
+	peak := column{"peak MiB", func(r row) string { return fmt.Sprintf("%.0f", r.PeakBytes/(1<<20)) }}
+	all := []column{{"", func(r row) string { return r.Contender }}, {unit(s) + "/s", rate}, {"ratio", ratio}}
+	if s.Plot != "" {
+		all = append(all, column{"CPU s", func(r row) string { return fmt.Sprintf("%.2f", cpu(r)) }}, peak)
+	} else {
+		all = append(all, column{"CPU s/million", func(r row) string { return fmt.Sprintf("%.2f", r.CPUPerMillion) }}, peak, column{"allocations", allocations})
+	}
+	for _, name := range part.figures {
+		all = append(all, column{name, func(r row) string {
+			value, ok := r.Figures[name]
+			if !ok {
+				return ""
 			}
-			cells = append(cells, text)
+			return strconv.FormatFloat(value, 'g', 4, 64)
+		}})
+	}
+	return all
+}
+
+func unit(s harness.Scenario) string { return cmp.Or(s.Unit, "records") }
+
+func cpu(r row) float64 {
+	var seconds []float64
+	for _, round := range r.Rounds {
+		seconds = append(seconds, round.CPUSeconds)
+	}
+	return harness.Median(seconds)
+}
+
+func allocations(r row) string {
+	if r.Allocations == 0 {
+		return "" // they cannot be counted in all languages
+	}
+	return fmt.Sprintf("%.3f", r.Allocations)
+}
+
+// cells are the lines of a table, its heads first; those of who is left out have two cells only, and come last.
+func cells(s harness.Scenario, part section) (all [][]string) {
+	var heads []string
+	shown := columns(s, part)
+	for _, c := range shown {
+		heads = append(heads, c.head)
+	}
+	all = append(all, heads)
+	for _, r := range part.shown() {
+		var line []string
+		for _, c := range shown {
+			line = append(line, c.cell(r))
 		}
-		all = append(all, cells)
+		all = append(all, line)
 	}
 	for _, r := range part.rows {
 		if r.Left != "" {

@@ -97,3 +97,16 @@ func TestARoundThatWasCutOffIsTold(t *testing.T) {
 		"not known  1  2000000.00  3",
 	)
 }
+
+// Where a scenario is about another figure than the rate, costs for each of those that it counts say nothing.
+func TestAScenarioOfAFigureHasColumnsThatSaySomething(t *testing.T) {
+	all := rounds(1000, 1000, 1000)
+	for i := range all {
+		all[i].Allocations, all[i].Figures = 5000, map[string]float64{"flowing s": float64(i)}
+	}
+	s := one
+	m := harness.Measured{Contender: "ours", Rounds: all}
+	wantLines(t, lines(t, s, measured(m)), "records/s  ratio  CPU s/million  peak MiB  allocations  flowing s", "ours  1,000  2000.00  3  5.000  1")
+	s.Unit, s.Plot = "partitions", "flowing s"
+	wantLines(t, lines(t, s, measured(m)), "partitions/s  ratio  CPU s  peak MiB  flowing s", "ours  1,000  2.00  3  1")
+}

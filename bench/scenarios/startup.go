@@ -17,7 +17,7 @@ import (
 const startupPulse = 250 * time.Millisecond
 
 var startup = harness.Scenario{
-	Letter: "h", Unit: "partitions",
+	Letter: "h", Unit: "partitions", Plot: "flowing s",
 	Name: "start-up and rebalance",
 	About: "A source of 1,000 partitions, each of which gets a record every 250 ms; Redeliver has three tiers of as many partitions beside it. \"flowing\" is the time from joining until a record of every partition was handled, in a group that is there; " +
 		"\"rebalance\" that from a second member's joining until it has handled records of half of the partitions; \"gap\" the longest time in which a partition stood still meanwhile, of which 250 ms are the pause between two records. The rate is partitions by the time to flow.",
