@@ -13,12 +13,17 @@ import (
 	"github.com/redeliver/redeliver/bench/scenarios"
 )
 
+// What bars have room for, in points: a group of them with its title, and beside all groups the legend.
+const (
+	groupWidth  = 110
+	legendWidth = 190
+)
+
 // draw writes the plot of a scenario: the distribution of lateness where it has one, else the figure that it is about or what each contender does a second.
 func draw(path string, s harness.Scenario, parts []section) error {
 	p := plot.New()
-	p.BackgroundColor = nil
 	p.Title.Text = s.Name
-	p.Legend.Top = true
+	p.Legend.Top, p.Legend.Padding = true, vg.Points(2)
 	p.Add(plotter.NewGrid())
 	var err error
 	if slices.ContainsFunc(parts, func(part section) bool { return slices.Contains(part.figures, scenarios.PercentileFigure(50)) }) {
@@ -29,7 +34,7 @@ func draw(path string, s harness.Scenario, parts []section) error {
 	if err != nil {
 		return err
 	}
-	return p.Save(vg.Points(max(420, 90*float64(len(parts)*len(parts[0].rows))/4)), vg.Points(260), path)
+	return p.Save(vg.Points(float64(max(420, groupWidth*len(parts)+legendWidth))), vg.Points(260), path)
 }
 
 // bars draws a group of bars for each case, one for each contender that was measured there: where one was left out is no bar, nor room
@@ -54,7 +59,7 @@ func bars(p *plot.Plot, s harness.Scenario, parts []section) error {
 			}
 		}
 	}
-	width := vg.Points(min(14, 60/float64(max(len(contenders), 1))))
+	width := vg.Points(min(14, 0.7*groupWidth/float64(max(len(contenders), 1))))
 	legend := make([]*plotter.BarChart, len(contenders))
 	for at, part := range parts {
 		rows := drawn(part)
@@ -78,7 +83,7 @@ func bars(p *plot.Plot, s harness.Scenario, parts []section) error {
 	p.NominalX(titles...)
 	p.Y.Label.Text = label
 	p.Y.Min = 0
-	p.Y.Max *= 1.3 // for the legend
+	p.X.Min, p.X.Max = -0.5, float64(len(parts))-0.5+float64(legendWidth)/groupWidth
 	return nil
 }
 
@@ -104,6 +109,6 @@ func distribution(p *plot.Plot, parts []section) error {
 	}
 	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
 	p.X.Label.Text, p.Y.Label.Text = "ms late", "% of the retries"
-	p.Legend.Top, p.Legend.Left = false, false
+	p.Legend.Left = true // where few are that early
 	return nil
 }
