@@ -126,6 +126,10 @@ func run(ctx context.Context, o options) (err error) {
 	if len(chosen) == 0 {
 		return fmt.Errorf("-scenarios %s: there is none of these", o.letters)
 	}
+	apache := os.Getenv("REDELIVER_TEST_BROKERS")
+	if !o.embedded && apache == "" {
+		return errors.New("-embedded=false, and REDELIVER_TEST_BROKERS names no broker: there is nothing to measure on")
+	}
 	programs, err := buildPeers(ctx, o.peers)
 	if err != nil {
 		return err
@@ -167,8 +171,8 @@ func run(ctx context.Context, o options) (err error) {
 			return err
 		}
 	}
-	if brokers := os.Getenv("REDELIVER_TEST_BROKERS"); brokers != "" {
-		if err := measure("Apache Kafka", strings.Split(brokers, ",")); err != nil {
+	if apache != "" {
+		if err := measure("Apache Kafka", strings.Split(apache, ",")); err != nil {
 			return err
 		}
 	}

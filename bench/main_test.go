@@ -190,3 +190,10 @@ func TestTheShownCommandCanBePasted(t *testing.T) {
 		}
 	}
 }
+
+func TestARunWithoutABrokerFails(t *testing.T) {
+	t.Setenv("REDELIVER_TEST_BROKERS", "")
+	if err := command([]string{"-embedded=false", "-peers", "none"}); err == nil || !strings.Contains(err.Error(), "REDELIVER_TEST_BROKERS") {
+		t.Errorf("got %v, want an error that names the variable", err)
+	}
+}

@@ -28,14 +28,15 @@ func Page(directory string, rs Runs, all []harness.Scenario) error {
 
 func page(directory string, rs Runs, all []harness.Scenario) (string, error) {
 	var b strings.Builder
-	b.WriteString("A ratio is the median of the ratios round by round, with their range.\n\n")
+	b.WriteString("All figures are medians of the rounds; a ratio is the median of the ratios round by round, with their range. CPU is seconds of a core, and allocations are objects on the heap, where a language can count them. " +
+		"\"cut off\" is whose round a scenario's limit ended before all records were handled, with the fewest that a round came to; \"left out\" is who could not be run, or failed in a round.\n\n")
 	for _, r := range rs {
 		var versions, measured []string
 		for _, name := range slices.Sorted(maps.Keys(r.Versions)) {
 			versions = append(versions, name+" "+r.Versions[name])
 		}
 		for _, m := range r.Measured {
-			if one := fmt.Sprintf("(%s) on %s", m.Scenario, m.Broker); !slices.Contains(measured, one) {
+			if one := fmt.Sprintf("(%s) on %s", m.Scenario, called(m.Broker)); !slices.Contains(measured, one) {
 				measured = append(measured, one)
 			}
 		}
@@ -44,7 +45,7 @@ func page(directory string, rs Runs, all []harness.Scenario) (string, error) {
 		if r.Scale != 1 {
 			fmt.Fprintf(&b, " of %g of the full size", r.Scale)
 		}
-		fmt.Fprintf(&b, ". Command, in bench: `%s`.\n", strings.TrimSpace("go run . "+r.Command))
+		fmt.Fprintf(&b, ". Command, in bench: `%s`.\n", r.shell())
 	}
 	for _, s := range all {
 		parts := rs.sections(s)
@@ -58,7 +59,7 @@ func page(directory string, rs Runs, all []harness.Scenario) (string, error) {
 		}
 		fmt.Fprintf(&b, "\n![%s](%s)\n", s.Name, file)
 		for _, part := range parts {
-			fmt.Fprintf(&b, "\n%s, on %s:\n\n", part.title, part.broker)
+			fmt.Fprintf(&b, "\n%s, on %s:\n\n", part.title, called(part.broker))
 			all := cells(s, part)
 			fmt.Fprintf(&b, "| %s |\n|---|%s\n", strings.Join(all[0], " | "), strings.Repeat("--:|", len(all[0])-1))
 			for _, line := range all[1:] {
@@ -67,6 +68,15 @@ func page(directory string, rs Runs, all []harness.Scenario) (string, error) {
 		}
 	}
 	return b.String(), nil
+}
+
+// shell is the command as it is pasted; which addresses a broker had is nobody's business.
+func (r *Results) shell() string {
+	command := strings.TrimSpace("go run . " + r.Command)
+	if slices.ContainsFunc(r.Measured, func(m harness.Measured) bool { return m.Broker != embedded }) {
+		command = "REDELIVER_TEST_BROKERS=host:port " + command
+	}
+	return command
 }
 
 // insert puts the results between the marks of a page.

@@ -90,11 +90,22 @@ func (rs Runs) sections(s harness.Scenario) (all []section) {
 	return all
 }
 
+// embedded is the broker that a run starts itself.
+const embedded = "embedded"
+
 func rank(broker string) int {
-	if broker == "embedded" {
+	if broker == embedded {
 		return 0
 	}
 	return 1
+}
+
+// called is what a sentence calls a broker.
+func called(broker string) string {
+	if broker == embedded {
+		return "the embedded broker"
+	}
+	return broker
 }
 
 func (r *Results) sections(all []section, s harness.Scenario) []section {

@@ -18,7 +18,7 @@ func Table(out io.Writer, rs Runs, all []harness.Scenario) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, s := range all {
 		for _, part := range rs.sections(s) {
-			fmt.Fprintf(w, "\n(%s) %s: %s, on %s, medians of %d\n", s.Letter, s.Name, part.title, part.broker, part.run.Rounds)
+			fmt.Fprintf(w, "\n(%s) %s: %s, on %s, medians of %d\n", s.Letter, s.Name, part.title, called(part.broker), part.run.Rounds)
 			all := cells(s, part)
 			for _, line := range all {
 				if len(line) < len(all[0]) {
@@ -46,7 +46,7 @@ func columns(s harness.Scenario, part section) []column {
 	if s.Plot != "" {
 		all = append(all, column{"CPU s", func(r row) string { return fmt.Sprintf("%.2f", cpu(r)) }}, peak)
 	} else {
-		all = append(all, column{"CPU s/million", func(r row) string { return fmt.Sprintf("%.2f", r.CPUPerMillion) }}, peak, column{"allocations", allocations})
+		all = append(all, column{"CPU s/million", func(r row) string { return fmt.Sprintf("%.2f", r.CPUPerMillion) }}, peak, column{"allocations each", allocations})
 	}
 	for _, name := range part.figures {
 		all = append(all, column{name, func(r row) string {

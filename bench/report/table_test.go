@@ -59,7 +59,7 @@ func TestARatioNamesWhomItIsOf(t *testing.T) {
 		harness.Measured{Contender: "a transaction", Rounds: rounds(500, 500, 500)},
 		harness.Measured{Contender: "ours, once", Against: "a transaction", Rounds: rounds(250, 250, 250)},
 	)),
-		"records/s  ratio  CPU s/million  peak MiB  allocations",
+		"records/s  ratio  CPU s/million  peak MiB  allocations each",
 		"a copy  1,000  2000.00  3",
 		"ours  850  0.85 of a copy (0.80 to 0.90)  2352.94  3",
 		"a transaction  500  4000.00  3",
@@ -77,7 +77,7 @@ func TestWhoIsLeftOutIsTold(t *testing.T) {
 		harness.Measured{Contender: "a peer", Against: "franz-go", Left: "there is no java"},
 	)
 	wantLines(t, lines(t, one, r),
-		"records/s  ratio  CPU s/million  peak MiB  allocations",
+		"records/s  ratio  CPU s/million  peak MiB  allocations each",
 		"ours  850  no ratio: franz-go failed in a round  2352.94  3",
 		"franz-go  left out: it printed a / and "+strings.Repeat("more ", 28)+"m…",
 		"a peer  left out: there is no java",
@@ -91,7 +91,7 @@ func TestARoundThatWasCutOffIsTold(t *testing.T) {
 		harness.Measured{Contender: "once", Task: 3_000_000, Rounds: rounds(3_000_000, 850_000, 3_000_000)},
 		harness.Measured{Contender: "not known", Rounds: rounds(1)},
 	)),
-		"records/s  ratio  CPU s/million  peak MiB  allocations",
+		"records/s  ratio  CPU s/million  peak MiB  allocations each",
 		"whole  3,000,000  0.67  3",
 		"once  3,000,000 (cut off: 850,000 of 3,000,000)  0.67  3",
 		"not known  1  2000000.00  3",
@@ -106,7 +106,7 @@ func TestAScenarioOfAFigureHasColumnsThatSaySomething(t *testing.T) {
 	}
 	s := one
 	m := harness.Measured{Contender: "ours", Rounds: all}
-	wantLines(t, lines(t, s, measured(m)), "records/s  ratio  CPU s/million  peak MiB  allocations  flowing s", "ours  1,000  2000.00  3  5.000  1")
+	wantLines(t, lines(t, s, measured(m)), "records/s  ratio  CPU s/million  peak MiB  allocations each  flowing s", "ours  1,000  2000.00  3  5.000  1")
 	s.Unit, s.Plot = "partitions", "flowing s"
 	wantLines(t, lines(t, s, measured(m)), "partitions/s  ratio  CPU s  peak MiB  flowing s", "ours  1,000  2.00  3  1")
 }

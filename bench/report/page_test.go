@@ -1,0 +1,50 @@
+package report
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redeliver/redeliver/bench/harness"
+)
+
+// The page as a whole: what the run was, how to repeat it, and a table for each case.
+func TestThePageSaysWhatWasMeasuredAndHow(t *testing.T) {
+	r := measured(harness.Measured{Contender: "franz-go", Rounds: rounds(1000)}, harness.Measured{Contender: "a peer", Left: "there is no java"})
+	r.At, r.Machine, r.Versions, r.Brokers, r.Scale = time.Unix(0, 0).UTC(), "two cores", map[string]string{"Go": "go1"}, []string{"embedded (speaks 4)"}, 1
+	s := one
+	s.About = "What it is about."
+	kafka := *r
+	kafka.Command, kafka.Scale = "-embedded=false", 0.5
+	kafka.Measured = []harness.Measured{{Broker: "Apache Kafka", Scenario: s.Letter, Case: "a case", Contender: "franz-go", Rounds: rounds(1000)}}
+	text, err := page(t.TempDir(), Runs{r, &kafka}, []harness.Scenario{s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, got, _ := strings.Cut(text, "\n\n")
+	const want = "- (x) on the embedded broker: 1970-01-01. Machine: two cores. Versions: Go go1. Brokers: embedded (speaks 4). Medians of 3 interleaved rounds. Command, in bench: `go run .`.\n" +
+		"- (x) on Apache Kafka: 1970-01-01. Machine: two cores. Versions: Go go1. Brokers: embedded (speaks 4). Medians of 3 interleaved rounds of 0.5 of the full size. Command, in bench: `REDELIVER_TEST_BROKERS=host:port go run . -embedded=false`.\n" +
+		`
+### (x) an example
+
+What it is about.
+
+![an example](performance-x.svg)
+
+a case, on the embedded broker:
+
+|  | records/s | ratio | CPU s/million | peak MiB | allocations each |
+|---|--:|--:|--:|--:|--:|
+| franz-go | 1,000 |  | 2000.00 | 3 |  |
+| a peer | left out: there is no java |
+
+a case, on Apache Kafka:
+
+|  | records/s | ratio | CPU s/million | peak MiB | allocations each |
+|---|--:|--:|--:|--:|--:|
+| franz-go | 1,000 |  | 2000.00 | 3 |  |
+`
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
