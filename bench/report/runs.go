@@ -119,12 +119,8 @@ func (r *Results) sections(all []section, s harness.Scenario) []section {
 			all = append(all, section{run: r, broker: m.Broker, title: m.Case})
 		}
 		base := r.find(m.Broker, m.Scenario, m.Case, m.Against)
-		lost := base != nil && base.Left != ""
-		if lost {
-			base = nil
-		}
 		summary := harness.Summarize(m, base)
-		all[at].rows = append(all[at].rows, row{m, summary, lost})
+		all[at].rows = append(all[at].rows, row{m, summary, base != nil && base.Left != ""})
 		if m.Left != "" {
 			continue // what it measured before it failed is shown nowhere
 		}

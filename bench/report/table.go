@@ -123,14 +123,14 @@ func ratio(r row) string {
 	return fmt.Sprintf("%.2f of %s (%.2f to %.2f)", r.Ratio, r.Against, r.Least, r.Most)
 }
 
-// oneLine makes a cell of a reason, which may be all that a program printed.
+// oneLine makes a cell of a reason. Of a long one, such as all that a program printed, it is the end: what came before it is how it was called.
 func oneLine(reason string) string {
 	const most = 160
 	text := []rune(strings.ReplaceAll(strings.Join(strings.Fields(reason), " "), "|", "/")) // a bar would end the cell
-	if len(text) > most {
-		text = append(text[:most], '…')
+	if len(text) <= most {
+		return string(text)
 	}
-	return string(text)
+	return "…" + string(text[len(text)-most:])
 }
 
 // thousands writes a number with its thousands apart.

@@ -72,14 +72,14 @@ func TestWhoIsLeftOutIsTold(t *testing.T) {
 	failed := rounds(1000)
 	failed[0].Figures = map[string]float64{"x s": 1}
 	r := measured(
-		harness.Measured{Contender: "franz-go", Left: "it printed a | and\n  " + strings.Repeat("more ", 100), Rounds: failed},
+		harness.Measured{Contender: "franz-go", Left: strings.Repeat("more ", 100) + "a | and\n  the end", Rounds: failed},
 		harness.Measured{Contender: "ours", Against: "franz-go", Rounds: rounds(800, 850, 900)},
 		harness.Measured{Contender: "a peer", Against: "franz-go", Left: "there is no java"},
 	)
 	wantLines(t, lines(t, one, r),
 		"records/s  ratio  CPU s/million  peak MiB  allocations each",
 		"ours  850  no ratio: franz-go failed in a round  2352.94  3",
-		"franz-go  left out: it printed a / and "+strings.Repeat("more ", 28)+"m…",
+		"franz-go  left out: …"+strings.Repeat("more ", 29)+"a / and the end",
 		"a peer  left out: there is no java",
 	)
 }
