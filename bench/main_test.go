@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -86,6 +87,38 @@ func TestEveryScenarioRuns(t *testing.T) {
 		all.Measured = append(all.Measured, measured...)
 	}
 	told(t, report.Runs{all})
+}
+
+// Who cannot be started, or fails, is left out and says why; the others are measured.
+func TestWhoFailsIsLeftOut(t *testing.T) {
+	cluster := setup(t)
+	s := scenarios.All()[0]
+	s.Cases = func(scale float64) []harness.Case { return scenarios.All()[0].Cases(scale)[:1] }
+	o := runs(t, 0.001, 1)
+	own := o.Command
+	missing := errors.New("there is no java")
+	s.Contenders = append(s.Contenders[:2:2], harness.Contender{Name: "missing"}, harness.Contender{Name: "failing"})
+	o.Command = func(s harness.Scenario, c harness.Contender) ([]string, error) {
+		switch c.Name {
+		case "missing":
+			return nil, missing
+		case "failing":
+			return []string{"sh", "-c", "echo at first >&2; echo the end >&2; exit 1"}, nil
+		}
+		return own(s, c)
+	}
+	measured, err := harness.Run(t.Context(), cluster, s, o)
+	if err == nil || !strings.Contains(err.Error(), "the end") {
+		t.Errorf("got %v, want the end of what the failing one said", err)
+	}
+	var got []string
+	for _, m := range measured {
+		got = append(got, fmt.Sprintf("%s %d %q", m.Contender, len(m.Rounds), m.Left))
+	}
+	want := []string{`franz-go 1 ""`, `Redeliver 1 ""`, `missing 0 "there is no java"`, `failing 0 "failed in round 0: the end"`}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
 
 // told checks that results survive JSON, and that the table and the page name every scenario.

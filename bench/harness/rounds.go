@@ -85,17 +85,21 @@ func rounds(ctx context.Context, cluster *Cluster, s Scenario, one Case, o Optio
 		if err != nil {
 			o.Tell("  %s is left out: %v", c.Name, err)
 		}
-		if command == nil {
+		if command == nil && err == nil {
 			continue
 		}
-		entrants = append(entrants, &entrant{command, c.Run != nil, Measured{Broker: cluster.Name, Scenario: s.Letter, Case: one.Name, Contender: c.Name, Against: c.Against, Task: one.Task.Records}})
+		e := &entrant{command, c.Run != nil, Measured{Broker: cluster.Name, Scenario: s.Letter, Case: one.Name, Contender: c.Name, Against: c.Against, Task: one.Task.Records}}
+		if err != nil {
+			e.command, e.measured.Left = nil, err.Error()
+		}
+		entrants = append(entrants, e)
 	}
 	for round := range o.Rounds + 1 {
 		for turn := range entrants {
 			i := (turn + round) % len(entrants) // each comes after each other one: what one leaves behind strikes all
 			e := entrants[i]
 			if e.command == nil {
-				continue // it failed before
+				continue // it is left out
 			}
 			t := one.Task
 			t.Group = fmt.Sprintf("%s-%d-%d", t.Topic, round, i)
@@ -107,6 +111,7 @@ func rounds(ctx context.Context, cluster *Cluster, s Scenario, one Case, o Optio
 				o.Tell("  %s failed, and is left out: %v", e.measured.Contender, err)
 				failed = append(failed, fmt.Sprintf("%s, %s: %v", one.Name, e.measured.Contender, err))
 				e.command = nil
+				e.measured.Rounds, e.measured.Left = nil, fmt.Sprintf("failed in round %d: %s", round, lastLine(err))
 				continue
 			}
 			o.Tell("  round %d: %-40s %10.0f a second", round, e.measured.Contender, float64(r.Records)/r.Seconds)
@@ -119,11 +124,15 @@ func rounds(ctx context.Context, cluster *Cluster, s Scenario, one Case, o Optio
 		}
 	}
 	for _, e := range entrants {
-		if e.command != nil {
-			all = append(all, e.measured)
-		}
+		all = append(all, e.measured)
 	}
 	return all, failed, nil
+}
+
+// lastLine is the end of what a contender said, without the command that it was started by.
+func lastLine(err error) string {
+	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+	return lines[len(lines)-1]
 }
 
 func prepare(ctx context.Context, cluster *Cluster, one *Case) error {
