@@ -2,7 +2,8 @@
 // and the offset after that. Its partitions are handled side by side, as the library does by itself.
 //
 // Settings, as the library's examples have them: oldest offset, auto-commit of marked offsets each second, read_committed; a sync producer
-// with WaitForAll, idempotent, one request in flight, lz4, given up to 1,000 copies at once.
+// with WaitForAll, idempotent, lz4, given up to 1,000 copies at once. Of one request in flight, which the idempotent producer demands, only the producer
+// knows: the consumer has the library's five.
 package main
 
 import (
@@ -23,19 +24,21 @@ func main() {
 }
 
 func consume(ctx context.Context, l *load.Load) (err error) {
-	c := sarama.NewConfig()
-	c.Version = sarama.V2_8_0_0
-	c.Consumer.Offsets.Initial = sarama.OffsetOldest
-	c.Consumer.Offsets.AutoCommit.Interval = load.CommitInterval
-	c.Consumer.IsolationLevel = sarama.ReadCommitted
-	c.Producer.RequiredAcks, c.Producer.Idempotent, c.Net.MaxOpenRequests = sarama.WaitForAll, true, 1
-	c.Producer.Return.Successes = true
-	c.Producer.Compression = sarama.CompressionLZ4
-	producer, err := sarama.NewSyncProducer(l.Task.Brokers, c)
+	from := sarama.NewConfig()
+	from.Version = sarama.V2_8_0_0
+	from.Consumer.Offsets.Initial = sarama.OffsetOldest
+	from.Consumer.Offsets.AutoCommit.Interval = load.CommitInterval
+	from.Consumer.IsolationLevel = sarama.ReadCommitted
+	to := sarama.NewConfig()
+	to.Version = sarama.V2_8_0_0
+	to.Producer.RequiredAcks, to.Producer.Idempotent, to.Net.MaxOpenRequests = sarama.WaitForAll, true, 1
+	to.Producer.Return.Successes = true
+	to.Producer.Compression = sarama.CompressionLZ4
+	producer, err := sarama.NewSyncProducer(l.Task.Brokers, to)
 	if err != nil {
 		return err
 	}
-	group, err := sarama.NewConsumerGroup(l.Task.Brokers, l.Task.Group, c)
+	group, err := sarama.NewConsumerGroup(l.Task.Brokers, l.Task.Group, from)
 	if err != nil {
 		return errors.Join(err, producer.Close())
 	}
@@ -66,25 +69,27 @@ func (h *handler) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.Consu
 			if !open {
 				return nil
 			}
-			err := h.load.Try(s.Context(), m.Value)
-			if err == nil {
-				s.MarkMessage(m, "")
-				h.load.Settled(1)
-				continue
-			}
+			failed := h.load.Try(s.Context(), m.Value)
 			if s.Context().Err() != nil {
 				return nil
 			}
-			copies = append(copies, &sarama.ProducerMessage{Topic: h.load.Task.Copies(), Key: sarama.ByteEncoder(m.Key), Value: sarama.ByteEncoder(m.Value)})
-			if len(copies) < load.BatchSize && len(claim.Messages()) > 0 {
-				continue
+			if failed != nil {
+				copies = append(copies, &sarama.ProducerMessage{Topic: h.load.Task.Copies(), Key: sarama.ByteEncoder(m.Key), Value: sarama.ByteEncoder(m.Value)})
+				if len(copies) < load.BatchSize && len(claim.Messages()) > 0 {
+					continue
+				}
 			}
-			if err := h.producer.SendMessages(copies); err != nil {
-				return err
+			if len(copies) > 0 { // before the offset of a record that came after them
+				if err := h.producer.SendMessages(copies); err != nil {
+					return err
+				}
+				h.load.Settled(len(copies))
+				copies = copies[:0]
+			}
+			if failed == nil {
+				h.load.Settled(1)
 			}
 			s.MarkMessage(m, "")
-			h.load.Settled(len(copies))
-			copies = copies[:0]
 		}
 	}
 }
