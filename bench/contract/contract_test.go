@@ -39,3 +39,14 @@ func TestAMeterCountsFromTheFirstRecord(t *testing.T) {
 		t.Errorf("got %+v, %v; want 3 records, time, memory and a figure", r, err)
 	}
 }
+
+func TestATallyKnowsAPartitionsFirst(t *testing.T) {
+	tally := new(Tally)
+	var firsts []bool
+	for _, partition := range []int32{0, 0, 1} {
+		firsts = append(firsts, tally.Add(partition, 2))
+	}
+	if want := []bool{true, false, true}; !reflect.DeepEqual(firsts, want) || tally.Total() != 6 {
+		t.Errorf("got %v as the first ones and a total of %d, want %v and 6", firsts, tally.Total(), want)
+	}
+}

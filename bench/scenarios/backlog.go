@@ -105,15 +105,15 @@ func besideBacklog(ctx context.Context, t contract.Task, m *contract.Meter) erro
 	m.Figure("idle MiB", float64(contract.Peak())/(1<<20))
 	began = time.Now()
 	var first time.Time
-	var fresh tally
+	var fresh contract.Tally
 	c := waitingMember(t, func(r *consumer.Record) {
-		if fresh.add(r.Partition, 1) {
+		if fresh.Add(r.Partition, 1) {
 			m.Begin()
 		}
 	})
 	c.Topics = append(c.Topics, freshOf(t))
 	err := work(ctx, t, m, c, func(*consumer.Pipeline) int {
-		n := fresh.total()
+		n := fresh.Total()
 		if n > 0 && first.IsZero() {
 			first = time.Now()
 		}

@@ -43,10 +43,10 @@ func failuresOf(i int) int {
 }
 
 func retryAll(ctx context.Context, t contract.Task, m *contract.Meter) error {
-	var first tally
+	var first contract.Tally
 	var done atomic.Int64
 	c := member(t, consumer.HandlerFunc(func(_ context.Context, r *consumer.Record) error {
-		if r.Attempt() == 1 && first.add(r.Partition, 1) {
+		if r.Attempt() == 1 && first.Add(r.Partition, 1) {
 			m.Begin()
 		}
 		if r.Attempt() <= contract.Failures(r.Value) {
@@ -59,7 +59,7 @@ func retryAll(ctx context.Context, t contract.Task, m *contract.Meter) error {
 	c.Retry = retrytopics.Policy{Tiers: []time.Duration{time.Second, 10 * time.Second}}
 	ended := false
 	err := watch(ctx, c, func(*consumer.Pipeline) bool {
-		if n := first.total(); !ended && (n >= t.Records || m.Over(t.Limit)) {
+		if n := first.Total(); !ended && (n >= t.Records || m.Over(t.Limit)) {
 			m.End(n)
 			ended = true
 		}

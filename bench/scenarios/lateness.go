@@ -74,7 +74,7 @@ func latenessFailures(i int, every uint64) int {
 }
 
 func beLate(ctx context.Context, t contract.Task, m *contract.Meter) error {
-	var fresh tally
+	var fresh contract.Tally
 	var mu sync.Mutex
 	var late []float64 // milliseconds
 	early := 0
@@ -94,7 +94,7 @@ func beLate(ctx context.Context, t contract.Task, m *contract.Meter) error {
 				mu.Unlock()
 			}
 		} else if upToDate.Load() > 0 {
-			fresh.add(r.Partition, 1)
+			fresh.Add(r.Partition, 1)
 		} else if time.Since(r.Raw().Timestamp) < fallenBehind && upToDate.CompareAndSwap(0, time.Now().UnixNano()) {
 			m.Begin()
 		}
@@ -112,7 +112,7 @@ func beLate(ctx context.Context, t contract.Task, m *contract.Meter) error {
 		if len(late) < t.Records {
 			return false
 		}
-		m.End(fresh.total())
+		m.End(fresh.Total())
 		return true
 	})
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"github.com/redeliver/redeliver/bench/contract"
@@ -65,24 +64,4 @@ func watch(ctx context.Context, c consumer.Config, over func(*consumer.Pipeline)
 			return <-done
 		}
 	}
-}
-
-// tally counts in as many places as there are partitions, so that these do not share a cache line.
-type tally struct{ counts [256]padded }
-
-type padded struct {
-	n atomic.Int64
-	_ [56]byte
-}
-
-// add counts n more of a partition, and reports whether these are its first.
-func (s *tally) add(partition int32, n int) (first bool) {
-	return s.counts[partition&255].n.Add(int64(n)) == int64(n)
-}
-
-func (s *tally) total() (n int) {
-	for i := range s.counts {
-		n += int(s.counts[i].n.Load())
-	}
-	return n
 }

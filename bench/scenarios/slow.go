@@ -45,15 +45,15 @@ func workAll(o consumer.Ordering) func(context.Context, contract.Task, *contract
 		if o == consumer.ByKey {
 			sleeping = sleeps(t.Work)
 		}
-		var done tally
+		var done contract.Tally
 		c := member(t, consumer.HandlerFunc(func(_ context.Context, r *consumer.Record) error {
 			m.Begin()
 			time.Sleep(t.Work)
-			done.add(int32(r.Offset), 1)
+			done.Add(int32(r.Offset), 1)
 			return nil
 		}))
 		c.Ordering = o
-		err := work(ctx, t, m, c, func(*consumer.Pipeline) int { return done.total() })
+		err := work(ctx, t, m, c, func(*consumer.Pipeline) int { return done.Total() })
 		if r, failed := m.Result(); failed == nil && sleeping > 0 {
 			m.Figure("of mere sleeping", float64(r.Records)/r.Seconds/sleeping)
 			m.Figure("of the ideal", float64(r.Records)/r.Seconds/(consumer.DefaultConcurrency/t.Work.Seconds()))

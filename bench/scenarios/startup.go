@@ -40,16 +40,16 @@ var startup = harness.Scenario{
 					return stop, nil
 				}
 				// The group's own topics are made by its first member, once in its life.
-				var seen tally
+				var seen contract.Tally
 				prepare := member(*t, consumer.HandlerFunc(func(_ context.Context, r *consumer.Record) error {
-					seen.add(r.Partition, 1)
+					seen.Add(r.Partition, 1)
 					return nil
 				}))
 				prepare.Start = consumer.Latest()
 				if contender != redeliver {
 					prepare.GroupProtocol = consumer.NextGen
 				}
-				if err := watch(ctx, prepare, func(*consumer.Pipeline) bool { return seen.total() > 0 }); err != nil {
+				if err := watch(ctx, prepare, func(*consumer.Pipeline) bool { return seen.Total() > 0 }); err != nil {
 					_ = stop() // the first error is the one that says something
 					return nil, err
 				}

@@ -53,12 +53,12 @@ func rawSum(ctx context.Context, t contract.Task, m *contract.Meter) error {
 }
 
 func pipelineSum(ctx context.Context, t contract.Task, m *contract.Meter) error {
-	var sums tally
+	var sums contract.Tally
 	h := consumer.HandlerFunc(func(_ context.Context, r *consumer.Record) error {
-		if sums.add(r.Partition, int(r.Value[0])) {
+		if sums.Add(r.Partition, int(r.Value[0])) {
 			m.Begin()
 		}
 		return nil
 	})
-	return work(ctx, t, m, member(t, h), func(*consumer.Pipeline) int { return sums.total() })
+	return work(ctx, t, m, member(t, h), func(*consumer.Pipeline) int { return sums.Total() })
 }

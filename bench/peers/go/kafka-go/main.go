@@ -50,7 +50,9 @@ func consume(ctx context.Context, l *load.Load) (err error) {
 		if err := r.CommitMessages(ctx, c.handled...); err != nil {
 			return err
 		}
-		l.Settled(len(c.handled))
+		for _, m := range c.handled {
+			l.Settled(int32(m.Partition), 1)
+		}
 	}
 }
 
@@ -69,7 +71,7 @@ func (c *collection) collect(ctx context.Context, r *kafka.Reader, l *load.Load)
 		if err != nil {
 			return err
 		}
-		err = l.Try(ctx, m.Value)
+		err = l.Try(ctx, int32(m.Partition), m.Value)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -3,7 +3,6 @@ package load
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"github.com/redeliver/redeliver/bench/contract"
@@ -16,27 +15,34 @@ type Load struct {
 	Delays []time.Duration
 
 	meter   *contract.Meter
-	first   atomic.Int64 // first attempts
-	settled atomic.Int64
+	first   contract.Tally  // first attempts, after which a record is done where nothing fails
+	settled contract.Tally  // where something fails
+	rate    *contract.Tally // one of these: what is measured
+	done    *contract.Tally // and what ends the round
 }
 
 // New returns the work of a task. Records whose retries are measured wait for as long as the tiers of the pipeline: 1 s and 10 s.
 func New(t contract.Task, m *contract.Meter) *Load {
-	l := &Load{Task: t, meter: m}
-	if t.Scenario != "b" {
-		l.Delays = []time.Duration{time.Second, 10 * time.Second}
+	l := &Load{Task: t, meter: m, Delays: []time.Duration{time.Second, 10 * time.Second}}
+	switch t.Scenario {
+	case "b":
+		l.Delays, l.rate, l.done = nil, &l.settled, &l.settled
+	case "c":
+		l.rate, l.done = &l.first, &l.settled
+	default:
+		l.rate, l.done = &l.first, &l.first
 	}
 	return l
 }
 
-// Attempt is one call of the handler, which counts its attempts for each record from 1.
-func (l *Load) Attempt(value []byte, attempt int) error {
+// Attempt is one call of the handler for a record of a partition, which counts its attempts for each record from 1.
+func (l *Load) Attempt(partition int32, value []byte, attempt int) error {
 	l.meter.Begin()
 	if l.Task.Work > 0 {
 		time.Sleep(l.Task.Work)
 	}
-	if attempt == 1 {
-		l.first.Add(int64(value[0]))
+	if attempt == 1 && l.rate == &l.first {
+		l.first.Add(partition, int(value[0]))
 	}
 	if attempt <= contract.Failures(value) {
 		return contract.ErrFails
@@ -45,9 +51,9 @@ func (l *Load) Attempt(value []byte, attempt int) error {
 }
 
 // Try is the usual retry that is written by hand: attempts on the spot, with a wait in between. It returns the last error.
-func (l *Load) Try(ctx context.Context, value []byte) error {
+func (l *Load) Try(ctx context.Context, partition int32, value []byte) error {
 	for attempt := 1; ; attempt++ {
-		err := l.Attempt(value, attempt)
+		err := l.Attempt(partition, value, attempt)
 		if err == nil || attempt > len(l.Delays) {
 			return err
 		}
@@ -59,8 +65,12 @@ func (l *Load) Try(ctx context.Context, value []byte) error {
 	}
 }
 
-// Settled says that n records are done: handled, or copied elsewhere and acknowledged.
-func (l *Load) Settled(n int) { l.settled.Add(int64(n)) }
+// Settled says that n records of a partition are done: handled, or copied elsewhere and acknowledged.
+func (l *Load) Settled(partition int32, n int) {
+	if l.done == &l.settled {
+		l.settled.Add(partition, n)
+	}
+}
 
 // Until runs consume until all is settled or the limit is over. consume returns when its context ends, with its error if it failed.
 func (l *Load) Until(ctx context.Context, consume func(context.Context) error) error {
@@ -78,13 +88,9 @@ func (l *Load) Until(ctx context.Context, consume func(context.Context) error) e
 			return err
 		case <-tick.C:
 		}
-		over, done := l.meter.Over(l.Task.Limit), l.settled.Load() >= int64(l.Task.Records)
-		n := &l.settled
-		if l.Task.Scenario == "c" {
-			n = &l.first
-		}
-		if count := n.Load(); !counted && (over || count >= int64(l.Task.Records)) {
-			l.meter.End(int(count))
+		over, done := l.meter.Over(l.Task.Limit), l.done.Total() >= l.Task.Records
+		if count := l.rate.Total(); !counted && (over || count >= l.Task.Records) {
+			l.meter.End(count)
 			counted = true
 		}
 		if !over && !done {

@@ -69,7 +69,7 @@ func (h *handler) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.Consu
 			if !open {
 				return nil
 			}
-			failed := h.load.Try(s.Context(), m.Value)
+			failed := h.load.Try(s.Context(), m.Partition, m.Value)
 			if s.Context().Err() != nil {
 				return nil
 			}
@@ -83,11 +83,11 @@ func (h *handler) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.Consu
 				if err := h.producer.SendMessages(copies); err != nil {
 					return err
 				}
-				h.load.Settled(len(copies))
+				h.load.Settled(m.Partition, len(copies))
 				copies = copies[:0]
 			}
 			if failed == nil {
-				h.load.Settled(1)
+				h.load.Settled(m.Partition, 1)
 			}
 			s.MarkMessage(m, "")
 		}

@@ -65,7 +65,7 @@ func consume(ctx context.Context, l *load.Load) (err error) {
 			return func(m *message.Message) ([]*message.Message, error) {
 				out, err := h(m)
 				if err == nil {
-					l.Settled(1)
+					l.Settled(partition(m), 1)
 				}
 				return out, err
 			}
@@ -78,7 +78,12 @@ func consume(ctx context.Context, l *load.Load) (err error) {
 		if attempt++; contract.Failures(m.Payload) > 0 {
 			m.Metadata.Set(attemptOf, strconv.Itoa(attempt))
 		}
-		return l.Attempt(m.Payload, attempt)
+		return l.Attempt(partition(m), m.Payload, attempt)
 	})
 	return router.Run(ctx)
+}
+
+func partition(m *message.Message) int32 {
+	p, _ := kafka.MessagePartitionFromCtx(m.Context()) // the subscriber's messages have one
+	return p
 }

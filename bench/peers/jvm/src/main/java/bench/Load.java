@@ -3,13 +3,13 @@ package bench;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.LongAdder;
 
 /** The work of one round: the handler whose calls are measured, and the round's end. Used concurrently. */
 final class Load {
     final Task task;
-    private final AtomicLong first = new AtomicLong();
-    private final AtomicLong settled = new AtomicLong();
+    private final LongAdder first = new LongAdder();
+    private final LongAdder settled = new LongAdder();
     private final long made = System.nanoTime();
     private volatile long began;
     private long cpuBefore;
@@ -29,17 +29,17 @@ final class Load {
             }
         }
         if (attempt == 1) {
-            first.addAndGet(value[0]);
+            first.add(value[0]);
         }
         if (attempt <= (value[1] & 0xff)) {
             throw new IllegalStateException("the service is away");
         }
-        settled.incrementAndGet();
+        settled.increment();
     }
 
     /** A record was written elsewhere for good, and acknowledged. */
     void routed() {
-        settled.incrementAndGet();
+        settled.increment();
     }
 
     private void begin() {
@@ -61,8 +61,8 @@ final class Load {
             Thread.sleep(1);
             long now = System.nanoTime();
             boolean over = began != 0 && task.limitNanos() > 0 && now - began > task.limitNanos();
-            boolean done = settled.get() >= task.records();
-            long count = firsts ? first.get() : settled.get();
+            boolean done = settled.sum() >= task.records();
+            long count = firsts ? first.sum() : settled.sum();
             if (result == null && (over || count >= task.records())) {
                 result = String.format(java.util.Locale.ROOT, "\"records\":%d,\"seconds\":%.6f,\"cpu_seconds\":%.6f,\"peak_bytes\":%d", count, (now - began) / 1e9,
                         (cpu() - cpuBefore) / 1e9, peak());
