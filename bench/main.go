@@ -14,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"runtime/pprof"
@@ -135,6 +136,7 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	results := report.New(o.rounds, o.scale, o.given)
+	maps.Copy(results.Versions, programs.versions)
 	defer func() { err = errors.Join(err, report.Table(os.Stdout, report.Runs{results}, all)) }()
 	var failures []error
 	measure := func(name string, brokers []string) error {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"debug/buildinfo"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,22 +14,27 @@ import (
 	"github.com/redeliver/redeliver/bench/harness"
 )
 
-// programs are the commands of the peers, and why others have none.
+// programs are the commands of the peers, why others have none, and the versions of what they are built of.
 type programs struct {
 	commands map[string][]string
 	missing  map[string]error
+	versions map[string]string
 }
 
 // The peers, by the module that they are in.
 var (
 	goPeers  = []string{"kafka-go", "sarama", "watermill"}
 	jvmPeers = []string{"parallel-consumer", "spring-kafka"}
+
+	// What is measured of them: modules in Go, and the files in target/libs of those on the JVM.
+	goLibraries  = []string{"github.com/IBM/sarama", "github.com/ThreeDotsLabs/watermill", "github.com/ThreeDotsLabs/watermill-kafka/v3", "github.com/segmentio/kafka-go"}
+	jvmLibraries = []string{"kafka-clients", "parallel-consumer-core", "spring-kafka"}
 )
 
 // buildPeers builds those that are wanted. Without a tool, or without a network to fetch their libraries, they are left out, unless
 // they are named.
 func buildPeers(ctx context.Context, wanted string) (programs, error) {
-	p := programs{make(map[string][]string), make(map[string]error)}
+	p := programs{make(map[string][]string), make(map[string]error), make(map[string]string)}
 	var names []string
 	switch wanted {
 	case "auto":
@@ -46,6 +53,8 @@ func buildPeers(ctx context.Context, wanted string) (programs, error) {
 			for _, name := range jvmPeers {
 				p.missing[name] = err
 			}
+		} else if err := errors.Join(p.learnJava(ctx), p.learnJars(filepath.Join("peers", "jvm", "target", "libs"))); err != nil {
+			return p, err
 		}
 	}
 	for _, name := range names {
@@ -55,6 +64,9 @@ func buildPeers(ctx context.Context, wanted string) (programs, error) {
 			if err := output(ctx, filepath.Join("peers", "go"), "go", "build", "-o", binary, "./"+name); err != nil {
 				p.missing[name] = err
 				continue
+			}
+			if err := p.learnGo(binary); err != nil {
+				return p, err
 			}
 			p.commands[name] = []string{binary}
 		case slices.Contains(jvmPeers, name):
@@ -69,6 +81,49 @@ func buildPeers(ctx context.Context, wanted string) (programs, error) {
 		}
 	}
 	return p, nil
+}
+
+// learnGo notes the versions of the libraries that a peer in Go is built of.
+func (p programs) learnGo(binary string) error {
+	info, err := buildinfo.ReadFile(binary)
+	if err != nil {
+		return err
+	}
+	for _, m := range info.Deps {
+		if slices.Contains(goLibraries, m.Path) {
+			p.versions[strings.TrimPrefix(m.Path, "github.com/")] = m.Version
+		}
+	}
+	return nil
+}
+
+// learnJars notes the versions of the libraries of the peers on the JVM, which their files are named after.
+func (p programs) learnJars(directory string) error {
+	for _, name := range jvmLibraries {
+		files, err := filepath.Glob(filepath.Join(directory, name+"-[0-9]*.jar"))
+		if err != nil {
+			return err
+		}
+		var versions []string
+		for _, file := range files { // more than one where a former build left its own
+			versions = append(versions, strings.TrimSuffix(strings.TrimPrefix(filepath.Base(file), name+"-"), ".jar"))
+		}
+		if len(versions) > 0 {
+			p.versions[name] = strings.Join(versions, " and ")
+		}
+	}
+	return nil
+}
+
+// learnJava notes what the first java of the path says that it is.
+func (p programs) learnJava(ctx context.Context) error {
+	out, err := exec.CommandContext(ctx, "java", "--version").Output()
+	if err != nil {
+		return fmt.Errorf("java --version: %w", err)
+	}
+	first, _, _ := strings.Cut(string(out), "\n")
+	p.versions["Java"] = strings.TrimSpace(first)
+	return nil
 }
 
 // buildJVM has Maven build the peers of the JVM.
