@@ -32,7 +32,7 @@ var routing = harness.Scenario{
 		{Name: redeliver, Against: rawCopy, Run: routeAll(consumer.AtLeastOnce)},
 		{Name: rawTxCopy, Run: copyInTransactions},
 		{Name: redeliverOnce, Against: rawTxCopy, Run: routeAll(consumer.ExactlyOnceRouting)},
-	}, peers(rawCopy, kafkaGo, saramaLoop, watermill, spring)...),
+	}, peers(rawCopy, kafkaGo, saramaLoop, watermill, spring, parallelConsumer)...),
 	Cases: func(scale float64) []harness.Case {
 		return []harness.Case{{
 			Name: "100 B, 12 partitions", Size: 100, Failures: func(int) int { return contract.Always },

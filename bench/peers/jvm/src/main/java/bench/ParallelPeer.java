@@ -8,11 +8,15 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
  * Confluent Parallel Consumer: ordered by key, 64 at a time as the pipeline, commits of its default mode (asynchronous, periodic); retries in memory after 1 s
- * and 10 s. The consumer's own commits are off, as its documentation demands, and it reads committed records. It has no retry topics, so that scenario (b) is not for it.
+ * and 10 s. The consumer's own commits are off, as its documentation demands, and it reads committed records. It has no retry topics: where everything fails the
+ * function of pollAndProduce, its way to copy records, returns the copy, whose acknowledgement it awaits before the offset counts; acks=all, idempotent.
  */
 final class ParallelPeer {
     private ParallelPeer() {}
@@ -22,11 +26,19 @@ final class ParallelPeer {
         var consumer = new KafkaConsumer<byte[], byte[]>(Map.of(
                 "bootstrap.servers", task.brokers(), "group.id", task.group(), "auto.offset.reset", "earliest", "enable.auto.commit", "false",
                 "isolation.level", "read_committed", "key.deserializer", ByteArrayDeserializer.class, "value.deserializer", ByteArrayDeserializer.class));
-        var processor = ParallelStreamProcessor.createEosStreamProcessor(ParallelConsumerOptions.<byte[], byte[]>builder()
+        var options = ParallelConsumerOptions.<byte[], byte[]>builder()
                 .consumer(consumer).ordering(ProcessingOrder.KEY).maxConcurrency(64)
-                .retryDelayProvider(record -> Duration.ofSeconds(record.getNumberOfFailedAttempts() <= 1 ? 1 : 10))
-                .build());
-        processor.subscribe(List.of(task.topic()));
+                .retryDelayProvider(record -> Duration.ofSeconds(record.getNumberOfFailedAttempts() <= 1 ? 1 : 10));
+        if (task.scenario().equals("b")) {
+            copy(load, options);
+        } else {
+            handle(load, options);
+        }
+    }
+
+    private static void handle(Load load, ParallelConsumerOptions.ParallelConsumerOptionsBuilder<byte[], byte[]> options) {
+        ParallelStreamProcessor<byte[], byte[]> processor = ParallelStreamProcessor.createEosStreamProcessor(options.build());
+        processor.subscribe(List.of(load.task.topic()));
         processor.poll(context -> {
             var record = context.getSingleRecord();
             try {
@@ -35,5 +47,23 @@ final class ParallelPeer {
                 throw new PCRetriableException(e); // which is not logged as an error
             }
         });
+    }
+
+    private static void copy(Load load, ParallelConsumerOptions.ParallelConsumerOptionsBuilder<byte[], byte[]> options) {
+        String copies = load.task.group() + "-copies";
+        var producer = new KafkaProducer<byte[], byte[]>(Map.of(
+                "bootstrap.servers", load.task.brokers(), "acks", "all", "enable.idempotence", true,
+                "key.serializer", ByteArraySerializer.class, "value.serializer", ByteArraySerializer.class));
+        ParallelStreamProcessor<byte[], byte[]> processor = ParallelStreamProcessor.createEosStreamProcessor(options.producer(producer).build());
+        processor.subscribe(List.of(load.task.topic()));
+        processor.pollAndProduce(context -> {
+            var record = context.getSingleRecord();
+            try {
+                load.attempt(record.value(), 1);
+            } catch (IllegalStateException e) {
+                return new ProducerRecord<>(copies, record.key(), record.value());
+            }
+            throw new IllegalStateException("a record did not fail");
+        }, copied -> load.routed());
     }
 }
