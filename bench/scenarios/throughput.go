@@ -16,7 +16,7 @@ var throughput = harness.Scenario{
 	Letter: "a",
 	Name:   "nothing fails",
 	About: "A handler adds up one byte of every value; all of the pipeline's defaults: ordered by key, 64 calls at a time, breaker, metrics. " +
-		"The limit is a plain franz-go loop that polls, adds up and commits once a second. A round ends after 10 s, with the rate by then.",
+		"The limit is a plain franz-go loop that polls, adds up and commits once a second. A round ends after 5 s, with the rate by then.",
 	Contenders: append([]harness.Contender{
 		{Name: franz, Run: rawSum},
 		{Name: redeliver, Against: franz, Run: pipelineSum},
@@ -26,7 +26,7 @@ var throughput = harness.Scenario{
 			for _, partitions := range []int{1, 12, 128} {
 				all = append(all, harness.Case{
 					Name: fmt.Sprintf("%d B, %d partitions", size.bytes, partitions), Size: size.bytes,
-					Task: contract.Task{Records: harness.Scaled(size.records, scale, 1000), Parts: partitions, Limit: 10 * time.Second},
+					Task: contract.Task{Records: harness.Scaled(size.records, scale, 1000), Parts: partitions, Limit: 5 * time.Second},
 				})
 			}
 		}
