@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -176,6 +177,41 @@ func TestAFullMapHoldsWhatIsNew(t *testing.T) {
 		close(release)
 		pass(time.Second)
 		w.held(l, 0, 0)
+	})
+}
+
+// TestAFullMapLetsBeginWhatStandsBelow has every second record of a tier wait until the map of what is done between them fills a commit's metadata. Those that
+// come due then stand behind others in the line that may not begin, and are what makes room.
+func TestAFullMapLetsBeginWhatStandsBelow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var calls []int64
+		w := onBench(t, HandlerFunc(func(_ context.Context, r *Record) error {
+			mu.Lock()
+			defer mu.Unlock()
+			calls = append(calls, r.Offset)
+			return nil
+		}))
+		l := w.lane(0, time.Minute)
+		l.metadata = noteLimit + 100
+		const records = 1000
+		copies := make([]*kgo.Record, records)
+		for i := range copies {
+			due := time.Now()
+			if i%2 == 0 {
+				due = due.Add(time.Minute)
+			}
+			copies[i] = w.copyOf(l, int64(i), fmt.Sprint(i), retrytopics.State{Attempt: 1, Due: due, Class: classify.Transient})
+		}
+		w.p.received(l, copies, time.Now())
+		pass(time.Second)
+		if open := l.held.Load(); open < records*5/8 {
+			t.Fatalf("%d records are left: the map has stopped nothing", open)
+		}
+		before := len(calls)
+		pass(2 * time.Minute)
+		equal(t, "open records", l.held.Load(), 0)
+		equal(t, "the first that was called then", calls[before], 0)
 	})
 }
 

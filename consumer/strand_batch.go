@@ -40,7 +40,7 @@ func (st *strand) takeBatch(k kind, probe bool) []*entry {
 			}
 		}
 		for len(batch) < size && l.mayRunReady() {
-			if e := l.ready.pop(); e.status != entrySettled {
+			if e := l.takeReady(); e.status != entrySettled {
 				take(e)
 			}
 		}

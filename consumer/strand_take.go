@@ -69,15 +69,22 @@ func (st *strand) mayTakeFresh(l *lane) bool {
 	return st.batching == nil || !st.p.gate.free() || st.batchReady(l, st.batching.size.Records, time.Now())
 }
 
-// mayRunReady reports whether a ready entry may be started.
+// mayRunReady reports whether a ready entry may be started: any of them or, where the map has no room, the lowest.
 func (l *lane) mayRunReady() bool {
-	if l.draining {
+	if l.draining || l.ready.len() == 0 {
 		return false
 	}
-	if l.ready.flows != nil {
-		return l.ready.size > 0 && (l.roomInMap(l.underway()+1) || l.mayBegin(l.ready.lowest().record.Offset))
+	return l.roomInMap(l.underway()+1) || l.mayBegin(l.ready.lowest().record.Offset)
+}
+
+// takeReady takes out the entry that is the next to be started where [lane.mayRunReady] says so.
+func (l *lane) takeReady() *entry {
+	if l.roomInMap(l.underway() + 1) {
+		return l.ready.pop()
 	}
-	return l.ready.len() > 0 && l.mayBegin(l.ready.items[l.ready.head].record.Offset)
+	e := l.ready.lowest()
+	l.ready.remove(e)
+	return e
 }
 
 // turnLength is how many retries a strand runs before fresh records have their turn.
@@ -190,7 +197,7 @@ func (st *strand) takeEntry(k kind, probe bool) *entry {
 			}
 		}
 		for l.mayRunReady() {
-			e := l.ready.pop()
+			e := l.takeReady()
 			if e.status == entrySettled {
 				continue
 			}
