@@ -221,18 +221,15 @@ func (st *strand) park(e *entry) {
 	p.produce(newRoute(e, Hopped, p.copyTo(e, retrytopics.Park, now)))
 }
 
-// makeRoom moves what waits in a full park lane to the end of the park topic, in order, when something stands behind it
-// there whose turn it is: one key must not stop the others.
+// makeRoom moves what waits in a park lane to the end of the park topic, in order, where the lane stands still with it: one key must not stop the
+// others.
 func (st *strand) makeRoom() {
 	h := st.holding
-	if h.order.stranded == 0 {
+	if len(h.behind) == 0 {
 		return
 	}
 	for _, l := range st.lanes {
-		if !l.park || l.draining || l.closed || l.running > 0 || l.routing > 0 || l.ready.len() > 0 {
-			continue
-		}
-		if why := pauseSet(l.pauses.Load()); st.p.intake.keepsReading(l, l.open) && !why.has(PauseDue) && !why.has(PauseWindow) {
+		if !l.park || l.draining || l.closed || l.underway() > 0 || l.mayRunReady() || !st.standsStill(l) {
 			continue
 		}
 		var moved []*entry
@@ -247,6 +244,32 @@ func (st *strand) makeRoom() {
 		slices.SortFunc(moved, func(a, b *entry) int { return int(a.record.Offset - b.record.Offset) })
 		for _, e := range moved {
 			st.park(e)
+		}
+	}
+}
+
+// standsStill reports whether a park lane, of which nothing is under way, stands still with what waits in it: there is no room in the map for what is ready, or in
+// a commit for the map, or the lane is full and what stands behind it in the topic is the first of its key.
+func (st *strand) standsStill(l *lane) bool {
+	if l.ready.len() > 0 || l.stuck {
+		return true
+	}
+	why := pauseSet(l.pauses.Load())
+	return st.holding.order.stranded > 0 && (!st.p.intake.keepsReading(l, l.open) || why.has(PauseDue) || why.has(PauseWindow))
+}
+
+// giveWay moves those of a record's key that wait in its park lane to the end of the park topic, when there is no room in a commit for the record's copy:
+// it may have some only when they are done, and they wait for it. They may stand before it there, since a full lane made room, or the record was
+// replayed, put off by a limit, or handled again, and parked behind them.
+func (st *strand) giveWay(e *entry) {
+	if st.holding == nil || !e.lane.park || e.lane.draining || e.lane.closed {
+		return
+	}
+	line := st.holding.behind[e.keyHash]
+	delete(st.holding.behind, e.keyHash)
+	for _, o := range line {
+		if o.status == entryBehind && !o.lane.draining {
+			st.park(o)
 		}
 	}
 }

@@ -75,19 +75,26 @@ func inTopic(key string, origin int64, where whereabouts) func(*keyOrder) {
 	return func(o *keyOrder) { o.put(keyHash([]byte(key)), origin, where) }
 }
 
+// transaction commits what waits for one and has room in its commit.
+func (b *heldBench) transaction() []*route {
+	t := b.p.transactor
+	t.mu.Lock()
+	batch := t.queue
+	t.queue = nil
+	t.mu.Unlock()
+	batch = t.fitting(batch)
+	ms, _ := t.leave(batch)
+	b.p.committer.acknowledged(ms, batch...)
+	return batch
+}
+
 // commit commits what waits for a transaction, and returns what was written, as TOPIC key@origin.
 func (b *heldBench) commit() (written []string) {
-	b.p.transactor.mu.Lock()
-	batch := b.p.transactor.queue
-	b.p.transactor.queue = nil
-	b.p.transactor.mu.Unlock()
-	for _, r := range batch {
-		b.p.settleRoute(r)
-	}
+	batch := b.transaction()
 	for _, r := range batch {
 		b.p.toldWritten(r)
 		b.p.outlets.pass(r, b.p.write)
-		written = append(written, fmt.Sprintf("%s %s@%d", r.record.Topic[strings.LastIndexByte(r.record.Topic, '.')+1:], r.record.Key, r.entry.origin()))
+		written = append(written, copied(r))
 	}
 	for _, r := range batch {
 		if l := b.p.intake.lane(r.record.Topic, 0); l != nil {
@@ -99,6 +106,11 @@ func (b *heldBench) commit() (written []string) {
 	}
 	synctest.Wait()
 	return written
+}
+
+// copied is a copy as the tests write it, TOPIC key@origin.
+func copied(r *route) string {
+	return fmt.Sprintf("%s %s@%d", r.record.Topic[strings.LastIndexByte(r.record.Topic, '.')+1:], r.record.Key, r.entry.origin())
 }
 
 // copyFrom makes a copy of the record of a key at an offset of the source, as it stands in a lane's topic.
@@ -396,18 +408,14 @@ func (b *heldBench) fetchAll(l *lane, log *[]*kgo.Record) (written []string) {
 
 // commitTo is commit for a lane whose topic is a log of the test's.
 func (b *heldBench) commitTo(l *lane, log *[]*kgo.Record) (written []string) {
-	b.p.transactor.mu.Lock()
-	batch := b.p.transactor.queue
-	b.p.transactor.queue = nil
-	b.p.transactor.mu.Unlock()
-	for _, r := range batch {
-		b.p.settleRoute(r)
+	for _, r := range b.transaction() {
 		b.p.toldWritten(r)
 		b.p.outlets.pass(r, b.p.write)
-		c := *r.record
-		c.Offset = int64(len(*log))
-		*log = append(*log, &c)
-		written = append(written, fmt.Sprintf("retry-park %s@%d", c.Key, r.entry.origin()))
+		written = append(written, copied(r))
+		if c := *r.record; c.Topic == l.topic {
+			c.Offset = int64(len(*log))
+			*log = append(*log, &c)
+		}
 	}
 	synctest.Wait()
 	return written

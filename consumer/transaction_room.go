@@ -52,6 +52,7 @@ func (t *transactor) setAside(l *lane, routes []*route) {
 	}
 	for _, r := range routes {
 		r.entry.status = entryHeld
+		l.strand.giveWay(r.entry)
 	}
 	l.aside = append(l.aside, routes...)
 	l.signalQuiet()

@@ -1,0 +1,178 @@
+package consumer
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// commitFor commits again and again for a time, as what was set aside is tried again, and returns what was written.
+func (b *heldBench) commitFor(d time.Duration) (written []string) {
+	for range d / asideFor {
+		written = append(written, b.commit()...)
+		pass(asideFor)
+	}
+	return written
+}
+
+// TestWhatWaitsForACopyThatIsSetAsideGivesWay has the first record of a key stand behind the second in the park topic, as where a full lane made room,
+// on brokers that take no metadata. When the first fails, or dies, its copy is set aside until the second is done, which waits for it.
+func TestWhatWaitsForACopyThatIsSetAsideGivesWay(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		dies   bool
+		copy   string
+		called []string
+	}{
+		{"fails", false, "retry-60s a@1", []string{"a@1", "a@1", "a@2"}},
+		{"dies", true, "dlq a@1", []string{"a@1", "a@2"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := onHeldBench(t)
+				b.park.metadata = 0
+				b.fails["a@1"], b.dies = 1, tt.dies
+				b.open(0, inTopic("a", 1, inPark), inTopic("a", 2, inPark))
+				b.p.received(b.park, []*kgo.Record{b.copyFrom(b.park, 0, "a", 2, time.Time{}), b.copyFrom(b.park, 1, "a", 1, time.Time{})}, time.Now())
+				synctest.Wait()
+				b.want("written", b.commitFor(2*time.Minute), "retry-park a@2", tt.copy)
+				b.want("called", b.called(), tt.called...)
+				equal(t, "records that are put off", b.source.strand.holding.order.size, 0)
+				equal(t, "watermark of the park topic", b.watermark(b.park), 3)
+			})
+		})
+	}
+}
+
+// TestAFullParkLaneGoesOnWithoutMetadata lets a full park lane make room, so that the first records of a key stand behind its last ones, and one of them
+// fail, on brokers that take no metadata.
+func TestAFullParkLaneGoesOnWithoutMetadata(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t, func(c *Config) { c.Window.Records = 80 })
+		b.park.metadata = 0
+		b.fails["a@1"] = 1
+		const many = 106
+		var log []*kgo.Record
+		found := []func(*keyOrder){inTopic("a", 0, inTier), inTopic("b", many, inPark)}
+		for i := range int64(many - 1) {
+			log = append(log, b.copyFrom(b.park, i, "a", i+1, time.Time{}))
+			found = append(found, inTopic("a", i+1, inPark))
+		}
+		log = append(log, b.copyFrom(b.park, many-1, "b", many, time.Time{}))
+		b.open(0, found...)
+		b.p.received(b.tier, []*kgo.Record{b.copyFrom(b.tier, 0, "a", 0, time.Now().Add(10*time.Minute))}, time.Now())
+		b.fetchAll(b.park, &log)
+		b.want("called", b.called(), "b@106")
+		pass(10 * time.Minute)
+		var written []string
+		for range 5 {
+			written = append(written, b.fetchAll(b.park, &log)...)
+			pass(asideFor)
+		}
+		if !slices.Contains(written, "retry-60s a@1") {
+			t.Fatalf("written %v, not the copy of a@1, after %v was called", written, b.called())
+		}
+		b.p.received(b.tier, []*kgo.Record{b.copyFrom(b.tier, 1, "a", 1, time.Now())}, time.Now())
+		b.fetchAll(b.park, &log)
+		want := []string{"a@0", "a@1"}
+		for i := range many - 1 {
+			want = append(want, fmt.Sprintf("a@%d", i+1))
+		}
+		b.want("called in the end", b.called()[1:], want...)
+	})
+}
+
+// TestAParkLaneMakesRoomBesideACopyThatIsSetAside has the first record of a key stand in the park topic behind more of it than the lane may hold, with one of
+// another key among them, which fails, on brokers that take no metadata.
+func TestAParkLaneMakesRoomBesideACopyThatIsSetAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t, func(c *Config) { c.Window.Records = 80 })
+		b.park.metadata = 0
+		b.fails["b@100"] = 1
+		const many = 30
+		log := []*kgo.Record{b.copyFrom(b.park, 0, "a", 1, time.Time{}), b.copyFrom(b.park, 1, "b", 100, time.Time{})}
+		found := []func(*keyOrder){inTopic("a", 0, inPark), inTopic("a", 1, inPark), inTopic("b", 100, inPark)}
+		for i := range int64(many) {
+			log = append(log, b.copyFrom(b.park, i+2, "a", i+2, time.Time{}))
+			found = append(found, inTopic("a", i+2, inPark))
+		}
+		log = append(log, b.copyFrom(b.park, many+2, "a", 0, time.Time{}))
+		b.open(0, found...)
+		for range 5 {
+			b.fetchAll(b.park, &log)
+			pass(asideFor)
+		}
+		want := []string{"b@100"}
+		for i := range many + 2 {
+			want = append(want, fmt.Sprintf("a@%d", i))
+		}
+		b.want("called", b.called(), want...)
+	})
+}
+
+// TestAParkLaneWhoseMapIsFullMakesRoom has the first record of a key stand in the park topic behind so many of it, with others between them, that the map of
+// what is done between them fills a commit's metadata before it is its turn.
+func TestAParkLaneWhoseMapIsFullMakesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t)
+		b.park.metadata = noteLimit + 100
+		const many = 400
+		var log []*kgo.Record
+		found := []func(*keyOrder){inTopic("a", 0, inPark)}
+		for i := range int64(many) {
+			other := fmt.Sprint(i)
+			log = append(log, b.copyFrom(b.park, 2*i, "a", i+1, time.Time{}), b.copyFrom(b.park, 2*i+1, other, many+1+i, time.Time{}))
+			found = append(found, inTopic("a", i+1, inPark), inTopic(other, many+1+i, inPark))
+		}
+		log = append(log, b.copyFrom(b.park, 2*many, "a", 0, time.Time{}))
+		b.open(0, found...)
+		b.p.received(b.park, log, time.Now())
+		synctest.Wait()
+		b.commitFor(time.Second)
+		equal(t, "records that are put off", b.source.strand.holding.order.size, 0)
+		equal(t, "calls", len(b.called()), 2*many+1)
+	})
+}
+
+// TestAParkLaneThatCannotBeCommittedMakesRoom has so many records wait in a park lane, with others between them, that a commit has no room for the map of
+// these, and would forget what a transaction has said. What is done behind them would fill the window, and what they wait for never be read.
+func TestAParkLaneThatCannotBeCommittedMakesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const window, many = 400, 20
+		b := onHeldBench(t, func(c *Config) { c.Window.Records, c.Concurrency = window, 100 })
+		b.park.metadata = 30
+		b.fails["c@1000"], b.takes = 1, make(map[string]time.Duration)
+		var log []*kgo.Record
+		found := []func(*keyOrder){inTopic("a", 0, inTier)}
+		add := func(key string, origin int64) {
+			log = append(log, b.copyFrom(b.park, int64(len(log)), key, origin, time.Time{}))
+			found = append(found, inTopic(key, origin, inPark))
+		}
+		for i := range int64(many) {
+			other := fmt.Sprint(i)
+			add("a", i+1)
+			add(other, 2000+i)
+			b.takes[fmt.Sprintf("%s@%d", other, 2000+i)] = time.Second
+		}
+		add("c", 1000) // its copy is written before the others are done
+		for i := range int64(2 * window) {
+			add(fmt.Sprint("more-", i), 3000+i)
+		}
+		b.open(0, found...)
+		next := 0
+		for range 200 {
+			poll := log[next:min(next+b.p.intake.pollSize(2*many+1), len(log))]
+			if next += len(poll); len(poll) > 0 {
+				b.p.received(b.park, poll, time.Now())
+			}
+			pass(asideFor)
+			b.commitTo(b.park, &log)
+			b.p.committer.acknowledged(b.p.committer.marks(b.p.intake.all()))
+		}
+		equal(t, "records that were read", next, len(log))
+	})
+}
