@@ -79,8 +79,10 @@ func (st *strand) undefer(e *entry) {
 	st.callUp(e.keyHash)
 }
 
-// arrived takes up a copy that was read. What a chunk has not begun may have to wait for it.
+// arrived takes up a copy that was read. What a chunk has not begun may have to wait for it. It may be one that was replayed, of which nothing was
+// known before, and waits for the source to be taken up.
 func (st *strand) arrived(e *entry) {
+	st.holding.reachTo(e.origin())
 	if st.chunk != nil {
 		st.cut(st.chunk)
 	}
@@ -288,18 +290,20 @@ const heldWindows = 16
 // was taken up as far as their origins: were it paused before, for there are so many of them, neither could go on.
 func (h *heldKeys) opened() {
 	h.open, h.reach = true, 0
-	further := func(origin int64) {
-		if origin < h.sourceEnd {
-			h.reach = max(h.reach, origin+1)
-		}
-	}
 	for _, line := range h.order.lines {
 		for _, d := range line {
-			further(d.offset)
+			h.reachTo(d.offset)
 		}
 	}
 	if h.dead != nil {
-		further(h.dead.furthest)
+		h.reachTo(h.dead.furthest)
+	}
+}
+
+// reachTo has the source partition fetched as far as an origin.
+func (h *heldKeys) reachTo(origin int64) {
+	if origin < h.sourceEnd {
+		h.reach = max(h.reach, origin+1)
 	}
 }
 

@@ -487,6 +487,27 @@ func TestSourceIsFetchedAsFarAsWhatWasPutOffWaitsForIt(t *testing.T) {
 	})
 }
 
+// TestSourceIsFetchedAsFarAsReplaysWaitForIt lets more records be replayed, while their source is read once more from an earlier offset, than there is memory for
+// in the order of keys: they wait for it to be taken up.
+func TestSourceIsFetchedAsFarAsReplaysWaitForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t, func(c *Config) { c.Window.Records = 10 })
+		limit := int64(b.p.heldLimit())
+		b.open(limit + 10)
+		for i := range limit {
+			b.p.received(b.tier, []*kgo.Record{b.copyFrom(b.tier, i, fmt.Sprint("k", i), i+1, time.Now())}, time.Now())
+		}
+		b.p.intake.reviewAll()
+		b.want("called before the source was taken up", b.called())
+		equal(t, "fetched of the source", b.fetched(b.source), true)
+		for range limit + 1 {
+			b.feed(b.source, "x")
+		}
+		synctest.Wait()
+		equal(t, "records that are put off", b.source.strand.holding.order.size, 0)
+	})
+}
+
 // TestRecordsBehindOneThatIsHeldWait lets the first record of a chunk be kept unsettled, as its treatment says.
 func TestRecordsBehindOneThatIsHeldWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
