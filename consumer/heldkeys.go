@@ -260,19 +260,30 @@ func (st *strand) standsStill(l *lane) bool {
 	return st.holding.order.stranded > 0 && (!st.p.intake.keepsReading(l, l.open) || why.has(PauseDue) || why.has(PauseWindow))
 }
 
-// giveWay moves those of a record's key that wait in its park lane to the end of the park topic, when there is no room in a commit for the record's copy:
-// it may have some only when they are done, and they wait for it. They may stand before it there, since a full lane made room, or the record was
-// replayed, put off by a limit, or handled again, and parked behind them.
+// giveWay has those of a record's key go to the end of the park topic that wait for the record, when there is no room in a commit for its copy: it may have
+// some only when they are done. In a park lane they may stand before it, since a full lane made room, or the record was replayed, put off by a limit, or
+// handled again, and parked behind them. What stands in line behind a dead letter takes room of the map, which may be all it lacks.
 func (st *strand) giveWay(e *entry) {
-	if st.holding == nil || !e.lane.park || e.lane.draining || e.lane.closed {
+	if !st.holds(e) || e.lane.draining || e.lane.closed {
 		return
 	}
-	line := st.holding.behind[e.keyHash]
-	delete(st.holding.behind, e.keyHash)
-	for _, o := range line {
-		if o.status == entryBehind && !o.lane.draining {
-			st.park(o)
+	if e.lane.park {
+		line := st.holding.behind[e.keyHash]
+		delete(st.holding.behind, e.keyHash)
+		for _, o := range line {
+			if o.status == entryBehind && !o.lane.draining {
+				st.park(o)
+			}
 		}
+	}
+	if e.owns {
+		st.thinLine(e, func(o *entry) bool {
+			leaves := o.status == entryBehind && !o.lane.draining && (!o.lane.park || e.lane.park)
+			if leaves {
+				st.park(o)
+			}
+			return leaves
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package consumer
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -175,4 +176,47 @@ func TestAParkLaneThatCannotBeCommittedMakesRoom(t *testing.T) {
 		}
 		equal(t, "records that were read", next, len(log))
 	})
+}
+
+// TestWhatStandsInLineBehindALetterThatIsSetAsideIsParked lets the first of many records of a key die, with others between them that are done, so many that a
+// commit has no room for the map of these, and would forget what a transaction has said: its letter has room only when those behind it leave too.
+func TestWhatStandsInLineBehindALetterThatIsSetAsideIsParked(t *testing.T) {
+	for _, policy := range []DeadLetterPolicy{ReleaseOnDeadLetter, HoldOnDeadLetter} {
+		t.Run(fmt.Sprint(policy), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const many = 20
+				b := onHeldBench(t, func(c *Config) { c.Concurrency, c.OnDeadLetter = 100, policy })
+				b.source.metadata = 30
+				b.fails["a@0"], b.dies, b.takes = 1, true, map[string]time.Duration{"a@0": 2 * time.Second}
+				var keys, letters []string
+				var called []string
+				for i := range many {
+					other := fmt.Sprint(i)
+					keys = append(keys, "a", other)
+					b.takes[fmt.Sprintf("%s@%d", other, 2*i+1)] = time.Second
+					if i > 0 {
+						called = append(called, fmt.Sprintf("a@%d", 2*i))
+						letters = append(letters, fmt.Sprintf("dlq a@%d", 2*i))
+					}
+				}
+				b.fails["c@40"] = 1
+				b.open(0)
+				b.feed(b.source, append(keys, "c")...)
+				b.want("written while the others are under way", b.commitFor(500*time.Millisecond), "dlq c@40")
+				var written []string
+				for _, w := range b.commitFor(10 * time.Second) {
+					if strings.HasPrefix(w, "dlq") {
+						written = append(written, w)
+					}
+				}
+				if policy == HoldOnDeadLetter {
+					b.want("dead letters", written, append([]string{"dlq a@0"}, letters...)...)
+				} else {
+					b.want("dead letters", written, "dlq a@0")
+					b.want("called behind it", b.called()[2+many:], called...)
+				}
+				equal(t, "watermark", b.watermark(b.source), 2*many+1)
+			})
+		})
+	}
 }

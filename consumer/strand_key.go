@@ -71,3 +71,21 @@ func (st *strand) free(e *entry) {
 	next.status = entryReady
 	next.lane.ready.pushFront(next)
 }
+
+// thinLine asks each of those in line behind the holder of a key whether it leaves.
+func (st *strand) thinLine(holder *entry, leaves func(*entry) bool) {
+	last, next := holder, holder.behind
+	for next != nil {
+		e := next
+		next, e.behind = e.behind, nil
+		if !leaves(e) {
+			last.behind, last = e, e
+		}
+	}
+	if last != holder {
+		st.tails[holder.keyHash] = last
+		return
+	}
+	holder.behind = nil
+	delete(st.tails, holder.keyHash)
+}
