@@ -60,6 +60,33 @@ func TestWithoutRoomAMemberKnowsWhatItHas(t *testing.T) {
 	}
 }
 
+// Where the coordinator divides the partitions, a source and its retries may be two members' for a time, and only there, and not for good.
+func TestPartitionsMayBeApartForATime(t *testing.T) {
+	at := func(tick int64) Moment { return Moment{Tick: tick} }
+	source, retry := Partition{Topic: "orders", Number: 1}, Partition{Topic: "g.orders.retry-1s", Number: 1}
+	owned := func(tick int64, ofSource, ofRetry string) Assignment {
+		return Assignment{When: at(tick), Owners: map[Partition]Owner{source: {Member: ofSource}, retry: {Member: ofRetry}}}
+	}
+	before := &Call{Member: "m2", From: Place{Partition: retry}, Start: at(10), End: at(30)}
+	beside := &Call{Member: "m1", From: Place{Partition: source}, Start: at(20), End: at(25)}
+	for _, tt := range []struct {
+		name        string
+		coordinated bool
+		assignments []Assignment
+		excused     bool
+	}{
+		{"apart for a time", true, []Assignment{owned(1, "m1", "m2"), owned(40, "m1", "m1")}, true},
+		{"apart for good", true, []Assignment{owned(1, "m1", "m2")}, false},
+		{"by our own balancer", false, []Assignment{owned(1, "m1", "m2"), owned(40, "m1", "m1")}, false},
+		{"not the other's any more", true, []Assignment{owned(1, "m1", "m2"), owned(15, "m1", "m1")}, false},
+	} {
+		x := newIndex(&History{Terms: Terms{Coordinated: tt.coordinated}, Assignments: tt.assignments})
+		if got := x.excused(before, beside); got != tt.excused {
+			t.Errorf("%s: excused is %v, want %v", tt.name, got, tt.excused)
+		}
+	}
+}
+
 // Who was given up by the group at a handover cannot know it yet, and lets its calls go on; whoever was not is told, and cancels them.
 func TestACallMayOutliveAPartitionThatNobodyToldOf(t *testing.T) {
 	for kind, broken := range map[UpsetKind]bool{Expelled: false, Unsaved: true} {

@@ -83,7 +83,22 @@ func (x *index) excused(r, c *Call) bool {
 	if !r.Cancelled.IsZero() && r.Cancelled.Before(c.Start) {
 		return true
 	}
-	return r.Member != c.Member && (x.upset(r.Member, r.Start, c.Start) || x.upset(c.Member, r.Start, c.Start))
+	return r.Member != c.Member && (x.upset(r.Member, r.Start, c.Start) || x.upset(c.Member, r.Start, c.Start) || x.apart(r, c))
+}
+
+// apart reports whether two members had each the partition of its call when the second one began, as the coordinator may divide a source and its
+// retry topics while members read different ones. For good it must not: in the end both are one member's.
+func (x *index) apart(r, c *Call) bool {
+	if !x.t.Coordinated {
+		return false
+	}
+	first, _ := x.owner(r.From.Partition, c.Start)
+	second, _ := x.owner(c.From.Partition, c.Start)
+	if first.Member != r.Member || second.Member != c.Member {
+		return false
+	}
+	last := x.h.Assignments[len(x.h.Assignments)-1].Owners
+	return last[r.From.Partition.live()].Member == last[c.From.Partition.live()].Member
 }
 
 // lostOnItsWay reports whether the record of a call may have been put off before another one was called, by the member that called that one: it

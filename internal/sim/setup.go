@@ -62,7 +62,7 @@ func termsOf(s Setup) Terms {
 		Group: c.Group, Sources: c.Topics, Ordering: c.Ordering,
 		Concurrency: cmp.Or(c.Concurrency, 64), Window: cmp.Or(c.Window.Records, 10000), HeaderLimit: cmp.Or(c.HeaderLimit, 4096),
 		Policy: policyOf(c.Retry), Drain: cmp.Or(c.Drain, 30*time.Second), ExactlyOnce: c.Delivery == consumer.ExactlyOnceRouting, HoldKey: c.HoldKey, HoldDead: c.OnDeadLetter == consumer.HoldOnDeadLetter,
-		Eager: c.GroupProtocol == consumer.Eager, PutsOff: len(c.Limits) > 0 || c.Tenants != nil, Ranks: c.Priority != nil,
+		Eager: c.GroupProtocol == consumer.Eager, Coordinated: c.GroupProtocol == consumer.NextGen, PutsOff: len(c.Limits) > 0 || c.Tenants != nil, Ranks: c.Priority != nil,
 		Burst: cmp.Or(c.DeadLetters.Burst, 1000), PerSuccess: cmp.Or(c.DeadLetters.PerSuccess, consumer.DefaultPerSuccess), NoDeadLetters: c.DeadLetters.Disabled, Drops: c.DeadLetters.Drop, Prompt: max(s.Prompt, 0),
 	}
 	if !c.Breaker.Disabled {

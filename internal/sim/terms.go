@@ -21,6 +21,9 @@ type Terms struct {
 	Drain    time.Duration
 	// Eager says that members give all partitions up before they are divided anew.
 	Eager bool
+
+	// Coordinated says that the coordinator divides the partitions (KIP-848): those of one number may be apart while members read different topics.
+	Coordinated bool
 	// ExactlyOnce says that copies and offsets are committed in one transaction.
 	ExactlyOnce bool
 	// HoldKey says that later records of a key wait behind one that is retried.
