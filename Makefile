@@ -110,7 +110,7 @@ PEERS ?= auto
 .PHONY: bench
 bench: ## the pipeline beside raw franz-go and its peers, on the embedded broker and, with REDELIVER_TEST_BROKERS, on Apache Kafka, and docs/performance.md: SCENARIOS=abd ROUNDS=5 SCALE=1 PEERS=auto
 	@mkdir -p .cache/bin .cache/bench
-	@cd bench && go build -o ../.cache/bin/bench . && ../.cache/bin/bench -rounds $(ROUNDS) -scale $(SCALE) $(if $(SCENARIOS),-scenarios '$(SCENARIOS)') -peers '$(PEERS)' \
+	@cd bench && go build -buildvcs=true -o ../.cache/bin/bench . && ../.cache/bin/bench -rounds $(ROUNDS) -scale $(SCALE) $(if $(SCENARIOS),-scenarios '$(SCENARIOS)') -peers '$(PEERS)' \
 		$(if $(filter 1,$(SCALE)),-out ../docs/performance.json -docs ../docs,-out ../.cache/bench/results.json)
 
 .PHONY: deadletters

@@ -145,7 +145,7 @@ func run(ctx context.Context, o options) (err error) {
 			return err
 		}
 		defer cluster.Close()
-		results.Brokers = append(results.Brokers, fmt.Sprintf("%s (speaks %s)", name, cluster.Version(ctx)))
+		results.Brokers = append(results.Brokers, name+version(ctx, cluster))
 		for _, s := range chosen {
 			measured, err := harness.Run(ctx, cluster, s, harness.Options{
 				Rounds: o.rounds, Scale: o.scale, Patience: o.patience, Command: programs.command(o.profiles),
@@ -167,7 +167,7 @@ func run(ctx context.Context, o options) (err error) {
 		if err != nil {
 			return err
 		}
-		err = measure("embedded", strings.Split(address, ","))
+		err = measure(harness.Embedded, strings.Split(address, ","))
 		stop()
 		if err != nil {
 			return err
@@ -179,6 +179,14 @@ func run(ctx context.Context, o options) (err error) {
 		}
 	}
 	return errors.Join(failures...)
+}
+
+// version is what brokers speak, by which one tells Apache Kafka's; the embedded one's is its module's.
+func version(ctx context.Context, c *harness.Cluster) string {
+	if c.Name == harness.Embedded {
+		return ""
+	}
+	return fmt.Sprintf(" (speaks %s)", c.Version(ctx))
 }
 
 // record writes what was measured, now and before, where that was asked for.

@@ -18,6 +18,9 @@ import (
 // keys is how many keys the records have.
 const keys = 1000
 
+// Embedded is the name of the cluster that a run brings along.
+const Embedded = "embedded"
+
 // Cluster is the brokers that a run measures on.
 type Cluster struct {
 	Name    string // for people

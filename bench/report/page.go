@@ -30,22 +30,26 @@ func page(directory string, rs Runs, all []harness.Scenario) (string, error) {
 	var b strings.Builder
 	b.WriteString("All figures are medians of the rounds; a ratio is the median of the ratios round by round, with their range. CPU is seconds of a core, and allocations are objects on the heap, where a language can count them. " +
 		"\"cut off\" is whose round a scenario's limit ended before all records were handled, with the fewest that a round came to; \"left out\" is who could not be run, or failed in a round.\n\n")
+	before := ""
 	for _, r := range rs {
-		var versions, measured []string
-		for _, name := range slices.Sorted(maps.Keys(r.Versions)) {
-			versions = append(versions, name+" "+r.Versions[name])
+		if on := r.on(); on != before { // once for runs that follow each other
+			if before != "" {
+				b.WriteString("\n")
+			}
+			fmt.Fprintf(&b, "%s\n\n", on)
+			before = on
 		}
+		var measured []string
 		for _, m := range r.Measured {
 			if one := fmt.Sprintf("(%s) on %s", m.Scenario, called(m.Broker)); !slices.Contains(measured, one) {
 				measured = append(measured, one)
 			}
 		}
-		fmt.Fprintf(&b, "- %s: %s. Machine: %s. Versions: %s. Brokers: %s. ", strings.Join(measured, ", "), r.At.Format("2006-01-02"), r.Machine, strings.Join(versions, ", "), strings.Join(r.Brokers, ", "))
-		fmt.Fprintf(&b, "Medians of %d interleaved rounds", r.Rounds)
+		fmt.Fprintf(&b, "- %s: %s, medians of %d interleaved rounds", strings.Join(measured, ", "), r.At.Format("2006-01-02"), r.Rounds)
 		if r.Scale != 1 {
 			fmt.Fprintf(&b, " of %g of the full size", r.Scale)
 		}
-		fmt.Fprintf(&b, ". Command, in bench: `%s`.\n", r.shell())
+		fmt.Fprintf(&b, ", in bench: `%s`\n", r.shell())
 	}
 	for _, s := range all {
 		parts := rs.sections(s)
@@ -70,10 +74,19 @@ func page(directory string, rs Runs, all []harness.Scenario) (string, error) {
 	return b.String(), nil
 }
 
+// on says what a run was made on.
+func (r *Results) on() string {
+	var versions []string
+	for _, name := range slices.Sorted(maps.Keys(r.Versions)) {
+		versions = append(versions, name+" "+r.Versions[name])
+	}
+	return fmt.Sprintf("Machine: %s. Brokers: %s. Versions: %s.", r.Machine, strings.Join(r.Brokers, ", "), strings.Join(versions, ", "))
+}
+
 // shell is the command as it is pasted; which addresses a broker had is nobody's business.
 func (r *Results) shell() string {
 	command := strings.TrimSpace("go run . " + r.Command)
-	if slices.ContainsFunc(r.Measured, func(m harness.Measured) bool { return m.Broker != embedded }) {
+	if slices.ContainsFunc(r.Measured, func(m harness.Measured) bool { return m.Broker != harness.Embedded }) {
 		command = "REDELIVER_TEST_BROKERS=host:port " + command
 	}
 	return command

@@ -11,7 +11,7 @@ import (
 // The page as a whole: what the run was, how to repeat it, and a table for each case.
 func TestThePageSaysWhatWasMeasuredAndHow(t *testing.T) {
 	r := measured(harness.Measured{Contender: "franz-go", Rounds: rounds(1000)}, harness.Measured{Contender: "a peer", Left: "there is no java"})
-	r.At, r.Machine, r.Versions, r.Brokers, r.Scale = time.Unix(0, 0).UTC(), "two cores", map[string]string{"Go": "go1"}, []string{"embedded (speaks 4)"}, 1
+	r.At, r.Machine, r.Versions, r.Brokers, r.Scale = time.Unix(0, 0).UTC(), "two cores", map[string]string{"Go": "go1"}, []string{"embedded"}, 1
 	s := one
 	s.About = "What it is about."
 	kafka := *r
@@ -22,8 +22,9 @@ func TestThePageSaysWhatWasMeasuredAndHow(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, got, _ := strings.Cut(text, "\n\n")
-	const want = "- (x) on the embedded broker: 1970-01-01. Machine: two cores. Versions: Go go1. Brokers: embedded (speaks 4). Medians of 3 interleaved rounds. Command, in bench: `go run .`.\n" +
-		"- (x) on Apache Kafka: 1970-01-01. Machine: two cores. Versions: Go go1. Brokers: embedded (speaks 4). Medians of 3 interleaved rounds of 0.5 of the full size. Command, in bench: `REDELIVER_TEST_BROKERS=host:port go run . -embedded=false`.\n" +
+	const want = "Machine: two cores. Brokers: embedded. Versions: Go go1.\n\n" +
+		"- (x) on the embedded broker: 1970-01-01, medians of 3 interleaved rounds, in bench: `go run .`\n" +
+		"- (x) on Apache Kafka: 1970-01-01, medians of 3 interleaved rounds of 0.5 of the full size, in bench: `REDELIVER_TEST_BROKERS=host:port go run . -embedded=false`\n" +
 		`
 ### (x) an example
 

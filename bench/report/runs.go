@@ -90,11 +90,8 @@ func (rs Runs) sections(s harness.Scenario) (all []section) {
 	return all
 }
 
-// embedded is the broker that a run starts itself.
-const embedded = "embedded"
-
 func rank(broker string) int {
-	if broker == embedded {
+	if broker == harness.Embedded {
 		return 0
 	}
 	return 1
@@ -102,7 +99,7 @@ func rank(broker string) int {
 
 // called is what a sentence calls a broker.
 func called(broker string) string {
-	if broker == embedded {
+	if broker == harness.Embedded {
 		return "the embedded broker"
 	}
 	return broker
