@@ -220,3 +220,25 @@ func TestWhatStandsInLineBehindALetterThatIsSetAsideIsParked(t *testing.T) {
 		})
 	}
 }
+
+// TestCopiesThatHaveRoomTogetherOnlyAreTriedTogether has a destination avoided that two copies go to, of which a commit has room to tell together only, for a
+// transaction has said what is done behind them. Whatever tries what is avoided goes alone.
+func TestCopiesThatHaveRoomTogetherOnlyAreTriedTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t)
+		b.fails["a@0"], b.fails["b@1"] = 1, 1
+		b.open(0)
+		b.feed(b.source, "a", "b", "c")
+		synctest.Wait()
+		b.source.metadata, b.source.pinned, b.source.stuck = 0, 2, true
+		b.p.transactor.avoid[outletKey{b.tier.topic, 0}] = &avoided{until: time.Now()}
+		var fits []*route
+		for range 10 {
+			for batch, _, _ := b.p.transactor.next(time.Now()); len(batch) > 0 && len(fits) == 0; batch, _, _ = b.p.transactor.next(time.Now()) {
+				fits = b.p.transactor.fitting(batch)
+			}
+			pass(asideFor)
+		}
+		equal(t, "copies that have room", len(fits), 2)
+	})
+}

@@ -55,8 +55,12 @@ func (t *transactor) setAside(l *lane, routes []*route) {
 		l.strand.giveWay(r.entry)
 	}
 	l.aside = append(l.aside, routes...)
+	together := l.stuck
 	l.signalQuiet()
 	l.strand.mu.Unlock()
+	if together {
+		t.trust(routes) // one that tries what is avoided goes alone, and has no room so
+	}
 	for _, r := range routes {
 		t.p.outlets.pass(r, t.p.write)
 	}
