@@ -99,7 +99,9 @@ func newIndex(h *History) *index {
 		x.commits[c.Partition] = append(x.commits[c.Partition], c)
 	}
 	for _, s := range h.Skipped {
-		x.skipped[s.Place] = s.When
+		if _, before := x.skipped[s.Place]; !before { // of several copies one may be skipped now and another later
+			x.skipped[s.Place] = s.When
+		}
 	}
 	for i := range h.Upsets {
 		u := &h.Upsets[i]

@@ -60,6 +60,16 @@ func TestWithoutRoomAMemberKnowsWhatItHas(t *testing.T) {
 	}
 }
 
+// Of a record that stands in several places an operator may skip one copy now and another one later: it was skipped from the first time on.
+func TestARecordIsSkippedFromTheFirstTimeOn(t *testing.T) {
+	place := Place{Partition: Partition{Topic: "orders"}, Offset: 7}
+	first, second := Moment{Tick: 5}, Moment{Tick: 9}
+	x := newIndex(&History{Skipped: []Skip{{place, first}, {place, second}}})
+	if got := x.skipped[place]; got != first {
+		t.Errorf("skipped at %v, want %v", got, first)
+	}
+}
+
 // Where the coordinator divides the partitions, a source and its retries may be two members' for a time, and only there, and not for good.
 func TestPartitionsMayBeApartForATime(t *testing.T) {
 	at := func(tick int64) Moment { return Moment{Tick: tick} }
