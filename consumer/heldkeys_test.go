@@ -301,21 +301,27 @@ func TestAParkLaneThatWasCrowdedReadsOn(t *testing.T) {
 	})
 }
 
+// openCrowded opens a strand of which one record of key a waits in the tier for ten minutes, and returns the park topic, in which many less one of
+// it wait for that, and behind them one of key b.
+func (b *heldBench) openCrowded(many int64) (log []*kgo.Record) {
+	found := []func(*keyOrder){inTopic("a", 0, inTier), inTopic("b", many, inPark)}
+	for i := range many - 1 {
+		log = append(log, b.copyFrom(b.park, i, "a", i+1, time.Time{}))
+		found = append(found, inTopic("a", i+1, inPark))
+	}
+	log = append(log, b.copyFrom(b.park, many-1, "b", many, time.Time{}))
+	b.open(0, found...)
+	b.p.received(b.tier, []*kgo.Record{b.copyFrom(b.tier, 0, "a", 0, time.Now().Add(10*time.Minute))}, time.Now())
+	return log
+}
+
 // TestAFullParkLaneMakesRoom has more records of one key in the park partition than its lane may hold, and behind them one of
 // another key whose turn it is: they are moved to the end, in their order, until it is read.
 func TestAFullParkLaneMakesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := onHeldBench(t, func(c *Config) { c.Window.Records = 80 })
 		const many = 100
-		var log []*kgo.Record
-		found := []func(*keyOrder){inTopic("a", 0, inTier), inTopic("b", many, inPark)}
-		for i := range int64(many - 1) {
-			log = append(log, b.copyFrom(b.park, i, "a", i+1, time.Time{}))
-			found = append(found, inTopic("a", i+1, inPark))
-		}
-		log = append(log, b.copyFrom(b.park, many-1, "b", many, time.Time{}))
-		b.open(0, found...)
-		b.p.received(b.tier, []*kgo.Record{b.copyFrom(b.tier, 0, "a", 0, time.Now().Add(10*time.Minute))}, time.Now())
+		log := b.openCrowded(many)
 		moved := 0
 		fetch := func() {
 			for _, w := range b.fetchAll(b.park, &log) {

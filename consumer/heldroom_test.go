@@ -57,15 +57,7 @@ func TestAFullParkLaneGoesOnWithoutMetadata(t *testing.T) {
 		b.park.metadata = 0
 		b.fails["a@1"] = 1
 		const many = 106
-		var log []*kgo.Record
-		found := []func(*keyOrder){inTopic("a", 0, inTier), inTopic("b", many, inPark)}
-		for i := range int64(many - 1) {
-			log = append(log, b.copyFrom(b.park, i, "a", i+1, time.Time{}))
-			found = append(found, inTopic("a", i+1, inPark))
-		}
-		log = append(log, b.copyFrom(b.park, many-1, "b", many, time.Time{}))
-		b.open(0, found...)
-		b.p.received(b.tier, []*kgo.Record{b.copyFrom(b.tier, 0, "a", 0, time.Now().Add(10*time.Minute))}, time.Now())
+		log := b.openCrowded(many)
 		b.fetchAll(b.park, &log)
 		b.want("called", b.called(), "b@106")
 		pass(10 * time.Minute)
