@@ -208,9 +208,13 @@ func TestAFullMapLetsBeginWhatStandsBelow(t *testing.T) {
 		if open := l.held.Load(); open < records*5/8 {
 			t.Fatalf("%d records are left: the map has stopped nothing", open)
 		}
+		mu.Lock()
 		before := len(calls)
+		mu.Unlock()
 		pass(2 * time.Minute)
 		equal(t, "open records", l.held.Load(), 0)
+		mu.Lock()
+		defer mu.Unlock()
 		equal(t, "the first that was called then", calls[before], 0)
 	})
 }
