@@ -100,7 +100,7 @@ func TestNoticesDoNotHoldAnybodyUp(t *testing.T) {
 			n.failed(&f, func() Notice { return Notice{Pipeline: "p"} })
 		}
 		equal(t, "time that failures were held up", time.Since(start), 0)
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		equal(t, "notices that were begun", heard, 1)
 		n.end()
 		n.failed(&f, func() Notice { t.Error("after the end"); return Notice{} })

@@ -142,5 +142,7 @@ func (w *World) Plant(source, delay string, partition int32) {
 			{Key: "redeliver-group", Value: []byte(alien)}, {Key: "redeliver-attempt", Value: []byte("1")}, {Key: "redeliver-due", Value: []byte(due)},
 		},
 	}
-	w.producer.ProduceSync(w.ctx, r) // a fault may refuse it, as it would a copy
+	over := make(chan struct{})
+	w.producer.Produce(w.ctx, r, func(*kgo.Record, error) { close(over) }) // a fault may refuse it, as it would a copy
+	w.await(over)                                                          // who makes the topic anew may be kept from it until an appointment
 }
