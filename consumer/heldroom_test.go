@@ -234,3 +234,53 @@ func TestCopiesThatHaveRoomTogetherOnlyAreTriedTogether(t *testing.T) {
 		equal(t, "copies that have room", len(fits), 2)
 	})
 }
+
+// TestAParkLaneUsesWhatNobodyElseKeeps gives a park lane, whose records wait for others of their keys, what is left of the half of the window that is for
+// records that wait, and no other lane. As that is used up, there is less of it.
+func TestAParkLaneUsesWhatNobodyElseKeeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t, func(c *Config) { c.Window = Window{Records: 400, Bytes: 40_000} })
+		b.open(0)
+		in := b.p.intake
+		in.tiers.Store(100) // as with many partitions
+		own, room := in.waitingShare(), in.waitingBytes()
+		records, bytes := in.share(b.tier)
+		equal(t, "records that a lane of a tier may keep", records, own)
+		equal(t, "their bytes", bytes, room)
+		records, bytes = in.share(b.park)
+		equal(t, "records that a park lane may keep", records, own+100)
+		equal(t, "their bytes", bytes, room+10_000)
+
+		var waiting []*kgo.Record
+		for i := range 150 {
+			waiting = append(waiting, b.copyFrom(b.park, int64(i), "a", int64(i+1), time.Time{}))
+		}
+		reading := &retryReading{p: b.p}
+		if kept := reading.keep(b.park, waiting, time.Now()); kept <= own || kept > own+100 {
+			t.Errorf("a park lane keeps %d of 150 records", kept)
+		}
+		in.records.Add(400)
+		in.bytes.Add(40_000)
+		records, bytes = in.share(b.park)
+		equal(t, "records that a park lane may keep when the window is full", records, own)
+		equal(t, "their bytes", bytes, room)
+	})
+}
+
+// TestAParkLaneMakesRoomWhenOthersNeedIt has a park lane keep more than its own part of the window, and others take up what it had besides. It cannot take up
+// what it reads next then, and what it waits for stands there.
+func TestAParkLaneMakesRoomWhenOthersNeedIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t, func(c *Config) { c.Window.Records = 400 })
+		in := b.p.intake
+		in.tiers.Store(100) // as with many partitions
+		log := b.openCrowded(100)
+		const kept = 20
+		b.p.received(b.park, log[:kept], time.Now())
+		synctest.Wait()
+		b.want("written while there is room", b.commit())
+		in.records.Add(400)
+		b.fetchAll(b.park, &log)
+		b.want("called", b.called(), "b@100")
+	})
+}

@@ -130,11 +130,11 @@ func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool
 			after |= pauseSet(bit(PauseWindow))
 		}
 	}
-	share := in.waitingShare()
+	share, room := in.share(l)
 	if !l.park && in.following.spares(time.Now()) {
 		share = max(share/2, 1) // what the polls under way bring comes on top
 	}
-	if l.full.Load() && (waiting == 0 || waiting <= share/2 && bytes <= in.waitingBytes()/2) {
+	if l.full.Load() && (waiting == 0 || waiting <= share/2 && bytes <= room/2) {
 		l.full.Store(false)
 	}
 	if l.full.Load() || waiting >= share && far || before.has(PauseDue) && waiting > share/2 {

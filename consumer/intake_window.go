@@ -117,6 +117,24 @@ func (in *intake) waitingBytes() int64 {
 	return in.p.cfg.Window.Bytes / (2 * max(in.tiers.Load(), 1))
 }
 
+// share is how many records that are not due a retry lane may keep, and their bytes. What nobody uses of that half of the window park lanes may use
+// besides, half of it each: what waits in them waits for others of its key, and when one is full, it is written anew before more is read.
+func (in *intake) share(l *lane) (records int, bytes int64) {
+	records, bytes = in.waitingShare(), in.waitingBytes()
+	if l.park {
+		w := &in.p.cfg.Window
+		records = min(records+max(w.Records/2-int(in.records.Load()), 0)/2, maxWaiting)
+		bytes += max(w.Bytes/2-in.bytes.Load(), 0) / 2
+	}
+	return records, bytes
+}
+
 // keepsReading reports whether a lane is a park lane that holds so few records that none of them are moved out of it, see
 // [strand.makeRoom]: it goes on reading, for what all of them wait for may stand behind them in the topic.
-func (in *intake) keepsReading(l *lane, open int) bool { return l.park && open <= in.waitingShare()/2 }
+func (in *intake) keepsReading(l *lane, open int) bool {
+	if !l.park {
+		return false
+	}
+	share, _ := in.share(l)
+	return open <= share/2
+}

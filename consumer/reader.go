@@ -190,6 +190,9 @@ func (r *reader) deliver(fetches kgo.Fetches) {
 				r.in.p.received(l, records, now)
 			}
 			r.in.review(l)
+			if l.park && l.pauses.Load() != 0 {
+				l.strand.wake() // it may have to make room, and did not know of the pause, or nothing was kept
+			}
 		}
 	})
 	r.of.goBack(back)

@@ -77,7 +77,7 @@ func (r *retryReading) spares(now time.Time) bool { return now.UnixNano() < r.sp
 // keep gives back what is far from due and beyond the lane's share: the client goes back to it, for which it drops what it has fetched of
 // all partitions. So polls are small from then on for a while, and what one of them brings beyond the share is kept.
 func (r *retryReading) keep(l *lane, records []*kgo.Record, now time.Time) int {
-	share, room := r.p.intake.waitingShare(), r.p.intake.waitingBytes()
+	share, room := r.p.intake.share(l)
 	if r.spares(now) {
 		share, room = share+share/2, room+room/2
 	}
