@@ -105,8 +105,27 @@ func given(f *flag.FlagSet) string {
 	return strings.Join(all, " ")
 }
 
+// check refuses what would measure something else than was asked for, or nothing, in the place of what is recorded.
+func (o options) check(all []harness.Scenario) error {
+	if o.rounds < 0 {
+		return fmt.Errorf("-rounds %d: give 1 or more, or 0 for the round that warms up alone", o.rounds)
+	}
+	if o.scale <= 0 {
+		return fmt.Errorf("-scale %v: give a number above 0", o.scale)
+	}
+	for _, letter := range o.letters {
+		if !slices.ContainsFunc(all, func(s harness.Scenario) bool { return s.Letter == string(letter) }) {
+			return fmt.Errorf("-scenarios %s: there is no scenario %c", o.letters, letter)
+		}
+	}
+	return nil
+}
+
 func run(ctx context.Context, o options) (err error) {
 	all := scenarios.All()
+	if err := o.check(all); err != nil {
+		return err
+	}
 	if o.from != "" {
 		runs, err := report.Read(o.from)
 		if err != nil {
@@ -124,9 +143,6 @@ func run(ctx context.Context, o options) (err error) {
 	chosen := slices.DeleteFunc(slices.Clone(all), func(s harness.Scenario) bool {
 		return o.letters != "" && !strings.Contains(o.letters, s.Letter)
 	})
-	if len(chosen) == 0 {
-		return fmt.Errorf("-scenarios %s: there is none of these", o.letters)
-	}
 	apache := os.Getenv("REDELIVER_TEST_BROKERS")
 	if !o.embedded && apache == "" {
 		return errors.New("-embedded=false, and REDELIVER_TEST_BROKERS names no broker: there is nothing to measure on")

@@ -230,3 +230,12 @@ func TestARunWithoutABrokerFails(t *testing.T) {
 		t.Errorf("got %v, want an error that names the variable", err)
 	}
 }
+
+// What cannot be measured is refused before anything is: the figures would take the place of those that are recorded.
+func TestNonsenseIsRefused(t *testing.T) {
+	for _, args := range [][]string{{"-rounds", "-1"}, {"-scale", "0"}, {"-scale", "-1"}, {"-scenarios", "bz"}} {
+		if err := command(append(args, "-embedded=false", "-peers", "none")); err == nil || !strings.Contains(err.Error(), args[0]+" "+args[1]) {
+			t.Errorf("%q: got %v, want an error that names it", args, err)
+		}
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -59,7 +58,7 @@ func contend(ctx context.Context, command []string, t contract.Task, patience ti
 	said = last(strings.TrimSpace(errs.String()), 2000)
 	if err != nil {
 		if ctx.Err() != nil {
-			err = errors.Join(fmt.Errorf("it did not end within %v", patience), err)
+			err = fmt.Errorf("it did not end within %v: %w", patience, err)
 		}
 		return r, said, fmt.Errorf("%s %s: %w\n%s", strings.Join(command, " "), strings.Join(t.Flags(), " "), err, said)
 	}
