@@ -28,8 +28,9 @@ type recorder struct {
 	known         map[Partition]kfake.GroupCommit
 	pending       *pendingCommit
 	sync          *pendingSync
-	members       map[string]bool  // ids of the newest assignment's
-	instances     map[string]Owner // static members
+	members       map[string]bool      // ids of the newest assignment's
+	instances     map[string]Owner     // static members
+	heard         map[string]lastHeard // of members, by id
 	stuck         stuckRebalance
 	topics        map[string]bool // retry and dead-letter topics that were seen
 	unmapped      map[string]bool // members whose metadata was refused
@@ -51,7 +52,7 @@ type pendingCommit struct {
 func newRecorder(fake *kfake.Cluster, h *History, mu *sync.Mutex) *recorder {
 	r := &recorder{
 		mu: mu, fake: fake, terms: &h.Terms, h: h, names: make(map[string]string), known: make(map[Partition]kfake.GroupCommit),
-		instances: make(map[string]Owner), topics: make(map[string]bool), ended: make(map[string]bool), forgotten: make(map[string]bool), unmapped: make(map[string]bool),
+		instances: make(map[string]Owner), heard: make(map[string]lastHeard), topics: make(map[string]bool), ended: make(map[string]bool), forgotten: make(map[string]bool), unmapped: make(map[string]bool),
 		inTransaction: make(map[string]kmsg.TxnOffsetCommitRequest), faulted: make(map[string]int),
 	}
 	fake.Control(r.watch)
@@ -80,14 +81,20 @@ func (r *recorder) watch(req kmsg.Request) (kmsg.Response, error, bool) {
 		r.transactionEnds(req)
 	case *kmsg.JoinGroupRequest:
 		if req.Group == r.terms.Group {
+			r.hears(req.MemberID, true)
 			r.joinSeen()
 		}
 	case *kmsg.ConsumerGroupHeartbeatRequest:
 		if req.Group == r.terms.Group {
 			r.heartbeatSeen()
 		}
+	case *kmsg.HeartbeatRequest:
+		if req.Group == r.terms.Group {
+			r.hears(req.MemberID, false)
+		}
 	case *kmsg.SyncGroupRequest:
 		if req.Group == r.terms.Group {
+			r.hears(req.MemberID, false)
 			r.syncSeen(req)
 		}
 	case *kmsg.DeleteRecordsRequest:

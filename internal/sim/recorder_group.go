@@ -103,6 +103,31 @@ func (r *recorder) heartbeatSeen() {
 	r.sync = &pendingSync{when: r.now(), heartbeat: true}
 }
 
+// lastHeard is when the group heard from a member that it has had its answers, and whether it waits for one to its request to join.
+type lastHeard struct {
+	at    time.Time
+	joins bool
+}
+
+// hears takes down that the group hears from a member, which asks to join or does what shows that it had the answer.
+func (r *recorder) hears(id string, joins bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h := r.heard[id]
+	if !joins || h.at.IsZero() {
+		h.at = time.Now()
+	}
+	h.joins = joins
+	r.heard[id] = h
+}
+
+// forgetsWaiting reports whether the fake broker has given a member up that waits for others to join for as long as the session, as no real broker
+// does: a static member that was stopped keeps them all waiting. The lock is held.
+func (r *recorder) forgetsWaiting(id string, now time.Time) bool {
+	h := r.heard[id]
+	return h.joins && now.Sub(h.at) >= r.session
+}
+
 // returnSeen takes down that a static member has come back as another process and got what it had: the group's leader is
 // not asked then.
 func (r *recorder) returnSeen(req *kmsg.SyncGroupRequest) {
@@ -149,6 +174,9 @@ func (r *recorder) expelled(info *kfake.GroupInfo, now Moment) {
 			continue
 		}
 		r.h.Upsets = append(r.h.Upsets, Upset{Member: name, Kind: Expelled, Begun: now, Ended: now.At.Add(learning)})
+		if r.forgetsWaiting(id, now.At) {
+			r.h.Troubled = append(r.h.Troubled, Span{now.At, now.At})
+		}
 	}
 }
 
