@@ -370,3 +370,24 @@ func TestAPartitionThatHoldsItsShareOfTheWindowIsInItsOwnWay(t *testing.T) {
 		}
 	}
 }
+
+// Who waits to join is forgotten by the fake broker when nothing else was heard of him for the session; who has had his answer is not excused.
+func TestOnlyWhoWaitsToJoinIsForgotten(t *testing.T) {
+	const session = 12 * time.Second
+	start := time.Now()
+	for _, tt := range []struct {
+		name      string
+		heard     lastHeard
+		after     time.Duration
+		forgotten bool
+	}{
+		{"waits for as long as the session", lastHeard{start, true}, session, true},
+		{"waits for less", lastHeard{start, true}, session - 1, false},
+		{"has had the answer", lastHeard{start, false}, session, false},
+	} {
+		r := &recorder{session: session, heard: map[string]lastHeard{"m": tt.heard}}
+		if got := r.forgetsWaiting("m", start.Add(tt.after)); got != tt.forgotten {
+			t.Errorf("%s: forgotten is %v, want %v", tt.name, got, tt.forgotten)
+		}
+	}
+}
