@@ -283,6 +283,6 @@ func (d *deadWatch) again(strands []*strand) {
 		st.mu.Lock()
 		lanes := slices.Clone(st.lanes)
 		st.mu.Unlock()
-		d.p.scanAgain(lanes)
+		d.p.scanAnew(lanes)
 	}
 }

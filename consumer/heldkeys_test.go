@@ -255,6 +255,31 @@ func TestWhatWasReadBeforeAStrandForgotIsNotEnough(t *testing.T) {
 	})
 }
 
+// TestAStrandIsReadAnewWhenItsSourceComes has a member read the retry topics of a partition that another member works still: what that one
+// puts off meanwhile is found when the partition itself comes, also by a scan that had begun before.
+func TestAStrandIsReadAnewWhenItsSourceComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t)
+		b.p.scans.end() // the test reads
+		st := b.source.strand
+		before := st.holding.round
+		b.p.scans.finish(&heldLane{lane: b.tier, round: before})
+		b.p.scan(map[string]map[int32]kgo.Offset{testTopic: {0: kgo.NewOffset().At(1)}})
+		b.p.scans.finish(&heldLane{lane: b.source, end: 2, round: st.holding.round})
+		b.p.scans.finish(&heldLane{lane: b.park, round: before})
+		b.p.received(b.source, []*kgo.Record{{Topic: testTopic, Offset: 1, Key: []byte("a"), Timestamp: time.Now()}}, time.Now())
+		synctest.Wait()
+		b.want("called before the topics are read anew", b.called())
+		b.p.scans.finish(&heldLane{lane: b.tier, round: st.holding.round, found: []heldRecord{{keyHash([]byte("a")), 0, 5}}})
+		b.p.scans.finish(&heldLane{lane: b.park, round: st.holding.round})
+		synctest.Wait()
+		b.want("written behind what was put off", b.commit(), "retry-park a@1")
+		b.p.received(b.tier, []*kgo.Record{b.copyFrom(b.tier, 5, "a", 0, time.Now())}, time.Now())
+		synctest.Wait()
+		b.want("called", b.called(), "a@0", "a@1")
+	})
+}
+
 // TestAStrandThatBeginsAnewAsksForTheEndOfItsSource has a strand forget what it knew before the end of its source was known, as where a tier of
 // partitions that were just assigned is read on from what is left of it: a copy waits for the source to be taken up all the same.
 func TestAStrandThatBeginsAnewAsksForTheEndOfItsSource(t *testing.T) {

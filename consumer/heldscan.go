@@ -63,36 +63,27 @@ type heldRecord struct {
 	offset int64 // of the copy
 }
 
-// scan begins to read partitions that have their places.
+// scan begins to read the strands of partitions that have their places. What their other lanes had found before is not enough: as long as
+// another member had these partitions, it put records off to the topics of those, and sent them from one to the other.
 func (p *Pipeline) scan(parts map[string]map[int32]kgo.Offset) {
-	if !p.cfg.HoldKey {
-		return
-	}
 	var lanes []*lane
 	for topic, ps := range parts {
 		for part := range ps {
-			l := p.intake.lane(topic, part)
-			if l == nil {
-				continue
-			}
-			lanes = append(lanes, l)
-			if p.deadWatch != nil { // the others of its strand are read once more, see forgetDead
-				l.strand.mu.Lock()
-				lanes = append(lanes, l.strand.lanes...)
-				l.strand.mu.Unlock()
+			if l := p.intake.lane(topic, part); l != nil {
+				lanes = append(lanes, l)
 			}
 		}
 	}
-	p.scans.begin(distinct(lanes))
+	p.scanAnew(lanes)
 }
 
-// scanAgain begins anew for the strands that have lost some of their lanes, and not all: what was put off may have gone
-// with them.
-func (p *Pipeline) scanAgain(lanes []*lane) {
+// scanAnew forgets what the strands of the lanes knew, and begins to read all of what they have. So it is done for strands that got lanes, and
+// for those that have lost some, and not all: what was put off may have gone with them.
+func (p *Pipeline) scanAnew(lanes []*lane) {
 	if !p.cfg.HoldKey {
 		return
 	}
-	var again []*lane
+	var anew []*lane
 	seen := make(map[*strand]bool)
 	for _, l := range lanes {
 		st := l.strand
@@ -103,22 +94,11 @@ func (p *Pipeline) scanAgain(lanes []*lane) {
 		st.mu.Lock()
 		if len(st.lanes) > 0 {
 			st.reset()
-			again = append(again, st.lanes...)
+			anew = append(anew, st.lanes...)
 		}
 		st.mu.Unlock()
 	}
-	p.scans.begin(again)
-}
-
-func distinct(lanes []*lane) (each []*lane) {
-	seen := make(map[*lane]bool)
-	for _, l := range lanes {
-		if !seen[l] {
-			each = append(each, l)
-		}
-		seen[l] = true
-	}
-	return each
+	p.scans.begin(anew)
 }
 
 func (s *heldScans) begin(lanes []*lane) {

@@ -169,7 +169,7 @@ func (p *Pipeline) readOn(r *reader) {
 		l.lost.Store(false)
 	}
 	p.intake.review(moved...)
-	p.scanAgain(slices.DeleteFunc(slices.Clone(moved), func(l *lane) bool { return l.tier == 0 }))
+	p.scanAnew(slices.DeleteFunc(slices.Clone(moved), func(l *lane) bool { return l.tier == 0 }))
 	if len(moved) > 0 {
 		p.committer.moved()
 	}

@@ -175,7 +175,7 @@ func (st *strand) depart(e *entry) *entry {
 // closeLanes ends lanes: what is still under way counts for nothing, and its handlers' contexts end.
 func (p *Pipeline) closeLanes(lanes []*lane) {
 	lanes = slices.DeleteFunc(slices.Clone(lanes), (*lane).close) // all of them first: a key that one frees must not go to another that is about to close
-	defer p.scanAgain(lanes)
+	defer p.scanAnew(lanes)
 	for _, l := range lanes {
 		st := l.strand
 		st.mu.Lock()
