@@ -92,7 +92,8 @@ func (c *client) read(topic string, partition int32, isolation ...kgo.IsolationL
 	end, _ := ends.Lookup(topic, partition)
 	from := map[string]map[int32]kgo.Offset{topic: {partition: kgo.NewOffset().AtStart()}}
 	r := connect(c.t, addr(c.OptValue(kgo.SeedBrokers).([]string)[0]), kgo.ConsumePartitions(from),
-		kgo.FetchIsolationLevel(level), kgo.KeepControlRecords())
+		kgo.FetchIsolationLevel(level), kgo.KeepControlRecords(),
+		kgo.FetchMaxBytes(1)) // a batch an answer
 	defer r.Close()
 	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
 	defer cancel()

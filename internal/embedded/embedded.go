@@ -38,6 +38,9 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/redeliver/redeliver/internal/kfakemend"
 )
 
 const (
@@ -136,6 +139,7 @@ func Start(ctx context.Context, c Config) (_ *Broker, err error) {
 	}
 
 	b.cluster.ControlKey(deleteRecordsKey, b.markDeleteRecords)
+	b.cluster.ControlKey(int16(kmsg.Fetch), kfakemend.KeepAborted)
 	b.stopped.Go(b.maintain)
 	return b, nil
 }

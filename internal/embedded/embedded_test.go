@@ -108,6 +108,18 @@ func TestTransactionsOutliveTheProcess(t *testing.T) {
 	}
 }
 
+// What was aborted is not read where the answer ends before the partition does. (kfake alone gives it to readers of committed records.)
+func TestAbortedRecordsAreNotReadWhereAnAnswerIsCut(t *testing.T) {
+	b := start(t, Config{DataDir: t.TempDir(), Topics: map[string]int32{"orders": 1}})
+	c := connect(t, b)
+	c.transaction("one", kgo.TryAbort, "orders", "aborted")
+	c.transaction("one", kgo.TryCommit, "orders", "committed")
+	c.produce("orders", 0, "and more")
+	if got, want := c.read("orders", 0, kgo.ReadCommitted()), []string{"committed", "and more"}; !cmp.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 // A partition whose every record was deleted goes on where it ended: an offset never comes twice, or consumers that have
 // committed beyond it would miss the new record under it. (kfake alone starts again at 0.)
 func TestTrimmedPartitionKeepsItsEnd(t *testing.T) {

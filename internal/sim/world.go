@@ -13,8 +13,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/internal/kfakemend"
 )
 
 // TB is what a world needs of a test.
@@ -98,6 +100,7 @@ func NewWorld(t TB, s Setup) *World {
 	for _, topic := range w.h.Terms.Sources {
 		w.create(topic, s.Sources[topic])
 	}
+	fake.ControlKey(kmsg.Fetch.Int16(), kfakemend.KeepAborted)
 	w.rec = newRecorder(fake, w.h, &w.mu)
 	w.rec.metadataLimit = s.MetadataLimit
 	w.h.Begun = w.rec.now()
