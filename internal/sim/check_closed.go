@@ -38,8 +38,8 @@ func (x *index) checkClosed(trains map[train][]*Call) {
 	x.checkTried()
 }
 
-// deadWindows is how many windows of dead letters the source partitions of a member may remember together.
-const deadWindows = 16
+// heldWindows is how many windows of records that were put off, and of dead letters behind which keys are closed, a member remembers of all its source partitions together.
+const heldWindows = 16
 
 // countCrowded counts the dead letters with which a source partition had more that nobody had dealt with than its member remembers.
 func (x *index) countCrowded(letters map[train][]*copied) {
@@ -60,7 +60,7 @@ func (x *index) countCrowded(letters map[train][]*copied) {
 		slices.SortStableFunc(list, func(a, b change) int { return a.at.Compare(b.at) })
 		known, crowded := 0, 0
 		for _, ch := range list {
-			if known += ch.by; ch.by > 0 && known > deadWindows*x.t.Window/x.sourcesBeside(p, ch.at) {
+			if known += ch.by; ch.by > 0 && known > heldWindows*x.t.Window/x.sourcesBeside(p, ch.at) {
 				crowded++
 			}
 		}

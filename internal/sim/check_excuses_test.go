@@ -391,3 +391,43 @@ func TestOnlyWhoWaitsToJoinIsForgotten(t *testing.T) {
 		}
 	}
 }
+
+// A source partition of which as many records are put off as its member remembers is not fetched, until some of these are done.
+func TestAPartitionWhoseHeldKeysFillTheMemoryIsInItsOwnWay(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		putOff int           // records, of the 160 that a window of 10 remembers
+		after  time.Duration // from when half of them are done
+		late   bool
+		free   bool // keys are not held
+	}{
+		{name: "as many as it remembers are put off", putOff: 160, after: time.Second},
+		{name: "as many were put off", putOff: 160, after: 10 * time.Second, late: true},
+		{name: "fewer are put off", putOff: 100, after: time.Second, late: true},
+		{name: "keys are not held", putOff: 160, after: time.Second, late: true, free: true},
+	} {
+		p := newTape()
+		p.h.Terms.Concurrency, p.h.Terms.Window, p.h.Terms.HoldKey = 16, 10, !tt.free
+		p.assign(1, "m1")
+		park := Partition{"g.orders.retry-park", 0}
+		var copies, origins []Place
+		for range tt.putOff {
+			origins = append(origins, p.produce("k", "v"))
+		}
+		for _, o := range origins {
+			copies = append(copies, p.copy(park, o, 0, 0, ""))
+		}
+		waits := p.produce("other", "v")
+		p.pass(20 * time.Second)
+		for i := range origins[:tt.putOff/2] {
+			p.call("m1", copies[i], origins[i], 1, Succeeded, "")
+		}
+		p.pass(tt.after)
+		p.call("m1", waits, waits, 1, Succeeded, "")
+		x := newIndex(p.end())
+		x.checkIsolated()
+		if got := slices.ContainsFunc(x.report.Violations, func(v Violation) bool { return strings.Contains(v.Text, waits.String()) }); got != tt.late {
+			t.Errorf("%s: found late is %v, want %v", tt.name, got, tt.late)
+		}
+	}
+}

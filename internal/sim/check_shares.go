@@ -25,6 +25,9 @@ func (x *index) atBoundUntil(c *Call, since time.Time) time.Time {
 		if w := x.windowBoundUntil(c, since); w.After(until) {
 			until = w
 		}
+		if h := x.heldBoundUntil(c, since); h.After(until) {
+			until = h
+		}
 	}
 	return until
 }
@@ -77,6 +80,55 @@ func (x *index) slotsBoundUntil(c *Call, since time.Time) (until time.Time) {
 		}
 	}
 	return until
+}
+
+// heldBoundUntil is atBoundUntil of the memory for held keys: a source partition of which too many records are put off, or dead behind a closed key,
+// is not fetched before it holds three quarters of its bound. What a member has put off counts before a copy of it is in a topic, so
+// that the bound itself cannot be seen.
+func (x *index) heldBoundUntil(c *Call, since time.Time) time.Time {
+	if !x.t.HoldKey {
+		return since
+	}
+	type change struct {
+		at time.Time
+		by int
+	}
+	var changes []change
+	source := x.sourceOf(c)
+	for line, copies := range x.byLine {
+		if first := copies[0]; first.origin.Partition == source {
+			changes = append(changes, change{first.Timestamp, 1}, change{x.outOfMemory(line), -1})
+		}
+	}
+	slices.SortStableFunc(changes, func(a, b change) int { return a.at.Compare(b.at) })
+	until, held := since, 0
+	for i, ch := range changes {
+		if !ch.at.Before(c.Start.At) {
+			break
+		}
+		held += ch.by
+		ends := c.Start.At
+		if i+1 < len(changes) && changes[i+1].at.Before(ends) {
+			ends = changes[i+1].at
+		}
+		if bound := heldWindows * x.t.Window / x.sourcesBeside(source, ch.at); 4*held > 3*bound && ends.After(until) {
+			until = ends
+		}
+	}
+	return until
+}
+
+// outOfMemory returns when a member needs not remember any more that a life of a record was put off.
+func (x *index) outOfMemory(line lineage) time.Time {
+	copies := x.byLine[line]
+	last := copies[len(copies)-1]
+	switch dead := x.t.IsDLQ(last.Place.Topic); {
+	case dead && x.t.HoldDead && x.dealtWith(last) != 0:
+		return time.UnixMilli(x.dealtWith(last))
+	case dead && x.t.HoldDead, !dead && len(x.from[last.Place]) == 0:
+		return x.h.Ended.At
+	}
+	return x.overAt(line)
 }
 
 // sourceOf returns the source partition that the record of a call belongs to.
