@@ -16,22 +16,26 @@ import (
 const (
 	rawCopy       = "franz-go copy"
 	rawTxCopy     = "franz-go transactional copy"
+	rawLargeCopy  = "franz-go transactional copy, large"
 	redeliverOnce = "Redeliver, exactly once"
 
-	// transactionSize is how many copies the pipeline puts into a transaction at most.
-	transactionSize = 5000
+	// largeTransaction is how many copies the pipeline puts into a transaction at most, and equalTransaction how many it comes to in this
+	// scenario: the results have both.
+	largeTransaction = 5000
+	equalTransaction = 1600
 )
 
 var routing = harness.Scenario{
 	Letter: "b",
 	Name:   "everything fails",
 	About: "Every record fails and is written to a retry topic, acks=all, by an idempotent producer. The limits are a plain franz-go loop that copies every record with the same headers, " +
-		"written by hand, and one that does so in transactions of up to 5,000 with the offsets in them. A round ends after 10 s, with the rate by then.",
+		"written by hand, and one that does so in transactions with the offsets in them: of as many copies as ours come to, and of as many as ours may have. A round ends after 10 s, with the rate by then.",
 	Contenders: append([]harness.Contender{
 		{Name: rawCopy, Run: copyAll},
 		{Name: redeliver, Against: rawCopy, Run: routeAll(consumer.AtLeastOnce)},
-		{Name: rawTxCopy, Run: copyInTransactions},
+		{Name: rawTxCopy, Run: copyInTransactions(equalTransaction)},
 		{Name: redeliverOnce, Against: rawTxCopy, Run: routeAll(consumer.ExactlyOnceRouting)},
+		{Name: rawLargeCopy, Run: copyInTransactions(largeTransaction)},
 	}, peers(rawCopy, kafkaGo, saramaLoop, watermill, spring, parallelConsumer)...),
 	Cases: func(scale float64) []harness.Case {
 		return []harness.Case{{
@@ -89,39 +93,42 @@ func copyAll(ctx context.Context, t contract.Task, m *contract.Meter) error {
 	})
 }
 
-func copyInTransactions(ctx context.Context, t contract.Task, m *contract.Meter) error {
-	s, err := kgo.NewGroupTransactSession(rawOptions(t, producing(kgo.TransactionalID(t.Group+"-raw"))...)...)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	write, failed := copier(ctx, t, s.Produce)
-	n, transactions := 0, 0
-	for n < t.Records && !m.Over(t.Limit) {
-		fetches := s.PollRecords(ctx, transactionSize)
-		if err := fetches.Err(); err != nil {
-			return err
-		}
-		m.Begin()
-		if err := s.Begin(); err != nil {
-			return err
-		}
-		write(fetches)
-		committed, err := s.End(ctx, kgo.TryCommit)
-		if err == nil {
-			err = failed()
-		}
+// copyInTransactions copies all records in transactions of so many at most, which have the offsets in them.
+func copyInTransactions(size int) func(context.Context, contract.Task, *contract.Meter) error {
+	return func(ctx context.Context, t contract.Task, m *contract.Meter) error {
+		s, err := kgo.NewGroupTransactSession(rawOptions(t, producing(kgo.TransactionalID(t.Group+"-raw"))...)...)
 		if err != nil {
 			return err
 		}
-		if committed {
-			n += fetches.NumRecords()
-			transactions++
+		defer s.Close()
+		write, failed := copier(ctx, t, s.Produce)
+		n, transactions := 0, 0
+		for n < t.Records && !m.Over(t.Limit) {
+			fetches := s.PollRecords(ctx, size)
+			if err := fetches.Err(); err != nil {
+				return err
+			}
+			m.Begin()
+			if err := s.Begin(); err != nil {
+				return err
+			}
+			write(fetches)
+			committed, err := s.End(ctx, kgo.TryCommit)
+			if err == nil {
+				err = failed()
+			}
+			if err != nil {
+				return err
+			}
+			if committed {
+				n += fetches.NumRecords()
+				transactions++
+			}
 		}
+		m.End(n)
+		m.Figure("copies a transaction", float64(n)/float64(transactions))
+		return nil
 	}
-	m.End(n)
-	m.Figure("copies a transaction", float64(n)/float64(transactions))
-	return nil
 }
 
 // routeAll is the pipeline while every call fails, without the breaker that would stop it.
