@@ -128,7 +128,7 @@ func (x *index) checkRepeats() {
 func (x *index) explains(before, again *Call) (*Upset, bool) {
 	for _, member := range []string{before.Member, again.Member} { // the one may not have saved it, the other not have known
 		for _, u := range x.upsets[member] {
-			if u.Kind == Unmapped && !x.aboveWatermark(before, again) {
+			if u.Kind == Unmapped && !x.aboveWatermark(before, again) && !x.belowRouted(before, again) {
 				continue
 			}
 			if u.Begun.Before(again.Start) && (u.Ended.IsZero() || !u.Ended.Before(before.Start.At)) {
@@ -152,6 +152,36 @@ func (x *index) aboveWatermark(before, again *Call) bool {
 		}
 		return false
 	})
+}
+
+// belowRouted reports whether a record stood below one that was not settled, and that one below one that was routed in a transaction, at a moment
+// between two calls of the first when it was handed on: a commit that has no room for the routed one must not take the place of the one that
+// tells of it, and so the first stays uncommitted.
+func (x *index) belowRouted(before, again *Call) bool {
+	return x.t.ExactlyOnce && slices.ContainsFunc(x.handed(before, again), func(when Moment) bool {
+		known, open := x.assignedBefore(when), false
+		for _, r := range x.h.Log[again.From.Partition] {
+			switch {
+			case r.Place.Offset <= again.From.Offset:
+			case x.routedBy(r.Place, when):
+				if open {
+					return true
+				}
+			case !x.doneBetween(r.Place, known, when):
+				open = true
+			}
+		}
+		return false
+	})
+}
+
+// routedBy reports whether a copy of what stands at a place was written by a moment.
+func (x *index) routedBy(at Place, when Moment) bool {
+	line := lineage{id: at.String()}
+	if k := x.copies[at]; k != nil {
+		line = lineage{k.id, k.replays}
+	}
+	return slices.ContainsFunc(x.byLine[line], func(k *copied) bool { return k.Place != at && !k.Timestamp.After(when.At) })
 }
 
 // assignedBefore returns when partitions were assigned for the last time before a moment.

@@ -431,3 +431,40 @@ func TestAPartitionWhoseHeldKeysFillTheMemoryIsInItsOwnWay(t *testing.T) {
 		}
 	}
 }
+
+// Where there is no room for what was routed above a record that is not settled, what is settled below stays uncommitted with exactly-once
+// routing: the commit that tells of what was routed stands. It is handled again by the next owner, and only then.
+func TestWhatCannotBeCommittedBelowARoutedRecordIsHandledAgain(t *testing.T) {
+	for _, tt := range []struct {
+		name                 string
+		once, routed, undone bool
+		repeatable           bool
+	}{
+		{name: "one above it is not settled, and one above that was routed", once: true, undone: true, routed: true, repeatable: true},
+		{name: "nothing was routed", once: true, undone: true},
+		{name: "all are settled", once: true, routed: true},
+		{name: "copies and offsets are apart", undone: true, routed: true},
+	} {
+		p := newTape()
+		p.h.Terms.ExactlyOnce = tt.once
+		p.assign(1, "m1")
+		first, second, third := p.produce("a", "1"), p.produce("b", "2"), p.produce("c", "3")
+		p.call("m1", first, first, 1, Succeeded, "")
+		p.call("m1", third, third, 1, Failed, "transient")
+		if tt.routed {
+			p.copy(tier, third, 1, time.Second, "")
+		}
+		if !tt.undone {
+			p.call("m1", second, second, 1, Succeeded, "")
+		}
+		p.pass(time.Second)
+		p.assign(2, "m2")
+		p.call("m2", first, first, 1, Succeeded, "")
+		p.h.Upsets = []Upset{{Member: "m1", Kind: Unmapped, Begun: p.h.Begun}}
+		x := newIndex(p.end())
+		x.checkRepeats()
+		if got := len(x.report.Violations) == 0; got != tt.repeatable {
+			t.Errorf("%s: excused is %v, want %v", tt.name, got, tt.repeatable)
+		}
+	}
+}
