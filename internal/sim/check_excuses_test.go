@@ -468,3 +468,23 @@ func TestWhatCannotBeCommittedBelowARoutedRecordIsHandledAgain(t *testing.T) {
 		}
 	}
 }
+
+// Who does not know yet that a topic is gone may commit less of it than was committed before; before it was deleted nobody may.
+func TestACommitOfADeletedTopicMayGoBack(t *testing.T) {
+	gone := Partition{"g.orders.retry-1s" + incarnationMark + "0", 0}
+	for name, tt := range map[string]struct {
+		again Moment
+		found bool
+	}{
+		"before it is deleted": {Moment{Tick: 5}, true},
+		"after that":           {Moment{Tick: 15}, false},
+	} {
+		p := newTape()
+		p.h.Deleted = []Deletion{{Topic: tier.Topic, As: gone.Topic, When: Moment{Tick: 10}}}
+		x := newIndex(p.end())
+		x.checkCommitters(gone, []*Commit{{When: Moment{Tick: 4}, Offset: 14, Generation: -1}, {When: tt.again, Offset: 0, Generation: -1}})
+		if got := len(x.report.Violations) > 0; got != tt.found {
+			t.Errorf("%s: found is %v, want %v", name, got, tt.found)
+		}
+	}
+}

@@ -25,7 +25,8 @@ func (x *index) checkFenced() {
 func (x *index) checkCommitters(p Partition, commits []*Commit) {
 	high := int64(-1)
 	for _, c := range commits {
-		if c.Offset < high && !c.Late {
+		// What is said of a topic that is gone, by who does not know so yet, is not gone by.
+		if c.Offset < high && !c.Late && !x.deletedBy(p, c.When) {
 			x.report.broken(Fenced, "%s put the commit of %s back from %d to %d at %s", c.Member, p, high, c.Offset, clock(c.When))
 		}
 		high = max(high, c.Offset)
@@ -37,6 +38,11 @@ func (x *index) checkCommitters(p Partition, commits []*Commit) {
 			x.report.broken(Fenced, "%s committed %d for %s at %s, which generation %d had given to %s", c.Member, c.Offset, p, clock(c.When), c.Generation, owner)
 		}
 	}
+}
+
+// deletedBy reports whether a partition had been deleted with its topic by a moment.
+func (x *index) deletedBy(p Partition, when Moment) bool {
+	return slices.ContainsFunc(x.h.Deleted, func(d Deletion) bool { return d.As == p.Topic && d.When.Before(when) })
 }
 
 // checkExpelled holds members to staying in their group: it gives one up only when they may not have heard from each other.
