@@ -163,7 +163,22 @@ func (x *index) skippedBefore(tr train, k *copied) bool {
 // mayFollow reports whether a dead letter may have followed another: that was not dealt with by then, or its member may not have learned of it.
 func (x *index) mayFollow(k, o *copied) bool {
 	over := x.dealtWith(o)
-	return o.origin.Offset < k.origin.Offset && !o.Timestamp.After(k.Timestamp) && (over == 0 || unixMilli(k.Timestamp) <= over+markTime.Milliseconds())
+	return o.origin.Offset < k.origin.Offset && !o.Timestamp.After(k.Timestamp) && (over == 0 || unixMilli(x.decided(k)) <= over+markTime.Milliseconds())
+}
+
+// decided returns when it may have been decided, at the earliest, that a dead letter follows another: when it was written, or since the record stood
+// where it was put off before, where a member has no room in its commits for what it has decided, and waits until it has.
+func (x *index) decided(k *copied) time.Time {
+	if !x.t.ExactlyOnce || !slices.ContainsFunc(x.h.Upsets, func(u Upset) bool { return u.Kind == Unmapped && u.Begun.At.Before(k.Timestamp) }) {
+		return k.Timestamp
+	}
+	at := k.Timestamp
+	for _, before := range x.byLine[lineage{k.id, k.replays}] {
+		if before.Timestamp.Before(k.Timestamp) {
+			at = before.Timestamp
+		}
+	}
+	return at
 }
 
 // checkTried holds every record that tries a key, after all dead letters were dealt with, to its handler's success.

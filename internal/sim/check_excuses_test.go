@@ -488,3 +488,37 @@ func TestACommitOfADeletedTopicMayGoBack(t *testing.T) {
 		}
 	}
 }
+
+// Where a member has no room in its commits, what follows a dead letter may be written long after that was decided.
+func TestWhatFollowsADeadLetterMayWaitForRoom(t *testing.T) {
+	for name, tt := range map[string]struct {
+		unmapped, parked bool
+		found            bool
+	}{
+		"there is no room":                  {unmapped: true, parked: true},
+		"it was not put off when that died": {unmapped: true, found: true},
+		"there is room":                     {parked: true, found: true},
+	} {
+		p := newTape()
+		p.h.Terms.ExactlyOnce, p.h.Terms.HoldKey, p.h.Terms.HoldDead = true, true, true
+		p.assign(1, "m1")
+		if tt.unmapped {
+			p.h.Upsets = []Upset{{Member: "m1", Kind: Unmapped, Begun: p.h.Begun}}
+		}
+		head, behind := p.produce("a", "1"), p.produce("a", "2")
+		p.call("m1", head, head, 1, Failed, "permanent")
+		p.copy(dead, head, 1, 0, "not_retriable")
+		if tt.parked {
+			p.copy(Partition{"g.orders.retry-park", 0}, behind, 0, 0, "")
+		}
+		p.pass(time.Minute)
+		p.h.Discarded = []Discarded{{ID: head.String(), When: p.now()}}
+		p.pass(5 * time.Minute)
+		p.copy(dead, behind, 0, 0, "behind")
+		x := newIndex(p.end())
+		x.checkFollowers(train{source, "a"}, []*copied{x.copies[Place{dead, 0}], x.copies[Place{dead, 1}]})
+		if got := len(x.report.Violations) > 0; got != tt.found {
+			t.Errorf("%s: found is %v, want %v: %v", name, got, tt.found, x.report.Violations)
+		}
+	}
+}
