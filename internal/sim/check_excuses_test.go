@@ -522,3 +522,33 @@ func TestWhatFollowsADeadLetterMayWaitForRoom(t *testing.T) {
 		}
 	}
 }
+
+// Who has no room in its commits takes what is parked when its turn comes, and what is not parked at once.
+func TestWithoutRoomParkedRecordsTakeTurns(t *testing.T) {
+	park := Partition{"g.orders.retry-park", 0}
+	for _, tt := range []struct {
+		from     Partition
+		unmapped bool
+		late     bool
+	}{
+		{park, true, false},
+		{park, false, true},
+		{tier, true, true},
+	} {
+		p := newTape()
+		p.h.Terms.HoldKey = true
+		p.assign(1, "m1")
+		if tt.unmapped {
+			p.h.Upsets = []Upset{{Member: "m1", Kind: Unmapped, Begun: p.h.Begun}}
+		}
+		origin := p.produce("a", "1")
+		at := p.copy(tt.from, origin, 0, 0, "")
+		p.pass(10 * time.Second)
+		p.call("m1", at, origin, 1, Succeeded, "")
+		x := newIndex(p.end())
+		x.checkIsolated()
+		if got := len(x.report.Violations) > 0; got != tt.late {
+			t.Errorf("from %s, no room %v: found late is %v, want %v", tt.from.Topic, tt.unmapped, got, tt.late)
+		}
+	}
+}

@@ -96,6 +96,9 @@ func (x *index) inTheWay(c *Call, since time.Time, trains map[train][]*Call, bus
 	if meetsAny(x.h.Disturbed, since, c.Start.At) || meetsAny(busy[c.Member], since, c.Start.At) {
 		return true
 	}
+	if x.t.IsPark(c.From.Topic) && x.unmapped(c.Member, c.Start) {
+		return true // without room in its commits a member takes what is parked turn by turn, and moves the rest out of the way
+	}
 	if x.crowdedOut(c, since) || c.Batch != 0 && x.behindBatch(c, since) {
 		return true
 	}
