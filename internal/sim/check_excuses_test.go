@@ -552,3 +552,33 @@ func TestWithoutRoomParkedRecordsTakeTurns(t *testing.T) {
 		}
 	}
 }
+
+// A member that was cut off may begin where it read that it is to, though its commit from before is carried out after that.
+func TestACommitMayBeCarriedOutAfterItsMemberBeganAnew(t *testing.T) {
+	for name, tt := range map[string]struct {
+		upset  bool
+		member string
+		found  int
+	}{
+		"it was cut off":          {true, "m1", 0},
+		"it was well":             {false, "m1", 2},
+		"the commit is another's": {true, "m2", 2},
+	} {
+		p := newTape()
+		if tt.upset {
+			p.h.Upsets = []Upset{{Member: tt.member, Kind: CutOff, Begun: p.h.Begun}}
+		}
+		for i, offset := range []int64{18, 5, 8} { // what comes after it goes on from there
+			member := tt.member
+			if i == 0 {
+				member = "m1"
+			}
+			p.commit(member, source, offset, int32(8+min(i, 1)))
+		}
+		x := newIndex(p.end())
+		x.checkCommitters(source, x.commits[source])
+		if got := len(x.report.Violations); got != tt.found {
+			t.Errorf("%s: found %d, want %d: %v", name, got, tt.found, x.report.Violations)
+		}
+	}
+}

@@ -23,13 +23,15 @@ func (x *index) checkFenced() {
 }
 
 func (x *index) checkCommitters(p Partition, commits []*Commit) {
-	high := int64(-1)
+	high, highest := int64(-1), new(Commit)
 	for _, c := range commits {
-		// What is said of a topic that is gone, by who does not know so yet, is not gone by.
-		if c.Offset < high && !c.Late && !x.deletedBy(p, c.When) {
+		switch {
+		case c.Offset >= high, x.overtaken(highest, c):
+			high, highest = c.Offset, c
+		case c.Late, x.deletedBy(p, c.When): // what is said of a topic that is gone, by who does not know so yet, is not gone by
+		default:
 			x.report.broken(Fenced, "%s put the commit of %s back from %d to %d at %s", c.Member, p, high, c.Offset, clock(c.When))
 		}
-		high = max(high, c.Offset)
 		x.report.count(Fenced, "commits", 1)
 		if c.Generation < 0 {
 			continue // not by a member
@@ -38,6 +40,12 @@ func (x *index) checkCommitters(p Partition, commits []*Commit) {
 			x.report.broken(Fenced, "%s committed %d for %s at %s, which generation %d had given to %s", c.Member, c.Offset, p, clock(c.When), c.Generation, owner)
 		}
 	}
+}
+
+// overtaken reports whether a commit that goes back is of a member that had been off the straight path, and had read where it is to begin before
+// its own commit of an earlier generation, which had been on its way since, was carried out.
+func (x *index) overtaken(before, again *Commit) bool {
+	return before.Member == again.Member && before.Generation >= 0 && before.Generation < again.Generation && x.upset(again.Member, before.When, again.When)
 }
 
 // deletedBy reports whether a partition had been deleted with its topic by a moment.
