@@ -29,8 +29,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/redeliver/redeliver/internal/kfakemend"
 )
 
 // The environment that says which broker the tests get.
@@ -192,7 +190,6 @@ func embedded() (*testBroker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting kfake: %w", err)
 	}
-	cluster.ControlKey(kmsg.Fetch.Int16(), kfakemend.KeepAborted)
 	b := &testBroker{addresses: cluster.ListenAddrs(), kind: Embedded, fake: cluster, ports: make(map[int32]int)}
 	b.close = func() error { cluster.Close(); return nil }
 	for node, address := range b.addresses {

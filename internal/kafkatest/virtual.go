@@ -9,8 +9,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/redeliver/redeliver/internal/kfakemend"
 )
 
 // Virtual is a cluster of a test's own, on virtual time: it lives in the bubble of a [testing/synctest] test, connected to
@@ -34,7 +32,6 @@ func NewVirtual(t testing.TB, opts ...kfake.Opt) *Virtual {
 	if err != nil {
 		t.Fatalf("kafkatest: %v", err)
 	}
-	cluster.ControlKey(kmsg.Fetch.Int16(), kfakemend.KeepAborted)
 	t.Cleanup(cluster.Close)
 	return &Virtual{cluster, network, cluster.ListenAddrs()}
 }
