@@ -129,7 +129,7 @@ func record(topic string, partitions, i, size int, failures func(i int) int) *kg
 
 // Feed produces records at a steady rate until stop is called, which says how it went.
 func (c *Cluster) Feed(ctx context.Context, topic string, partitions, size int, perSecond float64, failures func(i int) int) (stop func() error) {
-	ctx, cancel := context.WithCancel(ctx)
+	feeding, cancel := context.WithCancel(ctx)
 	var failed atomic.Pointer[error]
 	ended := make(chan struct{})
 	go func() {
@@ -139,12 +139,13 @@ func (c *Cluster) Feed(ctx context.Context, topic string, partitions, size int, 
 		defer tick.Stop()
 		for i := 0; ; {
 			select {
-			case <-ctx.Done():
+			case <-feeding.Done():
 				return
 			case now := <-tick.C:
 				for due := int(now.Sub(began).Seconds() * perSecond); i < due; i++ {
+					// Not with the context that stop ends: the client fails a whole batch with it, and the next feed's records with them.
 					c.client.Produce(ctx, record(topic, partitions, i, size, failures), func(_ *kgo.Record, err error) {
-						if err != nil && ctx.Err() == nil {
+						if err != nil && feeding.Err() == nil {
 							failed.Store(&err)
 						}
 					})
