@@ -143,7 +143,7 @@ func (c *Cluster) Feed(ctx context.Context, topic string, partitions, size int, 
 				return
 			case now := <-tick.C:
 				for due := int(now.Sub(began).Seconds() * perSecond); i < due; i++ {
-					// Not with the context that stop ends: the client fails a whole batch with it, and the next feed's records with them.
+					// Not with the context that stop ends: the client fails a batch with that of its first record, the next feed's records too.
 					c.client.Produce(ctx, record(topic, partitions, i, size, failures), func(_ *kgo.Record, err error) {
 						if err != nil && feeding.Err() == nil {
 							failed.Store(&err)
