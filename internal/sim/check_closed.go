@@ -38,7 +38,8 @@ func (x *index) checkClosed(trains map[train][]*Call) {
 	x.checkTried()
 }
 
-// heldWindows is how many windows of records that were put off, and of dead letters behind which keys are closed, a member remembers of all its source partitions together.
+// heldWindows is how many windows of records that were put off, and of dead letters behind which keys are closed, a member remembers of all its
+// source partitions together.
 const heldWindows = 16
 
 // countCrowded counts the dead letters with which a source partition had more that nobody had dealt with than its member remembers.

@@ -100,7 +100,7 @@ func (x *index) heldBoundUntil(c *Call, since time.Time) time.Time {
 			changes = append(changes, change{first.Timestamp, 1}, change{x.outOfMemory(line), -1})
 		}
 	}
-	slices.SortStableFunc(changes, func(a, b change) int { return a.at.Compare(b.at) })
+	slices.SortFunc(changes, func(a, b change) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.by, b.by)) })
 	until, held := since, 0
 	for i, ch := range changes {
 		if !ch.at.Before(c.Start.At) {
@@ -123,10 +123,13 @@ func (x *index) outOfMemory(line lineage) time.Time {
 	copies := x.byLine[line]
 	last := copies[len(copies)-1]
 	switch dead := x.t.IsDLQ(last.Place.Topic); {
-	case dead && x.t.HoldDead && x.dealtWith(last) != 0:
-		return time.UnixMilli(x.dealtWith(last))
-	case dead && x.t.HoldDead, !dead && len(x.from[last.Place]) == 0:
-		return x.h.Ended.At
+	case dead && x.t.HoldDead:
+		if ms := x.dealtWith(last); ms != 0 {
+			return time.UnixMilli(ms)
+		}
+		return x.h.Ended.At // it keeps its key closed
+	case !dead && len(x.from[last.Place]) == 0:
+		return x.h.Ended.At // it waits
 	}
 	return x.overAt(line)
 }

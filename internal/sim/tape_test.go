@@ -2,6 +2,8 @@ package sim
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/redeliver/redeliver/consumer"
@@ -123,6 +125,13 @@ func (t *tape) assign(generation int32, owner string) {
 func (t *tape) end() *History {
 	t.h.Ended = t.now()
 	return t.h
+}
+
+// isLate ends the history, and reports whether the checker finds the call of what stands at a place late.
+func (t *tape) isLate(at Place) bool {
+	x := newIndex(t.end())
+	x.checkIsolated()
+	return slices.ContainsFunc(x.report.Violations, func(v Violation) bool { return strings.Contains(v.Text, at.String()) })
 }
 
 // goodRun is a run in which every promise was kept: one record that fails once, one of the same key that succeeds, one
