@@ -71,6 +71,8 @@ type Mark struct {
 	To     string // the topic that a replay wrote to
 	Reason string // why it was discarded or parked
 	Edit   string // what a replay changed in the record that it wrote; the entry itself is as it was
+	// Times is how often the entry was replayed. What died of that is an entry of its own.
+	Times int
 	// Renewed is when the entry was last carried forward, see [Queue.Renew]; zero: never.
 	Renewed time.Time
 }

@@ -55,9 +55,9 @@ func FuzzLedger(f *testing.F) {
 
 // FuzzMark: what a call writes to the ledger is read as it was.
 func FuzzMark(f *testing.F) {
-	f.Add("orders/3/42", "billing", uint16(1), uint8(1), int64(1_700_000_000_000), "operator", "20260101-1", "billing.orders.retry-1s", "mended", int32(3), int64(7))
-	f.Add("", "", uint16(0), uint8(255), int64(-1), "\xff", "\x00", "\"", "\u2028", int32(0), int64(0))
-	f.Fuzz(func(t *testing.T, id, group string, replays uint16, kind uint8, at int64, by, run, to, reason string, partition int32, offset int64) {
+	f.Add("orders/3/42", "billing", uint16(1), uint8(2), uint8(1), int64(1_700_000_000_000), "operator", "20260101-1", "billing.orders.retry-1s", "mended", int32(3), int64(7))
+	f.Add("", "", uint16(0), uint8(0), uint8(255), int64(-1), "\xff", "\x00", "\"", "\u2028", int32(0), int64(0))
+	f.Fuzz(func(t *testing.T, id, group string, replays uint16, times, kind uint8, at int64, by, run, to, reason string, partition int32, offset int64) {
 		for _, text := range []string{id, group, by, run, to, reason} {
 			if !utf8.ValidString(text) {
 				return // JSON has no other
@@ -66,7 +66,7 @@ func FuzzMark(f *testing.F) {
 		at = min(max(at, 1), year9999)
 		w := &writer{queue: &Queue{topic: "dlq"}, keys: keysOf([16]byte{9}), self: Writer{Run: run, By: by, Doing: doingReplay, At: time.UnixMilli(at)}}
 		status := Status(kind) % statuses
-		e := &Entry{Partition: max(partition, 0), Offset: max(offset, 0), State: retrytopics.State{ID: id, Group: group, Replays: int(replays)}}
+		e := &Entry{Partition: max(partition, 0), Offset: max(offset, 0), State: retrytopics.State{ID: id, Group: group, Replays: int(replays)}, Mark: Mark{Times: int(times)}}
 		record := &kgo.Record{}
 		w.mark(record, e, status, at, to, reason)
 		values, err := (&ledgerReader{keys: w.keys}).decode([]*kgo.Record{record, w.sign(time.UnixMilli(at))})
@@ -76,7 +76,11 @@ func FuzzMark(f *testing.F) {
 		l := newLedger()
 		l.add(values)
 		got := l.describe(l.marks[e.identity()])
-		if want := (Mark{Status: status, At: time.UnixMilli(at), By: by, Run: run, Task: run, To: to, Reason: reason}); got != want {
+		replayed := int(times)
+		if status == StatusReplayed {
+			replayed++
+		}
+		if want := (Mark{Times: replayed, Status: status, At: time.UnixMilli(at), By: by, Run: run, Task: run, To: to, Reason: reason}); got != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 		if l.writer.Run != run || l.writer.By != by || l.writer.Doing != doingReplay || !l.writer.Alive.Equal(time.UnixMilli(at)) || !l.writer.At.Equal(time.UnixMilli(at)) {
@@ -93,7 +97,7 @@ func FuzzMarkIsJSON(f *testing.F) {
 	f.Add(1, "replayed", int64(1_700_000_000_000), "operator", "<a>&\u2028\u2029\x7f", int64(0))
 	f.Add(0, "", int64(-1), "\xff\xe2\x80", "\x00\b\f\n\r\t\v\"\\/\x1f\ufffd", int64(7))
 	f.Fuzz(func(t *testing.T, n int, status string, at int64, one, other string, renewed int64) {
-		v := ledgerValue{V: n, Status: status, At: at, By: one, Run: other, To: one + other, Reason: other + one, Edit: one, ID: other, Group: one, Replays: n, Replay: other, Renewed: renewed, TaskID: one}
+		v := ledgerValue{V: n, Status: status, At: at, By: one, Run: other, To: one + other, Reason: other + one, Edit: one, ID: other, Group: one, Replays: n, Replay: other, Times: n, Renewed: renewed, TaskID: one}
 		if v.Status == "" {
 			v.Status = "open" // each mark has one
 		}

@@ -48,7 +48,7 @@ func Indexed(ix Index) Option {
 }
 
 const (
-	indexVersion = 3
+	indexVersion = 4
 
 	indexEmpty = "it is empty" // which need not be told
 
@@ -265,7 +265,10 @@ func (st *indexState) mark(m segmentMark) Mark {
 		return Mark{}
 	}
 	from := st.from[m.from]
-	mark := Mark{Status: m.status, At: time.UnixMilli(m.at), By: from.by, Run: from.run, Task: from.task, To: from.to, Reason: from.reason, Edit: from.edit}
+	mark := Mark{
+		Status: m.status, At: time.UnixMilli(m.at), By: from.by, Run: from.run, Task: from.task, To: from.to, Reason: from.reason, Edit: from.edit,
+		Times: int(m.times),
+	}
 	if m.renewed > 0 {
 		mark.Renewed = time.UnixMilli(m.renewed)
 	}

@@ -77,21 +77,23 @@ func piece(arena, ends []byte, i int) []byte {
 	return arena[from:to:to]
 }
 
-// segmentMark is what is known of the fate of an entry: 22 bytes.
+// segmentMark is what is known of the fate of an entry: 24 bytes.
 type segmentMark struct {
 	at      int64 // Unix ms; 0: nothing
 	renewed int64 // Unix ms; 0: it was not
 	from    uint32
+	times   uint16 // that it was replayed
 	status  Status
 	copies  bool // there are further records with this identity in the index
 }
 
-const segmentMarkSize = 8 + 8 + 4 + 1 + 1
+const segmentMarkSize = 8 + 8 + 4 + 2 + 1 + 1
 
 func (m segmentMark) append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(m.at))
 	b = binary.LittleEndian.AppendUint64(b, uint64(m.renewed))
 	b = binary.LittleEndian.AppendUint32(b, m.from)
+	b = binary.LittleEndian.AppendUint16(b, m.times)
 	copies := byte(0)
 	if m.copies {
 		copies = 1
@@ -105,5 +107,7 @@ func copiesAt(b []byte, i int) bool { return b[i*segmentMarkSize+segmentMarkSize
 func segmentMarkOf(b []byte, i int) segmentMark {
 	b = b[i*segmentMarkSize:][:segmentMarkSize]
 	le := binary.LittleEndian
-	return segmentMark{at: int64(le.Uint64(b)), renewed: int64(le.Uint64(b[8:])), from: le.Uint32(b[16:]), status: min(Status(b[20]), statuses-1), copies: b[21] == 1}
+	return segmentMark{
+		at: int64(le.Uint64(b)), renewed: int64(le.Uint64(b[8:])), from: le.Uint32(b[16:]), times: le.Uint16(b[20:]), status: min(Status(b[22]), statuses-1), copies: b[23] == 1,
+	}
 }

@@ -141,7 +141,7 @@ func (x *index) readMarks(ctx context.Context, q *Queue, ledger kadm.TopicDetail
 						id := stableIdentity(v.ID, v.Group, v.Replays, v.Replay)
 						if marks[id].at <= v.At {
 							from := provenance{by: v.By, run: v.Run, task: cmp.Or(v.TaskID, v.Run), to: v.To, reason: x.Redaction.String(v.Reason), edit: x.Redaction.edit(v.Edit)}
-							marks[id] = segmentMark{at: v.At, renewed: v.Renewed, status: status, from: st.origin(from)}
+							marks[id] = segmentMark{at: v.At, renewed: v.Renewed, times: v.times(), status: status, from: st.origin(from)}
 						}
 					}
 				}

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/maphash"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -70,6 +71,7 @@ type wish struct{ what, by string }
 type mark struct {
 	at     int64 // Unix ms
 	from   uint32
+	times  uint16 // that it was replayed
 	status Status
 }
 
@@ -111,17 +113,18 @@ func (l *ledger) now() int64 { return l.after(time.Now()) }
 func (l *ledger) after(now time.Time) int64 { return max(now.UnixMilli(), l.latest+1) }
 
 // set notes what became of an entry, unless something later is known.
-func (l *ledger) set(id Identity, status Status, at int64, from provenance) {
-	if l.marks[id].at > at {
+func (l *ledger) set(id Identity, m mark, from provenance) {
+	if l.marks[id].at > m.at {
 		return
 	}
-	l.latest = max(l.latest, at)
+	l.latest = max(l.latest, m.at)
 	n, ok := l.index[from]
 	if !ok {
 		n = uint32(len(l.origin))
 		l.origin, l.index[from] = append(l.origin, from), n
 	}
-	l.marks[id] = mark{at: at, from: n, status: status}
+	m.from = n
+	l.marks[id] = m
 }
 
 func (l *ledger) describe(m mark) Mark {
@@ -129,7 +132,10 @@ func (l *ledger) describe(m mark) Mark {
 		return Mark{}
 	}
 	from := l.origin[m.from]
-	mark := Mark{Status: m.status, At: time.UnixMilli(m.at), By: from.by, Run: from.run, Task: from.task, To: from.to, Reason: from.reason, Edit: from.edit}
+	mark := Mark{
+		Status: m.status, At: time.UnixMilli(m.at), By: from.by, Run: from.run, Task: from.task, To: from.to, Reason: from.reason, Edit: from.edit,
+		Times: int(m.times),
+	}
 	if from.renewed > 0 {
 		mark.Renewed = time.UnixMilli(from.renewed)
 	}
@@ -150,12 +156,22 @@ type ledgerValue struct {
 	Group   string     `json:"group,omitempty"`
 	Replays int        `json:"replays,omitempty"`
 	Replay  string     `json:"replay,omitempty"`  // the name that the entry carries of the last one
+	Times   int        `json:"times,omitempty"`   // that the entry was replayed, where that is more than its status says
 	Renewed int64      `json:"renewed,omitempty"` // that of a mark which says that it was: its own time
 	Doing   string     `json:"doing,omitempty"`
 	Alive   int64      `json:"alive,omitempty"`
 	Ended   bool       `json:"ended,omitempty"`
 	TaskID  string     `json:"of,omitempty"` // the replay that a call works on, where that has another name
 	Task    *taskValue `json:"task,omitempty"`
+}
+
+// times is how often the entry was replayed.
+func (v *ledgerValue) times() uint16 {
+	least := 0
+	if v.Status == StatusReplayed.String() {
+		least = 1
+	}
+	return uint16(min(max(v.Times, least), math.MaxUint16))
 }
 
 // ledgerKeys are the keys of one dead-letter topic.
@@ -275,6 +291,7 @@ func (l *ledger) add(values []ledgerValue) {
 			continue
 		}
 		status, _ := ParseStatus(v.Status)
-		l.set(identify(v.ID, v.Group, v.Replays, v.Replay), status, v.At, provenance{v.By, v.Run, cmp.Or(v.TaskID, v.Run), v.To, v.Reason, v.Edit, v.Renewed})
+		m := mark{at: v.At, status: status, times: v.times()}
+		l.set(identify(v.ID, v.Group, v.Replays, v.Replay), m, provenance{v.By, v.Run, cmp.Or(v.TaskID, v.Run), v.To, v.Reason, v.Edit, v.Renewed})
 	}
 }

@@ -13,8 +13,13 @@ func (w *writer) mark(r *kgo.Record, e *Entry, status Status, at int64, to, reas
 		V: ledgerVersion, Status: status.String(), At: at, By: w.self.By, Run: w.self.Run, TaskID: w.self.taskOf(), To: to, Reason: reason,
 		ID: e.State.ID, Group: e.State.Group, Replays: e.State.Replays, Replay: e.State.Replay,
 	}
+	times, told := e.Mark.Times, 0
 	if status == StatusReplayed {
 		v.Edit = w.edit
+		times, told = times+1, 1
+	}
+	if times > told {
+		v.Times = times
 	}
 	if !e.Mark.Renewed.IsZero() {
 		v.Renewed = e.Mark.Renewed.UnixMilli()
@@ -34,8 +39,8 @@ const markRoom = 32 << 10
 
 // sizeBound is the most that appendMark appends.
 func (v *ledgerValue) sizeBound() int {
-	const names, numbers, escape = 160, 5 * 20, len(`\u0000`)
-	return names + numbers + len(v.Status) + escape*(len(v.By)+len(v.Run)+len(v.To)+len(v.Reason)+len(v.Edit)+len(v.ID)+len(v.Group)+len(v.Replay)+len(v.TaskID))
+	const names, numbers, escape = 170, 6 * 20, len(`\u0000`)
+	return names + numbers + escape*(len(v.Status)+len(v.By)+len(v.Run)+len(v.To)+len(v.Reason)+len(v.Edit)+len(v.ID)+len(v.Group)+len(v.Replay)+len(v.TaskID))
 }
 
 // appendMark appends the value of a mark, byte for byte what encoding/json makes of it, which takes several times as long.
@@ -54,6 +59,9 @@ func (v *ledgerValue) appendMark(b []byte) []byte {
 		b = strconv.AppendInt(append(b, `,"replays":`...), int64(v.Replays), 10)
 	}
 	b = appendField(b, `,"replay":`, v.Replay)
+	if v.Times != 0 {
+		b = strconv.AppendInt(append(b, `,"times":`...), int64(v.Times), 10)
+	}
 	if v.Renewed != 0 {
 		b = strconv.AppendInt(append(b, `,"renewed":`...), v.Renewed, 10)
 	}

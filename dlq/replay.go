@@ -35,8 +35,8 @@ type Replay struct {
 	StopAt float64
 	// Wait waits for the outcomes of all entries that are replayed.
 	Wait bool
-	// MaxReplays is the cap against going round for ever: entries that were replayed so often are left out and marked
-	// [StatusLimited]. Defaults to 3; negative: none.
+	// MaxReplays is the cap against going round for ever: entries that were replayed so often, the replays counted that they died of, are left
+	// out and marked [StatusLimited]; those that were replayed stay that. Defaults to 3; negative: none.
 	MaxReplays int
 	// SetHeaders are set on the records, in the place of the user's headers with their names. Redeliver's own are refused.
 	SetHeaders []kgo.RecordHeader
@@ -180,10 +180,10 @@ func (d *replayDecision) passesOver(e *Entry) bool {
 	return !d.task.survey.wanted(e.Status)
 }
 
-// limits says whether an entry was replayed too often. What died behind another goes round with that one.
+// limits says whether an entry was replayed too often, itself or what it died of. What died behind another goes round with that one.
 func (d *replayDecision) limits(e *Entry) bool {
 	behind := d.task.survey.queue.keysHeld && e.State.Reason == retrytopics.ReasonBehind
-	return d.MaxReplays >= 0 && e.State.Replays >= d.MaxReplays && !behind
+	return d.MaxReplays >= 0 && e.State.Replays+e.Mark.Times >= d.MaxReplays && !behind
 }
 
 func (d *replayDecision) decide(ctx context.Context, e *Entry, now time.Time, s *Summary) (*item, error) {

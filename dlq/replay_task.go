@@ -263,7 +263,7 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	if err != nil && t.of.State != TaskWaiting {
 		t.of.Why = err.Error()
 	}
-	if t.writer.failed || !known && summary.Done == 0 {
+	if t.writer.failed || !known && !t.told {
 		return err
 	}
 	end := append(t.survey.queue.forget(t.writer.keys, t.survey.ledger), t.noted(nil, summary))

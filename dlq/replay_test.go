@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -116,6 +118,45 @@ func TestWhatIsReplayedAgainDiesAnew(t *testing.T) {
 	}
 	slices.Sort(names)
 	equal(t, "names of replays", len(slices.Compact(names)), 4)
+}
+
+// The cap counts how often an entry was replayed itself, and not only what it died of.
+func TestReplayCapCountsWhatIsReplayedAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.produce(letter(death(0, 0)))
+	ix := b.indexed(filepath.Join(t.TempDir(), "index"), 0)
+	for i, again := range []int64{1, 1, 1, 0, 0} {
+		q := b.open()
+		if i%2 == 1 {
+			q = ix.Queue
+		}
+		s := b.replay(q, dlq.Replay{Again: true, Filter: dlq.Filter{Until: time.Now().Add(time.Hour)}})
+		equal(t, "replayed", s.Done, again)
+		equal(t, "limited", s.Limited, 1-again)
+	}
+	ix.same(dlq.Filter{All: true})
+	e := b.entries(ix.Queue, dlq.Filter{All: true})[0]
+	equal(t, "status", e.Status, dlq.StatusReplayed)
+	equal(t, "times", e.Mark.Times, 3)
+	equal(t, "with a higher cap", b.replay(b.open(), dlq.Replay{Again: true, MaxReplays: 4}).Done, 1)
+	equal(t, "without one", b.replay(b.open(), dlq.Replay{Again: true, MaxReplays: -1}).Done, 1)
+}
+
+// A replay of which the cap leaves all out has ended, and nobody goes on with it.
+func TestReplayThatTheCapLeavesNothingOfHasEnded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	s := death(0, 0)
+	s.Replays = 3
+	b.produce(letter(s))
+	equal(t, "limited", b.replay(b.open(), dlq.Replay{}).Limited, 1)
+	tasks, err := b.open().Tasks(b.ctx())
+	must(t, err)
+	for _, task := range tasks {
+		equal(t, "state", task.State, dlq.TaskDone)
+	}
+	equal(t, "tasks", len(tasks), 1)
 }
 
 // What was replayed stays so when it is to be replayed again and may not be: nobody has to deal with it any more.

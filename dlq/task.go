@@ -104,6 +104,7 @@ type task struct {
 	progress func(Progress)
 
 	of       *Task     // the replay that is written down; nil: none is
+	told     bool      // it was, by this call
 	before   Task      // as it was when this call began
 	outcomes *outcomes // nil: they are not waited for
 
@@ -396,6 +397,7 @@ func (t *task) write(ctx context.Context, items []*item, summary *Summary) error
 			return errors.Join(shipping, t.fail(ctx, sent, items, summary))
 		}
 		if sent.committed() {
+			t.told = t.of != nil
 			break
 		}
 		of := len(items)
