@@ -26,7 +26,12 @@
 // that the entry was written to, with @ and the name of the cluster where that is another one, edit what a replay changed in the record, reason why it was discarded, renewed when it was
 // last carried forward, which is the time of a mark that says so and leaves the status as it was; id, group, replays and
 // replay (the name of the last one, where the entry has it) say whose copies the mark covers.
-// A tombstone takes back no mark; a mark with status open does.
+// A mark with status open takes back another one, and so does a tombstone with the header redeliver-forgets, whose value names the entry as a mark
+// does: a purge left nothing of it. A tombstone without that header leaves what is known: the mark that counts has another place. times says how
+// often the entry was replayed, where its status does not.
+//
+// The key <topic id>/purge/<run> says what a purge deleted and which marks it may have taken back, for the last hundred of them: indexes that hold
+// what the topic has lost go by that.
 //
 // A replay is a task: the key <topic id>/task/<run> says what it selects and does, where the partitions ended when it was
 // started, its state and its counts. Its record is written in the transactions of its entries, so that another process can go on

@@ -23,8 +23,9 @@ import (
 // built anew.
 type Index struct {
 	Store IndexStore
-	// Keep is for how long after its death an entry is kept that the topic has lost, to retention or to a purge. It is then listed
-	// and replayed like the others. Defaults to none: the index knows what the topic holds. What was kept is lost with the store.
+	// Keep is for how long after its death an entry is kept that the topic has lost to retention. It is then listed and replayed like the
+	// others, until a purge deletes what is so old ([Queue.Purge], which has to know Keep: give its queue the index). Defaults to none: the
+	// index knows what the topic holds. What was kept is lost with the store.
 	Keep time.Duration
 	// Redaction says what must not get into the store. Of a dead letter of which it hides a part neither key nor headers are stored, nor payload and
 	// error, where it hides a part of those: where it stands, its times, size, status, class, fingerprint and the like are. Its record is read from
@@ -88,9 +89,10 @@ type indexMeta struct {
 	Redaction  string   // what was hidden, see Redaction.name
 	Letters    map[int32]*indexedPartition
 	Marks      map[int32]indexedMarks
-	Seq        uint64 // of the last segment
-	MarksEpoch uint64 // of the marks without an entry; with another ledger another begins
-	Strays     int64  // marks whose entries are not in the index; never fewer than there are
+	Seq        uint64         // of the last segment
+	MarksEpoch uint64         // of the marks without an entry; with another ledger another begins
+	Strays     int64          // marks whose entries are not in the index; never fewer than there are
+	Purges     []indexedPurge // that were read, and by which nothing was taken out yet
 }
 
 type indexedPartition struct {
@@ -98,7 +100,10 @@ type indexedPartition struct {
 	Segments []segmentRef
 }
 
-type indexedMarks struct{ Start, Next int64 }
+type indexedMarks struct {
+	Start, Next int64
+	Known       int64 // all was read up to here before the last catching up began
+}
 
 // kind is what entries have in common that filters and counts ask for.
 type kind struct {
@@ -261,7 +266,7 @@ func numberOf[T comparable](one T, all *[]T, numbers *map[T]uint32, more *bool) 
 
 // mark is what the ledger says, as the index knows it.
 func (st *indexState) mark(m segmentMark) Mark {
-	if m.at == 0 || int(m.from) >= len(st.from) {
+	if m.at == 0 || m.none || int(m.from) >= len(st.from) {
 		return Mark{}
 	}
 	from := st.from[m.from]

@@ -84,6 +84,7 @@ type segmentMark struct {
 	from    uint32
 	times   uint16 // that it was replayed
 	status  Status
+	none    bool // a purge took back what was known
 	copies  bool // there are further records with this identity in the index
 }
 
@@ -94,20 +95,29 @@ func (m segmentMark) append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(m.renewed))
 	b = binary.LittleEndian.AppendUint32(b, m.from)
 	b = binary.LittleEndian.AppendUint16(b, m.times)
-	copies := byte(0)
+	flags := byte(0)
 	if m.copies {
-		copies = 1
+		flags |= flagCopies
 	}
-	return append(b, byte(m.status), copies)
+	if m.none {
+		flags |= flagNone
+	}
+	return append(b, byte(m.status), flags)
 }
 
+const (
+	flagCopies = 1 << iota
+	flagNone
+)
+
 // copiesAt is segmentMarkOf(b, i).copies.
-func copiesAt(b []byte, i int) bool { return b[i*segmentMarkSize+segmentMarkSize-1] == 1 }
+func copiesAt(b []byte, i int) bool { return b[i*segmentMarkSize+segmentMarkSize-1]&flagCopies != 0 }
 
 func segmentMarkOf(b []byte, i int) segmentMark {
 	b = b[i*segmentMarkSize:][:segmentMarkSize]
 	le := binary.LittleEndian
 	return segmentMark{
-		at: int64(le.Uint64(b)), renewed: int64(le.Uint64(b[8:])), from: le.Uint32(b[16:]), times: le.Uint16(b[20:]), status: min(Status(b[22]), statuses-1), copies: b[23] == 1,
+		at: int64(le.Uint64(b)), renewed: int64(le.Uint64(b[8:])), from: le.Uint32(b[16:]), times: le.Uint16(b[20:]), status: min(Status(b[22]), statuses-1),
+		copies: b[23]&flagCopies != 0, none: b[23]&flagNone != 0,
 	}
 }

@@ -81,15 +81,7 @@ func (st *indexState) dropExpired(u IndexUpdate, starts map[int32]int64, keep ti
 	for partition, p := range st.Letters {
 		for len(p.Segments) > 0 && p.Segments[0].expired(starts[partition], keep) {
 			ref := p.Segments[0]
-			got, err := u.Get(ref.name(partColumns), ref.name(partMarks))
-			if err != nil {
-				return err
-			}
-			c, err := columnsOf(ref.name(partColumns), got[0])
-			if err != nil {
-				return err
-			}
-			marks, err := marksIn(ref, c.n, got[1])
+			c, marks, err := marked(u, ref)
 			if err != nil {
 				return err
 			}

@@ -185,6 +185,14 @@ func (st *indexState) stray(u IndexUpdate, marks map[stableID]segmentMark) error
 		if mark.at == 0 {
 			continue
 		}
+		if mark.none { // nothing is known, as where there is no mark
+			if st.Strays > 0 {
+				if err := u.Delete(st.strayName(id)); err != nil {
+					return err
+				}
+			}
+			continue
+		}
 		mark.copies = false
 		if err := u.Put(st.strayName(id), sealed(mark.append(nil))); err != nil {
 			return err

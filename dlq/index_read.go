@@ -136,19 +136,31 @@ func (x *index) readMarks(ctx context.Context, q *Queue, ledger kadm.TopicDetail
 				read.Next = p.next
 				st.Marks[p.partition] = read
 				for i := range p.items {
-					if v := &p.items[i]; v.Doing == "" {
-						status, _ := ParseStatus(v.Status)
-						id := stableIdentity(v.ID, v.Group, v.Replays, v.Replay)
-						if marks[id].at <= v.At {
-							from := provenance{by: v.By, run: v.Run, task: cmp.Or(v.TaskID, v.Run), to: v.To, reason: x.Redaction.String(v.Reason), edit: x.Redaction.edit(v.Edit)}
-							marks[id] = segmentMark{at: v.At, renewed: v.Renewed, times: v.times(), status: status, from: st.origin(from)}
-						}
+					v := &p.items[i]
+					if v.Doing == doingPurged && v.Purge != nil {
+						st.Purges = append(st.Purges, indexedPurge{*v.Purge, st.known(v.Purge.Ledger)})
+					}
+					if v.Doing != "" {
+						continue
+					}
+					if id := stableIdentity(v.ID, v.Group, v.Replays, v.Replay); marks[id].at <= v.At {
+						marks[id] = x.markIn(v, st)
 					}
 				}
 			}
 			return st.addMarks(u, marks)
 		})
 	})
+}
+
+// markIn is what the index keeps of a mark.
+func (x *index) markIn(v *ledgerValue, st *indexState) segmentMark {
+	if v.forgets {
+		return segmentMark{at: v.At, none: true}
+	}
+	status, _ := ParseStatus(v.Status)
+	from := provenance{by: v.By, run: v.Run, task: cmp.Or(v.TaskID, v.Run), to: v.To, reason: x.Redaction.String(v.Reason), edit: x.Redaction.edit(v.Edit)}
+	return segmentMark{at: v.At, renewed: v.Renewed, times: v.times(), status: status, from: st.origin(from)}
 }
 
 // cloned takes the strings of a kind out of the records that they were read in, for it stays.

@@ -69,7 +69,12 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 		}
 	}
 	if len(marks) > 0 {
-		return x.readMarks(ctx, q, ledger, keysOf(topic.ID), marks, told)
+		if err := x.readMarks(ctx, q, ledger, keysOf(topic.ID), marks, told); err != nil {
+			return err
+		}
+	}
+	if len(marks) > 0 || len(st.Purges) > 0 {
+		return x.update(ctx, func(u IndexUpdate, st *indexState) error { return x.purge(u, st) })
 	}
 	return nil
 }
@@ -131,10 +136,10 @@ func (x *index) begin(ctx context.Context, topic, ledger kadm.TopicDetail, start
 			return ErrIndexMoved
 		}
 		st.Version, st.Topic, st.Ledger, st.Redaction = indexVersion, topic.ID, ledger.ID, x.Redaction.name()
-		st.MarksEpoch, st.Strays = st.MarksEpoch+1, 0
+		st.MarksEpoch, st.Strays, st.Purges = st.MarksEpoch+1, 0, nil
 		st.Marks = make(map[int32]indexedMarks)
 		for partition, start := range starts {
-			st.Marks[partition] = indexedMarks{Start: start, Next: start}
+			st.Marks[partition] = indexedMarks{Start: start, Next: start, Known: start}
 		}
 		for _, p := range st.Letters {
 			for _, ref := range p.Segments {
@@ -150,15 +155,7 @@ func (x *index) begin(ctx context.Context, topic, ledger kadm.TopicDetail, start
 }
 
 func forgetMarks(u IndexUpdate, ref segmentRef) error {
-	got, err := u.Get(ref.name(partColumns), ref.name(partMarks))
-	if err != nil {
-		return err
-	}
-	c, err := columnsOf(ref.name(partColumns), got[0])
-	if err != nil {
-		return err
-	}
-	old, err := marksIn(ref, c.n, got[1])
+	c, old, err := marked(u, ref)
 	if err != nil {
 		return err
 	}

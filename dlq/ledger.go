@@ -62,6 +62,7 @@ type ledger struct {
 	latest int64  // Unix ms of the latest mark
 	tasks  map[string]*Task
 	wishes map[string]wish // by the run that is to end
+	purges []string        // runs that deleted something
 }
 
 // wish is what somebody wants of a run.
@@ -80,6 +81,9 @@ type provenance struct {
 	by, run, task, to, reason, edit string
 	renewed                         int64 // Unix ms of the entry's last copy, 0: there is none
 }
+
+// takenBack is the provenance of what a tombstone says of an entry: that its mark is none any more.
+var takenBack provenance
 
 // Writer is a call that writes to a ledger, or did.
 type Writer struct {
@@ -132,6 +136,9 @@ func (l *ledger) describe(m mark) Mark {
 		return Mark{}
 	}
 	from := l.origin[m.from]
+	if from == takenBack {
+		return Mark{}
+	}
 	mark := Mark{
 		Status: m.status, At: time.UnixMilli(m.at), By: from.by, Run: from.run, Task: from.task, To: from.to, Reason: from.reason, Edit: from.edit,
 		Times: int(m.times),
@@ -144,25 +151,28 @@ func (l *ledger) describe(m mark) Mark {
 
 // ledgerValue is the value of a ledger record: of a mark, or of the writer.
 type ledgerValue struct {
-	V       int        `json:"v"`
-	Status  string     `json:"status,omitempty"`
-	At      int64      `json:"at"`
-	By      string     `json:"by,omitempty"`
-	Run     string     `json:"run,omitempty"`
-	To      string     `json:"to,omitempty"`
-	Reason  string     `json:"reason,omitempty"`
-	Edit    string     `json:"edit,omitempty"`
-	ID      string     `json:"id,omitempty"`
-	Group   string     `json:"group,omitempty"`
-	Replays int        `json:"replays,omitempty"`
-	Replay  string     `json:"replay,omitempty"`  // the name that the entry carries of the last one
-	Times   int        `json:"times,omitempty"`   // that the entry was replayed, where that is more than its status says
-	Renewed int64      `json:"renewed,omitempty"` // that of a mark which says that it was: its own time
-	Doing   string     `json:"doing,omitempty"`
-	Alive   int64      `json:"alive,omitempty"`
-	Ended   bool       `json:"ended,omitempty"`
-	TaskID  string     `json:"of,omitempty"` // the replay that a call works on, where that has another name
-	Task    *taskValue `json:"task,omitempty"`
+	V       int         `json:"v"`
+	Status  string      `json:"status,omitempty"`
+	At      int64       `json:"at"`
+	By      string      `json:"by,omitempty"`
+	Run     string      `json:"run,omitempty"`
+	To      string      `json:"to,omitempty"`
+	Reason  string      `json:"reason,omitempty"`
+	Edit    string      `json:"edit,omitempty"`
+	ID      string      `json:"id,omitempty"`
+	Group   string      `json:"group,omitempty"`
+	Replays int         `json:"replays,omitempty"`
+	Replay  string      `json:"replay,omitempty"`  // the name that the entry carries of the last one
+	Times   int         `json:"times,omitempty"`   // that the entry was replayed, where that is more than its status says
+	Renewed int64       `json:"renewed,omitempty"` // that of a mark which says that it was: its own time
+	Doing   string      `json:"doing,omitempty"`
+	Alive   int64       `json:"alive,omitempty"`
+	Ended   bool        `json:"ended,omitempty"`
+	TaskID  string      `json:"of,omitempty"` // the replay that a call works on, where that has another name
+	Task    *taskValue  `json:"task,omitempty"`
+	Purge   *purgeValue `json:"purge,omitempty"`
+
+	forgets bool // a tombstone: what was known of the entry is forgotten
 }
 
 // times is how often the entry was replayed.
@@ -186,6 +196,8 @@ func (k ledgerKeys) writer() []byte { return []byte(k.prefix + "writer") }
 func (k ledgerKeys) task(id string) []byte { return []byte(k.prefix + "task/" + id) }
 
 func (k ledgerKeys) wish(id string) []byte { return []byte(k.prefix + "wish/" + id) }
+
+func (k ledgerKeys) purge(run string) []byte { return []byte(k.prefix + "purge/" + run) }
 
 func (k ledgerKeys) mark(partition int32, offset int64) []byte {
 	return k.appendMark(make([]byte, 0, len(k.prefix)+24), partition, offset)
@@ -250,10 +262,14 @@ func (r *ledgerReader) decode(records []*kgo.Record) ([]ledgerValue, error) {
 
 // decode reads one record; about is false when it says nothing of this dead-letter topic.
 func (k ledgerKeys) decode(record *kgo.Record) (v ledgerValue, about bool, err error) {
-	if record.Value == nil || !strings.HasPrefix(string(record.Key), k.prefix) {
+	value := record.Value
+	if value == nil {
+		value, v.forgets = forgotten(record)
+	}
+	if value == nil || !strings.HasPrefix(string(record.Key), k.prefix) {
 		return v, false, nil
 	}
-	err = json.Unmarshal(record.Value, &v)
+	err = json.Unmarshal(value, &v)
 	if err == nil && v.V > ledgerVersion {
 		err = fmt.Errorf("version %d was written by a newer release: use that one", v.V)
 	}
@@ -284,6 +300,9 @@ func (l *ledger) add(values []ledgerValue) {
 		case doingWish:
 			l.wishes[v.Run] = wish{v.Reason, v.By}
 			continue
+		case doingPurged:
+			l.purges = append(l.purges, v.Run)
+			continue
 		default:
 			l.writer = Writer{
 				Run: v.Run, By: v.By, Doing: v.Doing, Task: cmp.Or(v.TaskID, v.Run), At: time.UnixMilli(v.At), Alive: time.UnixMilli(v.Alive), Ended: v.Ended,
@@ -292,6 +311,10 @@ func (l *ledger) add(values []ledgerValue) {
 		}
 		status, _ := ParseStatus(v.Status)
 		m := mark{at: v.At, status: status, times: v.times()}
-		l.set(identify(v.ID, v.Group, v.Replays, v.Replay), m, provenance{v.By, v.Run, cmp.Or(v.TaskID, v.Run), v.To, v.Reason, v.Edit, v.Renewed})
+		from := takenBack
+		if !v.forgets {
+			from = provenance{v.By, v.Run, cmp.Or(v.TaskID, v.Run), v.To, v.Reason, v.Edit, v.Renewed}
+		}
+		l.set(identify(v.ID, v.Group, v.Replays, v.Replay), m, from)
 	}
 }

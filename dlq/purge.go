@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -60,7 +59,11 @@ type Kept struct {
 // Purge deletes the records of the dead-letter topic that were written before a time, with DeleteRecords, and takes the marks of entries
 // that are gone, by this or by the topic's retention, out of the ledger, and those that a later mark of the same entry replaced, whose place is
 // gone: of an entry that was renewed or imported. In each partition it stops at the first entry that is still to be
-// dealt with, parked or not, unless that was carried forward ([Queue.Renew]) or IncludeOpen is set. What is deleted is gone for good.
+// dealt with, parked or not, unless that was carried forward ([Queue.Renew]) or IncludeOpen is set. What is deleted is gone for good: what indexes
+// hold of it goes when they catch up, and so does what they keep of that age that retention took ([Index].Keep), of which those stay that are
+// still to be dealt with, unless IncludeOpen is set. An entry whose mark was taken out and that is imported once more is open.
+//
+// With an index that keeps entries the marks stay of those that retention took and that may be kept still.
 //
 // It reads topic and ledger whole, and remembers some 60 bytes of each entry. As [Queue.Replay], it is refused while another call writes to
 // the queue, so that nothing is reopened or replayed meanwhile. One that was interrupted has deleted nothing it should not; run it again
@@ -73,7 +76,10 @@ func (q *Queue) Purge(ctx context.Context, p Purge) (Purged, error) {
 		return done, err
 	}
 	defer t.end(ctx)
-	work := &purge{Purge: p, task: t, done: &done, last: make(map[Identity]lastCopy), cuts: make(map[int32]int64)}
+	work := &purge{Purge: p, task: t, done: &done, last: make(map[Identity]lastCopy), cuts: make(map[int32]int64), spared: began.UnixMilli()}
+	if q.index != nil && q.index.Keep > 0 {
+		work.spared = keptSince(q.index.Keep)
+	}
 	steps := work.run
 	if t.writer != nil {
 		steps = func(ctx context.Context) error { return t.writer.during(ctx, work.run) }
@@ -91,9 +97,12 @@ type purge struct {
 	task *task
 	done *Purged
 
-	last  map[Identity]lastCopy
-	cuts  map[int32]int64 // by partition: where what stays begins
-	marks []*kgo.Record   // tombstones
+	last   map[Identity]lastCopy
+	starts map[int32]int64 // by partition: where it began
+	ends   map[int32]int64 // and up to where it is looked at
+	cuts   map[int32]int64 // where what stays begins
+	spared int64           // Unix ms: marks since then stay of what the topic's retention took, for an index may keep that
+	marks  []*kgo.Record   // tombstones
 }
 
 // lastCopy is where the last copy of an entry stands.
@@ -109,24 +118,25 @@ func (p *purge) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.starts = starts
 	asked := maps.Clone(starts)
 	if !p.Before.IsZero() {
 		if asked, err = listed(ctx, q.topic, offsetsSince(q.admin, p.Before)); err != nil {
 			return err
 		}
 	}
-	seen := make(map[int32]int64) // nothing is deleted that is not looked at, such as what was imported since
+	p.ends = make(map[int32]int64)
 	for _, s := range p.task.survey.scan.spans {
-		seen[s.partition] = s.to
+		p.ends[s.partition] = s.to
 	}
-	for partition := range asked {
-		asked[partition] = max(min(asked[partition], seen[partition]), starts[partition])
+	for partition := range asked { // nothing is deleted that is not looked at, such as what was imported since
+		asked[partition] = max(min(asked[partition], p.ends[partition]), starts[partition])
 	}
 	if err := p.look(ctx, asked); err != nil {
 		return err
 	}
 	if !p.DryRun && p.done.Records > 0 {
-		if err := p.delete(ctx, starts); err != nil {
+		if err := p.delete(ctx); err != nil {
 			return err
 		}
 	}
@@ -183,10 +193,10 @@ func (p *purge) look(ctx context.Context, asked map[int32]int64) error {
 }
 
 // delete deletes what stands before the cuts.
-func (p *purge) delete(ctx context.Context, starts map[int32]int64) error {
+func (p *purge) delete(ctx context.Context) error {
 	q, offsets := p.task.survey.queue, kadm.Offsets{}
 	for partition, cut := range p.cuts {
-		if cut > starts[partition] {
+		if cut > p.starts[partition] {
 			offsets.Add(kadm.Offset{Topic: q.topic, Partition: partition, At: cut})
 		}
 	}
@@ -203,89 +213,9 @@ func (p *purge) delete(ctx context.Context, starts map[int32]int64) error {
 	return errors.Join(failed...)
 }
 
-// gone finds the marks of entries of which no copy is left.
-func (p *purge) gone(ctx context.Context) error {
-	q := p.task.survey.queue
-	reader, err := q.ledgerReader(ctx, p.task.survey.topic.ID)
-	if errors.Is(err, ErrNoTopic) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	spans, err := spansOf(ctx, q.admin, q.Ledger(), time.Time{}, stable)
-	if err != nil {
-		return err
-	}
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	var readers sync.WaitGroup
-	var mu sync.Mutex
-	for _, s := range spans {
-		readers.Go(func() {
-			// What stands in the partition of a key decides about it: its tombstone and its marks stand in one order.
-			stale := make(map[string]*kgo.Record)
-			err := reader.fetcher.read(ctx, s, func(records []*kgo.Record, _ int64) error {
-				for _, r := range records {
-					if err := p.stale(reader.keys, r, stale); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-			if err != nil {
-				stop(err)
-				return
-			}
-			mu.Lock()
-			p.marks = slices.AppendSeq(p.marks, maps.Values(stale))
-			mu.Unlock()
-		})
-	}
-	readers.Wait()
-	p.done.Marks = int64(len(p.marks))
-	return context.Cause(ctx)
-}
-
-// stale notes the tombstone of a mark that is of nothing any more.
-func (p *purge) stale(keys ledgerKeys, r *kgo.Record, stale map[string]*kgo.Record) error {
-	rest, ours := strings.CutPrefix(string(r.Key), keys.prefix)
-	at, isMark := parsePosition(rest)
-	if !ours || !isMark {
-		return nil
-	}
-	delete(stale, string(r.Key))
-	v, about, err := keys.decode(r)
-	if err != nil || !about {
-		return err
-	}
-	id := identify(v.ID, v.Group, v.Replays, v.Replay)
-	last, known := p.last[id]
-	replaced := v.At < p.task.survey.ledger.marks[id].at // by a mark with the place of a later copy
-	if known && last.offset >= p.cuts[last.partition] && !replaced || at.offset >= p.cuts[at.partition] {
-		return nil
-	}
-	stale[string(r.Key)] = &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key}
-	return nil
-}
-
 func parsePosition(text string) (position, bool) {
 	first, second, ok := strings.Cut(text, "/")
 	partition, err1 := strconv.ParseInt(first, 10, 32)
 	offset, err2 := strconv.ParseInt(second, 10, 64)
 	return position{int32(partition), offset}, ok && err1 == nil && err2 == nil
-}
-
-// forget writes the tombstones.
-func (p *purge) forget(ctx context.Context) error {
-	w := p.task.writer
-	for batch := range slices.Chunk(p.marks, w.queue.batch) {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if sent := w.transact(ctx, batch); !sent.committed() {
-			return w.failure(sent, w.aftermath(ctx, sent))
-		}
-	}
-	return nil
 }

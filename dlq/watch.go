@@ -140,7 +140,7 @@ func (w *Watch) marks(ctx context.Context, partition int32, candidates map[Ident
 				damaged = err // one of them tells enough
 				continue
 			}
-			if !about || v.Doing != "" {
+			if !about || v.Doing != "" || v.forgets { // what is gone is waited for no longer
 				continue
 			}
 			m := v.marked()
@@ -162,7 +162,7 @@ func (v *ledgerValue) marked() Marked {
 // Mark reads a record of the ledger that was followed. ok is false when it says nothing of an entry of the queue.
 func (w *Watch) Mark(r *kgo.Record) (m Marked, ok bool, err error) {
 	v, about, err := w.keys.decode(r)
-	if err != nil || !about || v.Doing != "" {
+	if err != nil || !about || v.Doing != "" || v.forgets {
 		return m, false, err
 	}
 	return v.marked(), true, nil

@@ -19,6 +19,8 @@ func newDLQPurgeCommand(p *program) *cobra.Command {
 are gone out of the ledger. In each partition it stops at the first dead letter that is still to be dealt with, open or parked, and says
 which: deal with it, carry it forward ('redeliver dlq renew'), or say --include-open, which deletes it too. What is deleted is gone for good.
 
+What indexes hold of it goes too, and what they keep of that age (index.keep) when the topic's retention took it.
+
 Without --before no record is deleted, and the marks go of those that the topic's retention has taken.
 
 Exit status 3 says that some records of that age stay, behind one that is still to be dealt with.`,
@@ -88,12 +90,16 @@ func (p *program) purge(ctx context.Context, q queue, purge dlq.Purge, change *c
 	if change.dryRun || !change.yes {
 		would, err := do(true, "counting")
 		would.DryRun = change.dryRun
-		if err != nil || change.dryRun || would.Records+would.Marks == 0 {
+		keeps := q.config.Index.Keep > 0 && !purge.Before.IsZero()
+		if err != nil || change.dryRun || would.Records+would.Marks == 0 && !keeps {
 			return would, err
 		}
 		question := fmt.Sprintf("Delete %d %s of %s for good, and %d %s", would.Records, plural(int(would.Records), "record"), q.Topic(), would.Marks, plural(int(would.Marks), "mark"))
 		if would.Open > 0 {
 			question += fmt.Sprintf(", %d of them dead letters that are still to be dealt with", would.Open)
+		}
+		if keeps {
+			question += ", and what indexes keep of that age"
 		}
 		if _, err := p.confirm(change, question); err != nil {
 			return dlq.Purged{}, err

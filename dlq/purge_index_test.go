@@ -1,0 +1,198 @@
+package dlq_test
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/dlq"
+)
+
+// anchor makes the ledger, with a record that compaction leaves at its start: the log of a real broker does not begin later for that.
+func (b *bundle) anchor() {
+	b.t.Helper()
+	if _, err := b.admin.CreateTopic(b.ctx(), 3, 1, map[string]*string{"cleanup.policy": kadm.StringPtr("compact")}, ledger); err != nil {
+		b.t.Fatal(err)
+	}
+	for partition := range int32(3) {
+		b.produce(&kgo.Record{Topic: ledger, Partition: partition, Key: []byte("of nobody"), Value: []byte("{}")})
+	}
+}
+
+// compact lets the brokers clean the ledger as far as they ever do, of tombstones too.
+func (b *bundle) compact() {
+	b.t.Helper()
+	none := "0"
+	answers, err := b.admin.AlterTopicConfigs(b.ctx(), []kadm.AlterConfig{{Name: "delete.retention.ms", Value: &none}}, ledger)
+	if err == nil {
+		_, err = answers.On(ledger, nil)
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.cluster.Compact()
+	b.cluster.Compact()
+}
+
+func (b *bundle) kept() *indexed {
+	b.t.Helper()
+	return b.indexed(filepath.Join(b.t.TempDir(), "index"), 90*day)
+}
+
+// TestPurgeIsOfWhatIndexesKeepToo: what is deleted is gone for good, from every index, with what it kept of that age.
+func TestPurgeIsOfWhatIndexesKeepToo(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.aged(9*day, 9*day, 8*day, 8*day, time.Hour, time.Hour)
+	one, other := b.kept(), b.kept()
+	equal(t, "entries", len(b.entries(other.Queue, dlq.Filter{})), 6)
+	b.replay(one.Queue, dlq.Replay{Filter: dlq.Filter{IDs: []string{"orders/0/0", "orders/0/2", "orders/0/4"}}})
+	b.takes(0, 2) // retention
+	purge := func(include bool) dlq.Purged {
+		return b.purge(one.Queue, dlq.Purge{Before: time.Now().Add(-7 * day), IncludeOpen: include})
+	}
+	equal(t, "records", purge(false).Records, 1) // of 0/2; it stops at 0/3
+	for _, ix := range []*indexed{one, other} {
+		equal(t, "kept since it is open, and what is there", originsOf(b.entries(ix.Queue, dlq.Filter{All: true})), "orders/0/1 orders/0/3 orders/0/4 orders/0/5")
+	}
+	equal(t, "records with the open one", purge(true).Records, 1)
+	for _, ix := range []*indexed{one, other} {
+		equal(t, "left", originsOf(b.entries(ix.Queue, dlq.Filter{All: true})), "orders/0/4 orders/0/5")
+		ix.same(dlq.Filter{All: true})
+		ix.close()
+		equal(t, "words", len(ix.words), 0)
+		ix.open()
+		ix.same(dlq.Filter{All: true})
+	}
+}
+
+func originsOf(entries []dlq.Entry) string {
+	var ids []string
+	for _, e := range entries {
+		ids = append(ids, e.State.ID)
+	}
+	slices.Sort(ids)
+	return strings.Join(ids, " ")
+}
+
+// TestAnIndexThatMissedAReplayReplaysNothingTwice: a purge takes back the marks of what is gone, and compaction takes them and the tombstones away before
+// an index that keeps the entries has read them.
+func TestAnIndexThatMissedAReplayReplaysNothingTwice(t *testing.T) {
+	t.Parallel()
+	for name, purged := range map[string]struct {
+		purge func(b *bundle, knowing *dlq.Queue)
+		words int
+		shown string
+	}{
+		"deleted": {func(b *bundle, knowing *dlq.Queue) {
+			b.purge(knowing, dlq.Purge{Before: time.Now().Add(-7 * day)})
+		}, 0, ""},
+		"deleted by who does not know of the index": {func(b *bundle, _ *dlq.Queue) {
+			b.purge(b.open(), dlq.Purge{Before: time.Now().Add(-7 * day)})
+		}, 0, ""},
+		"forgotten": {func(b *bundle, knowing *dlq.Queue) {
+			b.takes(0, 3)
+			equal(b.t, "marks", b.purge(knowing, dlq.Purge{}).Marks, 0) // for they may be kept
+		}, 0, "orders/0/0 orders/0/1 orders/0/2"},
+		"forgotten by who does not know of the index": {func(b *bundle, _ *dlq.Queue) {
+			b.takes(0, 3)
+			equal(b.t, "marks", b.purge(b.open(), dlq.Purge{}).Marks, 3)
+		}, 1, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.anchor()
+			b.aged(9*day, 9*day, 9*day)
+			missed := b.kept()
+			equal(t, "entries", len(b.entries(missed.Queue, dlq.Filter{})), 3)
+			equal(t, "replayed", b.replay(b.open(), dlq.Replay{}).Done, 3)
+			purged.purge(b, b.kept().Queue)
+			b.compact()
+			equal(t, "open", originsOf(b.entries(missed.Queue, dlq.Filter{})), "")
+			equal(t, "all", originsOf(b.entries(missed.Queue, dlq.Filter{All: true})), purged.shown)
+			equal(t, "replayed again", b.replay(missed.Queue, dlq.Replay{}).Done, 0)
+			equal(t, "copies", len(b.records(tier1)), 3)
+			equal(t, "words", len(missed.words), purged.words)
+		})
+	}
+}
+
+// TestAPurgeLeavesWhatAnIndexKnows: of an index that has read all marks nothing has to be dropped that is open.
+func TestAPurgeLeavesWhatAnIndexKnows(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.anchor()
+	b.aged(9*day, 9*day, 9*day)
+	ix := b.kept()
+	b.replay(b.open(), dlq.Replay{Filter: dlq.Filter{IDs: []string{"orders/0/1"}}})
+	equal(t, "open", len(b.entries(ix.Queue, dlq.Filter{})), 2)
+	b.takes(0, 3)
+	equal(t, "marks", b.purge(b.open(), dlq.Purge{}).Marks, 1)
+	b.compact()
+	equal(t, "open", originsOf(b.entries(ix.Queue, dlq.Filter{})), "orders/0/0 orders/0/2")
+	equal(t, "words", len(ix.words), 0)
+	equal(t, "replayed", b.replay(ix.Queue, dlq.Replay{}).Done, 2)
+}
+
+// TestWhatIsImportedAfterAPurgeIsOpen: whether or not the marks that the purge took back are still in the ledger, and by an index too.
+func TestWhatIsImportedAfterAPurgeIsOpen(t *testing.T) {
+	t.Parallel()
+	for name, compacts := range map[string]bool{"with the tombstone": false, "after compaction": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.anchor()
+			b.aged(9*day, 9*day)
+			before := b.kept()
+			equal(t, "entries", len(b.entries(before.Queue, dlq.Filter{})), 2)
+			b.replay(b.open(), dlq.Replay{Filter: dlq.Filter{IDs: []string{"orders/0/0"}}})
+			_, err := b.open().Discard(b.ctx(), dlq.Discard{})
+			must(t, err)
+			knows := b.kept()
+			entries := b.entries(knows.Queue, dlq.Filter{All: true})
+			b.purge(b.open(), dlq.Purge{Before: time.Now().Add(-7 * day)})
+			if compacts {
+				b.compact()
+			}
+			_, err = b.open().Import(b.ctx(), func(yield func(dlq.Exported, error) bool) {
+				_ = yield(entries[0].Export(), nil) && yield(entries[1].Export(), nil)
+			})
+			must(t, err)
+			for _, q := range []*dlq.Queue{b.open(), before.Queue, knows.Queue, b.kept().Queue} {
+				equal(t, "open", originsOf(b.entries(q, dlq.Filter{})), "orders/0/0 orders/0/1")
+				for _, e := range b.entries(q, dlq.Filter{All: true}) {
+					equal(t, "mark", e.Mark, dlq.Mark{})
+				}
+			}
+			before.same(dlq.Filter{All: true})
+			knows.same(dlq.Filter{All: true})
+			equal(t, "replayed", b.replay(knows.Queue, dlq.Replay{Filter: dlq.Filter{Until: time.Now()}}).Done, 2)
+		})
+	}
+}
+
+// TestTheLedgerForgetsOldPurges: it says of the last hundred what they deleted.
+func TestTheLedgerForgetsOldPurges(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(1)
+	q := b.open()
+	for range 102 {
+		b.purge(q, dlq.Purge{Before: time.Now().Add(-7 * day)})
+	}
+	said := make(map[string]*kgo.Record)
+	for _, r := range b.records(ledger) {
+		if _, key, _ := strings.Cut(string(r.Key), "/"); strings.HasPrefix(key, "purge/") {
+			if said[key] = r; r.Value == nil {
+				delete(said, key)
+			}
+		}
+	}
+	equal(t, "purges", len(said), 100)
+}

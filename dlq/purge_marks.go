@@ -1,0 +1,170 @@
+package dlq
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const (
+	doingPurged = "purged" // of ledger records that say what a purge deleted
+
+	purgesKept = 100 // of which the ledger says so
+
+	// headerForgets on a tombstone says which entry has no mark any more. One without it leaves what is known of the entry as it is: its mark
+	// stands in another place.
+	headerForgets = "redeliver-forgets"
+)
+
+// purgeValue says in the ledger what a purge deleted and forgot, for those who hold more than the topic: indexes.
+type purgeValue struct {
+	At   int64           `json:"at"`   // Unix ms, after all marks that were taken out
+	From map[int32]int64 `json:"from"` // by partition: where the dead letters began
+	To   map[int32]int64 `json:"to"`   // and where they begin now
+	Ends map[int32]int64 `json:"ends"` // and where they ended: copies that stand behind that came later
+	// Until bounds when records were written that were to be deleted, in Unix ms; 0: none were.
+	Until int64 `json:"until,omitempty"`
+	Open  bool  `json:"open,omitempty"` // what is still to be dealt with was deleted too
+	// Forgot bounds when marks were made that were taken out of entries which the topic had lost, in Unix ms.
+	Forgot int64 `json:"forgot"`
+	// Ledger is where the partitions of the ledger ended before: who had read so far knew all marks that were taken out.
+	Ledger map[int32]int64 `json:"ledger"`
+}
+
+// forgotten is what a tombstone says of the entry whose mark it takes back, if it does.
+func forgotten(tombstone *kgo.Record) ([]byte, bool) {
+	for _, h := range tombstone.Headers {
+		if h.Key == headerForgets {
+			return h.Value, true
+		}
+	}
+	return nil, false
+}
+
+// gone finds the marks of entries of which no copy is left.
+func (p *purge) gone(ctx context.Context) error {
+	q := p.task.survey.queue
+	reader, err := q.ledgerReader(ctx, p.task.survey.topic.ID)
+	if errors.Is(err, ErrNoTopic) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	spans, err := spansOf(ctx, q.admin, q.Ledger(), time.Time{}, stable)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var readers sync.WaitGroup
+	var mu sync.Mutex
+	for _, s := range spans {
+		readers.Go(func() {
+			// What stands in the partition of a key decides about it: its tombstone and its marks stand in one order.
+			stale := make(map[string]*kgo.Record)
+			err := reader.fetcher.read(ctx, s, func(records []*kgo.Record, _ int64) error {
+				for _, r := range records {
+					if err := p.stale(reader.keys, r, stale); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				stop(err)
+				return
+			}
+			mu.Lock()
+			p.marks = slices.AppendSeq(p.marks, maps.Values(stale))
+			mu.Unlock()
+		})
+	}
+	readers.Wait()
+	p.done.Marks = int64(len(p.marks))
+	return context.Cause(ctx)
+}
+
+// stale notes the tombstone of a mark that is of nothing any more.
+func (p *purge) stale(keys ledgerKeys, r *kgo.Record, stale map[string]*kgo.Record) error {
+	rest, ours := strings.CutPrefix(string(r.Key), keys.prefix)
+	at, isMark := parsePosition(rest)
+	if !ours || !isMark {
+		return nil
+	}
+	delete(stale, string(r.Key))
+	if r.Value == nil {
+		return nil
+	}
+	v, about, err := keys.decode(r)
+	if err != nil || !about {
+		return err
+	}
+	id := identify(v.ID, v.Group, v.Replays, v.Replay)
+	last, known := p.last[id]
+	left := known && last.offset >= p.cuts[last.partition]
+	replaced := v.At < p.task.survey.ledger.marks[id].at // by a mark with the place of a later copy
+	switch {
+	case left && !replaced, at.offset >= p.cuts[at.partition]:
+		return nil
+	case !known && at.offset < p.starts[at.partition] && v.At >= p.spared:
+		return nil
+	}
+	tombstone := &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key}
+	if !left {
+		tombstone.Headers = []kgo.RecordHeader{{Key: headerForgets, Value: p.forgets(&v)}}
+	}
+	stale[string(r.Key)] = tombstone
+	return nil
+}
+
+// forgets says whose mark a tombstone takes back.
+func (p *purge) forgets(v *ledgerValue) []byte {
+	none := ledgerValue{V: ledgerVersion, Status: StatusOpen.String(), At: p.at(), ID: v.ID, Group: v.Group, Replays: v.Replays, Replay: v.Replay}
+	return none.appendMark(nil)
+}
+
+// at is the time of what the purge writes: after all marks.
+func (p *purge) at() int64 { return p.task.survey.ledger.latest + 1 }
+
+// forget writes the tombstones, and before them what was deleted.
+func (p *purge) forget(ctx context.Context) error {
+	if p.done.Records == 0 && len(p.marks) == 0 && p.Before.IsZero() {
+		return nil
+	}
+	w := p.task.writer
+	records := append(p.records(), p.marks...)
+	for batch := range slices.Chunk(records, w.queue.batch) {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if sent := w.transact(ctx, batch); !sent.committed() {
+			return w.failure(sent, w.aftermath(ctx, sent))
+		}
+	}
+	return nil
+}
+
+// records say what was deleted, and no longer what was long ago.
+func (p *purge) records() []*kgo.Record {
+	w := p.task.writer
+	said := purgeValue{From: p.starts, To: p.cuts, Ends: p.ends, Open: p.IncludeOpen, Forgot: p.spared, Ledger: w.began}
+	if !p.Before.IsZero() {
+		said.Until = p.Before.UnixMilli()
+	}
+	said.At = p.at()
+	value, _ := json.Marshal(ledgerValue{V: ledgerVersion, At: said.At, By: w.self.By, Run: p.done.Run, Doing: doingPurged, Purge: &said}) // numbers: it cannot fail
+	records := []*kgo.Record{{Topic: w.ledger, Partition: writerPartition, Key: w.keys.purge(p.done.Run), Value: value}}
+	runs := slices.Sorted(slices.Values(p.task.survey.ledger.purges)) // they begin with their time
+	for _, run := range runs[:max(len(runs)-purgesKept+1, 0)] {
+		records = append(records, &kgo.Record{Topic: w.ledger, Partition: writerPartition, Key: w.keys.purge(run)})
+	}
+	return records
+}
