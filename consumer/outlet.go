@@ -8,10 +8,11 @@ import (
 )
 
 // An outlet is one partition of a retry or dead-letter topic, as far as copies are under way to it. It bounds their
-// bytes: the client would put whatever is under way into one batch, which brokers refuse as a whole when it is larger
+// bytes: the client would put whatever it is handed into one batch, which brokers refuse as a whole when it is larger
 // than the topic's limit, and a destination that does not answer would fill the client's buffer for all others.
 type outlet struct {
-	limit     int64 // bytes under way at once; a larger copy goes alone
+	limit     int64 // bytes of a batch; a larger copy goes alone
+	batches   int64 // that may be under way at once
 	bytes     int64
 	count     int // copies under way
 	sent      int // copies so far
@@ -24,6 +25,15 @@ type outlet struct {
 // outletBytes is what outlets begin with: below the limit of a topic that says nothing about it, 1 MiB.
 const outletBytes = 900_000
 
+// batchesOf returns how many batches may be under way to a partition. What it costs to end a transaction is shared by all that is in it, so that it
+// is to have more than one; without transactions what is under way is one batch.
+func batchesOf(d Delivery) int64 {
+	if d == ExactlyOnceRouting {
+		return 4
+	}
+	return 1
+}
+
 // copyOverhead is what a copy takes in a batch beside its key, value and headers, generously.
 const copyOverhead = 128
 
@@ -34,11 +44,48 @@ type outletKey struct {
 
 // outlets are all the outlets of a pipeline.
 type outlets struct {
+	batches int64 // under way at once to each
+
 	mu  sync.Mutex
 	all map[outletKey]*outlet
 }
 
-func newOutlets() *outlets { return &outlets{all: make(map[outletKey]*outlet)} }
+// newOutlets makes outlets each of which has so many batches under way at once. Where there are several, whoever writes them writes one after the
+// other, see [outlets.waves].
+func newOutlets(batches int64) *outlets {
+	return &outlets{batches: batches, all: make(map[outletKey]*outlet)}
+}
+
+// waves divides copies into those that may be written at the same time, of each partition a batch, and keeps the order of those to a partition.
+func (o *outlets) waves(copies []*route) (waves [][]*route) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	type begun struct { // a batch
+		wave  int
+		bytes int64
+		first *route
+	}
+	last := make(map[*outlet]begun)
+	for _, r := range copies {
+		out := o.of(r)
+		b := last[out]
+		switch {
+		case b.first == nil:
+			b.first = r
+		case b.bytes+r.size > out.limit:
+			b = begun{wave: b.wave + 1, first: r}
+		}
+		b.bytes += r.size
+		last[out] = b
+		r.within, r.alone = out.limit, b.first == r
+		b.first.alone = r.alone
+		if b.wave == len(waves) {
+			waves = append(waves, nil)
+		}
+		waves[b.wave] = append(waves[b.wave], r)
+	}
+	return waves
+}
 
 // enter asks whether a copy may be written now; else it stands in line.
 func (o *outlets) enter(r *route) bool {
@@ -68,7 +115,7 @@ func (o *outlets) leave(r *route) (next []*route) {
 		out.first = nil
 	}
 	if out.limit < outletBytes && !r.refused {
-		out.limit += out.limit/64 + 1 // one batch that was too large does not slow down its partition for ever
+		out.limit += r.counted/16 + 1 // one batch that was too large does not slow down its partition for ever
 	}
 	for len(out.line) > 0 && out.fits(out.line[0]) {
 		out.send(out.line[0])
@@ -86,17 +133,17 @@ func (o *outlets) pass(r *route, write func(*route)) {
 	}
 }
 
-// tighten lets fewer bytes under way at once, after a batch that held the copy was refused as too large. It reports
-// false when the copy went alone: then it is too large itself.
+// tighten lets fewer bytes into a batch, after one that held the copy was refused as too large: half of what it could have had, of whichever
+// of its copies that is said. It reports false when the copy went alone: then it is too large itself.
 func (o *outlets) tighten(r *route) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	out := o.of(r)
 	r.refused = true
-	if r.first && out.sent == r.nth {
+	if r.alone || r.first && out.sent == r.nth {
 		return false
 	}
-	out.limit = max(out.limit/2, r.size)
+	out.limit = max(min(out.limit, r.within/2), r.size)
 	return true
 }
 
@@ -168,7 +215,7 @@ func (o *outlets) of(r *route) *outlet {
 	key := r.to()
 	r.out = o.all[key]
 	if r.out == nil {
-		r.out = &outlet{limit: outletBytes}
+		r.out = &outlet{limit: outletBytes, batches: o.batches}
 		o.all[key] = r.out
 	}
 	return r.out
@@ -178,9 +225,12 @@ func (o *outlets) of(r *route) *outlet {
 func (out *outlet) send(r *route) {
 	out.sent++
 	r.nth, r.first, r.refused = out.sent, out.count == 0, false
+	r.within = out.limit
 	r.counted = r.size
 	out.bytes += r.counted
 	out.count++
 }
 
-func (out *outlet) fits(r *route) bool { return out.bytes == 0 || out.bytes+r.size <= out.limit }
+func (out *outlet) fits(r *route) bool {
+	return out.bytes == 0 || out.bytes+r.size <= out.batches*out.limit
+}

@@ -2,11 +2,13 @@ package consumer
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"pgregory.net/rapid"
 
 	"github.com/redeliver/redeliver/retrytopics"
 )
@@ -14,7 +16,7 @@ import (
 // TestACopyThatGotSlimmerGivesItsRoomBack makes copies smaller while they are under way, as a refusal for their size does:
 // what they took of their partition's room is free again when they come back, and all others follow.
 func TestACopyThatGotSlimmerGivesItsRoomBack(t *testing.T) {
-	o := newOutlets()
+	o := newOutlets(1)
 	large := func() *route {
 		return &route{record: &kgo.Record{Topic: "t"}, size: outletBytes, entry: &entry{state: &retrytopics.State{}}}
 	}
@@ -50,7 +52,7 @@ func TestACopyThatGotSlimmerGivesItsRoomBack(t *testing.T) {
 // TestCopiesTooLargeTogetherGoInLess has two copies refused that went together: they are tried again at once, and with less on
 // their way, until each goes alone.
 func TestCopiesTooLargeTogetherGoInLess(t *testing.T) {
-	o := newOutlets()
+	o := newOutlets(1)
 	small := func() *route {
 		return &route{record: &kgo.Record{Topic: "t"}, size: 100_000, entry: &entry{state: &retrytopics.State{}}}
 	}
@@ -75,6 +77,90 @@ func TestCopiesTooLargeTogetherGoInLess(t *testing.T) {
 	if o.of(a).limit > limit {
 		t.Error("a refusal lets more on its way")
 	}
+}
+
+// TestABatchThatWasTooLargeIsHalvedOnce refuses the whole batch that a transaction had for a partition, and with it every copy: none of them is taken for
+// too large itself, and the next batch may have half as much, and not the size of a copy. One that had a batch for it alone is too large.
+func TestABatchThatWasTooLargeIsHalvedOnce(t *testing.T) {
+	o := newOutlets(4)
+	batch := make([]*route, 1000)
+	for i := range batch {
+		batch[i] = &route{record: &kgo.Record{Topic: "t"}, size: 500, entry: &entry{state: &retrytopics.State{}}}
+		if !o.enter(batch[i]) {
+			t.Fatal("the partition has room for four batches")
+		}
+	}
+	if waves := o.waves(batch); len(waves) != 1 {
+		t.Fatalf("%d waves, want one", len(waves))
+	}
+	for i, r := range batch {
+		if !o.tighten(r) {
+			t.Fatalf("copy %d of a batch is taken for too large itself", i)
+		}
+		o.leave(r)
+	}
+	equal(t, "the limit after one batch was refused", o.of(batch[0]).limit, int64(outletBytes/2))
+
+	large := &route{record: &kgo.Record{Topic: "t"}, size: outletBytes, entry: &entry{state: &retrytopics.State{}}}
+	o.enter(large)
+	o.enter(batch[0])
+	o.waves([]*route{large, batch[0]})
+	if o.tighten(large) {
+		t.Error("a copy that had a batch for it alone is not taken for too large itself, as others were under way")
+	}
+	o.waves([]*route{batch[0], batch[1]})
+	if !o.tighten(batch[0]) {
+		t.Error("a copy that had a batch for it alone before, and shared one now, is taken for too large itself")
+	}
+}
+
+// TestWaves divides copies of any sizes: of each partition a wave has what the limit allows or a single copy, and one after the other the waves have
+// its copies in their order, in no more waves than that takes.
+func TestWaves(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		o := newOutlets(4)
+		copies := make([]*route, rapid.IntRange(1, 40).Draw(t, "copies"))
+		for i := range copies {
+			copies[i] = &route{
+				record: &kgo.Record{Topic: "t", Partition: rapid.Int32Range(0, 2).Draw(t, "partition")},
+				size:   rapid.Int64Range(1, 2*outletBytes).Draw(t, "size") >> rapid.IntRange(0, 4).Draw(t, "smaller"),
+			}
+		}
+		want := make(map[int32][]*route)
+		for _, r := range copies {
+			want[r.record.Partition] = append(want[r.record.Partition], r)
+		}
+		got := make(map[int32][]*route)
+		before := make(map[int32]int64) // bytes of the batch of the wave before
+		for n, wave := range o.waves(copies) {
+			batches := make(map[int32][]*route)
+			for _, r := range wave {
+				batches[r.record.Partition] = append(batches[r.record.Partition], r)
+			}
+			for part, batch := range batches {
+				bytes := int64(0)
+				for _, r := range batch {
+					bytes += r.size
+					if r.alone != (len(batch) == 1) {
+						t.Fatalf("in wave %d a copy of %d is taken for alone: %v", n, len(batch), r.alone)
+					}
+				}
+				if bytes > outletBytes && len(batch) > 1 {
+					t.Fatalf("wave %d has %d bytes for a partition in %d copies", n, bytes, len(batch))
+				}
+				if n > 0 && before[part]+batch[0].size <= outletBytes {
+					t.Fatalf("a copy of wave %d had room in the wave before", n)
+				}
+				before[part] = bytes
+				got[part] = append(got[part], batch...)
+			}
+		}
+		for part := range want {
+			if !slices.Equal(got[part], want[part]) {
+				t.Fatalf("the copies for partition %d are not those of the transaction in their order", part)
+			}
+		}
+	})
 }
 
 // TestACopyThatIsTooLargeIsHeld refuses a copy for its size: without its history it is tried once more soon, then it is held, and

@@ -18,6 +18,8 @@ const (
 	tryTimeout   = time.Second
 	// writeTimeoutMax leaves time to commit before the brokers end the transaction.
 	writeTimeoutMax = transactionTimeout - 2*time.Second
+	// writeQuick is what writing takes less than in a cluster that is well.
+	writeQuick = tryTimeout / 2
 	// silentBefore is how many silent transactions in a row may be the fault of destinations.
 	silentBefore = 2
 )
@@ -32,7 +34,7 @@ func (p *pace) took(d time.Duration, silent bool) {
 	switch {
 	case silent:
 		p.silent++
-	case d < tryTimeout/2:
+	case d < writeQuick:
 		p.silent = 0
 	}
 }

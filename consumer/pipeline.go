@@ -113,7 +113,7 @@ func New(c Config) (*Pipeline, error) {
 	p.meter = newMeter(p.classifier)
 	p.notices = newNotices(c.Notify, c.Logger)
 	p.held = newHeldRecords()
-	p.outlets = newOutlets()
+	p.outlets = newOutlets(batchesOf(c.Delivery))
 	p.faults = newFaults(p)
 	p.losses = newLosses()
 	p.gate = newGate(breakers, credit.New(c.DeadLetters.Burst, c.DeadLetters.PerSuccess), p.holdChanged, p.wakeAll)

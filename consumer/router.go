@@ -22,6 +22,8 @@ type route struct {
 	counted int64   // of these, while it is under way
 	nth     int     // it was the nth on its way
 	first   bool    // when it was sent no other was under way
+	within  int64   // the limit of its batch when that was made up
+	alone   bool    // its transaction has a batch for it alone
 	refused bool    // it was too large, or what went with it
 	tries   int
 	again   bool // it was handed to a client before

@@ -147,6 +147,21 @@ func (t *transactor) again(batch []*route) {
 	t.mu.Unlock()
 }
 
+// later leaves to the next transaction what was not sent of a batch.
+func (t *transactor) later(batch, sent []*route) {
+	if len(sent) == len(batch) {
+		return
+	}
+	done := make(map[*route]bool, len(sent))
+	for _, r := range sent {
+		done[r] = true
+	}
+	rest := slices.DeleteFunc(batch, func(r *route) bool { return done[r] })
+	t.mu.Lock()
+	t.queue = append(rest, t.queue...)
+	t.mu.Unlock()
+}
+
 // transact carries out one transaction. What its error stands for was not done, and is tried again.
 func (t *transactor) transact(ctx context.Context, batch []*route, timeout time.Duration) error {
 	batch = t.fitting(t.open(batch))
@@ -163,9 +178,9 @@ func (t *transactor) transact(ctx context.Context, batch []*route, timeout time.
 		return fmt.Errorf("begin a transaction: %w", err)
 	}
 	began := time.Now()
-	failed, err := t.write(ctx, client, batch, timeout)
-	silent := err == nil && len(failed) == len(batch) && allNotTaken(failed)
-	nobody := silent && slices.ContainsFunc(batch, func(r *route) bool { return r.to() != batch[0].to() })
+	sent, failed, err := t.write(ctx, client, batch, timeout)
+	silent := err == nil && len(failed) == len(sent) && allNotTaken(failed)
+	nobody := silent && slices.ContainsFunc(sent, func(r *route) bool { return r.to() != sent[0].to() })
 	t.pace.took(time.Since(began), silent)
 	if err != nil || len(failed) > 0 {
 		t.abort(client)
@@ -182,7 +197,8 @@ func (t *transactor) transact(ctx context.Context, batch []*route, timeout time.
 		}
 		return err
 	}
-	return t.commit(ctx, client, batch)
+	t.later(batch, sent)
+	return t.commit(ctx, client, sent)
 }
 
 // open leaves out the copies of closed lanes: their records are the next owner's.
@@ -197,19 +213,35 @@ func (t *transactor) open(batch []*route) []*route {
 	})
 }
 
-// write produces the copies, and waits for as long as one after the other is acknowledged within the time-out. It returns
+// write produces copies, to each destination one batch after the other, and ends with the first wave of which one was not acknowledged. It
+// returns those that it produced, which are not all of them where that takes long, and what [transactor.writeWave] returns.
+func (t *transactor) write(ctx context.Context, client *kgo.Client, batch []*route, timeout time.Duration) (sent []*route, failed map[*route]error, err error) {
+	flushed, heard, cancel := whileHeard(ctx, timeout, writeTimeoutMax)
+	defer cancel()
+	began := time.Now()
+	for _, wave := range t.p.outlets.waves(batch) {
+		if len(sent) > 0 && time.Since(began) >= writeQuick && t.roomFor(sent) { // several of that kind would outlast the transaction
+			break
+		}
+		sent = append(sent, wave...)
+		if failed, err = t.writeWave(ctx, flushed, heard, client, wave); err != nil || len(failed) > 0 {
+			break
+		}
+	}
+	return sent, failed, err
+}
+
+// writeWave produces copies at once, and waits until flushed ends, which lasts for as long as one after the other is acknowledged. It returns
 // those that their destinations did not take, or an error that says nothing of a single one.
-func (t *transactor) write(ctx context.Context, client *kgo.Client, batch []*route, timeout time.Duration) (failed map[*route]error, err error) {
+func (t *transactor) writeWave(ctx, flushed context.Context, heard func(), client *kgo.Client, wave []*route) (failed map[*route]error, err error) {
 	var mu sync.Mutex
-	left := make([]error, len(batch)) // nil: acknowledged
+	left := make([]error, len(wave)) // nil: acknowledged
 	for i := range left {
 		left[i] = errNotTaken
 	}
 	over := false
-	flushed, heard, cancel := whileHeard(ctx, timeout, writeTimeoutMax)
-	defer cancel()
-	copies := make([]kgo.Record, len(batch)) // the client keeps what it fails, for a while
-	for i, r := range batch {
+	copies := make([]kgo.Record, len(wave)) // the client keeps what it fails, for a while
+	for i, r := range wave {
 		copies[i] = *r.record
 		client.Produce(ctx, &copies[i], func(_ *kgo.Record, why error) {
 			mu.Lock()
@@ -238,7 +270,7 @@ func (t *transactor) write(ctx context.Context, client *kgo.Client, batch []*rou
 			if failed == nil {
 				failed = make(map[*route]error)
 			}
-			failed[batch[i]] = why
+			failed[wave[i]] = why
 		}
 	}
 	return failed, nil

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -35,6 +36,13 @@ func (t *transactor) fitting(batch []*route) (fits []*route) {
 		t.setAside(l, routes)
 	}
 	return fits
+}
+
+// roomFor reports whether a commit could tell of these without the others of their batch, or would come to nothing anyway.
+func (t *transactor) roomFor(part []*route) bool {
+	ms, complete := t.leave(part)
+	t.stay(part)
+	return !complete || !slices.ContainsFunc(part, func(r *route) bool { return !ms.tellOf(r) })
 }
 
 // tellOf reports whether the marks tell that the record of a copy is done.

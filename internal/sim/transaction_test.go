@@ -145,6 +145,127 @@ func TestTransactionsOfASlowCluster(t *testing.T) {
 	}
 }
 
+// manyBatches produces records of one partition that fail once: their copies are six batches of two. While brokers take a moment for a batch, what fails
+// meanwhile makes up one transaction.
+func manyBatches(w *World) {
+	for i := range 12 {
+		w.Produce(&Record{Key: fmt.Append(nil, i%4), Padding: 300_000, Fate: Fate{Kind: Fail, Times: 1}})
+	}
+}
+
+// slowly has brokers take a time for the copies of transactions, and look at them before. What look returns is what they are refused with.
+func slowly(w *World, takes time.Duration, look func(*kmsg.ProduceRequest) *kerr.Error) {
+	w.fake.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		w.fake.KeepControl()
+		r, ok := req.(*kmsg.ProduceRequest)
+		if !ok || r.TransactionID == nil {
+			return nil, nil, false
+		}
+		w.fake.SleepControl(func() { <-time.After(takes) })
+		refused := look(r)
+		if refused == nil {
+			return nil, nil, false
+		}
+		resp := r.ResponseKind().(*kmsg.ProduceResponse)
+		for _, topic := range r.Topics {
+			answer := kmsg.NewProduceResponseTopic()
+			answer.Topic, answer.TopicID = topic.Topic, topic.TopicID
+			for _, part := range topic.Partitions {
+				p := kmsg.NewProduceResponseTopicPartition()
+				p.Partition, p.ErrorCode = part.Partition, refused.Code
+				answer.Partitions = append(answer.Partitions, p)
+			}
+			resp.Topics = append(resp.Topics, answer)
+		}
+		return resp, nil, true
+	})
+}
+
+// ends counts how transactions of members are ended, and calls then after each.
+func ends(w *World, then func(commit bool)) {
+	w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Observe: true, Count: -1, When: func(r kmsg.Request) bool {
+		if end, ok := r.(*kmsg.EndTxnRequest); ok {
+			then(end.Commit)
+		}
+		return true
+	}})
+}
+
+// TestATransactionHasSeveralBatchesOfAPartition lets one partition fail with more than a batch may hold: a transaction has several, one after the other.
+func TestATransactionHasSeveralBatchesOfAPartition(t *testing.T) {
+	run(t, exactlyOnce(), func(w *World) {
+		w.Join()
+		failing(w, 3)
+		w.Sleep(10 * time.Second)
+		batches, most := 0, 0
+		slowly(w, 50*time.Millisecond, func(*kmsg.ProduceRequest) *kerr.Error { batches++; return nil })
+		ends(w, func(commit bool) {
+			if !commit {
+				t.Error("a transaction was aborted")
+			}
+			most, batches = max(most, batches), 0
+		})
+		manyBatches(w)
+		w.Sleep(time.Minute)
+		if most < 3 {
+			t.Errorf("the transaction with most batches had %d, want at least 3", most)
+		}
+	}, settledOnce(t))
+}
+
+// TestALaterBatchOfATransactionIsRefused has brokers refuse a batch after they have taken others of its transaction, for a while: that is aborted as a
+// whole, and nothing is lost, written twice or out of order.
+func TestALaterBatchOfATransactionIsRefused(t *testing.T) {
+	for _, with := range []*kerr.Error{kerr.TopicAuthorizationFailed, kerr.MessageTooLarge, kerr.InvalidRecord, kerr.NotEnoughReplicas, kerr.InvalidTxnState, kerr.TransactionAbortable} {
+		t.Run(with.Message, func(t *testing.T) {
+			run(t, exactlyOnce(), func(w *World) {
+				w.Join()
+				failing(w, 3)
+				w.Sleep(10 * time.Second)
+				taken, refused, until := 0, 0, time.Now().Add(20*time.Second)
+				slowly(w, 50*time.Millisecond, func(*kmsg.ProduceRequest) *kerr.Error {
+					if taken > 0 && time.Now().Before(until) {
+						refused++
+						return with
+					}
+					taken++
+					return nil
+				})
+				open := 0 // batches that were refused in the transaction
+				ends(w, func(commit bool) {
+					if commit && refused > open && !with.Retriable { // which the client sends again
+						t.Error("a transaction was committed of which a batch was refused")
+					}
+					taken, open = 0, refused
+				})
+				manyBatches(w)
+				w.Sleep(2 * time.Minute)
+				if refused == 0 {
+					t.Error("no later batch was refused")
+				}
+			}, settledOnce(t))
+		})
+	}
+}
+
+// TestATransactionThatTakesLongHasFewerBatches has brokers take so long for each batch that all of them would outlast the transaction: it is committed
+// with those that were written, and the others are the next one's.
+func TestATransactionThatTakesLongHasFewerBatches(t *testing.T) {
+	run(t, exactlyOnce(), func(w *World) {
+		w.Join()
+		failing(w, 3)
+		w.Sleep(10 * time.Second)
+		slowly(w, 2500*time.Millisecond, func(*kmsg.ProduceRequest) *kerr.Error { return nil })
+		ends(w, func(commit bool) {
+			if !commit {
+				t.Error("a transaction was aborted")
+			}
+		})
+		manyBatches(w)
+		w.Sleep(5 * time.Minute)
+	}, settledOnce(t))
+}
+
 // TestOffsetsThatWereRefusedStayInTheirTransaction has the coordinator refuse offsets once, as one does that has not heard of a
 // topic yet, and kills the member when the transaction is ended: its copies are not written again by whoever comes next.
 func TestOffsetsThatWereRefusedStayInTheirTransaction(t *testing.T) {
