@@ -235,6 +235,23 @@ func TestCopiesThatHaveRoomTogetherOnlyAreTriedTogether(t *testing.T) {
 	})
 }
 
+// TestATransactionIsWhatACommitHasRoomFor asks whether a transaction may be committed with a part of its copies, where a commit has room to tell of them
+// together only.
+func TestATransactionIsWhatACommitHasRoomFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onHeldBench(t)
+		b.fails["a@0"], b.fails["b@1"] = 1, 1
+		b.open(0)
+		b.feed(b.source, "a", "b", "c")
+		synctest.Wait()
+		b.source.metadata, b.source.pinned, b.source.stuck = 0, 2, true
+		batch, _, _ := b.p.transactor.next(time.Now())
+		equal(t, "copies", len(batch), 2)
+		equal(t, "room for the first alone", b.p.transactor.roomFor(batch[:1]), false)
+		equal(t, "room for both", b.p.transactor.roomFor(batch), true)
+	})
+}
+
 // TestAParkLaneUsesWhatNobodyElseKeeps gives a park lane, whose records wait for others of their keys, what is left of the half of the window that is for
 // records that wait, and no other lane. As that is used up, there is less of it.
 func TestAParkLaneUsesWhatNobodyElseKeeps(t *testing.T) {
