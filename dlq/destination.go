@@ -218,6 +218,8 @@ func (r *router) remedy() string {
 		return ": create it there, or name another one with --to topic:NAME@" + r.cluster
 	case r.cluster != "":
 		return ": --to source@" + r.cluster + " and topic:NAME@" + r.cluster + " need no retry topics there"
+	case r.to == OwnTier && r.queue.anyGroup: // `topics plan` names none for the topics of another program
+		return ": --to source and topic:NAME need none"
 	case r.to == OwnTier:
 		return ": see `redeliver topics plan`"
 	}
@@ -260,7 +262,7 @@ func (r *router) tier(ctx context.Context, group, origin string) (string, error)
 	}
 	if tier == "" {
 		remedy := r.remedy()
-		if r.cluster == "" && group != r.queue.group { // of another program: `topics plan` names none for it
+		if r.cluster == "" && group != r.queue.group {
 			remedy = ": --to source and topic:NAME need none"
 		}
 		return "", unroutable(fmt.Sprintf("group %s has no retry topic for %s%s%s", group, origin, r.where(), remedy))

@@ -66,6 +66,7 @@ func (q *Queue) setAside(ctx context.Context, d Discard, doing string, status St
 		case e.Status == StatusParked && (status == StatusParked || !t.survey.wanted(StatusParked)):
 			s.Parked++
 		case status == StatusOpen && e.Status != StatusParked:
+			s.Open++
 		case t.survey.wanted(e.Status):
 			if d.Entry != nil {
 				d.Entry(*e)

@@ -90,6 +90,17 @@ func (q *Queue) editor(r Replay) (editor, error) {
 	return e, err
 }
 
+// Edited returns what a replay makes of an entry by its edits: a record with the key, the value and the headers, of which Redeliver's own are written
+// anew when it is replayed. It asks the cluster nothing. The error says why the entry would be left out, or is that of [Replay.Edit].
+func (q *Queue) Edited(r Replay, e Entry) (*kgo.Record, error) {
+	edit, err := q.editor(r)
+	if err != nil {
+		return nil, err
+	}
+	record := &kgo.Record{Key: e.Record.Key, Value: e.Record.Value, Headers: e.Record.Headers}
+	return record, edit.payload(record)
+}
+
 // headers are the entry's with the edits in them: a header that is set stands in the place of the first of its name, without
 // the others.
 func (e *editor) headers(from []kgo.RecordHeader) []kgo.RecordHeader {

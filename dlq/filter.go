@@ -2,7 +2,9 @@ package dlq
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -134,6 +136,29 @@ func (s *selector) named(e *Entry) bool {
 		s.found[e.State.ID] = true
 	}
 	return placed || s.origins[e.State.ID]
+}
+
+// absent tells the ids apart that no entry had: of those in the first list there is none, and those of the second one are left out by the rest of the filter.
+func (s *survey) absent(ctx context.Context) (missing, unselected []string, err error) {
+	missing = s.sel.missing()
+	f := s.sel.Filter
+	if len(missing) == 0 || reflect.DeepEqual(f, Filter{IDs: f.IDs, Status: f.Status, All: f.All, Limit: f.Limit}) {
+		return missing, nil, nil
+	}
+	for e, err := range s.queue.Entries(ctx, Filter{IDs: missing, All: true}) {
+		if err != nil {
+			return nil, nil, err
+		}
+		missing = slices.DeleteFunc(missing, func(id string) bool {
+			ref, err := parseReference(id)
+			is := err == nil && (ref.origin == "" && ref.partition == e.Partition && ref.offset == e.Offset || ref.origin != "" && ref.origin == e.State.ID)
+			if is {
+				unselected = append(unselected, id)
+			}
+			return is
+		})
+	}
+	return missing, unselected, nil
 }
 
 // placed says whether it selects entries by their places in the topic alone.

@@ -23,6 +23,8 @@ func (s *identities) add(id Identity) bool {
 	return true
 }
 
+func (s *identities) has(id Identity) bool { return s.n > 0 && *s.slot(id) == id }
+
 // slot is where an identity is, or where it would go.
 func (s *identities) slot(id Identity) *Identity {
 	mask := uint64(len(s.table) - 1)

@@ -435,7 +435,9 @@ func (s *survey) metIndexed(e *Entry, f func(*Entry) bool) bool {
 	if e.copies {
 		id := stableIdentity(e.State.ID, e.State.Group, e.State.Replays, e.State.Replay)
 		if s.copiesMet[id] {
-			s.duplicates++
+			if s.sel.match(e) && s.wanted(e.Status) {
+				s.duplicates++
+			}
 			return true
 		}
 		s.copiesMet[id] = true

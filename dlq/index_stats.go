@@ -318,7 +318,9 @@ func (iq *indexQuery) sum(tallies []*tally, kinds []kind, wanted [statuses]bool,
 	met := make(map[stableID]bool)
 	for _, c := range copies {
 		if met[c.id] {
-			s.Duplicates++
+			if c.matches && wanted[c.status] {
+				s.Duplicates++
+			}
 			continue
 		}
 		met[c.id] = true

@@ -235,11 +235,13 @@ func (s *survey) met(e *Entry, f func(*Entry) bool) bool {
 		return s.metIndexed(e, f)
 	}
 	m, first := s.ledger.meet(e.identity())
-	if !first {
-		s.duplicates++
+	if !s.sel.match(e) {
 		return true
 	}
-	if !s.sel.match(e) {
+	if !first {
+		if s.wanted(m.status) {
+			s.duplicates++
+		}
 		return true
 	}
 	if e.Mark.At.UnixMilli() <= m.at || e.Mark.At.IsZero() { // not one that only an index keeps

@@ -88,7 +88,7 @@ func (q *Queue) checkRenewal(ctx context.Context, before time.Time) error {
 		return err
 	}
 	if time.Until(before) > retention-renewalRest {
-		return fmt.Errorf("renew entries of %s that expire before %s: everything does, its retention is %v: %w", q.topic, before.UTC().Format(time.RFC3339), retention, ErrRenewedAgain)
+		return fmt.Errorf("renew entries of %s that expire before %s: everything does, its retention is %s: %w", q.topic, before.UTC().Format(time.RFC3339), daysText(retention), ErrRenewedAgain)
 	}
 	return nil
 }

@@ -86,6 +86,9 @@ func (s taskSpec) replay() (Replay, error) {
 		To:     s.To, Rate: s.Rate, Concurrency: s.Concurrency, Canary: s.Canary, CanaryRate: s.CanaryRate, StopAt: s.StopAt, Wait: s.Wait,
 		MaxReplays: s.MaxReplays, Again: s.Again, UnsetHeaders: s.Unset, SetKey: s.SetKey, JQ: s.JQ,
 	}
+	if r.Canary == 0 {
+		r.CanaryRate = 0 // earlier releases wrote it down all the same
+	}
 	if s.ByHand {
 		r.Edit = func(*kgo.Record) error { return errEdited }
 	}

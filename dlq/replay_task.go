@@ -47,9 +47,40 @@ type Task struct {
 	Done, Succeeded, Failed int64
 	// To counts replayed entries by the topic they were written to.
 	To map[string]int64
+	// Skipped are the entries that it selects and has not replayed, as its last call has found them so far. Of a replay that a release did
+	// which wrote none down they are all 0.
+	Skipped Skipped
 
 	ends   map[int32]int64 // of the queue's partitions when it was started; nil: nobody has worked on it
 	canary bool            // it is passed
+}
+
+// Skipped counts the entries that a replay selects and does not replay, each as the field of its name in [Summary].
+type Skipped struct {
+	Replayed   int64     `json:"replayed,omitempty"`
+	Discarded  int64     `json:"discarded,omitempty"`
+	Parked     int64     `json:"parked,omitempty"`
+	Limited    int64     `json:"limited,omitempty"`
+	OtherGroup int64     `json:"other_group,omitempty"`
+	LeftOut    []LeftOut `json:"left_out,omitempty"`
+}
+
+// Left counts those that somebody should look at: that were left out, and not since they had been dealt with.
+func (s Skipped) Left() int64 {
+	n := s.Limited + s.OtherGroup
+	for _, l := range s.LeftOut {
+		n += l.Count
+	}
+	return n
+}
+
+// skipped is what of a summary a task keeps.
+func (s *Summary) skipped() Skipped {
+	kept := Skipped{Replayed: s.Replayed, Discarded: s.Discarded, Parked: s.Parked, Limited: s.Limited, OtherGroup: s.OtherGroup, LeftOut: slices.Clone(s.LeftOut)}
+	for i := range kept.LeftOut {
+		kept.LeftOut[i].Why = cutBytes(kept.LeftOut[i].Why, normalizedSize)
+	}
+	return kept
 }
 
 var (
@@ -86,6 +117,7 @@ type taskValue struct {
 	Failed    int64            `json:"failed,omitempty"`
 	To        map[string]int64 `json:"to,omitempty"`
 	Canary    bool             `json:"canary_passed,omitempty"`
+	Skipped   Skipped          `json:"skipped,omitzero"`
 }
 
 // newTask makes one that nobody has worked on.
@@ -105,7 +137,7 @@ func (q *Queue) taskRecord(keys ledgerKeys, t *Task, now int64) *kgo.Record {
 		V: ledgerVersion, At: now, By: t.By, Run: t.ID, Doing: doingTask,
 		Task: &taskValue{
 			State: t.State, Why: t.Why, Began: t.At.UnixMilli(), Spec: specOf(t.Replay), Ends: t.ends,
-			Done: t.Done, Succeeded: t.Succeeded, Failed: t.Failed, To: t.To, Canary: t.canary,
+			Done: t.Done, Succeeded: t.Succeeded, Failed: t.Failed, To: t.To, Canary: t.canary, Skipped: t.Skipped,
 		},
 	})
 	return &kgo.Record{Topic: q.Ledger(), Partition: writerPartition, Key: keys.task(t.ID), Value: value}
@@ -122,7 +154,7 @@ func (v *ledgerValue) task() (*Task, error) {
 	r.By = v.By
 	return &Task{
 		ID: v.Run, State: v.Task.State, Why: v.Task.Why, Replay: r, By: v.By, At: time.UnixMilli(v.Task.Began), Change: time.UnixMilli(v.At),
-		Done: v.Task.Done, Succeeded: v.Task.Succeeded, Failed: v.Task.Failed, To: v.Task.To, ends: v.Task.Ends, canary: v.Task.Canary,
+		Done: v.Task.Done, Succeeded: v.Task.Succeeded, Failed: v.Task.Failed, To: v.Task.To, ends: v.Task.Ends, canary: v.Task.Canary, Skipped: v.Task.Skipped,
 	}, nil
 }
 
@@ -191,7 +223,7 @@ func (t *task) noted(items []*item, summary *Summary) *kgo.Record {
 		}
 		t.of.To[topic] += n
 	}
-	t.of.Succeeded, t.of.Failed = summary.Succeeded, summary.Failed
+	t.of.Succeeded, t.of.Failed, t.of.Skipped = summary.Succeeded, summary.Failed, summary.skipped()
 	return t.survey.queue.taskRecord(t.writer.keys, t.of, time.Now().UnixMilli())
 }
 
@@ -237,7 +269,7 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	if r.followed() {
 		t.outcomes = newOutcomes(t.survey.queue, t.survey.topic.ID, router, t.of)
 	}
-	// It is written down with the first entries that it replays: until then there is nothing to go on with.
+	// It is written down with the first entries that it replays or marks: until then there is nothing to go on with.
 	known := t.survey.ledger.tasks[t.of.ID] != nil
 	err = t.run(ctx, summary)
 	if err == nil && t.survey.replayOrder != nil {
@@ -260,7 +292,11 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	default:
 		return err // it was interrupted, and the ledger says no more than that
 	}
-	if err != nil && t.of.State != TaskWaiting {
+	switch {
+	case err == nil, t.of.State == TaskWaiting:
+	case errors.Is(err, context.Canceled):
+		t.of.Why = "interrupted, as " + t.writer.self.By + " worked on it"
+	default:
 		t.of.Why = err.Error()
 	}
 	if t.writer.failed || !known && !t.told {
@@ -357,6 +393,8 @@ func (r Replay) checkOutcomes() error {
 		return fmt.Errorf("canary %d: want 0 for none, or more", r.Canary)
 	case !(r.CanaryRate >= 0 && r.CanaryRate <= 1):
 		return fmt.Errorf("canary rate %v: want a share above 0 and up to 1", r.CanaryRate)
+	case r.CanaryRate > 0 && r.Canary == 0:
+		return fmt.Errorf("canary rate %v: it is the share of the canaries that have to succeed, and there are none", r.CanaryRate)
 	case !(r.StopAt >= 0 && r.StopAt <= 1):
 		return fmt.Errorf("stop at %v: want a share above 0 and up to 1, or 0 for none", r.StopAt)
 	case r.followed() && r.To.Cluster() != "":

@@ -54,6 +54,21 @@ func (q *Queue) Retention(ctx context.Context) (time.Duration, error) {
 	return retention, nil
 }
 
+// daysText is a duration as configurations have it: 7d, 36h.
+func daysText(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d >= 2*day && d%day == 0 {
+		return strconv.FormatInt(int64(d/day), 10) + "d"
+	}
+	text := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-len(zero)+1]
+		}
+	}
+	return text
+}
+
 // Expires returns when a topic with this retention may take the entry, or the last copy that [Queue.Renew] made of it; the zero time where it
 // keeps its records for ever. It does not take an entry before that, and often later: it deletes whole segments.
 func (e Entry) Expires(retention time.Duration) time.Time {

@@ -35,7 +35,7 @@ type Stats struct {
 	Damaged int64
 	// OtherGroup counts entries that carry another consumer group than the queue's.
 	OtherGroup int64
-	// Duplicates are further copies of entries, in the range that was read.
+	// Duplicates are further copies of entries that the filter selects, in the range that was read.
 	Duplicates int64
 	// Expiry is of what the rest of the filter selects and is still to be dealt with, parked or not, within [ExpiryNotice].
 	Expiry Expiry

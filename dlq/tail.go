@@ -12,7 +12,8 @@ const tailTime = 500 * time.Millisecond
 
 // Tail goes through the entries that the filter selects as they die, until ctx ends, which is no error, or something fails.
 // It begins with those that die from now on, or that died since Filter.Since where that is set. It does not read the ledger:
-// Status and All are ignored, and a copy of an entry comes as an entry. Filter.Limit ends it.
+// Status and All are ignored. A further copy of an entry, as a crash or [Queue.Renew] makes it, is left out: one that died before it began, and one of the
+// last 65,536 entries that it has met. Filter.Limit ends it.
 func (q *Queue) Tail(ctx context.Context, f Filter) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		if err := q.tail(ctx, f, yield); err != nil && ctx.Err() == nil {
@@ -37,6 +38,7 @@ func (q *Queue) tail(ctx context.Context, f Filter, yield func(Entry, error) boo
 		}
 	}
 	fetcher, left, since := newFetcher(q.client, q.admin, topic), f.Limit, f.Since
+	var met tailed
 	for {
 		spans, err := spansOf(ctx, q.admin, q.topic, since, stable)
 		if err != nil {
@@ -50,7 +52,8 @@ func (q *Queue) tail(ctx context.Context, f Filter, yield func(Entry, error) boo
 		spans = slices.DeleteFunc(spans, func(s span) bool { return s.from >= s.to })
 		stopped := false
 		err = newScan(fetcher, spans).each(ctx, func(e *Entry) bool {
-			if sel.match(e) {
+			carried := !e.State.Died.IsZero() && f.Since.IsZero() // what is said to have died earlier has not died now
+			if met.add(e.identity()) && !carried && sel.match(e) {
 				left--
 				stopped = !yield(*e, nil) || left == 0
 			}
@@ -63,4 +66,22 @@ func (q *Queue) tail(ctx context.Context, f Filter, yield func(Entry, error) boo
 			return err
 		}
 	}
+}
+
+// tailKept is how many entries are known at least, where there were so many.
+const tailKept = 1 << 16
+
+// tailed are the entries that were met last: up to twice as many as are kept at least.
+type tailed struct{ last, before identities }
+
+// add says whether an entry is new.
+func (t *tailed) add(id Identity) bool {
+	if t.before.has(id) || !t.last.add(id) {
+		return false
+	}
+	if t.last.n == tailKept {
+		t.last, t.before = t.before, t.last
+		t.last.clear()
+	}
+	return true
 }

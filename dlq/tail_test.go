@@ -55,3 +55,24 @@ func TestTailFollows(t *testing.T) {
 		t.Errorf("the end of the context is told: %v", err)
 	}
 }
+
+// A further copy of an entry has not died once more, be it of a crash or carried forward.
+func TestTailLeavesCopiesOut(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	first, second := death(0, 1), death(0, 2)
+	b.produce(letter(first), letter(first), letter(second), letter(first))
+	var got []string
+	for e, err := range b.open().Tail(b.ctx(), dlq.Filter{Since: time.Now().Add(-time.Hour), Limit: 3}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got = append(got, e.State.ID); len(got) == 2 {
+			if _, err := b.open().Renew(b.ctx(), dlq.Renew{Filter: dlq.Filter{IDs: []string{"orders/0/2"}}}); err != nil {
+				t.Fatal(err)
+			}
+			b.produce(letter(death(0, 3)))
+		}
+	}
+	equal(t, "ids", got, []string{"orders/0/1", "orders/0/2", "orders/0/3"})
+}

@@ -26,7 +26,9 @@ type Progress struct {
 	Scanned int64 // offsets of the queue that were passed, gaps included
 	Total   int64 // offsets to pass
 	Matched int64 // entries that the filter selects so far, whatever their status
-	Done    int64 // replayed or discarded, that is committed; on a dry run those that would be
+	// Task names the replay, as in [Summary]. It stands in the ledger when Done is above 0.
+	Task string
+	Done int64 // replayed or discarded, that is committed; on a dry run those that would be
 	// Succeeded and Failed outcomes of replayed entries are known, where they are waited for; Pending ones are not yet.
 	Succeeded, Failed, Pending int64
 	Took                       time.Duration
@@ -58,10 +60,15 @@ type Summary struct {
 	LeftOut []LeftOut
 	// OtherGroup entries matched and carry another consumer group than the queue's: they are not ours to do.
 	OtherGroup int64
-	// Duplicates are copies of entries, in the range that was read. Each was dealt with as part of its entry.
+	// Open entries matched and were so already: there was nothing to do for [Queue.Reopen].
+	Open int64
+	// Duplicates are further copies of entries that the filter selects, by their status too, in the range that was read. Each was dealt with
+	// as part of its entry.
 	Duplicates int64
 	// Missing are ids of the filter that no entry has.
 	Missing []string
+	// Unselected are ids of the filter whose entries are there, and that the rest of the filter leaves out.
+	Unselected []string
 	// InDoubt entries were in a transaction whose end was not acknowledged: they were done, or not. Another run knows.
 	InDoubt int64
 	// Unmarked entries were written to another cluster, or may have been, and were not marked: they are as they were, and another run
@@ -72,20 +79,30 @@ type Summary struct {
 	Took     time.Duration
 }
 
-// LeftOut counts entries that could not be done.
+// LeftOut counts entries that could not be done, for one reason. Of more than 20 reasons those that come last are counted together.
 type LeftOut struct {
-	Why   string
-	Count int64
-	ID    string // of one of them
+	Why   string `json:"why"`
+	Count int64  `json:"count"`
+	ID    string `json:"id"` // of one of them
 }
+
+const (
+	maxReasons = 20 // to leave entries out that are kept apart
+	whyElse    = "for further reasons, too many to keep apart"
+)
 
 // Partly says whether entries that the filter selects are left that somebody should look at.
 func (s Summary) Partly() bool {
-	return s.Limited > 0 || len(s.LeftOut) > 0 || len(s.Missing) > 0 || s.InDoubt > 0 || s.Unmarked > 0 || s.Failed > 0
+	return s.Limited > 0 || len(s.LeftOut) > 0 || len(s.Missing) > 0 || len(s.Unselected) > 0 || s.InDoubt > 0 || s.Unmarked > 0 || s.Failed > 0
 }
 
 func (s *Summary) leaveOut(e *Entry, why string) {
-	i := slices.IndexFunc(s.LeftOut, func(l LeftOut) bool { return l.Why == why })
+	find := func() int { return slices.IndexFunc(s.LeftOut, func(l LeftOut) bool { return l.Why == why }) }
+	i := find()
+	if i < 0 && len(s.LeftOut) >= maxReasons && why != whyTooLarge { // which is counted elsewhere, and belongs to no other reason
+		why = whyElse
+		i = find()
+	}
 	if i < 0 {
 		i = len(s.LeftOut)
 		s.LeftOut = append(s.LeftOut, LeftOut{Why: why, ID: e.ID()})
@@ -257,7 +274,9 @@ func (t *task) collect(ctx context.Context, batches chan<- *batch, began time.Ti
 		return err
 	}
 	so.Complete = t.limit == 0 || taken < t.limit
-	so.Missing = t.survey.sel.missing()
+	if so.Missing, so.Unselected, err = t.survey.absent(ctx); err != nil {
+		return err
+	}
 	b.ending = true
 	return cut()
 }
@@ -287,7 +306,7 @@ func (t *task) writeAll(ctx context.Context, batches <-chan *batch, summary *Sum
 		if t.progress != nil {
 			t.count(summary)
 			t.progress(Progress{
-				Scanned: t.survey.scan.passed.Load(), Total: summary.Total, Matched: summary.Matched, Done: summary.Done,
+				Scanned: t.survey.scan.passed.Load(), Total: summary.Total, Matched: summary.Matched, Task: summary.Task, Done: summary.Done,
 				Succeeded: summary.Succeeded, Failed: summary.Failed, Pending: summary.Pending, Took: time.Since(began),
 			})
 		}
@@ -363,11 +382,11 @@ func (t *task) writeAhead(ctx context.Context, items []*item) {
 // take adopts what the collector counted.
 func (s *Summary) take(so Summary) {
 	s.Scanned, s.Matched, s.Duplicates = so.Scanned, so.Matched, so.Duplicates
-	s.Earlier, s.Parked = so.Earlier, so.Parked
+	s.Earlier, s.Parked, s.Open = so.Earlier, so.Parked, so.Open
 	s.Replayed, s.Discarded, s.Limited, s.OtherGroup = so.Replayed, so.Discarded, so.Limited, so.OtherGroup
 	refused := slices.DeleteFunc(s.LeftOut, func(l LeftOut) bool { return l.Why != whyTooLarge })
 	s.LeftOut = slices.Concat(so.LeftOut, refused)
-	s.Missing = so.Missing
+	s.Missing, s.Unselected = so.Missing, so.Unselected
 }
 
 const whyTooLarge = "the brokers refuse the record as too large: raise max.message.bytes of the topic it goes to"

@@ -58,7 +58,7 @@ func TestExportAndImport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "entries, copies and replayed", []int64{stats.Entries, stats.Duplicates, stats.ByStatus[dlq.StatusReplayed]}, []int64{5, 6, 1})
+	equal(t, "entries, copies and replayed", []int64{stats.Entries, stats.Duplicates, stats.ByStatus[dlq.StatusReplayed]}, []int64{5, 5, 1})
 
 	// In a cluster where they are not.
 	other := setup(t)
