@@ -50,7 +50,11 @@ func (p *program) loadWith(o config.Options) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range c.Warnings {
+	told := c.Warnings
+	if p.notices {
+		told = slices.Concat(told, c.Notices)
+	}
+	for _, w := range told {
 		fmt.Fprintf(p.err, "%s:%d:%d: warning: %s\n", w.File, w.Line, w.Column, w.Message)
 	}
 	return c, nil

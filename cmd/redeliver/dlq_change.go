@@ -20,11 +20,13 @@ type chore struct {
 	takeOver bool // end another one that is under way
 	doing    string
 	done     string
-	remedy   map[dlq.Status]string // how it is done all the same to what it leaves out
-	max      int                   // replays
-	cluster  string                // that it writes to; "" for the queue's own
-	starts   bool                  // what is done is only written down, for another process to do
-	check    func(q queue) error   // what is wrong with it for the queue, before anything is done; nil: nothing can be
+	remedy   map[dlq.Status]string                  // how it is done all the same to what it leaves out
+	max      int                                    // replays
+	cluster  string                                 // that it writes to; "" for the queue's own
+	task     string                                 // that it goes on with, which was named; "": a new one, or none
+	starts   bool                                   // what is done is only written down, for another process to do
+	edits    func(q queue) func(e dlq.Entry) string // tells what is edited in an entry; nil, or returns nil: nothing ever
+	check    func(q queue) error                    // what is wrong with it for the queue, before anything is done; nil: nothing can be
 	ask      func(q queue, would dlq.Summary) string
 	do       func(q queue, f dlq.Filter, dry bool, tell tellers) (dlq.Summary, error)
 }

@@ -67,7 +67,7 @@ func TestInterruptedReplayIsDoneInPart(t *testing.T) {
 	m := newMorgue(t)
 	// The first transaction is that of who writes, the second one that of the first dead letter.
 	e := m.interrupted(kmsg.EndTxn, 2, "y\n", "replay", "--rate", "1/m")
-	e.want(t, exitPart, "replayed 1 dead letter to "+testTier, "redeliver: interrupted; what was replayed is marked: run it again for the rest")
+	e.want(t, exitPart, "replayed 1 dead letter to "+testTier, "redeliver: interrupted; what was replayed is marked: `redeliver replay resume 20")
 	m.run("replay", "--yes").want(t, exitPart, "replayed 4 dead letters", "1 had been replayed before")
 }
 

@@ -50,7 +50,7 @@ func (p *program) addFilterFlags(cmd *cobra.Command, limit int) *filterFlags {
 	flags.StringVar(&f.reason, "reason", "", "dead for this `reason`")
 	flags.StringVar(&f.since, "since", "", "dead since this `time`: 2h, 3d, 2006-01-02, 2006-01-02T15:04:05Z")
 	flags.StringVar(&f.until, "until", "", "dead before this `time`, written as for --since")
-	flags.StringVar(&f.expiring, "expiring", "", "that the topic's retention may take within this `time`, such as 24h or 3d")
+	flags.StringVar(&f.expiring, "expiring", "", "that the topic's retention may take within this `time`, such as 24h or 3d, or before it: 2006-01-02T15:04:05Z")
 	flags.StringVar(&f.key, "key", "", "with exactly this record `key`")
 	flags.StringVar(&f.err, "error", "", "whose error matches this `regexp`")
 	flags.StringVar(&f.text, "text", "", "with this `text` in the error or the payload, letter by letter")
@@ -140,10 +140,13 @@ func (f *filterFlags) filter(now time.Time) (dlq.Filter, error) {
 	}
 	if f.expiring != "" {
 		within, ok := parseAgo(f.expiring)
-		if !ok || within <= 0 {
-			return filter, usagef("--expiring %q: want within how long, as in 24h or 3d", f.expiring)
-		}
 		filter.ExpiringBefore = now.Add(within)
+		if !ok {
+			filter.ExpiringBefore, err = time.Parse(time.RFC3339, f.expiring)
+		}
+		if err != nil || ok && within <= 0 {
+			return filter, usagef("--expiring %q: want within how long, as in 24h or 3d, or before when, as in 2006-01-02T15:04:05Z", f.expiring)
+		}
 	}
 	if f.cmd.Flags().Changed("key") {
 		filter.Key = []byte(f.key)

@@ -135,6 +135,8 @@ type markView struct {
 	To     string    `json:"to,omitempty"`
 	Reason string    `json:"reason,omitempty"`
 	Edit   string    `json:"edit,omitempty"`
+	// Renewed is when the entry was last carried forward.
+	Renewed time.Time `json:"renewed,omitzero"`
 }
 
 // bytesView is bytes for people: as text where they are text, as {"base64": ...} where they are not, null for null.
@@ -187,6 +189,9 @@ func view(q queue, e dlq.Entry) deadLetter {
 	}
 	if m := e.Mark; !m.At.IsZero() {
 		d.Mark = &markView{At: m.At.UTC(), By: m.By, Run: m.Run, To: m.To, Reason: m.Reason, Edit: m.Edit}
+		if !m.Renewed.IsZero() {
+			d.Mark.Renewed = m.Renewed.UTC()
+		}
 	}
 	d.Dialect = string(e.Dialect)
 	if e.Err != nil {

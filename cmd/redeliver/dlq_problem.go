@@ -35,27 +35,21 @@ type trendCount struct {
 	Count int64     `json:"count"`
 }
 
-// problemsOf are the largest problems of a queue, and how many more there are. The commands name the pipeline where there
-// are several, and the topic where the pipeline has several.
-func (p *program) problemsOf(ctx context.Context, q queue, all []queue, s dlq.Stats, limit int) ([]problemView, int, error) {
+// problemsOf are the largest problems of a queue among all, and how many more there are.
+func (p *program) problemsOf(ctx context.Context, q queue, all []queue, flags *filterFlags, f dlq.Filter, s dlq.Stats, limit int) ([]problemView, int, error) {
 	largest := s.Problems
 	if limit > 0 {
 		largest = largest[:min(limit, len(largest))]
 	}
-	command := "redeliver replay"
-	if p.configFile != defaultConfigFile {
-		command += " -c " + shellWord(p.configFile)
+	if f.Topic == "" && slices.ContainsFunc(all, func(other queue) bool { return other.pipeline == q.pipeline && other.source != q.source }) {
+		f.Topic = q.source
 	}
-	if len(all) > 1 || q.foreign {
-		command += " --pipeline " + q.pipeline.Name
-	}
-	if q.foreign {
-		command += " --queue " + q.Topic()
-	}
-	if slices.ContainsFunc(all, func(other queue) bool { return other.pipeline == q.pipeline && other.source != q.source }) {
-		command += " --topic " + q.source
-	}
+	command := p.commandOf("replay", q, flags.pipeline) + sameEntries(f, s, flags.noIndex)
 	hidden, err := hide(ctx, q, largest)
+	if err != nil {
+		return nil, 0, err
+	}
+	retried, err := retriable(ctx, q, largest)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -65,12 +59,74 @@ func (p *program) problemsOf(ctx context.Context, q queue, all []queue, s dlq.St
 			Fingerprint: one.Fingerprint, Class: one.Class.String(), Error: one.Error, Entries: one.Entries, First: one.First.UTC(), Last: one.Last.UTC(),
 			Example: one.Example, Replay: command + " --fingerprint " + one.Fingerprint.String(),
 		}
+		if !retried[one.Example] {
+			view.Replay += " --to source"
+		}
 		for i, n := range one.Trend {
 			view.Trend = append(view.Trend, trendCount{s.Trends.Start.Add(time.Duration(i) * s.Trends.Step), n})
 		}
 		views = append(views, view)
 	}
 	return views, len(s.Problems) - len(largest), nil
+}
+
+// commandOf is a command line for the dead letters of a queue, to be pasted into a shell. It names the configuration where it is not the default one, and
+// the pipeline where there are several or it was named.
+func (p *program) commandOf(words string, q queue, named string) string {
+	command := "redeliver " + words
+	if p.configFile != defaultConfigFile {
+		command += " -c " + shellWord(p.configFile)
+	}
+	if named != "" || len(q.config.Pipelines) > 1 || q.foreign {
+		command += " --pipeline " + shellWord(q.pipeline.Name)
+	}
+	if q.foreign {
+		command += " --queue " + shellWord(q.Topic())
+	}
+	return command
+}
+
+// sameEntries are the flags by which a replay selects what was counted by a filter, but for the problem. What was replayed, and what was replayed too
+// often, it takes only if that was asked for and is there.
+func sameEntries(f dlq.Filter, s dlq.Stats, noIndex bool) string {
+	again := s.ByStatus[dlq.StatusReplayed] > 0 && (f.All || slices.Contains(f.Status, dlq.StatusReplayed))
+	f.Fingerprints, f.Limit = nil, 0
+	f.All = f.All && s.ByStatus[dlq.StatusDiscarded]+s.ByStatus[dlq.StatusParked] > 0
+	flags := ""
+	for _, flag := range selectingFlags(f) {
+		flags += " " + flag
+	}
+	if again {
+		flags += " --again"
+	}
+	if len(f.Status) == 1 && f.Status[0] == dlq.StatusLimited {
+		flags += " --max-replays -1"
+	}
+	if noIndex {
+		flags += " --no-index"
+	}
+	return flags
+}
+
+// retriable says of which problems the example goes to a retry topic when it is replayed. Dead letters of another program may be of a group, or a topic,
+// that has none.
+func retriable(ctx context.Context, q queue, problems []dlq.Problem) (map[string]bool, error) {
+	retried := make(map[string]bool, len(problems))
+	if !q.foreign {
+		for _, one := range problems {
+			retried[one.Example] = true
+		}
+		return retried, nil
+	}
+	if len(problems) == 0 {
+		return retried, nil
+	}
+	r := dlq.Replay{Filter: dlq.Filter{All: true}, Again: true, MaxReplays: -1, DryRun: true, Entry: func(e dlq.Entry, _ string) { retried[e.ID()] = true }}
+	for _, one := range problems {
+		r.Filter.IDs = append(r.Filter.IDs, one.Example)
+	}
+	_, err := q.Replay(ctx, r)
+	return retried, err
 }
 
 // hide are the problems without what is to be hidden, for which the examples have to be read.

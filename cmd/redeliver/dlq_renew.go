@@ -30,6 +30,7 @@ to be less: what was carried forward would be again at each call.`,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		flags.ids = append(flags.ids, args...)
 		now := time.Now()
+		p.notices = true
 		filter, err := flags.filter(now)
 		if err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -25,11 +26,14 @@ type changeReport struct {
 
 	summaries []changeSummary
 	partly    bool
+	resume    string          // the command that goes on with the last replay, where that can be
 	begun     bool            // something was changed, or may have been
 	found     map[string]bool // ids that some queue had
 	missing   []string
+	left      []string // ids whose entries the other filters leave out
 	listed    int
-	entries   []changeEntry // of the queue at work
+	edited    func(e dlq.Entry) string // of the queue at work; nil: nothing is edited
+	entries   []changeEntry            // of the queue at work
 }
 
 // changeSummary is what became of a chore in one queue, as data.
@@ -58,6 +62,8 @@ type changeSummary struct {
 	Cluster    string           `json:"cluster,omitempty"` // another one, where each copy is written at least once
 	Unmarked   int64            `json:"unmarked,omitempty"`
 	Missing    []string         `json:"missing"`
+	Unselected []string         `json:"unselected,omitempty"` // ids whose entries the other filters leave out
+	Open       int64            `json:"open_before,omitempty"`
 	Seconds    float64          `json:"seconds"`
 	Error      string           `json:"error,omitempty"`
 	// Entries are those that would be changed, on a dry run only.
@@ -71,6 +77,8 @@ type changeEntry struct {
 	Class  string    `json:"class"`
 	Origin string    `json:"origin"`
 	To     string    `json:"to,omitempty"`
+	// Edit is the difference that the edits make, of the first hundred.
+	Edit string `json:"edit,omitempty"`
 }
 
 type leftOut struct {
@@ -81,12 +89,16 @@ type leftOut struct {
 
 // doing tells progress on standard error.
 func (r *changeReport) doing(q queue) tellers {
-	return r.tellers(r.chore.doing+" "+q.Topic(), r.chore.done)
+	show := func(task string) string { return r.program.commandOf("replay show "+task, q, "") }
+	return r.tellers(r.chore.doing+" "+q.Topic(), r.chore.done, show)
 }
 
 // counting tells progress of a dry run, and the entries that would be changed where they are asked for.
 func (r *changeReport) counting(q queue, list bool) tellers {
-	t := r.tellers("counting "+q.Topic(), "match")
+	t := r.tellers("counting "+q.Topic(), "match", nil) // of a dry run, which is no task
+	if r.edited = nil; list && r.chore.edits != nil {
+		r.edited = r.chore.edits(q)
+	}
 	switch {
 	case list && r.format == asTable:
 		t.entry = r.would
@@ -96,11 +108,18 @@ func (r *changeReport) counting(q queue, list bool) tellers {
 	return t
 }
 
-func (r *changeReport) tellers(label, done string) tellers {
+// tellers tell progress, and once the replay's id, with the command that shows it.
+func (r *changeReport) tellers(label, done string, show func(task string) string) tellers {
 	r.bar = r.program.newProgress(label, 0)
+	told := r.chore.task // by who named it
 	return tellers{
 		progress: func(at dlq.Progress) {
 			r.bar.grow(at.Total)
+			if at.Task != "" && at.Task != told && at.Done > 0 {
+				told = at.Task
+				r.bar.end()
+				fmt.Fprintf(r.program.err, "This is replay %s: `%s` shows it.\n", told, show(told))
+			}
 			note := fmt.Sprintf("%d %s", at.Done, done)
 			if at.Succeeded+at.Failed+at.Pending > 0 {
 				note += fmt.Sprintf(" (%d succeeded, %d failed, %d not known yet)", at.Succeeded, at.Failed, at.Pending)
@@ -121,13 +140,18 @@ func (r *changeReport) would(e dlq.Entry, topic string) {
 		text += "  to " + topic
 	}
 	fmt.Fprintln(r.program.out, printable(text))
+	if r.edited != nil {
+		fmt.Fprint(r.program.out, r.edited(e))
+	}
 }
 
 // collect keeps an entry that a dry run would change for the summary, without the record.
 func (r *changeReport) collect(e dlq.Entry, topic string) {
-	r.entries = append(r.entries, changeEntry{
-		ID: e.ID(), Died: e.At.UTC(), Class: e.State.Class.String(), Origin: strings.Clone(e.State.ID), To: topic,
-	})
+	one := changeEntry{ID: e.ID(), Died: e.At.UTC(), Class: e.State.Class.String(), Origin: strings.Clone(e.State.ID), To: topic}
+	if r.edited != nil && len(r.entries) < dryListed {
+		one.Edit = r.edited(e)
+	}
+	r.entries = append(r.entries, one)
 }
 
 func (r *changeReport) endProgress() { r.bar.end() }
@@ -142,17 +166,17 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 			r.found[id] = true
 		}
 	}
+	for _, id := range s.Unselected {
+		r.left = append(r.left, r.whyUnselected(q, id))
+	}
 	if s.Complete || failed == nil {
 		r.missing = append(r.missing, s.Missing...)
 	}
 	one := changeSummary{
 		Pipeline: q.pipeline.Name, Queue: q.Topic(), Run: s.Run, Task: s.Task, DryRun: s.DryRun, Complete: s.Complete, Done: s.Done, To: s.To,
 		Earlier: s.Earlier, Succeeded: s.Succeeded, Failed: s.Failed, Pending: s.Pending,
-		Matched: s.Matched, Replayed: s.Replayed, Discarded: s.Discarded, Parked: s.Parked, Limited: s.Limited, LeftOut: []leftOut{},
-		OtherGroup: s.OtherGroup, Duplicates: s.Duplicates, InDoubt: s.InDoubt, Cluster: r.chore.cluster, Unmarked: s.Unmarked, Missing: append([]string{}, s.Missing...), Seconds: s.Took.Seconds(),
-	}
-	for _, l := range s.LeftOut {
-		one.LeftOut = append(one.LeftOut, leftOut{q.redact.String(l.Why), l.Count, l.ID}) // what jq says names values of the payload
+		Matched: s.Matched, Replayed: s.Replayed, Discarded: s.Discarded, Parked: s.Parked, Limited: s.Limited, LeftOut: viewLeftOut(q, s.LeftOut),
+		OtherGroup: s.OtherGroup, Duplicates: s.Duplicates, InDoubt: s.InDoubt, Cluster: r.chore.cluster, Unmarked: s.Unmarked, Missing: append([]string{}, s.Missing...), Unselected: s.Unselected, Open: s.Open, Seconds: s.Took.Seconds(),
 	}
 	if failed != nil {
 		one.Error = failed.Error()
@@ -160,6 +184,9 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 	one.Entries, r.entries = r.entries, nil
 	s.Missing = nil // other queues may have them
 	r.partly = r.partly || s.Partly()
+	if s.Task != "" && s.Done > 0 && !s.Complete {
+		r.resume = r.resuming(q, s.Task)
+	}
 	r.begun = r.begun || !s.DryRun && s.Done+s.InDoubt+s.Unmarked > 0
 	r.summaries = append(r.summaries, one)
 	if r.format == asTable {
@@ -167,15 +194,38 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 			fmt.Fprintf(r.program.out, "and %d more\n", r.listed-dryListed)
 		}
 		r.listed = 0
-		return r.print(r.program.out, one, s.Took)
+		return r.print(r.program.out, q, one, s.Took)
 	}
 	return nil
 }
 
+// resuming is the command that goes on with a replay.
+func (r *changeReport) resuming(q queue, task string) string {
+	return r.program.commandOf("replay resume "+task, q, "")
+}
+
+// whyUnselected says why an entry that was named is not among those that the filters select.
+func (r *changeReport) whyUnselected(q queue, id string) string {
+	f := r.chore.filter
+	before := f.ExpiringBefore
+	if f.IDs, f.Status, f.All, f.Limit, f.ExpiringBefore = nil, nil, false, 0, (time.Time{}); !before.IsZero() && reflect.DeepEqual(f, dlq.Filter{}) {
+		return fmt.Sprintf("dead letter %s of %s does not expire before %s", id, q.Topic(), before.Local().Format(time.DateTime))
+	}
+	return fmt.Sprintf("dead letter %s of %s is there, and the other filters leave it out", id, q.Topic())
+}
+
+func viewLeftOut(q queue, all []dlq.LeftOut) []leftOut {
+	view := make([]leftOut, 0, len(all))
+	for _, l := range all {
+		view = append(view, leftOut{q.redact.String(l.Why), l.Count, l.ID}) // what jq says names values of the payload
+	}
+	return view
+}
+
 // print tells the summary to people.
-func (r *changeReport) print(w io.Writer, s changeSummary, took time.Duration) error {
+func (r *changeReport) print(w io.Writer, q queue, s changeSummary, took time.Duration) error {
 	if r.chore.starts && !s.DryRun {
-		_, err := fmt.Fprintf(w, "%s: replay %s waits for a running pipeline, or for: redeliver replay resume %s\n", s.Queue, s.Task, s.Task)
+		_, err := fmt.Fprintf(w, "%s: replay %s waits for a running pipeline, or for: %s\n", s.Queue, s.Task, r.resuming(q, s.Task))
 		return err
 	}
 	would := ""
@@ -203,10 +253,11 @@ func (r *changeReport) print(w io.Writer, s changeSummary, took time.Duration) e
 	remark(s.Succeeded, "succeeded")
 	remark(s.Failed, "failed again: they are dead letters anew")
 	remark(s.Pending, "whose outcome is not known yet: see `redeliver replay show %s`", s.Task)
-	remark(s.Replayed, "had been replayed before%s", r.remedy(dlq.StatusReplayed))
-	remark(s.Discarded, "had been discarded before%s", r.remedy(dlq.StatusDiscarded))
+	remark(s.Replayed, "%s", r.before(dlq.StatusReplayed))
+	remark(s.Discarded, "%s", r.before(dlq.StatusDiscarded))
 	remark(s.Parked, "parked, and left so%s", r.remedy(dlq.StatusParked))
-	remark(s.Limited, "left out, replayed %d times or more: see `redeliver dlq list --status replay_limit`, and --max-replays", r.chore.max)
+	remark(s.Open, "open already, and left so")
+	remark(s.Limited, "left out, replayed %d %s or more: see `redeliver dlq list --status replay_limit`, and --max-replays", r.chore.max, plural(r.chore.max, "time"))
 	for _, l := range s.LeftOut {
 		remark(l.Count, "left out: %s (for example %s)", l.Why, l.ID)
 	}
@@ -223,6 +274,14 @@ func (r *changeReport) remedy(status dlq.Status) string {
 		return ": " + how
 	}
 	return ""
+}
+
+// before says of entries with a status that they had it, and what becomes of them.
+func (r *changeReport) before(status dlq.Status) string {
+	if r.chore.remedy[status] != "" {
+		return "had been " + status.String() + " before" + r.remedy(status)
+	}
+	return "had been " + status.String() + " before and stay so: they are not " + r.chore.done
 }
 
 // copies names n further copies of entries.
@@ -261,8 +320,11 @@ func (r *changeReport) end(failed error) error {
 	switch {
 	case len(missing) > 0 && len(r.found) == 0:
 		return fmt.Errorf("there is no dead letter %s: see `redeliver dlq list`", strings.Join(missing, ", "))
-	case len(missing) > 0:
-		return partlyf("there is no dead letter %s", strings.Join(missing, ", "))
+	case len(missing)+len(r.left) > 0:
+		if len(missing) > 0 {
+			r.left = append(r.left, "there is no dead letter "+strings.Join(missing, ", "))
+		}
+		return partlyf("%s", strings.Join(r.left, "; "))
 	case r.partly:
 		return partlyf("some dead letters were left out, see above")
 	}
@@ -274,7 +336,12 @@ func (r *changeReport) failure(err error) error {
 	interrupted := errors.Is(err, context.Canceled)
 	switch {
 	case errors.Is(err, dlq.ErrPaused), errors.Is(err, dlq.ErrStopped), errors.Is(err, dlq.ErrCancelled):
+		if r.resume != "" && errors.Is(err, dlq.ErrPaused) {
+			return partlyf("%w; what was replayed is marked: `%s` goes on with it", err, r.resume)
+		}
 		return partlyf("%w; what was replayed is marked, the rest is still open", err)
+	case interrupted && r.resume != "":
+		return partlyf("interrupted; what was %s is marked: `%s` goes on with it", r.chore.done, r.resume)
 	case interrupted && r.begun:
 		return partlyf("interrupted; what was %s is marked: run it again for the rest", r.chore.done)
 	case interrupted:

@@ -124,7 +124,12 @@ func showEntry(w io.Writer, q queue, e dlq.Entry, p shownPayload) error {
 	if e.CopyOf != "" {
 		line("copy", "of "+e.CopyOf+", and dealt with as a part of it")
 	}
-	line("died", e.At.Local().Format(time.DateTime)+", "+strings.ReplaceAll(string(s.Reason), "_", " "))
+	died := e.At.Local().Format(time.DateTime)
+	if s.Reason != "" {
+		died += ", " + strings.ReplaceAll(string(s.Reason), "_", " ")
+	}
+	line("died", died)
+	line("renewed", renewedText(e.Mark))
 	line("dialect", string(e.Dialect))
 	line("class", s.Class.String())
 	if s.Severity != classify.SeverityNone {
@@ -164,13 +169,29 @@ func statusText(e dlq.Entry) string {
 	if m.At.IsZero() {
 		return e.Status.String()
 	}
-	text := fmt.Sprintf("%s, %s", e.Status, m.At.Local().Format(time.DateTime))
+	text := e.Status.String()
+	if m.At.Equal(m.Renewed) { // when it got its status, and by whom, is not known any more
+		m = dlq.Mark{Reason: m.Reason, Edit: m.Edit}
+	} else {
+		text += ", " + m.At.Local().Format(time.DateTime)
+	}
 	for _, part := range []struct{ word, value string }{{"by", m.By}, {"to", m.To}, {"run", m.Run}, {"because", m.Reason}, {"edited:", m.Edit}} {
 		if part.value != "" {
 			text += " " + part.word + " " + part.value
 		}
 	}
 	return text
+}
+
+// renewedText says when an entry was last carried forward, and by whom where that is known still; "" where it never was.
+func renewedText(m dlq.Mark) string {
+	switch {
+	case m.Renewed.IsZero():
+		return ""
+	case m.Renewed.Equal(m.At):
+		return fmt.Sprintf("%s by %s run %s", m.Renewed.Local().Format(time.DateTime), m.By, m.Run)
+	}
+	return m.Renewed.Local().Format(time.DateTime)
 }
 
 // showTimeline prints the failed attempts. Times between them are those from start to start.

@@ -35,6 +35,7 @@ example, and the command that replays just these. The trends of all problems are
 	_ = cmd.Flags().MarkHidden("limit")
 	problems := cmd.Flags().Int("problems", problemsShown, "show the `n` largest problems; 0: all")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		p.notices = true
 		filter, err := flags.look(time.Now())
 		if err != nil {
 			return err
@@ -57,7 +58,7 @@ example, and the command that replays just these. The trends of all problems are
 				return err
 			}
 			counts := statsOf(q, stats)
-			if counts.Problems, counts.FurtherProblems, err = p.problemsOf(cmd.Context(), q, qs.all, stats, *problems); err != nil {
+			if counts.Problems, counts.FurtherProblems, err = p.problemsOf(cmd.Context(), q, qs.all, flags, filter, stats, *problems); err != nil {
 				return err
 			}
 			if *format != asTable {

@@ -85,6 +85,7 @@ func replayChore(r dlq.Replay) chore {
 		done:    "replayed",
 		max:     r.MaxReplays,
 		cluster: r.To.Cluster(),
+		edits:   func(q queue) func(dlq.Entry) string { return editsOf(q, r) },
 		check:   func(q queue) error { return q.Check(r) },
 		remedy:  map[dlq.Status]string{dlq.StatusReplayed: "--again replays them", dlq.StatusDiscarded: "--status discarded replays them", dlq.StatusParked: "--status parked replays them"},
 		ask:     func(q queue, s dlq.Summary) string { return replayQuestion(q, r, s) },
@@ -148,8 +149,14 @@ func (o *replayFlags) replay() (dlq.Replay, error) {
 	if r.Rate, err = parseRate(o.rate); err != nil {
 		return r, usagef("--rate: %w", err)
 	}
-	if r.CanaryRate, err = parseShare(o.canaryRate); err != nil {
+	share, err := parseShare(o.canaryRate)
+	switch {
+	case err != nil:
 		return r, usagef("--canary-rate: %w", err)
+	case o.canary > 0:
+		r.CanaryRate = share
+	case o.cmd.Flags().Changed("canary-rate"):
+		return r, usagef("--canary-rate %s: it is the share of the canaries that has to succeed, and there are none: say how many with --canary", o.canaryRate)
 	}
 	if o.stopAt != "" {
 		if r.StopAt, err = parseShare(o.stopAt); err != nil {

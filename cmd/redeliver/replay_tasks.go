@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -32,12 +32,53 @@ type taskView struct {
 	Succeeded int64            `json:"succeeded"`
 	Failed    int64            `json:"failed"`
 	To        map[string]int64 `json:"to,omitempty"`
+	// Skipped is what it selects and has not replayed.
+	Skipped skippedView `json:"skipped"`
 	// DiedAgain is counted in the dead letters, by show only.
 	DiedAgain *int64 `json:"died_again,omitempty"`
+
+	queue queue
+	max   int // replays of one entry
+}
+
+// skippedView is what a replay selects and has not replayed, by the names that its summary has.
+type skippedView struct {
+	Replayed   int64     `json:"replayed_before"`
+	Discarded  int64     `json:"discarded_before"`
+	Parked     int64     `json:"parked"`
+	Limited    int64     `json:"replay_limit"`
+	OtherGroup int64     `json:"other_group"`
+	LeftOut    []leftOut `json:"left_out"`
+
+	left int64 // that somebody should look at
+}
+
+func viewSkipped(q queue, s dlq.Skipped) skippedView {
+	return skippedView{s.Replayed, s.Discarded, s.Parked, s.Limited, s.OtherGroup, viewLeftOut(q, s.LeftOut), s.Left()}
+}
+
+// text says what was left out and why, a line each.
+func (s skippedView) text(max int) []string {
+	var lines []string
+	add := func(n int64, format string, args ...any) {
+		if n > 0 {
+			lines = append(lines, fmt.Sprintf("%d ", n)+fmt.Sprintf(format, args...))
+		}
+	}
+	add(s.Replayed, "replayed before")
+	add(s.Discarded, "discarded before")
+	add(s.Parked, "parked")
+	add(s.Limited, "replayed %d %s or more", max, plural(max, "time"))
+	for _, l := range s.LeftOut {
+		add(l.Count, "%s (for example %s)", l.Why, l.ID)
+	}
+	add(s.OtherGroup, "of another consumer group")
+	return lines
 }
 
 func viewTask(q queue, t dlq.Task) taskView {
 	return taskView{
+		Skipped: viewSkipped(q, t.Skipped), queue: q, max: t.Replay.MaxReplays,
 		ID: t.ID, Pipeline: q.pipeline.Name, Queue: q.Topic(), State: t.State, Why: t.Why, By: t.By, Started: t.At.UTC(), Changed: t.Change.UTC(),
 		Worker: t.Worker.By, Selects: selectsText(t.Replay.Filter), Does: doesText(t.Replay), Done: t.Done, Succeeded: t.Succeeded, Failed: t.Failed, To: t.To,
 	}
@@ -45,6 +86,14 @@ func viewTask(q queue, t dlq.Task) taskView {
 
 // selectsText says in flags what a filter selects.
 func selectsText(f dlq.Filter) string {
+	if flags := selectingFlags(f); len(flags) > 0 {
+		return strings.Join(flags, " ")
+	}
+	return "all that are to be dealt with"
+}
+
+// selectingFlags are the flags of a filter, each with its value as a shell takes it.
+func selectingFlags(f dlq.Filter) []string {
 	var text []string
 	flag := func(name, value string) {
 		if value != "" {
@@ -63,13 +112,13 @@ func selectsText(f dlq.Filter) string {
 	flag("reason", string(f.Reason))
 	flag("topic", f.Topic)
 	if !f.Since.IsZero() {
-		flag("since", f.Since.UTC().Format(time.RFC3339))
+		flag("since", f.Since.UTC().Format(time.RFC3339Nano))
 	}
 	if !f.Until.IsZero() {
-		flag("until", f.Until.UTC().Format(time.RFC3339))
+		flag("until", f.Until.UTC().Format(time.RFC3339Nano))
 	}
 	if !f.ExpiringBefore.IsZero() {
-		text = append(text, "expiring before "+f.ExpiringBefore.UTC().Format(time.RFC3339))
+		flag("expiring", f.ExpiringBefore.UTC().Format(time.RFC3339Nano))
 	}
 	if f.Key != nil {
 		text = append(text, "--key "+shellWord(string(f.Key)))
@@ -90,10 +139,7 @@ func selectsText(f dlq.Filter) string {
 	if f.Limit > 0 {
 		flag("limit", strconv.Itoa(f.Limit))
 	}
-	if len(text) == 0 {
-		return "all that are to be dealt with"
-	}
-	return strings.Join(text, " ")
+	return text
 }
 
 // doesText says in words what a replay does with what it selects.
@@ -108,7 +154,7 @@ func doesText(r dlq.Replay) string {
 		}
 	}
 	add(r.To.Cluster() != "", "each at least once")
-	add(r.Rate > 0, "%.4g/s", r.Rate)
+	add(r.Rate > 0, "%s", rateText(r.Rate))
 	add(r.Canary > 0, "%d first, the rest if %.4g %% of them succeed", r.Canary, 100*orAll(r.CanaryRate))
 	add(r.Concurrency > 0, "%d at a time", r.Concurrency)
 	add(r.StopAt > 0, "stop when more than %.4g %% fail", 100*r.StopAt)
@@ -125,6 +171,19 @@ func doesText(r dlq.Replay) string {
 	add(r.SetKey != nil, "set key %q", r.SetKey)
 	add(r.JQ != "", "jq %s", r.JQ)
 	return strings.Join(text, ", ")
+}
+
+// rateText is a rate as --rate takes it, with up to four digits that matter.
+func rateText(rate float64) string {
+	unit := "s"
+	for _, longer := range []string{"m", "h"} {
+		if rate >= 1 {
+			break
+		}
+		rate, unit = 60*rate, longer
+	}
+	decimals := math.Pow10(max(3-int(math.Log10(rate)), 0))
+	return strconv.FormatFloat(math.Round(rate*decimals)/decimals, 'f', -1, 64) + "/" + unit
 }
 
 func orAll(share float64) float64 {
@@ -148,11 +207,13 @@ func newReplayListCommand(p *program) *cobra.Command {
 		}
 		defer qs.close()
 		rows := newRows(p.out, *format, taskColumns()...)
+		listed := 0
 		err = p.each(qs, func(q queue) error {
 			tasks, err := q.Tasks(cmd.Context())
 			if err != nil {
 				return err
 			}
+			listed += len(tasks)
 			for _, t := range tasks {
 				if err := rows.add(viewTask(q, t)); err != nil {
 					return err
@@ -162,6 +223,9 @@ func newReplayListCommand(p *program) *cobra.Command {
 		})
 		if err != nil {
 			return err
+		}
+		if listed == 0 {
+			fmt.Fprintln(p.err, "No replay is known: none was started, or the dead letters are in another queue, which --queue names.")
 		}
 		return rows.close()
 	}
@@ -175,6 +239,7 @@ func taskColumns() []column[taskView] {
 		{title: "STATE", cell: func(t taskView) string { return string(t.State) }},
 		{title: "REPLAYED", right: true, cell: func(t taskView) string { return strconv.FormatInt(t.Done, 10) }},
 		{title: "FAILED", right: true, cell: func(t taskView) string { return strconv.FormatInt(t.Failed, 10) }},
+		{title: "LEFT OUT", right: true, cell: func(t taskView) string { return strconv.FormatInt(t.Skipped.left, 10) }},
 		{title: "STARTED", cell: func(t taskView) string { return t.Started.Local().Format(time.DateTime) }},
 		{title: "BY", cell: func(t taskView) string { return t.By }},
 		{title: "SELECTS", cell: func(t taskView) string { return clip(t.Selects, 60) }},
@@ -238,13 +303,13 @@ func newReplayShowCommand(p *program) *cobra.Command {
 			if *format != asTable {
 				return printOne(p.out, *format, view)
 			}
-			return showTask(p.out, view)
+			return p.showTask(view)
 		})
 	}
 	return cmd
 }
 
-func showTask(w io.Writer, t taskView) error {
+func (p *program) showTask(t taskView) error {
 	lines := [][]string{
 		{"replay", t.ID}, {"queue", t.Queue}, {"pipeline", t.Pipeline}, {"state", string(t.State)},
 		{"selects", t.Selects}, {"does", t.Does}, {"started", t.Started.Local().Format(time.DateTime) + " by " + t.By},
@@ -252,6 +317,9 @@ func showTask(w io.Writer, t taskView) error {
 	}
 	if len(t.To) > 0 {
 		lines = append(lines, []string{"to", topicsText(t.To)})
+	}
+	for i, text := range t.Skipped.text(t.max) {
+		lines = append(lines, []string{[]string{"left out", ""}[min(i, 1)], text})
 	}
 	if t.Why != "" {
 		lines = append(lines, []string{"why", t.Why})
@@ -266,11 +334,11 @@ func showTask(w io.Writer, t taskView) error {
 	for _, line := range lines {
 		line[1] = printable(line[1])
 	}
-	if err := printTable(w, lines, []bool{false, false}); err != nil {
+	if err := printTable(p.out, lines, []bool{false, false}); err != nil {
 		return err
 	}
 	if !t.State.Ended() && t.State != dlq.TaskRunning {
-		_, err := fmt.Fprintf(w, "\nGo on with it:  redeliver replay resume %s\n", t.ID)
+		_, err := fmt.Fprintf(p.out, "\nGo on with it:  %s\n", p.commandOf("replay resume "+t.ID, t.queue, ""))
 		return err
 	}
 	return nil
@@ -339,6 +407,7 @@ func newReplayResumeCommand(p *program) *cobra.Command {
 				return err
 			}
 			report := &changeReport{program: p, chore: replayChore(t.Replay), format: *format, found: make(map[string]bool)}
+			report.chore.task = t.ID
 			s, err := q.Resume(cmd.Context(), t.ID, dlq.Work{TakeOver: *takeOver, Progress: report.doing(q).progress})
 			report.endProgress()
 			return report.end(errors.Join(err, report.add(q, s, err)))

@@ -38,6 +38,7 @@ type program struct {
 	tracer *tracing.Tracer
 
 	configFile string // -c
+	notices    bool   // the configuration's are told with its warnings
 	began      bool   // a command's own code was reached: what fails from here on is no wrong usage
 }
 

@@ -49,6 +49,7 @@ Exit status: 0 after a drain, 1 when it could not start or was told to leave at 
 	}
 	own := cmd.Flags().Bool("embedded", false, "bring a broker along, for development")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		p.notices = true
 		load := p.load
 		if *own {
 			load = p.loadEmbedded

@@ -36,7 +36,7 @@ be right. Exit status 0 when there is none, 2 otherwise.
 		if err != nil {
 			return p.invalid(*format, report, err)
 		}
-		report.Valid, report.Warnings = true, append(report.Warnings, c.Warnings...)
+		report.Valid, report.Warnings = true, append(append(report.Warnings, c.Warnings...), c.Notices...)
 		if *explain {
 			report.Timetables = timetables(c)
 		}

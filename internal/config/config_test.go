@@ -252,8 +252,9 @@ func TestWarningsAreNoMistakes(t *testing.T) {
 		atTop("kafka: {brokers: [a:1], sasl: {mechanism: plain, username: u, password: \"${PASSWORD}\"}}"): "1:43: kafka.sasl.mechanism: plain sends the password unencrypted",
 	} {
 		c := mustParse(t, text, map[string]string{"PASSWORD": "p"})
-		if len(c.Warnings) != 1 || !strings.HasPrefix(strings.TrimPrefix(c.Warnings[0].Error(), "config.yaml:"), want) {
-			t.Errorf("warnings %v, want %s", c.Warnings, want)
+		all := slices.Concat(c.Warnings, c.Notices)
+		if len(all) != 1 || !strings.HasPrefix(strings.TrimPrefix(all[0].Error(), "config.yaml:"), want) {
+			t.Errorf("warnings and notices %v, want %s", all, want)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 // sameConfig compares what files mean, not where it stands in them.
 var sameConfig = cmp.Options{
-	cmpopts.IgnoreFields(Config{}, "File", "Warnings", "places"),
+	cmpopts.IgnoreFields(Config{}, "File", "Warnings", "Notices", "places"),
 	cmpopts.IgnoreFields(Pipeline{}, "origin"),
 	cmpopts.EquateEmpty(),
 }

@@ -19,6 +19,7 @@ type document struct {
 	secrets  []span
 	problems Problems
 	warnings Problems
+	notices  Problems
 	seen     map[Problem]bool
 }
 
@@ -40,6 +41,8 @@ var lineBreaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "
 func (d *document) problem(at Place, message string) { d.note(&d.problems, at, message) }
 
 func (d *document) warning(at Place, message string) { d.note(&d.warnings, at, message) }
+
+func (d *document) notice(at Place, message string) { d.note(&d.notices, at, message) }
 
 func (d *document) note(list *Problems, at Place, message string) {
 	p := Problem{File: d.file, Line: max(at.Line, 1), Column: max(at.Column, 1), Message: message}

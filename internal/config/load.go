@@ -87,7 +87,7 @@ func (d *document) read(c *Config, v *value, o Options) {
 		c.Clusters[i].Section = clusterPath(i)
 	}
 	r.rules(c, o)
-	c.Warnings = d.told(d.warnings)
+	c.Warnings, c.Notices = d.told(d.warnings), d.told(d.notices)
 }
 
 // withDefaults merges defaults: under every pipeline.

@@ -189,6 +189,6 @@ func (r *reader) dlqRules(p *Pipeline, at string) {
 		r.wrong(exhausted, "dlq.exhausted: drop has no effect while there is a dead-letter topic; write enabled: false beside it, or remove it")
 	}
 	if d.Retention > 0 && r.sound(retention) {
-		r.warning(r.place(retention), fmt.Sprintf("dlq.retention: dead letters older than %s expire, whether they were replayed or not", formatDuration(d.Retention)))
+		r.notice(r.place(retention), fmt.Sprintf("dlq.retention: dead letters older than %s expire, whether they were replayed or not", formatDuration(d.Retention)))
 	}
 }

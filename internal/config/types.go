@@ -24,6 +24,8 @@ type Config struct {
 
 	// Warnings are what is allowed and may still be a mistake.
 	Warnings []Problem
+	// Notices are what is allowed and meant, and has to be known by who runs the pipelines or looks after their dead letters.
+	Notices []Problem
 
 	places map[string]Place
 }
