@@ -73,7 +73,7 @@ func difference(a, b kgo.Record, value bool) string {
 			Key     bytesView       `json:"key"`
 			Headers []headerView    `json:"headers"`
 			Payload json.RawMessage `json:"payload,omitempty"`
-		}{Key: r.Key}
+		}{Key: r.Key, Headers: []headerView{}}
 		for _, h := range retrytopics.UserHeaders(r.Headers) {
 			view.Headers = append(view.Headers, headerView{h.Key, h.Value})
 		}

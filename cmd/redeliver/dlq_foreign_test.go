@@ -61,8 +61,11 @@ func TestDeadLettersOfSpring(t *testing.T) {
 func TestQueueFlagMistakes(t *testing.T) {
 	m := newMorgue(t)
 	m.run("dlq", "list", "--queue", "no such").want(t, exitUsage, `--queue "no such": want the name of a dead-letter topic`)
-	for _, args := range [][]string{{"dlq", "list"}, {"dlq", "stats"}, {"replay", "--yes"}, {"dlq", "discard", "--class", "permanent", "--why", "a test", "--yes"}} {
-		m.run(append(args, "--queue", "missing-dlt")...).want(t, exitFailed, "--queue: topic missing-dlt does not exist: is that its name?")
+	for _, args := range [][]string{{"dlq", "list"}, {"dlq", "stats"}, {"replay", "--yes"}, {"replay", "start", "--yes"}, {"dlq", "discard", "--class", "permanent", "--why", "a test", "--yes"}} {
+		e := m.run(append(args, "--queue", "missing-dlt")...)
+		if e.want(t, exitFailed, "--queue: topic missing-dlt does not exist: is that its name?"); e.out != "" {
+			t.Errorf("%v: printed as data: %s", args, e.out)
+		}
 	}
 	for topic, is := range map[string]string{
 		"orders": "pipeline orders reads that topic", testTier: "that is a retry topic of pipeline orders", testDLQ + ".ledger": "that is the ledger of " + testDLQ,

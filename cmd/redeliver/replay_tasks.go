@@ -447,7 +447,10 @@ up within some seconds, and another one goes on with it where that one is killed
 				return q.Replay(cmd.Context(), r)
 			}
 			t, err := q.Start(cmd.Context(), r)
-			return dlq.Summary{Task: t.ID, Took: time.Since(t.At), Complete: err == nil}, err
+			if err != nil {
+				return dlq.Summary{}, err // it did not begin
+			}
+			return dlq.Summary{Task: t.ID, Took: time.Since(t.At), Complete: true}, nil
 		}
 		c.starts = true
 		return p.changeQueues(cmd.Context(), flags, change, *format, c)
