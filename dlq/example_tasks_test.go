@@ -63,6 +63,52 @@ func ExampleReplay_edits() {
 	// replayed, set header fixed-by="ann", jq .amount = 1; the dead letter is {}
 }
 
+// What the edits of a replay make of an entry can be looked at before.
+func ExampleQueue_Edited() {
+	client, end := deadLetters()
+	defer end()
+	q, err := dlq.Open(client, "orders.orders.dlq")
+	if err != nil {
+		log.Fatal(err)
+	}
+	e, err := q.Entry(context.Background(), "orders/0/1")
+	if err != nil {
+		log.Fatal(err)
+	}
+	record, err := q.Edited(dlq.Replay{SetKey: []byte("customer-8")}, e)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s becomes %s\n", e.Record.Key, record.Key)
+	// Output:
+	// customer-7 becomes customer-8
+}
+
+// What a replay left out stands with its task, whoever worked on it.
+func ExampleTask_skipped() {
+	client, end := deadLetters()
+	defer end()
+	q, err := dlq.Open(client, "orders.orders.dlq")
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	if _, err := q.Park(ctx, dlq.Discard{Filter: dlq.Filter{IDs: []string{"orders/0/1"}}, Reason: "waits for the bank"}); err != nil {
+		log.Fatal(err)
+	}
+	s, err := q.Replay(ctx, dlq.Replay{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	t, err := q.Task(ctx, s.Task)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s: %d parked, %d to be looked at\n", t.State, t.Skipped.Parked, t.Skipped.Left())
+	// Output:
+	// done: 1 parked, 0 to be looked at
+}
+
 // A dry run does everything but write.
 func ExampleReplay_dryRun() {
 	client, end := deadLetters()
