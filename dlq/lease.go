@@ -35,7 +35,11 @@ type BusyError struct {
 }
 
 func (e *BusyError) Error() string {
-	return fmt.Sprintf("%s; nothing was done: wait until it has ended (one that was killed counts as ended after %v), or end it by taking over (--take-over)", e.By.text(e.Topic), leaseTime)
+	pause := ""
+	if e.By.Task != "" && e.By.Doing == doingReplay { // which may be one that takes hours
+		pause = fmt.Sprintf(", pause it and go on with it later (redeliver replay pause %s, replay resume %[1]s)", e.By.Task)
+	}
+	return fmt.Sprintf("%s; nothing was done: wait until it has ended (one that was killed counts as ended after %v)%s, or end it by taking over (--take-over)", e.By.text(e.Topic), leaseTime, pause)
 }
 
 // Is reports whether target is ErrBusy.

@@ -22,7 +22,8 @@ type Replay struct {
 	Filter Filter
 	// To is where they go. Defaults to OwnTier. On another cluster, see [Destination.On], each is written at least once.
 	To Destination
-	// Rate is the most entries a second. 0: no limit. A dry run does not keep to it.
+	// Rate is how many entries are written a second: in no second more than that and 10 ms of it, or one. What the brokers do not manage is not made
+	// up for. 0: no limit. A dry run does not keep to it.
 	Rate float64
 	// Concurrency is how many replayed entries may be without an outcome at a time: they have neither succeeded nor died
 	// again. 0: what was replayed is not waited for, or 1000 where Canary, StopAt or Wait want it.

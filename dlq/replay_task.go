@@ -12,7 +12,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"golang.org/x/time/rate"
 )
 
 // TaskState says where a replay stands.
@@ -245,7 +244,7 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 		t.writer.edit = r.edited()
 	}
 	if r.Rate > 0 && !r.DryRun {
-		t.pace = rate.NewLimiter(rate.Limit(r.Rate), 1)
+		t.pace = newPace(r.Rate)
 	}
 	if t.of != nil {
 		router.task = t.of.ID

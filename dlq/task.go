@@ -281,23 +281,6 @@ func (t *task) collect(ctx context.Context, batches chan<- *batch, began time.Ti
 	return cut()
 }
 
-// wait keeps the pace. A transaction that would have to wait with it for long is ended first.
-func (t *task) wait(ctx context.Context, i *item, into filling, cut func() error) error {
-	if t.pace == nil || !i.work {
-		return nil
-	}
-	delay := t.pace.Reserve().Delay()
-	if into.records > 0 && time.Since(into.began)+delay > batchTime {
-		if err := cut(); err != nil {
-			return err
-		}
-	}
-	if delay == 0 {
-		return nil
-	}
-	return pause(ctx, delay)
-}
-
 // writeAll writes the batches as they come. A context that ends stops it between two of them.
 func (t *task) writeAll(ctx context.Context, batches <-chan *batch, summary *Summary, began time.Time) error {
 	ticks := time.NewTicker(progressTime)
