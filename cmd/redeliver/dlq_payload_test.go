@@ -66,8 +66,8 @@ func TestShowBySchema(t *testing.T) {
 func TestRedaction(t *testing.T) {
 	const secret = "4111111111111111"
 	cache := t.TempDir()
-	m := configured(t, "schema_registry: {url: '"+schemas(t)+"', username: u, password: p}\nindex: {path: '"+cache+"'}\n", `dlq: {redact: {headers: ['(?i)^TRACE$'], text: ['\d{16}', 'is (closed)']}}`)
-	m.dies(6, classify.Validation, 0, []byte(`{"card":"`+secret+`"}`))
+	m := configured(t, "schema_registry: {url: '"+schemas(t)+"', username: u, password: p}\nindex: {path: '"+cache+"'}\n", `dlq: {redact: {headers: ['(?i)^TRACE$'], text: ['\d{16}', '"holder":"([^"]+)"', 'is (closed)']}}`)
+	m.dies(6, classify.Validation, 0, []byte(`{"card":"`+secret+`","holder":"jane roe"}`))
 	m.dies(7, classify.Validation, 0, append([]byte{0, 0, 0, 0, 7, 32}, secret...))
 	for _, args := range [][]string{
 		{"dlq", "list"}, {"dlq", "list", "-o", "json"}, {"dlq", "show", "0-6"}, {"dlq", "show", "0-6", "-o", "json"}, {"dlq", "show", "0-7"}, {"dlq", "show", "0-7", "-o", "json"},
@@ -98,6 +98,12 @@ func TestRedaction(t *testing.T) {
 	m.run("dlq", "edit", "0-6", "--yes").want(t, exitUsage, "say --unredacted")
 	said := m.run("replay", "--jq", `error("it is closed")`, "--dry-run")
 	said.want(t, exitPart, "left out: jq: error: it is [redacted]")
+	for _, program := range []string{`.holder.name`, `.holder + 1`, `error(.holder)`, `.holder | fromjson`} {
+		said := m.run("replay", "--jq", program, "--dry-run", "--id", "orders/0/6")
+		if said.want(t, exitPart, "left out: jq: "); strings.Contains(said.out, "jane") {
+			t.Errorf("what is left out by %s shows what is hidden:\n%s", program, said.out)
+		}
+	}
 	m.run("dlq", "list", "--error", "closed", "--id", "orders/0/6").want(t, exitDone, "orders/0/6")
 	editor := filepath.Join(t.TempDir(), "editor")
 	if err := os.WriteFile(editor, []byte("#!/bin/sh\nsed -i s/4111/5111/ \"$1\"\n"), 0o700); err != nil {

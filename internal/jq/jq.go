@@ -19,7 +19,7 @@ const patience = 5 * time.Second
 // Compile makes of a program what turns one JSON document into another. That may be called concurrently. A document that is
 // no JSON, and a program that fails, that has no outcome, more than one, or none within 5 seconds, is an error. The outcome
 // is compact, with its keys in order; numbers that are integers stay what they are, however large. The environment, files and
-// further input are out of the program's reach.
+// further input are out of the program's reach. An error names what failed and types, and no value of the document.
 func Compile(program string) (func(document []byte) ([]byte, error), error) {
 	query, err := gojq.Parse(program)
 	if err != nil {
@@ -29,37 +29,39 @@ func Compile(program string) (func(document []byte) ([]byte, error), error) {
 	if err != nil {
 		return nil, fmt.Errorf("jq %q: %w", program, err)
 	}
-	return func(document []byte) ([]byte, error) { return run(code, document) }, nil
+	return func(document []byte) ([]byte, error) {
+		outcome, failed, err := run(code, document)
+		if failed != nil {
+			err = failure(program, failed)
+		}
+		return outcome, err
+	}, nil
 }
 
-var (
-	errNoJSON = errors.New("the payload is no JSON document")
-	errNone   = errors.New("the program has no outcome for the payload")
-	errMany   = errors.New("the program has more than one outcome for the payload")
-)
-
-func run(code *gojq.Code, document []byte) ([]byte, error) {
+// run returns the outcome, or the error of the program, or what else is wrong.
+func run(code *gojq.Code, document []byte) (outcome []byte, failed, err error) {
 	input, err := decode(document)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	outcomes := code.RunWithContext(ctx, input)
 	value, ok := outcomes.Next()
 	if !ok {
-		return nil, errNone
+		return nil, nil, errNone
 	}
-	if err, failed := value.(error); failed {
-		return nil, err
+	if failed, ok := value.(error); ok {
+		return nil, failed, nil
 	}
 	if more, ok := outcomes.Next(); ok {
-		if err, failed := more.(error); failed {
-			return nil, err
+		if failed, ok := more.(error); ok {
+			return nil, failed, nil
 		}
-		return nil, errMany
+		return nil, nil, errMany
 	}
-	return gojq.Marshal(value)
+	outcome, failed = gojq.Marshal(value)
+	return outcome, failed, nil
 }
 
 func decode(document []byte) (any, error) {

@@ -37,6 +37,40 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
+// TestErrorsShowNothingOfTheDocument: what a program fails on is named by its type, and no value or name of the document is.
+func TestErrorsShowNothingOfTheDocument(t *testing.T) {
+	const document = `{"s":"secret42","n":4242,"a":["secret42",4242],"o":{"secret42":4242},"neg":-4242,"big":4242424242,"j":"{secret42","re":"(secret42","f":"%Q secret42","zero":0,"and":"x and secret42 (4242) cannot be applied to: 4242"}`
+	for program, want := range map[string]string{
+		`.s.x`: "expected an object but got: string", `.a.x`: "expected an object but got: array", `.n[0]`: "expected an array but got: number", `.o[.n]`: "",
+		`.n[]`: "cannot iterate over: number", `.a[.s]`: "", `{(.n): 1}`: "expected a string for object key but got: number", `.a[.neg] = 1`: "", `.a[.big] = 1`: "setpath cannot be applied",
+		`.s + .n`: "cannot add: string and number", `.and + .n`: "cannot add: string and number", `.o - .a`: "cannot subtract: object and array", `.s * .a`: "cannot multiply: string and array",
+		`.n / .zero`: "cannot divide number by: number", `.n % .zero`: "cannot modulo number by: number", `-.s`: "cannot negate: string", `.n | keys`: "keys cannot be applied to: number",
+		`.s | tonumber`: "tonumber cannot be applied to what it is given", `.a | tonumber`: "tonumber cannot be applied to: array", `.j | fromjson`: "fromjson cannot be applied to what it is given",
+		`.and | fromjson`: "fromjson cannot be applied to", `.s | test(.n)`: "", `.re as $r | .s | test($r)`: "", `.n | ltrimstr(.s) | startswith("a")`: "", `.f as $f | .s | strptime($f)`: "",
+		`[.o] | @csv`: "@csv cannot format an array including: object", `error(.s)`: "raises an error", `error(.o)`: "raises an error", `"a \(.s)" | error`: "raises an error", `.s | halt_error`: "raises an error",
+		`error("it is closed")`: "error: it is closed", `.s | @base64d`: "", `.a | implode`: "", `.s | mktime`: "", `getpath(["s", "x"])`: "", `.s | setpath(["x"]; 1)`: "", `delpaths([.s])`: "",
+		`try error(.s) catch error(.)`: "raises an error", `.a | join(.o)`: "", `.s | splits(.n)`: "", `label $out | .a | flatten(-4242)`: "flatten depth should not be negative",
+		`.a | first(.[] | .x)`: "", `.s | todate`: "", `.n | .[1:2]`: "", `.s | .[.:]`: "", `.a | min_by(.x)`: "", `.a | sort_by(.x)`: "", `.a | from_entries`: "", `.s | explode | .[0].x`: "expected an object",
+		`path(.n + 1)`: "", `.s |= empty | .s.x = 1 | .n.x = 1`: "",
+	} {
+		run, err := Compile(program)
+		if err != nil {
+			t.Fatalf("%s: %v", program, err)
+		}
+		outcome, err := run([]byte(document))
+		if err == nil {
+			if want != "" {
+				t.Errorf("%s: %s, want an error", program, outcome)
+			}
+			continue
+		}
+		text := err.Error()
+		if strings.Contains(text, "secret") || strings.Contains(strings.ReplaceAll(text, "-4242", ""), "42") || !strings.Contains(text, want) {
+			t.Errorf("%s: %q, want %q and nothing of the document", program, text, want)
+		}
+	}
+}
+
 // FuzzDocument: what a program is given is read as JSON is, whole or not at all, and what it leaves alone stays what it was.
 func FuzzDocument(f *testing.F) {
 	for _, document := range []string{`{"a":[1,2.5,null,"x"]}`, `12345678901234567890`, `"\ud800"`, `{`, `1e999`, `[[[[]]]]`} {
