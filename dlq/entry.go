@@ -64,6 +64,8 @@ func ParseStatus(name string) (Status, error) {
 // Mark is what the ledger says about an entry. The zero Mark: nothing.
 type Mark struct {
 	Status Status
+	// At is when it was done; By, Run and Task say by whom. A renewal changes none of them, but where nothing else was done to the entry: then they
+	// are of that.
 	At     time.Time
 	By     string // who did it
 	Run    string // the call that did it
@@ -76,6 +78,17 @@ type Mark struct {
 	// Renewed is when the entry was last carried forward, see [Queue.Renew]; zero: never.
 	Renewed time.Time
 }
+
+// latest is the time of the last thing that the ledger says.
+func (m Mark) latest() time.Time {
+	if m.Renewed.After(m.At) {
+		return m.Renewed
+	}
+	return m.At
+}
+
+// onlyRenewed says whether nothing was done to the entry but that it may have been carried forward.
+func (m Mark) onlyRenewed() bool { return m.At.Equal(m.Renewed) }
 
 // Entry is one dead letter.
 type Entry struct {

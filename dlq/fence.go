@@ -109,7 +109,7 @@ func (w *writer) lookBack(ctx context.Context, all bool) findings {
 	err = reader.read(ctx, l, spans)
 	found.writer, found.exact = l.writer, all && err == nil
 	for _, m := range l.marks {
-		if l.origin[m.from].run == w.self.Run && (m.status == w.counts || w.counts == statuses) {
+		if l.origin[m.from].writer == w.self.Run && (m.status == w.counts || w.counts == statuses) {
 			found.marked++
 		}
 	}

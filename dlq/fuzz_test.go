@@ -98,6 +98,9 @@ func FuzzMarkIsJSON(f *testing.F) {
 	f.Add(0, "", int64(-1), "\xff\xe2\x80", "\x00\b\f\n\r\t\v\"\\/\x1f\ufffd", int64(7))
 	f.Fuzz(func(t *testing.T, n int, status string, at int64, one, other string, renewed int64) {
 		v := ledgerValue{V: n, Status: status, At: at, By: one, Run: other, To: one + other, Reason: other + one, Edit: one, ID: other, Group: one, Replays: n, Replay: other, Times: n, Renewed: renewed, TaskID: one}
+		if renewed != 0 {
+			v.Was = decided{At: renewed, By: other, Run: one, TaskID: one + other}
+		}
 		if v.Status == "" {
 			v.Status = "open" // each mark has one
 		}

@@ -49,7 +49,7 @@ func Indexed(ix Index) Option {
 }
 
 const (
-	indexVersion = 4
+	indexVersion = 5
 
 	indexEmpty = "it is empty" // which need not be told
 
@@ -269,15 +269,7 @@ func (st *indexState) mark(m segmentMark) Mark {
 	if m.at == 0 || m.none || int(m.from) >= len(st.from) {
 		return Mark{}
 	}
-	from := st.from[m.from]
-	mark := Mark{
-		Status: m.status, At: time.UnixMilli(m.at), By: from.by, Run: from.run, Task: from.task, To: from.to, Reason: from.reason, Edit: from.edit,
-		Times: int(m.times),
-	}
-	if m.renewed > 0 {
-		mark.Renewed = time.UnixMilli(m.renewed)
-	}
-	return mark
+	return m.mark(m.status, m.times, st.from[m.from])
 }
 
 // fits says whether the state is of this topic, release and redaction; "" where it is, or why not.
@@ -308,7 +300,7 @@ func (x *index) cold(ctx context.Context, topic kadm.TopicDetail) bool {
 	return cold && err == nil
 }
 
-// MarshalJSON and UnmarshalJSON keep a provenance in an index, where the time of a renewal stands with the mark.
+// MarshalJSON and UnmarshalJSON keep a provenance in an index, where its times stand with the mark.
 func (p provenance) MarshalJSON() ([]byte, error) {
 	return json.Marshal([...]string{p.by, p.run, p.task, p.to, p.reason, p.edit})
 }

@@ -79,45 +79,49 @@ func piece(arena, ends []byte, i int) []byte {
 
 // segmentMark is what is known of the fate of an entry: 24 bytes.
 type segmentMark struct {
-	at      int64 // Unix ms; 0: nothing
-	renewed int64 // Unix ms; 0: it was not
-	from    uint32
-	times   uint16 // that it was replayed
-	status  Status
-	none    bool // a purge took back what was known
-	copies  bool // there are further records with this identity in the index
+	moments
+	from   uint32
+	times  uint16 // that it was replayed
+	status Status
+	none   bool // a purge took back what was known
+	copies bool // there are further records with this identity in the index
 }
+
+// What the last byte of a mark says.
+const (
+	markCopies  = 1 << iota // segmentMark.copies
+	markRenewal             // moments.renewal
+	markNone                // segmentMark.none
+)
 
 const segmentMarkSize = 8 + 8 + 4 + 2 + 1 + 1
 
 func (m segmentMark) append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(m.at))
-	b = binary.LittleEndian.AppendUint64(b, uint64(m.renewed))
+	b = binary.LittleEndian.AppendUint64(b, uint64(m.beside))
 	b = binary.LittleEndian.AppendUint32(b, m.from)
 	b = binary.LittleEndian.AppendUint16(b, m.times)
-	flags := byte(0)
+	says := byte(0)
 	if m.copies {
-		flags |= flagCopies
+		says |= markCopies
+	}
+	if m.renewal {
+		says |= markRenewal
 	}
 	if m.none {
-		flags |= flagNone
+		says |= markNone
 	}
-	return append(b, byte(m.status), flags)
+	return append(b, byte(m.status), says)
 }
 
-const (
-	flagCopies = 1 << iota
-	flagNone
-)
-
 // copiesAt is segmentMarkOf(b, i).copies.
-func copiesAt(b []byte, i int) bool { return b[i*segmentMarkSize+segmentMarkSize-1]&flagCopies != 0 }
+func copiesAt(b []byte, i int) bool { return b[i*segmentMarkSize+segmentMarkSize-1]&markCopies != 0 }
 
 func segmentMarkOf(b []byte, i int) segmentMark {
 	b = b[i*segmentMarkSize:][:segmentMarkSize]
 	le := binary.LittleEndian
 	return segmentMark{
-		at: int64(le.Uint64(b)), renewed: int64(le.Uint64(b[8:])), from: le.Uint32(b[16:]), times: le.Uint16(b[20:]), status: min(Status(b[22]), statuses-1),
-		copies: b[23]&flagCopies != 0, none: b[23]&flagNone != 0,
+		moments: moments{at: int64(le.Uint64(b)), beside: int64(le.Uint64(b[8:])), renewal: b[23]&markRenewal != 0},
+		from:    le.Uint32(b[16:]), times: le.Uint16(b[20:]), status: min(Status(b[22]), statuses-1), copies: b[23]&markCopies != 0, none: b[23]&markNone != 0,
 	}
 }

@@ -111,7 +111,7 @@ func (st *indexState) purge(u IndexUpdate, p indexedPurge) (lost int, err error)
 				case f == dropped && m.at > strays[id].at:
 					strays[id] = m
 				case f == deleted && m.copies:
-					copied[id] = segmentMark{at: p.At, none: true}
+					copied[id] = segmentMark{moments: moments{at: p.At}, none: true}
 				}
 			}
 			rest := []segmentRef{ref}
@@ -151,7 +151,7 @@ func (st *indexState) takeBack(u IndexUpdate, p indexedPurge, copied map[stableI
 	}
 	return st.each(u, copied, func(id stableID, m *segmentMark) {
 		if m.at <= p.At {
-			*m = segmentMark{at: p.At, none: true, copies: m.copies}
+			*m = segmentMark{moments: moments{at: p.At}, none: true, copies: m.copies}
 		}
 	})
 }

@@ -1,7 +1,6 @@
 package dlq
 
 import (
-	"cmp"
 	"context"
 	"strings"
 	"sync"
@@ -156,11 +155,12 @@ func (x *index) readMarks(ctx context.Context, q *Queue, ledger kadm.TopicDetail
 // markIn is what the index keeps of a mark.
 func (x *index) markIn(v *ledgerValue, st *indexState) segmentMark {
 	if v.forgets {
-		return segmentMark{at: v.At, none: true}
+		return segmentMark{moments: moments{at: v.At}, none: true}
 	}
 	status, _ := ParseStatus(v.Status)
-	from := provenance{by: v.By, run: v.Run, task: cmp.Or(v.TaskID, v.Run), to: v.To, reason: x.Redaction.String(v.Reason), edit: x.Redaction.edit(v.Edit)}
-	return segmentMark{at: v.At, renewed: v.Renewed, times: v.times(), status: status, from: st.origin(from)}
+	from := v.provenance()
+	from.reason, from.edit = x.Redaction.String(from.reason), x.Redaction.edit(from.edit)
+	return segmentMark{moments: v.moments(), times: v.times(), status: status, from: st.origin(from)}
 }
 
 // cloned takes the strings of a kind out of the records that they were read in, for it stays.

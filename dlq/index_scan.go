@@ -265,7 +265,7 @@ func (iq *indexQuery) lookedInto() (parts hidden) {
 
 // expires is when the topic's retention may take entry i, as [Entry.Expires] has it, in Unix ms.
 func expires(c *columns, i int, m segmentMark, retention time.Duration) int64 {
-	return max(int64(u64(c.written, i)), m.renewed) + retention.Milliseconds()
+	return max(int64(u64(c.written, i)), m.renewed()) + retention.Milliseconds()
 }
 
 // decides says whether what is stored says all that the filter asks for.

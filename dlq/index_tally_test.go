@@ -100,7 +100,7 @@ func TestTalliesOfOtherMarksAreNotUsed(t *testing.T) {
 	tallies := maps.Clone(store.values)
 	id := stableIdentity(retrytopics.FormatID("", "orders", 3, 7), "million", 0, "")
 	err := iq.index.update(t.Context(), func(u IndexUpdate, st *indexState) error {
-		return st.addMarks(u, map[stableID]segmentMark{id: {at: 1, status: StatusDiscarded}})
+		return st.addMarks(u, map[stableID]segmentMark{id: {moments: moments{at: 1}, status: StatusDiscarded}})
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -79,7 +79,11 @@ type mark struct {
 // provenance is what the marks of one call have in common.
 type provenance struct {
 	by, run, task, to, reason, edit string
-	renewed                         int64 // Unix ms of the entry's last copy, 0: there is none
+
+	// The rest is not of an index, whose marks have their moments with them.
+	writer  string // the run that wrote them
+	beside  int64  // see moments
+	renewal bool
 }
 
 // takenBack is the provenance of what a tombstone says of an entry: that its mark is none any more.
@@ -139,14 +143,7 @@ func (l *ledger) describe(m mark) Mark {
 	if from == takenBack {
 		return Mark{}
 	}
-	mark := Mark{
-		Status: m.status, At: time.UnixMilli(m.at), By: from.by, Run: from.run, Task: from.task, To: from.to, Reason: from.reason, Edit: from.edit,
-		Times: int(m.times),
-	}
-	if from.renewed > 0 {
-		mark.Renewed = time.UnixMilli(from.renewed)
-	}
-	return mark
+	return moments{at: m.at, beside: from.beside, renewal: from.renewal}.mark(m.status, m.times, from)
 }
 
 // ledgerValue is the value of a ledger record: of a mark, or of the writer.
@@ -165,6 +162,7 @@ type ledgerValue struct {
 	Replay  string      `json:"replay,omitempty"`  // the name that the entry carries of the last one
 	Times   int         `json:"times,omitempty"`   // that the entry was replayed, where that is more than its status says
 	Renewed int64       `json:"renewed,omitempty"` // that of a mark which says that it was: its own time
+	Was     decided     `json:"was,omitzero"`      // of one that says that it was: who marked the entry before, if anybody did
 	Doing   string      `json:"doing,omitempty"`
 	Alive   int64       `json:"alive,omitempty"`
 	Ended   bool        `json:"ended,omitempty"`
@@ -279,8 +277,10 @@ func (k ledgerKeys) decode(record *kgo.Record) (v ledgerValue, about bool, err e
 	if err == nil && v.Doing == "" && (v.At < 1 || v.At > year9999) {
 		err = fmt.Errorf("%d is no time in Unix ms", v.At)
 	}
-	if err == nil && (v.Renewed < 0 || v.Renewed > year9999) {
-		err = fmt.Errorf("%d is no time in Unix ms", v.Renewed)
+	for _, beside := range []int64{v.Renewed, v.Was.At} {
+		if err == nil && (beside < 0 || beside > year9999) {
+			err = fmt.Errorf("%d is no time in Unix ms", beside)
+		}
 	}
 	if err != nil {
 		return v, false, fmt.Errorf("ledger record %s/%d/%d: %w", record.Topic, record.Partition, record.Offset, err)
@@ -310,11 +310,12 @@ func (l *ledger) add(values []ledgerValue) {
 			continue
 		}
 		status, _ := ParseStatus(v.Status)
-		m := mark{at: v.At, status: status, times: v.times()}
 		from := takenBack
 		if !v.forgets {
-			from = provenance{v.By, v.Run, cmp.Or(v.TaskID, v.Run), v.To, v.Reason, v.Edit, v.Renewed}
+			when := v.moments()
+			from = v.provenance()
+			from.writer, from.beside, from.renewal = v.Run, when.beside, when.renewal
 		}
-		l.set(identify(v.ID, v.Group, v.Replays, v.Replay), m, from)
+		l.set(identify(v.ID, v.Group, v.Replays, v.Replay), mark{at: v.At, status: status, times: v.times()}, from)
 	}
 }

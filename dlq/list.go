@@ -9,7 +9,8 @@ import (
 )
 
 // Entries goes through the entries that the filter selects, in the order of their time of death as far as each
-// partition keeps it, as the queue was when the iteration began. An error ends it. It reads the whole ledger and, from
+// partition keeps it, as the queue was when the iteration began: one that stands behind others of its partition which died later comes after them, as
+// the copy of a [Queue.Renew] does when the topic has taken the entry's first one. An error ends it. It reads the whole ledger and, from
 // Filter.Since on, the whole topic; memory is bounded but for some 50 bytes an entry of the topic.
 //
 // An entry may be kept; it keeps the bytes of the batch alive that it was read in.

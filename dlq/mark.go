@@ -24,6 +24,12 @@ func (w *writer) mark(r *kgo.Record, e *Entry, status Status, at int64, to, reas
 	if !e.Mark.Renewed.IsZero() {
 		v.Renewed = e.Mark.Renewed.UnixMilli()
 	}
+	if v.Renewed == at && !e.Mark.onlyRenewed() {
+		v.Was = decided{At: e.Mark.At.UnixMilli(), By: e.Mark.By, Run: e.Mark.Run}
+		if e.Mark.Task != e.Mark.Run {
+			v.Was.TaskID = e.Mark.Task
+		}
+	}
 	if need := len(w.keys.prefix) + 2*20 + v.sizeBound(); cap(w.room)-len(w.room) < need {
 		w.room = make([]byte, 0, max(need, markRoom))
 	}
@@ -39,8 +45,9 @@ const markRoom = 32 << 10
 
 // sizeBound is the most that appendMark appends.
 func (v *ledgerValue) sizeBound() int {
-	const names, numbers, escape = 170, 6 * 20, len(`\u0000`)
-	return names + numbers + escape*(len(v.Status)+len(v.By)+len(v.Run)+len(v.To)+len(v.Reason)+len(v.Edit)+len(v.ID)+len(v.Group)+len(v.Replay)+len(v.TaskID))
+	const names, numbers, escape = 210, 7 * 20, len(`\u0000`)
+	return names + numbers + escape*(len(v.Status)+len(v.By)+len(v.Run)+len(v.To)+len(v.Reason)+len(v.Edit)+len(v.ID)+len(v.Group)+len(v.Replay)+len(v.TaskID)+
+		len(v.Was.By)+len(v.Was.Run)+len(v.Was.TaskID))
 }
 
 // appendMark appends the value of a mark, byte for byte what encoding/json makes of it, which takes several times as long.
@@ -65,7 +72,18 @@ func (v *ledgerValue) appendMark(b []byte) []byte {
 	if v.Renewed != 0 {
 		b = strconv.AppendInt(append(b, `,"renewed":`...), v.Renewed, 10)
 	}
+	if v.Was != (decided{}) {
+		b = v.Was.append(append(b, `,"was":`...))
+	}
 	b = appendField(b, `,"of":`, v.TaskID)
+	return append(b, '}')
+}
+
+func (d *decided) append(b []byte) []byte {
+	b = strconv.AppendInt(append(b, `{"at":`...), d.At, 10)
+	b = appendField(b, `,"by":`, d.By)
+	b = appendField(b, `,"run":`, d.Run)
+	b = appendField(b, `,"of":`, d.TaskID)
 	return append(b, '}')
 }
 

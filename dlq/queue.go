@@ -244,7 +244,7 @@ func (s *survey) met(e *Entry, f func(*Entry) bool) bool {
 		}
 		return true
 	}
-	if e.Mark.At.UnixMilli() <= m.at || e.Mark.At.IsZero() { // not one that only an index keeps
+	if e.Mark.latest().UnixMilli() <= m.at || e.Mark.At.IsZero() { // not one that only an index keeps
 		e.Status, e.Mark = m.status, s.ledger.describe(m)
 	}
 	if !s.sel.expires(e) {

@@ -46,6 +46,8 @@ func TestReleasedLedger(t *testing.T) {
 	entry := &Entry{Partition: 3, Offset: 17, State: retrytopics.State{ID: "orders/3/1042", Group: "billing", Replays: 2, Replay: "0197-run/7"}}
 	renewed := *entry
 	renewed.Mark.Renewed = releasedTime.Add(-time.Hour)
+	carried := *entry
+	carried.Mark = Mark{At: releasedTime.Add(-time.Hour), By: "ann", Run: "0196-run", Task: "0195-run", Reason: "waits", Renewed: releasedTime}
 
 	marked := func(w *writer, e *Entry, status Status, to, reason string) *kgo.Record {
 		r := new(kgo.Record)
@@ -57,6 +59,7 @@ func TestReleasedLedger(t *testing.T) {
 		"writer": w.sign(releasedTime.Add(time.Second)), "writer that goes on": later.sign(releasedTime.Add(time.Second)), "writer that ended": ended.sign(releasedTime),
 		"mark by one that goes on":    marked(&later, entry, StatusReplayed, "orders", ""),
 		"mark of what was renewed":    marked(w, &renewed, StatusOpen, "", "renewed"),
+		"mark that carries forward":   marked(w, &carried, StatusParked, "", "waits"),
 		"mark of a first dead letter": marked(w, &Entry{State: retrytopics.State{ID: "o/0/0", Group: "g"}}, StatusDiscarded, "", ""),
 	}
 	for _, status := range []Status{StatusOpen, StatusReplayed, StatusDiscarded, StatusLimited, StatusParked} {

@@ -42,7 +42,7 @@ type Renew struct {
 
 // Renew carries entries forward that the topic's retention would take: it writes a copy of each at the end of its partition, byte for byte,
 // together with its mark in one transaction, so that however it ends each is copied once. The copy is a further one of the same entry: it has
-// its status, its time of death, and keeps a key closed as the entry does. The entry's id is that of its first copy that is still there, so
+// its status, with who gave it that, when and why, its time of death, and keeps a key closed as the entry does. The entry's id is that of its first copy that is still there, so
 // that it changes when the topic takes that; ids of the origin stay.
 //
 // As [Queue.Replay], it is refused while another call writes to the queue, and ends cleanly with ctx.
@@ -98,6 +98,9 @@ func (t *task) renewal(e *Entry, now time.Time) *item {
 	i := &item{entry: e, copy: renewed(e, now), to: e.Topic, work: true}
 	if t.writer != nil {
 		at := t.survey.ledger.after(now)
+		if e.Mark.onlyRenewed() {
+			e.Mark.At = time.UnixMilli(at)
+		}
 		e.Mark.Renewed = time.UnixMilli(at)
 		i.mark = &i.made.mark
 		t.writer.mark(i.mark, e, e.Status, at, "", e.Mark.Reason)

@@ -3,6 +3,7 @@ package dlq_test
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -267,5 +268,53 @@ func TestRenewIsOneTransaction(t *testing.T) {
 		if !e.Mark.Renewed.IsZero() {
 			t.Errorf("%s is marked as renewed", e.State.ID)
 		}
+	}
+}
+
+// TestRenewLeavesWhoParkedIt: who set an entry aside, when and why is said after renewals too, by the ledger and by an index, with the time of the last
+// renewal; of one that nothing was done to it is said who carried it forward.
+func TestRenewLeavesWhoParkedIt(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.aged(9*day, 8*day)
+	b.keeps(10 * day)
+	q, ix := b.open(), b.indexed(filepath.Join(t.TempDir(), "index"), 0)
+	parked, open := dlq.Filter{IDs: []string{"orders/0/0"}, All: true}, dlq.Filter{IDs: []string{"orders/0/1"}, All: true}
+	look := func(f dlq.Filter) dlq.Mark {
+		t.Helper()
+		mark := b.entries(q, f)[0].Mark
+		b.entries(ix.Queue, dlq.Filter{All: true}) // which builds it
+		equal(t, "the mark by the index", fmt.Sprint(b.entries(ix.Queue, f)[0].Mark), fmt.Sprint(mark))
+		return mark
+	}
+	if _, err := q.Park(b.ctx(), dlq.Discard{Filter: parked, By: "ann", Reason: "waits for Bob"}); err != nil {
+		t.Fatal(err)
+	}
+	want := look(parked)
+	equal(t, "who parked it", want.By+" "+want.Reason, "ann waits for Bob")
+	for range 2 {
+		last := want.Renewed
+		s, err := q.Renew(b.ctx(), dlq.Renew{By: "night shift"})
+		if err != nil || s.Done != 2 {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		got := look(parked)
+		if !got.Renewed.After(want.At) || !got.Renewed.After(last) {
+			t.Errorf("renewed at %v, after %v and the mark at %v", got.Renewed, last, want.At)
+		}
+		want.Renewed = got.Renewed
+		equal(t, "the mark of the parked one", fmt.Sprint(got), fmt.Sprint(want))
+		if only := look(open); only.By != "night shift" || only.Run != s.Run || !only.At.Equal(only.Renewed) || only.Renewed.IsZero() {
+			t.Errorf("the mark of the open one: %+v", only)
+		}
+	}
+	b.takes(0, 4) // all but the last copies
+	equal(t, "the mark of the copy", fmt.Sprint(look(parked)), fmt.Sprint(want))
+	if _, err := q.Reopen(b.ctx(), dlq.Discard{Filter: dlq.Filter{IDs: parked.IDs}, By: "bob"}); err != nil {
+		t.Fatal(err)
+	}
+	got := look(parked)
+	if got.By != "bob" || !got.At.After(got.Renewed) || !got.Renewed.Equal(want.Renewed) {
+		t.Errorf("reopened: %+v, want it by bob after the renewal at %v", got, want.Renewed)
 	}
 }

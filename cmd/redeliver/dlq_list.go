@@ -135,7 +135,7 @@ type markView struct {
 	To     string    `json:"to,omitempty"`
 	Reason string    `json:"reason,omitempty"`
 	Edit   string    `json:"edit,omitempty"`
-	// Renewed is when the entry was last carried forward.
+	// Renewed is when it was carried forward last: the time of the mark where nothing else was done to it.
 	Renewed time.Time `json:"renewed,omitzero"`
 }
 

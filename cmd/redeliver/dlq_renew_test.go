@@ -38,7 +38,21 @@ func TestDLQRenew(t *testing.T) {
 	m.run("dlq", "renew", "--class", "validation", "--yes").want(t, exitDone, "renewed 0 dead letters")
 	m.run("dlq", "stats").want(t, exitDone, "5 expire, the first now", "1 further copy of an entry")
 	m.run("dlq", "renew", "orders/0/4", "--yes").want(t, exitDone, "renewed 1 dead letter")
-	m.run("dlq", "renew", "--expiring", "24h", "--yes").want(t, exitUsage, `--expiring 24h: `, testDLQ, "retention is 24h:", "say less")
+	m.run("dlq", "show", list[0].ID).want(t, exitDone, "status       open\n", "renewed      2")
+	m.run("dlq", "park", list[0].ID, "--why", "for Bob", "--yes").want(t, exitDone, "parked 1 dead letter")
+	parked := m.run("dlq", "show", list[0].ID)
+	m.run("dlq", "renew", list[0].ID, "--yes").want(t, exitDone, "renewed 1 dead letter")
+	m.run("dlq", "show", list[0].ID).want(t, exitDone, "status       parked, 2", "because for Bob\n", "renewed      2")
+	var before, after []deadLetter
+	m.decode(m.run("dlq", "list", "--id", list[0].ID, "-o", "json"), &after)
+	if mark := after[0].Mark; !strings.Contains(parked.out, "run "+mark.Run+" because for Bob") || !mark.Renewed.After(mark.At) {
+		t.Errorf("after a renewal the mark is %+v, and before that it was:\n%s", mark, parked.out)
+	}
+	m.decode(m.run("dlq", "list", "--id", list[0].ID, "-o", "json", "--no-index"), &before)
+	if *before[0].Mark != *after[0].Mark {
+		t.Errorf("the mark is %+v by the index, and %+v without it", after[0].Mark, before[0].Mark)
+	}
+	m.run("dlq", "renew", "--expiring", "24h", "--yes").want(t, exitUsage, `--expiring 24h: `, testDLQ, "retention is 24h", "say less")
 }
 
 func TestExpiringMistakes(t *testing.T) {

@@ -166,15 +166,10 @@ func showEntry(w io.Writer, q queue, e dlq.Entry, p shownPayload) error {
 
 func statusText(e dlq.Entry) string {
 	m := e.Mark
-	if m.At.IsZero() {
+	if m.At.IsZero() || m.At.Equal(m.Renewed) { // nothing but that was done to it
 		return e.Status.String()
 	}
-	text := e.Status.String()
-	if m.At.Equal(m.Renewed) { // when it got its status, and by whom, is not known any more
-		m = dlq.Mark{Reason: m.Reason, Edit: m.Edit}
-	} else {
-		text += ", " + m.At.Local().Format(time.DateTime)
-	}
+	text := e.Status.String() + ", " + m.At.Local().Format(time.DateTime)
 	for _, part := range []struct{ word, value string }{{"by", m.By}, {"to", m.To}, {"run", m.Run}, {"because", m.Reason}, {"edited:", m.Edit}} {
 		if part.value != "" {
 			text += " " + part.word + " " + part.value
