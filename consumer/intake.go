@@ -26,6 +26,7 @@ type intake struct {
 	// unsaved are records that are settled while their commit is not acknowledged: after a crash they are handled again, so
 	// that they count against the window too.
 	unsaved atomic.Int64
+	leaving atomic.Int64 // open records whose copies are in the transaction that is under way
 
 	crowds   atomic.Bool  // some lane may be crowded
 	meanSize atomic.Int64 // of the records of late, in bytes

@@ -1,11 +1,11 @@
 package consumer
 
-// roomy reports whether less than half of the window is taken by open records, and enough of it is left beside those
-// whose commit is on its way.
+// roomy reports whether less than half of the window is taken by open records, without those that a transaction is about to settle, and enough of it
+// is left beside those and what waits for its commit.
 func (in *intake) roomy() bool {
 	window := int64(in.p.cfg.Window.Records)
 	open := in.records.Load()
-	return open < (window+1)/2 && open+in.unsaved.Load() < window-window/10 && in.bytes.Load() < in.p.cfg.Window.Bytes/2
+	return open-in.leaving.Load() < (window+1)/2 && open+in.unsaved.Load() < window-window/10 && in.bytes.Load() < in.p.cfg.Window.Bytes/2
 }
 
 // pollSize is how many records may be polled now, most at most, and 0 when the window is full. Where all that is in it waits, one may be polled all
@@ -77,6 +77,12 @@ func (in *intake) settled(records int, bytes int64) {
 // pressing is from how many unsaved records on a commit does not wait for more: half the window, so that commits are few
 // and the records that are settled while one is on its way have room.
 func (in *intake) pressing() int64 { return int64(in.p.cfg.Window.Records+1) / 2 }
+
+// leave tells of how many open records the copies are in the transaction that is under way; 0: none is. They have their room until it has ended.
+func (in *intake) leave(records int) {
+	in.leaving.Store(int64(records))
+	in.relieved()
+}
 
 // saved gives the room of records back whose commit is acknowledged, or whose lane is closed.
 func (in *intake) saved(records int64) {

@@ -2,7 +2,10 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -96,5 +99,34 @@ func TestALaneThatHangsIsFetchedWhenOthersHaveGivenRoomBack(t *testing.T) {
 		in.saved(17)
 		in.ease()
 		equal(t, "fetched when there is room", w.fetched(source), true)
+	})
+}
+
+// TestWhatATransactionSettlesLeavesRoom has half a window open, a part of which is in a transaction that cannot be written: more is read while it is under
+// way, and no more when it has ended.
+func TestWhatATransactionSettlesLeavesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w *workbench
+		var roomy []bool
+		w = onBench(t, HandlerFunc(func(context.Context, *Record) error { return errors.New("down") }), func(c *Config) {
+			c.Delivery, c.Window.Records = ExactlyOnceRouting, 10
+			c.ClientOptions = []kgo.Opt{kgo.Dialer(func(context.Context, string, string) (net.Conn, error) {
+				roomy = append(roomy, w.p.intake.roomy())
+				return nil, errors.New("there are no brokers")
+			})}
+		})
+		w.feed(w.lane(0, 0), "a", "b", "c", "d", "e")
+		synctest.Wait()
+		equal(t, "before", w.p.intake.roomy(), false)
+		batch, _, _ := w.p.transactor.next(time.Now())
+		equal(t, "copies", len(batch), 5)
+		ctx, stop := context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		_ = w.p.transactor.transact(ctx, batch, time.Second) // which comes to nothing
+		if len(roomy) == 0 || slices.Contains(roomy, false) {
+			t.Errorf("room while the transaction is under way: %v", roomy)
+		}
+		equal(t, "after", w.p.intake.roomy(), false)
+		w.p.transactor.reset()
 	})
 }

@@ -168,6 +168,8 @@ func (t *transactor) transact(ctx context.Context, batch []*route, timeout time.
 	if len(batch) == 0 {
 		return nil
 	}
+	t.p.intake.leave(len(batch))
+	defer t.p.intake.leave(0)
 	client, err := t.connect()
 	if err == nil {
 		err = client.BeginTransaction()
