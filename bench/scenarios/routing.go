@@ -22,7 +22,7 @@ const (
 	// largeTransaction is how many copies the pipeline puts into a transaction at most, and equalTransaction how many it comes to in this
 	// scenario: the results have both.
 	largeTransaction = 5000
-	equalTransaction = 1600
+	equalTransaction = 3100
 )
 
 var routing = harness.Scenario{
