@@ -147,6 +147,14 @@ func (o *outlets) tighten(r *route) bool {
 	return true
 }
 
+// tight reports whether a copy would fill a batch alone, to a partition of which one was refused as too large: it may be too large itself.
+func (o *outlets) tight(r *route) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	out := o.of(r)
+	return out.limit < outletBytes && r.size >= out.limit
+}
+
 // routeStall is how long nothing has come back from a destination for its copies to count as held: the client tries
 // again by itself without an end and without a word.
 const routeStall = 10 * time.Second

@@ -180,9 +180,9 @@ func (t *transactor) transact(ctx context.Context, batch []*route, timeout time.
 		return fmt.Errorf("begin a transaction: %w", err)
 	}
 	began := time.Now()
-	sent, failed, err := t.write(ctx, client, batch, timeout)
-	silent := err == nil && len(failed) == len(sent) && allNotTaken(failed)
-	nobody := silent && slices.ContainsFunc(sent, func(r *route) bool { return r.to() != sent[0].to() })
+	sent, last, failed, err := t.write(ctx, client, batch, timeout)
+	silent := err == nil && len(failed) == len(last) && allNotTaken(failed)
+	nobody := silent && slices.ContainsFunc(last, func(r *route) bool { return r.to() != last[0].to() })
 	t.pace.took(time.Since(began), silent)
 	if err != nil || len(failed) > 0 {
 		t.abort(client)
@@ -216,8 +216,8 @@ func (t *transactor) open(batch []*route) []*route {
 }
 
 // write produces copies, to each destination one batch after the other, and ends with the first wave of which one was not acknowledged. It
-// returns those that it produced, which are not all of them where that takes long, and what [transactor.writeWave] returns.
-func (t *transactor) write(ctx context.Context, client *kgo.Client, batch []*route, timeout time.Duration) (sent []*route, failed map[*route]error, err error) {
+// returns those that it produced, which are not all of them where that takes long, the last wave of them, and what [transactor.writeWave] returns of that.
+func (t *transactor) write(ctx context.Context, client *kgo.Client, batch []*route, timeout time.Duration) (sent, last []*route, failed map[*route]error, err error) {
 	flushed, heard, cancel := whileHeard(ctx, timeout, writeTimeoutMax)
 	defer cancel()
 	began := time.Now()
@@ -225,12 +225,12 @@ func (t *transactor) write(ctx context.Context, client *kgo.Client, batch []*rou
 		if len(sent) > 0 && time.Since(began) >= writeQuick && t.roomFor(sent) { // several of that kind would outlast the transaction
 			break
 		}
-		sent = append(sent, wave...)
+		sent, last = append(sent, wave...), wave
 		if failed, err = t.writeWave(ctx, flushed, heard, client, wave); err != nil || len(failed) > 0 {
 			break
 		}
 	}
-	return sent, failed, err
+	return sent, last, failed, err
 }
 
 // writeWave produces copies at once, and waits until flushed ends, which lasts for as long as one after the other is acknowledged. It returns

@@ -3,6 +3,8 @@ package consumer
 import (
 	"errors"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // avoided is what a transaction came to nothing for: a destination that did not take its copies, or a lane whose offsets the
@@ -23,17 +25,25 @@ func (e laneRefusedError) Error() string { return e.why.Error() }
 
 func (e laneRefusedError) Unwrap() error { return e.why }
 
-// avoids reports whether transactions go without a copy. The lock is held.
+// avoids reports whether transactions go without a copy: one that brokers may refuse for itself would take the others of each transaction with it.
+// The lock is held.
 func (t *transactor) avoids(r *route) bool {
-	return t.avoid[r.to()] != nil || t.avoidLanes[r.entry.lane] != nil
+	return t.avoid[r.to()] != nil || t.avoidLanes[r.entry.lane] != nil || r.tries > 0 && ofTheCopy(r.err) || t.p.outlets.tight(r)
+}
+
+// ofTheCopy reports whether a destination refused a copy for what the copy is: it may take others.
+func ofTheCopy(why error) bool {
+	for _, of := range []error{kerr.MessageTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp, kerr.CorruptMessage} {
+		if errors.Is(why, of) {
+			return true
+		}
+	}
+	return false
 }
 
 // due returns the first copy in the queue of which something is avoided that may be tried again, or -1 and how long it is
 // until there is one, 0: there is none. The lock is held.
 func (t *transactor) due(now time.Time) (at int, wait time.Duration) {
-	if len(t.avoid)+len(t.avoidLanes) == 0 {
-		return -1, 0
-	}
 	for i, r := range t.queue {
 		if !t.avoids(r) {
 			continue
@@ -75,9 +85,9 @@ func (t *trials) ended(began, now time.Time) {
 	}
 }
 
-// shun avoids a destination for a while that kept a transaction waiting.
+// shun avoids a destination for a while that a transaction came to nothing for.
 func (t *transactor) shun(r *route, why error) {
-	if !errors.Is(why, errNotTaken) && !topicGone(why) {
+	if ofTheCopy(why) {
 		return
 	}
 	t.mu.Lock()

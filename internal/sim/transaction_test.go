@@ -418,3 +418,42 @@ func TestAMemberMayUseItsFormerTransactionalID(t *testing.T) {
 		}
 	})
 }
+
+// TestADestinationThatRefusesDelaysNoOther refuses what one partition of a tier gets, ten times as many copies as the others get, for a minute: those go
+// on as if nothing were.
+func TestADestinationThatRefusesDelaysNoOther(t *testing.T) {
+	for _, with := range []*kerr.Error{kerr.TopicAuthorizationFailed, kerr.PolicyViolation, kerr.InvalidRecord, kerr.MessageTooLarge} {
+		t.Run(with.Message, func(t *testing.T) {
+			setup := exactlyOnce()
+			setup.Latency = [2]time.Duration{40 * time.Millisecond, 60 * time.Millisecond}
+			run(t, setup, func(w *World) {
+				w.Join()
+				failing(w, 3)
+				w.Sleep(10 * time.Second)
+				const away = time.Minute
+				w.RefuseProduce(w.h.Terms.RetryTopic("orders", "1s"), with, away, 1)
+				began, until, good := w.rec.now(), time.Now().Add(away), 0
+				for i := 0; time.Now().Before(until); i++ {
+					w.Produce(&Record{Partition: 1, Key: fmt.Append(nil, i), Fate: Fate{Kind: Fail, Times: 1}})
+					if i%10 == 0 {
+						good++
+						w.Produce(&Record{Partition: int32(i / 10 % 2 * 2), Key: fmt.Append(nil, "good", i), Fate: Fate{Kind: Fail, Times: 1}})
+					}
+					w.Sleep(20 * time.Millisecond)
+				}
+				retried := 0
+				w.mu.Lock()
+				for _, c := range w.h.Calls {
+					if began.Before(c.Start) && c.Attempt == 2 && c.Origin.Number != 1 {
+						retried++
+					}
+				}
+				w.mu.Unlock()
+				if retried < good*9/10 {
+					t.Errorf("of %d records of the other partitions %d were retried meanwhile", good, retried)
+				}
+				w.Sleep(3 * time.Minute)
+			}, settledOnce(t))
+		})
+	}
+}
