@@ -2,6 +2,7 @@ package dlq
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -49,6 +50,20 @@ func FuzzLedger(f *testing.F) {
 		}
 		if next := forth.now(); next <= forth.latest {
 			t.Fatalf("the next mark is of %d, not after %d", next, forth.latest)
+		}
+	})
+}
+
+// FuzzPosition: the place in the key of a mark is read as it was written, and of what was not written so nothing is.
+func FuzzPosition(f *testing.F) {
+	f.Add("3/1042", int32(3), int64(1042))
+	f.Add("-1/9223372036854775808", int32(0), int64(0))
+	f.Fuzz(func(t *testing.T, text string, partition int32, offset int64) {
+		parsePosition(text)
+		keys := keysOf([16]byte{9})
+		rest, _ := strings.CutPrefix(string(keys.mark(partition, offset)), keys.prefix)
+		if at, ok := parsePosition(rest); !ok || at != (position{partition, offset}) {
+			t.Errorf("%d/%d is read as %+v, %v", partition, offset, at, ok)
 		}
 	})
 }
