@@ -10,12 +10,12 @@ type indexedPurge struct {
 }
 
 // purge takes out what purges deleted, of what the index keeps too, and what it cannot know the fate of any more since a purge took its mark back
-// before that was read. All marks have been read.
-func (x *index) purge(u IndexUpdate, st *indexState) error {
+// before that was read. All marks have been read. starts are where the partitions begin.
+func (x *index) purge(u IndexUpdate, st *indexState, starts map[int32]int64) error {
 	lost := 0
 	var later []indexedPurge
 	for _, p := range st.Purges {
-		if !st.reaches(p.Ends) { // copies that it saw may have to be read yet
+		if !st.reaches(p.Ends, starts) { // copies that it saw may have to be read yet
 			later = append(later, p)
 			continue
 		}
@@ -36,10 +36,14 @@ func (x *index) purge(u IndexUpdate, st *indexState) error {
 	return nil
 }
 
-// reaches says whether the dead letters were read up to these ends.
-func (st *indexState) reaches(ends map[int32]int64) bool {
+// reaches says whether the dead letters were read up to these ends, as far as there are any: what stands before the start of a partition is read no more.
+func (st *indexState) reaches(ends, starts map[int32]int64) bool {
 	for partition, end := range ends {
-		if p := st.Letters[partition]; p == nil || p.Next < end {
+		read := starts[partition]
+		if p := st.Letters[partition]; p != nil {
+			read = max(read, p.Next)
+		}
+		if read < end {
 			return false
 		}
 	}

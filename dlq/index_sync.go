@@ -74,7 +74,7 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 		}
 	}
 	if len(marks) > 0 || len(st.Purges) > 0 {
-		return x.update(ctx, func(u IndexUpdate, st *indexState) error { return x.purge(u, st) })
+		return x.update(ctx, func(u IndexUpdate, st *indexState) error { return x.purge(u, st, starts) })
 	}
 	return nil
 }

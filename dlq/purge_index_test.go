@@ -123,6 +123,33 @@ func TestAnIndexThatMissedAReplayReplaysNothingTwice(t *testing.T) {
 	}
 }
 
+// TestAnIndexThatMissedTheEndOfAPartition: a purge empties partitions of which an index has not read the last letters, or none.
+func TestAnIndexThatMissedTheEndOfAPartition(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]bool{"after a replay": false, "with open ones": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.anchor()
+			b.aged(9*day, 9*day)
+			missed := b.kept()
+			equal(t, "entries", len(b.entries(missed.Queue, dlq.Filter{})), 2)
+			b.aged(9*day, 9*day, 9*day)
+			never := letter(death(1, 0))
+			never.Timestamp = time.Now().Add(-9 * day)
+			b.produce(never)
+			if !open {
+				equal(t, "replayed", b.replay(b.open(), dlq.Replay{}).Done, 4) // of two there are copies
+			}
+			b.purge(b.kept().Queue, dlq.Purge{Before: time.Now().Add(-7 * day), IncludeOpen: open})
+			equal(t, "all", originsOf(b.entries(missed.Queue, dlq.Filter{All: true})), "")
+			b.letters(2)
+			missed.same(dlq.Filter{All: true})
+			equal(t, "replayed again", b.replay(missed.Queue, dlq.Replay{}).Done, 2)
+		})
+	}
+}
+
 // TestAPurgeLeavesWhatAnIndexKnows: of an index that has read all marks nothing has to be dropped that is open.
 func TestAPurgeLeavesWhatAnIndexKnows(t *testing.T) {
 	t.Parallel()

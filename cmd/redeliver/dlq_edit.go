@@ -77,7 +77,7 @@ read, which is named: --from FILE goes on with it, in the place of an editor.`,
 			return err
 		}
 		before := editableOf(e.Record)
-		made := draft{file: *from, goOn: "redeliver dlq edit " + args[0]}
+		made := draft{file: *from, goOn: p.commandOf("dlq edit "+args[0], q, "")}
 		if flags.whole {
 			made.goOn += " --unredacted"
 		}

@@ -74,7 +74,7 @@ func TestDLQEditIsKept(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	kept := func(e ended) string {
 		t.Helper()
-		e.want(t, e.status, "your edit is in "+os.TempDir(), "redeliver dlq edit "+m.id(1)+" --from ")
+		e.want(t, e.status, "your edit is in "+os.TempDir(), "redeliver dlq edit "+m.id(1)+" -c "+m.config+" --from ")
 		all, err := filepath.Glob(filepath.Join(os.TempDir(), "redeliver-*.json"))
 		if err != nil || len(all) != 1 {
 			t.Fatalf("kept are %v, %v", all, err)

@@ -17,6 +17,8 @@ import (
 const (
 	editedLines = 40  // of one entry's difference
 	editedWidth = 160 // of a line
+
+	notShown = "    the payload is changed, and is not shown: dlq.redact hides a part of it\n"
 )
 
 // editsOf returns what tells the difference that the edits of a replay make in an entry of the queue; nil where it has none.
@@ -37,8 +39,11 @@ func editsOf(q queue, r dlq.Replay) func(e dlq.Entry) string {
 			// is all the same what it makes of the whole one.
 			shown, err := q.Edited(r, hidden)
 			if value = err == nil && bytes.Equal(shown.Value, after.Value); !value {
-				return indented(difference(before, after, false)) + "    the payload is changed, and is not shown: dlq.redact hides a part of it\n"
+				return indented(difference(before, after, false)) + notShown
 			}
+		}
+		if value && (matches(q.redact, before.Value) || matches(q.redact, after.Value)) {
+			return indented(difference(before, after, false)) + notShown
 		}
 		text := difference(before, after, value)
 		switch {
@@ -49,6 +54,12 @@ func editsOf(q queue, r dlq.Replay) func(e dlq.Entry) string {
 		}
 		return indented(text)
 	}
+}
+
+// matches says whether there still is something to hide in a payload as it would be shown: JSON may write a letter so that no pattern finds it.
+func matches(redact *dlq.Redaction, payload []byte) bool {
+	shown := string(inOrder(payload))
+	return redact.String(shown) != shown
 }
 
 // hiding is a record without what is hidden.

@@ -257,7 +257,8 @@ func (r *changeReport) print(w io.Writer, q queue, s changeSummary, took time.Du
 	remark(s.Discarded, "%s", r.before(dlq.StatusDiscarded))
 	remark(s.Parked, "parked, and left so%s", r.remedy(dlq.StatusParked))
 	remark(s.Open, "open already, and left so")
-	remark(s.Limited, "left out, replayed %d %s or more: see `redeliver dlq list --status replay_limit`, and --max-replays", r.chore.max, plural(r.chore.max, "time"))
+	remark(s.Limited, "left out, replayed %d %s or more: see `%s`, where those are not that were replayed themselves, and --max-replays", r.chore.max, plural(r.chore.max, "time"),
+		r.program.commandOf("dlq list --status replay_limit", q, ""))
 	for _, l := range s.LeftOut {
 		remark(l.Count, "left out: %s (for example %s)", l.Why, l.ID)
 	}
