@@ -25,10 +25,16 @@ var families = map[string]family{
 	"paused": {plan: NewPausedPlan, demands: map[Promise][]string{Fenced: {"handovers"}, Isolated: {"prompt attempts"}}},
 }
 
+// leastFaults is how many faults the median run of a family must have had.
+const leastFaults = 10
+
 // missing lists what the plans of the family ought to have put to the test and have not.
 func (f family) missing(t *Tally) (missing []string) {
 	if f.whole {
 		missing = t.Missing()
+	}
+	if n := t.Median(); n < leastFaults {
+		missing = append(missing, fmt.Sprintf("%d faults in the median seed, it had %d", leastFaults, n))
 	}
 	for _, p := range Promises() {
 		for _, what := range f.demands[p] {

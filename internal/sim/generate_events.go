@@ -41,10 +41,13 @@ func FaultKinds() []string {
 	return kinds
 }
 
+// draw draws an event that happens at a time: what it is called, and what it does.
+type draw func(g *generator, p *Plan, at time.Duration) (what string, do func(*World))
+
 // disturbance is a kind of event: how often plans have it, by their temper, and what it is.
 type disturbance struct {
 	gentle, wild int
-	draw         func(g *generator, p *Plan, at time.Duration) (what string, do func(*World))
+	draw         draw
 }
 
 // events draws what happens.
@@ -118,10 +121,7 @@ var disturbances = []disturbance{
 		}
 		return fmt.Sprintf("the dependency is down for %v", lasts), func(w *World) { w.DownFor(lasts) }
 	}},
-	{2, 1, func(g *generator, _ *Plan, _ time.Duration) (string, func(*World)) {
-		by, lasts := g.between(10*time.Millisecond, 3*time.Second), g.between(time.Second, 30*time.Second)
-		return fmt.Sprintf("calls take %v longer for %v", by, lasts), func(w *World) { w.SlowFor(by, lasts) }
-	}},
+	{2, 1, drawSlowCalls},
 	{3, 1, func(g *generator, _ *Plan, _ time.Duration) (string, func(*World)) {
 		lasts := g.between(time.Second, 40*time.Second)
 		return fmt.Sprintf("an operator pauses for %v", lasts), func(w *World) { w.PauseFor(lasts) }
@@ -147,10 +147,7 @@ var disturbances = []disturbance{
 		p.grown[topic] = append(p.grown[topic], growth{at, n})
 		return fmt.Sprintf("%s grows to %d partitions", topic, n), func(w *World) { w.Grow(topic, n) }
 	}},
-	{3, 1, func(g *generator, _ *Plan, _ time.Duration) (string, func(*World)) {
-		err := pick(g, copyErrors...)
-		return "a copy refused: " + err.Message, func(w *World) { w.RefuseCopies(err, 1, time.Minute) }
-	}},
+	{3, 1, drawRefusedCopy},
 	{0, 2, func(g *generator, _ *Plan, _ time.Duration) (string, func(*World)) {
 		err, lasts := pick(g, copyErrors...), g.between(time.Second, 40*time.Second)
 		return fmt.Sprintf("copies refused for %v: %s", lasts, err.Message), func(w *World) { w.RefuseCopies(err, 0, lasts) }
@@ -163,10 +160,7 @@ var disturbances = []disturbance{
 		err, lasts := pick(g, commitErrors...), g.between(time.Second, 40*time.Second)
 		return fmt.Sprintf("commits refused for %v: %s", lasts, err.Message), func(w *World) { w.RefuseCommits(err, lasts) }
 	}},
-	{2, 1, func(g *generator, p *Plan, _ time.Duration) (string, func(*World)) {
-		err, topic, times := pick(g, fetchErrors...), pick(g, p.sources()...), 1+g.IntN(30)
-		return fmt.Sprintf("fetches of %s refused, %d times: %s", topic, times, err.Message), func(w *World) { w.RefuseFetches(topic, err, times) }
-	}},
+	{2, 1, drawRefusedFetches},
 	{2, 1, func(g *generator, _ *Plan, _ time.Duration) (string, func(*World)) {
 		lasts := g.between(time.Second, 40*time.Second)
 		return fmt.Sprintf("topics cannot be looked after for %v", lasts), func(w *World) { w.RefuseAdmin(lasts) }
@@ -184,9 +178,7 @@ var disturbances = []disturbance{
 		by, lasts := g.between(20*time.Millisecond, 1500*time.Millisecond), g.between(time.Second, 30*time.Second)
 		return fmt.Sprintf("requests take %v longer for %v", by, lasts), func(w *World) { w.LagFor(by, lasts) }
 	}},
-	{2, 2, func(g *generator, _ *Plan, _ time.Duration) (string, func(*World)) {
-		return "connections dropped", onMember(g, 0, func(w *World, m *Member) { w.DropConnections(m) })
-	}},
+	{2, 2, drawDrops},
 	{0, 2, func(g *generator, _ *Plan, _ time.Duration) (string, func(*World)) {
 		return "a member crashes", onMember(g, 0, func(w *World, m *Member) { w.noteFault("crash"); m.Crash() })
 	}},
@@ -208,12 +200,8 @@ var disturbances = []disturbance{
 		lasts := g.between(time.Second, 100*time.Second)
 		return fmt.Sprintf("the coordinator out of reach for %v", lasts), onMember(g, 0, func(w *World, m *Member) { w.SilenceCoordinator(m, lasts) })
 	}},
-	{1, 1, func(*generator, *Plan, time.Duration) (string, func(*World)) {
-		return "leaders move", (*World).MoveLeaders
-	}},
-	{1, 1, func(*generator, *Plan, time.Duration) (string, func(*World)) {
-		return "coordinators move", (*World).MoveCoordinators
-	}},
+	{1, 1, drawLeaders},
+	{1, 1, drawCoordinators},
 	{0, 1, func(g *generator, _ *Plan, _ time.Duration) (string, func(*World)) {
 		n, lasts := g.IntN(2), g.between(time.Second, 40*time.Second)
 		return fmt.Sprintf("a broker lost for %v", lasts), func(w *World) { w.LoseBroker(n, lasts) }
@@ -229,6 +217,36 @@ var disturbances = []disturbance{
 			w.DeleteRetryTopic(source, tiers[tier%len(tiers)])
 		}
 	}},
+}
+
+// steady are the disturbances that leave members, assignments and pauses as they are.
+var steady = []draw{drawSlowCalls, drawRefusedCopy, drawRefusedFetches, drawDrops, drawLeaders, drawCoordinators}
+
+func drawSlowCalls(g *generator, _ *Plan, _ time.Duration) (string, func(*World)) {
+	by, lasts := g.between(10*time.Millisecond, 3*time.Second), g.between(time.Second, 30*time.Second)
+	return fmt.Sprintf("calls take %v longer for %v", by, lasts), func(w *World) { w.SlowFor(by, lasts) }
+}
+
+func drawRefusedCopy(g *generator, _ *Plan, _ time.Duration) (string, func(*World)) {
+	err := pick(g, copyErrors...)
+	return "a copy refused: " + err.Message, func(w *World) { w.RefuseCopies(err, 1, time.Minute) }
+}
+
+func drawRefusedFetches(g *generator, p *Plan, _ time.Duration) (string, func(*World)) {
+	err, topic, times := pick(g, fetchErrors...), pick(g, p.sources()...), 1+g.IntN(30)
+	return fmt.Sprintf("fetches of %s refused, %d times: %s", topic, times, err.Message), func(w *World) { w.RefuseFetches(topic, err, times) }
+}
+
+func drawDrops(g *generator, _ *Plan, _ time.Duration) (string, func(*World)) {
+	return "connections dropped", onMember(g, 0, func(w *World, m *Member) { w.DropConnections(m) })
+}
+
+func drawLeaders(*generator, *Plan, time.Duration) (string, func(*World)) {
+	return "leaders move", (*World).MoveLeaders
+}
+
+func drawCoordinators(*generator, *Plan, time.Duration) (string, func(*World)) {
+	return "coordinators move", (*World).MoveCoordinators
 }
 
 // drawAlien is an event that disturbs nobody.

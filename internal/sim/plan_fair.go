@@ -11,7 +11,7 @@ import (
 )
 
 // NewFairPlan makes a plan from a seed whose members put records off: they hold limits, divide their slots between tenants, and let
-// priorities go first, each for itself or together. Most records are one user's, and one tenant's. Half of the plans are calm, so that
+// priorities go first, each for itself or together. Most records are one user's, and one tenant's. A third of the plans are calm, so that
 // it can be seen for how long anybody waits; in some members hold keys.
 func NewFairPlan(seed uint64) *Plan {
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 20261130))}
@@ -23,7 +23,7 @@ func NewFairPlan(seed uint64) *Plan {
 	if c.Ordering == consumer.ByPartition { // where what waits stops all others
 		c.Ordering = pick(g, consumer.ByKey, consumer.Unordered)
 	}
-	if p.Temper != Calm && g.chance(0.5) {
+	if p.Temper != Calm && g.chance(0.25) {
 		p.Temper, p.Events, p.grown = Calm, nil, make(map[string][]growth)
 		g.quiet(p)
 	}

@@ -2,11 +2,14 @@ package sim
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"time"
 )
 
 // NewPausedPlan makes a plan from a seed in which partitions change hands while they are paused: another member joins during an
-// operator's pause, and leaves later. Nothing else pauses what comes back, which would end a pause that was kept.
+// operator's pause, and leaves later. Nothing else pauses what comes back, which would end a pause that was kept; what else disturbs the
+// members leaves them, and what they are assigned, as they are.
 func NewPausedPlan(seed uint64) *Plan {
 	p := NewPlan(seed)
 	at, lasts := p.Lasts/8, 15*time.Second
@@ -21,5 +24,12 @@ func NewPausedPlan(seed uint64) *Plan {
 		{After: at + 3*time.Second, What: "a member joins", Do: func(w *World) { other = w.Join() }},
 		{After: at + lasts + 10*time.Second, What: "that member stops", Do: func(*World) { other.Leave() }},
 	}
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 20261128))}
+	for range leastFaults + g.IntN(leastFaults) {
+		after := g.between(time.Second, p.Lasts)
+		what, do := pick(g, steady...)(g, p, after)
+		p.Events = append(p.Events, Event{After: after, What: what, Do: do})
+	}
+	slices.SortStableFunc(p.Events, func(a, b Event) int { return int(a.After - b.After) })
 	return p
 }
