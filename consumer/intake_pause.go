@@ -165,7 +165,7 @@ func (in *intake) staysCrowded(l *lane) bool {
 
 // eased reports whether a lane that holds so much need not be paused for it any more: it has drained, or others have, and its share has grown.
 func (in *intake) eased(l *lane, holds int) bool {
-	return holds <= max(int(l.resumeBelow.Load()), in.limit()/2)
+	return holds <= int(max(l.resumeBelow.Load(), in.limit(l)/2))
 }
 
 // ease looks again at the lanes that are paused because they hold too much, when something was committed: they may have held what could not be

@@ -12,15 +12,43 @@ func (in *intake) roomy() bool {
 // the same: what they wait for may not be fetched yet. A lane that keeps its share of what waits is paused, so that there is one more of each lane
 // at most.
 func (in *intake) pollSize(most int) int {
-	left := int64(in.p.cfg.Window.Records) - in.records.Load() - in.unsaved.Load()
-	bytesLeft := in.p.cfg.Window.Bytes - in.bytes.Load()
+	left, bytesLeft := in.left()
 	if left <= 0 || bytesLeft <= 0 {
 		if in.allWait() {
 			return 1
 		}
 		return 0
 	}
-	return int(min(max(left/2, 1), max(bytesLeft/(in.meanSize.Load()+1), 1), int64(most)))
+	return int(min(max(left/2, 1), max(bytesLeft/2/in.middling(), 1), int64(most)))
+}
+
+// left is what the window has room for. What lanes that are paused for holding too much have of its bytes counts as seven eighths of them at most: of
+// records that are larger than those before them, or were compressed well, one poll may bring more than there was room for, and the others
+// go on beside it.
+func (in *intake) left() (records, bytes int64) {
+	w := &in.p.cfg.Window
+	records, bytes = int64(w.Records)-in.records.Load()-in.unsaved.Load(), w.Bytes-in.bytes.Load()
+	if in.crowds.Load() {
+		crowded := int64(0)
+		for _, l := range in.all() {
+			if l.crowded.Load() {
+				crowded += l.heldBytes.Load()
+			}
+		}
+		bytes += max(crowded-(w.Bytes-w.Bytes/8), 0)
+	}
+	return records, bytes
+}
+
+// firstPoll is how many records are polled at most before it is known how large they are.
+const firstPoll = 100
+
+// middling is the size of the records of late, at least 1.
+func (in *intake) middling() int64 {
+	if mean := in.meanSize.Load(); mean > 0 {
+		return mean
+	}
+	return max(in.p.cfg.Window.Bytes/(2*firstPoll), 1)
 }
 
 // allWait reports whether nothing in the window can be done now, nor waits for its commit.
@@ -36,12 +64,11 @@ func (in *intake) allWait() bool {
 
 // fits reports whether there is room for so many records of middling size, or for one of any.
 func (in *intake) fits(records int) bool {
-	left := int64(in.p.cfg.Window.Records) - in.records.Load() - in.unsaved.Load()
-	bytesLeft := in.p.cfg.Window.Bytes - in.bytes.Load()
+	left, bytesLeft := in.left()
 	if left <= 0 || bytesLeft <= 0 {
 		return records == 1 && in.allWait()
 	}
-	return int64(records) <= left && (records == 1 || int64(records)*in.meanSize.Load() <= bytesLeft)
+	return int64(records) <= left && (records == 1 || int64(records)*in.middling() <= bytesLeft)
 }
 
 // askAnew ends a poll of the other reader that waits for more records than there is room for, now that a reader has delivered: it may have
@@ -59,8 +86,12 @@ func (in *intake) took(records int, bytes int64) {
 	in.records.Add(int64(records))
 	in.bytes.Add(bytes)
 	if records > 0 {
-		mean := in.meanSize.Load()
-		in.meanSize.Add((bytes/int64(records) - mean) / 4)
+		size := bytes/int64(records) + 1
+		if mean := in.meanSize.Load(); mean > 0 {
+			in.meanSize.Add((size - mean) / 4)
+		} else {
+			in.meanSize.Store(size)
+		}
 	}
 }
 
@@ -104,11 +135,24 @@ func (in *intake) relieved() {
 }
 
 // limit is how many records a lane may hold while the window is short: a guaranteed part of half the window, and half
-// of what nobody uses, so that lanes which do not drain leave room for the others however many they are.
-func (in *intake) limit() int {
-	window := in.p.cfg.Window.Records
-	lanes := max(int(in.count.Load()), 1)
-	return max(window/(2*lanes), 1) + max(window-int(in.records.Load()), 0)/2
+// of what nobody uses, so that lanes which do not drain leave room for the others however many they are. Of a lane whose records are so large that
+// they take more of the window's bytes than of its records it is as many fewer.
+func (in *intake) limit(l *lane) int64 {
+	window := int64(in.p.cfg.Window.Records)
+	lanes := max(in.count.Load(), 1)
+	limit := max(window/(2*lanes), 1) + max(window-in.weight(in.records.Load(), in.bytes.Load()), 0)/2
+	held := l.held.Load()
+	if weight := in.weight(held, l.heldBytes.Load()); weight > held {
+		limit = max(limit*held/weight, 1)
+	}
+	return limit
+}
+
+// weight is what records of so many bytes take of the window, in records: their number, or as many as have so many bytes when all that have room have
+// the same.
+func (in *intake) weight(records, bytes int64) int64 {
+	w := &in.p.cfg.Window
+	return max(records, int64(float64(bytes)/float64(w.Bytes)*float64(w.Records)))
 }
 
 // waitingShare is how many records that are not due a retry lane may keep: together the retry lanes keep no more than

@@ -102,6 +102,52 @@ func TestALaneThatHangsIsFetchedWhenOthersHaveGivenRoomBack(t *testing.T) {
 	})
 }
 
+// TestAPollThatOverfillsTheWindowStopsNobody has one poll bring twice the window's bytes of a partition whose calls hang: when that is paused the others
+// are read, a little at a time, and with it all that they hold is bounded.
+func TestAPollThatOverfillsTheWindowStopsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const window = 1 << 20
+		w := onBench(t, HandlerFunc(func(ctx context.Context, _ *Record) error {
+			<-ctx.Done()
+			return nil
+		}), func(c *Config) { c.Window.Bytes = window })
+		in := w.p.intake
+		hangs, other := w.lane(0, 0), w.lane(1, 0)
+		large := func(l *lane, n, size int) {
+			records := make([]*kgo.Record, n)
+			for i := range records {
+				records[i] = &kgo.Record{Topic: l.topic, Partition: l.partition, Offset: l.next + int64(i), Key: fmt.Append(nil, i), Value: make([]byte, size), Timestamp: time.Now()}
+			}
+			w.p.received(l, records, time.Now())
+		}
+		large(hangs, 20, window/10)
+		equal(t, "may be polled before it is paused", in.pollSize(maxPoll), 0)
+		in.sources.mark()
+		pass(2 * soon)
+		in.sources.pauseCrowded()
+		equal(t, "fetched", w.fetched(hangs), false)
+		equal(t, "the others", w.fetched(other), true)
+		equal(t, "may be polled of them", in.pollSize(maxPoll), 1) // as large as those, for all that is known
+		large(other, 1, window/10)
+		equal(t, "may be polled when it holds one", in.pollSize(maxPoll), 1)
+		large(other, 1, window/10)
+		equal(t, "may be polled when it holds an eighth of the window", in.pollSize(maxPoll), 0)
+	})
+}
+
+// TestTheFirstPollIsSmall has nobody know yet how large records are, and then the first poll show it.
+func TestTheFirstPollIsSmall(t *testing.T) {
+	w := onBench(t, succeed)
+	equal(t, "of the first poll", w.p.intake.pollSize(maxPoll), firstPoll)
+	w.p.intake.took(10, 1000)
+	equal(t, "when they are small", w.p.intake.pollSize(maxPoll), maxPoll)
+	w.p.intake.took(-10, -1000)
+	w.p.intake.meanSize.Store(0)
+	w.p.intake.took(10, 10<<20)
+	equal(t, "when they are large", w.p.intake.pollSize(maxPoll), 26)
+	w.p.intake.took(-10, -10<<20)
+}
+
 // TestWhatATransactionSettlesLeavesRoom has half a window open, a part of which is in a transaction that cannot be written: more is read while it is under
 // way, and no more when it has ended.
 func TestWhatATransactionSettlesLeavesRoom(t *testing.T) {

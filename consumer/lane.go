@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"hash/crc32"
+	"math/bits"
 	"sync/atomic"
 	"time"
 
@@ -61,6 +62,7 @@ type lane struct {
 
 	// What follows is not guarded by the strand's mutex.
 	held           atomic.Int64 // open records, for who must not take the lock
+	heldBytes      atomic.Int64 // what is kept for them
 	settledRecords atomic.Int64
 	marked         atomic.Int64  // settledRecords a moment ago
 	resumeBelow    atomic.Int64  // held, for a crowded lane to be resumed
@@ -115,8 +117,14 @@ func (l *lane) add(records []*kgo.Record, now time.Time) *batch {
 	open, size := l.open, l.bytes
 	b := l.window.add(records, now)
 	l.strand.p.intake.took(l.open-open, l.bytes-size)
-	l.held.Store(int64(l.open))
+	l.tellHeld()
 	return b
+}
+
+// tellHeld tells those who do not take the lock what the lane holds.
+func (l *lane) tellHeld() {
+	l.held.Store(int64(l.open))
+	l.heldBytes.Store(l.bytes)
 }
 
 // settleRange settles the records of a chunk, except those that entries carry.
@@ -135,18 +143,19 @@ func (l *lane) settle(b *batch, i int) bool {
 }
 
 func (l *lane) released(records int, bytes int64) {
-	l.held.Store(int64(l.open))
+	l.tellHeld()
 	l.settledRecords.Add(int64(records))
 	l.strand.p.intake.settled(records, bytes)
 }
 
-const (
-	// metadataLimit is what a commit's metadata may take in bytes: the brokers' default for offset.metadata.max.bytes.
-	metadataLimit = 4096
-	// settleBits is what settling one record adds to the map of done records at most, in bits, as long as the lane's
-	// window is below some 60,000 offsets wide: one run more of each kind.
-	settleBits = 32
-)
+// metadataLimit is what a commit's metadata may take in bytes: the brokers' default for offset.metadata.max.bytes.
+const metadataLimit = 4096
+
+// settleBits is what settling one record adds to the map of done records at most, in bits: one run more of each kind, of which the two that a
+// run of open offsets is divided into are no longer together than the lane's window is wide.
+func (l *lane) settleBits() int {
+	return 2 * bits.Len64(uint64(max(max(l.next, l.top+1)-l.watermark(), 1)))
+}
 
 // roomInMap reports whether the map of what is done above the watermark still fits into a commit when so many more
 // records are settled: otherwise nothing new is begun, until what stands below is settled.
@@ -155,6 +164,7 @@ func (l *lane) roomInMap(more int) bool {
 	if limit == 0 { // the brokers take no map
 		return true
 	}
+	settleBits := l.settleBits()
 	if l.mapped.bits+settleBits*(int(l.version-l.mappedVersion)+more) <= limit {
 		return true
 	}
@@ -172,10 +182,10 @@ func mapBits(metadata int) int {
 }
 
 // mayBegin reports whether a call may be begun for a record at an offset. When the map has no more room, only what
-// stands below something that is done is begun, one at a time: that makes room.
+// stands below something that is done is begun, or first of all, one at a time: that makes room, or takes none.
 func (l *lane) mayBegin(offset int64) bool {
 	underway := l.underway()
-	return l.roomInMap(underway+1) || underway == 0 && offset < l.top
+	return l.roomInMap(underway+1) || underway == 0 && (offset < l.top || offset == l.watermark())
 }
 
 // underway is how many records may settle soon.

@@ -219,6 +219,37 @@ func TestAFullMapLetsBeginWhatStandsBelow(t *testing.T) {
 	})
 }
 
+// TestGapsStopNothing has a backlog of a source of which compaction, or transactions of a few records each, have left less than every second offset:
+// what is between two open records is no run of the map, which would be full before anything is done.
+func TestGapsStopNothing(t *testing.T) {
+	for _, gap := range []int64{1, 8, 1000} {
+		t.Run(fmt.Sprint(gap), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := onBench(t, HandlerFunc(func(context.Context, *Record) error {
+					time.Sleep(10 * time.Millisecond)
+					return nil
+				}))
+				l := w.lane(0, 0)
+				const polls, most = 10, 800
+				for n := range int64(polls) {
+					records := make([]*kgo.Record, 0, 2*most)
+					for i := n * most; i < (n+1)*most; i++ {
+						at := i * (1 + gap)
+						records = append(records, &kgo.Record{Topic: l.topic, Offset: at, Key: fmt.Append(nil, i), Value: []byte("v"), Timestamp: time.Now()})
+						if gap == 1 {
+							records = append(records, &kgo.Record{Topic: l.topic, Offset: at + 1, Attrs: controlAttrs})
+						}
+					}
+					w.p.received(l, records, time.Now())
+				}
+				time.Sleep(polls * most * 10 * time.Millisecond / DefaultConcurrency * 2)
+				synctest.Wait()
+				w.held(l, 0, 0)
+			})
+		})
+	}
+}
+
 // TestABrokerThatTakesLessMetadataGetsLess halves what a commit carries until the broker takes it. One that takes none with nothing refuses it for another
 // reason, whatever it says: to try that again at once would not end.
 func TestABrokerThatTakesLessMetadataGetsLess(t *testing.T) {

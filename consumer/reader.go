@@ -216,13 +216,13 @@ func (r *reader) mark() {
 // what the client has fetched of a partition already. The mark is never much older than soon: what a lane settled before says nothing of how it
 // drains now.
 func (r *reader) pauseCrowded() (draining bool) {
-	limit := int64(r.in.limit())
 	now := time.Now()
 	if now.Sub(r.marked) >= soon {
 		defer r.mark()
 	}
 	for _, l := range r.in.of(r) {
 		held, drains, arrived := l.crowd()
+		limit := r.in.limit(l)
 		if held <= limit || l.crowded.Load() || r.in.keepsReading(l, int(l.held.Load())) {
 			continue
 		}

@@ -58,12 +58,12 @@ func (r *retryReading) most() int {
 	if r.spares(time.Now()) {
 		most = min(max(in.waitingShare()/2, leastPoll), maxPoll)
 	}
-	if in.records.Load() <= int64(window/2) {
+	if in.weight(in.records.Load(), in.bytes.Load()) <= int64(window/2) {
 		return most
 	}
 	left := window - window/4
 	for _, l := range in.of(in.retries) {
-		left -= int(l.held.Load())
+		left -= int(in.weight(l.held.Load(), l.heldBytes.Load()))
 	}
 	if left <= 0 && in.allWait() {
 		return 1

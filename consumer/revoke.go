@@ -186,7 +186,7 @@ func (p *Pipeline) closeLanes(lanes []*lane) {
 		p.intake.saved(l.settledRecords.Load() - l.saved)
 		l.leaveFlows()
 		l.open, l.bytes, l.batches = 0, 0, nil
-		l.held.Store(0)
+		l.tellHeld()
 		for _, e := range st.keys {
 			if e.lane == l {
 				st.free(e)

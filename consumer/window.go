@@ -23,10 +23,24 @@ type window struct {
 	top     int64    // the highest offset that is settled, -1: none
 	pinned  int64    // the highest one that a commit has said to be done and the next ones must not forget, -1: none
 	version uint64   // counts what was settled: a commit of the same version would say the same
+	gone    span     // of what was settled and is let go of behind the batches that are kept
 }
 
 // span is a range of offsets, to is the first behind it.
 type span struct{ from, to int64 }
+
+func (s span) empty() bool { return s.from >= s.to }
+
+// with returns the span from the first to the last offset of both.
+func (s span) with(o span) span {
+	switch {
+	case o.empty():
+		return s
+	case s.empty():
+		return o
+	}
+	return span{min(s.from, o.from), max(s.to, o.to)}
+}
 
 // batch is what one poll brought for a lane, in offset order.
 type batch struct {
@@ -41,6 +55,11 @@ type batch struct {
 	arrived time.Time
 	chunks  int // under way in it: while there is one, its indexes hold
 	thinAt  int // so many open records are left when it is worth a look whether the others can be let go
+
+	all    span   // from its first to its last record, as it came, control records aside
+	before span   // of what was settled and is let go of between the batch that is kept before it and this one
+	gone   []span // nil, or when some of it was let go: of those, before each record that is left
+	after  span   // and behind the last
 }
 
 type recordState uint8
@@ -68,6 +87,7 @@ func (w *window) add(records []*kgo.Record, now time.Time) *batch {
 		}
 		if !control {
 			b.data++
+			b.all = b.all.with(span{r.Offset, r.Offset + 1})
 		}
 		b.bytes += recordSize(r)
 	}
@@ -76,11 +96,14 @@ func (w *window) add(records []*kgo.Record, now time.Time) *batch {
 	w.forget()
 	b.thinAt = b.open / 4
 	b.pass()
-	if b.open > 0 {
-		w.batches = append(w.batches, b)
-		w.open += b.open
-		w.bytes += b.bytes
+	if b.open == 0 {
+		w.gone = w.gone.with(b.all)
+		return b
 	}
+	b.before, w.gone = w.gone, span{}
+	w.batches = append(w.batches, b)
+	w.open += b.open
+	w.bytes += b.bytes
 	return b
 }
 
@@ -122,13 +145,24 @@ func (w *window) settled(b *batch, from, to int, which func(recordState) bool) (
 	b.pass()
 	switch {
 	case b.open == 0:
-		w.batches = slices.DeleteFunc(w.batches, func(o *batch) bool { return o == b })
-		w.bytes -= b.bytes
+		w.drop(b)
 		return b.bytes
 	case b.open <= b.thinAt:
 		return w.thin(b)
 	}
 	return 0
+}
+
+// drop lets go of a batch that is settled.
+func (w *window) drop(b *batch) {
+	i := slices.Index(w.batches, b)
+	w.batches = slices.Delete(w.batches, i, i+1)
+	w.bytes -= b.bytes
+	behind := &w.gone
+	if i < len(w.batches) {
+		behind = &w.batches[i].before
+	}
+	*behind = behind.with(b.before).with(b.all)
 }
 
 // thin lets go of a batch of which little is open, so that a record that waits does not keep the memory of all that came
@@ -144,11 +178,14 @@ func (w *window) thin(b *batch) (bytes int64) {
 			return 0
 		}
 	}
-	thin := batch{arrived: b.arrived, open: b.open, taken: b.open, thinAt: b.thinAt}
+	thin := batch{arrived: b.arrived, open: b.open, taken: b.open, thinAt: b.thinAt, all: b.all, before: b.before}
+	var gone span
 	for i, s := range b.state {
+		gone = gone.with(b.goneAt(i))
 		if s == recordSettled {
 			continue
 		}
+		thin.gone, gone = append(thin.gone, gone), span{}
 		e := b.entries[i]
 		e.record, e.index = standalone(e.record), len(thin.records)
 		thin.records = append(thin.records, e.record)
@@ -156,10 +193,22 @@ func (w *window) thin(b *batch) (bytes int64) {
 		thin.entries = append(thin.entries, e)
 		thin.bytes += recordSize(e.record)
 	}
+	thin.after = gone.with(b.after)
 	bytes = b.bytes - thin.bytes
 	w.bytes -= bytes
 	*b = thin
 	return bytes
+}
+
+// goneAt is the span of what was settled before a record since the one before it, and of the record itself where that is.
+func (b *batch) goneAt(i int) (gone span) {
+	if b.gone != nil {
+		gone = b.gone[i]
+	}
+	if r := b.records[i]; b.state[i] == recordSettled && !r.Attrs.IsControl() {
+		gone = gone.with(span{r.Offset, r.Offset + 1})
+	}
+	return gone
 }
 
 // standalone copies a record with all that it refers to: the client's records share the memory of a whole fetch.
@@ -214,39 +263,60 @@ func (w *window) watermark() int64 {
 }
 
 // progress returns the watermark and adds to runs what is done above it. With leaving, the records whose copies are part
-// of the transaction under way count as done.
+// of the transaction under way count as done. What no record was seen for belongs to the open run before or behind it, unless it lies between
+// records that are done: compaction and the ends of transactions leave as many gaps as there are records, which would fill the map and say nothing.
 func (w *window) progress(runs *doneRuns, leaving bool) (at int64) {
 	at = -1
-	from, to := int64(0), int64(0) // the run of open records that is not written yet
+	from := int64(0) // where the run of open records begins that is not written yet
+	var done span    // since its last record
 	for _, b := range w.batches {
+		done = done.with(b.before)
+		if b.low > 0 {
+			done = done.with(span{b.all.from, b.records[b.low-1].Offset + 1})
+		}
+		first := -1 // of those in a row that are done
 		for i := b.low; i < len(b.records); i++ {
+			if b.gone != nil {
+				done = done.with(b.gone[i])
+			}
 			if s := b.state[i]; s == recordSettled || leaving && s == recordLeaving {
+				if first < 0 && !b.records[i].Attrs.IsControl() {
+					first = i
+				}
 				continue
+			}
+			if first >= 0 {
+				done = done.with(span{b.records[first].Offset, b.records[i-1].Offset + 1})
+				first = -1
 			}
 			switch offset := b.records[i].Offset; {
 			case at < 0:
-				at, from, to = offset, offset, offset+1
-			case offset == to:
-				to++
-			default:
-				runs.add(to-from, offset-to)
-				from, to = offset, offset+1
+				at, from = offset, offset
+			case !done.empty():
+				runs.add(done.from-from, done.to-done.from)
+				from = done.to
 			}
+			done = span{}
 		}
+		if first >= 0 {
+			done = done.with(span{b.records[first].Offset, b.records[len(b.records)-1].Offset + 1})
+		}
+		done = done.with(b.after)
 	}
 	known := w.known
-	switch {
-	case at < 0:
+	if at < 0 {
 		if at = w.next; len(known) > 0 && known[0].from <= at {
 			at, known = known[0].to, known[1:]
 		}
 		from = at
-	case len(known) > 0 && known[0].from <= w.next:
-		runs.add(to-from, known[0].to-to)
-		from, known = known[0].to, known[1:]
-	case to < w.next:
-		runs.add(to-from, w.next-to)
-		from = w.next
+	} else {
+		if done = done.with(w.gone); len(known) > 0 && known[0].from <= w.next {
+			done, known = done.with(known[0]), known[1:]
+		}
+		if !done.empty() {
+			runs.add(done.from-from, done.to-done.from)
+			from = done.to
+		}
 	}
 	for _, s := range known { // what is not fetched yet is open but for these
 		runs.add(s.from-from, s.to-s.from)

@@ -48,6 +48,7 @@ type contest struct {
 	alone   bool                                                // it is not there
 	disturb func(ctx context.Context, r *consumer.Record) error // its calls
 	after   func(c *contestants)                                // looks at it when the time is over
+	size    int                                                 // of what else a record of the load carries, in bytes
 }
 
 // contestants are the parts of a run of a contest.
@@ -88,9 +89,12 @@ func (c contest) throughput(t *testing.T) (handled int64) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := setUp(t)
-		load := make([]*kgo.Record, contestRecords)
+		load, pad := make([]*kgo.Record, contestRecords), make([]byte, c.size)
 		for i := range load {
 			load[i] = &kgo.Record{Topic: "load", Partition: 1 + int32(i)%(contestParts-1), Key: fmt.Append(nil, "key-", i), Value: []byte("load")}
+			if c.size > 0 {
+				load[i].Headers = []kgo.RecordHeader{{Key: "pad", Value: pad}}
+			}
 			if c.among > 0 {
 				load[i].Partition = 0
 				if i%c.among == 0 && !c.alone {
@@ -165,6 +169,16 @@ func (s *contestants) poison(n int, key func(i int) string) {
 	s.write(records...)
 }
 
+// large writes records that disturb, of so many bytes, each of a key of its own, to the first partition.
+func (s *contestants) large(size, n int) {
+	value := []byte(strings.Repeat("p", size))
+	records := make([]*kgo.Record, n)
+	for i := range records {
+		records[i] = &kgo.Record{Topic: "load", Key: fmt.Append(nil, "hangs-", i), Value: value}
+	}
+	s.write(records...)
+}
+
 // fair expects the load to keep its throughput beside what disturbs.
 func fair(t *testing.T, c contest) {
 	t.Helper()
@@ -185,6 +199,54 @@ func TestOthersKeepTheirThroughputBesideAHangingPartition(t *testing.T) {
 	t.Parallel()
 	fair(t, contest{
 		produce: func(s *contestants) { s.poison(5000, func(i int) string { return fmt.Sprint("hangs-", i) }) },
+		disturb: func(ctx context.Context, _ *consumer.Record) error { <-ctx.Done(); return ctx.Err() },
+	})
+}
+
+// The same where the window's bytes are used up before its records: those of what hangs are larger than the others, or all are as large.
+func TestOthersKeepTheirThroughputBesideAHangingPartitionOfLargeRecords(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{20 << 10, 64 << 10, 256 << 10} {
+		t.Run(fmt.Sprintf("%d KiB", size>>10), func(t *testing.T) {
+			t.Parallel()
+			fair(t, contest{
+				produce: func(s *contestants) { s.large(size, (100<<20)/size) },
+				disturb: func(ctx context.Context, _ *consumer.Record) error { <-ctx.Done(); return ctx.Err() },
+			})
+		})
+	}
+	t.Run("all of 4 KiB", func(t *testing.T) {
+		t.Parallel()
+		fair(t, contest{
+			config:  func(c *consumer.Config) { c.Window.Bytes = 6 << 20 },
+			size:    4 << 10,
+			produce: func(s *contestants) { s.large(4<<10, 5000) },
+			disturb: func(ctx context.Context, _ *consumer.Record) error { <-ctx.Done(); return ctx.Err() },
+		})
+	})
+}
+
+// Calls for the copies of one tier hang, which are due and so large that their bytes fill the window.
+func TestOthersKeepTheirThroughputBesideAHangingTierOfLargeCopies(t *testing.T) {
+	t.Parallel()
+	fair(t, contest{
+		config: func(c *consumer.Config) {
+			c.Window.Bytes = 16 << 20
+			c.Retry = retrytopics.Policy{Tiers: []time.Duration{time.Second, time.Hour}}
+		},
+		produce: func(s *contestants) {
+			due := waitingCopies(retrytopics.Names{Group: "g"}.RetryTopic("load", time.Second), 4000, strings.Repeat("p", 20<<10))
+			for _, r := range due {
+				state, err := retrytopics.Decode(r)
+				if err != nil {
+					s.t.Fatal(err)
+				}
+				state.Due, state.HopDue, state.Partition = time.Now(), time.Now(), 0
+				r.Partition, r.Headers = 0, state.AppendHeaders(nil, nil, 0)
+			}
+			s.create(due[0].Topic)
+			s.write(due...)
+		},
 		disturb: func(ctx context.Context, _ *consumer.Record) error { <-ctx.Done(); return ctx.Err() },
 	})
 }
