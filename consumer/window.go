@@ -75,6 +75,8 @@ const (
 // the end of a transaction, so that lag falls to zero. So is what an earlier owner has done, unless the log was cut off by an
 // unclean election since: what a later leader has written there is new.
 func (w *window) add(records []*kgo.Record, now time.Time) *batch {
+	// What the client hands out is part of a slice of all that it has fetched of the partition, which would stay for one record that does.
+	records = slices.Clone(records)
 	b := &batch{records: records, state: make([]recordState, len(records)), arrived: now, open: len(records)}
 	for i, r := range records {
 		if n := len(w.known); n > 0 && w.knownIn >= 0 && r.LeaderEpoch > w.knownIn && r.Offset < w.known[n-1].to {

@@ -436,7 +436,9 @@ func TestADestinationThatRefusesDelaysNoOther(t *testing.T) {
 				for i := 0; time.Now().Before(until); i++ {
 					w.Produce(&Record{Partition: 1, Key: fmt.Append(nil, i), Fate: Fate{Kind: Fail, Times: 1}})
 					if i%10 == 0 {
-						good++
+						if time.Until(until) > 10*time.Second { // whose time comes in any case
+							good++
+						}
 						w.Produce(&Record{Partition: int32(i / 10 % 2 * 2), Key: fmt.Append(nil, "good", i), Fate: Fate{Kind: Fail, Times: 1}})
 					}
 					w.Sleep(20 * time.Millisecond)
@@ -449,8 +451,8 @@ func TestADestinationThatRefusesDelaysNoOther(t *testing.T) {
 					}
 				}
 				w.mu.Unlock()
-				if retried < good*9/10 {
-					t.Errorf("of %d records of the other partitions %d were retried meanwhile", good, retried)
+				if retried < good {
+					t.Errorf("%d records of the other partitions were retried meanwhile, want those %d at least that came ten seconds before the end", retried, good)
 				}
 				w.Sleep(3 * time.Minute)
 			}, settledOnce(t))
