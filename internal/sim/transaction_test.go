@@ -5,6 +5,7 @@ package sim
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -417,6 +418,32 @@ func TestAMemberMayUseItsFormerTransactionalID(t *testing.T) {
 			t.Errorf("transactions that were committed, by transactional id: %v, want some of redeliver-g-orders-1 alone", used)
 		}
 	})
+}
+
+// TestAMemberThatIsGivenUpWithinATransactionCommitsNothingOfIt has a member hear nothing from the moment on that the offsets join its transaction, until
+// its group has given it up and another one has routed the same records. It goes on while its transaction is still open.
+func TestAMemberThatIsGivenUpWithinATransactionCommitsNothingOfIt(t *testing.T) {
+	s := exactlyOnce()
+	c := &s.Config
+	c.HandlerTimeout, c.Drain, c.RebalanceTimeout, c.SessionTimeout = time.Second, 2*time.Second, 3*time.Second, 6*time.Second
+	run(t, s, func(w *World) {
+		m := w.Join()
+		w.Sleep(5 * time.Second)
+		w.Join()
+		w.Sleep(20 * time.Second)
+		failing(w, 6)
+		w.Sleep(20 * time.Second)
+		deafen := sync.OnceFunc(func() { w.Deafen(m, 8800*time.Millisecond) })
+		w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.AddOffsetsToTxn}, Observe: true, Count: -1, When: func(kmsg.Request) bool {
+			deafen()
+			return true
+		}})
+		failing(w, 6)
+		w.Sleep(2 * time.Minute)
+		if w.Faults()["answers held up"] == 0 {
+			t.Error("there was no transaction")
+		}
+	}, settledOnce(t))
 }
 
 // TestADestinationThatRefusesDelaysNoOther refuses what one partition of a tier gets, ten times as many copies as the others get, for a minute: those go
