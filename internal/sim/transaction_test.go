@@ -3,6 +3,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -63,30 +64,41 @@ func TestTransactionRecovers(t *testing.T) {
 // TestTransactionWhoseEndIsNotAnswered keeps the answer to the end of a transaction from its member: it is committed, and the
 // member finds that out. In another run the request does not arrive, and the member finds that out as well.
 func TestTransactionWhoseEndIsNotAnswered(t *testing.T) {
+	commits := func(r kmsg.Request) bool { end, ok := r.(*kmsg.EndTxnRequest); return ok && end.Commit }
 	for _, tt := range []struct {
 		name string
-		lose func(w *World, m *Member)
+		lose func(w *World, m *Member, lost func()) // of the next one
 	}{
-		{"the answer is lost", func(w *World, m *Member) { w.Deafen(m, 15*time.Second) }},
-		{"the request is lost", func(_ *World, m *Member) { m.link.drop() }},
+		{"the answer is lost", func(w *World, m *Member, lost func()) {
+			deafen := sync.OnceFunc(func() { w.Deafen(m, 15*time.Second); lost() })
+			w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Observe: true, Count: -1, When: func(r kmsg.Request) bool {
+				if commits(r) {
+					deafen()
+				}
+				return true
+			}})
+		}},
+		{"the request is lost", func(w *World, _ *Member, lost func()) {
+			w.fake.ControlKey(int16(kmsg.EndTxn), func(r kmsg.Request) (kmsg.Response, error, bool) {
+				if !commits(r) {
+					return nil, nil, false
+				}
+				lost()
+				return nil, errors.New("the connection is gone"), true
+			})
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			run(t, exactlyOnce(), func(w *World) {
 				m := w.Join()
 				failing(w, 10)
 				w.Sleep(5 * time.Second)
-				seen := 0
-				w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Observe: true, Count: -1, When: func(r kmsg.Request) bool {
-					if end, ok := r.(*kmsg.EndTxnRequest); ok && end.Commit && seen == 0 {
-						seen++
-						tt.lose(w, m)
-					}
-					return true
-				}})
+				lost := 0
+				tt.lose(w, m, func() { lost++ })
 				failing(w, 30)
 				w.Sleep(2 * time.Minute)
-				if seen == 0 {
-					t.Error("no transaction was ended")
+				if lost != 1 {
+					t.Errorf("%d times lost, want once", lost)
 				}
 			}, settledOnce(t))
 		})
