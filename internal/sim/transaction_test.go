@@ -79,11 +79,16 @@ func TestTransactionWhoseEndIsNotAnswered(t *testing.T) {
 			}})
 		}},
 		{"the request is lost", func(w *World, _ *Member, lost func()) {
+			var until time.Time
 			w.fake.ControlKey(int16(kmsg.EndTxn), func(r kmsg.Request) (kmsg.Response, error, bool) {
-				if !commits(r) {
+				w.fake.KeepControl()
+				if !commits(r) || !until.IsZero() && time.Now().After(until) {
 					return nil, nil, false
 				}
-				lost()
+				if until.IsZero() { // the client asks again, for as long as it may
+					until = time.Now().Add(11 * time.Second)
+					lost()
+				}
 				return nil, errors.New("the connection is gone"), true
 			})
 		}},
