@@ -162,10 +162,10 @@ type Config struct {
 	// (offset commits, group, transactions, time-outs of copies) are refused by [New], named; the engine's own balancer,
 	// isolation, acks, partitioner and callbacks take the place of others.
 	ClientOptions []kgo.Opt
-	// Concurrency is the most handler calls in flight in this process. While it is at least nine and there are several
-	// partitions, one whose calls hang or fail uses a sixteenth of it, and a slot for retries, beside others that need the rest;
-	// one that is alone at work gets all but two as its calls succeed, which is remembered for ten seconds, or eight ninths within
-	// one and a half seconds. Defaults to 64.
+	// Concurrency is the most handler calls in flight in this process. While there are several partitions, one whose calls hang
+	// or fail uses a sixteenth of it, at least one, and a slot for retries, beside others that need the rest; one that is alone at work gets all
+	// but two as its calls succeed, which is remembered for ten seconds, or eight ninths within one and a half seconds. One slot is kept for
+	// retries, and of nine or more one for whoever comes. Defaults to 64.
 	Concurrency int
 	// CountsAgainst are the classes that count as failures of the dependency. Defaults to transient, network,
 	// rate_limited, system and authentication.

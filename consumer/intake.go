@@ -28,8 +28,8 @@ type intake struct {
 	unsaved atomic.Int64
 	leaving atomic.Int64 // open records whose copies are in the transaction that is under way
 
-	crowds   atomic.Bool  // some lane may be crowded
-	meanSize atomic.Int64 // of the records of late, in bytes
+	crowds    atomic.Bool  // some lane may be crowded
+	largeSize atomic.Int64 // of the larger records of late, in bytes; 0: none came yet
 }
 
 func newIntake(p *Pipeline) *intake {

@@ -19,7 +19,7 @@ func (in *intake) pollSize(most int) int {
 		}
 		return 0
 	}
-	return int(min(max(left/2, 1), max(bytesLeft/2/in.middling(), 1), int64(most)))
+	return int(min(max(left/2, 1), max(bytesLeft/2/in.recordSize(), 1), int64(most)))
 }
 
 // left is what the window has room for. What lanes that are paused for holding too much have of its bytes counts as seven eighths of them at most: of
@@ -40,15 +40,15 @@ func (in *intake) left() (records, bytes int64) {
 	return records, bytes
 }
 
-// firstPoll is how many records are polled at most before it is known how large they are.
-const firstPoll = 100
+// unknownSize is how large records are taken for, in bytes, before any came: brokers take no larger ones by default.
+const unknownSize = 1 << 20
 
-// middling is the size of the records of late, at least 1.
-func (in *intake) middling() int64 {
-	if mean := in.meanSize.Load(); mean > 0 {
-		return mean
+// recordSize is how large a record is that may come next.
+func (in *intake) recordSize() int64 {
+	if size := in.largeSize.Load(); size > 0 {
+		return size
 	}
-	return max(in.p.cfg.Window.Bytes/(2*firstPoll), 1)
+	return unknownSize
 }
 
 // allWait reports whether nothing in the window can be done now, nor waits for its commit.
@@ -62,13 +62,13 @@ func (in *intake) allWait() bool {
 	return in.records.Load()+in.unsaved.Load() <= waiting
 }
 
-// fits reports whether there is room for so many records of middling size, or for one of any.
+// fits reports whether there is room for so many records, or for one of any size.
 func (in *intake) fits(records int) bool {
 	left, bytesLeft := in.left()
 	if left <= 0 || bytesLeft <= 0 {
 		return records == 1 && in.allWait()
 	}
-	return int64(records) <= left && (records == 1 || int64(records)*in.middling() <= bytesLeft)
+	return int64(records) <= left && (records == 1 || int64(records)*in.recordSize() <= bytesLeft)
 }
 
 // askAnew ends a poll of the other reader that waits for more records than there is room for, now that a reader has delivered: it may have
@@ -85,15 +85,20 @@ func (in *intake) askAnew(delivered *reader) {
 func (in *intake) took(records int, bytes int64) {
 	in.records.Add(int64(records))
 	in.bytes.Add(bytes)
-	if records > 0 {
-		size := bytes/int64(records) + 1
-		if mean := in.meanSize.Load(); mean > 0 {
-			in.meanSize.Add((size - mean) / 4)
-		} else {
-			in.meanSize.Store(size)
-		}
+	if records == 0 {
+		return
+	}
+	// What is larger counts at once, and is forgotten slowly: among many small records a few large ones take the room.
+	size := bytes/int64(records) + 1
+	if large := in.largeSize.Load(); size >= large {
+		in.largeSize.Store(size)
+	} else {
+		in.largeSize.Add((size - large) / sizeForgotten)
 	}
 }
+
+// sizeForgotten is the part of the difference, one in so many, that the size of records comes down by with what one poll brings of a partition.
+const sizeForgotten = 32
 
 // settled turns open records into such whose commit is not acknowledged.
 func (in *intake) settled(records int, bytes int64) {

@@ -128,6 +128,7 @@ func TestAPollThatOverfillsTheWindowStopsNobody(t *testing.T) {
 		equal(t, "fetched", w.fetched(hangs), false)
 		equal(t, "the others", w.fetched(other), true)
 		equal(t, "may be polled of them", in.pollSize(maxPoll), 1) // as large as those, for all that is known
+		equal(t, "kept of what is polled", in.sources.of.keep(other, []*kgo.Record{{Value: make([]byte, window/10)}}, time.Now()), 1)
 		large(other, 1, window/10)
 		equal(t, "may be polled when it holds one", in.pollSize(maxPoll), 1)
 		large(other, 1, window/10)
@@ -135,17 +136,46 @@ func TestAPollThatOverfillsTheWindowStopsNobody(t *testing.T) {
 	})
 }
 
-// TestTheFirstPollIsSmall has nobody know yet how large records are, and then the first poll show it.
-func TestTheFirstPollIsSmall(t *testing.T) {
+// TestPollsGoByTheLargerRecords has nobody know yet how large records are, then small ones come, a few large ones, and small ones again.
+func TestPollsGoByTheLargerRecords(t *testing.T) {
 	w := onBench(t, succeed)
-	equal(t, "of the first poll", w.p.intake.pollSize(maxPoll), firstPoll)
-	w.p.intake.took(10, 1000)
-	equal(t, "when they are small", w.p.intake.pollSize(maxPoll), maxPoll)
-	w.p.intake.took(-10, -1000)
-	w.p.intake.meanSize.Store(0)
-	w.p.intake.took(10, 10<<20)
-	equal(t, "when they are large", w.p.intake.pollSize(maxPoll), 26)
-	w.p.intake.took(-10, -10<<20)
+	in := w.p.intake
+	came := func(records int, bytes int64) int {
+		in.took(records, bytes)
+		in.took(-records, -bytes) // they are done
+		return in.pollSize(maxPoll)
+	}
+	equal(t, "before any", in.pollSize(maxPoll), DefaultWindowBytes/unknownSize/2)
+	equal(t, "after small ones", came(10, 1000), maxPoll)
+	large := came(10, 10<<18)
+	equal(t, "after large ones", large, 127)
+	if after := came(10, 1000); after < large || after > large*11/10 {
+		t.Errorf("after a few small ones %d, and %d after large ones", after, large)
+	}
+	for range 1000 {
+		came(10, 1000)
+	}
+	equal(t, "after many small ones", in.pollSize(maxPoll), maxPoll)
+}
+
+// TestASourceGivesBackWhatTheWindowHasNoRoomFor has one poll bring twice as many bytes as the window has: a quarter more is kept than that has, or a
+// single record.
+func TestASourceGivesBackWhatTheWindowHasNoRoomFor(t *testing.T) {
+	const window = 1 << 20
+	w := onBench(t, succeed, func(c *Config) { c.Window.Bytes = window })
+	l := w.lane(0, 0)
+	of := func(n, size int) []*kgo.Record {
+		records := make([]*kgo.Record, n)
+		for i := range records {
+			records[i] = &kgo.Record{Offset: int64(i), Value: make([]byte, size)}
+		}
+		return records
+	}
+	keep := func(records []*kgo.Record) int { return w.p.intake.sources.of.keep(l, records, time.Now()) }
+	equal(t, "of twenty of a tenth each", keep(of(20, window/10)), 12)
+	equal(t, "of two of twice the window", keep(of(2, 2*window)), 1)
+	l.held.Store(1)
+	equal(t, "of those, when there is one already", keep(of(2, 2*window)), 0)
 }
 
 // TestWhatATransactionSettlesLeavesRoom has half a window open, a part of which is in a transaction that cannot be written: more is read while it is under

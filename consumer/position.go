@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -175,6 +176,16 @@ func (p *Pipeline) place(topic string, part int32, at, committed int64, metadata
 	l.strand.mu.Unlock()
 }
 
+// metadataTold is how many bytes of metadata that is not ours are told.
+const metadataTold = 100
+
+func beginning(text string) string {
+	if len(text) > metadataTold {
+		return strings.ToValidUTF8(text[:metadataTold], "") + "..."
+	}
+	return text
+}
+
 // restore tells a lane what was done above the commit that it begins at.
 func (p *Pipeline) restore(topic string, part int32, c kadm.Offset) {
 	text := doneIn(c.Metadata)
@@ -184,7 +195,7 @@ func (p *Pipeline) restore(topic string, part int32, c kadm.Offset) {
 	done, err := readDone(text, c.At, p.topics.id(topic))
 	if err != nil {
 		p.log.Warn("the metadata of a commit is not ours or damaged, and left alone: what was done above the commit is handled again", "pipeline", p.cfg.Name,
-			"topic", topic, "partition", part, "offset", c.At, "metadata", c.Metadata, "error", err)
+			"topic", topic, "partition", part, "offset", c.At, "metadata", beginning(c.Metadata), "error", err)
 		return
 	}
 	if l := p.intake.lane(topic, part); l != nil {

@@ -15,7 +15,15 @@ func (*sourceReading) reads(*lane) bool { return true }
 
 func (*sourceReading) most() int { return maxPoll }
 
-func (*sourceReading) keep(_ *lane, records []*kgo.Record, _ time.Time) int { return len(records) }
+// keep gives back what the window's bytes have no room for, and a quarter of them beside: records that are larger than those of late, or that were
+// compressed well, may come in any number that was asked for. The client drops for it what it has fetched, so that what fits nearly is kept.
+func (s *sourceReading) keep(l *lane, records []*kgo.Record, _ time.Time) int {
+	_, room := s.p.intake.left()
+	if kept := fitting(records, len(records), room+s.p.cfg.Window.Bytes/4); kept > 0 || l.held.Load() > 0 {
+		return kept
+	}
+	return 1
+}
 
 // goBack is not called beside a commit.
 func (s *sourceReading) goBack(at map[string]map[int32]kgo.EpochOffset) {

@@ -34,14 +34,13 @@ const (
 )
 
 // mayHold reports whether a strand may hold one slot more, of those that are not kept for the other kind. A slot that is
-// given to a call which hangs is gone until that call's time is over. So, while there are several strands and at least nine
-// slots, what a strand may hold is earned by calls that succeed: with each of them the strand may hold a quarter more of the
+// given to a call which hangs is gone until that call's time is over. So, while there are several strands, what a strand may hold is earned by calls that succeed: with each of them the strand may hold a quarter more of the
 // kind than it holds. Without, it may at once hold a sixteenth of the slots for fresh records, and one for retries, which
 // have failed before; and more only step by step, after half a second, and only what the others have not needed at one time of
 // late. One whose calls all hang takes next to nothing from others that are at work. What was earned is remembered for
 // needEpoch, so that work which comes in bursts does not begin anew with each.
 //
-// Nobody holds more than eight times what is free, so that whoever comes finds some: one strand leaves a ninth, and two
+// Of nine slots or more nobody holds more than eight times what is free, so that whoever comes finds some: one strand leaves a ninth, and two
 // a seventeenth (dynamic thresholds: Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet
 // switches", 1998). One that has earned it leaves less where the others have not needed more of late: its calls end, and
 // whoever comes gets the slots that they give back.
@@ -52,18 +51,19 @@ func (s *slots) mayHold(st *strand, k kind) bool {
 	}
 	other := retry - k
 	free := s.capacity - s.used[k] - max(s.used[other], s.reserve[other])
-	if free <= 1 {
+	spare := s.spare()
+	if free <= spare {
 		return false
 	}
 	now := s.now()
 	s.turnEpoch(now)
 	others := min(s.peaks-max(h.peak, h.before), max(s.peak, s.before)) // not all of them needed what they did at one time
-	crowding := h.n >= aboveFree*free
+	crowding := spare > 0 && h.n >= aboveFree*free
 	if h.of[k].n < s.earned(h, k) {
 		idle := others - (s.used[k] + s.used[other] - h.n) // what the others have needed and do not use now
 		return !crowding || free-1 > idle
 	}
-	if crowding || h.n+others >= s.capacity-s.reserve[other]-1 || h.of[k].n == 0 {
+	if crowding || h.n+others >= s.capacity-s.reserve[other]-spare || h.of[k].n == 0 {
 		return false
 	}
 	lent := min(max(now.Sub(h.of[k].since)-lendAfter, 0), lendWithin)
@@ -76,8 +76,16 @@ func (s *slots) below(st, of *strand, k kind) bool {
 	return h != nil && h.of[k].n < s.earned(h, k) && h.n < s.held[of].n
 }
 
-// divided reports whether strands are kept from one another's slots.
-func (s *slots) divided() bool { return s.capacity > aboveFree && s.several() }
+// divided reports whether strands are kept from one another's slots: where fresh records have more than one.
+func (s *slots) divided() bool { return s.capacity > 2 && s.several() }
+
+// spare is how many slots are left free by those that have some: none of so few that one is more than a ninth.
+func (s *slots) spare() int {
+	if s.capacity > aboveFree {
+		return 1
+	}
+	return 0
+}
 
 // unearned is how many slots of a kind a strand may hold at once, and earned how many by what its calls have shown.
 func (s *slots) unearned(k kind) int {

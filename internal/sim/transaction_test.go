@@ -50,11 +50,16 @@ func TestTransactionRecovers(t *testing.T) {
 			t.Run(tt.key.Name()+" "+refused.Message, func(t *testing.T) {
 				run(t, exactlyOnce(), func(w *World) {
 					w.Join()
-					failing(w, 30)
-					w.Sleep(time.Second)
-					w.refuse(kfake.Fault{Keys: []kmsg.Key{tt.key}, Err: refused}, 0, 4*time.Second)
+					if tt.key != kmsg.InitProducerID { // which comes once, before the first transaction
+						failing(w, 30)
+						w.Sleep(time.Second)
+					}
+					fault := w.refuse(kfake.Fault{Keys: []kmsg.Key{tt.key}, Err: refused, When: w.ofMember}, 0, 4*time.Second)
 					failing(w, 30)
 					w.Sleep(time.Minute)
+					if fault.Hits() == 0 {
+						t.Error("nothing was refused")
+					}
 				}, settledOnce(t))
 			})
 		}
