@@ -14,7 +14,8 @@ type intake struct {
 
 	sources   *reader
 	retries   *reader
-	following *retryReading // what retries reads
+	group     *sourceReading // what sources reads
+	following *retryReading  // what retries reads
 
 	mu    sync.Mutex // guards the lanes' pauses; taken before a strand's lock, never after
 	lanes map[string]map[int32]*lane
@@ -34,7 +35,8 @@ type intake struct {
 
 func newIntake(p *Pipeline) *intake {
 	in := &intake{p: p, lanes: make(map[string]map[int32]*lane)}
-	in.sources = newReader(in, &sourceReading{p})
+	in.group = &sourceReading{p: p}
+	in.sources = newReader(in, in.group)
 	in.following = newRetryReading(p)
 	in.retries = newReader(in, in.following)
 	return in

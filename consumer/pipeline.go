@@ -180,6 +180,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		return fmt.Errorf("consumer: the Kafka client refuses its options: %w", err)
 	}
 	p.client, p.admin, p.intake.sources.client = client, kadm.NewClient(client), client
+	p.intake.group.size.adapt(client)
 	if p.intake.retries.client, err = kgo.NewClient(p.retryOptions()...); err != nil {
 		client.Close()
 		return fmt.Errorf("consumer: the Kafka client refuses its options: %w", err)

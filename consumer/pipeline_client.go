@@ -7,7 +7,7 @@ import (
 )
 
 // fetchBytes is how much is fetched from a broker at a time: a quarter of the window, for it is held beside the window, and up
-// to 16 MiB. Batches are compressed on the way and take their whole size when they have come.
+// to 16 MiB. Of the sources it is so much as it is in memory, see [fetchSize].
 func fetchBytes(w Window) int32 { return int32(min(max(w.Bytes/4, 1<<20), 16<<20)) }
 
 // copyOptions are the options of a client that writes copies: the user's, and what the promises need.
@@ -64,6 +64,6 @@ func (p *Pipeline) clientOptions() []kgo.Opt {
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(),
-		kgo.WithHooks(p.membership, p.committer),
+		kgo.WithHooks(p.membership, p.committer, &p.intake.group.size),
 	)
 }

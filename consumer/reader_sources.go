@@ -9,7 +9,10 @@ import (
 
 // sourceReading is what the group's client reads: the source partitions that the group assigns. A rebalance waits while what was polled
 // is handed over, so that a lane gets only what is its own.
-type sourceReading struct{ p *Pipeline }
+type sourceReading struct {
+	p    *Pipeline
+	size fetchSize
+}
 
 func (*sourceReading) reads(*lane) bool { return true }
 
@@ -40,5 +43,6 @@ func (s *sourceReading) between(ctx context.Context) {
 		s.p.adopt(ctx, kept)
 	}
 	s.p.readOn(s.p.intake.sources)
+	s.size.adapt(s.p.client)
 	s.p.client.AllowRebalance()
 }
