@@ -296,16 +296,22 @@ func deny(t testing.TB, on *kadm.ACLBuilder, op kadm.ACLOperation) (allow func()
 		}
 	}
 	// Apache Kafka answers when the controllers know it, and its brokers follow a moment later.
-	Eventually(t, cleanupWithin, func() error {
-		described, err := admin.DescribeACLs(t.Context(), &taken)
-		for _, d := range described {
-			if len(d.Described) > 0 {
-				return nil
+	holds := func(ctx context.Context, want bool) {
+		t.Helper()
+		Eventually(t, cleanupWithin, func() error {
+			described, err := admin.DescribeACLs(ctx, &taken)
+			has := false
+			for _, d := range described {
+				has = has || len(d.Described) > 0
+				err = errors.Join(err, d.Err)
 			}
-			err = errors.Join(err, d.Err)
-		}
-		return errors.Join(errors.New("the ACL does not hold yet"), err)
-	})
+			if err == nil && has != want {
+				err = fmt.Errorf("that an ACL holds is %v, want %v", has, want)
+			}
+			return err
+		})
+	}
+	holds(t.Context(), true)
 	given := false
 	allow = func() {
 		t.Helper()
@@ -324,6 +330,7 @@ func deny(t testing.TB, on *kadm.ACLBuilder, op kadm.ACLOperation) (allow func()
 				t.Errorf("kafkatest: deleting an ACL: %v", err)
 			}
 		}
+		holds(ctx, false)
 	}
 	t.Cleanup(allow)
 	return allow
