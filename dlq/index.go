@@ -49,7 +49,7 @@ func Indexed(ix Index) Option {
 }
 
 const (
-	indexVersion = 5
+	indexVersion = 6
 
 	indexEmpty = "it is empty" // which need not be told
 

@@ -2,7 +2,10 @@ package dlq
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
+
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 const (
@@ -11,25 +14,29 @@ const (
 
 	normalizedInput  = 2 << 10 // bytes of a text that are looked at
 	normalizedRounds = 8
-	normalizedSize   = 512 // bytes of the outcome: an error text that was cut on its way has the same beginning
-	quotedSize       = 80  // bytes of a quotation that is longer is somebody's data
-	quotedReach      = 256 // bytes before which a quotation ends, or it is none
-	quotedDepth      = 2   // quotations in quotations
+	normalizedSize   = retrytopics.MaxErrorSize - utf8.UTFMax // bytes of the outcome, and of a text that was not cut on its way
+	normalizedCut    = 512                                    // bytes of the outcome of one that was: what it ends with is not of the problem
+	quotedSize       = 80                                     // bytes of a quotation that is longer is somebody's data
+	quotedReach      = 256                                    // bytes before which a quotation ends, or it is none
+	quotedDepth      = 2                                      // quotations in quotations
 )
 
 // normalize replaces with one sign what differs between the texts of one problem: numbers, ids, hex, UUIDs, addresses,
 // times, durations, sizes and the like, one or several in a row. The same sign for all of them, for an id of hex digits may
 // happen to be a number. Codes that tell problems apart are kept: "status 404", "SQLSTATE 23505", "503 Service Unavailable".
-// It takes time in proportion to the text, of which it looks at the first 2 KiB; the outcome has at most 512 bytes of valid
-// UTF-8, and is itself left as it is.
+// It takes time in proportion to the text, of which it looks at the first 2 KiB; the outcome is valid UTF-8 of at most 1020
+// bytes, of 512 where the text was cut on its way, and is itself left as it is.
 func normalize(text string) string {
 	text = strings.ToValidUTF8(cutBytes(text, normalizedInput), "\uFFFD")
-	n := normalizer{}
+	n, most := normalizer{}, normalizedSize
+	if len(text) > most {
+		most = normalizedCut
+	}
 	// Signs that were put in may make another thing of what stands beside them. That ends: mostly at once.
 	for range normalizedRounds {
 		out := n.run(text)
-		if len(out) > normalizedSize {
-			out = cutWords(out, normalizedSize)
+		if len(out) > most {
+			out = cutWords(out, most)
 		}
 		if out == text {
 			break
@@ -65,13 +72,13 @@ type normalizer struct {
 	at    int
 	out   []byte
 	depth int
-	// code says that a code may come, which is kept: what was read last is a word such as "status". It is the number of
-	// digits that such a code has at most.
-	code int
+	code  codeKind // of what may come next and is kept, for what was read last is a word such as "status"
+	kept  bool     // the word that was read last
+	last  string   // it, with nothing but a blank, a hyphen or a line after it
 }
 
 func (n *normalizer) run(text string) string {
-	n.in, n.at, n.out, n.code = text, 0, make([]byte, 0, len(text)+len(variable)), 0
+	*n = normalizer{in: text, out: make([]byte, 0, len(text)+len(variable)), depth: n.depth}
 	for n.at < len(n.in) {
 		n.step()
 	}
@@ -81,7 +88,7 @@ func (n *normalizer) run(text string) string {
 func (n *normalizer) step() {
 	c := n.in[n.at]
 	switch {
-	case strings.HasPrefix(n.in[n.at:], variable):
+	case c == '<' && strings.HasPrefix(n.in[n.at:], variable):
 		n.skip(len(variable))
 	case c <= ' ' || c == 0x7f:
 		n.space()
@@ -89,11 +96,13 @@ func (n *normalizer) step() {
 		n.word()
 	case c == '[' && n.bracketed():
 	case (c == ':') && n.address():
+	case (c == '+' || c == '/') && n.base64():
 	case (c == '"' || c == '\'' || c == '`') && n.quoted(c):
 	default:
 		n.literal(1)
-		if !strings.ContainsRune(`:=#([/-"'`, rune(c)) {
-			n.code = 0
+		n.code = n.code.behind(c)
+		if c != '-' && c != '_' {
+			n.last = ""
 		}
 	}
 }
@@ -116,15 +125,68 @@ const joints = " ,;:./+_-|#@"
 
 // skip leaves size bytes out as a variable, with its sign and its unit, and as one with a variable just before it.
 func (n *normalizer) skip(size int) {
+	id := n.in[n.at : n.at+size]
+	mixed := strings.IndexFunc(id, unicode.IsLower) >= 0 && strings.IndexFunc(id, unicode.IsUpper) >= 0
 	n.at += size
-	n.code = 0
+	n.code, n.kept, n.last = noCode, false, ""
+	n.head()
+	if mixed {
+		n.signs(size)
+	}
 	if i := len(n.out) - 1; i >= 0 && (n.out[i] == '-' || n.out[i] == '+') && (i == 0 || strings.IndexByte(" (=:[{,<>", n.out[i-1]) >= 0) {
 		n.out = n.out[:i]
 	}
 	if !n.joined() {
 		n.out = append(n.out, variable...)
 	}
+	n.tail(mixed)
 	n.unit()
+}
+
+// head takes back what was written of an id of which hyphens and the like divide a part that is none by itself: the "W-" of W-x7f3k9q2.
+func (n *normalizer) head() {
+	for len(n.out) > 1 && isJoint(n.out[len(n.out)-1]) {
+		end := len(n.out) - 1
+		from := end
+		for from > 0 && n.out[from-1] < 0x80 && isWord(n.out[from-1]) {
+			from--
+		}
+		if from == end || from > 0 && n.out[from-1] >= 0x80 || !scrap(string(n.out[from:end])) {
+			return
+		}
+		n.out = n.out[:from]
+	}
+}
+
+// signs takes back those of base64 that an id begins with: one hyphen or line that parts it from a name stays, and so does the slash
+// of a path, before which there is something or behind which there is too little.
+func (n *normalizer) signs(size int) {
+	for i := len(n.out) - 1; i >= 0; i-- {
+		behind := i > 0 && (isWord(n.out[i-1]) || n.out[i-1] == '>')
+		if behind || !isJoint(n.out[i]) && (n.out[i] != '/' || size < 2*shortestBase64 || i > 0 && strings.IndexByte(" \"'+/", n.out[i-1]) < 0) {
+			return
+		}
+		n.out = n.out[:i]
+	}
+}
+
+// tail passes over what else such an id has behind: the "-XK" of 8812-XK. Behind one in letters of both cases all is of it but for a
+// word in small ones.
+func (n *normalizer) tail(mixed bool) {
+	for n.at < len(n.in) && isJoint(n.in[n.at]) {
+		end := n.at + 1
+		for end < len(n.in) && isWord(n.in[end]) {
+			end++
+		}
+		part := n.in[n.at+1 : end]
+		if part == "" || !scrap(part) && (!mixed || isLower(part[0]) && wordLike(part)) {
+			return
+		}
+		n.at = end
+	}
+	for i := 0; i < 2 && strings.HasPrefix(n.in[n.at:], "=") && ends(n.in[n.at+1:]); i++ {
+		n.at++ // base64
+	}
 }
 
 // joined drops what stands between the variable at the end of what was written and the next one, where that is only joints.
@@ -154,6 +216,12 @@ func (n *normalizer) unit() {
 	for end < len(rest) && isWord(rest[end]) {
 		end++
 	}
+	if end == 1 && rest[1:] != "" && rest[1] == '(' { // a zone
+		if zone := strings.IndexByte(rest, ')'); zone > 0 && zone <= len(" (CEST") && units[rest[2:zone]] {
+			n.at += zone + 1
+		}
+		return
+	}
 	if units[rest[1:end]] {
 		n.at += end
 		n.unit()
@@ -173,18 +241,45 @@ func (n *normalizer) quoted(quote byte) bool {
 	}
 	inner := normalizer{depth: n.depth + 1}
 	text := inner.run(n.in[from : from+size])
-	id := strings.Contains(text, variable) && !strings.ContainsAny(text, " /:")
-	if id && n.code > 0 && size <= n.code {
+	id := strings.Contains(text, variable) && !strings.ContainsAny(text, " /:") && !hasName(text)
+	if id && n.code.is(n.in[from:from+size], "") {
 		text, id = n.in[from:from+size], false // code: "404"
 	}
-	if id || len(text) > quotedSize {
+	if id || len(text) > quotedSize && !statement(text) {
 		text = variable
 	}
-	n.code = inner.code // {"code":17}
+	n.code, n.kept, n.last = inner.code, false, "" // {"code":17}
 	n.out = append(append(append(n.out, quote), text...), quote)
 	n.at = end
 	return true
 }
+
+// hasName says whether there is a name that somebody typed beside the variables of a text: that of a table, a field, a topic.
+func hasName(text string) bool {
+	for text != "" {
+		if rest, is := strings.CutPrefix(text, variable); is {
+			text = rest
+			continue
+		}
+		end := 0
+		for end < len(text) && isWord(text[end]) {
+			end++
+		}
+		if word := text[:end]; end >= 3 && word != strings.ToUpper(word) && spoken(word) {
+			return true
+		}
+		text = text[max(end, 1):]
+	}
+	return false
+}
+
+// statement says whether a quotation is of a program and not somebody's data: SQL, or what Java calls a method.
+func statement(text string) bool {
+	word, _, _ := strings.Cut(text, " ")
+	return statements[word]
+}
+
+var statements = set(`SELECT INSERT UPDATE DELETE MERGE WITH CALL CREATE ALTER public protected private`)
 
 // word deals with the letters and digits that begin here.
 func (n *normalizer) word() {
@@ -192,10 +287,7 @@ func (n *normalizer) word() {
 		n.skip(size)
 		return
 	}
-	end := n.at
-	for end < len(n.in) && isWord(n.in[end]) {
-		end++
-	}
+	end := n.at + wordSize(n.in[n.at:])
 	word := n.in[n.at:end]
 	switch kind := kindOf(word); {
 	case kind == plainWord:
@@ -203,8 +295,9 @@ func (n *normalizer) word() {
 	case n.isCode(word, end):
 		more := strings.HasPrefix(n.in[end:], " (") // Error 1062 (23000)
 		n.literal(len(word))
-		if n.code = 0; more {
-			n.code = 5
+		n.kept, n.last = true, ""
+		if n.code = noCode; more {
+			n.code = shortCode
 		}
 	case kind == numbered:
 		n.literal(len(strings.TrimRight(word, "0123456789")))
@@ -225,9 +318,10 @@ func (n *normalizer) plain(word string) {
 		return
 	}
 	n.literal(len(word))
-	n.code = codeAfter(word)
-	if version := httpVersion(n.in[n.at:]); version > 0 && strings.EqualFold(word, "http") {
-		n.literal(version)
+	n.code = codeAfter(word, n.last)
+	n.kept, n.last = true, word
+	if n.code == statusCode && strings.EqualFold(word, "http") {
+		n.literal(httpVersion(n.in[n.at:]))
 	}
 }
 
@@ -239,31 +333,6 @@ func httpVersion(s string) int {
 		}
 	}
 	return 0
-}
-
-// codeAfter is how many letters and digits a code has at most that follows a word.
-func codeAfter(word string) int {
-	last := word[len(word)-1] | 0x20 // in lower case
-	if len(word) > longestCodeWord || strings.IndexByte("reosptal", last) < 0 {
-		return 0
-	}
-	return codeWords[strings.ToLower(word)]
-}
-
-// isCode says whether a word with digits is a code that tells problems apart. end is where it ends.
-func (n *normalizer) isCode(word string, end int) bool {
-	rest := n.in[end:]
-	if len(rest) > 1 && strings.IndexByte(".:-,/", rest[0]) >= 0 && isDigit(rest[1]) {
-		return false // an address, a time
-	}
-	digits := allDigits(word)
-	if digits && len(word) == 3 && (word[0] == '4' || word[0] == '5') && len(rest) > 1 && rest[0] == ' ' && rest[1] >= 'A' && rest[1] <= 'Z' {
-		return true // 404 Not Found
-	}
-	if len(word) > n.code {
-		return false
-	}
-	return digits || strings.ToUpper(word) == word
 }
 
 // calendar says whether a word is the name of a month or a day in a time.

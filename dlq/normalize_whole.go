@@ -3,21 +3,21 @@ package dlq
 import "strings"
 
 // whole is the length of what begins here and is a variable as a whole, though it is made of several words: an e-mail
-// address, a UUID, an IPv6 or MAC address, base64. 0: nothing of these.
+// address, a UUID, an IPv6 or MAC address, an id with hyphens, base64. 0: nothing of these.
 func (n *normalizer) whole() int {
 	if n.at > 0 && isWord(n.in[n.at-1]) {
 		return 0
 	}
 	rest := n.in[n.at:]
-	for _, find := range [...]func(string) int{uuid, colonAddress, email} {
+	for _, find := range [...]func(string) int{uuid, hardware, webToken, colonAddress, email} {
 		if size := find(rest); size > 0 {
 			return size
 		}
 	}
-	if n.at > 0 && strings.IndexByte("+-_", n.in[n.at-1]) >= 0 {
+	if n.at > 0 && isJoint(n.in[n.at-1]) && !n.kept {
 		return 0 // not its beginning
 	}
-	return base64Text(rest)
+	return token(rest)
 }
 
 // address deals with an IPv6 address that begins with colons.
@@ -30,6 +30,29 @@ func (n *normalizer) address() bool {
 		n.skip(size)
 	}
 	return size > 0
+}
+
+// base64 deals with base64 that begins with one of its signs.
+func (n *normalizer) base64() bool {
+	if n.at > 0 && (isWord(n.in[n.at-1]) || isJoint(n.in[n.at-1]) || n.in[n.at-1] == '/' || n.in[n.at-1] == '>') {
+		return false
+	}
+	signs := 1
+	for signs < 3 && n.at+signs < len(n.in) && strings.IndexByte("+/", n.in[n.at+signs]) >= 0 {
+		signs++
+	}
+	rest := n.in[n.at+signs:]
+	if first, _, path := strings.Cut(rest[:min(len(rest), longestToken)], "/"); path && smallLetters(first) {
+		return false
+	}
+	size := token(rest)
+	if word := rest[:wordSize(rest)]; size == 0 && len(word) >= shortestBase64 && kindOf(word) == idWord {
+		size = len(word)
+	}
+	if size >= shortestBase64 {
+		n.skip(signs + size)
+	}
+	return size >= shortestBase64
 }
 
 // bracketed deals with an IPv6 address in brackets, which is written so before a port.
@@ -58,6 +81,37 @@ func uuid(s string) int {
 		}
 	}
 	return size
+}
+
+// hardware: six groups of two hex digits between hyphens.
+func hardware(s string) int {
+	const size = 17
+	if len(s) < size || !ends(s[size:]) || s[2] != '-' {
+		return 0
+	}
+	for i := range size {
+		if hyphen := i%3 == 2; hyphen != (s[i] == '-') || !hyphen && !isHex(s[i]) {
+			return 0
+		}
+	}
+	return size
+}
+
+// webToken: a JWT, three parts of base64 of which the first is that of a JSON object.
+func webToken(s string) int {
+	if !strings.HasPrefix(s, "eyJ") {
+		return 0
+	}
+	end, dots := 0, 0
+	for ; end < len(s) && (s[end] < 0x80 && isWord(s[end]) || s[end] == '-' || s[end] == '_' || s[end] == '.' && dots < 2); end++ {
+		if s[end] == '.' {
+			dots++
+		}
+	}
+	if dots < 2 {
+		return 0
+	}
+	return end
 }
 
 // colonAddress: groups of up to four hex digits between colons, eight of them or fewer with two colons in a row, and a zone;
@@ -99,7 +153,7 @@ func colonAddress(s string) int {
 func email(s string) int {
 	const longest = 64
 	at := 0
-	for at < min(len(s), longest) && (isWord(s[at]) || strings.IndexByte("._%+-", s[at]) >= 0) {
+	for at < min(len(s), longest) && mailBytes[s[at]] {
 		at++
 	}
 	if at == 0 || at >= len(s) || s[at] != '@' {
@@ -117,29 +171,94 @@ func email(s string) int {
 	return end
 }
 
-// base64Text: 24 characters of base64 or more, of all its kinds, and seldom interrupted by those that also divide paths
-// and names.
-func base64Text(s string) int {
-	var end, upper, lower, digits, others, slashes int
-	for ; end < len(s) && (s[end] < 0x80 && isWord(s[end]) || strings.IndexByte("/+-_", s[end]) >= 0) && slashes <= 2+end/24; end++ {
-		switch c := s[end]; {
-		case isDigit(c):
-			digits++
-		case c >= 'a' && c <= 'z':
-			lower++
-		case c == '/':
-			slashes++
-		case c >= 'A' && c <= 'Z':
-			upper++
-		default:
-			others++
-		}
-	}
-	if end < 24 || min(upper, lower, digits*3) < end/8 || slashes > end/24 || others+slashes > end/12 {
-		return 0
-	}
-	for end < len(s) && s[end] == '=' {
+const (
+	longestToken   = 256
+	shortestToken  = 10
+	shortestBase64 = 20 // with slashes
+)
+
+// token is the length of an id in base64 of any kind, or in another alphabet that has hyphens and lines in it: letters of both
+// cases, of whose pairs four in ten are odd, three of a long one. A word at its beginning or end, or of a path, is not of it.
+func token(s string) int {
+	end, slash := 0, 0
+	for end < len(s) && s[end] < 0x80 && isWord(s[end]) {
 		end++
 	}
-	return end
+	if end == len(s) || !isJoint(s[end]) && s[end] != '/' {
+		return 0 // a word, as most are
+	}
+	upper, lower := false, false
+	for end = 0; end < min(len(s), longestToken) && ofToken(s[end]); end++ {
+		if s[end] == '/' && slash == 0 {
+			slash = end
+		}
+		upper, lower = upper || isUpper(s[end]), lower || isLower(s[end])
+	}
+	if !upper || !lower {
+		return 0
+	}
+	size := 0
+	if slash == 0 {
+		size = tokenOf(s[:end], shortestToken)
+	} else if size = tokenOf(s[:end], shortestBase64); size <= slash {
+		size = tokenOf(s[:slash], shortestToken)
+	}
+	for size >= longestToken && size < len(s) && ofToken(s[size]) {
+		size++
+	}
+	return size
+}
+
+// ofToken says whether a character can be one of an id that [token] finds.
+func ofToken(c byte) bool { return c < 0x80 && isWord(c) || isJoint(c) || c == '/' }
+
+// tokenOf is the length of an id at the beginning of s, which is made of its characters.
+func tokenOf(s string, shortest int) int {
+	const divisors = "-_+/"
+	least := 3 + min(len(s)/16, 4) // the longer it is the longer are the words that chance makes
+	isName := func(part string, least int) bool {
+		return len(part) >= least && (least == 3 || isLower(part[0])) && wordLike(part)
+	}
+	first := strings.IndexAny(s, divisors)
+	if first < 0 || isName(s[:first], least) || s[first] == '/' && len(s) < 32 && smallLetters(s[:first]) {
+		return 0
+	}
+	for i := first; i < len(s); { // parts of a path
+		part := s[i+1:]
+		size := strings.IndexAny(part, divisors)
+		if size < 0 {
+			size = len(part)
+		}
+		if s[i] == '/' && isName(part[:size], max(least, 4)) {
+			s = s[:i]
+			break
+		}
+		i += 1 + size
+	}
+	for last := strings.LastIndexAny(s, divisors); last > 0 && isName(s[last+1:], least); last = strings.LastIndexAny(s, divisors) {
+		s = s[:last]
+	}
+	upper, lower := 0, 0
+	for i := range len(s) {
+		if isLower(s[i]) {
+			lower++
+		} else if isUpper(s[i]) {
+			upper++
+		}
+	}
+	odd, pairs := disorder(s)
+	if len(s) < shortest || min(upper, lower) < len(s)/8 || odd*10 < pairs*4 && (odd*10 < pairs*3 || len(s) < shortestBase64) {
+		return 0
+	}
+	return len(s)
+}
+
+// smallLetters says whether a part of a path is made of two or more of them and nothing else.
+func smallLetters(s string) bool {
+	for i := range len(s) {
+		if !isLower(s[i]) {
+			return false
+		}
+	}
+	return len(s) > 1
 }

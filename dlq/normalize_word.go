@@ -1,6 +1,9 @@
 package dlq
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // wordKind says what a word may be.
 type wordKind uint8
@@ -14,9 +17,45 @@ const (
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // isWord: ASCII letters and digits, and all of the runes beyond ASCII.
-func isWord(c byte) bool {
-	return isDigit(c) || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
+func isWord(c byte) bool { return wordBytes[c] }
+
+// wordBytes and mailBytes, of words and of names in addresses, are looked up for every byte of a text, often more than once.
+var wordBytes, mailBytes = func() (word, mail [256]bool) {
+	for i := range word {
+		c := byte(i)
+		word[i] = isDigit(c) || isLetter(c) || c >= 0x80
+		mail[i] = word[i] || strings.IndexByte("._%+-", c) >= 0
+	}
+	return word, mail
+}()
+
+// wordSize is the length of the word that s begins with. Scripts that have no blanks between words have none between a word and
+// a number either: there it ends.
+func wordSize(s string) int {
+	end := 0
+	for end < len(s) && s[end] < 0x80 && isWord(s[end]) {
+		end++
+	}
+	for end < len(s) && s[end] >= 0x80 {
+		r, size := utf8.DecodeRuneInString(s[end:])
+		if blankless(r) != (end > 0 && blanklessBefore(s[:end])) && end > 0 {
+			return end
+		}
+		end += size
+		for end < len(s) && s[end] < 0x80 && isWord(s[end]) && !blankless(r) {
+			end++
+		}
+	}
+	return end
 }
+
+func blanklessBefore(s string) bool {
+	r, _ := utf8.DecodeLastRuneInString(s)
+	return blankless(r)
+}
+
+// blankless says whether a rune is of a script of South East or East Asia.
+func blankless(r rune) bool { return r >= 0x0E00 && r < 0x1100 || r >= 0x2E80 && r != utf8.RuneError }
 
 func isHex(c byte) bool { return isDigit(c) || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' }
 
@@ -45,7 +84,7 @@ func kindOf(word string) wordKind {
 	}
 	if first == last {
 		// Words of a language that are hex digits throughout are shorter, but for a handful.
-		if len(word) >= 7 && allHex(word) && !hexWords[strings.ToLower(word)] {
+		if len(word) > 3 && allHex(word) && !hexWords[strings.ToLower(word)] || random(word) && !technical[strings.ToLower(word)] {
 			return idWord
 		}
 		return plainWord
@@ -53,12 +92,28 @@ func kindOf(word string) wordKind {
 	if len(word) <= longestTechnical && technical[strings.ToLower(word)] {
 		return plainWord
 	}
+	if standard(word, first) || named(word) {
+		return plainWord
+	}
 	for ; last > 0 && isDigit(word[last-1]); last-- {
 	}
-	if first > 0 && first == last && !allHex(word) && spoken(word[:first]) && kindOf(word[:first]) == plainWord {
+	if first > 0 && first == last && !allHex(word) && typed(word[:first]) {
 		return numbered
 	}
 	return idWord
+}
+
+// standard says whether a word names a standard, a message of one or an error of a system: ISO20022, SQL0803N. letters is how many
+// stand before its first digit.
+func standard(word string, letters int) bool {
+	digits := strings.TrimRight(word[letters:], "N")
+	return letters > 1 && letters <= len("AADSTS") && len(digits) <= 5 && allDigits(digits) && standards[word[:letters]]
+}
+
+// typed says whether letters before a number are a word.
+func typed(letters string) bool {
+	odd, pairs := disorder(letters)
+	return spoken(letters) && odd*3 <= pairs && kindOf(letters) == plainWord
 }
 
 // spoken says whether letters can be spoken, as random ones seldom can: three or more, with a vowel, and with no more than
@@ -89,8 +144,6 @@ func isVowel(c byte) bool { return c >= 0x80 || strings.IndexByte("aeiouyAEIOUY"
 
 const longestTechnical = len("complex128")
 
-const longestCodeWord = len("responsecode")
-
 func set(words string) map[string]bool {
 	all := make(map[string]bool)
 	for word := range strings.FieldsSeq(words) {
@@ -104,19 +157,16 @@ var (
 	technical = set(`utf8 utf16 utf32 utf8mb4 ucs2 latin1 int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64 complex64 complex128
 		sha1 sha2 sha224 sha256 sha384 sha512 md5 crc32 crc32c base32 base64 ipv4 ipv6 tcp4 tcp6 udp4 udp6 ip4 ip6 x509 x86 amd64 arm64 oauth1 oauth2
 		http1 http2 http3 h2 h2c s3 ec2 e2e b2b b2c k8s k3s i18n l10n a11y win32 win64 pkcs1 pkcs7 pkcs8 pkcs11 pkcs12 p12 tls1 ssl2 ssl3 lz4 zstd1
-		bzip2 log4j neo4j mp3 mp4 h264 h265 web3 db2 v8 utf7 ed25519 p256 p384 p521 secp256k1 x25519 iso8601 rfc3339 rfc1123 rfc2822 ascii7
+		bzip2 log4j neo4j mp3 mp4 h264 h265 web3 db2 utf7 ed25519 p256 p384 p521 secp256k1 x25519 iso8601 rfc3339 rfc1123 rfc2822 ascii7
 		https grpcs pgsql xmlns jdbcs`)
-	// codeWords may be followed by a code of so many letters and digits.
-	codeWords = map[string]int{
-		"error": 4, "code": 5, "errno": 5, "sqlstate": 5, "status": 5, "http": 5, "ora": 5, "exit": 5, "signal": 5, "errorcode": 5, "errcode": 5,
-		"statuscode": 5, "exitcode": 5, "exitstatus": 5, "resultcode": 5, "responsecode": 5, "returncode": 5, "reasoncode": 5, "httpstatus": 5, "httpcode": 5,
-	}
-	hexWords = set(`acceded defaced effaced fabaceae`)
+	// standards and systems whose messages and errors go by their name and a number of one to five digits.
+	standards = set(`ISO RFC MT SQL HL GS ERR AADSTS`)
+	hexWords  = set(`abcd abed accede acceded aced added aead baaed babe bade bead beaded bedded bede beebe beef beefed cabbed cafe cede ceded dabbed dacca dada dded dead deaf decade decaf decca deced deed deeded deface defaced ebbed ebcd edda efface effaced fabaceae facade face faced fade faded feed`)
 
 	months = set(`Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec January February March April June July August September October November December`)
 	days   = set(`Mon Tue Wed Thu Fri Sat Sun Monday Tuesday Wednesday Thursday Friday Saturday Sunday`)
 	// units follow a number after a space; zones a time.
-	units = set(`ns us µs ms s sec secs second seconds m min mins minute minutes h hour hours d day days
-		B kB KB MB GB TB KiB MiB GiB TiB byte bytes
+	units = set(`ns us µs ms msec s sec secs second seconds m min mins minute minutes h hour hours d day days nanoseconds microseconds millisecond milliseconds
+		dBm B kB KB MB GB TB KiB MiB GiB TiB byte bytes
 		UTC GMT Z CET CEST EST EDT CST CDT MST MDT PST PDT BST IST JST AM PM am pm`)
 )

@@ -1,0 +1,174 @@
+package dlq
+
+import "strings"
+
+// codeKind says what a code looks like that may follow a word and tells problems apart.
+type codeKind uint8
+
+const (
+	noCode     codeKind = iota
+	shortCode           // five letters and digits at most, or 0x and hex digits: status 404, errno 104, SQLSTATE 42P01
+	errorCode           // the same after "error", where numbers of things follow as well
+	longCode            // six: error code 190001
+	signalCode          // two digits: signal 9
+	statusCode          // an HTTP status of a failure, which ends its clause: got 503
+	returnCode          // that, or a number below zero: returned -1
+)
+
+var (
+	codeWords = map[string]codeKind{
+		"error": errorCode, "err": errorCode, "wsaerror": errorCode, "code": longCode, "errno": shortCode, "sqlstate": shortCode, "sqlcode": shortCode, "hresult": shortCode,
+		"status": shortCode, "http": statusCode, "ora": shortCode, "exit": shortCode, "exited": shortCode, "signal": signalCode, "msg": shortCode, "rc": shortCode, "reason": shortCode,
+		"curl": shortCode, "errorcode": longCode, "errcode": longCode, "statuscode": shortCode, "exitcode": shortCode, "exitstatus": shortCode, "resultcode": longCode,
+		"responsecode": shortCode, "returncode": shortCode, "reasoncode": shortCode, "httpstatus": shortCode, "httpcode": shortCode,
+		"response": statusCode, "success": statusCode, "with": statusCode, "got": statusCode, "received": statusCode, "returned": returnCode, "answered": statusCode, "replied": statusCode,
+	}
+	// ofCodes are the words that stand before "code" and do not make it that of a thing, as in "postal code".
+	ofCodes = set(`error err status exit exited result response return returned reason reply http fault abort vendor native grpc sql
+		with and or the a of by has got unexpected unknown`)
+	// goesOn are the words that may follow a status in its clause; others say of what a number is.
+	goesOn = set(`for from on after at in by when while during to and but instead with`)
+)
+
+const longestCodeWord = len("responsecode")
+
+// codeEnds are the last letters that code words of each length have: by those most other words are told from them.
+var codeEnds = func() (masks [longestCodeWord + 1]uint32) {
+	for word := range codeWords {
+		masks[len(word)] |= 1 << (word[len(word)-1] - 'a')
+	}
+	return masks
+}()
+
+// codeAfter is the kind of code that may follow a word, with the one before it.
+func codeAfter(word, before string) codeKind {
+	last := word[len(word)-1] | 0x20 // in lower case
+	if len(word) > longestCodeWord || !isLower(last) || codeEnds[len(word)]>>(last-'a')&1 == 0 {
+		return noCode
+	}
+	lower := strings.ToLower(word)
+	kind := codeWords[lower]
+	switch {
+	case lower == "code" && before != "" && !ofCodes[strings.ToLower(before)]:
+		return noCode
+	case lower == "with" && strings.EqualFold(before, "exited"):
+		return shortCode
+	}
+	return kind
+}
+
+// behind is what is left of the expectation after a sign.
+func (k codeKind) behind(c byte) codeKind {
+	switch {
+	case strings.IndexByte(":=([/-\"'", c) < 0, k == errorCode && c == '[', k == signalCode && c == '-':
+		return noCode
+	}
+	return k
+}
+
+// is says whether a word with digits is a code of the kind. rest is what comes after it.
+func (k codeKind) is(word, rest string) bool {
+	if k == noCode || strings.HasPrefix(rest, "%") {
+		return false
+	}
+	next, blank := strings.CutPrefix(rest, " ")
+	next = next[:wordSize(next)]
+	if blank && units[next] {
+		return false
+	}
+	switch k {
+	case statusCode:
+		return failedStatus(word) && (!blank || next == "" || !isLower(next[0]) || goesOn[next])
+	case returnCode:
+		return statusCode.is(word, rest)
+	case signalCode:
+		return len(word) <= 2 && allDigits(word)
+	case longCode:
+		return len(word) <= 6 && shortShape(word) || hexCode(word)
+	}
+	return len(word) <= 5 && shortShape(word) || hexCode(word)
+}
+
+func failedStatus(word string) bool {
+	return len(word) == 3 && (word[0] == '4' || word[0] == '5') && allDigits(word)
+}
+
+func shortShape(word string) bool { return word == strings.ToUpper(word) }
+
+func hexCode(word string) bool {
+	return len(word) <= len("0x80070005") && strings.HasPrefix(word, "0x") && allHex(word[2:])
+}
+
+// isCode says whether a word with digits is a code that tells problems apart. end is where it ends.
+func (n *normalizer) isCode(word string, end int) bool {
+	rest := n.in[end:]
+	if len(rest) > 1 && strings.IndexByte(".:-,/", rest[0]) >= 0 && isDigit(rest[1]) {
+		return false // an address, a time
+	}
+	negative := len(n.out) > 0 && n.out[len(n.out)-1] == '-'
+	switch {
+	case failedStatus(word) && phrased(word, rest), n.leads(word, rest):
+		return true
+	case n.code == returnCode && negative:
+		return len(word) <= 4 && allDigits(word)
+	case n.code == errorCode && strings.HasSuffix(string(n.out[max(len(n.out)-2, 0):]), ": ") && len(rest) > 1 && rest[0] == ' ' && isLower(rest[1]):
+		return false // Error: 17 rows
+	}
+	return n.code.is(word, rest)
+}
+
+// leads says whether a code stands where a message begins: E1001: declined, PAY-1001: declined, [404] during.
+func (n *normalizer) leads(word, rest string) bool {
+	if len(rest) > 0 && rest[0] == ']' && failedStatus(word) {
+		return n.begins(len(n.out)-1) && n.out[len(n.out)-1] == '['
+	}
+	if !strings.HasPrefix(rest, ": ") {
+		return false
+	}
+	letters := strings.TrimRight(word, "0123456789")
+	digits := len(word) - len(letters)
+	if digits < 3 || digits > 5 {
+		return false
+	}
+	from := len(n.out)
+	if letters == "" {
+		from--
+		if from < 0 || n.out[from] != '-' {
+			return false
+		}
+		end := from
+		for from > 0 && isUpper(n.out[from-1]) {
+			from--
+		}
+		letters = string(n.out[from:end])
+	}
+	return letters != "" && len(letters) <= 8 && letters == strings.ToUpper(letters) && isUpper(letters[0]) && n.begins(from)
+}
+
+// begins says whether a message begins at a place of what was written: at its start or behind a colon.
+func (n *normalizer) begins(at int) bool {
+	return at == 0 || at > 1 && string(n.out[at-2:at]) == ": "
+}
+
+// phrased says whether an HTTP status is followed by what it means, or by the first word of it if that is long.
+func phrased(status, rest string) bool {
+	phrase, is := phrases[status]
+	rest, blank := strings.CutPrefix(rest, " ")
+	if !is || !blank {
+		return false
+	}
+	if word, _, _ := strings.Cut(phrase, " "); len(word) >= 5 {
+		phrase = word
+	}
+	return strings.HasPrefix(rest, phrase)
+}
+
+// phrases are those of RFC 9110 and its like.
+var phrases = map[string]string{
+	"400": "Bad Request", "401": "Unauthorized", "402": "Payment Required", "403": "Forbidden", "404": "Not Found", "405": "Method Not Allowed", "406": "Not Acceptable",
+	"407": "Proxy Authentication Required", "408": "Request Timeout", "409": "Conflict", "410": "Gone", "411": "Length Required", "412": "Precondition Failed",
+	"413": "Request", "414": "Request", "415": "Unsupported Media Type", "416": "Requested Range", "417": "Expectation Failed", "421": "Misdirected Request",
+	"422": "Unprocessable Entity", "423": "Locked", "424": "Failed Dependency", "425": "Too Early", "426": "Upgrade Required", "428": "Precondition Required", "429": "Too Many Requests",
+	"431": "Request Header Fields Too Large", "451": "Unavailable For Legal Reasons", "500": "Internal Server Error", "501": "Not Implemented", "502": "Bad Gateway",
+	"503": "Service Unavailable", "504": "Gateway", "505": "HTTP Version Not Supported", "507": "Insufficient Storage", "508": "Loop Detected", "511": "Network Authentication Required",
+}
