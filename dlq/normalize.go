@@ -320,7 +320,7 @@ func (n *normalizer) plain(word string) {
 	n.literal(len(word))
 	n.code = codeAfter(word, n.last)
 	n.kept, n.last = true, word
-	if n.code == statusCode && strings.EqualFold(word, "http") {
+	if n.code == httpCode {
 		n.literal(httpVersion(n.in[n.at:]))
 	}
 }

@@ -11,14 +11,15 @@ const (
 	errorCode           // the same after "error", where numbers of things follow as well
 	longCode            // six: error code 190001
 	signalCode          // two digits: signal 9
-	statusCode          // an HTTP status of a failure, which ends its clause: got 503
+	httpCode            // three digits: HTTP 302
+	statusCode          // a known HTTP status of a failure, which ends its clause: got 503
 	returnCode          // that, or a number below zero: returned -1
 )
 
 var (
 	codeWords = map[string]codeKind{
 		"error": errorCode, "err": errorCode, "wsaerror": errorCode, "code": longCode, "errno": shortCode, "sqlstate": shortCode, "sqlcode": shortCode, "hresult": shortCode,
-		"status": shortCode, "http": statusCode, "ora": shortCode, "exit": shortCode, "exited": shortCode, "signal": signalCode, "msg": shortCode, "rc": shortCode, "reason": shortCode,
+		"status": shortCode, "http": httpCode, "ora": shortCode, "exit": shortCode, "exited": shortCode, "signal": signalCode, "msg": shortCode, "rc": shortCode, "reason": shortCode,
 		"curl": shortCode, "errorcode": longCode, "errcode": longCode, "statuscode": shortCode, "exitcode": shortCode, "exitstatus": shortCode, "resultcode": longCode,
 		"responsecode": shortCode, "returncode": shortCode, "reasoncode": shortCode, "httpstatus": shortCode, "httpcode": shortCode,
 		"response": statusCode, "success": statusCode, "with": statusCode, "got": statusCode, "received": statusCode, "returned": returnCode, "answered": statusCode, "replied": statusCode,
@@ -77,8 +78,10 @@ func (k codeKind) is(word, rest string) bool {
 		return false
 	}
 	switch k {
+	case httpCode:
+		return len(word) == 3 && allDigits(word)
 	case statusCode:
-		return failedStatus(word) && (!blank || next == "" || !isLower(next[0]) || goesOn[next])
+		return phrases[word] != "" && (!blank || next == "" || !isLower(next[0]) || goesOn[next])
 	case returnCode:
 		return statusCode.is(word, rest)
 	case signalCode:
@@ -163,12 +166,13 @@ func phrased(status, rest string) bool {
 	return strings.HasPrefix(rest, phrase)
 }
 
-// phrases are those of RFC 9110 and its like.
+// phrases are those of RFC 9110 and its like, and of what proxies add to them.
 var phrases = map[string]string{
 	"400": "Bad Request", "401": "Unauthorized", "402": "Payment Required", "403": "Forbidden", "404": "Not Found", "405": "Method Not Allowed", "406": "Not Acceptable",
 	"407": "Proxy Authentication Required", "408": "Request Timeout", "409": "Conflict", "410": "Gone", "411": "Length Required", "412": "Precondition Failed",
 	"413": "Request", "414": "Request", "415": "Unsupported Media Type", "416": "Requested Range", "417": "Expectation Failed", "421": "Misdirected Request",
 	"422": "Unprocessable Entity", "423": "Locked", "424": "Failed Dependency", "425": "Too Early", "426": "Upgrade Required", "428": "Precondition Required", "429": "Too Many Requests",
-	"431": "Request Header Fields Too Large", "451": "Unavailable For Legal Reasons", "500": "Internal Server Error", "501": "Not Implemented", "502": "Bad Gateway",
+	"431": "Request Header Fields Too Large", "451": "Unavailable For Legal Reasons", "499": "Client Closed Request", "500": "Internal Server Error", "501": "Not Implemented", "502": "Bad Gateway",
 	"503": "Service Unavailable", "504": "Gateway", "505": "HTTP Version Not Supported", "507": "Insufficient Storage", "508": "Loop Detected", "511": "Network Authentication Required",
+	"520": "Web Server", "521": "Web Server", "522": "Connection Timed Out", "523": "Origin Is Unreachable", "524": "A Timeout Occurred", "529": "Site Is Overloaded",
 }
