@@ -124,15 +124,16 @@ type router struct {
 	task    string // that replays
 
 	replayed   retrytopics.ReplayedHeaders
-	partitions map[string]int              // by topic; 0: there is no such topic
-	own        map[string]string           // the queue's own tiers by origin topic
-	tiers      map[[2]string]string        // by group and origin topic; "": none
-	topics     map[string]kadm.TopicDetail // all of the cluster, when tiers had to be looked for
-	retries    map[[2]string][]string      // retry topics by group and origin topic
+	partitions map[string]int                // by topic; 0: there is no such topic
+	own        map[string]string             // the queue's own tiers by origin topic
+	tiers      map[[2]string]string          // by group and origin topic; "": none
+	topics     map[string]kadm.TopicDetail   // all of the cluster, when tiers had to be looked for
+	followed   map[[2]string]map[string]bool // topics that tell outcomes by group and origin topic; true: of dead letters
+	readers    map[[2]string]bool            // whether a group reads a topic
 }
 
 func newRouter(q *Queue, to Destination, edit editor) *router {
-	r := &router{queue: q, admin: q.admin, edit: edit, partitions: make(map[string]int), own: make(map[string]string), tiers: make(map[[2]string]string), retries: make(map[[2]string][]string)}
+	r := &router{queue: q, admin: q.admin, edit: edit, partitions: make(map[string]int), own: make(map[string]string), tiers: make(map[[2]string]string), followed: make(map[[2]string]map[string]bool), readers: make(map[[2]string]bool)}
 	r.to, r.cluster = to.split()
 	return r
 }
@@ -268,30 +269,6 @@ func (r *router) tier(ctx context.Context, group, origin string) (string, error)
 		return "", unroutable(fmt.Sprintf("group %s has no retry topic for %s%s%s", group, origin, r.where(), remedy))
 	}
 	return tier, nil
-}
-
-// retryTopics are the group's for records of a topic, the park topic among them.
-func (r *router) retryTopics(ctx context.Context, group, origin string) ([]string, error) {
-	key := [2]string{group, origin}
-	if topics, known := r.retries[key]; known {
-		return topics, nil
-	}
-	all, err := r.queue.admin.ListTopics(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("look for the retry topics of group %s: %w", group, err)
-	}
-	names := r.queue.names
-	if names.Group != group {
-		names = retrytopics.Names{Group: group}
-	}
-	topics := []string{}
-	for name := range all {
-		if source, _, ok := names.Match(name); ok && (source == origin || source == "") {
-			topics = append(topics, name)
-		}
-	}
-	r.retries[key] = topics
-	return topics, nil
 }
 
 func shortestTier(topics kadm.TopicDetails, group, origin string) (tier string) {

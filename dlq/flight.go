@@ -11,6 +11,7 @@ import (
 type flight struct {
 	group  string
 	copies []copyPlace
+	died   bool // it is a dead letter again
 }
 
 // copyPlace is where a copy stands. Offset -1: somewhere, if at all; unwritten: it is being written.

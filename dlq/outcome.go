@@ -5,41 +5,42 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/big"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/redeliver/redeliver/retrytopics"
 )
 
 const (
 	outcomeTime     = 500 * time.Millisecond // between two looks for outcomes
 	outcomePatience = 10 * time.Minute       // without a single outcome
-	outcomesToJudge = 10                     // before a replay is stopped for its failure rate
+	outcomesToJudge = 10                     // before a replay is stopped for its failure rate; so many may be under way to begin with
 	defaultInFlight = 1000                   // entries whose outcome is waited for at a time
 )
 
 // outcomes follows what becomes of entries that were replayed. One that dies again is a dead letter with its id and one
-// replay more. One whose copy its group has committed past, with neither a later copy in a retry topic nor a dead letter,
-// has succeeded: a copy is acknowledged before the offset of what it was made from is committed.
+// replay more, in the queue itself or where its group keeps dead letters. One whose copy its group has committed past, with neither a
+// later copy in a retry topic nor a dead letter, has succeeded: a copy is acknowledged before the offset of what it was made from is committed.
 type outcomes struct {
 	queue      *Queue
 	topicID    kadm.TopicID
 	router     *router
 	limit      int // entries under way
 	canary     int // that go first, alone; 0: none, or they have passed
-	canaryRate float64
-	stopAt     float64
+	canaryRate *big.Rat
+	stopAt     *big.Rat // nil: no failure rate stops it
 	patience   time.Duration
 
 	mu                sync.Mutex
 	changed           chan struct{} // closed when what follows changes
 	flying            map[Identity]flight
-	taken             int64
+	taken             int64 // to be replayed; some may have been refused since
+	exhausted         bool  // there are no more to take
 	succeeded, failed int64
 	stop              error
 	last              time.Time // that something was heard
@@ -52,20 +53,24 @@ type outcomes struct {
 // followed is a topic that is read on for copies or dead letters.
 type followed struct {
 	fetcher *fetcher
+	dead    bool            // it holds dead letters
 	read    map[int32]int64 // up to where
 }
 
 func newOutcomes(q *Queue, topicID kadm.TopicID, r *router, t *Task) *outcomes {
 	o := &outcomes{
-		queue: q, topicID: topicID, router: r, limit: t.Replay.Concurrency, canary: t.Replay.Canary, canaryRate: t.Replay.CanaryRate, stopAt: t.Replay.StopAt,
+		queue: q, topicID: topicID, router: r, limit: t.Replay.Concurrency, canary: t.Replay.Canary, canaryRate: share(t.Replay.CanaryRate),
 		patience: q.outcomePatience, changed: make(chan struct{}), flying: make(map[Identity]flight), last: time.Now(),
 		followed: make(map[string]*followed), ends: t.ends,
 	}
 	if o.limit == 0 {
 		o.limit = defaultInFlight
 	}
-	if o.canaryRate == 0 {
-		o.canaryRate = 1
+	if t.Replay.CanaryRate == 0 {
+		o.canaryRate = share(1)
+	}
+	if t.Replay.StopAt > 0 {
+		o.stopAt = share(t.Replay.StopAt)
 	}
 	if t.canary {
 		o.canary = 0
@@ -75,30 +80,27 @@ func newOutcomes(q *Queue, topicID kadm.TopicID, r *router, t *Task) *outcomes {
 
 // after is what an entry is once it was replayed.
 func (o *outcomes) after(e *Entry) (Identity, string) {
-	group := e.State.Group
-	if group == "" {
-		group = o.queue.group
-	}
+	group := o.queue.groupOf(e)
 	return identify(e.State.ID, group, e.State.Replays+1, replayName(o.router.task, e)), group
 }
 
-// prepare makes sure that the topics in which copies of the entry may come up are followed, from where they end now, before
-// it is written; from their beginning where it was written before.
+// prepare makes sure that the topics in which copies of the entry may come up, or it itself once it is dead, are followed, from where they
+// end now, before it is written; from their beginning where it was written before.
 func (o *outcomes) prepare(ctx context.Context, e *Entry, to string, before bool) error {
 	_, group := o.after(e)
-	topics, err := o.router.retryTopics(ctx, group, e.State.Topic)
+	topics, err := o.router.topicsOf(ctx, group, e.State.Topic)
 	if err != nil {
 		return err
 	}
-	for _, topic := range topics {
-		if err := o.follow(ctx, topic, before); err != nil {
+	for topic, dead := range topics {
+		if err := o.follow(ctx, topic, dead, before); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (o *outcomes) follow(ctx context.Context, topic string, fromStart bool) error {
+func (o *outcomes) follow(ctx context.Context, topic string, dead, fromStart bool) error {
 	o.mu.Lock()
 	_, is := o.followed[topic]
 	o.mu.Unlock()
@@ -109,7 +111,7 @@ func (o *outcomes) follow(ctx context.Context, topic string, fromStart bool) err
 	if err != nil {
 		return err
 	}
-	f := &followed{fetcher: newFetcher(o.queue.client, o.queue.admin, detail), read: make(map[int32]int64)}
+	f := &followed{fetcher: newFetcher(o.queue.client, o.queue.admin, detail), dead: dead, read: make(map[int32]int64)}
 	if !fromStart {
 		if f.read, err = listed(ctx, topic, o.queue.admin.ListEndOffsets); err != nil {
 			return err
@@ -141,7 +143,7 @@ func (o *outcomes) adopt(ctx context.Context, e *Entry, to string) error {
 	if o.canary > 0 {
 		o.taken++
 	}
-	o.flying[id] = flight{group, []copyPlace{{to, e.State.Partition, offset}}}
+	o.flying[id] = flight{group: group, copies: []copyPlace{{to, e.State.Partition, offset}}}
 	o.rewind = true // its copies and its death may have been read before it was known
 	return nil
 }
@@ -152,16 +154,11 @@ func (o *outcomes) take(ctx context.Context, i *item, flush func() error) error 
 	id, group := o.after(i.entry)
 	for flushed := false; ; {
 		o.mu.Lock()
-		changed, err, room := o.changed, o.judge(), false
-		if err == nil {
-			room = len(o.flying) < o.limit
-			if o.canary > 0 {
-				room = o.taken < int64(o.canary)
-			}
-			if room {
-				o.taken++
-				o.flying[id] = flight{group, []copyPlace{{i.copy.Topic, i.copy.Partition, unwritten}}}
-			}
+		changed, err := o.changed, o.judge()
+		room := err == nil && o.room()
+		if room {
+			o.taken++
+			o.flying[id] = flight{group: group, copies: []copyPlace{{i.copy.Topic, i.copy.Partition, unwritten}}}
 		}
 		o.mu.Unlock()
 		if err != nil || room {
@@ -197,33 +194,56 @@ func (o *outcomes) await(ctx context.Context, changed <-chan struct{}) error {
 	}
 }
 
+// room says whether one more may be under way. While a failure rate is watched those are no more than the outcomes that are known, or as many
+// as are judged first: what is at stake grows with what is known, and is never all there is. o.mu is held.
+func (o *outcomes) room() bool {
+	limit := o.limit
+	switch {
+	case o.canary > 0:
+		return o.taken < int64(o.canary) && len(o.flying) < limit
+	case o.stopAt != nil:
+		limit = min(limit, max(outcomesToJudge, int(o.succeeded+o.failed)))
+	}
+	return len(o.flying) < limit
+}
+
 // judge says whether the replay has to stop, and lets the canaries pass. o.mu is held.
 func (o *outcomes) judge() error {
 	known := o.succeeded + o.failed
 	switch {
 	case o.stop != nil:
 		return o.stop
-	case o.canary > 0 && o.taken >= int64(o.canary) && len(o.flying) == 0:
-		if float64(o.succeeded) < o.canaryRate*float64(known) {
-			o.stop = fmt.Errorf("%w: %d of the %d that went first failed again", ErrStopped, o.failed, known)
+	case o.canary > 0 && len(o.flying) == 0 && (o.exhausted || o.taken >= int64(o.canary)):
+		if compareShare(o.succeeded, o.taken, o.canaryRate) < 0 {
+			o.stop = fmt.Errorf("%w: %s", ErrStopped, o.canaryText())
 			return o.stop
 		}
 		o.canary = 0
-	case o.canary == 0 && o.stopAt > 0 && known >= outcomesToJudge && float64(o.failed) > o.stopAt*float64(known):
+	case o.canary == 0 && o.stopAt != nil && known >= outcomesToJudge && compareShare(o.failed, known, o.stopAt) > 0:
 		o.stop = fmt.Errorf("%w: %d of %d failed again", ErrStopped, o.failed, known)
 		return o.stop
 	}
 	return nil
 }
 
+// canaryText says what became of the canaries, of which too few succeeded. One that the brokers refused was no success.
+func (o *outcomes) canaryText() string {
+	var text []string
+	if o.failed > 0 {
+		text = append(text, fmt.Sprintf("%d of the %d that went first failed again", o.failed, o.taken))
+	}
+	if refused := o.taken - o.succeeded - o.failed; refused > 0 {
+		text = append(text, fmt.Sprintf("%d of the %d that went first could not be replayed", refused, o.taken))
+	}
+	return strings.Join(text, ", ")
+}
+
 // drain waits for the outcomes of all that is under way.
 func (o *outcomes) drain(ctx context.Context) error {
 	for {
 		o.mu.Lock()
+		o.exhausted = true
 		changed, under := o.changed, len(o.flying)
-		if under == 0 && o.canary > 0 {
-			o.taken = int64(o.canary) // there are no more
-		}
 		err := o.judge()
 		o.mu.Unlock()
 		if err != nil || under == 0 {
@@ -265,7 +285,7 @@ func (o *outcomes) counts() (succeeded, failed, pending int64, canaryPassed bool
 
 // run looks for outcomes until ctx ends, or it cannot.
 func (o *outcomes) run(ctx context.Context) error {
-	if err := o.follow(ctx, o.queue.topic, true); err != nil {
+	if err := o.follow(ctx, o.queue.topic, true, true); err != nil {
 		return err
 	}
 	o.mu.Lock()
@@ -321,18 +341,30 @@ func (o *outcomes) look(ctx context.Context) error {
 			return err
 		}
 	}
+	o.count(before, groups)
+	return nil
+}
+
+// count counts what a look has found out: those that died and those that succeeded together, for some outcomes of one look are no failure rate.
+func (o *outcomes) count(before []Identity, groups map[string]kadm.OffsetResponses) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	over := func(id Identity, n *int64) {
+		delete(o.flying, id)
+		*n++
+		o.last = time.Now()
+	}
+	for id, f := range o.flying {
+		if f.died {
+			over(id, &o.failed)
+		}
+	}
 	for _, id := range before {
-		f, still := o.flying[id]
-		if still && f.passed(groups[f.group]) {
-			delete(o.flying, id)
-			o.succeeded++
-			o.last = time.Now()
+		if f, still := o.flying[id]; still && f.passed(groups[f.group]) {
+			over(id, &o.succeeded)
 		}
 	}
 	o.tell()
-	return nil
 }
 
 // readOn reads what was written to a topic since the last look, by transactions that were open then too.
@@ -349,7 +381,7 @@ func (o *outcomes) readOn(ctx context.Context, topic string, f *followed) error 
 			o.mu.Lock()
 			defer o.mu.Unlock()
 			for _, r := range records {
-				o.seen(r, topic == o.queue.topic)
+				o.seen(r, f.dead)
 			}
 			f.read[s.partition] = next
 			return nil
@@ -361,21 +393,18 @@ func (o *outcomes) readOn(ctx context.Context, topic string, f *followed) error 
 	return nil
 }
 
-// seen takes note of a copy or of a dead letter. o.mu is held.
+// seen takes note of a copy or of a dead letter, by whichever headers it speaks. o.mu is held.
 func (o *outcomes) seen(r *kgo.Record, dead bool) {
-	state, _ := retrytopics.Decode(r)
-	id := IdentityOf(&state)
+	e := entryOf(r, o.topicID)
+	id := identify(e.State.ID, o.queue.groupOf(&e), e.State.Replays, e.State.Replay)
 	f, is := o.flying[id]
-	switch {
+	switch at := (copyPlace{r.Topic, r.Partition, r.Offset}); {
 	case !is:
+		return
 	case dead:
-		delete(o.flying, id)
-		o.failed++
-		o.last = time.Now()
-	default:
-		if at := (copyPlace{r.Topic, r.Partition, r.Offset}); !slices.Contains(f.copies, at) {
-			f.copies = append(f.copies, at)
-			o.flying[id] = f
-		}
+		f.died = true
+	case !slices.Contains(f.copies, at):
+		f.copies = append(f.copies, at)
 	}
+	o.flying[id] = f
 }

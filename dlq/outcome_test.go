@@ -277,3 +277,27 @@ func TestOutcomeOfWhatIsRetriedIsAwaited(t *testing.T) {
 		t.Errorf("it was taken for done after %d looks", looks)
 	}
 }
+
+// A replay that is stopped says whether it had anything left to replay.
+func TestStoppedWithNothingLeft(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		letters  int
+		replay   dlq.Replay
+		complete bool
+	}{
+		{4, dlq.Replay{Canary: 4}, true},
+		{5, dlq.Replay{Canary: 4}, false},
+		{5, dlq.Replay{Canary: 4, Filter: dlq.Filter{Limit: 4}}, false},
+		{10, dlq.Replay{StopAt: 0.2}, true},
+		{100, dlq.Replay{StopAt: 0.2}, false},
+	} {
+		b := setup(t)
+		b.letters(c.letters)
+		b.works(func(retrytopics.State) verdict { return dies })
+		s, err := b.open().Replay(b.ctx(), c.replay)
+		if !errors.Is(err, dlq.ErrStopped) || s.Complete != c.complete || s.Done > 20 {
+			t.Errorf("%d letters, %+v: %v, %d replayed, complete: %v", c.letters, c.replay, err, s.Done, s.Complete)
+		}
+	}
+}

@@ -21,7 +21,7 @@ type Queue struct {
 
 	group       string
 	tier        func(origin string) string
-	names       retrytopics.Names
+	names       []retrytopics.Names // of groups whose topics have other names than by default
 	headerLimit int
 	dialects    []retrytopics.Dialect
 	anyGroup    bool
@@ -52,8 +52,9 @@ func ForGroup(group string) Option { return func(q *Queue) { q.group = group } }
 // Defaults to the one with the shortest delay that the entry's group has by the default names.
 func FirstTier(topic func(origin string) string) Option { return func(q *Queue) { q.tier = topic } }
 
-// RetryNames says how the group's retry topics are named, where a replay waits for outcomes. Defaults to the default names.
-func RetryNames(names retrytopics.Names) Option { return func(q *Queue) { q.names = names } }
+// RetryNames says how the retry topics and the dead-letter topics of groups are named, the queue's own among them, where a replay waits for
+// outcomes. Those of other groups have the default names.
+func RetryNames(names ...retrytopics.Names) Option { return func(q *Queue) { q.names = names } }
 
 // HeaderLimit bounds the bytes of Redeliver's headers on the records that [OwnTier] writes. Defaults to 4096.
 func HeaderLimit(bytes int) Option { return func(q *Queue) { q.headerLimit = bytes } }

@@ -166,7 +166,7 @@ func (d *replayDecision) would(ctx context.Context, e *Entry) (bool, error) {
 	if d.task.spent || d.passesOver(e) || d.task.survey.queue.foreign(e) || d.limits(e) {
 		return false, nil
 	}
-	err := d.router.copy(ctx, e, time.Now(), &kgo.Record{})
+	err := d.route(ctx, e, time.Now(), &kgo.Record{})
 	if errors.As(err, new(unroutable)) {
 		return false, nil
 	}
@@ -185,6 +185,15 @@ func (d *replayDecision) passesOver(e *Entry) bool {
 func (d *replayDecision) limits(e *Entry) bool {
 	behind := d.task.survey.queue.keysHeld && e.State.Reason == retrytopics.ReasonBehind
 	return d.MaxReplays >= 0 && e.State.Replays+e.Mark.Times >= d.MaxReplays && !behind
+}
+
+// route fills in the record that puts an entry back to work. An unroutable error leaves the entry out: also where its outcome is waited for and could
+// never be known.
+func (d *replayDecision) route(ctx context.Context, e *Entry, now time.Time, record *kgo.Record) error {
+	if err := d.router.copy(ctx, e, now, record); err != nil || !d.followed() {
+		return err
+	}
+	return d.router.tells(ctx, e)
 }
 
 func (d *replayDecision) decide(ctx context.Context, e *Entry, now time.Time, s *Summary) (*item, error) {
@@ -227,7 +236,7 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, now time.Time, s 
 	i := d.newItem()
 	i.entry, i.work = e, true
 	i.copy = &i.made.copy
-	err := d.router.copy(ctx, e, now, i.copy)
+	err := d.route(ctx, e, now, i.copy)
 	i.to = d.To.place(i.copy.Topic)
 	var why unroutable
 	switch {

@@ -74,7 +74,8 @@ type Summary struct {
 	// Unmarked entries were written to another cluster, or may have been, and were not marked: they are as they were, and another run
 	// writes them once more.
 	Unmarked int64
-	// Complete: the whole range was gone through. It was not when Filter.Limit was reached or an error ended the call.
+	// Complete: the whole range was gone through. It was not when Filter.Limit was reached or an error ended the call, but for [ErrStopped] of a
+	// replay that had nothing more to replay when it was stopped.
 	Complete bool
 	Took     time.Duration
 }
@@ -124,6 +125,7 @@ type task struct {
 	told     bool      // it was, by this call
 	before   Task      // as it was when this call began
 	outcomes *outcomes // nil: they are not waited for
+	gone     bool      // it was stopped when the whole range had been gone through
 
 	ahead int // items that are written in a transaction which waits for more
 
@@ -204,7 +206,7 @@ func (t *task) run(ctx context.Context, summary *Summary) error {
 	if err == nil {
 		err = collected
 	}
-	summary.Complete = summary.Complete && err == nil
+	summary.Complete = summary.Complete && err == nil || t.gone
 	return err
 }
 
@@ -265,15 +267,18 @@ func (t *task) collect(ctx context.Context, batches chan<- *batch, began time.Ti
 		}
 		return failed == nil && (t.limit == 0 || taken < t.limit)
 	})
-	if err = errors.Join(err, failed); err == nil && t.outcomes != nil {
-		if err = cut(); err == nil {
-			err = t.outcomes.drain(ctx)
+	if err = errors.Join(err, failed); err == nil {
+		so.Complete = t.limit == 0 || taken < t.limit
+		if t.outcomes != nil {
+			if err = cut(); err == nil {
+				err = t.outcomes.drain(ctx)
+			}
 		}
 	}
 	if err != nil {
+		t.gone = so.Complete && errors.Is(err, ErrStopped)
 		return err
 	}
-	so.Complete = t.limit == 0 || taken < t.limit
 	if so.Missing, so.Unselected, err = t.survey.absent(ctx); err != nil {
 		return err
 	}

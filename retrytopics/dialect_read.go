@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,6 +57,13 @@ func DecodeForeign(r *kgo.Record) (State, Dialect, error) {
 		s.ID = FormatID("", s.Topic, s.Partition, s.Offset)
 	}
 	return *s, dialect, errors.Join(d.problems...)
+}
+
+// RetriesOverTopics says whether a dead letter of this dialect is of a program that retries over topics of its own, as Spring's @RetryableTopic and
+// SmallRye's delayed retries do.
+func (d Dialect) RetriesOverTopics(r *kgo.Record) bool {
+	of := map[Dialect]string{Spring: springTopics + "attempts", SmallRye: smallRyeDelayed + "count"}[d]
+	return slices.ContainsFunc(r.Headers, func(h kgo.RecordHeader) bool { return h.Key == of && of != "" })
 }
 
 // topicOf is the dialect that says with this header where the record came from.

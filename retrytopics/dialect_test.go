@@ -216,3 +216,12 @@ func TestDialectsAreWrittenAsTheirProgramsReadThem(t *testing.T) {
 		})
 	}
 }
+
+func TestDeadLettersOfProgramsWithRetryTopics(t *testing.T) {
+	want := map[string]bool{"spring, retry topics": true, "smallrye, retry topics": true}
+	for _, c := range foreignLetters {
+		if got := c.dialect.RetriesOverTopics(&kgo.Record{Headers: c.headers}); got != want[c.name] {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}

@@ -190,7 +190,7 @@ func queueOptions(c *config.Config, one *config.Pipeline) ([]dlq.Option, error) 
 	}
 	names, tiers := one.Names(), schedule.Tiers()
 	options := []dlq.Option{
-		dlq.ForGroup(one.Group), dlq.RetryNames(names), dlq.JQ(jq.Compile), dlq.HeaderLimit(int(one.HeaderLimit)), dlq.HeaderDialects(one.HeaderDialects()...),
+		dlq.ForGroup(one.Group), dlq.RetryNames(namesOfAll(c, one)...), dlq.JQ(jq.Compile), dlq.HeaderLimit(int(one.HeaderLimit)), dlq.HeaderDialects(one.HeaderDialects()...),
 	}
 	if len(tiers) > 0 {
 		options = append(options, dlq.FirstTier(func(origin string) string { return names.RetryTopic(origin, tiers[0]) }))
@@ -209,6 +209,15 @@ func queueOptions(c *config.Config, one *config.Pipeline) ([]dlq.Option, error) 
 		options = append(options, dlq.Cluster(one.Name, reach...))
 	}
 	return options, nil
+}
+
+// namesOfAll are the names of the pipeline's topics, and of the others': what another program dead-lettered may be of any.
+func namesOfAll(c *config.Config, one *config.Pipeline) []retrytopics.Names {
+	names := []retrytopics.Names{one.Names()}
+	for i := range c.Pipelines {
+		names = append(names, c.Pipelines[i].Names())
+	}
+	return names
 }
 
 // addForeign opens a dead-letter topic of another program, whose entries that name no group are taken for the pipeline's.

@@ -28,6 +28,7 @@ type changeReport struct {
 	partly    bool
 	resume    string          // the command that goes on with the last replay, where that can be
 	begun     bool            // something was changed, or may have been
+	gone      bool            // the last queue was gone through to its end
 	found     map[string]bool // ids that some queue had
 	missing   []string
 	left      []string // ids whose entries the other filters leave out
@@ -187,6 +188,7 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 	if s.Task != "" && s.Done > 0 && !s.Complete {
 		r.resume = r.resuming(q, s.Task)
 	}
+	r.gone = s.Complete
 	r.begun = r.begun || !s.DryRun && s.Done+s.InDoubt+s.Unmarked > 0
 	r.summaries = append(r.summaries, one)
 	if r.format == asTable {
@@ -339,6 +341,9 @@ func (r *changeReport) failure(err error) error {
 	case errors.Is(err, dlq.ErrPaused), errors.Is(err, dlq.ErrStopped), errors.Is(err, dlq.ErrCancelled):
 		if r.resume != "" && errors.Is(err, dlq.ErrPaused) {
 			return partlyf("%w; what was replayed is marked: `%s` goes on with it", err, r.resume)
+		}
+		if r.gone {
+			return partlyf("%w; nothing else was left to replay", err)
 		}
 		return partlyf("%w; what was replayed is marked, the rest is still open", err)
 	case interrupted && r.resume != "":

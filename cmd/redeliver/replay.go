@@ -32,7 +32,13 @@ key in the meantime follows it: replay again, or pause the pipeline meanwhile.
 It is a task: 'redeliver replay list' shows it, from any machine it can be paused and cancelled, and 'replay resume' goes on with it
 when this process or this machine is gone. With --canary, --concurrency, --stop-at or --wait it waits for outcomes: what was
 replayed has succeeded when its group has committed past it with no copy left in a retry topic, and failed when it is a dead
-letter again. That needs the pipeline to run; after ten minutes without any outcome the replay pauses.
+letter again, in the dead-letter topic that it is replayed from or in its pipeline's. That needs the pipeline to run; after ten minutes
+without any outcome the replay pauses. With --stop-at no more entries are without an outcome than outcomes are known, or ten: so much is
+at stake when all of it fails.
+
+What another program is given back on its source is followed where the program tells: its group commits what it has read there, and its dead
+letters come to --queue. Of share groups, and of programs that retry over topics of their own (@RetryableTopic), that cannot be known: with
+these flags such entries are left out, and told. A dead letter that names no group, as SmallRye's, is taken for one of the pipeline's group.
 
 With @NAME behind --to the records go to another cluster, which clusters in the configuration names. No transaction spans two clusters: each
 record is written there at least once, and marked when it is acknowledged. What was cut off between the two is written there once more
@@ -121,10 +127,10 @@ func addReplayFlags(cmd *cobra.Command) *replayFlags {
 	flags.StringSliceVar(&o.unset, "unset-header", nil, "take this header off the records, by its `name`; may be repeated")
 	flags.StringVar(&o.setKey, "set-key", "", "give the records this `key`; with --to retry and source they keep their partition")
 	flags.StringVar(&o.jq, "jq", "", "change JSON payloads by this `program` of jq, such as '.amount = 1'; what is no JSON is left out")
-	flags.IntVar(&o.concurrency, "concurrency", 0, "replay the next one when fewer than `n` are without an outcome: neither succeeded nor dead again (default no limit)")
-	flags.IntVar(&o.canary, "canary", 0, "replay `n` first, wait for their outcomes, and go on only if they succeed")
+	flags.IntVar(&o.concurrency, "concurrency", 0, "replay the next one when fewer than `n` are without an outcome: neither succeeded nor dead again (default no limit; 1000 with the flags below)")
+	flags.IntVar(&o.canary, "canary", 0, "replay `n` first, wait for their outcomes, and go on only if they succeed; what the brokers refuse does not")
 	flags.StringVar(&o.canaryRate, "canary-rate", "100%", "the `share` of the canaries that has to succeed")
-	flags.StringVar(&o.stopAt, "stop-at", "", "stop when more than this `share` of the outcomes, from ten on, is that it died again, such as 20%")
+	flags.StringVar(&o.stopAt, "stop-at", "", "stop when more than this `share` of the outcomes, from ten on, is that it died again, such as 20%; no more are without an outcome than are known, or ten")
 	flags.BoolVar(&o.wait, "wait", false, "wait for the outcomes of all that is replayed")
 	flags.BoolVar(&o.again, "again", false, "replay also what was replayed before")
 	_ = cmd.RegisterFlagCompletionFunc("to", cobra.FixedCompletions([]string{"retry", "source", "topic:"}, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace))
@@ -207,10 +213,11 @@ func parseRate(text string) (float64, error) {
 // parseShare reads a share: 20%, 0.2.
 func parseShare(text string) (float64, error) {
 	number, percent := strings.CutSuffix(strings.TrimSpace(text), "%")
-	share, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	number = strings.TrimSpace(number)
 	if percent {
-		share /= 100
+		number += "e-2" // read as it is written: a hundredth of the float next to 33.3 is not the one next to 0.333
 	}
+	share, err := strconv.ParseFloat(number, 64)
 	if err != nil || !(share > 0) || share > 1 {
 		return 0, fmt.Errorf("%q: want a share above 0 and up to 1, as in 20%% or 0.2", text)
 	}

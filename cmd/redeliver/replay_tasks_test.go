@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -66,4 +67,27 @@ func TestReplayTellsOutcomes(t *testing.T) {
 		m.run("replay", "--yes", c.flag, c.value).want(t, exitUsage, c.says)
 	}
 	m.run("replay", "--yes", "--wait", "--to", "topic:elsewhere").want(t, exitUsage, "retry and source only")
+}
+
+// What is said of a replay that was stopped is true where nothing else was left to replay, too.
+func TestWhatIsLeftOfAStoppedReplay(t *testing.T) {
+	for gone, says := range map[bool]string{true: "nothing else was left to replay", false: "the rest is still open"} {
+		err := (&changeReport{gone: gone}).failure(fmt.Errorf("%w: 10 of 10 failed again", dlq.ErrStopped))
+		if !strings.HasSuffix(err.Error(), says) {
+			t.Errorf("gone: %v: %v", gone, err)
+		}
+	}
+}
+
+func TestSharesAreReadAsTheyAreWritten(t *testing.T) {
+	for text, want := range map[string]float64{"56%": 0.56, "33.3%": 0.333, " 20 % ": 0.2, "100%": 1, "0.56": 0.56} {
+		if got, err := parseShare(text); got != want || err != nil {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "%", "0%", "101%", "1.1", "-5%", "nan%", "inf%", "nan"} {
+		if got, err := parseShare(text); err == nil {
+			t.Errorf("%q is %v", text, got)
+		}
+	}
 }

@@ -1,0 +1,141 @@
+package dlq_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// withoutTopics is a dead letter of a program that has no retry topics.
+func withoutTopics(r *kgo.Record) *kgo.Record {
+	r.Headers = slices.DeleteFunc(r.Headers, func(h kgo.RecordHeader) bool { return h.Key == "retry_topic-attempts" })
+	return r
+}
+
+// foreignLetters writes dead letters of another program, and returns its queue.
+func (b *bundle) foreignLetters(d retrytopics.Dialect, n int, options ...dlq.Option) *dlq.Queue {
+	b.t.Helper()
+	if _, err := b.admin.CreateTopic(b.ctx(), 3, 1, nil, springDLT); err != nil {
+		b.t.Fatal(err)
+	}
+	for i := range n {
+		b.produce(withoutTopics(foreignLetter(d, 0, int64(i), "closed")))
+	}
+	q, err := dlq.Open(b.connect(), springDLT, append([]dlq.Option{dlq.ForGroup(group), dlq.AnyGroup(), dlq.FirstTier(func(string) string { return tier1 })}, options...)...)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return q
+}
+
+// worksAs runs another program's member of a group, which reads the source, writes what it fails on to its dead letters, with the headers that it had, and
+// commits, until the test ends.
+func (b *bundle) worksAs(d retrytopics.Dialect, of string, fails func(*kgo.Record) bool) {
+	b.t.Helper()
+	member, err := kgo.NewClient(kgo.SeedBrokers(b.cluster.ListenAddrs()...), kgo.ConsumerGroup(of), kgo.ConsumeTopics(origin), kgo.DisableAutoCommit(),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.FetchMaxWait(50*time.Millisecond), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(b.t.Context())
+	ended := make(chan struct{})
+	b.t.Cleanup(func() { end(); <-ended; member.Close() })
+	go func() {
+		defer close(ended)
+		for ctx.Err() == nil {
+			for _, r := range member.PollFetches(ctx).Records() {
+				if fails(r) {
+					letter := withoutTopics(foreignLetter(d, r.Partition, r.Offset, "closed"))
+					letter.Headers = append(slices.Clone(r.Headers), letter.Headers...)
+					if member.ProduceSync(ctx, letter).FirstErr() != nil {
+						return
+					}
+				}
+				if member.CommitRecords(ctx, r) != nil {
+					return
+				}
+			}
+		}
+	}()
+	for ctx.Err() == nil { // until it is there, as a program is whose dead letters are replayed
+		if described, err := b.admin.DescribeGroups(b.ctx(), of); err == nil {
+			if one := described[of]; one.AssignedPartitions()[origin] != nil {
+				return
+			}
+		}
+	}
+}
+
+// TestOutcomesOfForeignDeadLetters: what another program fails on again is known by the headers that it writes, and is no success.
+func TestOutcomesOfForeignDeadLetters(t *testing.T) {
+	t.Parallel()
+	for dialect, of := range map[retrytopics.Dialect]string{retrytopics.Spring: group, retrytopics.SmallRye: group, retrytopics.ShareGroup: group, retrytopics.Connect: "connect-s3"} {
+		t.Run(string(dialect), func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			q := b.foreignLetters(dialect, 12)
+			b.worksAs(dialect, of, func(r *kgo.Record) bool {
+				id := header(r, retrytopics.HeaderID)
+				return slices.Contains([]string{"orders/0/1", "orders/0/2", "orders/0/3", "orders/0/4"}, id)
+			})
+			s, err := q.Replay(b.ctx(), dlq.Replay{To: dlq.Source, Canary: 5, CanaryRate: 0.5})
+			if !errors.Is(err, dlq.ErrStopped) {
+				t.Fatalf("canaries that fail: %v", err)
+			}
+			equal(t, "replayed, succeeded, failed", []int64{s.Done, s.Succeeded, s.Failed}, []int64{5, 1, 4})
+			s = b.replay(q, dlq.Replay{To: dlq.Source, Wait: true})
+			equal(t, "of the rest: replayed, succeeded, failed", []int64{s.Done, s.Succeeded, s.Failed}, []int64{11, 7, 4})
+		})
+	}
+}
+
+// TestOutcomesInThePipelinesDeadLetters: what goes from another program's dead letters to a tier of ours dies in our dead letters, however they are named.
+func TestOutcomesInThePipelinesDeadLetters(t *testing.T) {
+	t.Parallel()
+	for name, options := range map[string][]dlq.Option{
+		"by default": nil,
+		"by its own": {dlq.RetryNames(retrytopics.Names{Group: "else", DLQ: "elsewhere.{group}"}, retrytopics.Names{Group: group, DLQ: "{group}.{topic}.dlq"})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			q := b.foreignLetters(retrytopics.Spring, 6, options...)
+			b.works(func(s retrytopics.State) verdict {
+				if s.Offset < 2 {
+					return diesLater
+				}
+				return succeeds
+			})
+			s := b.replay(q, dlq.Replay{Wait: true})
+			equal(t, "replayed, succeeded, failed", []int64{s.Done, s.Succeeded, s.Failed}, []int64{6, 4, 2})
+			equal(t, "in our dead letters", len(b.records(dead)), 2)
+		})
+	}
+}
+
+// TestWhatIsUntoldIsLeftOut: where nobody could say what becomes of an entry it is not replayed by who wants to know.
+func TestWhatIsUntoldIsLeftOut(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	q := b.foreignLetters(retrytopics.ShareGroup, 2)
+	b.produce(foreignLetter(retrytopics.Spring, 0, 5, "closed"))
+	for _, dry := range []bool{true, false} {
+		s := b.replay(q, dlq.Replay{To: dlq.Source, Canary: 1, DryRun: dry})
+		equal(t, "replayed", s.Done, int64(0))
+		equal(t, "left out for its reasons", len(s.LeftOut), 2)
+		for i, says := range []string{"no member of it reads that", "retries over topics of its own"} {
+			if !strings.Contains(s.LeftOut[i].Why, says) || !strings.Contains(s.LeftOut[i].Why, "without --canary") {
+				t.Errorf("why: %s", s.LeftOut[i].Why)
+			}
+		}
+	}
+	equal(t, "replayed by who does not", b.replay(q, dlq.Replay{To: dlq.Source}).Done, int64(3))
+}

@@ -1,0 +1,104 @@
+package dlq
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// groupOf is the consumer group that an entry is of: that of the queue where it names none.
+func (q *Queue) groupOf(e *Entry) string { return cmp.Or(e.State.Group, q.group) }
+
+// namesOf says how the topics of a group are named.
+func (q *Queue) namesOf(group string) retrytopics.Names {
+	for _, names := range q.names {
+		if names.Group == group {
+			return names
+		}
+	}
+	return retrytopics.Names{Group: group}
+}
+
+// topicsOf are the topics that tell what becomes of a group's records of a topic: those of its retries, the park topic among them, and, true, those of
+// its dead letters other than the queue.
+func (r *router) topicsOf(ctx context.Context, group, origin string) (map[string]bool, error) {
+	key := [2]string{group, origin}
+	if topics, known := r.followed[key]; known {
+		return topics, nil
+	}
+	all, err := r.queue.admin.ListTopics(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look for the retry topics of group %s: %w", group, err)
+	}
+	names := r.queue.namesOf(group)
+	topics := make(map[string]bool)
+	for name := range all {
+		if source, _, ok := names.Match(name); ok && (source == origin || source == "") {
+			topics[name] = false
+		}
+	}
+	if dead := names.DLQTopic(origin); all.Has(dead) && dead != r.queue.topic {
+		topics[dead] = true
+	}
+	r.followed[key] = topics
+	return topics, nil
+}
+
+// untold is why an entry is left out whose outcome could not be known.
+func untold(format string, args ...any) unroutable {
+	return unroutable("its outcome could not be known: " + fmt.Sprintf(format, args...) + ": replay it without --canary, --concurrency, --stop-at and --wait")
+}
+
+// tells says, with an unroutable error, why it could not be known what becomes of an entry. Our own pipelines tell by what they commit and by their
+// topics; of another program it is known that it reads the source, commits what it has dealt with, and keeps dead letters in the queue.
+func (r *router) tells(ctx context.Context, e *Entry) error {
+	group := r.queue.groupOf(e)
+	switch {
+	case group == "":
+		return untold("the headers do not say which consumer group reads it")
+	case e.Dialect == "" || r.to != Source:
+		return nil
+	case e.Dialect.RetriesOverTopics(e.Record):
+		return untold("its program retries over topics of its own, which are not followed")
+	}
+	reads, err := r.reads(ctx, group, e.State.Topic)
+	if err == nil && !reads {
+		return untold("group %s has committed nothing in %s and no member of it reads that, as with a share group", group, e.State.Topic)
+	}
+	return err
+}
+
+// reads says whether a consumer group commits what it has read of a topic: it has done so, or a member of it is to.
+func (r *router) reads(ctx context.Context, group, topic string) (bool, error) {
+	key := [2]string{group, topic}
+	if reads, known := r.readers[key]; known {
+		return reads, nil
+	}
+	admin := r.queue.admin
+	committed, err := admin.FetchOffsets(ctx, group)
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+		return false, fmt.Errorf("look up where group %s is: %w", group, err)
+	}
+	reads := len(committed[topic]) > 0
+	if !reads {
+		described, err := admin.DescribeGroups(ctx, group)
+		if err != nil {
+			return false, fmt.Errorf("look up what group %s reads: %w", group, err)
+		}
+		one := described[group]
+		reads = one.AssignedPartitions()[topic] != nil
+	}
+	if !reads {
+		// Of members that speak KIP-848, which not all brokers know.
+		described, err := admin.DescribeConsumerGroups(ctx, group)
+		one := described[group]
+		reads = err == nil && one.AssignedPartitions()[topic] != nil
+	}
+	r.readers[key] = reads
+	return reads, nil
+}
