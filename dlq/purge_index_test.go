@@ -187,6 +187,7 @@ func TestWhatIsImportedAfterAPurgeIsOpen(t *testing.T) {
 			if compacts {
 				b.compact()
 			}
+			b.configures("retention.ms", "-1")
 			_, err = b.open().Import(b.ctx(), func(yield func(dlq.Exported, error) bool) {
 				_ = yield(entries[0].Export(), nil) && yield(entries[1].Export(), nil)
 			})

@@ -22,6 +22,27 @@ func ExpiryNotice(retention time.Duration) time.Duration { return min(expiryNoti
 // Retention returns for how long the dead-letter topic keeps its records; below 0 it is for ever. A topic that deletes by its size may take
 // records earlier.
 func (q *Queue) Retention(ctx context.Context) (time.Duration, error) {
+	k, err := q.keeping(ctx)
+	return k.retention, err
+}
+
+// ImportRetention returns for how long after its time of death the dead-letter topic keeps what [Queue.Import] writes; below 0 that time does not
+// matter, for the topic keeps its records for ever, or counts from when they are written.
+func (q *Queue) ImportRetention(ctx context.Context) (time.Duration, error) {
+	k, err := q.keeping(ctx)
+	if k.fromWriting {
+		return -1, err
+	}
+	return k.retention, err
+}
+
+// keeping is how a topic keeps its records.
+type keeping struct {
+	retention   time.Duration // below 0: for ever
+	fromWriting bool          // retention counts from when they are written, and not from their own times
+}
+
+func (q *Queue) keeping(ctx context.Context) (keeping, error) {
 	configs, err := q.admin.DescribeTopicConfigs(ctx, q.topic)
 	if err == nil && len(configs) != 1 {
 		err = fmt.Errorf("%d topics were described", len(configs))
@@ -30,12 +51,12 @@ func (q *Queue) Retention(ctx context.Context) (time.Duration, error) {
 		err = configs[0].Err
 	}
 	if errors.Is(err, kerr.UnknownTopicOrPartition) {
-		return -1, fmt.Errorf("topic %s %w", q.topic, ErrNoTopic)
+		return keeping{retention: -1}, fmt.Errorf("topic %s %w", q.topic, ErrNoTopic)
 	}
 	if err != nil {
-		return -1, fmt.Errorf("read the retention of topic %s: %w", q.topic, err)
+		return keeping{retention: -1}, fmt.Errorf("read the retention of topic %s: %w", q.topic, err)
 	}
-	retention, deletes := time.Duration(-1), true
+	k, deletes := keeping{retention: -1}, true
 	for _, c := range configs[0].Configs {
 		switch {
 		case c.Value == nil:
@@ -44,14 +65,16 @@ func (q *Queue) Retention(ctx context.Context) (time.Duration, error) {
 		case c.Key == "retention.ms":
 			ms, err := strconv.ParseInt(*c.Value, 10, 64)
 			if err == nil && ms >= 0 && ms <= math.MaxInt64/int64(time.Millisecond) {
-				retention = time.Duration(ms) * time.Millisecond
+				k.retention = time.Duration(ms) * time.Millisecond
 			}
+		case c.Key == "message.timestamp.type":
+			k.fromWriting = *c.Value == "LogAppendTime"
 		}
 	}
 	if !deletes {
-		return -1, nil
+		k.retention = -1
 	}
-	return retention, nil
+	return k, nil
 }
 
 // daysText is a duration as configurations have it: 7d, 36h.

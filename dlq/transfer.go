@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -22,7 +23,7 @@ type Exported struct {
 	Topic     string           `json:"topic"`
 	Partition int32            `json:"partition"`
 	Offset    int64            `json:"offset"`
-	Timestamp int64            `json:"timestamp"` // of death, Unix ms
+	Timestamp int64            `json:"timestamp"` // of the record, which is that of death, Unix ms; -1 where it has none
 	Status    Status           `json:"status"`
 	Key       []byte           `json:"key"`
 	Value     []byte           `json:"value"`
@@ -52,18 +53,33 @@ func (e Entry) Export() Exported {
 	return x
 }
 
-// Check says what is wrong with it.
+// latestTime is the latest time of a record that a client of franz-go writes as it is, and below 0 the earliest: in nanoseconds they are an int64.
+const latestTime = math.MaxInt64 / int64(time.Millisecond)
+
+// Check says what is wrong with it. The time is whatever a broker may have taken, also one before 1970, as far as it can be written again.
 func (x Exported) Check() error {
 	switch {
 	case x.Topic == "" || retrytopics.Legal(x.Topic) != x.Topic:
 		return fmt.Errorf("topic %q: want the name of a dead-letter topic", x.Topic)
 	case x.Partition < 0:
 		return fmt.Errorf("partition %d: want 0 or more", x.Partition)
-	case x.Timestamp < 0 || x.Timestamp > year9999:
-		return fmt.Errorf("timestamp %d: want Unix ms", x.Timestamp)
+	case x.Timestamp < -latestTime || x.Timestamp > latestTime:
+		return fmt.Errorf("timestamp %d: want Unix ms from %d to %d, for no other can be written", x.Timestamp, -latestTime, latestTime)
 	}
 	return nil
 }
+
+// Expires returns when a topic of this [Queue.ImportRetention] may take it once it is imported; the zero time where it keeps it for ever, or by another
+// time, as what has none or one before 1970.
+func (x Exported) Expires(retention time.Duration) time.Time {
+	if retention < 0 || x.Timestamp < 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(x.Timestamp).Add(retention)
+}
+
+// ErrExpired is what an error is of [Queue.Import] for a dead letter that is older than the topic's retention: it would be taken at once.
+var ErrExpired = errors.New("the topic's retention would take it at once")
 
 // Record returns the dead letter's record as it was.
 func (x Exported) Record() *kgo.Record {
@@ -80,10 +96,15 @@ func (x Exported) Record() *kgo.Record {
 
 // Import writes dead letters that were exported back into the queue, in the partitions that they were in, and returns how
 // many are acknowledged. One that still is in the queue becomes a copy of its entry: to import twice makes no second entry, and
-// what the ledger says of an entry holds for what is imported. It ends at the first error, of letters too; what was written
-// before is.
+// what the ledger says of an entry holds for what is imported. That is known by the headers: of a record that no program wrote whose headers are
+// known, nothing but its place says what it is, and each import makes another entry of it. It ends at the first error, of letters too; what was written
+// before is. One that is older than the topic's retention is [ErrExpired]: [Queue.ImportRetention] and [Exported.Expires] say so beforehand.
 func (q *Queue) Import(ctx context.Context, letters iter.Seq2[Exported, error]) (int64, error) {
 	topic, err := q.describe(ctx)
+	if err != nil {
+		return 0, err
+	}
+	retention, err := q.ImportRetention(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -120,6 +141,9 @@ func (q *Queue) Import(ctx context.Context, letters iter.Seq2[Exported, error]) 
 			failed = fmt.Errorf("%s has %d partitions, and the dead letter was in partition %d", q.topic, len(topic.Partitions), x.Partition)
 		default:
 			failed = x.Check()
+			if at := x.Expires(retention); failed == nil && !at.IsZero() && at.Before(time.Now()) {
+				failed = fmt.Errorf("a dead letter of %s, and %s keeps them for %s: %w", time.UnixMilli(x.Timestamp).UTC().Format(time.RFC3339), q.topic, daysText(retention), ErrExpired)
+			}
 		}
 		if failed != nil || ctx.Err() != nil {
 			break

@@ -2,12 +2,17 @@ package dlq_test
 
 import (
 	"encoding/json"
+	"errors"
 	"iter"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/dlq"
@@ -93,7 +98,8 @@ func TestBadImports(t *testing.T) {
 		{dlq.Exported{Topic: "other"}, "of other is not one of " + dead},
 		{dlq.Exported{Topic: dead, Partition: 3}, "has 3 partitions"},
 		{dlq.Exported{Topic: dead, Partition: -1}, "want 0 or more"},
-		{dlq.Exported{Topic: dead, Timestamp: -5}, "Unix ms"},
+		{dlq.Exported{Topic: dead, Timestamp: 1_763_900_000_000_000}, "Unix ms"},
+		{dlq.Exported{Topic: dead, Timestamp: math.MinInt64}, "Unix ms"},
 	} {
 		n, err := b.open().Import(b.ctx(), func(yield func(dlq.Exported, error) bool) { yield(c.letter, nil) })
 		if n != 0 || err == nil || !strings.Contains(err.Error(), c.says) {
@@ -125,5 +131,63 @@ func TestImportOfLargeLetters(t *testing.T) {
 	records := b.records(dead)
 	for i, r := range records[:7] {
 		sameBytes(t, "value", records[7+i].Value, r.Value)
+	}
+}
+
+// Whatever time a broker takes, none at all and one before 1970 among them, is exported and imported as it is.
+func TestExportAndImportOfOddTimes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	times := []int64{-1, -5000, 0, 1, time.Now().UnixMilli(), -9_223_372_036_854}
+	for i, at := range times {
+		r := letter(death(0, int64(i)))
+		r.Timestamp = time.UnixMilli(at)
+		b.produce(r)
+	}
+	other := setup(t)
+	other.configures("retention.ms", "-1")
+	if n, err := other.open().Import(other.ctx(), b.letterLines(b.open())); err != nil || n != 6 {
+		t.Fatalf("imported %d: %v", n, err)
+	}
+	var got []int64
+	for _, r := range other.records(dead) {
+		got = append(got, r.Timestamp.UnixMilli())
+	}
+	slices.Sort(times)
+	slices.Sort(got)
+	equal(t, "times", got, times)
+}
+
+// configures says how the dead-letter topic keeps its records.
+func (b *bundle) configures(key, value string) {
+	b.t.Helper()
+	answers, err := b.admin.AlterTopicConfigs(b.ctx(), []kadm.AlterConfig{{Name: key, Value: &value}}, dead)
+	if err == nil {
+		err = answers[0].Err
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// What the topic's retention would take at once is not imported, where that counts from the time of death.
+func TestImportOfWhatIsExpired(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r := letter(death(0, 1))
+	r.Timestamp = time.Now().Add(-3 * time.Hour)
+	b.produce(r)
+	lines := b.letterLines(b.open())
+	b.configures("retention.ms", "3600000")
+	if n, err := b.open().Import(b.ctx(), lines); n != 0 || !errors.Is(err, dlq.ErrExpired) {
+		t.Errorf("older than the retention: imported %d, %v", n, err)
+	}
+	for _, c := range [][2]string{{"retention.ms", "36000000"}, {"retention.ms", "-1"}, {"cleanup.policy", "compact"}, {"message.timestamp.type", "LogAppendTime"}} {
+		b.configures("retention.ms", "3600000")
+		b.configures("cleanup.policy", "delete")
+		b.configures(c[0], c[1])
+		if n, err := b.open().Import(b.ctx(), lines); n != 1 || err != nil {
+			t.Errorf("%s=%s: imported %d, %v", c[0], c[1], n, err)
+		}
 	}
 }

@@ -21,7 +21,7 @@ func newDLQExportCommand(p *program) *cobra.Command {
 		Short: "Write dead letters to standard output as JSON lines or Parquet, byte for byte",
 		Long: `Write dead letters to standard output as JSON lines, or as a Parquet file (-o parquet), with all that stands in the dead-letter topic: key, value and header
 values are in base64, null stays null, and the headers are in their order with their duplicates, Redeliver's own among
-them. timestamp is that of the dead letter in Unix ms. In Parquet keys and values are bytes, and timestamp is one. 'redeliver dlq import' writes
+them. timestamp is that of the dead letter in Unix ms, -1 where it has none. In Parquet keys and values are bytes, and timestamp is one. 'redeliver dlq import' writes
 both back.`,
 		Example: "  redeliver dlq export --class validation > broken.jsonl\n  redeliver dlq export -o parquet --since 30d > month.parquet",
 		Args:    noArguments,
@@ -63,7 +63,11 @@ both back.`,
 				if err != nil {
 					return err
 				}
-				if err := rows.add(e.Export()); err != nil {
+				x := e.Export()
+				if err := x.Check(); err != nil {
+					return fmt.Errorf("dead letter %s: %w; leave it out by --since or --until", x.ID, err)
+				}
+				if err := rows.add(x); err != nil {
 					return err
 				}
 				n++

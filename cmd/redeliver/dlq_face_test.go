@@ -206,7 +206,7 @@ func TestRateText(t *testing.T) {
 			t.Errorf("rateText(%v) = %s, want %s", rate, got, want)
 		}
 	}
-	if text := doesText(dlq.Replay{Rate: 30000}); !strings.Contains(text, "30000/s") {
+	if text := doesText(dlq.Replay{Rate: 30000}, nil); !strings.Contains(text, "30000/s") {
 		t.Error(text)
 	}
 }

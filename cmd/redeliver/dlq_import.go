@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"iter"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,9 +25,11 @@ func newDLQImportCommand(p *program) *cobra.Command {
 		Short: "Write dead letters that were exported back, byte for byte",
 		Long: `Write dead letters that were exported, as JSON lines or as Parquet, back into the topics and partitions that they came from, byte for byte,
 with the time of their death; - reads standard input. One that still is there becomes a copy of its entry: to import twice makes
-no second entry, and one that was replayed or discarded stays so.
+no second entry, and one that was replayed or discarded stays so. That is known by the headers: a record that no program wrote whose headers
+are known becomes another entry each time.
 
-All of them are read and checked before the first is written.`,
+All of them are read and checked before the first is written. Where some are older than the retention of their topic none is: it would take
+them at once. The topic is then to keep its records for longer first; that of a pipeline as dlq.retention says.`,
 		Example: "  redeliver dlq export --class validation > broken.jsonl\n  redeliver dlq import broken.jsonl",
 		Args:    argument("a file that export wrote, - for standard input", false),
 	}
@@ -52,6 +56,9 @@ All of them are read and checked before the first is written.`,
 			fmt.Fprintln(p.err, "There is nothing to import.")
 			return nil
 		}
+		if err := p.each(qs, func(q queue) error { return checkExpiry(cmd.Context(), q, of(q.Topic(), letters())) }); err != nil {
+			return err
+		}
 		what := fmt.Sprintf("import %d %s to %s", total, plural(int(total), "dead letter"), topicsText(counts))
 		if change.dryRun {
 			fmt.Fprintln(p.out, "dry run: would "+what)
@@ -73,11 +80,42 @@ All of them are read and checked before the first is written.`,
 			return err
 		})
 		if err != nil && written > 0 {
-			return partlyf("%w; import it again for the rest: what was imported makes no second entry", err)
+			return partlyf("%w; import it again for the rest: what was imported makes no second entry, if its headers say what it is", err)
 		}
 		return err
 	}
 	return cmd
+}
+
+// checkExpiry refuses letters that the topic's retention would take as soon as they are written.
+func checkExpiry(ctx context.Context, q queue, letters iter.Seq2[dlq.Exported, error]) error {
+	retention, err := q.ImportRetention(ctx)
+	if err != nil {
+		return err
+	}
+	var expired, all int
+	now := time.Now()
+	oldest := now
+	for x, err := range letters {
+		if err != nil {
+			return err
+		}
+		all++
+		if at := x.Expires(retention); !at.IsZero() && at.Before(now) {
+			expired++
+			if died := time.UnixMilli(x.Timestamp); died.Before(oldest) {
+				oldest = died
+			}
+		}
+	}
+	if expired == 0 {
+		return nil
+	}
+	const day = 24 * time.Hour
+	enough := (now.Sub(oldest)/day + 2) * day
+	return fmt.Errorf("%d of the %d %s died longer ago than %s keeps records (retention.ms=%d), the first on %s: it would take them at once, and nothing was imported. "+
+		"Raise retention.ms of the topic to %d first (%d days); before you lower it again `redeliver dlq renew --expiring %dh` gives them their time anew",
+		expired, all, plural(all, "dead letter"), q.Topic(), retention.Milliseconds(), oldest.Local().Format(time.DateOnly), enough.Milliseconds(), enough/day, (enough-retention)/time.Hour+1)
 }
 
 // of are the letters of one topic.

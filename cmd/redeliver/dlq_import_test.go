@@ -1,16 +1,21 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/redeliver/redeliver/dlq"
 )
 
 // What export prints is written back by import, from a file and from standard input, once as an entry.
 func TestDLQImport(t *testing.T) {
 	m := newMorgue(t)
+	m.keeps("-1")
 	file := filepath.Join(t.TempDir(), "letters.jsonl")
 	out := m.run("dlq", "export").out
 	if err := os.WriteFile(file, []byte(out+"\n"), 0o600); err != nil {
@@ -65,6 +70,7 @@ func TestDLQTail(t *testing.T) {
 // A Parquet file is written back byte for byte as lines of JSON are.
 func TestDLQParquet(t *testing.T) {
 	m := newMorgue(t)
+	m.keeps("-1")
 	lines, file := m.run("dlq", "export").out, filepath.Join(t.TempDir(), "letters.parquet")
 	exported := m.run("dlq", "export", "-o", "parquet")
 	exported.want(t, exitDone, "exported 6 dead letters")
@@ -88,4 +94,51 @@ func TestDLQParquet(t *testing.T) {
 	session{answer: exported.out}.run(t, "dlq", "import", "-", "--yes", "-c", m.config).want(t, exitDone, "imported 6 dead letters")
 	session{answer: exported.out[:200]}.run(t, "dlq", "import", "-", "--yes", "-c", m.config).want(t, exitUsage, "row 1: read Parquet: ")
 	m.run("dlq", "export", "-o", "csv").want(t, exitUsage, "want one of jsonl, json, parquet")
+}
+
+// What the topic's retention would take at once is refused before anything is written, with what to do.
+func TestDLQImportOfWhatIsExpired(t *testing.T) {
+	m := newMorgue(t)
+	died := func(ago time.Duration) string {
+		return letterLine(t, m.run("dlq", "export", "--limit", "1").out, func(x *dlq.Exported) { x.Timestamp = time.Now().Add(-ago).UnixMilli() })
+	}
+	old, young := died(3*time.Hour), died(time.Minute)
+	m.keeps("3600000")
+	for _, args := range [][]string{{"--yes"}, {"--dry-run"}} {
+		session{answer: young + old}.run(t, append([]string{"dlq", "import", "-", "-c", m.config}, args...)...).
+			want(t, exitFailed, "1 of the 2 dead letters died longer ago than "+testDLQ+" keeps records (retention.ms=3600000)", "nothing was imported", "Raise retention.ms of the topic to 172800000 first (2 days)", "dlq renew --expiring 48h` gives them")
+	}
+	m.run("dlq", "stats").want(t, exitDone, "6 dead letters")
+	if strings.Contains(m.run("dlq", "stats").out, "further cop") {
+		t.Error("a part was imported")
+	}
+	m.keeps("172800000")
+	session{answer: young + old}.run(t, "dlq", "import", "-", "--yes", "-c", m.config).want(t, exitDone, "imported 2 dead letters")
+}
+
+// letterLine is an exported line that is changed.
+func letterLine(t *testing.T, line string, change func(*dlq.Exported)) string {
+	t.Helper()
+	var x dlq.Exported
+	if err := json.Unmarshal([]byte(line), &x); err != nil {
+		t.Fatal(err)
+	}
+	change(&x)
+	changed, err := json.Marshal(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(changed) + "\n"
+}
+
+// A record without a time, or with one before 1970, is exported and imported; one whose time no client writes is told by its id when it is exported.
+func TestDLQExportOfOddTimes(t *testing.T) {
+	m := newMorgue(t)
+	for _, at := range []int64{-1, -5000} {
+		line := letterLine(t, m.run("dlq", "export", "--limit", "1").out, func(x *dlq.Exported) { x.Timestamp = at })
+		session{answer: line}.run(t, "dlq", "import", "-", "--yes", "-c", m.config).want(t, exitDone, "imported 1 dead letter")
+	}
+	if err := (dlq.Exported{Topic: testDLQ, Timestamp: 1 << 60}).Check(); err == nil {
+		t.Error("a time that cannot be written is no trouble")
+	}
 }

@@ -93,7 +93,7 @@ func sameEntries(f dlq.Filter, s dlq.Stats, noIndex bool) string {
 	f.Fingerprints, f.Limit = nil, 0
 	f.All = f.All && s.ByStatus[dlq.StatusDiscarded]+s.ByStatus[dlq.StatusParked] > 0
 	flags := ""
-	for _, flag := range selectingFlags(f) {
+	for _, flag := range selectingFlags(f, nil) {
 		flags += " " + flag
 	}
 	if again {

@@ -79,21 +79,21 @@ func (s skippedView) text(max int) []string {
 func viewTask(q queue, t dlq.Task) taskView {
 	return taskView{
 		Skipped: viewSkipped(q, t.Skipped), queue: q, max: t.Replay.MaxReplays,
-		ID: t.ID, Pipeline: q.pipeline.Name, Queue: q.Topic(), State: t.State, Why: t.Why, By: t.By, Started: t.At.UTC(), Changed: t.Change.UTC(),
-		Worker: t.Worker.By, Selects: selectsText(t.Replay.Filter), Does: doesText(t.Replay), Done: t.Done, Succeeded: t.Succeeded, Failed: t.Failed, To: t.To,
+		ID: t.ID, Pipeline: q.pipeline.Name, Queue: q.Topic(), State: t.State, Why: q.redact.String(t.Why), By: t.By, Started: t.At.UTC(), Changed: t.Change.UTC(),
+		Worker: t.Worker.By, Selects: selectsText(t.Replay.Filter, q.redact), Does: doesText(t.Replay, q.redact), Done: t.Done, Succeeded: t.Succeeded, Failed: t.Failed, To: t.To,
 	}
 }
 
-// selectsText says in flags what a filter selects.
-func selectsText(f dlq.Filter) string {
-	if flags := selectingFlags(f); len(flags) > 0 {
+// selectsText says in flags what a filter selects, without what is hidden.
+func selectsText(f dlq.Filter, redact *dlq.Redaction) string {
+	if flags := selectingFlags(f, redact); len(flags) > 0 {
 		return strings.Join(flags, " ")
 	}
 	return "all that are to be dealt with"
 }
 
-// selectingFlags are the flags of a filter, each with its value as a shell takes it.
-func selectingFlags(f dlq.Filter) []string {
+// selectingFlags are the flags of a filter, each with its value as a shell takes it, without what is hidden.
+func selectingFlags(f dlq.Filter, redact *dlq.Redaction) []string {
 	var text []string
 	flag := func(name, value string) {
 		if value != "" {
@@ -121,12 +121,12 @@ func selectingFlags(f dlq.Filter) []string {
 		flag("expiring", f.ExpiringBefore.UTC().Format(time.RFC3339Nano))
 	}
 	if f.Key != nil {
-		text = append(text, "--key "+shellWord(string(f.Key)))
+		text = append(text, "--key "+shellWord(string(redact.Bytes(f.Key))))
 	}
 	if f.Error != nil {
-		flag("error", f.Error.String())
+		flag("error", redact.String(f.Error.String()))
 	}
-	flag("text", f.Text)
+	flag("text", redact.String(f.Text))
 	for _, print := range f.Fingerprints {
 		flag("fingerprint", print.String())
 	}
@@ -142,8 +142,8 @@ func selectingFlags(f dlq.Filter) []string {
 	return text
 }
 
-// doesText says in words what a replay does with what it selects.
-func doesText(r dlq.Replay) string {
+// doesText says in words what a replay does with what it selects, without what is hidden.
+func doesText(r dlq.Replay, redact *dlq.Redaction) string {
 	text := []string{"to " + string(r.To)}
 	if r.To == "" {
 		text[0] = "to " + string(dlq.OwnTier)
@@ -168,8 +168,8 @@ func doesText(r dlq.Replay) string {
 	for _, name := range r.UnsetHeaders {
 		add(true, "unset header %s", name)
 	}
-	add(r.SetKey != nil, "set key %q", r.SetKey)
-	add(r.JQ != "", "jq %s", r.JQ)
+	add(r.SetKey != nil, "set key %q", redact.Bytes(r.SetKey))
+	add(r.JQ != "", "jq %s", redact.String(r.JQ))
 	return strings.Join(text, ", ")
 }
 
@@ -400,10 +400,10 @@ func newReplayResumeCommand(p *program) *cobra.Command {
 				return err
 			}
 			if change.dryRun {
-				fmt.Fprintf(p.out, "dry run: would go on with replay %s of %s: %s, %s; %d replayed so far\n", t.ID, q.Topic(), selectsText(t.Replay.Filter), doesText(t.Replay), t.Done)
+				fmt.Fprintf(p.out, "dry run: would go on with replay %s of %s: %s, %s; %d replayed so far\n", t.ID, q.Topic(), selectsText(t.Replay.Filter, q.redact), doesText(t.Replay, q.redact), t.Done)
 				return nil
 			}
-			if _, err := p.confirm(change, fmt.Sprintf("Go on with replay %s of %s (%s, %s)", t.ID, q.Topic(), selectsText(t.Replay.Filter), doesText(t.Replay))); err != nil {
+			if _, err := p.confirm(change, fmt.Sprintf("Go on with replay %s of %s (%s, %s)", t.ID, q.Topic(), selectsText(t.Replay.Filter, q.redact), doesText(t.Replay, q.redact))); err != nil {
 				return err
 			}
 			report := &changeReport{program: p, chore: replayChore(t.Replay), format: *format, found: make(map[string]bool)}

@@ -91,3 +91,23 @@ func TestSharesAreReadAsTheyAreWritten(t *testing.T) {
 		}
 	}
 }
+
+// What dlq.redact hides is hidden of what a replay was told, too: its filters, key and program.
+func TestReplaysAreToldRedacted(t *testing.T) {
+	m := newMorgue(t)
+	const secret = "4111-1111-1111-1111"
+	m.config = configFile(t, pipelineOn(m.cluster.ListenAddrs(), `dlq: {redact: {text: ['\d{4}-\d{4}-\d{4}-\d{4}']}}`))
+	m.run("replay", "start", "--yes", "--text", secret, "--error", secret, "--key", secret, "--set-key", secret, "--jq", `.card = "`+secret+`"`).want(t, exitDone)
+	var tasks []taskView
+	list := m.run("replay", "list", "-o", "json")
+	m.decode(list, &tasks)
+	show := m.run("replay", "show", tasks[0].ID)
+	show.want(t, exitDone, "--text '[redacted]'", `set key "[redacted]"`, `jq .card = "[redacted]"`)
+	resume := m.run("replay", "resume", tasks[0].ID, "--dry-run")
+	resume.want(t, exitDone, "--text '[redacted]'")
+	for _, e := range []ended{list, show, resume, m.run("replay", "list"), session{terminal: true, answer: "n\n"}.run(t, "replay", "resume", tasks[0].ID, "-c", m.config)} {
+		if strings.Contains(e.out+e.err, secret) {
+			t.Errorf("shown:\n%s%s", e.out, e.err)
+		}
+	}
+}

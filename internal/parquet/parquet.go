@@ -21,17 +21,25 @@ const Magic = "PAR1"
 // rowsPerGroup bounds what a writer holds in memory.
 const rowsPerGroup = 10_000
 
-var schema = parquet.NewSchema("dead_letter", parquet.Group{
-	"id":        parquet.String(),
-	"topic":     parquet.String(),
-	"partition": parquet.Int(32),
-	"offset":    parquet.Int(64),
-	"timestamp": parquet.Timestamp(parquet.Millisecond),
-	"status":    parquet.String(),
-	"key":       parquet.Optional(parquet.Leaf(parquet.ByteArrayType)),
-	"value":     parquet.Optional(parquet.Leaf(parquet.ByteArrayType)),
-	"headers":   parquet.Repeated(parquet.Group{"key": parquet.String(), "value": parquet.Optional(parquet.Leaf(parquet.ByteArrayType))}),
-})
+// schema has header names as bytes: Kafka does not ask for UTF-8, as a reader of a column of text does.
+var schema = schemaWith(parquet.Leaf(parquet.ByteArrayType))
+
+// textNames is the schema of earlier releases.
+var textNames = schemaWith(parquet.String())
+
+func schemaWith(headerName parquet.Node) *parquet.Schema {
+	return parquet.NewSchema("dead_letter", parquet.Group{
+		"id":        parquet.String(),
+		"topic":     parquet.String(),
+		"partition": parquet.Int(32),
+		"offset":    parquet.Int(64),
+		"timestamp": parquet.Timestamp(parquet.Millisecond),
+		"status":    parquet.String(),
+		"key":       parquet.Optional(parquet.Leaf(parquet.ByteArrayType)),
+		"value":     parquet.Optional(parquet.Leaf(parquet.ByteArrayType)),
+		"headers":   parquet.Repeated(parquet.Group{"key": headerName, "value": parquet.Optional(parquet.Leaf(parquet.ByteArrayType))}),
+	})
+}
 
 // columns of the schema by their path.
 var columns = func() map[string]int {
@@ -177,7 +185,7 @@ func read(file io.ReaderAt, size int64, yield func(dlq.Exported, error) bool) (e
 	if err != nil {
 		return fmt.Errorf("read Parquet: %w", err)
 	}
-	if !parquet.EqualNodes(opened.Schema(), schema) {
+	if !parquet.EqualNodes(opened.Schema(), schema) && !parquet.EqualNodes(opened.Schema(), textNames) {
 		return fmt.Errorf("read Parquet: the columns are not those of `redeliver dlq export -o parquet`: %s", opened.Schema())
 	}
 	sum := sha256.New()

@@ -3,10 +3,12 @@ package parquet_test
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	pq "github.com/parquet-go/parquet-go"
 
 	"github.com/redeliver/redeliver/dlq"
 	"github.com/redeliver/redeliver/internal/parquet"
@@ -112,4 +114,26 @@ func FuzzThereAndBack(f *testing.F) {
 			t.Errorf("differs (- written, + read):\n%s", diff)
 		}
 	})
+}
+
+// A header name need not be UTF-8, which a reader of a column of text takes for granted: it is declared as bytes. Files of earlier releases, that called it
+// text, are read all the same.
+func TestHeaderNamesAreBytes(t *testing.T) {
+	x := dlq.Exported{Topic: "d", Headers: []dlq.ExportedHeader{{Key: "h\xff", Value: []byte("v")}}}
+	file := written(t, x)
+	opened, err := pq.OpenFile(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, found := opened.Schema().Lookup("headers", "key")
+	if !found || name.Node.Type().LogicalType() != nil || name.Node.Type().Kind() != pq.ByteArray {
+		t.Errorf("declared as %v", name.Node)
+	}
+	earlier, err := os.ReadFile("testdata/text-names.parquet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if letters, err := read(earlier); err != nil || len(letters) != 1 || letters[0].Headers[0].Key != "h\xff" {
+		t.Errorf("of an earlier release: %+v, %v", letters, err)
+	}
 }
