@@ -92,6 +92,9 @@ func TestOutcomesOfForeignDeadLetters(t *testing.T) {
 			}
 			equal(t, "replayed, succeeded, failed", []int64{s.Done, s.Succeeded, s.Failed}, []int64{5, 1, 4})
 			s = b.replay(q, dlq.Replay{To: dlq.Source, Wait: true})
+			if want := map[retrytopics.Dialect]int64{retrytopics.SmallRye: s.Done}[dialect]; s.NoGroup != want {
+				t.Errorf("%d name no group, want %d", s.NoGroup, want)
+			}
 			equal(t, "of the rest: replayed, succeeded, failed", []int64{s.Done, s.Succeeded, s.Failed}, []int64{11, 7, 4})
 		})
 	}

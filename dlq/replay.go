@@ -246,6 +246,9 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, now time.Time, s 
 	case err != nil:
 		return nil, err
 	}
+	if d.followed() && e.State.Group == "" {
+		s.NoGroup++
+	}
 	if !d.DryRun {
 		d.task.survey.queue.trace(e, i.copy)
 	}

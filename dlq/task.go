@@ -50,6 +50,8 @@ type Summary struct {
 	// Succeeded and Failed are outcomes of what the replay put back to work, where they were waited for, by all of its calls;
 	// those that failed have died again. Pending are those that are not known.
 	Succeeded, Failed, Pending int64
+	// NoGroup entries name no consumer group, as another program's need not: the outcomes that were waited for are those of the queue's.
+	NoGroup int64
 	// Replayed and Discarded entries matched and had been dealt with before.
 	Replayed, Discarded int64
 	// Parked entries matched and are set aside: they are left alone unless they are named, by status or id.
@@ -370,7 +372,7 @@ func (t *task) writeAhead(ctx context.Context, items []*item) {
 // take adopts what the collector counted.
 func (s *Summary) take(so Summary) {
 	s.Scanned, s.Matched, s.Duplicates = so.Scanned, so.Matched, so.Duplicates
-	s.Earlier, s.Parked, s.Open = so.Earlier, so.Parked, so.Open
+	s.Earlier, s.Parked, s.Open, s.NoGroup = so.Earlier, so.Parked, so.Open, so.NoGroup
 	s.Replayed, s.Discarded, s.Limited, s.OtherGroup = so.Replayed, so.Discarded, so.Limited, so.OtherGroup
 	refused := slices.DeleteFunc(s.LeftOut, func(l LeftOut) bool { return l.Why != whyTooLarge })
 	s.LeftOut = slices.Concat(so.LeftOut, refused)

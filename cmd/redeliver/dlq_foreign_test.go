@@ -76,3 +76,25 @@ func TestQueueFlagMistakes(t *testing.T) {
 	several := configFile(t, pipelineOn(m.cluster.ListenAddrs())+"  - name: returns\n    topics: [returns]\n    handler: {http: {url: 'http://127.0.0.1:9/'}}\n")
 	run(t, "dlq", "list", "--queue", springDLT, "-c", several).want(t, exitUsage, "say --pipeline with one of orders, returns")
 }
+
+// Whose outcomes are told is said where a dead letter does not say it, and what could not be known is left out.
+func TestWhoseOutcomesOfForeignDeadLetters(t *testing.T) {
+	m := newMorgue(t)
+	if _, err := kadm.NewClient(m.client).CreateTopic(t.Context(), 1, 1, nil, springDLT); err != nil {
+		t.Fatal(err)
+	}
+	r := &kgo.Record{Topic: springDLT, Value: []byte("v"), Headers: []kgo.RecordHeader{
+		{Key: "dead-letter-topic", Value: []byte("orders")}, {Key: "dead-letter-partition", Value: []byte("0")}, {Key: "dead-letter-offset", Value: []byte("7")},
+	}}
+	if err := m.client.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	m.springDies(1, "Connection refused")
+	e := m.run("replay", "--queue", springDLT, "--wait", "--dry-run")
+	e.want(t, exitDone, "would have replayed 2 dead letters", "1 name no consumer group: the outcomes are those of group orders, of pipeline orders")
+	if e := m.run("replay", "--queue", springDLT, "--dry-run"); strings.Contains(e.out, "outcomes") {
+		t.Errorf("nobody waits for them: %s", e.out)
+	}
+	m.run("replay", "--queue", springDLT, "--to", "source", "--canary", "1", "--yes").want(t, exitPart, "replayed 0 dead letters",
+		"1 left out: its outcome could not be known: its program retries over topics of its own", "1 left out: its outcome could not be known: group orders has committed nothing in orders")
+}

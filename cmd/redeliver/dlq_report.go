@@ -51,6 +51,7 @@ type changeSummary struct {
 	Succeeded  int64            `json:"succeeded,omitempty"`
 	Failed     int64            `json:"failed,omitempty"`
 	Pending    int64            `json:"pending,omitempty"`
+	NoGroup    int64            `json:"no_group,omitempty"` // whose outcomes are those of the pipeline's group
 	Matched    int64            `json:"matched"`
 	Replayed   int64            `json:"replayed_before"`
 	Discarded  int64            `json:"discarded_before"`
@@ -175,7 +176,7 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 	}
 	one := changeSummary{
 		Pipeline: q.pipeline.Name, Queue: q.Topic(), Run: s.Run, Task: s.Task, DryRun: s.DryRun, Complete: s.Complete, Done: s.Done, To: s.To,
-		Earlier: s.Earlier, Succeeded: s.Succeeded, Failed: s.Failed, Pending: s.Pending,
+		Earlier: s.Earlier, Succeeded: s.Succeeded, Failed: s.Failed, Pending: s.Pending, NoGroup: s.NoGroup,
 		Matched: s.Matched, Replayed: s.Replayed, Discarded: s.Discarded, Parked: s.Parked, Limited: s.Limited, LeftOut: viewLeftOut(q, s.LeftOut),
 		OtherGroup: s.OtherGroup, Duplicates: s.Duplicates, InDoubt: s.InDoubt, Cluster: r.chore.cluster, Unmarked: s.Unmarked, Missing: append([]string{}, s.Missing...), Unselected: s.Unselected, Open: s.Open, Seconds: s.Took.Seconds(),
 	}
@@ -255,6 +256,7 @@ func (r *changeReport) print(w io.Writer, q queue, s changeSummary, took time.Du
 	remark(s.Succeeded, "succeeded")
 	remark(s.Failed, "failed again: they are dead letters anew")
 	remark(s.Pending, "whose outcome is not known yet: see `redeliver replay show %s`", s.Task)
+	remark(s.NoGroup, "name no consumer group: the outcomes are those of group %s, of pipeline %s", q.pipeline.Group, q.pipeline.Name)
 	remark(s.Replayed, "%s", r.before(dlq.StatusReplayed))
 	remark(s.Discarded, "%s", r.before(dlq.StatusDiscarded))
 	remark(s.Parked, "parked, and left so%s", r.remedy(dlq.StatusParked))
