@@ -52,7 +52,7 @@ type outcomes struct {
 
 // followed is a topic that is read on for copies or dead letters.
 type followed struct {
-	fetcher *fetcher
+	fetcher *fetcher        // nil: it is not there yet
 	dead    bool            // it holds dead letters
 	read    map[int32]int64 // up to where
 }
@@ -107,12 +107,12 @@ func (o *outcomes) follow(ctx context.Context, topic string, dead, fromStart boo
 	if is {
 		return nil
 	}
-	detail, err := describe(ctx, o.queue.admin, topic)
-	if err != nil {
+	f := &followed{dead: dead, read: make(map[int32]int64)}
+	if err := f.find(ctx, o.queue, topic); err != nil {
 		return err
 	}
-	f := &followed{fetcher: newFetcher(o.queue.client, o.queue.admin, detail), dead: dead, read: make(map[int32]int64)}
-	if !fromStart {
+	var err error
+	if !fromStart && f.fetcher != nil {
 		if f.read, err = listed(ctx, topic, o.queue.admin.ListEndOffsets); err != nil {
 			return err
 		}
@@ -121,6 +121,21 @@ func (o *outcomes) follow(ctx context.Context, topic string, dead, fromStart boo
 	defer o.mu.Unlock()
 	o.followed[topic] = f
 	return nil
+}
+
+// find gets ready to read the topic, if it is there. That of dead letters may be made with the first one.
+func (f *followed) find(ctx context.Context, q *Queue, topic string) error {
+	if f.fetcher != nil {
+		return nil
+	}
+	detail, err := describe(ctx, q.admin, topic)
+	switch {
+	case f.dead && errors.Is(err, ErrNoTopic):
+		return nil
+	case err == nil:
+		f.fetcher = newFetcher(q.client, q.admin, detail)
+	}
+	return err
 }
 
 // adopt takes up an entry that an earlier call replayed: its outcome is found out anew, for nobody knows of which entries those that the earlier
@@ -369,6 +384,9 @@ func (o *outcomes) count(before []Identity, groups map[string]kadm.OffsetRespons
 
 // readOn reads what was written to a topic since the last look, by transactions that were open then too.
 func (o *outcomes) readOn(ctx context.Context, topic string, f *followed) error {
+	if err := f.find(ctx, o.queue, topic); err != nil || f.fetcher == nil {
+		return err
+	}
 	spans, err := spansOf(ctx, o.queue.admin, topic, time.Time{}, written)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -104,15 +105,28 @@ func TestOutcomesOfForeignDeadLetters(t *testing.T) {
 func TestOutcomesInThePipelinesDeadLetters(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string][]dlq.Option{
-		"by default": nil,
-		"by its own": {dlq.RetryNames(retrytopics.Names{Group: "else", DLQ: "elsewhere.{group}"}, retrytopics.Names{Group: group, DLQ: "{group}.{topic}.dlq"})},
+		"by default":              nil,
+		"made with the first one": nil,
+		"by its own":              {dlq.RetryNames(retrytopics.Names{Group: "else", DLQ: "elsewhere.{group}"}, retrytopics.Names{Group: group, DLQ: "{group}.{topic}.dlq"})},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
+			made := func() {}
+			if name == "made with the first one" {
+				if _, err := b.admin.DeleteTopics(b.ctx(), dead); err != nil {
+					t.Fatal(err)
+				}
+				made = sync.OnceFunc(func() {
+					if _, err := b.admin.CreateTopic(b.ctx(), 3, 1, nil, dead); err != nil {
+						t.Error(err)
+					}
+				})
+			}
 			q := b.foreignLetters(retrytopics.Spring, 6, options...)
 			b.works(func(s retrytopics.State) verdict {
 				if s.Offset < 2 {
+					made()
 					return diesLater
 				}
 				return succeeds

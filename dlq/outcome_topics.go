@@ -24,8 +24,8 @@ func (q *Queue) namesOf(group string) retrytopics.Names {
 	return retrytopics.Names{Group: group}
 }
 
-// topicsOf are the topics that tell what becomes of a group's records of a topic: those of its retries, the park topic among them, and, true, those of
-// its dead letters other than the queue.
+// topicsOf are the topics that tell what becomes of a group's records of a topic: those of its retries, the park topic among them, and, true, that of
+// its dead letters, unless it is the queue, which need not be there before the first one.
 func (r *router) topicsOf(ctx context.Context, group, origin string) (map[string]bool, error) {
 	key := [2]string{group, origin}
 	if topics, known := r.followed[key]; known {
@@ -42,7 +42,7 @@ func (r *router) topicsOf(ctx context.Context, group, origin string) (map[string
 			topics[name] = false
 		}
 	}
-	if dead := names.DLQTopic(origin); all.Has(dead) && dead != r.queue.topic {
+	if dead := names.DLQTopic(origin); dead != r.queue.topic {
 		topics[dead] = true
 	}
 	r.followed[key] = topics
