@@ -118,3 +118,14 @@ func TestOutcomesCountTogether(t *testing.T) {
 		t.Errorf("at its end: %v, %d failed", err, o.failed)
 	}
 }
+
+// The topics of a group are those that its pipeline names so, and those of a group that nobody names have the default names.
+func TestNamesOfGroups(t *testing.T) {
+	var q Queue
+	RetryNames(retrytopics.Names{Group: "shop", DLQ: "dead.{group}.{topic}"}, retrytopics.Names{Group: "till", DLQ: "lost.{group}"})(&q)
+	for group, want := range map[string]string{"shop": "dead.shop.orders", "till": "lost.till", "else": "else.orders.dlq"} {
+		if got := q.namesOf(group).DLQTopic("orders"); got != want {
+			t.Errorf("%s: %s, want %s", group, got, want)
+		}
+	}
+}
