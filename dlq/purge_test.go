@@ -137,6 +137,7 @@ func TestPurgeForgetsMarksThatLaterOnesReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	exported := b.entries(q, dlq.Filter{All: true})[0].Export()
+	b.configures("retention.ms", "-1")
 	if _, err := q.Import(b.ctx(), func(yield func(dlq.Exported, error) bool) { yield(exported, nil) }); err != nil {
 		t.Fatal(err)
 	}

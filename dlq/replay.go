@@ -28,13 +28,15 @@ type Replay struct {
 	// Concurrency is how many replayed entries may be without an outcome at a time: they have neither succeeded nor died
 	// again. 0: what was replayed is not waited for, or 1000 where Canary, StopAt or Wait want it.
 	Concurrency int
-	// Canary entries go first, and the rest only if so many of them succeed as CanaryRate says. 0: none.
+	// Canary entries go first, and the rest only if so many of them succeed as CanaryRate says. What the brokers refuse has not succeeded. 0: none.
 	Canary int
 	// CanaryRate is the share of the canaries that have to succeed, above 0 and up to 1. 0 means 1: all of them.
 	CanaryRate float64
-	// StopAt is the share of failures among the outcomes above which the replay stops, once there are ten. 0: none.
+	// StopAt is the share of failures among the outcomes above which the replay stops, once there are ten. No more entries are without an outcome then
+	// than outcomes are known, or ten. 0: none.
 	StopAt float64
-	// Wait waits for the outcomes of all entries that are replayed.
+	// Wait waits for the outcomes of all entries that are replayed. Entries whose outcome could not be known, as those of share groups, are left out where
+	// this or one of the above waits for them.
 	Wait bool
 	// MaxReplays is the cap against going round for ever: entries that were replayed so often, the replays counted that they died of, are left
 	// out and marked [StatusLimited]; those that were replayed stay that. Defaults to 3; negative: none.
