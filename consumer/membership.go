@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -14,6 +15,8 @@ import (
 type membership struct {
 	lasts  time.Duration     // without an answer
 	change func(lapsed bool) // told on a goroutine of its own
+	began  time.Time
+	ends   atomic.Int64 // until, after began; 0: there was no answer yet, or it has ended
 
 	mu     sync.Mutex
 	until  time.Time // zero: there was no answer yet
@@ -25,7 +28,7 @@ type membership struct {
 // newMembership makes the claim. It lasts for the session time-out, after which the group gives up who is silent; but at
 // least for the drain time, for which it may let us wait in a rebalance.
 func newMembership(c *Config, change func(lapsed bool)) *membership {
-	m := &membership{lasts: max(c.SessionTimeout, c.Drain), change: change}
+	m := &membership{lasts: max(c.SessionTimeout, c.Drain), change: change, began: time.Now()}
 	m.timer = time.AfterFunc(time.Hour, m.lapse)
 	m.timer.Stop()
 	return m
@@ -55,6 +58,7 @@ func (m *membership) answered(at time.Time) {
 		return
 	}
 	m.until = until
+	m.ends.Store(int64(until.Sub(m.began)))
 	m.timer.Reset(left)
 	was := m.lapsed
 	m.lapsed = false
@@ -94,5 +98,16 @@ func (m *membership) end() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ended = true
+	m.ends.Store(0)
 	m.timer.Stop()
+}
+
+// holds reports whether the claim holds still. It is asked before each call: a process that was stopped for a while finds its timers, and what there
+// is to do, at the same time.
+func (m *membership) holds() bool {
+	if ends := m.ends.Load(); ends == 0 || int64(time.Since(m.began)) <= ends {
+		return true
+	}
+	m.lapse()
+	return !m.now()
 }

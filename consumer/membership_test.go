@@ -51,6 +51,27 @@ func TestMembershipLapsesWithoutAnswers(t *testing.T) {
 	})
 }
 
+// TestNoCallBeginsBeforeALateTimer has the claim be over while the timer that says so has not run, as when a stopped process goes on: nothing is begun
+// then, and all goes on with the next answer.
+func TestNoCallBeginsBeforeALateTimer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		w := onBench(t, countCalls(&calls), func(c *Config) {
+			c.SessionTimeout, c.Drain, c.HandlerTimeout = 10*time.Second, 8*time.Second, time.Second
+		})
+		m := w.p.membership
+		m.answered(time.Now())
+		m.timer.Stop()
+		pass(10*time.Second + time.Millisecond)
+		w.feed(w.lane(0, 0), "a")
+		synctest.Wait()
+		equal(t, "calls when the claim is over", calls, 0)
+		m.answered(time.Now())
+		synctest.Wait()
+		equal(t, "calls when it is answered again", calls, 1)
+	})
+}
+
 // countCalls is a handler that counts its calls and succeeds.
 func countCalls(n *int) Handler {
 	return HandlerFunc(func(context.Context, *Record) error {

@@ -113,6 +113,9 @@ func (l *lane) kind() kind {
 // take gives a worker something to do, or nothing when what there was is gone. more says that there is something
 // for another worker too.
 func (st *strand) take(k kind) (u unit, more bool) {
+	if !st.p.membership.holds() {
+		return unit{}, false
+	}
 	// Outside the lock: a permit that is given back may have to tell of the breaker's state.
 	permit, probe, ok := st.p.gate.enter()
 	if !ok {
