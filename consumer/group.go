@@ -115,10 +115,10 @@ const leaveTimeout = 5 * time.Second
 
 // leave leaves the group and closes the client.
 func (p *Pipeline) leave() {
-	defer func() {
+	defer p.closing.wait(func() {
 		p.client.Close()
 		p.client.AllowRebalance() // closing polls once more, and what waits for that in the client would wait for ever
-	}()
+	})
 	member, epoch := p.client.GroupMetadata()
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()

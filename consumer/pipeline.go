@@ -57,6 +57,7 @@ type Pipeline struct {
 	scans      *heldScans
 	deadWatch  *deadWatch // nil: no key is closed by its dead letters
 	topics     *topics
+	closing    closing
 	strands    strands
 	probes     atomic.Uint64 // so many were begun
 	spreads    atomic.Uint64 // so many records were looked for out of their turn
@@ -185,20 +186,20 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		client.Close()
 		return fmt.Errorf("consumer: the Kafka client refuses its options: %w", err)
 	}
-	defer p.intake.retries.client.Close()
+	defer p.closing.wait(p.intake.retries.client.Close)
 	if p.copier != nil {
 		if err := p.copier.connect(); err != nil {
 			client.Close()
 			return fmt.Errorf("consumer: %w", err)
 		}
-		defer p.copier.close()
+		defer p.closing.wait(p.copier.close)
 	}
 	defer p.leave()
 	if p.deadWatch != nil {
 		if err := p.deadWatch.connect(); err != nil {
 			return fmt.Errorf("consumer: the Kafka client refuses its options: %w", err)
 		}
-		defer p.deadWatch.close()
+		defer p.closing.wait(p.deadWatch.close)
 	}
 	defer p.scans.end()
 
@@ -267,9 +268,13 @@ func (p *Pipeline) live(ctx context.Context) {
 	lanes := p.intake.all()
 	p.log.Info("draining", "pipeline", p.cfg.Name, "in_flight", p.slots.inFlight(), "at_most", p.cfg.Drain)
 	p.drain(working, lanes)
-	last, cancel := context.WithTimeout(working, commitTimeout+endTimeout) // a transaction may be under way
+	timeout := commitTimeout
+	if p.transactor != nil { // a transaction may be under way
+		timeout += endTimeout
+	}
+	last, cancel := context.WithTimeout(working, timeout)
 	defer cancel()
-	if err := p.committer.commit(last, lanes, p.committer.commitLast); err != nil {
+	if err := within(last, func() error { return p.committer.commit(last, lanes, p.committer.commitLast) }); err != nil {
 		p.log.Warn("last commit failed: what was handled since the one before is handled again", "pipeline", p.cfg.Name, "error", err)
 	}
 	if in := doubtful(lanes); len(in) > 0 {
@@ -277,7 +282,10 @@ func (p *Pipeline) live(ctx context.Context) {
 			"partitions", len(in))
 	}
 	stop()
-	wg.Wait()
+	p.closing.wait(wg.Wait)
+	if p.transactor != nil {
+		p.closing.wait(p.transactor.reset) // it has done so itself, if it has ended
+	}
 	p.closeLanes(lanes)
 	p.log.Info("stopped", "pipeline", p.cfg.Name)
 }

@@ -137,11 +137,30 @@ func (s *service) run(ctx context.Context) (err error) {
 		leave := s.joinFleet(ctx)
 		ended := s.lookAfterQueues(ctx)
 		s.runPipelines(ctx)
-		ended()
-		leave()
+		s.awaitEnd("what looks after the dead letters", ended)
+		s.awaitEnd("the part of this process in the fleet", leave)
 	}
 	s.log.Info("redeliver has stopped")
 	return nil
+}
+
+// endsWithin is how long something is waited for that ends with the pipelines. It has had their drain time already.
+const endsWithin = 10 * time.Second
+
+// awaitEnd waits until something has ended that was told to; brokers that do not answer keep it for longer than anybody waits.
+func (s *service) awaitEnd(what string, wait func()) {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		wait()
+	}()
+	timeout := time.NewTimer(endsWithin)
+	defer timeout.Stop()
+	select {
+	case <-ended:
+	case <-timeout.C:
+		s.log.Warn("not waited for any longer: its requests are not answered", "what", what, "waited", endsWithin)
+	}
 }
 
 // startBroker starts the embedded broker and points the configuration at it.

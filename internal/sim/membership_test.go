@@ -93,26 +93,38 @@ func TestWhoStopsBesideAMissingMemberMayRepeat(t *testing.T) {
 	}
 }
 
-// TestMemberLeavesASilentCoordinator stops a member whose coordinator does not answer: it has nothing more to commit than it
-// could not commit, and its process ends in the time that its drain and its last requests have, not in that of a rebalance.
-func TestMemberLeavesASilentCoordinator(t *testing.T) {
-	s := Setup{Brokers: 3, Config: consumer.Config{HandlerTimeout: 5 * time.Second, Drain: 7 * time.Second}}
-	var took time.Duration
-	run(t, s, func(w *World) {
-		m := w.Join()
-		w.Produce(&Record{Partition: 0, Key: []byte("a")})
-		w.Sleep(time.Minute)
-		w.SilenceCoordinator(m, 10*time.Minute)
-		began := time.Now()
-		m.Stop()
-		took = time.Since(began)
-		w.Join()
-		w.Sleep(20 * time.Minute)
-	}, func(*History, *Report) {
-		if took > 25*time.Second {
-			t.Errorf("the member took %v to end", took)
+// TestMemberLeavesSilentBrokers stops a member whose coordinator does not answer, or no broker: it has nothing more to commit than it
+// could not commit, and its process ends in the time that its drain and its last requests have, not in that of a rebalance, or of what brokers
+// are told at the end.
+func TestMemberLeavesSilentBrokers(t *testing.T) {
+	for name, silence := range map[string]func(*World, *Member, time.Duration){"coordinator": (*World).SilenceCoordinator, "all": (*World).CutOff} {
+		for _, delivery := range []consumer.Delivery{consumer.AtLeastOnce, consumer.ExactlyOnceRouting} {
+			t.Run(fmt.Sprint(name, " ", delivery), func(t *testing.T) {
+				s := Setup{Brokers: 3, Config: consumer.Config{Delivery: delivery, HandlerTimeout: 5 * time.Second, Drain: 7 * time.Second}}
+				var took time.Duration
+				run(t, s, func(w *World) {
+					m := w.Join()
+					failing(w, 10)
+					w.Sleep(time.Minute)
+					silence(w, m, 10*time.Minute)
+					failing(w, 10)
+					began := time.Now()
+					m.Stop()
+					took = time.Since(began)
+					w.Join()
+					w.Sleep(20 * time.Minute)
+				}, func(*History, *Report) {
+					most := s.Config.Drain + 21*time.Second // for the last commit, its goroutines and clients, and the group
+					if delivery == consumer.ExactlyOnceRouting {
+						most += 10 * time.Second
+					}
+					if took > most {
+						t.Errorf("the member took %v to end, want %v at most", took, most)
+					}
+				})
+			})
 		}
-	})
+	}
 }
 
 // TestDeadMembersLeaveNothingBehind ends members whose network is gone: none may leave a goroutine behind, or the bubble that they
