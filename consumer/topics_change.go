@@ -47,17 +47,19 @@ func (t *topics) renamed() bool {
 	return slices.ContainsFunc(names, func(topic string) bool { return t.all[topic] > 0 })
 }
 
-// check holds the lanes of new partitions whose copies have nowhere to go yet.
+// check holds the lanes of new partitions whose copies have nowhere to go yet, or not for all that the client knows that writes them.
 func (t *topics) check(parts map[string][]int32) {
-	short := false
+	short, writer := false, t.p.writer()
 	for topic, ps := range parts {
 		for _, part := range ps {
-			if !t.complete(topic, part) {
-				short = true
-				if l := t.p.intake.lane(topic, part); l != nil {
-					l.missing.Store(true)
-					t.p.intake.review(l)
-				}
+			l := t.p.intake.lane(topic, part)
+			if t.complete(topic, part) && (l == nil || writer == nil || t.writable(writer, l)) {
+				continue
+			}
+			short = true
+			if l != nil {
+				l.missing.Store(true)
+				t.p.intake.review(l)
 			}
 		}
 	}

@@ -36,7 +36,7 @@ func newRunCommand(p *program) *cobra.Command {
 		Short: "Run the pipelines of the configuration",
 		Long: `Run the pipelines of the configuration until SIGTERM or SIGINT. Then nothing more is started, calls in flight have the
 drain time to end, what is done is committed, and the consumer groups are left. A second signal leaves at once: what was
-not committed is handled again.
+not committed is handled again, when the groups learn of it, which is when the session is over.
 
 A broker that cannot be reached is tried again for as long as it takes; /readyz says so meanwhile.
 

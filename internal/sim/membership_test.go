@@ -138,3 +138,28 @@ func TestDeadMembersLeaveNothingBehind(t *testing.T) {
 		}
 	})
 }
+
+// TestCopiesOfNewPartitionsAreWrittenSoon grows the source of a member that has written copies: the client that does so knows its topics as they were, until
+// it is made to look, and refuses those of new partitions by itself.
+func TestCopiesOfNewPartitionsAreWrittenSoon(t *testing.T) {
+	for _, delivery := range []consumer.Delivery{consumer.AtLeastOnce, consumer.ExactlyOnceRouting} {
+		t.Run(fmt.Sprint(delivery), func(t *testing.T) {
+			run(t, Setup{Config: consumer.Config{Delivery: delivery, Breaker: breaker.Config{Disabled: true}}}, func(w *World) {
+				w.Join()
+				failing(w, 30)
+				w.Sleep(time.Minute)
+				w.Grow("orders", 5)
+				r := &Record{Partition: 4, Key: []byte("new"), Fate: Fate{Kind: Fail, Times: 1}}
+				w.Produce(r)
+				w.Sleep(5 * time.Minute)
+				calls := w.Calls(r)
+				if len(calls) != 2 {
+					t.Fatalf("%d calls, want 2", len(calls))
+				}
+				if waited := calls[1].Start.At.Sub(calls[0].End.At); waited > 5*time.Second {
+					t.Errorf("the retry came %v after the failure, over a tier of a second", waited)
+				}
+			})
+		})
+	}
+}
