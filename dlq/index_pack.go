@@ -42,13 +42,18 @@ func packsOf(r segmentRef, b []byte) (*packs, error) {
 		return nil, damaged
 	}
 	n := int(binary.LittleEndian.Uint32(b))
-	if b = b[4:]; len(b) < n*packEndSize {
+	size := 4 + n*packEndSize + 4 // with its number and its checksum
+	if len(b) < size {
 		return nil, damaged
 	}
-	for i := range n {
-		p.ends = append(p.ends, packEnd{binary.LittleEndian.Uint32(b[i*packEndSize:]), binary.LittleEndian.Uint32(b[i*packEndSize+4:])})
+	table, err := unsealed(p.name, b[:size])
+	if err != nil {
+		return nil, err
 	}
-	p.bytes = b[n*packEndSize:]
+	for ends := table[4:]; len(ends) > 0; ends = ends[packEndSize:] {
+		p.ends = append(p.ends, packEnd{binary.LittleEndian.Uint32(ends), binary.LittleEndian.Uint32(ends[4:])})
+	}
+	p.bytes = b[size:]
 	if n > 0 && int(p.ends[n-1].bytes) != len(p.bytes) {
 		return nil, damaged
 	}

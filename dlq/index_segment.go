@@ -137,7 +137,7 @@ func (s *segment) put(u IndexUpdate, r segmentRef) error {
 	for _, end := range s.packEnd {
 		records = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(records, end.entries), end.bytes)
 	}
-	records = append(records, s.packs...)
+	records = append(sealed(records), s.packs...)
 	for _, part := range []struct {
 		name  string
 		bytes []byte
