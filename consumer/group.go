@@ -136,6 +136,34 @@ func (p *Pipeline) leave() {
 	}
 }
 
+// Abandon tells the group that this member is gone, so that others have its partitions at once and not when its session is over. It is for a process
+// that ends before [Pipeline.Run] has drained: nothing is committed, and what is under way is handled again. A static member (InstanceID) is not
+// told of, for its next process takes its place. It may be called on any goroutine while Run runs, and the process has to end then. It
+// returns why the group could not be told, or ctx's error.
+func (p *Pipeline) Abandon(ctx context.Context) error {
+	if phase := Phase(p.phase.Load()); phase != Running && phase != Draining || p.cfg.InstanceID != "" {
+		return nil
+	}
+	member, _ := p.client.GroupMetadata()
+	if member == "" {
+		return nil
+	}
+	return within(ctx, func() error {
+		if p.cfg.GroupProtocol == NextGen {
+			req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+			req.Group, req.MemberID, req.MemberEpoch = p.cfg.Group, member, -1
+			_, err := req.RequestWith(ctx, p.client)
+			return err
+		}
+		req := kmsg.NewPtrLeaveGroupRequest()
+		one := kmsg.NewLeaveGroupRequestMember()
+		one.MemberID = member
+		req.Group, req.MemberID, req.Members = p.cfg.Group, member, append(req.Members, one)
+		_, err := req.RequestWith(ctx, p.client)
+		return err
+	})
+}
+
 // revive has the group assign anew when a static member came back, by the classic protocol, with topics that nobody has: it
 // was given what it had before, without the leader being asked.
 func (p *Pipeline) revive() {

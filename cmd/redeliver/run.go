@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -36,7 +37,7 @@ func newRunCommand(p *program) *cobra.Command {
 		Short: "Run the pipelines of the configuration",
 		Long: `Run the pipelines of the configuration until SIGTERM or SIGINT. Then nothing more is started, calls in flight have the
 drain time to end, what is done is committed, and the consumer groups are left. A second signal leaves at once: what was
-not committed is handled again, when the groups learn of it, which is when the session is over.
+not committed is handled again.
 
 A broker that cannot be reached is tried again for as long as it takes; /readyz says so meanwhile.
 
@@ -134,6 +135,8 @@ func (s *service) run(ctx context.Context) (err error) {
 	}
 	s.log.Info("redeliver runs", "config", s.config.File, "pipelines", strings.Join(pipelineNames(s.config), ","), "brokers", strings.Join(s.config.Kafka.Brokers, ","))
 	if s.awaitBroker(ctx) {
+		s.program.quits.Store(true) // the groups are to be told first
+		go s.quit()
 		leave := s.joinFleet(ctx)
 		ended := s.lookAfterQueues(ctx)
 		s.runPipelines(ctx)
@@ -142,6 +145,27 @@ func (s *service) run(ctx context.Context) (err error) {
 	}
 	s.log.Info("redeliver has stopped")
 	return nil
+}
+
+// abandonWithin is how long a process that is told to leave at once takes to tell its groups of it.
+const abandonWithin = time.Second
+
+// quit ends the process at a second signal.
+func (s *service) quit() {
+	<-s.program.quit
+	s.log.Warn("a second signal: leaving at once, what is under way is handled again")
+	ctx, cancel := context.WithTimeout(context.Background(), abandonWithin)
+	defer cancel()
+	var told sync.WaitGroup
+	for _, p := range s.pipelines {
+		told.Go(func() {
+			if err := p.now().Abandon(ctx); err != nil {
+				s.log.Warn("the group was not told that this member goes: what it had waits until its session is over", "pipeline", p.Name(), "error", err)
+			}
+		})
+	}
+	told.Wait()
+	os.Exit(exitFailed)
 }
 
 // endsWithin is how long something is waited for that ends with the pipelines. It has had their drain time already.

@@ -90,8 +90,8 @@ func TestASecondSignalLeavesAtOnceAndCommitsNothingUnfinished(t *testing.T) {
 	address, listen, service := freeAddress(t), freeAddress(t), openShop(t)
 	startBroker(t, address)
 	let := sync.OnceFunc(func() { close(service.hold) })
-	t.Cleanup(let) // the service does not close before
-	config := writeConfig(t, listen, address, service.URL, "session_timeout: 6s")
+	t.Cleanup(let)                                                                // the service does not close before
+	config := writeConfig(t, listen, address, service.URL, "session_timeout: 5m") // which nobody waits for
 	p := startCommand(t, "run", "-c", config)
 	awaitReady(t, listen)
 	produce(t, address, "hold")

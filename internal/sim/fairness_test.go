@@ -394,8 +394,8 @@ func stayWithin(t *testing.T, codec kgo.CompressionCodec) {
 	if s.calls.Load() < values/10 {
 		t.Errorf("only %d calls: that is no load", s.calls.Load())
 	}
-	if inWindow > window*5/4 {
-		t.Errorf("bounded: the window had %d bytes, want a quarter more than %d at most", inWindow, window)
+	if inWindow > window*3/2 { // a poll of the sources and one of the tier may come at once
+		t.Errorf("bounded: the window had %d bytes, want a half more than %d at most", inWindow, window)
 	}
 	if most > window+constant {
 		t.Errorf("bounded: the heap grew by %d bytes, want at most the window and a constant, %d", most, window+constant)
