@@ -42,7 +42,8 @@ func (s *fetchSize) adapt(client *kgo.Client) {
 		s.compressed.Add(-compressed / 2)
 		s.whole.Add(-whole / 2)
 	}
-	next := min(max(int32(float64(s.most)*float64(compressed)/float64(whole)), leastFetch), s.most)
+	most := int64(s.most)
+	next := int32(min(max(int64(float64(most)*float64(compressed)/float64(whole)), leastFetch), most)) // small batches take more than their records
 	if change := next - s.asked; change > s.asked/4 || change < -s.asked/4 {
 		s.asked = next
 		client.UpdateFetchMaxBytes(next, min(next, s.mostOfOne))

@@ -8,8 +8,8 @@ import (
 
 // TestFetchesAreAsLargeAsTheyAreInMemory has batches come that are compressed to a tenth, then such that are not, then a few of the first kind again.
 func TestFetchesAreAsLargeAsTheyAreInMemory(t *testing.T) {
-	const most, mostOfOne = 16 << 20, 1 << 20
-	client, err := kgo.NewClient(kgo.SeedBrokers("nowhere:1"), kgo.FetchMaxBytes(most), kgo.FetchMaxPartitionBytes(mostOfOne))
+	const most, mostOfOne = 1 << 30, 1 << 20
+	client, err := kgo.NewClient(kgo.SeedBrokers("nowhere:1"), kgo.BrokerMaxReadBytes(most), kgo.FetchMaxBytes(most), kgo.FetchMaxPartitionBytes(mostOfOne))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,15 +28,21 @@ func TestFetchesAreAsLargeAsTheyAreInMemory(t *testing.T) {
 	fetch, ofOne := came(0, 0)
 	want("before any came", fetch, ofOne, most/fetchRatio, mostOfOne)
 	fetch, ofOne = came(1<<20, 100<<20)
-	want("of a hundredth", fetch, ofOne, most/100, most/100)
+	want("of a hundredth", fetch, ofOne, most/100, mostOfOne)
 	for range 20 {
-		fetch, ofOne = came(100<<20, 100<<20)
+		fetch, ofOne = came(1<<30, 1<<30)
 	}
 	if fetch < most*3/4 || ofOne != mostOfOne {
 		t.Errorf("after such that are not compressed it fetches %d, of a partition %d", fetch, ofOne)
 	}
-	for range 20 {
-		fetch, ofOne = came(1<<20, 10_000<<20)
+	for range 40 {
+		fetch, ofOne = came(1<<10, 1<<50)
 	}
 	want("of next to nothing", fetch, ofOne, leastFetch, leastFetch)
+	for range 60 {
+		fetch, ofOne = came(64<<30, 1<<30)
+	}
+	if fetch < most*3/4 || ofOne != mostOfOne {
+		t.Errorf("after batches of a small record each, which take more than it, it fetches %d, of a partition %d", fetch, ofOne)
+	}
 }

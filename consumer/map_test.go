@@ -242,8 +242,7 @@ func TestGapsStopNothing(t *testing.T) {
 					}
 					w.p.received(l, records, time.Now())
 				}
-				time.Sleep(polls * most * 10 * time.Millisecond / DefaultConcurrency * 2)
-				synctest.Wait()
+				pass(polls * most * 10 * time.Millisecond / DefaultConcurrency * 2)
 				w.held(l, 0, 0)
 			})
 		})

@@ -70,7 +70,7 @@ func (m *membership) answered(at time.Time) {
 
 func (m *membership) lapse() {
 	m.mu.Lock()
-	if m.ended || time.Now().Before(m.until) {
+	if m.ended || m.lapsed || time.Now().Before(m.until) { // the timer, and each worker that asks
 		m.mu.Unlock()
 		return
 	}
@@ -102,8 +102,8 @@ func (m *membership) end() {
 	m.timer.Stop()
 }
 
-// holds reports whether the claim holds still. It is asked before each call: a process that was stopped for a while finds its timers, and what there
-// is to do, at the same time.
+// holds reports whether the claim holds still. It is asked before each call: a process that was stopped for a while finds its
+// timers, and what there is to do, at the same time.
 func (m *membership) holds() bool {
 	if ends := m.ends.Load(); ends == 0 || int64(time.Since(m.began)) <= ends {
 		return true

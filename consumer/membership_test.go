@@ -60,12 +60,24 @@ func TestNoCallBeginsBeforeALateTimer(t *testing.T) {
 			c.SessionTimeout, c.Drain, c.HandlerTimeout = 10*time.Second, 8*time.Second, time.Second
 		})
 		m := w.p.membership
+		told, change := 0, m.change
+		m.change = func(lapsed bool) {
+			if lapsed {
+				told++
+			}
+			change(lapsed)
+		}
 		m.answered(time.Now())
 		m.timer.Stop()
 		pass(10*time.Second + time.Millisecond)
 		w.feed(w.lane(0, 0), "a")
 		synctest.Wait()
 		equal(t, "calls when the claim is over", calls, 0)
+		for range 3 { // as many workers ask
+			equal(t, "it holds", m.holds(), false)
+		}
+		m.lapse()
+		equal(t, "times that it is told", told, 1)
 		m.answered(time.Now())
 		synctest.Wait()
 		equal(t, "calls when it is answered again", calls, 1)

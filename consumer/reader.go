@@ -176,7 +176,6 @@ func (r *reader) deliver(fetches kgo.Fetches) {
 				return // what follows in the same poll comes again too
 			}
 			if n := r.of.keep(l, records, now); n < len(records) {
-				l.full.Store(true)
 				if back == nil {
 					back = make(map[string]map[int32]kgo.EpochOffset)
 				}

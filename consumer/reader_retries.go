@@ -77,6 +77,17 @@ func (r *retryReading) spares(now time.Time) bool { return now.UnixNano() < r.sp
 // keep gives back what is far from due and beyond the lane's share: the client goes back to it, for which it drops what it has fetched of
 // all partitions. So polls are small from then on for a while, and what one of them brings beyond the share is kept.
 func (r *retryReading) keep(l *lane, records []*kgo.Record, now time.Time) int {
+	kept := r.keeps(l, records, now)
+	if kept < len(records) {
+		l.full.Store(true)
+		if !l.park {
+			r.sparing.Store(now.Add(sparingFor).UnixNano())
+		}
+	}
+	return kept
+}
+
+func (r *retryReading) keeps(l *lane, records []*kgo.Record, now time.Time) int {
 	share, room := r.p.intake.share(l)
 	if r.spares(now) {
 		share, room = share+share/2, room+room/2
@@ -97,9 +108,6 @@ func (r *retryReading) keep(l *lane, records []*kgo.Record, now time.Time) int {
 		if e.farOff(now) {
 			break
 		}
-	}
-	if kept < len(records) {
-		r.sparing.Store(now.Add(sparingFor).UnixNano())
 	}
 	return kept
 }

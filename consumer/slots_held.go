@@ -34,8 +34,9 @@ const (
 )
 
 // mayHold reports whether a strand may hold one slot more, of those that are not kept for the other kind. A slot that is
-// given to a call which hangs is gone until that call's time is over. So, while there are several strands, what a strand may hold is earned by calls that succeed: with each of them the strand may hold a quarter more of the
-// kind than it holds. Without, it may at once hold a sixteenth of the slots for fresh records, and one for retries, which
+// given to a call which hangs is gone until that call's time is over. So, while there are several strands, what a strand may
+// hold is earned by calls that succeed: with each of them the strand may hold a quarter more of the kind than it holds.
+// Without, it may at once hold a sixteenth of the slots for fresh records, at least one, and one for retries, which
 // have failed before; and more only step by step, after half a second, and only what the others have not needed at one time of
 // late. One whose calls all hang takes next to nothing from others that are at work. What was earned is remembered for
 // needEpoch, so that work which comes in bursts does not begin anew with each.
