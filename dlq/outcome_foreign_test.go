@@ -1,13 +1,11 @@
 package dlq_test
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -37,32 +35,15 @@ func (b *bundle) foreignLetters(d retrytopics.Dialect, n int) *dlq.Queue {
 // commits, until the test ends.
 func (b *bundle) worksAs(d retrytopics.Dialect, of string, fails func(*kgo.Record) bool) {
 	b.t.Helper()
-	member, err := kgo.NewClient(kgo.SeedBrokers(b.cluster.ListenAddrs()...), kgo.ConsumerGroup(of), kgo.ConsumeTopics(origin), kgo.DisableAutoCommit(),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.FetchMaxWait(50*time.Millisecond), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	ctx, end := context.WithCancel(b.t.Context())
-	ended := make(chan struct{})
-	b.t.Cleanup(func() { end(); <-ended; member.Close() })
-	go func() {
-		defer close(ended)
-		for ctx.Err() == nil {
-			for _, r := range member.PollFetches(ctx).Records() {
-				if fails(r) {
-					letter := withoutTopics(foreignLetter(d, r.Partition, r.Offset, "closed"))
-					letter.Headers = append(slices.Clone(r.Headers), letter.Headers...)
-					if member.ProduceSync(ctx, letter).FirstErr() != nil {
-						return
-					}
-				}
-				if member.CommitRecords(ctx, r) != nil {
-					return
-				}
-			}
+	b.reads(of, []string{origin}, func(r *kgo.Record) (next *kgo.Record, done bool) {
+		if !fails(r) {
+			return nil, true
 		}
-	}()
-	for ctx.Err() == nil { // until it is there, as a program is whose dead letters are replayed
+		letter := withoutTopics(foreignLetter(d, r.Partition, r.Offset, "closed"))
+		letter.Headers = append(slices.Clone(r.Headers), letter.Headers...)
+		return letter, true
+	})
+	for b.ctx().Err() == nil { // until it is there, as a program is whose dead letters are replayed
 		if described, err := b.admin.DescribeGroups(b.ctx(), of); err == nil {
 			if one := described[of]; one.AssignedPartitions()[origin] != nil {
 				return

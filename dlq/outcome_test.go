@@ -31,7 +31,35 @@ const (
 // works runs a member of the group that reads the retry topics, and commits what it has dealt with, until the test ends.
 func (b *bundle) works(judge func(retrytopics.State) verdict) {
 	b.t.Helper()
-	member, err := kgo.NewClient(kgo.SeedBrokers(b.cluster.ListenAddrs()...), kgo.ConsumerGroup(group), kgo.ConsumeTopics(tier1, tier10, origin),
+	b.reads(group, []string{tier1, tier10, origin}, func(r *kgo.Record) (next *kgo.Record, done bool) {
+		state, _ := retrytopics.Decode(r)
+		if r.Topic == origin {
+			state = retrytopics.Fresh(r, "")
+			state.Group = group
+		}
+		v := judge(state)
+		switch {
+		case v == isRetried && r.Topic == tier10:
+			v = succeeds
+		case v == diesLater && r.Topic == tier10:
+			v = dies
+		}
+		switch v {
+		case hangs:
+			return nil, false
+		case dies:
+			return dlq.Letter(r, state, dead, 0), true
+		case succeeds:
+			return nil, true
+		}
+		return &kgo.Record{Topic: tier10, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: state.AppendHeaders(nil, r.Headers, 0)}, true
+	})
+}
+
+// reads runs a member of a group until the test ends, which gives each record to does, writes what is next of it, and commits what is done.
+func (b *bundle) reads(of string, topics []string, does func(*kgo.Record) (next *kgo.Record, done bool)) {
+	b.t.Helper()
+	member, err := kgo.NewClient(kgo.SeedBrokers(b.cluster.ListenAddrs()...), kgo.ConsumerGroup(of), kgo.ConsumeTopics(topics...),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.DisableAutoCommit(), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.FetchMaxWait(50*time.Millisecond),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
@@ -44,28 +72,8 @@ func (b *bundle) works(judge func(retrytopics.State) verdict) {
 		defer close(ended)
 		for ctx.Err() == nil {
 			for _, r := range member.PollFetches(ctx).Records() {
-				state, _ := retrytopics.Decode(r)
-				if r.Topic == origin {
-					state = retrytopics.Fresh(r, "")
-					state.Group = group
-				}
-				v := judge(state)
-				switch {
-				case v == isRetried && r.Topic == tier10:
-					v = succeeds
-				case v == diesLater && r.Topic == tier10:
-					v = dies
-				}
-				next := &kgo.Record{Topic: tier10, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: state.AppendHeaders(nil, r.Headers, 0)}
-				switch v {
-				case hangs:
-					continue
-				case dies:
-					next = dlq.Letter(r, state, dead, 0)
-				case succeeds:
-					next = nil
-				}
-				if next != nil && member.ProduceSync(ctx, next).FirstErr() != nil || member.CommitRecords(ctx, r) != nil {
+				next, done := does(r)
+				if next != nil && member.ProduceSync(ctx, next).FirstErr() != nil || done && member.CommitRecords(ctx, r) != nil {
 					return
 				}
 			}
