@@ -2,14 +2,17 @@ package consumer
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // trim deletes what the group has committed from its retry topics, which have no retention of their own.
 func (t *topics) trim(ctx context.Context) {
-	offsets := make(kadm.Offsets)
+	offsets, ids := make(kadm.Offsets), make(map[string]kadm.TopicID)
 	for _, l := range t.p.intake.all() {
 		if l.tier == 0 || t.isShared(l.topic) {
 			continue
@@ -19,8 +22,23 @@ func (t *topics) trim(ctx context.Context) {
 		l.strand.mu.Unlock()
 		if committed > trimmed {
 			offsets.AddOffset(l.topic, l.partition, committed, -1)
+			ids[l.topic] = l.topicID
 		}
 	}
+	if len(offsets) == 0 {
+		return
+	}
+	// The request knows topics by their names only. One that was made again since has other records at these offsets, so it is
+	// looked at once more, last.
+	found, err := retrytopics.ListTopics(ctx, t.p.admin, slices.Collect(maps.Keys(ids))...)
+	if err != nil {
+		t.p.faults.note("trim", "", -1, err)
+		return
+	}
+	maps.DeleteFunc(offsets, func(topic string, _ map[int32]kadm.Offset) bool {
+		d := found[topic]
+		return d.Err != nil || d.ID != ids[topic]
+	})
 	if len(offsets) == 0 {
 		return
 	}

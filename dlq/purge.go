@@ -195,6 +195,10 @@ func (p *purge) look(ctx context.Context, asked map[int32]int64) error {
 // delete deletes what stands before the cuts.
 func (p *purge) delete(ctx context.Context) error {
 	q, offsets := p.task.survey.queue, kadm.Offsets{}
+	// Brokers are told the topic by its name alone, and it may have taken long to read it.
+	if now, err := q.describe(ctx); err != nil || now.ID != p.task.survey.topic.ID {
+		return cmp.Or(err, fmt.Errorf("%s was deleted and made again while it was read: nothing was deleted of the new one", q.topic))
+	}
 	for partition, cut := range p.cuts {
 		if cut > p.starts[partition] {
 			offsets.Add(kadm.Offset{Topic: q.topic, Partition: partition, At: cut})

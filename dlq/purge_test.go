@@ -194,3 +194,40 @@ func TestPurgeLeavesWhatItHasNotSeen(t *testing.T) {
 	}
 	equal(t, "entries", len(b.entries(q, dlq.Filter{})), 2)
 }
+
+// TestPurgeLeavesATopicThatWasMadeAgain: what was read was in another topic of that name.
+func TestPurgeLeavesATopicThatWasMadeAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.aged(9*day, 9*day)
+	q := b.open()
+	b.replay(q, dlq.Replay{})
+	made := false
+	_, err := q.Purge(b.ctx(), dlq.Purge{Before: time.Now(), Progress: func(dlq.Progress) {
+		if made {
+			return
+		}
+		made = true
+		if _, err := b.admin.DeleteTopics(b.ctx(), dead); err != nil {
+			t.Error(err)
+		}
+		if _, err := b.admin.CreateTopics(b.ctx(), 2, 1, nil, dead); err != nil {
+			t.Error(err)
+		}
+		writer, err := kgo.NewClient(kgo.SeedBrokers(b.cluster.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner())) // which has not known the other one
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer writer.Close()
+		for i := range 4 {
+			if err := writer.ProduceSync(b.ctx(), letter(death(0, int64(i)))).FirstErr(); err != nil {
+				t.Error(err)
+			}
+		}
+	}})
+	if err == nil || !strings.Contains(err.Error(), "made again while it was read") {
+		t.Errorf("the purge ended with %v", err)
+	}
+	equal(t, "entries", len(b.entries(q, dlq.Filter{})), 4)
+}
