@@ -130,13 +130,16 @@ func TestASkipExcusesWhatFollowedIt(t *testing.T) {
 // A record that was put off untried has left the order of its key, unless keys are held: it may be read from the source once more,
 // after those that came later. One that was not put off has to be called in its order.
 func TestWhatWasPutOffHasLeftTheOrder(t *testing.T) {
+	const nothing UpsetKind = 255
 	for _, tt := range []struct {
 		putsOff, holds, putOff bool
-		crash                  bool // of the member that called the later one: the copy of what it had put off may never have been written
+		then                   UpsetKind // of the member that called the later one: the copy of what it had put off may never have been written
+		next                   string    // who calls the earlier one then
 		broken                 bool
 	}{
-		{true, false, true, false, false}, {true, false, false, false, true}, {true, true, true, false, true}, {false, false, true, false, true},
-		{true, false, false, true, false}, {true, true, false, true, true}, {false, false, false, true, true},
+		{true, false, true, nothing, "m2", false}, {true, false, false, nothing, "m2", true}, {true, true, true, nothing, "m2", true}, {false, false, true, nothing, "m2", true},
+		{true, false, false, Crash, "m2", false}, {true, true, false, Crash, "m2", true}, {false, false, false, Crash, "m2", true},
+		{true, false, false, Unsaved, "m1", false}, {true, false, false, nothing, "m1", true}, {false, false, false, Unsaved, "m1", true},
 	} {
 		p := newTape()
 		p.h.Terms.PutsOff, p.h.Terms.HoldKey = tt.putsOff, tt.holds
@@ -145,10 +148,10 @@ func TestWhatWasPutOffHasLeftTheOrder(t *testing.T) {
 			p.copy(tier, first, 0, time.Second, "")
 		}
 		p.call("m1", second, second, 1, Succeeded, "")
-		if by := p.h.Calls[len(p.h.Calls)-1].End; tt.crash {
-			p.h.Upsets = append(p.h.Upsets, Upset{Member: "m1", Kind: Crash, Begun: by, Ended: by.At})
+		if by := p.h.Calls[len(p.h.Calls)-1].End; tt.then != nothing {
+			p.h.Upsets = append(p.h.Upsets, Upset{Member: "m1", Kind: tt.then, Begun: by, Ended: by.At})
 		}
-		p.call("m2", first, first, 1, Succeeded, "")
+		p.call(tt.next, first, first, 1, Succeeded, "")
 		found := slices.ContainsFunc(Check(p.end()).Violations, func(v Violation) bool { return strings.Contains(v.Text, "was first called at") })
 		if found != tt.broken {
 			t.Errorf("%+v: found broken is %v", tt, found)

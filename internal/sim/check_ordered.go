@@ -102,9 +102,10 @@ func (x *index) apart(r, c *Call) bool {
 }
 
 // lostOnItsWay reports whether the record of a call may have been put off before another one was called, by the member that called that one: it
-// leaves the order of its key when its copy is on its way, and is read once more where that went down with its member.
+// leaves the order of its key when its copy is on its way, and is read once more where that went down with its member, or with the
+// member's partitions, which it may have got back.
 func (x *index) lostOnItsWay(other, c *Call) bool {
-	return x.t.PutsOff && !x.t.HoldKey && x.excused(other, c)
+	return x.t.PutsOff && !x.t.HoldKey && (x.excused(other, c) || x.upset(other.Member, other.Start, c.Start))
 }
 
 func (x *index) checkOffsetOrder(tr train, calls []*Call) {
