@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -18,9 +20,10 @@ type seat struct {
 	proxies  *proxies
 	tiers    int
 
-	lives int
-	p     *process
-	gone  chan struct{} // closed when its end is wanted, so that nobody wonders
+	lives    int
+	p        *process
+	producer *atomic.Pointer[string] // its transactional id; nil in it: it has none yet
+	gone     chan struct{}           // closed when its end is wanted, so that nobody wonders
 }
 
 // life is the name of the member that lives there now.
@@ -39,8 +42,16 @@ func (r *run) sit(s *seat) error {
 	if line, err := p.lines.ReadString('\n'); err != nil || line != member.Ready {
 		return fmt.Errorf("%w: it said %q", p.died(), line)
 	}
-	gone := make(chan struct{})
-	s.p, s.gone = p, gone
+	gone, producer := make(chan struct{}), new(atomic.Pointer[string])
+	s.p, s.gone, s.producer = p, gone, producer
+	r.watchers.Go(func() {
+		for line, err := p.lines.ReadString('\n'); err == nil; line, err = p.lines.ReadString('\n') {
+			if id, ok := strings.CutPrefix(line, member.Transactional); ok {
+				id = strings.TrimSuffix(id, "\n")
+				producer.Store(&id)
+			}
+		}
+	})
 	r.watchers.Go(func() {
 		<-p.ended
 		select {
@@ -54,9 +65,34 @@ func (r *run) sit(s *seat) error {
 
 // killed ends a life with SIGKILL.
 func (r *run) killed(s *seat) {
-	r.diary.End(r.diary.Begin(upset.Kill, s.life(), ""))
+	number := r.diary.Begin(upset.Kill, s.life(), "")
 	close(s.gone)
 	s.p.kill()
+	r.diary.End(number)
+	if r.inTransaction(s) {
+		r.diary.Inside(number)
+	}
+}
+
+// inTransaction reports whether brokers say that a transaction of the life in a seat is open.
+func (r *run) inTransaction(s *seat) bool {
+	id := s.producer.Load()
+	if id == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second) // after which they abort it soon, and the next life may be wanted
+	defer cancel()
+	all, err := r.admin.DescribeTransactions(ctx, *id)
+	return err == nil && all[*id].Err == nil && all[*id].State == "Ongoing"
+}
+
+// awaitTransaction waits a while until a transaction of the member is open.
+func (r *run) awaitTransaction(ctx context.Context, s *seat) {
+	for until := time.Now().Add(2 * time.Second); time.Now().Before(until) && ctx.Err() == nil; {
+		if s.producer.Load() == nil || r.inTransaction(s) {
+			return
+		}
+	}
 }
 
 // stopPatience is how long a member may take to end as it should. It has to drain, commit and leave, and brokers may be

@@ -25,6 +25,7 @@ func (r *run) do(ctx context.Context, st step) error {
 	case killRouting:
 		r.awaitWork(ctx, s)
 		r.await(ctx, "failure", s)
+		r.awaitTransaction(ctx, s)
 		return r.restart(ctx, s, r.killed, st.lasts)
 	case stopMember:
 		return r.restart(ctx, s, r.stopped, st.lasts)

@@ -35,6 +35,10 @@ const (
 // Ready is what a member says when it can be stopped with SIGTERM: a line on its standard output.
 const Ready = "ready\n"
 
+// Transactional stands before a transactional id of the member: a line on its standard output, for each producer of transactions that
+// it makes.
+const Transactional = "transactional id "
+
 // Tiers are the tiers of the retry policy; a member may be told to run with the first only.
 func Tiers() []time.Duration { return []time.Duration{time.Second, 3 * time.Second} }
 
@@ -91,7 +95,7 @@ func Run(ctx context.Context, c Config, says io.Writer) error {
 		// What the chaos makes of the topics is known soon, not after the minute that a quiet cluster is worth.
 		ClientOptions: []kgo.Opt{
 			kgo.Dialer(c.dial), kgo.MetadataMinAge(250 * time.Millisecond), kgo.MetadataMaxAge(2 * time.Second),
-			kgo.HeartbeatInterval(time.Second),
+			kgo.HeartbeatInterval(time.Second), kgo.WithHooks(producers{says}),
 		},
 		Logger: slog.Default(),
 	}
@@ -115,6 +119,16 @@ func Run(ctx context.Context, c Config, says io.Writer) error {
 		}
 	}()
 	return p.Run(ctx)
+}
+
+// producers says what transactional ids the member's clients have.
+type producers struct{ says io.Writer }
+
+// OnNewClient implements [kgo.HookNewClient].
+func (p producers) OnNewClient(client *kgo.Client) {
+	if id, _ := client.OptValue(kgo.TransactionalID).(*string); id != nil {
+		_, _ = io.WriteString(p.says, Transactional+*id+"\n") // a driver that is gone ends the member anyway
+	}
 }
 
 // dial goes to a broker by way of the proxy that stands before it.

@@ -38,6 +38,7 @@ type Upset struct {
 	Kind   Kind   `json:"kind"`
 	Member string `json:"member,omitempty"` // the life of a member that it was done to
 	What   string `json:"what,omitempty"`   // more about it
+	Inside bool   `json:"inside,omitempty"` // a transaction of the member was left open
 	Begun  int64  `json:"begun"`            // Unix ns
 	Ended  int64  `json:"ended,omitempty"`  // 0: it has not
 }
@@ -83,6 +84,15 @@ func (d *Diary) End(number int) {
 	defer d.mu.Unlock()
 	u := &d.all[number-1]
 	u.Ended = time.Now().UnixNano()
+	d.write(*u)
+}
+
+// Inside says of an upset that it left a transaction of the member open.
+func (d *Diary) Inside(number int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	u := &d.all[number-1]
+	u.Inside = true
 	d.write(*u)
 }
 

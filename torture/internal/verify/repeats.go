@@ -121,7 +121,7 @@ func (h *History) kill(k upset.Kind, member string, before int64) *upset.Upset {
 
 // judgeKills counts the kills that hit members at work. The others prove nothing.
 func (h *History) judgeKills(f *Finding) {
-	hit, idle, cut := 0, 0, 0
+	hit, idle, cut, inside := 0, 0, 0, 0
 	for i := range h.Upsets {
 		if u := &h.Upsets[i]; u.Kind == upset.Kill {
 			if n := h.Gone[u.Member].InFlight; n > 0 {
@@ -129,9 +129,15 @@ func (h *History) judgeKills(f *Finding) {
 			} else {
 				idle++
 			}
+			if u.Inside {
+				inside++
+			}
 		}
 	}
 	f.count("%d kills hit %d calls in flight", hit, cut)
+	if h.Terms.ExactlyOnce {
+		f.count("%d kills left a transaction open", inside)
+	}
 	if idle > 0 {
 		f.count("%d kills hit an idle member and do not count", idle)
 	}
