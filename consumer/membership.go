@@ -39,12 +39,10 @@ func (m *membership) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.Broker
 	if e2e.Err() != nil {
 		return
 	}
-	now := time.Now()
 	switch kmsg.Key(key) {
-	case kmsg.JoinGroup, kmsg.SyncGroup: // the group keeps us while it lets us wait
-		m.answered(now)
-	case kmsg.Heartbeat, kmsg.ConsumerGroupHeartbeat: // an answer may have waited to be read for as long as this process slept
-		m.answered(now.Add(-e2e.DurationE2E()))
+	case kmsg.JoinGroup, kmsg.SyncGroup, kmsg.Heartbeat, kmsg.ConsumerGroupHeartbeat:
+		// From when it was asked: an answer may have waited to be read for as long as this process slept.
+		m.answered(time.Now().Add(-e2e.DurationE2E()))
 	}
 }
 

@@ -121,3 +121,29 @@ func TestACallThatSleptIsNoOutcome(t *testing.T) {
 		equal(t, "watermark after it was called again", w.watermark(l), 1)
 	})
 }
+
+// TestAnAnswerThatSleptIsOld has the answers to what keeps a member in its group be read long after they were sent, as by a process that
+// was suspended meanwhile.
+func TestAnAnswerThatSleptIsOld(t *testing.T) {
+	for _, key := range []kmsg.Key{kmsg.JoinGroup, kmsg.SyncGroup, kmsg.Heartbeat, kmsg.ConsumerGroupHeartbeat} {
+		t.Run(key.Name(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := onBench(t, succeed, func(c *Config) {
+					c.SessionTimeout, c.Drain, c.HandlerTimeout = 10*time.Second, 8*time.Second, time.Second
+				})
+				m := w.p.membership
+				comes := func(after time.Duration) {
+					m.OnBrokerE2E(kgo.BrokerMetadata{}, key.Int16(), kgo.BrokerE2E{ReadWait: after})
+				}
+				comes(0)
+				pass(11 * time.Second)
+				comes(14 * time.Second)
+				equal(t, "it holds after an answer of 14 seconds ago", m.holds(), false)
+				comes(3 * time.Second)
+				equal(t, "it holds after one of three seconds ago", m.holds(), true)
+				pass(8 * time.Second)
+				equal(t, "it holds eleven seconds after that was asked", m.holds(), false)
+			})
+		})
+	}
+}

@@ -1,9 +1,13 @@
 package consumer
 
 import (
+	"bytes"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 func TestNoteTravelsInTheCommit(t *testing.T) {
@@ -24,9 +28,32 @@ func TestNoteTravelsInTheCommit(t *testing.T) {
 }
 
 func TestNoteOfAnotherProgramIsNone(t *testing.T) {
-	for _, text := range []string{"", "x", "redeliver/1", "redeliver/1 source", "redeliver/1 source orders", "redeliver/1 source orders:0", "redeliver/1 source orders:x", "redeliver/1 retry 10s", "redeliver/2 source orders:12", "consumer lag 12"} {
+	for _, text := range []string{"", "x", "redeliver/1", "redeliver/1 source", "redeliver/1 source orders", "redeliver/1 source orders:0", "redeliver/1 source orders:x", "redeliver/1 retry 10s", "redeliver/2 source orders:12", "redeliver/2 source orders:12 ~", "redeliver/1 source orders:12 ~AAAA", "redeliver/3 source orders:12", "consumer lag 12"} {
 		if n, ok := parseNote(text); ok {
 			t.Errorf("%q was taken for %+v", text, n)
+		}
+	}
+}
+
+// TestADamagedNoteIsNone cuts notes at each place, takes each byte out, and makes each byte each other one.
+func TestADamagedNoteIsNone(t *testing.T) {
+	for _, n := range []note{
+		{retry: true, delay: "10s", source: "orders"}, {retry: true, delay: "10s", source: "orders", id: "oSe2NlKcSlS7mVMdqTbY2w"}, {first: map[string]int32{"orders": 12}},
+	} {
+		text := n.String()
+		damaged := func(other string) {
+			if got, ok := parseNote(other); ok {
+				t.Errorf("%q, which was %q, is taken for %+v", other, text, got)
+			}
+		}
+		for i := range len(text) {
+			damaged(text[:i])
+			damaged(text[:i] + text[i+1:])
+			for b := range 256 {
+				if byte(b) != text[i] {
+					damaged(text[:i] + string([]byte{byte(b)}) + text[i+1:])
+				}
+			}
 		}
 	}
 }
@@ -48,6 +75,7 @@ func FuzzParseNote(f *testing.F) {
 	runs.add(1, 1_000_000)
 	f.Add("redeliver/1 source orders:12 clicks:1", int64(0))
 	f.Add("redeliver/1 retry 10s orders", int64(5))
+	f.Add(note{first: map[string]int32{"orders": 12, "clicks": 1}}.String(), int64(0))
 	f.Add(note{retry: true, delay: "10s", source: "orders", id: "oSe2NlKcSlS7mVMdqTbY2w"}.metadata(runs.text(5, someTopic, 100)), int64(5))
 	f.Add(note{}.metadata(runs.text(1<<62, someTopic, 100)), int64(1<<62))
 	f.Add("redeliver/1 source a:2147483648 done= done=1:", int64(1))
@@ -75,4 +103,35 @@ func FuzzParseNote(f *testing.F) {
 			t.Errorf("%q is written %q: %s", text, written, diff)
 		}
 	})
+}
+
+// TestDamagedMetadataIsTold has a partition begin at commits whose note or map was changed, or that another program wrote, and at such that
+// are as we write them. What can be read of them is taken.
+func TestDamagedMetadataIsTold(t *testing.T) {
+	var runs doneRuns
+	runs.add(1, 5)
+	ours := note{first: map[string]int32{testTopic: 1}}
+	for _, tt := range []struct {
+		metadata string
+		told     bool
+		done     int
+	}{
+		{"", false, 0},
+		{ours.String(), false, 0},
+		{ours.metadata(runs.text(3, someTopic, 100)), false, 1},
+		{note{}.metadata(runs.text(3, someTopic, 100)), false, 1},
+		{strings.Replace(ours.String(), ":1", ":9", 1), true, 0},
+		{strings.Replace(ours.metadata(runs.text(3, someTopic, 100)), ":1", ":9", 1), true, 1},
+		{ours.metadata(runs.text(4, someTopic, 100)), true, 0},
+		{"consumer lag 12", true, 0},
+	} {
+		var log bytes.Buffer
+		w := onBench(t, succeed, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+		w.p.topics.ids[testTopic] = someTopic
+		l := w.lane(0, 0)
+		w.p.restore(testTopic, 0, kadm.Offset{Topic: testTopic, At: 3, Metadata: tt.metadata})
+		if told := strings.Contains(log.String(), "not ours or damaged"); told != tt.told || len(l.window.known) != tt.done {
+			t.Errorf("%q: told is %v, and %d spans are known to be done", tt.metadata, told, len(l.window.known))
+		}
+	}
 }

@@ -10,12 +10,18 @@ import (
 // to 16 MiB. Of the sources it is so much as it is in memory, see [fetchSize].
 func fetchBytes(w Window) int32 { return int32(min(max(w.Bytes/4, 1<<20), 16<<20)) }
 
+// metadataSoon is how soon a client that writes copies asks once more who leads their partitions, which it does before it tries again
+// what a broker did not take. Brokers refuse batches while they write the markers of the producer's transaction before, as those of
+// several nodes do in most; with the client's own five seconds between, a transaction would be given up each time.
+const metadataSoon = 100 * time.Millisecond
+
 // copyOptions are the options of a client that writes copies: the user's, and what the promises need.
 func (p *Pipeline) copyOptions() []kgo.Opt {
 	c := &p.cfg
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(c.Brokers...),
 		kgo.ClientID(c.ClientID),
+		kgo.MetadataMinAge(metadataSoon),
 		kgo.MetadataMaxAge(time.Minute),
 		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
 		kgo.ProducerLinger(2 * time.Millisecond),

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -188,14 +189,18 @@ func beginning(text string) string {
 
 // restore tells a lane what was done above the commit that it begins at.
 func (p *Pipeline) restore(topic string, part int32, c kadm.Offset) {
-	text := doneIn(c.Metadata)
-	if _, ours := parseNote(c.Metadata); text == "" && (ours || c.Metadata == "") {
-		return
+	var done []span
+	err := checkNote(c.Metadata)
+	if text := doneIn(c.Metadata); text != "" {
+		var errDone error
+		done, errDone = readDone(text, c.At, p.topics.id(topic))
+		err = cmp.Or(errDone, err)
 	}
-	done, err := readDone(text, c.At, p.topics.id(topic))
 	if err != nil {
 		p.log.Warn("the metadata of a commit is not ours or damaged, and left alone: what was done above the commit is handled again", "pipeline", p.cfg.Name,
 			"topic", topic, "partition", part, "offset", c.At, "metadata", beginning(c.Metadata), "error", err)
+	}
+	if len(done) == 0 {
 		return
 	}
 	if l := p.intake.lane(topic, part); l != nil {

@@ -186,6 +186,9 @@ func (t *transactor) transact(ctx context.Context, batch []*route, timeout time.
 	t.pace.took(time.Since(began), silent)
 	if err != nil || len(failed) > 0 {
 		t.abort(client)
+		if err == nil {
+			t.p.meter.aborted.Add(1) // with an error it is counted by who called
+		}
 		batch = slices.DeleteFunc(batch, func(r *route) bool { return failed[r] != nil })
 		t.again(batch)
 		for r, why := range failed {

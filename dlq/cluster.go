@@ -65,7 +65,7 @@ func (q *Queue) connectCluster(ctx context.Context, topic kadm.TopicDetail, to D
 		return nil, fmt.Errorf("make a client for cluster %s: %w", name, err)
 	}
 	defer plain.Close()
-	client, err := kgo.NewClient(append(slices.Concat(plain.Opts(), producing(to.keyed(), largest(plain))), kgo.RequiredAcks(kgo.AllISRAcks()))...)
+	client, err := kgo.NewClient(append(slices.Concat(plain.Opts(), producing(to.keyed(), plain)), kgo.RequiredAcks(kgo.AllISRAcks()))...)
 	if err != nil {
 		return nil, fmt.Errorf("make a client for cluster %s: %w", name, err)
 	}

@@ -22,13 +22,22 @@ const recordBytes = 64 << 20
 // first one with a record or two in a request of its own.
 const flushLinger = 5 * time.Second
 
-// producing are the options of a client that a producer writes with, beside those that reach the brokers.
-func producing(keyed string, largest int32) []kgo.Opt {
+// metadataSoon is how soon a producer asks once more who leads the partitions, which it does before it tries again what a broker did
+// not take, as in most transactions of a cluster of several nodes: they refuse batches while they write the markers of the one before.
+const metadataSoon = 100 * time.Millisecond
+
+// producing are the options of a client that a producer writes with, beside those of client, which reach the brokers.
+func producing(keyed string, client *kgo.Client) []kgo.Opt {
+	soon := metadataSoon
+	if asked, ok := client.OptValue(kgo.MetadataMinAge).(time.Duration); ok {
+		soon = min(soon, asked)
+	}
 	return []kgo.Opt{
+		kgo.MetadataMinAge(soon),
 		kgo.ConsumeTopics(), kgo.ConsumePartitions(nil),
 		kgo.RecordPartitioner(partitioner(keyed)),
 		kgo.ProducerLinger(flushLinger),
-		kgo.ProducerBatchMaxBytes(largest),
+		kgo.ProducerBatchMaxBytes(largest(client)),
 		kgo.MaxBufferedRecords(4 * batchRecords),
 		kgo.MaxBufferedBytes(0),
 		kgo.DefaultProduceTopic(""),

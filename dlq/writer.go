@@ -86,7 +86,7 @@ func (q *Queue) beginWriting(ctx context.Context, topic kadm.TopicDetail, self W
 
 // transactional makes the client that writes: the queue's own, with the transactional id of the queue.
 func (q *Queue) transactional(keyed string) (*kgo.Client, error) {
-	client, err := kgo.NewClient(append(slices.Concat(q.client.Opts(), producing(keyed, largest(q.client))),
+	client, err := kgo.NewClient(append(slices.Concat(q.client.Opts(), producing(keyed, q.client)),
 		kgo.TransactionalID(q.transactionalID()),
 		kgo.TransactionTimeout(transactionTimeout),
 	)...)

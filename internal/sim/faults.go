@@ -219,6 +219,10 @@ func (w *World) ofMember(r kmsg.Request) bool {
 		if r.TransactionalID != nil {
 			id = *r.TransactionalID
 		}
+	case *kmsg.ProduceRequest:
+		if r.TransactionID != nil {
+			id = *r.TransactionID
+		}
 	case *kmsg.AddOffsetsToTxnRequest:
 		id = r.TransactionalID
 	case *kmsg.TxnOffsetCommitRequest:

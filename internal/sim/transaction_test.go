@@ -115,6 +115,33 @@ func TestTransactionWhoseEndIsNotAnswered(t *testing.T) {
 	}
 }
 
+// TestMarkersThatAreStillWritten has brokers refuse the first batch that comes after the end of a transaction, as several nodes do
+// while they write its markers. It is written a moment later, and no transaction is given up for it.
+func TestMarkersThatAreStillWritten(t *testing.T) {
+	run(t, exactlyOnce(), func(w *World) {
+		m := w.Join()
+		failing(w, 10)
+		w.Sleep(5 * time.Second)
+		writing := false
+		w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Observe: true, Count: -1, When: func(kmsg.Request) bool { writing = true; return true }})
+		refused := w.refuse(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.ConcurrentTransactions, When: func(r kmsg.Request) bool {
+			refuses := writing && w.ofMember(r)
+			writing = writing && !refuses
+			return refuses
+		}}, 0, time.Minute)
+		before := m.Pipeline.Stats()
+		for range 50 {
+			failing(w, 3)
+			w.Sleep(time.Second)
+		}
+		after := m.Pipeline.Stats()
+		if hits, done, aborted := refused.Hits(), after.Transactions-before.Transactions, after.Aborted-before.Aborted; hits < 30 || done < 30 || aborted > 0 {
+			t.Errorf("%d times refused, %d transactions, and %d that came to nothing", hits, done, aborted)
+		}
+		w.Sleep(time.Minute)
+	}, settledOnce(t))
+}
+
 // TestADeadDestinationLeavesTheTransaction takes the leader of one retry partition's copies away for longer than a transaction
 // lasts: the copies for the others are written meanwhile.
 func TestADeadDestinationLeavesTheTransaction(t *testing.T) {
@@ -476,7 +503,7 @@ func TestADestinationThatRefusesDelaysNoOther(t *testing.T) {
 			setup := exactlyOnce()
 			setup.Latency = [2]time.Duration{40 * time.Millisecond, 60 * time.Millisecond}
 			run(t, setup, func(w *World) {
-				w.Join()
+				m := w.Join()
 				failing(w, 3)
 				w.Sleep(10 * time.Second)
 				const away = time.Minute
@@ -502,6 +529,9 @@ func TestADestinationThatRefusesDelaysNoOther(t *testing.T) {
 				w.mu.Unlock()
 				if retried < good {
 					t.Errorf("%d records of the other partitions were retried meanwhile, want those %d at least that came ten seconds before the end", retried, good)
+				}
+				if m.Pipeline.Stats().Aborted == 0 {
+					t.Error("no transaction that came to nothing was counted")
 				}
 				w.Sleep(3 * time.Minute)
 			}, settledOnce(t))
