@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
+	"sync"
+	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -24,10 +27,16 @@ type Redaction struct {
 	// Text are patterns over payloads, keys, other headers' values and error texts. What matches is hidden, or, where the pattern has groups,
 	// what its groups match.
 	Text []*regexp.Regexp
+
+	once  sync.Once
+	tails []*regexp.Regexp // what may be the beginning of a match of each of Text
 }
 
 // Hides says whether it may hide anything.
 func (r *Redaction) Hides() bool { return r != nil && len(r.Headers)+len(r.Text) > 0 }
+
+// hidesSince changes whenever another release finds more by the same patterns.
+const hidesSince = "escapes and ends"
 
 // name is the same for redactions that hide the same in the same way; "" for one that hides nothing.
 func (r *Redaction) name() string {
@@ -35,6 +44,7 @@ func (r *Redaction) name() string {
 		return ""
 	}
 	sum := sha256.New()
+	sum.Write([]byte(hidesSince))
 	for _, patterns := range [][]*regexp.Regexp{r.Headers, r.Text} {
 		for _, pattern := range patterns {
 			fmt.Fprintf(sum, "%q", pattern)
@@ -44,32 +54,13 @@ func (r *Redaction) name() string {
 	return hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
-// Bytes returns the bytes without what is hidden: the same ones where that is nothing.
+// Bytes returns the bytes without what is hidden: the same ones where that is nothing. Of a JSON document, which may stand behind the number of a schema, it
+// is also what the patterns match of it as it is read: without blanks, or indented by two, its strings without escapes, and each string by itself.
 func (r *Redaction) Bytes(b []byte) []byte {
-	if r == nil {
+	if r == nil || len(r.Text) == 0 {
 		return b
 	}
-	for _, pattern := range r.Text {
-		matches := pattern.FindAllSubmatchIndex(b, -1)
-		if len(matches) == 0 {
-			continue
-		}
-		var out []byte
-		at := 0
-		for _, m := range matches {
-			if len(m) > 2 {
-				m = m[2:] // its groups
-			}
-			for ; len(m) > 0; m = m[2:] {
-				if m[0] >= at && m[1] > m[0] { // a group within another one is hidden with it
-					out = append(append(out, b[at:m[0]]...), Redacted...)
-					at = m[1]
-				}
-			}
-		}
-		b = append(out, b[at:]...)
-	}
-	return b
+	return without(b, r.find(b, false))
 }
 
 // String is Bytes of a text.
@@ -78,6 +69,22 @@ func (r *Redaction) String(s string) string {
 		return s
 	}
 	return string(r.Bytes([]byte(s)))
+}
+
+// Beginning is String of a text of which only the beginning is there: what its end may begin of a match, which would go on behind it, is hidden too.
+func (r *Redaction) Beginning(s string) string {
+	if r == nil || len(r.Text) == 0 || s == "" {
+		return s
+	}
+	return string(without([]byte(s), r.find([]byte(s), true)))
+}
+
+// upTo is String of a text that is cut off where it has more bytes than the limit.
+func (r *Redaction) upTo(limit int, s string) string {
+	if mayBeCut(s, limit) {
+		return r.Beginning(s)
+	}
+	return r.String(s)
 }
 
 // Header returns a header without what is hidden.
@@ -97,21 +104,47 @@ func (r *Redaction) hidesHeader(name string) bool {
 	return slices.ContainsFunc(r.Headers, func(pattern *regexp.Regexp) bool { return pattern.MatchString(name) })
 }
 
-// headerSet is how [Replay.edited] says that a header was set; the text may be cut off.
-var headerSet = regexp.MustCompile(`set header (.*?)=("(?:[^"\\]|\\.)*(?:"|\\?$))`)
+// textSet is how [Replay.edited] says that a header or the key was set; the text may be cut off.
+var textSet = regexp.MustCompile(`set (header (.*?)=|key )("(?:[^"\\]|\\.)*(?:"|\\?$))`)
 
-// edit returns what a mark says of an edit without what is hidden.
+// edit returns what a mark says of an edit without what is hidden: in what it quotes as it is quoted, and before.
 func (r *Redaction) edit(text string) string {
 	if !r.Hides() || text == "" {
 		return text
 	}
-	text = headerSet.ReplaceAllStringFunc(text, func(set string) string {
-		if name := headerSet.FindStringSubmatch(set)[1]; r.hidesHeader(name) {
-			return "set header " + name + "=" + Redacted
+	cut := mayBeCut(text, maxEditText)
+	text = textSet.ReplaceAllStringFunc(text, func(set string) string {
+		m := textSet.FindStringSubmatch(set)
+		if m[2] != "" && r.hidesHeader(m[2]) {
+			return "set header " + m[2] + "=" + Redacted
 		}
-		return set
+		was, whole := unquoted(m[3])
+		shown := r.String(was)
+		if !whole {
+			shown = r.Beginning(was)
+		}
+		if shown == was {
+			return set
+		}
+		return "set " + m[1] + strconv.Quote(shown)
 	})
+	if cut {
+		return r.Beginning(text)
+	}
 	return r.String(text)
+}
+
+// unquoted is a text that was quoted, of which a part of an escape and the quote at its end may be cut off: then it is not whole.
+func unquoted(quoted string) (text string, whole bool) {
+	if text, err := strconv.Unquote(quoted); err == nil {
+		return text, true
+	}
+	for end := len(quoted); end > 0; end-- {
+		if text, err := strconv.Unquote(quoted[:end] + `"`); err == nil {
+			return text, false
+		}
+	}
+	return "", false
 }
 
 // Entry returns the entry without what is hidden, for who looks at it: it must not be replayed. Its fingerprint is still that of the
@@ -121,24 +154,67 @@ func (r *Redaction) Entry(e Entry) Entry {
 		return e
 	}
 	e.print = e.Fingerprint()
-	e.State.Error = r.String(e.State.Error)
+	e.State.Error = r.errorText(&e)
 	e.Mark.Reason, e.Mark.Edit = r.String(e.Mark.Reason), r.edit(e.Mark.Edit)
-	e.State.History = slices.Clone(e.State.History)
-	for i := range e.State.History {
-		e.State.History[i].Error = r.String(e.State.History[i].Error)
-	}
+	history := r.history(e.State.History)
+	earlier := !slices.Equal(history, e.State.History)
+	e.State.History = history
 	record := *e.Record
 	record.Key, record.Value = r.Bytes(record.Key), r.Bytes(record.Value)
 	record.Headers = slices.Clone(record.Headers)
 	for i, h := range record.Headers {
-		if !retrytopics.IsOwnHeader(h.Key) {
+		switch {
+		case !retrytopics.IsOwnHeader(h.Key):
 			record.Headers[i] = r.Header(h)
-		} else if h.Key == retrytopics.HeaderError || h.Key == retrytopics.HeaderHistory {
+		case h.Key == retrytopics.HeaderError && h.Value != nil:
+			record.Headers[i].Value = []byte(r.ownError(string(h.Value), e.Record.Headers))
+		case h.Key == retrytopics.HeaderHistory && earlier:
+			record.Headers[i].Value = []byte(Redacted)
+		case h.Key == retrytopics.HeaderHistory:
 			record.Headers[i].Value = r.Bytes(h.Value)
 		}
 	}
 	e.Record = &record
 	return e
+}
+
+// errorText is the error of an entry without what is hidden.
+func (r *Redaction) errorText(e *Entry) string {
+	if e.Record == nil {
+		return r.upTo(retrytopics.MaxErrorSize, e.State.Error)
+	}
+	return r.ownError(e.State.Error, e.Record.Headers)
+}
+
+// ownError is an error text that travels in headers without what is hidden. It is cut where it is too long, and where there was no room beside the others:
+// then there is none for a history either.
+func (r *Redaction) ownError(text string, headers []kgo.RecordHeader) string {
+	if r == nil || len(r.Text) == 0 || text == "" {
+		return text
+	}
+	size := 0
+	for _, h := range headers {
+		if h.Key == retrytopics.HeaderHistory {
+			size = 0
+			break
+		}
+		if retrytopics.IsOwnHeader(h.Key) {
+			size += len(h.Key) + len(h.Value)
+		}
+	}
+	if size > retrytopics.MinHeaderLimit-utf8.UTFMax {
+		return r.Beginning(text)
+	}
+	return r.upTo(retrytopics.MaxErrorSize, text)
+}
+
+// history is the earlier failures without what is hidden.
+func (r *Redaction) history(tries []retrytopics.Try) []retrytopics.Try {
+	tries = slices.Clone(tries)
+	for i := range tries {
+		tries[i].Error = r.upTo(retrytopics.MaxTryErrorSize, tries[i].Error)
+	}
+	return tries
 }
 
 // Problem returns the problem without what is hidden; example is its [Problem.Example], nil where that is gone: then all of the text is hidden.
@@ -150,7 +226,7 @@ func (r *Redaction) Problem(p Problem, example *Entry) Problem {
 	case example == nil:
 		p.Error = Redacted
 	default:
-		p.Error = r.String(normalize(r.String(example.State.Error)))
+		p.Error = r.String(normalize(r.errorText(example)))
 	}
 	return p
 }

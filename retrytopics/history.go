@@ -20,9 +20,9 @@ type Try struct {
 	Error string `json:"error"` // at most 256 bytes of it travel
 }
 
-// maxTryError bounds the error of one entry, so that one long message does not
+// MaxTryErrorSize bounds the error of one entry, so that one long message does not
 // push the others out.
-const maxTryError = 256
+const MaxTryErrorSize = 256
 
 // appendHistory writes the newest tries that fit into limit bytes as a JSON
 // array, newest last; nothing when not even one does.
@@ -61,26 +61,26 @@ func (t *Try) append(dst []byte) []byte {
 	dst = strconv.AppendInt(append(dst, `,"at":`...), t.At, 10)
 	dst = strconv.AppendInt(append(dst, `,"ms":`...), t.Ms, 10)
 	dst = appendJSONString(append(dst, `,"class":`...), t.Class)
-	dst = appendJSONString(append(dst, `,"error":`...), cutText(t.Error, maxTryError))
+	dst = appendJSONString(append(dst, `,"error":`...), cutText(t.Error, MaxTryErrorSize))
 	return append(dst, '}')
 }
 
 // most is what append writes at the very most, whatever the texts hold.
 func (t *Try) most() int {
 	const numbers = 3 * len("-9223372036854775808")
-	return t.plain() + numbers + (len(`\u0000`)-1)*(len(t.Class)+min(len(t.Error), maxTryError))
+	return t.plain() + numbers + (len(`\u0000`)-1)*(len(t.Class)+min(len(t.Error), MaxTryErrorSize))
 }
 
 // plain is about what append writes of texts in which nothing has to be escaped.
 func (t *Try) plain() int {
 	const numbers = 2 + 13 + 6 // as they mostly are
-	return len(`{"n":,"at":,"ms":,"class":"","error":""}`) + numbers + len(t.Class) + min(len(t.Error), maxTryError)
+	return len(`{"n":,"at":,"ms":,"class":"","error":""}`) + numbers + len(t.Class) + min(len(t.Error), MaxTryErrorSize)
 }
 
 // size bounds what append writes.
 func (t *Try) size() int {
 	return len(`{"n":,"at":,"ms":,"class":"","error":""}`) +
-		digits(int64(t.N)) + digits(t.At) + digits(t.Ms) + jsonSize(t.Class) + jsonSize(cutText(t.Error, maxTryError))
+		digits(int64(t.N)) + digits(t.At) + digits(t.Ms) + jsonSize(t.Class) + jsonSize(cutText(t.Error, MaxTryErrorSize))
 }
 
 // digits is the number of bytes that n takes in decimal.
