@@ -20,6 +20,9 @@ func JQ(compile func(program string) (func(document []byte) ([]byte, error), err
 // errEdited: what a function does stands in no ledger.
 var errEdited = errors.New("the replay was edited by hand, which no other call can repeat: start it anew")
 
+// cutOff ends why an entry is left out, where that is longer.
+const cutOff = "…"
+
 const maxEditText = 1 << 10 // bytes in each mark; the task has the edits whole
 
 // edited says in words what is changed, for the ledger.
@@ -136,7 +139,11 @@ func (e *editor) payload(record *kgo.Record) error {
 	if e.jq != nil {
 		value, err := e.jq(record.Value)
 		if err != nil {
-			return unroutable("jq: " + normalize(err.Error()))
+			why, cut := normalized(err.Error())
+			if cut {
+				why += cutOff
+			}
+			return unroutable("jq: " + why)
 		}
 		record.Value = value
 	}

@@ -27,23 +27,29 @@ const (
 // It takes time in proportion to the text, of which it looks at the first 2 KiB; the outcome is valid UTF-8 of at most 1020
 // bytes, of 512 where the text was cut on its way, and is itself left as it is.
 func normalize(text string) string {
+	text, _ = normalized(text)
+	return text
+}
+
+// normalized is normalize, and whether the text was cut on its way.
+func normalized(text string) (out string, cut bool) {
 	text = strings.ToValidUTF8(cutBytes(text, normalizedInput), "\uFFFD")
 	n, most := normalizer{}, normalizedSize
-	if len(text) > most {
+	if cut = len(text) > most; cut {
 		most = normalizedCut
 	}
 	// Signs that were put in may make another thing of what stands beside them. That ends: mostly at once.
 	for range normalizedRounds {
 		out := n.run(text)
 		if len(out) > most {
-			out = cutWords(out, most)
+			out, cut = cutWords(out, most), true
 		}
 		if out == text {
 			break
 		}
 		text = out
 	}
-	return text
+	return text, cut
 }
 
 // cutWords is at most n bytes of s, without a part of a word at the end, which could be taken for another one.

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -63,6 +64,14 @@ func (r *Redaction) Bytes(b []byte) []byte {
 	return without(b, r.find(b, false))
 }
 
+// Decoded is Bytes of a document that a schema has made of a payload. Bytes stand in it in base64, and are hidden where the patterns match something of them.
+func (r *Redaction) Decoded(document []byte) []byte {
+	if r == nil || len(r.Text) == 0 {
+		return document
+	}
+	return without(document, append(r.find(document, false), r.encoded(document)...))
+}
+
 // String is Bytes of a text.
 func (r *Redaction) String(s string) string {
 	if r == nil || len(r.Text) == 0 || s == "" {
@@ -85,6 +94,14 @@ func (r *Redaction) upTo(limit int, s string) string {
 		return r.Beginning(s)
 	}
 	return r.String(s)
+}
+
+// Why returns why an entry is left out, as a [LeftOut] says it, or the error of [Queue.Edited], without what is hidden. It is cut off where it is long.
+func (r *Redaction) Why(text string) string {
+	if whole := strings.TrimSuffix(text, cutOff); whole != text {
+		return r.Beginning(whole) + cutOff
+	}
+	return r.upTo(normalizedSize, text)
 }
 
 // Header returns a header without what is hidden.

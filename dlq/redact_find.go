@@ -2,6 +2,7 @@ package dlq
 
 import (
 	"cmp"
+	"encoding/base64"
 	"slices"
 )
 
@@ -33,6 +34,23 @@ func (r *Redaction) find(b []byte, cut bool) []stretch {
 	note(shown, 0, r.matches(shown.closed()))
 	for _, s := range compact.strings { // each by itself: a pattern may say where a text begins, and a string may hold a document
 		note(compact, s.from, r.find(compact.text[s.from:s.to], false))
+	}
+	return found
+}
+
+// encoded are the strings of a document that are bytes in base64 in which the patterns match something.
+func (r *Redaction) encoded(b []byte) (found []stretch) {
+	document, from := documentIn(b)
+	if document == nil {
+		return nil
+	}
+	compact, _ := newReadings(document)
+	for _, s := range compact.strings {
+		decoded, err := base64.StdEncoding.DecodeString(string(compact.text[s.from:s.to]))
+		if err == nil && len(r.matches(decoded)) > 0 {
+			w := compact.written(s.from, s.to)
+			found = append(found, stretch{from + w.from, from + w.to})
+		}
 	}
 	return found
 }

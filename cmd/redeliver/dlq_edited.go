@@ -29,7 +29,7 @@ func editsOf(q queue, r dlq.Replay) func(e dlq.Entry) string {
 	return func(e dlq.Entry) string {
 		record, err := q.Edited(r, e)
 		if err != nil {
-			return fmt.Sprintf("    the edits fail: %s\n", printable(q.redact.String(err.Error())))
+			return fmt.Sprintf("    the edits fail: %s\n", printable(q.redact.Why(err.Error())))
 		}
 		whole, hidden := *e.Record, q.redact.Entry(e)
 		before, after := *hidden.Record, hiding(q.redact, *record)

@@ -24,13 +24,14 @@ const hexLimit = 4 << 10
 // shownPayload is a payload as somebody sees it.
 type shownPayload struct {
 	value   []byte // without what is hidden
+	size    int    // in bytes, with it
 	decoded payload.Decoded
 	problem error // why it could not be decoded
 }
 
 // payloadOf decodes a value by the schema that it names, where there is a registry, and hides what is to be hidden: of what was decoded too.
 func (p *program) payloadOf(ctx context.Context, registry config.SchemaRegistry, redact *dlq.Redaction, value []byte) (shownPayload, error) {
-	s := shownPayload{value: redact.Bytes(value)}
+	s := shownPayload{value: redact.Bytes(value), size: len(value)}
 	if registry.URL == "" {
 		return s, nil
 	}
@@ -42,12 +43,25 @@ func (p *program) payloadOf(ctx context.Context, registry config.SchemaRegistry,
 	switch {
 	case errors.Is(err, payload.ErrNoSchema):
 	case err != nil:
-		s.problem = err
+		s.problem = errors.New(redact.String(err.Error()))
 	default:
-		decoded.JSON = redact.Bytes(decoded.JSON)
 		s.decoded = decoded
+		if s.decoded.JSON = redact.Decoded(decoded.JSON); !bytes.Equal(s.decoded.JSON, decoded.JSON) {
+			s.value = []byte(dlq.Redacted) // in which a number stands in other bytes, and no name beside it
+		}
 	}
 	return s, nil
+}
+
+// withheld says why the value is not shown byte for byte where something may be hidden; "" where it is.
+func (s *shownPayload) withheld(value []byte) string {
+	switch {
+	case !bytes.Equal(s.value, value):
+		return "dlq.redact hides a part of this payload"
+	case s.problem != nil:
+		return fmt.Sprintf("what dlq.redact hides of this payload shows when it is decoded, which failed (%v)", s.problem)
+	}
+	return ""
 }
 
 // schemaName is how a kind of schema is called in text.
@@ -74,14 +88,14 @@ func (s shownPayload) show(w io.Writer) {
 		if indents(document) {
 			document = indented.Bytes()
 		}
-		fmt.Fprintf(w, "PAYLOAD %s, %d bytes, schema %d\n%s\n", schemaName[s.decoded.Type], len(value), s.decoded.SchemaID, document)
+		fmt.Fprintf(w, "PAYLOAD %s, %d bytes, schema %d\n%s\n", schemaName[s.decoded.Type], s.size, s.decoded.SchemaID, document)
 	case indents(value):
-		fmt.Fprintf(w, "PAYLOAD JSON, %d bytes\n%s\n", len(value), indented.Bytes())
+		fmt.Fprintf(w, "PAYLOAD JSON, %d bytes\n%s\n", s.size, indented.Bytes())
 	case isText(value):
-		fmt.Fprintf(w, "PAYLOAD text, %d bytes\n%s\n", len(value), value)
+		fmt.Fprintf(w, "PAYLOAD text, %d bytes\n%s\n", s.size, value)
 	default:
 		shown := value[:min(len(value), hexLimit)]
-		fmt.Fprintf(w, "PAYLOAD binary, %d bytes\n%s", len(value), hex.Dump(shown))
+		fmt.Fprintf(w, "PAYLOAD binary, %d bytes\n%s", s.size, hex.Dump(shown))
 		if left := len(value) - len(shown); left > 0 {
 			fmt.Fprintf(w, "and %d more: --raw prints all, byte for byte\n", left)
 		}

@@ -220,7 +220,7 @@ func (r *changeReport) whyUnselected(q queue, id string) string {
 func viewLeftOut(q queue, all []dlq.LeftOut) []leftOut {
 	view := make([]leftOut, 0, len(all))
 	for _, l := range all {
-		view = append(view, leftOut{q.redact.String(l.Why), l.Count, l.ID}) // jq says what a program raises in its own words
+		view = append(view, leftOut{q.redact.Why(l.Why), l.Count, l.ID}) // jq says what a program raises in its own words
 	}
 	return view
 }

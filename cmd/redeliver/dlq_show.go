@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -49,10 +48,7 @@ Avro and Protobuf as JSON. What dlq.redact hides is not shown, unless --unredact
 			return err
 		}
 		defer done()
-		if *raw {
-			if value := q.redact.Bytes(e.Record.Value); !bytes.Equal(value, e.Record.Value) {
-				return usagef("--raw prints byte for byte, and dlq.redact hides a part of this payload: say --unredacted")
-			}
+		if *raw && !q.redact.Hides() {
 			_, err = p.out.Write(e.Record.Value)
 			return err
 		}
@@ -62,6 +58,13 @@ Avro and Protobuf as JSON. What dlq.redact hides is not shown, unless --unredact
 		}
 		value, err := p.payloadOf(cmd.Context(), at, q.redact, e.Record.Value)
 		if err != nil {
+			return err
+		}
+		if *raw {
+			if wrong := value.withheld(e.Record.Value); wrong != "" {
+				return usagef("--raw prints byte for byte, and %s: say --unredacted", wrong)
+			}
+			_, err = p.out.Write(e.Record.Value)
 			return err
 		}
 		if *format != asTable {
