@@ -32,7 +32,8 @@ type Index struct {
 	// the topic where it is asked for, by filters of what is not stored too, and is not kept when the topic has lost it. A payload in the wire
 	// format of a schema registry is taken for hidden, if any text is, for what is in it shows only when it is decoded. Problems in [Stats] have the
 	// texts of [Redaction.Problem]; reasons and edits in marks are without what is hidden. A store that was filled with another Redaction is built
-	// anew. Defaults to none.
+	// anew, or, where it keeps what the topic has lost, written anew: what is kept stays, whole, but for that of which this Redaction hides a part.
+	// Defaults to none.
 	Redaction *Redaction
 	// Progress is told how many records were read of those that are to be read, where the index has to catch up, for a while
 	// several times a second. It may be nil.
@@ -194,8 +195,19 @@ func stateOf(raw [][]byte) (*indexState, error) {
 	return st, nil
 }
 
-// update calls f with a state that it may change, and stores that with what f puts.
+// update is change of an index of this redaction: another process may have written it anew for another one meanwhile, and must find nothing in it that
+// was hidden by this one only.
 func (x *index) update(ctx context.Context, f func(IndexUpdate, *indexState) error) error {
+	return x.change(ctx, func(u IndexUpdate, st *indexState) error {
+		if st.raw[0] != nil && st.Version == indexVersion && st.Redaction != x.Redaction.name() {
+			return ErrIndexMoved
+		}
+		return f(u, st)
+	})
+}
+
+// change calls f with a state that it may change, and stores that with what f puts.
+func (x *index) change(ctx context.Context, f func(IndexUpdate, *indexState) error) error {
 	err := x.Store.Update(ctx, func(u IndexUpdate) error {
 		raw, err := u.Get(nameMeta, nameKinds, nameFrom)
 		if err != nil {
@@ -282,7 +294,7 @@ func (x *index) fits(st *indexState, topic kadm.TopicDetail) string {
 	case st.Topic != topic.ID:
 		return fmt.Sprintf("%s was deleted and made again", topic.Topic)
 	case st.Redaction != x.Redaction.name():
-		return "what is redacted is not what it was"
+		return indexRedacted
 	}
 	return ""
 }
@@ -294,7 +306,8 @@ func (x *index) cold(ctx context.Context, topic kadm.TopicDetail) bool {
 	}
 	cold := false
 	err := x.view(ctx, func(_ IndexView, st *indexState) error {
-		cold = x.fits(st, topic) != ""
+		why := x.fits(st, topic)
+		cold = why != "" && (why != indexRedacted || x.Keep == 0) // which may keep what is asked for
 		return nil
 	})
 	return cold && err == nil

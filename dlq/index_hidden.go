@@ -71,32 +71,17 @@ const discloseGap = 1000
 
 // disclose reads the records of the entries of a page that are hidden in the index. Those that the topic has lost meanwhile are left out.
 func (iq *indexQuery) disclose(ctx context.Context, partition int32, p *page) error {
-	var spans []span
+	var offsets []int64
 	at := make(map[int64]int) // in the page, by the offset
 	for i := range p.entries {
-		e := &p.entries[i]
-		if e.Record != nil {
-			continue
-		}
-		at[e.Offset] = i
-		if n := len(spans); n > 0 && e.Offset-spans[n-1].to < discloseGap {
-			spans[n-1].to = e.Offset + 1
-		} else {
-			spans = append(spans, span{partition, e.Offset, e.Offset + 1})
+		if e := &p.entries[i]; e.Record == nil {
+			at[e.Offset] = i
+			offsets = append(offsets, e.Offset)
 		}
 	}
-	for _, s := range spans {
-		err := iq.topics.read(ctx, s, func(records []*kgo.Record, _ int64) error {
-			for _, r := range records {
-				if i, hidden := at[r.Offset]; hidden {
-					p.entries[i].read(r, iq.topic.ID)
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
+	err := iq.topics.readAt(ctx, partition, offsets, func(r *kgo.Record) { p.entries[at[r.Offset]].read(r, iq.topic.ID) })
+	if err != nil {
+		return err
 	}
 	n := 0
 	for i := range p.entries {
@@ -106,5 +91,33 @@ func (iq *indexQuery) disclose(ctx context.Context, partition int32, p *page) er
 		}
 	}
 	p.entries, p.keys = p.entries[:n], p.keys[:n]
+	return nil
+}
+
+// readAt calls each with the records at these offsets, in order, as far as there still are any.
+func (f *fetcher) readAt(ctx context.Context, partition int32, offsets []int64, each func(*kgo.Record)) error {
+	wanted := make(map[int64]bool, len(offsets))
+	var spans []span
+	for _, offset := range offsets {
+		wanted[offset] = true
+		if n := len(spans); n > 0 && offset-spans[n-1].to < discloseGap {
+			spans[n-1].to = offset + 1
+		} else {
+			spans = append(spans, span{partition, offset, offset + 1})
+		}
+	}
+	for _, s := range spans {
+		err := f.read(ctx, s, func(records []*kgo.Record, _ int64) error {
+			for _, r := range records {
+				if wanted[r.Offset] {
+					each(r)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }

@@ -21,6 +21,12 @@ type IndexStore interface {
 	Clear(ctx context.Context) error
 }
 
+// IndexCompactor is an [IndexStore] that has bytes of what was replaced or deleted for a while. It is asked to compact itself when they must not be there any more.
+type IndexCompactor interface {
+	// Compact leaves nothing of what was replaced or deleted before. What is stored stays, whether it fails or not.
+	Compact(ctx context.Context) error
+}
+
 // IndexView reads from an [IndexStore]. It may be used concurrently.
 type IndexView interface {
 	// Get returns the values of the names, nil for one that is not there. They must not be changed, nor used after the call that

@@ -52,6 +52,15 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 		return err
 	}
 	why := x.fits(st, topic)
+	if why == indexRedacted && x.Keep > 0 && st.keepsLost(starts) {
+		if err := x.redact(ctx, q, topic, starts); err != nil {
+			return err
+		}
+		if err := x.view(ctx, func(_ IndexView, now *indexState) error { st = now; return nil }); err != nil {
+			return err
+		}
+		why = x.fits(st, topic)
+	}
 	if why != "" || st.Ledger != ledger.ID || st.marksLost(ledgerStarts) {
 		if st, err = x.begin(ctx, topic, ledger, ledgerStarts, why); err != nil {
 			return err

@@ -379,7 +379,7 @@ func segmentPart(part string) func(*testing.T, string) string {
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -155,6 +155,48 @@ func (f *File) Clear(context.Context) error {
 	return err
 }
 
+// compactedAtOnce are the bytes that are copied in one transaction.
+const compactedAtOnce = 16 << 20
+
+// Compact implements [dlq.IndexCompactor]: what is stored is copied to another file, which takes the place of this one.
+func (f *File) Compact(context.Context) error {
+	if err := f.opened(); err != nil {
+		return err
+	}
+	f.mu.RUnlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.db == nil {
+		return fs.ErrClosed
+	}
+	to := f.path + ".compact"
+	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a process that was killed
+		return err
+	}
+	if err := f.copyTo(to); err != nil {
+		return errors.Join(err, os.Remove(to))
+	}
+	err := guarded(f.db.Close)
+	if f.db = nil; err != nil {
+		return err
+	}
+	if err := os.Rename(to, f.path); err != nil {
+		return err
+	}
+	db, err := open(f.path, f.Patience)
+	f.db = db
+	return err
+}
+
+func (f *File) copyTo(path string) error {
+	db, err := open(path, f.Patience)
+	if err != nil {
+		return err
+	}
+	err = guarded(func() error { return bolt.Compact(db, f.db, compactedAtOnce) })
+	return errors.Join(err, db.Close())
+}
+
 // Close closes the file, if it was opened.
 func (f *File) Close() error {
 	f.mu.Lock()
