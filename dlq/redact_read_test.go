@@ -94,7 +94,7 @@ func TestRedactedErrorThatIsCut(t *testing.T) {
 		b.produce(dlq.Letter(&kgo.Record{Value: []byte("v")}, s, dead, retrytopics.MinHeaderLimit))
 	}
 	cuts(0, retrytopics.MaxErrorSize+12, nil)
-	cuts(1, retrytopics.MaxErrorSize+9, func(s *retrytopics.State) { s.Error = "\xff\xff\xff\xff\xff\xff\xff" + s.Error })
+	cuts(1, retrytopics.MaxErrorSize+5, func(s *retrytopics.State) { s.Error = "\xff\xff\xff\xff\xff\xff\xff" + s.Error })
 	for i := range int64(40) { // somewhere the header ends within the name
 		cuts(2+i, 900+int(i), func(s *retrytopics.State) {
 			s.History, s.Group, s.Replay = nil, strings.Repeat("g", 249), strings.Repeat("r", 40)
