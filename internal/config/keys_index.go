@@ -12,7 +12,7 @@ func indexKeys(x *Index) []key {
 		text("path", &x.Path).computed("redeliver in the user's cache directory").like("/var/cache/redeliver").
 			means("Directory of the files of kind: file. One process has a file open at a time; another one reads the topics meanwhile."),
 		duration("keep", &x.Keep, 0, indexKept).byDefault("0s").like("90d").
-			means("For how long after its death an entry that its topic has lost, to retention or a purge, can still be listed, shown and replayed; 0s: not at all. What is kept is lost with the index, and dead letters of which dlq.redact hides a part are not kept."),
+			means("For how long after its death an entry that its topic has lost, to retention or a purge, can still be listed, shown and replayed; 0s: not at all. What is kept is lost with the index, and dead letters of which dlq.redact hides a part, or comes to hide one, are not kept."),
 		section("redis",
 			text("address", &x.Redis.Address).byDefault("127.0.0.1:6379").accepting("host:port").like("127.0.0.1:6379").
 				means("Address of the Redis of kind: redis, host:port."),
