@@ -20,9 +20,6 @@ func JQ(compile func(program string) (func(document []byte) ([]byte, error), err
 // errEdited: what a function does stands in no ledger.
 var errEdited = errors.New("the replay was edited by hand, which no other call can repeat: start it anew")
 
-// cutOff ends why an entry is left out, where that is longer.
-const cutOff = "…"
-
 const maxEditText = 1 << 10 // bytes in each mark; the task has the edits whole
 
 // edited says in words what is changed, for the ledger.

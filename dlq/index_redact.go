@@ -219,7 +219,7 @@ func (r *Redaction) concealMore(l *indexedLetter) {
 	if l.kind.Error != "" {
 		l.kind.Error = problem
 	}
-	if value := l.record.Value; wired(value) || len(r.find(value, false)) > 0 {
+	if value := l.record.Value; wired(value) || len(r.find(value)) > 0 {
 		l.hidden, l.record.Value = l.hidden|hiddenValue, nil
 	}
 	l.hidden, l.key = l.hidden|hiddenKey, 0 // it may be hidden now

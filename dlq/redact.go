@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -61,7 +60,7 @@ func (r *Redaction) Bytes(b []byte) []byte {
 	if r == nil || len(r.Text) == 0 {
 		return b
 	}
-	return without(b, r.find(b, false))
+	return without(b, r.find(b))
 }
 
 // Decoded is Bytes of a document that a schema has made of a payload. Bytes stand in it in base64, and are hidden where the patterns match something of them.
@@ -69,7 +68,7 @@ func (r *Redaction) Decoded(document []byte) []byte {
 	if r == nil || len(r.Text) == 0 {
 		return document
 	}
-	return without(document, append(r.find(document, false), r.encoded(document)...))
+	return without(document, append(r.find(document), r.encoded(document)...))
 }
 
 // String is Bytes of a text.
@@ -85,24 +84,20 @@ func (r *Redaction) Beginning(s string) string {
 	if r == nil || len(r.Text) == 0 || s == "" {
 		return s
 	}
-	return string(without([]byte(s), r.find([]byte(s), true)))
+	return string(without([]byte(s), r.findCut([]byte(s), len(s))))
 }
 
-// upTo is String of a text that is cut off where it has more bytes than the limit.
+// upTo is String of a text that is cut off where it has more bytes than the limit, and that may hold others which were cut off.
 func (r *Redaction) upTo(limit int, s string) string {
-	if mayBeCut(s, limit) {
-		return r.Beginning(s)
+	if r == nil || len(r.Text) == 0 || s == "" {
+		return s
 	}
-	return r.String(s)
+	return string(without([]byte(s), r.findCut([]byte(s), cutsIn(s, limit)...)))
 }
 
-// Why returns why an entry is left out, as a [LeftOut] says it, or the error of [Queue.Edited], without what is hidden. It is cut off where it is long.
-func (r *Redaction) Why(text string) string {
-	if whole := strings.TrimSuffix(text, cutOff); whole != text {
-		return r.Beginning(whole) + cutOff
-	}
-	return r.upTo(normalizedSize, text)
-}
+// Why returns why an entry died or is left out, as [LeftOut], the error of [Queue.Edited] or that of the entry says it, without what is hidden. Such a text
+// is cut off where it is long, and what it holds of others too.
+func (r *Redaction) Why(text string) string { return r.upTo(normalizedSize, text) }
 
 // Header returns a header without what is hidden.
 func (r *Redaction) Header(h kgo.RecordHeader) kgo.RecordHeader {
@@ -220,7 +215,7 @@ func (r *Redaction) ownError(text string, headers []kgo.RecordHeader) string {
 		}
 	}
 	if size > retrytopics.MinHeaderLimit-utf8.UTFMax {
-		return r.Beginning(text)
+		return r.upTo(0, text)
 	}
 	return r.upTo(retrytopics.MaxErrorSize, text)
 }

@@ -9,15 +9,9 @@ import (
 // stretch is a part of a text that is to be hidden.
 type stretch struct{ from, to int }
 
-// find returns what is to be hidden of a text: what the patterns match of it as it is written, and, of JSON, as somebody reads it. Where the text may have
-// been cut off, it is also what at its end may be the beginning of a match.
-func (r *Redaction) find(b []byte, cut bool) []stretch {
+// find returns what is to be hidden of a text: what the patterns match of it as it is written, and, of JSON, as somebody reads it.
+func (r *Redaction) find(b []byte) []stretch {
 	found := r.matches(b)
-	if cut {
-		if at := r.tail(b); at < len(b) {
-			found = append(found, stretch{at, len(b)})
-		}
-	}
 	document, from := documentIn(b)
 	if document == nil {
 		return found
@@ -33,7 +27,7 @@ func (r *Redaction) find(b []byte, cut bool) []stretch {
 	note(compact, 0, r.matches(compact.closed()))
 	note(shown, 0, r.matches(shown.closed()))
 	for _, s := range compact.strings { // each by itself: a pattern may say where a text begins, and a string may hold a document
-		note(compact, s.from, r.find(compact.text[s.from:s.to], false))
+		note(compact, s.from, r.find(compact.text[s.from:s.to]))
 	}
 	return found
 }

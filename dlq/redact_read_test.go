@@ -124,6 +124,31 @@ func TestRedactedErrorThatIsCut(t *testing.T) {
 	equal(t, "a text that was not cut", r.Entry(dlq.Entry{State: s, Record: &kgo.Record{}}).State.Error, s.Error)
 }
 
+// What another text holds of one that was cut off shows nothing of what goes on behind that either.
+func TestRedactedAnswerThatIsCut(t *testing.T) {
+	t.Parallel()
+	r := &dlq.Redaction{Text: patterns(`holder "([^"]+)"`)}
+	much := strings.Repeat("x", 500)
+	for in, want := range map[string]string{
+		`422: no holder "jane r… (POST http://a/)`:                     `422: no [redacted]… (POST http://a/)`,
+		`422: no holder… or h…`:                                        `422: no [redacted]… or [redacted]…`,
+		`422: no holder "jane roe", and s…`:                            `422: no holder "[redacted]", and s…`,
+		`422: ` + much + ` holder "jane r (POST http://a/)`:            `422: ` + much + ` [redacted] (POST http://a/)`,
+		`422: all of holder "jane roe is no name (POST http://a/)`:     `422: all of holder "jane roe is no name (POST http://a/)`,
+		`422: all of it ` + much + ` is of no holder (POST http://a/)`: `422: all of it ` + much + ` is of no [redacted] (POST http://a/)`,
+	} {
+		equal(t, "why", r.Why(in), want)
+		s := death(0, 1)
+		s.Error = in
+		s.History = []retrytopics.Try{{Error: in}}
+		e := r.Entry(dlq.Entry{State: s, Record: &kgo.Record{}})
+		equal(t, "error", e.State.Error, want)
+		if strings.Contains(in, "…") {
+			equal(t, "of an earlier attempt", e.State.History[0].Error, want)
+		}
+	}
+}
+
 // What a mark says of an edit is quoted, and cut off where it is long.
 func TestRedactedEdit(t *testing.T) {
 	t.Parallel()

@@ -14,6 +14,44 @@ func mayBeCut(text string, limit int) bool {
 	return len(text) > limit-utf8.UTFMax || strings.ContainsRune(text, utf8.RuneError)
 }
 
+const (
+	// cutOff stands where a text was cut off that another one holds: the answer of a service in an error, or why an entry is left out.
+	cutOff = "…"
+	// Answers that were cut off stood before this with nothing behind them, and had about so many bytes.
+	answered   = " (POST "
+	answerSize = 512
+)
+
+// cutsIn is where a text may have been cut off, of which at most limit bytes are kept, and what it holds of others.
+func cutsIn(text string, limit int) (cuts []int) {
+	for at := 0; ; at += len(cutOff) {
+		next := strings.Index(text[at:], cutOff)
+		if next < 0 {
+			break
+		}
+		at += next
+		cuts = append(cuts, at)
+	}
+	if at := strings.LastIndex(text, answered); at >= answerSize {
+		cuts = append(cuts, at)
+	}
+	if mayBeCut(text, limit) {
+		cuts = append(cuts, len(text))
+	}
+	return cuts
+}
+
+// findCut is find, and what may be the beginning of a match that goes on behind each of these places.
+func (r *Redaction) findCut(b []byte, cuts ...int) []stretch {
+	found := r.find(b)
+	for _, cut := range cuts {
+		if at := r.tail(b[:cut]); at < cut {
+			found = append(found, stretch{at, cut})
+		}
+	}
+	return found
+}
+
 // tail is where what may be the beginning of a match begins that ends behind the text: the length of the text where there is none.
 func (r *Redaction) tail(b []byte) int {
 	r.once.Do(func() {

@@ -183,7 +183,7 @@ func (p *program) tryLetter(ctx context.Context, c *config.Config, t *trial) (*t
 		}
 		verdict, err := t.of(c, q.pipeline, classify.Context{Topic: e.State.Topic}, e.Record.Headers)
 		if verdict != nil {
-			verdict.Error = q.redact.String(verdict.Error)
+			verdict.Error = q.redact.Why(verdict.Error)
 			verdict.ID, verdict.Was = e.ID(), e.State.Class.String()
 			verdict.died(e)
 		}

@@ -246,7 +246,7 @@ func parseDelay(s string) (time.Duration, error) {
 func readExcerpt(body io.Reader, stop context.CancelFunc) string {
 	late := time.AfterFunc(drainTime, stop)
 	defer late.Stop()
-	buffer := make([]byte, excerptLimit)
+	buffer := make([]byte, excerptLimit+1)
 	n, err := io.ReadFull(body, buffer)
 	if err == nil {
 		_, _ = io.CopyN(io.Discard, body, drainLimit) // an error only costs the connection
@@ -254,11 +254,18 @@ func readExcerpt(body io.Reader, stop context.CancelFunc) string {
 	return excerpt(string(buffer[:n]))
 }
 
+// cutOff ends an excerpt that is not all of the text. Whoever hides parts of texts has to know: what is hidden may go on behind it.
+const cutOff = "…"
+
 // excerpt returns text of others as one line that is safe to print and to keep in a header, within excerptLimit bytes.
 func excerpt(s string) string {
 	if len(s) > excerptLimit {
-		s = s[:excerptLimit]
+		return printableLine(s[:excerptLimit-len(cutOff)]) + cutOff
 	}
+	return printableLine(s)
+}
+
+func printableLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
 			return ' '

@@ -131,7 +131,7 @@ func TestTheErrorTellsWhatTheServiceSaid(t *testing.T) {
 	w := open(t, Config{URL: "http://user:secret@" + server.Listener.Addr().String() + "/orders?token=secret"})
 	err := w.postOne(context.Background(), order())
 	text := err.Error()
-	before, after := "503 Service Unavailable: database is [31mdown xxx", "xxx (POST "+server.URL+"/orders)"
+	before, after := "503 Service Unavailable: database is [31mdown xxx", "xxx… (POST "+server.URL+"/orders)" // which says that there was more
 	if !strings.HasPrefix(text, before) || !strings.HasSuffix(text, after) {
 		t.Errorf("got %q, want %q...%q", text, before, after)
 	}
