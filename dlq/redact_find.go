@@ -24,7 +24,9 @@ func (r *Redaction) find(b []byte) []stretch {
 			}
 		}
 	}
-	note(compact, 0, r.matches(compact.closed()))
+	if compact.escapes || len(compact.text) < len(document) { // it reads as it is written otherwise
+		note(compact, 0, r.matches(compact.closed()))
+	}
 	note(shown, 0, r.matches(shown.closed()))
 	for _, s := range compact.strings { // each by itself: a pattern may say where a text begins, and a string may hold a document
 		note(compact, s.from, r.find(compact.text[s.from:s.to]))
@@ -51,7 +53,11 @@ func (r *Redaction) encoded(b []byte) (found []stretch) {
 
 // matches is what the patterns match of a text, each by itself: what one hides another may need to find what it hides.
 func (r *Redaction) matches(b []byte) (found []stretch) {
-	for _, pattern := range r.Text {
+	r.once.Do(r.compile)
+	for i, pattern := range r.Text {
+		if len(b) < r.least[i] { // as most strings of a document
+			continue
+		}
 		for _, m := range pattern.FindAllSubmatchIndex(b, -1) {
 			if len(m) > 2 {
 				m = m[2:] // its groups

@@ -30,6 +30,11 @@ type reading struct {
 	text     []byte
 	from, to []int     // of each byte of the text, in the document
 	strings  []stretch // what stands in quotes in the text
+	escapes  bool      // some of it is escaped in the document
+}
+
+func newReading(document []byte, size int) *reading {
+	return &reading{text: make([]byte, 0, size), from: make([]int, 0, size), to: make([]int, 0, size), escapes: bytes.IndexByte(document, '\\') >= 0}
 }
 
 // written is the part of the document that a part of the text stands for.
@@ -42,6 +47,9 @@ func (r *reading) written(from, to int) stretch {
 
 // closed is the text with other quotes in the place of those that are escaped, so that a string ends where it ends.
 func (r *reading) closed() []byte {
+	if !r.escapes {
+		return r.text
+	}
 	text := bytes.Clone(r.text)
 	for _, s := range r.strings {
 		for i := s.from; i < s.to; i++ {
@@ -53,24 +61,19 @@ func (r *reading) closed() []byte {
 	return text
 }
 
-func (r *reading) add(from, to int, text ...byte) {
-	for _, c := range text {
-		r.text, r.from, r.to = append(r.text, c), append(r.from, from), append(r.to, to)
-	}
+func (r *reading) add(from, to int, c byte) {
+	r.text, r.from, r.to = append(r.text, c), append(r.from, from), append(r.to, to)
 }
 
 // newReadings reads a valid document in the two forms in which documents are written and shown: without blanks, and indented.
 func newReadings(document []byte) (compact, indented *reading) {
-	compact, indented = &reading{}, &reading{}
-	both := func(from, to int, text ...byte) {
-		compact.add(from, to, text...)
-		indented.add(from, to, text...)
-	}
+	compact, indented = newReading(document, len(document)), newReading(document, 2*len(document))
 	depth, opened := 0, false // just now, with nothing in it yet
 	line := func(at int) {
 		indented.add(at, at, '\n')
 		for range depth {
-			indented.add(at, at, ' ', ' ')
+			indented.add(at, at, ' ')
+			indented.add(at, at, ' ')
 		}
 	}
 	for i := 0; i < len(document); {
@@ -89,13 +92,13 @@ func newReadings(document []byte) (compact, indented *reading) {
 		}
 		opened = false
 		if c == '"' {
-			before := [2]int{len(compact.text) + 1, len(indented.text) + 1}
-			i = readString(document, i, both)
-			compact.strings = append(compact.strings, stretch{before[0], len(compact.text) - 1})
-			indented.strings = append(indented.strings, stretch{before[1], len(indented.text) - 1})
+			end := compact.readString(document, i)
+			indented.readString(document, i)
+			i = end
 			continue
 		}
-		both(i, i+1, c)
+		compact.add(i, i+1, c)
+		indented.add(i, i+1, c)
 		i++
 		switch c {
 		case '{', '[':
@@ -110,20 +113,24 @@ func newReadings(document []byte) (compact, indented *reading) {
 }
 
 // readString reads the string that begins at i, and returns where it ends.
-func readString(document []byte, i int, both func(from, to int, text ...byte)) int {
-	both(i, i+1, '"')
+func (r *reading) readString(document []byte, i int) int {
+	r.add(i, i+1, '"')
 	i++
+	start := len(r.text)
 	for document[i] != '"' {
 		if document[i] != '\\' {
-			both(i, i+1, document[i])
+			r.add(i, i+1, document[i])
 			i++
 			continue
 		}
 		text, size := unescaped(document[i:])
-		both(i, i+size, text...)
+		for _, c := range text {
+			r.add(i, i+size, c)
+		}
 		i += size
 	}
-	both(i, i+1, '"')
+	r.strings = append(r.strings, stretch{start, len(r.text)})
+	r.add(i, i+1, '"')
 	return i + 1
 }
 

@@ -54,11 +54,7 @@ func (r *Redaction) findCut(b []byte, cuts ...int) []stretch {
 
 // tail is where what may be the beginning of a match begins that ends behind the text: the length of the text where there is none.
 func (r *Redaction) tail(b []byte) int {
-	r.once.Do(func() {
-		for _, pattern := range r.Text {
-			r.tails = append(r.tails, beginningOf(pattern))
-		}
-	})
+	r.once.Do(r.compile)
 	at := len(b)
 	for _, t := range r.tails {
 		if m := t.FindIndex(b); m != nil {
@@ -66,6 +62,45 @@ func (r *Redaction) tail(b []byte) int {
 		}
 	}
 	return at
+}
+
+// compile looks into the patterns, once.
+func (r *Redaction) compile() {
+	for _, pattern := range r.Text {
+		r.tails = append(r.tails, beginningOf(pattern))
+		least := 0
+		if parsed, err := syntax.Parse(pattern.String(), syntax.Perl); err == nil {
+			least = leastOf(parsed)
+		}
+		r.least = append(r.least, least)
+	}
+}
+
+// leastOf is how many bytes a match has at least, or fewer.
+func leastOf(re *syntax.Regexp) int {
+	switch re.Op {
+	case syntax.OpLiteral:
+		return len(re.Rune)
+	case syntax.OpCharClass, syntax.OpAnyCharNotNL, syntax.OpAnyChar:
+		return 1
+	case syntax.OpCapture, syntax.OpPlus:
+		return leastOf(re.Sub[0])
+	case syntax.OpRepeat:
+		return re.Min * leastOf(re.Sub[0])
+	case syntax.OpConcat:
+		sum := 0
+		for _, sub := range re.Sub {
+			sum += leastOf(sub)
+		}
+		return sum
+	case syntax.OpAlternate:
+		least := leastOf(re.Sub[0])
+		for _, sub := range re.Sub[1:] {
+			least = min(least, leastOf(sub))
+		}
+		return least
+	}
+	return 0
 }
 
 // anything is taken for the beginning of a match of a pattern whose beginnings cannot be told.

@@ -56,7 +56,7 @@ func editsOf(q queue, r dlq.Replay) func(e dlq.Entry) string {
 	}
 }
 
-// matches says whether there still is something to hide in a payload as it would be shown: JSON may write a letter so that no pattern finds it.
+// matches says whether there still is something to hide in a payload as it would be shown, with its keys in another order.
 func matches(redact *dlq.Redaction, payload []byte) bool {
 	shown := string(inOrder(payload))
 	return redact.String(shown) != shown
