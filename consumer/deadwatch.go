@@ -56,7 +56,7 @@ func newDeadWatch(p *Pipeline) *deadWatch {
 }
 
 func (d *deadWatch) connect() (err error) {
-	d.client, err = kgo.NewClient(append(d.p.copyOptions(), kgo.FetchIsolationLevel(kgo.ReadCommitted()))...)
+	d.client, err = kgo.NewClient(append(d.p.options(), kgo.FetchIsolationLevel(kgo.ReadCommitted()))...)
 	return err
 }
 

@@ -256,7 +256,7 @@ func (s *heldScans) read(lanes []*heldLane, tell func([]*heldLane)) {
 		from[h.lane.topic][h.lane.partition] = kgo.NewOffset().At(h.next)
 		left[partition{h.lane.topic, h.lane.partition}] = h
 	}
-	client, err := kgo.NewClient(append(s.p.copyOptions(), kgo.ConsumePartitions(from), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())...)
+	client, err := kgo.NewClient(append(s.p.options(), kgo.ConsumePartitions(from), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())...)
 	if err != nil {
 		s.p.faults.note("held", "", -1, err)
 		return

@@ -10,18 +10,12 @@ import (
 // to 16 MiB. Of the sources it is so much as it is in memory, see [fetchSize].
 func fetchBytes(w Window) int32 { return int32(min(max(w.Bytes/4, 1<<20), 16<<20)) }
 
-// metadataSoon is how soon a client that writes copies asks once more who leads their partitions, which it does before it tries again
-// what a broker did not take. Brokers refuse batches while they write the markers of the producer's transaction before, as those of
-// several nodes do in most; with the client's own five seconds between, a transaction would be given up each time.
-const metadataSoon = 100 * time.Millisecond
-
-// copyOptions are the options of a client that writes copies: the user's, and what the promises need.
-func (p *Pipeline) copyOptions() []kgo.Opt {
+// options are those of any client of the pipeline: the user's, and what the promises need.
+func (p *Pipeline) options() []kgo.Opt {
 	c := &p.cfg
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(c.Brokers...),
 		kgo.ClientID(c.ClientID),
-		kgo.MetadataMinAge(metadataSoon),
 		kgo.MetadataMaxAge(time.Minute),
 		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
 		kgo.ProducerLinger(2 * time.Millisecond),
@@ -45,9 +39,20 @@ func (p *Pipeline) copyOptions() []kgo.Opt {
 	)
 }
 
+// metadataSoon is how soon a client that writes copies asks once more who leads their partitions, which it does before it tries again
+// what a broker did not take. Brokers refuse batches while they write the markers of the producer's transaction before, as those of
+// several nodes do in most; with the client's own five seconds between, a transaction would be given up each time. Who only reads does not
+// ask as often: it would do so for as long as a partition has no leader.
+const metadataSoon = 100 * time.Millisecond
+
+// copyOptions are the options of a client that writes copies.
+func (p *Pipeline) copyOptions() []kgo.Opt {
+	return append([]kgo.Opt{kgo.MetadataMinAge(metadataSoon)}, p.options()...)
+}
+
 // retryOptions are the options of the client that reads the retry topics.
 func (p *Pipeline) retryOptions() []kgo.Opt {
-	return append(p.copyOptions(),
+	return append(p.options(),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(),
@@ -58,7 +63,7 @@ func (p *Pipeline) retryOptions() []kgo.Opt {
 
 // clientOptions are the options of the client that is the group's member, and reads the sources.
 func (p *Pipeline) clientOptions() []kgo.Opt {
-	opts := append(p.copyOptions(), p.groupOptions()...)
+	opts := append(p.options(), p.groupOptions()...)
 	return append(opts,
 		kgo.DisableAutoCommit(),
 		kgo.BlockRebalanceOnPoll(),
