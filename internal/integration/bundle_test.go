@@ -17,6 +17,7 @@ import (
 	"github.com/redeliver/redeliver/consumer"
 	"github.com/redeliver/redeliver/dlq"
 	"github.com/redeliver/redeliver/internal/kafkatest"
+	"github.com/redeliver/redeliver/internal/logbook"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -52,7 +53,7 @@ type bundle struct {
 	source string
 	group  string
 	calls  calls
-	log    logbook
+	log    logbook.Book
 	given  []*kgo.Record // by wave
 }
 

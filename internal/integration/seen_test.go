@@ -4,45 +4,18 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
-
-	"github.com/redeliver/redeliver/internal/telemetry"
+	"github.com/redeliver/redeliver/internal/telemetry/telemetrytest"
 )
 
 // What an operator sees of a fault: log lines, metrics, and whether the pipeline says that it is ready.
-
-// logbook keeps the lines that the pipelines of a test have logged.
-type logbook struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-// Write implements io.Writer; a handler writes a line at a time.
-func (l *logbook) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.lines = append(l.lines, string(p))
-	return len(p), nil
-}
-
-// has reports whether one line has all the parts.
-func (l *logbook) has(parts ...string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.ContainsFunc(l.lines, func(line string) bool {
-		return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) })
-	})
-}
 
 // awaitLog waits until a line with all the parts is logged.
 func (b *bundle) awaitLog(parts ...string) {
 	b.t.Helper()
 	eventually(b.t, func() error {
-		if !b.log.has(parts...) {
+		if b.log.Count(parts...) == 0 {
 			return fmt.Errorf("nothing is logged with %q", parts)
 		}
 		return nil
@@ -50,35 +23,26 @@ func (b *bundle) awaitLog(parts ...string) {
 }
 
 // metric reads a metric of the member as Prometheus would, summed up over the series with the labels, each "name=value".
-func (m *member) metric(t testing.TB, name string, labels ...string) (sum float64) {
+func (m *member) metric(t testing.TB, name string, labels ...string) float64 {
 	t.Helper()
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(telemetry.NewCollector(func() []telemetry.Source { return []telemetry.Source{m} }))
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() != name {
-			continue
-		}
-		for _, s := range f.GetMetric() {
-			if hasLabels(s, labels) {
-				sum += s.GetGauge().GetValue() + s.GetCounter().GetValue()
-			}
-		}
-	}
-	return sum
+	return telemetrytest.OfPipeline(t, m, name, labels...)
 }
 
-func hasLabels(s *dto.Metric, labels []string) bool {
-	for _, want := range labels {
-		if !slices.ContainsFunc(s.GetLabel(), func(l *dto.LabelPair) bool { return l.GetName()+"="+l.GetValue() == want }) {
-			return false
-		}
+// mustHaveSeenNothing expects that no operator had to see what has happened: nothing was logged as a warning or an error but what
+// has one of the texts, no fault of the cluster is told of, and the member is ready.
+func (b *bundle) mustHaveSeenNothing(m *member, but ...string) {
+	b.t.Helper()
+	m.mustBeReady(b.t)
+	for _, line := range b.log.Alarms(append(but, unsafeTopics)...) {
+		b.t.Errorf("an operator is told: %s", line)
 	}
-	return true
+	if n := m.metric(b.t, "redeliver_faults"); n > 0 && len(but) == 0 {
+		b.t.Errorf("%v faults of the cluster are told of: %q", n, m.Stats().Reasons)
+	}
 }
+
+// unsafeTopics is the warning that a cluster of fewer than three nodes is worth.
+const unsafeTopics = "topics work as they are, but not safely"
 
 // awaitMetric waits until a metric is above 0.
 func (m *member) awaitMetric(t testing.TB, name string, labels ...string) {
