@@ -213,6 +213,7 @@ func TestMoreDeadLettersThanFitIntoMemory(t *testing.T) {
 			if keys > 16*window {
 				b.awaitLog("level=ERROR", "more keys are closed behind dead letters than there is memory for")
 			}
+			m.awaitMetric(t, "redeliver_paused", "reason=hold_key_full")
 			other := record("other", "1")
 			b.produce(other)
 			p.cured.Store(true)
@@ -284,6 +285,7 @@ func TestTopicOfClosedKeysIsDeleted(t *testing.T) {
 				b.awaitLog("level=ERROR", "deleted and made again", test.topic(b))
 			} else {
 				b.awaitLog("level=WARN", "cannot read which keys are held", test.topic(b))
+				m.awaitMetric(t, "redeliver_faults", "doing=held") // is told of for a while
 			}
 			m.awaitClosed(t, test.closed)
 			follower := record("a", "2")
@@ -352,6 +354,7 @@ func TestTheLedgerMayNotBeReadAnyMore(t *testing.T) {
 	m.awaitClosed(t, 1)
 	allow := kafkatest.Deny(t, kadm.OpRead, dlq.LedgerTopic(b.dlq()))
 	b.awaitLog("level=WARN", "cannot read which keys are held", "TOPIC_AUTHORIZATION_FAILED")
+	m.awaitMetric(t, "redeliver_faults", "doing=held")
 	behind := record("a", "1")
 	b.produce(record("b", "1"), behind)
 	b.calls.await(t, "call for the other key", func(all []call) bool { return len(all) == 3 })

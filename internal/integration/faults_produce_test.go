@@ -39,7 +39,7 @@ func TestNotEnoughReplicas(t *testing.T) {
 	b.produce(record("a", "dies"))
 	b.calls.awaitCount(t, 1)
 	m.awaitNotReady(t, b.dlq(), "not acknowledge")
-	b.awaitLog("level=ERROR", "acknowledge", b.dlq())
+	b.awaitLog("level=ERROR", "partition does not acknowledge copies", b.dlq())
 	m.awaitMetric(t, "redeliver_held_records")
 	b.produce(record("a", "lives")) // the record is held, not its key and not its partition
 	b.calls.awaitDone(t, 1)
@@ -130,7 +130,8 @@ func TestTimeoutsInDoubt(t *testing.T) {
 	awaitRecords(t, 2, b.tier("200ms"))
 	within(t, "request without an answer", lost.told)
 	m.awaitNotReady(t, b.tier("200ms"), "not acknowledge")
-	b.awaitLog("level=ERROR", "not acknowledge", b.tier("200ms"))
+	b.awaitLog("level=ERROR", "partition does not acknowledge copies", b.tier("200ms"))
+	m.awaitMetric(t, "redeliver_held_records")
 	n.hear()
 	b.calls.awaitDone(t, records)
 	b.settled()
@@ -180,7 +181,7 @@ func TestDisconnects(t *testing.T) {
 			t.Errorf("%s holds %d copies of %d records", tier, got, records)
 		}
 	}
-	m.mustBeReady(t)
+	b.mustHaveSeenNothing(m, "cannot commit offsets: will try again")
 }
 
 // The brokers throttle the client by a quota on what it produces. Copies take their time, and that is told; all are
@@ -197,7 +198,8 @@ func TestThrottling(t *testing.T) {
 		given[i] = record(fmt.Sprint("key-", i), string(noise(2000 * (i + 1))[2000*i:])) // no two compress together
 	}
 	b.produce(given...)
-	b.awaitLog("level=WARN", "brokers throttle this client")
+	b.awaitLog("level=WARN", "cannot go at full speed", "brokers throttle this client", "by a quota, for ")
+	m.awaitMetric(t, "redeliver_faults", "doing=throttle")
 	m.awaitReason(t, "brokers throttle this client")
 	b.calls.awaitDone(t, records)
 	b.settled()
@@ -294,6 +296,11 @@ func TestDeadLettersAreFull(t *testing.T) {
 			defer full.Remove()
 			b.produce(record("a", "1"))
 			m.awaitNotReady(t, b.dlq())
+			if refusal.Retriable { // the client tries by itself, and says nothing
+				b.awaitLog("level=ERROR", "partition does not acknowledge copies", b.dlq())
+			} else {
+				b.awaitLog("level=ERROR", "copy cannot be written", b.dlq(), refusal.Message)
+			}
 			m.awaitMetric(t, "redeliver_held_records")
 			full.Remove()
 			b.settledIn(b.source)

@@ -28,8 +28,9 @@ func TestTopicsAreMissing(t *testing.T) {
 	given := record("a", "before")
 	b.produce(given)
 	m.awaitNotReady(t, "topics are missing", b.tier("200ms"), b.dlq(), "topics.create")
-	b.awaitLog("level=WARN", "cannot make sure of the topics", b.tier("1s"))
+	b.awaitLog(append([]string{"level=WARN", "cannot make sure of the topics", "topics.create", b.dlq()}, b.tiers()...)...)
 	m.awaitMetric(t, "redeliver_faults", "doing=topics")
+	m.awaitMetric(t, "redeliver_paused", "reason=topic")
 	if made := b.calls.soFar(); len(made) > 0 {
 		t.Errorf("%d calls were made before the topics were there", len(made))
 	}
@@ -125,22 +126,26 @@ func TestSourceIsGone(t *testing.T) {
 	gone := kafkatest.Topic(t, partitions)
 	of := func(role string) string { return b.group + "." + gone + "." + role }
 	routed := make(routes, 100)
-	old := b.start(fails(errBroken), func(c *consumer.Config) {
+	old := b.start(waitsOrFails, func(c *consumer.Config) {
 		c.Topics = []string{b.source, gone}
 		c.Retry = retrytopics.Policy{Tiers: []time.Duration{3 * time.Second, time.Hour}}
 		c.Hooks = []consumer.Hook{routed}
 		c.DeadLetters.Disabled = true
 	})
 	awaitCommits(t, b.group, of("retry-3s"), partitions) // by which the topic is known to be the group's
-	given := record("a", "of a source that is gone")
-	given.Topic = gone
-	kafkatest.Produce(t, given)
-	within(t, "copy in the tier of 3 s", routed)
+	given, waits := record("a", "of a source that is gone"), record("b", "waits")
+	given.Topic, waits.Topic = gone, gone
+	kafkatest.Produce(t, given, waits)
+	for range 2 {
+		within(t, "copy in a tier", routed)
+	}
 	old.stop()
 	deleteTopic(t, gone)
 
 	m := b.start(fails(errBroken))
-	all := b.calls.awaitCount(t, 3)
+	b.awaitLog("level=WARN", of("retry-3s"), "retry topic that the configuration needs no more")
+	m.awaitMetric(t, "redeliver_backlog", "tier=1h")
+	all := b.calls.awaitCount(t, 4)
 	b.settledIn(of("retry-3s"), of("retry-1s"))
 	neverEarly(t, all)
 	attemptsOnce(t, all)

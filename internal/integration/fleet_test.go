@@ -19,6 +19,8 @@ import (
 	"github.com/redeliver/redeliver/consumer"
 	"github.com/redeliver/redeliver/fleet"
 	"github.com/redeliver/redeliver/internal/kafkatest"
+	"github.com/redeliver/redeliver/internal/telemetry"
+	"github.com/redeliver/redeliver/internal/telemetry/telemetrytest"
 )
 
 // fleetMember is a member of the group and its part in a fleet, as a process of its own has them.
@@ -80,6 +82,12 @@ func (b *bundle) fleetMember(h handler, changes ...func(*consumer.Config)) *flee
 	}
 	leave := part(b.t, f)
 	return &fleetMember{started(b.t, p), f, leave}
+}
+
+// reachable reads redeliver_fleet_reachable.
+func reachable(t *testing.T, m *fleet.Member) bool {
+	t.Helper()
+	return telemetrytest.Read(t, telemetry.NewFleetCollector(m.Status), "redeliver_fleet_reachable") == 1
 }
 
 // await waits until the breakers of all are in a state.
@@ -228,6 +236,7 @@ func TestTheControlTopicIsDenied(t *testing.T) {
 				if err := one.fleet.Give(t.Context(), order); err == nil || !strings.Contains(err.Error(), "permit this user") {
 					t.Errorf("an order that may not be written: %v", err)
 				}
+				b.awaitLog("level=WARN", "cannot write to the control topic", b.controlTopic())
 			} else {
 				eventually(t, func() error {
 					if s := one.fleet.Status(); s.Reachable || !strings.Contains(s.Trouble, "permit this user") {
@@ -235,7 +244,10 @@ func TestTheControlTopicIsDenied(t *testing.T) {
 					}
 					return nil
 				})
-				b.awaitLog("level=ERROR", "the last state holds")
+				b.awaitLog("level=ERROR", "the control topic cannot be reached", "the last state holds", b.controlTopic())
+				if reachable(t, one.fleet) {
+					t.Error("redeliver_fleet_reachable is 1 while the topic may not be read")
+				}
 			}
 			b.wave(10, func() {}) // work goes on
 			allow()
@@ -245,7 +257,7 @@ func TestTheControlTopicIsDenied(t *testing.T) {
 				return one.fleet.Give(ctx, order)
 			})
 			awaitAll(t, []*fleetMember{one}, breaker.ForcedOpen)
-			if s := one.fleet.Status(); !s.Reachable {
+			if s := one.fleet.Status(); !s.Reachable || !reachable(t, one.fleet) {
 				t.Errorf("it says that it cannot reach the topic: %s", s.Trouble)
 			}
 		})
@@ -260,14 +272,14 @@ func TestTheControlTopicIsMissing(t *testing.T) {
 	m := b.join(func(c *fleet.Config) { c.Manual, c.StartTimeout = true, time.Second })
 	part(t, m)
 	b.awaitLog("level=ERROR", "this process begins without it", "topics.create is false", b.controlTopic())
-	if s := m.Status(); s.Reachable || !strings.Contains(s.Trouble, "cleanup.policy=compact") {
+	if s := m.Status(); s.Reachable || reachable(t, m) || !strings.Contains(s.Trouble, "cleanup.policy=compact") {
 		t.Errorf("reachable %v: %s", s.Reachable, s.Trouble)
 	}
 	if _, err := kafkatest.Admin(t).CreateTopic(t.Context(), 1, 1, nil, b.controlTopic()); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, func() error {
-		if s := m.Status(); !s.Reachable {
+		if s := m.Status(); !s.Reachable || !reachable(t, m) {
 			return fmt.Errorf("it cannot be reached: %s", s.Trouble)
 		}
 		return nil

@@ -58,7 +58,8 @@ func topicIsDeleted(t *testing.T, which func(*bundle) string) {
 		t.Errorf("the topic that was made again has retention.ms=%s, want -1", got)
 	}
 	b.awaitLog("level=ERROR", "copy cannot be written", topic)
-	b.awaitLog("level=ERROR", "deleted and made again", topic)
+	b.awaitLog("level=ERROR", "deleted and made again", topic, "unread=")
+	m.awaitMetric(t, "redeliver_route_failures_total")
 	if len(refused) == 0 {
 		t.Error("nobody was told that the copy could not be written at first")
 	}
@@ -106,6 +107,7 @@ func TestBrokersComeLater(t *testing.T) {
 		}
 		return nil
 	})
+	m.awaitMetric(t, "redeliver_faults")
 	n.mend()
 	m.mustBeReady(t)
 	onceEach(t, b.calls.awaitDone(t, 1), []*kgo.Record{given})

@@ -136,10 +136,20 @@ func TestSourceGrows(t *testing.T) {
 	b.settled()
 	onceEach(t, all, given)
 	neverEarly(t, all)
-	b.awaitLog("level=INFO", "topics made", "actions=")
+	if n := b.log.Count("level=INFO", "topics made", "actions="); n < 2 {
+		t.Errorf("it is told %d times that topics were made, want at the start and when the source had grown", n)
+	}
 	if s := m.Stats(); s.RouteFailures > 0 {
 		t.Errorf("%d copies were refused at first, want none", s.RouteFailures)
 	}
+}
+
+// waitsOrFails fails every call; what says that it waits is to be tried again in an hour.
+func waitsOrFails(_ context.Context, r *consumer.Record) error {
+	if string(r.Value) == "waits" {
+		return consumer.RetryAfter(time.Hour, errBroken)
+	}
+	return errBroken
 }
 
 func partitionsOf(ctx context.Context, admin *kadm.Client, topic string) (int, error) {
@@ -166,12 +176,7 @@ func awaitCommits(t testing.TB, group, topic string, partitions int) {
 func TestRetryTopicsAreTrimmed(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 2)
-	b.start(func(_ context.Context, r *consumer.Record) error {
-		if string(r.Value) == "waits" {
-			return consumer.RetryAfter(time.Hour, errBroken)
-		}
-		return errBroken
-	}, withoutBreaker, func(c *consumer.Config) {
+	b.start(waitsOrFails, withoutBreaker, func(c *consumer.Config) {
 		c.Retry = retrytopics.Policy{Tiers: append(quick.Tiers[:2:2], time.Hour), MaxRetries: 2}
 	})
 	const records = 40
@@ -219,29 +224,33 @@ func TestLeftoversAreDrained(t *testing.T) {
 	gone := kafkatest.Topic(t, partitions)
 	goneTier := func(delay string) string { return b.group + "." + gone + ".retry-" + delay }
 	routed := make(routes, 100)
-	old := b.start(fails(errBroken), func(c *consumer.Config) {
+	old := b.start(waitsOrFails, func(c *consumer.Config) {
 		c.Topics = []string{b.source, gone}
 		c.Retry = retrytopics.Policy{Tiers: []time.Duration{3 * time.Second, time.Hour}}
 		c.Hooks = []consumer.Hook{routed}
 	})
 	given := []*kgo.Record{record("a", "1"), record("b", "2")}
 	given[0].Topic, given[1].Topic = b.source, gone
-	kafkatest.Produce(t, given...)
-	for range given {
-		within(t, "copy in the tier of 3 s", routed)
+	waits := record("c", "waits")
+	waits.Topic = b.source
+	kafkatest.Produce(t, append(given, waits)...)
+	for range len(given) + 1 {
+		within(t, "copy in a tier", routed)
 	}
 	old.stop()
-	if got := len(b.calls.soFar()); got != len(given) {
-		t.Fatalf("%d calls were made before the configuration changed, want %d", got, len(given))
+	if got := len(b.calls.soFar()); got != len(given)+1 {
+		t.Fatalf("%d calls were made before the configuration changed, want %d", got, len(given)+1)
 	}
 	kafkatest.Produce(t, &kgo.Record{Topic: gone, Key: []byte("b"), Value: []byte("after")})
 
-	b.start(failsUntil(3, errBroken)) // with other tiers, and one source
+	m := b.start(failsUntil(3, errBroken)) // with other tiers, and one source
+	b.awaitLog("level=WARN", b.tier("1h"), "retry topic that the configuration needs no more")
+	m.awaitMetric(t, "redeliver_backlog", "tier=1h")
 	all := b.calls.awaitDone(t, len(given))
 	b.settledIn(b.source, b.tier("3s"), b.tier("200ms"), b.tier("1s"), goneTier("3s"), goneTier("1s"))
 	onceEach(t, b.calls.soFar(), given)
 	neverEarly(t, all)
-	b.awaitLog("level=WARN", b.tier("3s"), "needs no more")
+	b.awaitLog("level=WARN", b.tier("3s"), "retry topic that the configuration needs no more")
 	for _, r := range given {
 		var attempts []int
 		for _, x := range b.calls.of(id(r)) {
