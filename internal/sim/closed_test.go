@@ -104,6 +104,7 @@ func TestClosedKeysOutliveACrashWhileTheyAreRead(t *testing.T) {
 					m.Crash()
 					m = w.Join()
 					crash(t, w, m, nth, w.readsOf("g.orders"+suffix), func() { w.Sleep(time.Minute) })
+					w.mustTellOfClosedKeys(t)
 					dealWith(w, 1)
 				}, followedSome(t))
 			})
@@ -135,6 +136,7 @@ func TestClosedKeysOutliveACrashBesideAReplay(t *testing.T) {
 					dying(w, 1)
 					w.Sleep(10 * time.Second)
 				})
+				w.mustTellOfClosedKeys(t)
 				dealWith(w, 2)
 			}, followedSome(t))
 		})
@@ -157,6 +159,20 @@ func crash(t *testing.T, w *World, m *Member, nth int, counts func(kmsg.Request)
 		t.Errorf("such a request was seen %d times", seen)
 	}
 	w.Join()
+}
+
+// mustTellOfClosedKeys waits for the newest member to find which keys are closed, and expects that it tells of them.
+func (w *World) mustTellOfClosedKeys(t *testing.T) {
+	t.Helper()
+	m := w.Members[len(w.Members)-1]
+	m.mustMeasureWithin(t, 2*time.Minute, "redeliver_held_keys", "state=closed")
+	for range 60 { // it is told when all is read
+		if m.metric(t, "redeliver_unread_keys_partitions") == 0 {
+			break
+		}
+		w.Sleep(time.Second)
+	}
+	w.mustTell(t, "level=WARN", "keys are closed behind dead letters", "member="+m.Name)
 }
 
 // dying produces records of few keys, some of which die at their first call.
@@ -255,12 +271,14 @@ func TestPartitionsShareTheirLedger(t *testing.T) {
 			}
 			return false
 		}})
-		w.Join()
+		m := w.Join()
 		w.Sleep(20 * time.Second)
 		for p := range int32(3) {
 			w.Produce(&Record{Partition: p, Key: []byte("a"), Fate: Fate{Kind: Fail, Class: classify.Permanent, Times: 1}})
 		}
 		w.Sleep(time.Minute)
+		w.mustTell(t, "level=WARN", "cannot read which keys are held", "topic "+letters+ledgerSuffix+" has no partition 1")
+		m.mustMeasure(t, "redeliver_faults", "doing=held")
 		for _, park := range []bool{true, false} {
 			err := w.withQueue("orders", w.own, func(q *dlq.Queue) error {
 				do := q.Reopen
@@ -303,6 +321,7 @@ func TestTheLedgerGrowsWhileItIsFollowed(t *testing.T) {
 					t.Error(err)
 				}
 				w.Sleep(10 * time.Second)
+				w.mustNotAlarm(t, "calls fail")
 				if successor {
 					m.Crash()
 					w.Join()

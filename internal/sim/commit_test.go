@@ -36,6 +36,7 @@ func TestACommitThatComesLate(t *testing.T) {
 				w.Sleep(2 * time.Second)
 				m.link.drop()
 				w.Sleep(2 * time.Second)
+				w.mustNotAlarm(t, "cannot commit offsets: will try again")
 				done()
 				w.Sleep(5 * time.Second)
 				if !caught {
@@ -46,6 +47,7 @@ func TestACommitThatComesLate(t *testing.T) {
 				}
 				w.Sleep(stays)
 				m.Stop()
+				w.mustNotAlarm(t, "cannot commit offsets: will try again")
 				w.Join()
 				w.Sleep(time.Minute)
 			}, func(h *History, r *Report) {

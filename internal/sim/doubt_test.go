@@ -40,7 +40,7 @@ func (w *World) doubt(t *testing.T, lasts time.Duration) {
 func TestADoubtfulTransactionHoldsUpNoOtherCommit(t *testing.T) {
 	const away = 3 * time.Minute
 	run(t, exactlyOnce(), func(w *World) {
-		w.Join()
+		m := w.Join()
 		w.Sleep(5 * time.Second)
 		w.doubt(t, away)
 		w.Sleep(5 * time.Second)
@@ -60,6 +60,9 @@ func TestADoubtfulTransactionHoldsUpNoOtherCommit(t *testing.T) {
 		if commits[1] == 0 || commits[0] > 0 {
 			t.Errorf("commits by partition while it was in doubt what had become of a transaction of partition 0: %v, want some of partition 1 and none of 0", commits)
 		}
+		w.mustTell(t, "level=WARN", "cannot find out what has become of a transaction", "nothing is committed of orders/0 until then")
+		m.mustMeasure(t, "redeliver_faults", "doing=outcome")
+		m.mustNotBeReady(t, "cannot find out what has become of a transaction")
 		w.Sleep(away)
 	}, settledOnce(t))
 }

@@ -98,7 +98,7 @@ func TestHeldKeysOutliveACrashAtEveryStep(t *testing.T) {
 					if seen < nth {
 						t.Errorf("%s was seen %d times", key.Name(), seen)
 					}
-					w.Join()
+					w.Join().mustMeasureWithin(t, time.Minute, "redeliver_unread_keys_partitions")
 					inLine(w, 3)
 					w.Sleep(2 * time.Minute)
 				}, settled(t))
@@ -206,13 +206,16 @@ func TestNothingOvertakesWhatTheScanFinds(t *testing.T) {
 				m.Crash()
 				fresh := &Record{Key: []byte("a")}
 				w.Produce(fresh)
-				w.Join()
+				m = w.Join()
 				w.RefuseFetches(w.h.Terms.RetryTopic("orders", test.topic), kerr.KafkaStorageError, 100_000) // for a minute
 				w.Sleep(55 * time.Second)
 				if n := len(w.Calls(fresh)); n != 0 {
 					t.Errorf("the fresh record was called %d times before the topic could be read", n)
 				}
+				m.mustMeasure(t, "redeliver_unread_keys_partitions")
+				w.mustTell(t, "level=INFO", "reading which keys are held: their partitions are not started before", "member=m2")
 				w.Sleep(10 * time.Minute)
+				w.mustTell(t, "level=INFO", "keys are held", "member=m2")
 			}, settled(t))
 		})
 	}

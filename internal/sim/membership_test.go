@@ -10,6 +10,7 @@ import (
 
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/consumer"
+	"github.com/redeliver/redeliver/internal/logbook"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -38,7 +39,13 @@ func TestGivenUpMemberStopsByItself(t *testing.T) {
 		w.Sleep(2 * time.Second)
 		silent = w.rec.now()
 		w.SilenceCoordinator(m, silence)
-		w.Sleep(silence + time.Minute)
+		w.Sleep(session + time.Second)
+		m.mustMeasure(t, "redeliver_paused", "reason=membership")
+		w.mustTell(t, "level=ERROR", "the group's coordinator does not answer", "member=m1")
+		w.Sleep(silence - session + time.Minute)
+		if n := m.metric(t, "redeliver_paused", "reason=membership"); n > 0 {
+			t.Errorf("%v partitions are paused when the coordinator answers again", n)
+		}
 	}, func(h *History, _ *Report) {
 		givenUp := slices.IndexFunc(h.Assignments, func(a Assignment) bool { return silent.Before(a.When) })
 		if givenUp < 0 {
@@ -80,6 +87,7 @@ func TestWhoStopsBesideAMissingMemberMayRepeat(t *testing.T) {
 		w.CutOff(missing, 5*time.Minute)
 		w.Join()
 		stops.Stop()
+		w.mustTell(t, "level=WARN", "last commit failed: what was handled since the one before is handled again", "member=m2")
 		w.Sleep(10 * time.Minute)
 	}, func(h *History, _ *Report) {
 		for _, c := range h.Calls {
@@ -103,14 +111,24 @@ func TestMemberLeavesSilentBrokers(t *testing.T) {
 				s := Setup{Brokers: 3, Config: consumer.Config{Delivery: delivery, HandlerTimeout: 5 * time.Second, Drain: 7 * time.Second}}
 				var took time.Duration
 				run(t, s, func(w *World) {
+					// What is read while the coordinator is silent comes from another broker.
+					if err := w.fake.MoveTopicPartition("orders", 0, (w.fake.CoordinatorFor(w.h.Terms.Group)+1)%3); err != nil {
+						t.Error(err)
+					}
 					m := w.Join()
 					failing(w, 10)
 					w.Sleep(time.Minute)
 					silence(w, m, 10*time.Minute)
+					w.Produce(&Record{})
 					failing(w, 10)
+					w.Sleep(200 * time.Millisecond) // and have something to commit
 					began := time.Now()
 					m.Stop()
 					took = time.Since(began)
+					if name == "coordinator" { // where all are silent nothing more is read
+						w.mustTell(t, "level=WARN", "last commit failed: what was handled since the one before is handled again", "member=m1")
+					}
+					w.mustTell(t, "level=WARN", "the group was not told that this member goes", "member=m1")
 					w.Join()
 					w.Sleep(20 * time.Minute)
 				}, func(*History, *Report) {
@@ -145,13 +163,18 @@ func TestCopiesOfNewPartitionsAreWrittenSoon(t *testing.T) {
 	for _, delivery := range []consumer.Delivery{consumer.AtLeastOnce, consumer.ExactlyOnceRouting} {
 		t.Run(fmt.Sprint(delivery), func(t *testing.T) {
 			run(t, Setup{Config: consumer.Config{Delivery: delivery, Breaker: breaker.Config{Disabled: true}}}, func(w *World) {
-				w.Join()
+				m := w.Join()
 				failing(w, 30)
 				w.Sleep(time.Minute)
 				w.Grow("orders", 5)
 				r := &Record{Partition: 4, Key: []byte("new"), Fate: Fate{Kind: Fail, Times: 1}}
 				w.Produce(r)
-				w.Sleep(5 * time.Minute)
+				m.mustMeasureWithin(t, time.Minute, "redeliver_paused", "reason=topic")
+				w.Sleep(4 * time.Minute)
+				if n := logbook.Of(w.Log()).Count("level=INFO", "topics made"); n < 2 {
+					t.Errorf("it is told %d times that topics were made, want at the start and when the source had grown", n)
+				}
+				w.mustNotAlarm(t)
 				calls := w.Calls(r)
 				if len(calls) != 2 {
 					t.Fatalf("%d calls, want 2", len(calls))

@@ -32,6 +32,7 @@ func TestRefusedMetadataCostsNoCommit(t *testing.T) {
 		w.Produce(burst...)
 		w.Sleep(20 * time.Millisecond) // less than until the next commit
 		m.Stop()
+		w.mustTell(t, "level=WARN", "brokers refuse the metadata of a commit for its size", "topic=orders", "remedy=", "offset.metadata.max.bytes=4096")
 		w.Join()
 	}, func(_ *History, r *Report) {
 		if n := r.Exercised[Bounded]["upsets: unmapped"]; n == 0 {
@@ -40,11 +41,19 @@ func TestRefusedMetadataCostsNoCommit(t *testing.T) {
 	})
 }
 
-// TestTheLastCommitIsTriedAgain stops a member whose last commit is refused, as in a rebalance: nothing is handled again.
+// TestTheLastCommitIsTriedAgain stops a member whose last commit is refused, as in a rebalance: nothing is handled again, and nothing told, as
+// it is of a commit before it.
 func TestTheLastCommitIsTriedAgain(t *testing.T) {
 	run(t, Setup{}, func(w *World) {
 		m := w.Join()
 		w.Sleep(time.Minute)
+		const refusal = "cannot commit offsets: will try again"
+		w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Count: 1, Err: kerr.RebalanceInProgress})
+		w.Produce(&Record{})
+		w.Sleep(10 * time.Second)
+		w.mustTell(t, "level=WARN", refusal, kerr.RebalanceInProgress.Message)
+		m.mustMeasure(t, "redeliver_faults", "doing=commit")
+		told := len(w.alarms())
 		refused := w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Count: 1, Err: kerr.RebalanceInProgress})
 		for i := range 30 {
 			w.Produce(&Record{Partition: int32(i % 3), Key: fmt.Append(nil, i)})
@@ -56,6 +65,9 @@ func TestTheLastCommitIsTriedAgain(t *testing.T) {
 		m.Stop()
 		if refused.Hits() == 0 {
 			t.Error("no commit was refused")
+		}
+		if all := w.alarms(); len(all) > told {
+			t.Errorf("an operator is told of the last commit: %q", all[told:])
 		}
 		w.Join()
 	})
@@ -107,6 +119,7 @@ func TestCopiesWaitForRoomInTheCommit(t *testing.T) {
 					w.Produce(&Record{Key: fmt.Append(nil, i), Fate: f})
 				}
 				w.Sleep(30 * time.Second)
+				w.mustTell(t, "level=WARN", "brokers refuse the metadata of a commit for its size", "topic=orders", "copies wait")
 				m.Crash()
 				w.Join()
 				w.Sleep(3 * time.Minute)

@@ -92,6 +92,26 @@ func TestOutageAtFullLoad(t *testing.T) {
 	})
 }
 
+// TestBrokersThatAreAwayAreTold takes all brokers away from a member that has something to commit and copies to write: it says so for as long as
+// that lasts, and is ready soon after.
+func TestBrokersThatAreAwayAreTold(t *testing.T) {
+	run(t, Setup{Brokers: 3, Config: consumer.Config{SessionTimeout: 45 * time.Second, Breaker: breaker.Config{Disabled: true}}}, func(w *World) {
+		m := w.Join()
+		failing(w, 10)
+		w.Sleep(time.Minute)
+		failing(w, 10)
+		w.Sleep(20 * time.Millisecond) // less than until the next commit
+		w.CutOff(m, 30*time.Second)
+		w.Sleep(29 * time.Second)
+		m.mustMeasure(t, "redeliver_faults")
+		m.mustNotBeReady(t, "cannot ")
+		w.Sleep(time.Minute)
+		if s := m.Pipeline.Stats(); !s.Ready || m.metric(t, "redeliver_faults") > 0 {
+			t.Errorf("ready: %v (%s), with %v, when the brokers are back", s.Ready, s.NotReady, s.Reasons)
+		}
+	})
+}
+
 type tripsHook chan breaker.Event
 
 func (h tripsHook) OnBreaker(_ string, e breaker.Event) { h <- e }

@@ -38,6 +38,8 @@ func TestCopiesForATopicMadeAgain(t *testing.T) {
 		}
 		// Whoever cannot fetch does not hear that the topic that he fetches from is gone. Brokers remember five batches.
 		w.refuse(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Err: kerr.NotLeaderForPartition}, -1, 2*time.Second)
+		w.Sleep(2 * time.Minute)
+		w.mustTell(t, "level=ERROR", "topic was deleted and made again: what was in it is gone", "topic="+topic)
 	}, func(h *History, _ *Report) {
 		if len(h.Deleted) != 1 || len(h.Log[Partition{topic, 0}]) < 50 {
 			t.Errorf("%d topics deleted, and %d records in the one that was made again", len(h.Deleted), len(h.Log[Partition{topic, 0}]))

@@ -146,17 +146,19 @@ func TestMarkersThatAreStillWritten(t *testing.T) {
 // lasts: the copies for the others are written meanwhile.
 func TestADeadDestinationLeavesTheTransaction(t *testing.T) {
 	run(t, exactlyOnce(), func(w *World) {
-		w.Join()
+		m := w.Join()
 		failing(w, 3)
 		w.Sleep(5 * time.Second)
 		const away = 2 * time.Minute
-		w.RefuseProduce(w.h.Terms.RetryTopic("orders", "1s"), kerr.NotEnoughReplicas, away, 1)
+		tier := w.h.Terms.RetryTopic("orders", "1s")
+		w.RefuseProduce(tier, kerr.NotEnoughReplicas, away, 1)
 		began := w.rec.now()
 		for i := range 30 {
 			w.Produce(&Record{Partition: int32(i % 3), Key: fmt.Append(nil, i), Fate: Fate{Kind: Fail, Times: 1}})
 			w.Sleep(time.Second)
 		}
 		w.Sleep(20 * time.Second)
+		m.mustHold(t, tier, "partition does not acknowledge copies")
 		retried := make(map[int32]int)
 		w.mu.Lock()
 		for _, c := range w.h.Calls {
@@ -319,6 +321,7 @@ func TestATransactionThatTakesLongHasFewerBatches(t *testing.T) {
 // TestOffsetsThatWereRefusedStayInTheirTransaction has the coordinator refuse offsets once, as one does that has not heard of a
 // topic yet, and kills the member when the transaction is ended: its copies are not written again by whoever comes next.
 func TestOffsetsThatWereRefusedStayInTheirTransaction(t *testing.T) {
+	const refusal = "cannot write copies and offsets in one transaction: will try again"
 	run(t, exactlyOnce(), func(w *World) {
 		m := w.Join()
 		w.Sleep(5 * time.Second)
@@ -327,6 +330,8 @@ func TestOffsetsThatWereRefusedStayInTheirTransaction(t *testing.T) {
 		w.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Observe: true, Count: -1, When: func(r kmsg.Request) bool {
 			if end, ok := r.(*kmsg.EndTxnRequest); ok && end.Commit && refused.Hits() > 0 && !ended {
 				ended = true
+				w.mustTell(t, "level=WARN", refusal, "orders/", kerr.UnknownTopicOrPartition.Message)
+				w.mustNotAlarm(t, refusal)
 				m.Crash()
 			}
 			return true
@@ -359,7 +364,7 @@ func TestARefusedSourceLeavesTheTransaction(t *testing.T) {
 	s := exactlyOnce()
 	s.Sources = map[string]int32{"orders": 1, "payments": 1}
 	run(t, s, func(w *World) {
-		w.Join()
+		m := w.Join()
 		failing := func(topic string, n int) {
 			for i := range n {
 				w.Produce(&Record{Topic: topic, Key: fmt.Append(nil, i), Fate: Fate{Kind: Fail, Times: 1}})
@@ -376,6 +381,8 @@ func TestARefusedSourceLeavesTheTransaction(t *testing.T) {
 			w.Sleep(time.Second)
 		}
 		w.Sleep(20 * time.Second)
+		w.mustTell(t, "level=WARN", "cannot write copies and offsets in one transaction", "orders", "TOPIC_AUTHORIZATION_FAILED")
+		m.mustMeasure(t, "redeliver_faults", "doing=transaction")
 		retried := make(map[string]int)
 		w.mu.Lock()
 		for _, c := range w.h.Calls {
@@ -395,13 +402,15 @@ func TestARefusedSourceLeavesTheTransaction(t *testing.T) {
 // and then: what others have to write meanwhile does not wait for that.
 func TestADeadDestinationDelaysNoOther(t *testing.T) {
 	run(t, exactlyOnce(), func(w *World) {
-		w.Join()
+		m := w.Join()
 		failing(w, 3)
 		w.Sleep(10 * time.Second)
 		const away = 5 * time.Minute
-		w.RefuseProduce(w.h.Terms.RetryTopic("orders", "1s"), kerr.NotEnoughReplicas, away, 1)
+		tier := w.h.Terms.RetryTopic("orders", "1s")
+		w.RefuseProduce(tier, kerr.NotEnoughReplicas, away, 1)
 		w.Produce(&Record{Partition: 1, Key: []byte("waits"), Fate: Fate{Kind: Fail, Times: 1}})
 		w.Sleep(2 * time.Minute)
+		m.mustHold(t, tier, "partition does not acknowledge copies")
 		for i := range 10 {
 			r := &Record{Key: fmt.Append(nil, i), Fate: Fate{Kind: Fail, Times: 1}}
 			w.Produce(r)
@@ -462,6 +471,7 @@ func TestAMemberMayUseItsFormerTransactionalID(t *testing.T) {
 		w.Join(func(c *consumer.Config) { c.InstanceID = "orders-1" })
 		failing(w, 30)
 		w.Sleep(2 * time.Minute)
+		w.mustTell(t, "level=WARN", "the transactional id of this member is denied", "redeliver-g-orders%2D1", "redeliver-g-orders-1", "remedy=")
 	}, settledOnce(t), func(*History, *Report) {
 		if len(used) != 1 || used["redeliver-g-orders-1"] == 0 {
 			t.Errorf("transactions that were committed, by transactional id: %v, want some of redeliver-g-orders-1 alone", used)
@@ -507,7 +517,8 @@ func TestADestinationThatRefusesDelaysNoOther(t *testing.T) {
 				failing(w, 3)
 				w.Sleep(10 * time.Second)
 				const away = time.Minute
-				w.RefuseProduce(w.h.Terms.RetryTopic("orders", "1s"), with, away, 1)
+				tier := w.h.Terms.RetryTopic("orders", "1s")
+				w.RefuseProduce(tier, with, away, 1)
 				began, until, good := w.rec.now(), time.Now().Add(away), 0
 				for i := 0; time.Now().Before(until); i++ {
 					w.Produce(&Record{Partition: 1, Key: fmt.Append(nil, i), Fate: Fate{Kind: Fail, Times: 1}})
@@ -519,6 +530,7 @@ func TestADestinationThatRefusesDelaysNoOther(t *testing.T) {
 					}
 					w.Sleep(20 * time.Millisecond)
 				}
+				m.mustHold(t, tier, "copy cannot be written")
 				retried := 0
 				w.mu.Lock()
 				for _, c := range w.h.Calls {
