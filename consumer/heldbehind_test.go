@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/internal/logbook"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -324,10 +325,12 @@ func TestASkippedDeadLetterOpensItsKey(t *testing.T) {
 		b.p.transactor.queue = nil
 		b.p.transactor.mu.Unlock()
 		b.p.written(batch[0], errNotTaken)
+		equal(t, "records held", b.p.Stats().HeldRecords, 1)
 		if err := b.p.Skip(testTopic, 0, 0, "as the test says"); err != nil {
 			t.Fatal(err)
 		}
 		equal(t, "closed", b.closed("a"), false)
+		equal(t, "records held when it is skipped", b.p.Stats().HeldRecords, 0)
 		b.feed(b.source, "a")
 		synctest.Wait()
 		b.want("called", b.called(), "a@0", "a@1")
@@ -482,7 +485,9 @@ func TestTiersAreReadAfterTheDeadLetters(t *testing.T) {
 // is parked, and so it does for whoever has the partition next, for whom the record is not dead: it is called again, and may succeed.
 func TestNothingFollowsALetterThatIsNotWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := onDeadBench(t)
+		var book logbook.Book
+		b := onDeadBench(t, loggingTo(&book))
+		b.p.phase.Store(uint32(Running))
 		b.fails["a@0"] = 1
 		b.open(0)
 		b.feed(b.source, "a", "a", "b")
@@ -490,6 +495,12 @@ func TestNothingFollowsALetterThatIsNotWritten(t *testing.T) {
 		b.refuse(1)
 		b.feed(b.source, "a")
 		synctest.Wait()
+		letters := b.p.dlqTopic(testTopic)
+		equal(t, "lines that tell of it", book.Count("level=ERROR", "copy cannot be written", "to="+letters, errNotTaken.Error()), 1)
+		s := b.p.Stats()
+		equal(t, "records held", s.HeldRecords, 1)
+		equal(t, "ready", s.Ready, false)
+		equal(t, "why not", s.NotReady, "copies cannot be written to "+letters+": "+errNotTaken.Error())
 		b.want("written while the dead letter is not", b.commit())
 		pass(time.Second)
 		b.want("written when it is tried again", b.commit(), "dlq a@0")

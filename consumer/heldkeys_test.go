@@ -340,6 +340,16 @@ func (b *heldBench) openCrowded(many int64) (log []*kgo.Record) {
 	return log
 }
 
+// backlog is what waits in the topics of a tier, as a metric tells it.
+func (b *heldBench) backlog(tier time.Duration) (records int64) {
+	for _, topic := range b.p.Stats().Topics {
+		if topic.Tier == tier {
+			records += topic.Backlog
+		}
+	}
+	return records
+}
+
 // TestAFullParkLaneMakesRoom has more records of one key in the park partition than its lane may hold, and behind them one of
 // another key whose turn it is: they are moved to the end, in their order, until it is read.
 func TestAFullParkLaneMakesRoom(t *testing.T) {
@@ -358,6 +368,7 @@ func TestAFullParkLaneMakesRoom(t *testing.T) {
 		}
 		fetch()
 		b.want("called", b.called(), "b@100")
+		equal(t, "backlog of the park topic", b.backlog(retrytopics.Park) > 0, true)
 		if moved == 0 || moved > 2*many {
 			t.Errorf("%d records were moved, want some of %d", moved, many)
 		}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // commitFor commits again and again for a time, as what was set aside is tried again, and returns what was written.
@@ -40,6 +42,7 @@ func TestWhatWaitsForACopyThatIsSetAsideGivesWay(t *testing.T) {
 				b.open(0, inTopic("a", 1, inPark), inTopic("a", 2, inPark))
 				b.p.received(b.park, []*kgo.Record{b.copyFrom(b.park, 0, "a", 2, time.Time{}), b.copyFrom(b.park, 1, "a", 1, time.Time{})}, time.Now())
 				synctest.Wait()
+				equal(t, "backlog of the park topic", b.backlog(retrytopics.Park), 2)
 				b.want("written", b.commitFor(2*time.Minute), "retry-park a@2", tt.copy)
 				b.want("called", b.called(), tt.called...)
 				equal(t, "records that are put off", b.source.strand.holding.order.size, 0)
@@ -166,6 +169,7 @@ func TestAParkLaneThatCannotBeCommittedMakesRoom(t *testing.T) {
 			b.commitTo(b.park, &log)
 			b.p.committer.acknowledged(b.p.committer.marks(b.p.intake.all()))
 		}
+		equal(t, "backlog of the park topic", b.backlog(retrytopics.Park) > 0, true)
 		equal(t, "records that were read", next, len(log))
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -15,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/internal/logbook"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -56,6 +58,7 @@ func TestOneHungCallDoesNotStopItsPartition(t *testing.T) {
 // it is handed on.
 func TestWhatALaterLeaderHasWrittenIsNew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var book logbook.Book
 		var mu sync.Mutex // calls run beside one another
 		var calls []int64
 		hang := map[int64]bool{0: true, 1: true}
@@ -68,7 +71,7 @@ func TestWhatALaterLeaderHasWrittenIsNew(t *testing.T) {
 			defer mu.Unlock()
 			calls = append(calls, r.Offset)
 			return nil
-		}))
+		}), loggingTo(&book))
 		log := func(l *lane, from, to int64, epoch int32) {
 			var records []*kgo.Record
 			for offset := from; offset < to; offset++ {
@@ -98,6 +101,7 @@ func TestWhatALaterLeaderHasWrittenIsNew(t *testing.T) {
 		log(l, 6, 8, 4)
 		equal(t, "records handled, with two that took the place of others", len(calls), 11)
 		equal(t, "the last one", slices.Max(calls[9:]), 7)
+		equal(t, "what an operator is told", strings.Join(book.Alarms(), ""), "")
 	})
 }
 

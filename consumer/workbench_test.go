@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/internal/logbook"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -36,6 +37,11 @@ const (
 )
 
 var quietLog = slog.New(slog.NewTextHandler(io.Discard, nil))
+
+// loggingTo has a pipeline log to a book.
+func loggingTo(book *logbook.Book) func(*Config) {
+	return func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(book, nil)) }
+}
 
 func onBench(t testing.TB, handler Handler, change ...func(*Config)) *workbench {
 	t.Helper()

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -140,7 +141,13 @@ func TestTheHolderOfTheLeaseDies(t *testing.T) {
 		if by := f.members[0].Status().Breakers[0].Prober; by != "gone" {
 			t.Errorf("%q probes, want the dead one", by)
 		}
-		time.Sleep(10 * time.Second)
+		probed := false
+		for over := time.Now().Add(10 * time.Second); time.Now().Before(over); time.Sleep(10 * time.Millisecond) {
+			probed = probed || slices.ContainsFunc(f.members, func(m *Member) bool { return m.Status().Breakers[0].Probing })
+		}
+		if !probed {
+			t.Error("no member told that it probes after the lease")
+		}
 		f.all(t, "after the lease", breaker.Closed)
 	})
 }

@@ -338,6 +338,30 @@ func TestDeadLettersMayNotBeRead(t *testing.T) {
 	}
 }
 
+// A mark comes to the ledger that nobody can read, as of a newer release: it is told, and the keys stay as they are.
+func TestADamagedMarkIsTold(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 1)
+	var p poisoned
+	m := b.start(p.handle, closingKeys)
+	gone, dead := record("z", "poison"), record("a", "poison")
+	b.produce(gone)
+	b.awaitLetters(gone)
+	b.discardAll()
+	b.produce(dead)
+	b.awaitLetters(gone, dead)
+	m.awaitClosed(t, 1)
+	ledger := dlq.LedgerTopic(b.dlq())
+	key := kafkatest.ReadAll(t, ledger)[0].Key
+	kafkatest.ProduceTo(t, &kgo.Record{Topic: ledger, Key: append(key, "0"...), Value: []byte(`{"v":1,"status":"mislaid"}`)})
+	b.awaitLog("level=WARN", "a mark of the ledger cannot be read", "mislaid")
+	m.awaitClosed(t, 1)
+	behind := record("a", "1")
+	b.produce(behind)
+	b.awaitLetters(gone, dead, behind)
+	m.mustBeReady(t)
+}
+
 // A member may not read the ledger any more while it has partitions: what it knows of closed keys stands, other keys go on, and it learns of
 // what was discarded when it may read again.
 func TestTheLedgerMayNotBeReadAnyMore(t *testing.T) {
