@@ -126,8 +126,8 @@ type producers struct{ says io.Writer }
 
 // OnNewClient implements [kgo.HookNewClient].
 func (p producers) OnNewClient(client *kgo.Client) {
-	if id, _ := client.OptValue(kgo.TransactionalID).(*string); id != nil {
-		_, _ = io.WriteString(p.says, Transactional+*id+"\n") // a driver that is gone ends the member anyway
+	if id, _ := client.OptValue(kgo.TransactionalID).(string); id != "" {
+		_, _ = io.WriteString(p.says, Transactional+id+"\n") // a driver that is gone ends the member anyway
 	}
 }
 
