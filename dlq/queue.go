@@ -106,6 +106,12 @@ func (q *Queue) Tag(ctx context.Context) (string, error) {
 	return topicTag(topic.ID), nil
 }
 
+// Partitions returns how many partitions the queue's topic has. The error is ErrNoTopic when it does not exist.
+func (q *Queue) Partitions(ctx context.Context) (int, error) {
+	topic, err := q.describe(ctx)
+	return len(topic.Partitions), err
+}
+
 var errNoTopicID = errors.New("the brokers give topics no ids, as they do from Apache Kafka 2.8 on: a ledger cannot be kept")
 
 func (q *Queue) describe(ctx context.Context) (kadm.TopicDetail, error) {

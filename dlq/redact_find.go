@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/base64"
 	"slices"
+
+	"github.com/redeliver/redeliver/internal/indent"
 )
 
 // stretch is a part of a text that is to be hidden.
@@ -16,7 +18,7 @@ func (r *Redaction) find(b []byte) []stretch {
 	if document == nil {
 		return found
 	}
-	compact, shown := newReadings(document)
+	compact := inCompact(document)
 	note := func(in *reading, at int, matches []stretch) {
 		for _, m := range matches {
 			if s := in.written(m.from+at, m.to+at); s.from < s.to {
@@ -27,7 +29,10 @@ func (r *Redaction) find(b []byte) []stretch {
 	if compact.escapes || len(compact.text) < len(document) { // it reads as it is written otherwise
 		note(compact, 0, r.matches(compact.closed()))
 	}
-	note(shown, 0, r.matches(shown.closed()))
+	if indent.Fits(document) {
+		shown := inLines(document)
+		note(shown, 0, r.matches(shown.closed()))
+	}
 	for _, s := range compact.strings { // each by itself: a pattern may say where a text begins, and a string may hold a document
 		note(compact, s.from, r.find(compact.text[s.from:s.to]))
 	}
@@ -40,7 +45,7 @@ func (r *Redaction) encoded(b []byte) (found []stretch) {
 	if document == nil {
 		return nil
 	}
-	compact, _ := newReadings(document)
+	compact := inCompact(document)
 	for _, s := range compact.strings {
 		decoded, err := base64.StdEncoding.DecodeString(string(compact.text[s.from:s.to]))
 		if err == nil && len(r.matches(decoded)) > 0 {

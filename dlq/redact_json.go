@@ -28,13 +28,13 @@ func documentIn(b []byte) ([]byte, int) {
 // reading is a document as somebody reads it, without what is escaped in its strings, and which bytes of the document each byte of it stands for.
 type reading struct {
 	text     []byte
-	from, to []int     // of each byte of the text, in the document
+	from, to []int32   // of each byte of the text, in the document
 	strings  []stretch // what stands in quotes in the text
 	escapes  bool      // some of it is escaped in the document
 }
 
 func newReading(document []byte, size int) *reading {
-	return &reading{text: make([]byte, 0, size), from: make([]int, 0, size), to: make([]int, 0, size), escapes: bytes.IndexByte(document, '\\') >= 0}
+	return &reading{text: make([]byte, 0, size), from: make([]int32, 0, size), to: make([]int32, 0, size), escapes: bytes.IndexByte(document, '\\') >= 0}
 }
 
 // written is the part of the document that a part of the text stands for.
@@ -42,7 +42,7 @@ func (r *reading) written(from, to int) stretch {
 	if from >= to {
 		return stretch{}
 	}
-	return stretch{r.from[from], r.to[to-1]}
+	return stretch{int(r.from[from]), int(r.to[to-1])}
 }
 
 // closed is the text with other quotes in the place of those that are escaped, so that a string ends where it ends.
@@ -62,12 +62,29 @@ func (r *reading) closed() []byte {
 }
 
 func (r *reading) add(from, to int, c byte) {
-	r.text, r.from, r.to = append(r.text, c), append(r.from, from), append(r.to, to)
+	r.text, r.from, r.to = append(r.text, c), append(r.from, int32(from)), append(r.to, int32(to))
 }
 
-// newReadings reads a valid document in the two forms in which documents are written and shown: without blanks, and indented.
-func newReadings(document []byte) (compact, indented *reading) {
-	compact, indented = newReading(document, len(document)), newReading(document, 2*len(document))
+// inCompact reads a valid document without blanks, as programs write it.
+func inCompact(document []byte) *reading {
+	r := newReading(document, len(document))
+	for i := 0; i < len(document); {
+		switch c := document[i]; c {
+		case ' ', '\t', '\r', '\n':
+			i++
+		case '"':
+			i = r.readString(document, i)
+		default:
+			r.add(i, i+1, c)
+			i++
+		}
+	}
+	return r
+}
+
+// inLines reads a valid document as it is shown, see [indent.JSON].
+func inLines(document []byte) *reading {
+	indented := newReading(document, 2*len(document))
 	depth, opened := 0, false // just now, with nothing in it yet
 	line := func(at int) {
 		indented.add(at, at, '\n')
@@ -92,12 +109,9 @@ func newReadings(document []byte) (compact, indented *reading) {
 		}
 		opened = false
 		if c == '"' {
-			end := compact.readString(document, i)
-			indented.readString(document, i)
-			i = end
+			i = indented.readString(document, i)
 			continue
 		}
-		compact.add(i, i+1, c)
 		indented.add(i, i+1, c)
 		i++
 		switch c {
@@ -109,7 +123,7 @@ func newReadings(document []byte) (compact, indented *reading) {
 			indented.add(i, i, ' ')
 		}
 	}
-	return compact, indented
+	return indented
 }
 
 // readString reads the string that begins at i, and returns where it ends.

@@ -1,7 +1,10 @@
 package dlq_test
 
 import (
+	"bytes"
 	"fmt"
+	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -175,4 +178,23 @@ func TestRedactedEdit(t *testing.T) {
 	}
 	equal(t, "the first", shown[0], `set header body="{\"holder\":\"[redacted]\"}", set header token=[redacted], set header n="1", set key "{\"holder\":\"[redacted]\"}"`)
 	equal(t, "the last", shown[2], `set header plain="kept"`)
+}
+
+// TestDeeplyNestedPayloadsTakeLittle: some KiB of brackets, which would be gigabytes as they are laid out for people, are read, and hidden in, like
+// any others.
+func TestDeeplyNestedPayloadsTakeLittle(t *testing.T) {
+	r := &dlq.Redaction{Text: []*regexp.Regexp{regexp.MustCompile(`\d{16}`)}}
+	for _, depth := range []int{1000, 9000} {
+		payload := []byte(strings.Repeat("[", depth) + `"4111\u003111111111111"` + strings.Repeat(",0", depth) + strings.Repeat("]", depth))
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		shown := r.Bytes(payload)
+		runtime.ReadMemStats(&after)
+		if !bytes.Contains(shown, []byte(dlq.Redacted)) || bytes.Contains(shown, []byte("4111")) {
+			t.Errorf("%d deep: nothing is hidden", depth)
+		}
+		if took := after.TotalAlloc - before.TotalAlloc; took > 16<<20 {
+			t.Errorf("%d deep: %d bytes of payload took %d of memory", depth, len(payload), took)
+		}
+	}
 }

@@ -56,7 +56,7 @@ them at once. The topic is then to keep its records for longer first; that of a 
 			fmt.Fprintln(p.err, "There is nothing to import.")
 			return nil
 		}
-		if err := p.each(qs, func(q queue) error { return checkExpiry(cmd.Context(), q, of(q.Topic(), letters())) }); err != nil {
+		if err := p.each(qs, func(q queue) error { return checkFits(cmd.Context(), q, of(q.Topic(), letters())) }); err != nil {
 			return err
 		}
 		what := fmt.Sprintf("import %d %s to %s", total, plural(int(total), "dead letter"), topicsText(counts))
@@ -87,8 +87,12 @@ them at once. The topic is then to keep its records for longer first; that of a 
 	return cmd
 }
 
-// checkExpiry refuses letters that the topic's retention would take as soon as they are written.
-func checkExpiry(ctx context.Context, q queue, letters iter.Seq2[dlq.Exported, error]) error {
+// checkFits refuses letters of partitions that the topic does not have, and those that its retention would take as soon as they are written.
+func checkFits(ctx context.Context, q queue, letters iter.Seq2[dlq.Exported, error]) error {
+	partitions, err := q.Partitions(ctx)
+	if err != nil {
+		return err
+	}
 	retention, err := q.ImportRetention(ctx)
 	if err != nil {
 		return err
@@ -99,6 +103,9 @@ func checkExpiry(ctx context.Context, q queue, letters iter.Seq2[dlq.Exported, e
 	for x, err := range letters {
 		if err != nil {
 			return err
+		}
+		if int(x.Partition) >= partitions {
+			return fmt.Errorf("a dead letter was in partition %d, and %s has %d: nothing was imported. Give the topic as many partitions as it had", x.Partition, q.Topic(), partitions)
 		}
 		all++
 		if at := x.Expires(retention); !at.IsZero() && at.Before(now) {

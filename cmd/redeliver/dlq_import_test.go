@@ -116,6 +116,19 @@ func TestDLQImportOfWhatIsExpired(t *testing.T) {
 	session{answer: young + old}.run(t, "dlq", "import", "-", "--yes", "-c", m.config).want(t, exitDone, "imported 2 dead letters")
 }
 
+// TestDLQImportOfAPartitionThatIsNotThere: nothing is written before all of the file is known to fit.
+func TestDLQImportOfAPartitionThatIsNotThere(t *testing.T) {
+	m := newMorgue(t)
+	good := m.run("dlq", "export", "--limit", "1").out
+	bad := letterLine(t, good, func(x *dlq.Exported) { x.Partition = 99 })
+	for _, how := range []string{"--yes", "--dry-run"} {
+		session{answer: good + bad}.run(t, "dlq", "import", "-", "-c", m.config, how).want(t, exitFailed, "a dead letter was in partition 99, and "+testDLQ+" has 3: nothing was imported")
+	}
+	if strings.Contains(m.run("dlq", "stats").out, "further cop") {
+		t.Error("a part was imported")
+	}
+}
+
 // letterLine is an exported line that is changed.
 func letterLine(t *testing.T, line string, change func(*dlq.Exported)) string {
 	t.Helper()

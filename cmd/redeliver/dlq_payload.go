@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/redeliver/redeliver/dlq"
 	"github.com/redeliver/redeliver/internal/config"
+	"github.com/redeliver/redeliver/internal/indent"
 	"github.com/redeliver/redeliver/internal/payload"
 )
 
@@ -73,10 +73,10 @@ func (s shownPayload) show(w io.Writer) {
 	if s.problem != nil {
 		fmt.Fprintf(w, "NOT DECODED: %s\n\n", printable(s.problem.Error()))
 	}
-	var indented bytes.Buffer
-	indents := func(document []byte) bool {
-		indented.Reset()
-		return json.Valid(document) && json.Indent(&indented, document, "", "  ") == nil && isText(indented.Bytes())
+	var indented []byte
+	indents := func(document []byte) (ok bool) {
+		indented, ok = indent.JSON(document)
+		return ok && isText(indented)
 	}
 	switch {
 	case value == nil:
@@ -86,11 +86,11 @@ func (s shownPayload) show(w io.Writer) {
 	case s.decoded.JSON != nil:
 		document := s.decoded.JSON
 		if indents(document) {
-			document = indented.Bytes()
+			document = indented
 		}
 		fmt.Fprintf(w, "PAYLOAD %s, %d bytes, schema %d\n%s\n", schemaName[s.decoded.Type], s.size, s.decoded.SchemaID, document)
 	case indents(value):
-		fmt.Fprintf(w, "PAYLOAD JSON, %d bytes\n%s\n", s.size, indented.Bytes())
+		fmt.Fprintf(w, "PAYLOAD JSON, %d bytes\n%s\n", s.size, indented)
 	case isText(value):
 		fmt.Fprintf(w, "PAYLOAD text, %d bytes\n%s\n", s.size, value)
 	default:

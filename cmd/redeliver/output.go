@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+
+	"github.com/redeliver/redeliver/internal/indent"
 )
 
 // outputFormat is the value of -o.
@@ -103,10 +106,15 @@ func (r *rows[T]) close() error {
 
 // printJSON writes v as one indented document.
 func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	text, _ := indent.JSON(bytes.TrimSuffix(b.Bytes(), []byte{'\n'}))
+	_, err := w.Write(append(text, '\n'))
+	return err
 }
 
 // printTable writes lines of cells in columns two spaces apart, without spaces at the ends of lines.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -73,6 +74,11 @@ func plain(v any) any {
 		return v.String()
 	case string:
 		return strings.ToValidUTF8(v, "\uFFFD")
+	}
+	if fixed := reflect.ValueOf(v); fixed.Kind() == reflect.Array && fixed.Type().Elem().Kind() == reflect.Uint8 { // of any size
+		b := make([]byte, fixed.Len())
+		reflect.Copy(reflect.ValueOf(b), fixed)
+		return plain(b)
 	}
 	return v
 }

@@ -43,6 +43,7 @@ func (r *registry) SchemaByVersion(_ context.Context, subject string, version in
 
 const orderAvro = `{"type":"record","name":"Order","namespace":"shop","fields":[
 	{"name":"id","type":"long"},{"name":"note","type":["null","string"]},{"name":"raw","type":"bytes"},
+	{"name":"pan","type":{"type":"fixed","name":"Pan","size":4}},{"name":"hash","type":["null",{"type":"fixed","name":"Hash","size":2}]},
 	{"name":"price","type":{"type":"bytes","logicalType":"decimal","precision":10,"scale":2}},
 	{"name":"customer","type":"shop.Customer"},{"name":"lines","type":{"type":"array","items":"string"}}]}`
 
@@ -83,7 +84,7 @@ func avroOrder(t testing.TB) []byte {
 		t.Fatal(err)
 	}
 	body, err := avro.Marshal(must(avro.ParseWithCache(orderAvro, "", cache)), map[string]any{
-		"id": int64(42), "note": "two\nlines", "raw": []byte{0xff, 0}, "price": ratOf(1999, 100), "customer": map[string]any{"name": "Ann"}, "lines": []string{"a", "b"},
+		"id": int64(42), "note": "two\nlines", "raw": []byte{0xff, 0}, "pan": [4]byte{'4', '1', '1', '1'}, "hash": map[string]any{"shop.Hash": [2]byte{0xff, 0}}, "price": ratOf(1999, 100), "customer": map[string]any{"name": "Ann"}, "lines": []string{"a", "b"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +112,7 @@ func TestDecode(t *testing.T) {
 		want  string
 		kind  sr.SchemaType
 	}{
-		{"Avro with a reference", framed(1, avroOrder(t)), `{"customer":{"name":"Ann"},"id":42,"lines":["a","b"],"note":"two\nlines","price":"19.99","raw":{"base64":"/wA="}}`, sr.TypeAvro},
+		{"Avro with a reference", framed(1, avroOrder(t)), `{"customer":{"name":"Ann"},"hash":{"shop.Hash":{"base64":"/wA="}},"id":42,"lines":["a","b"],"note":"two\nlines","pan":"4111","price":"19.99","raw":{"base64":"/wA="}}`, sr.TypeAvro},
 		{"Protobuf with an import", framed(2, protoOrder()), `{"order_id":"42","price":{"amount":"19.99"},"lines":[{"sku":"a"}],"at":"2025-11-23T13:20:00Z"}`, sr.TypeProtobuf},
 		{"JSON Schema", framed(3, []byte(`{"a": 1}`)), `{"a": 1}`, sr.TypeJSON},
 	} {
