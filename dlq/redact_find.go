@@ -48,7 +48,7 @@ func (r *Redaction) encoded(b []byte) (found []stretch) {
 	compact := inCompact(document)
 	for _, s := range compact.strings {
 		decoded, err := base64.StdEncoding.DecodeString(string(compact.text[s.from:s.to]))
-		if err == nil && len(r.matches(decoded)) > 0 {
+		if err == nil && len(r.find(decoded)) > 0 {
 			w := compact.written(s.from, s.to)
 			found = append(found, stretch{from + w.from, from + w.to})
 		}

@@ -2,6 +2,7 @@ package dlq_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"regexp"
 	"runtime"
@@ -42,6 +43,12 @@ func TestRedactedJSON(t *testing.T) {
 		if got := string(r.Bytes([]byte(c.in))); got != c.want {
 			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
 		}
+	}
+	encoded := func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
+	for in, want := range map[string]string{
+		encoded(`{"pin":"4\u003711"}`): dlq.Redacted, encoded(`{"pin":"4711"}`): dlq.Redacted, encoded(`{"pin":"4\u003712"}`): encoded(`{"pin":"4\u003712"}`),
+	} {
+		equal(t, "bytes in a decoded document", string((&dlq.Redaction{Text: patterns(`4711`)}).Decoded([]byte(`{"body":"`+in+`"}`))), `{"body":"`+want+`"}`)
 	}
 	both := &dlq.Redaction{Text: patterns(`holder`, `"holder":"([^"]+)"`, `jane roe`)}
 	equal(t, "what two patterns hide", both.String(`{"holder":"jane"} jane roe`), `{"[redacted]":"[redacted]"} [redacted]`)
