@@ -185,8 +185,11 @@ func (r *Redaction) Entry(e Entry) Entry {
 			record.Headers[i].Value = []byte(Redacted)
 		case h.Key == retrytopics.HeaderHistory:
 			record.Headers[i].Value = r.Bytes(h.Value)
+		case damages(e.Err, h.Key): // it may hold anything
+			record.Headers[i] = r.Header(h)
 		}
 	}
+	e.Err = r.damage(e.Err, e.Record.Headers, record.Headers)
 	e.Record = &record
 	return e
 }

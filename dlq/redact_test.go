@@ -1,7 +1,10 @@
 package dlq_test
 
 import (
+	"errors"
+	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,6 +76,47 @@ func TestRedactedEntry(t *testing.T) {
 	if !strings.Contains(string(whole.Record.Value), secret) || string(whole.Record.Headers[0].Value) != "Bearer abc" {
 		t.Error("the entry itself was changed")
 	}
+}
+
+// What is wrong with headers quotes them: nothing of what is hidden of them is shown, in whatever form, and the damaged headers of a letter of ours are hidden
+// like others. What holds nothing of it is told as it is.
+func TestRedactedDamage(t *testing.T) {
+	t.Parallel()
+	const secret = "4111111111111111"
+	r := &dlq.Redaction{Headers: patterns(`^redeliver-due$`), Text: patterns(`\d{16}`, `holder "(\w+)`)}
+	for _, c := range []struct{ name, header, value, want string }{
+		{"matched", retrytopics.HeaderAttempt, "card " + secret, `redeliver-attempt "card [redacted]": is damaged`},
+		{"nothing", retrytopics.HeaderAttempt, "card 4111", `redeliver-attempt "card 4111": want a number from 0 to 2147483647`},
+		{"hidden by name", retrytopics.HeaderDue, "soon", `redeliver-due "[redacted]": is damaged`},
+		{"cut off", retrytopics.HeaderAttempt, strings.Repeat("x", 56) + secret, `redeliver-attempt "[redacted]": is damaged`},
+		{"behind what is told", retrytopics.HeaderAttempt, strings.Repeat("x", 80) + secret, `redeliver-attempt "[redacted]": is damaged`},
+		{"quoted in what is wrong", retrytopics.HeaderCounts, `holder "jane`, `redeliver-counts "holder \"[redacted]": is damaged`},
+		{"quoted further on", retrytopics.HeaderCounts, strings.Repeat("x", 60) + `,holder "jane`, `redeliver-counts "[redacted]": is damaged`},
+		{"escaped", retrytopics.HeaderHistory, `{"error":"card \u0034111111111111111, which is no good for what is asked for"}`, `redeliver-history "[redacted]": is damaged`},
+		{"as a number", retrytopics.HeaderHistory, `[{"n":1,"class":"transient","at":1,"error":` + secret + `}]`, `redeliver-history "[{\"n\":1,\"class\":\"transient\",\"at\":1,\"error\":[redacted]}]": is damaged`},
+		{"of another program", "kafka_original-offset", "card " + secret, `kafka_original-offset "card [redacted]": is damaged`},
+	} {
+		record := dlq.Letter(&kgo.Record{Value: []byte("v")}, death(0, 1), dead, 0)
+		if strings.HasPrefix(c.header, "kafka_") {
+			record.Headers = []kgo.RecordHeader{{Key: "kafka_original-topic", Value: []byte("orders")}, {Key: "kafka_original-partition", Value: []byte{0, 0, 0, 1}}}
+		}
+		record.Headers = slices.DeleteFunc(record.Headers, func(h kgo.RecordHeader) bool { return h.Key == c.header })
+		record.Headers = append(record.Headers, kgo.RecordHeader{Key: c.header, Value: []byte(c.value)})
+		b := setup(t)
+		b.produce(record)
+		whole := b.entries(b.open(), dlq.Filter{})[0]
+		hidden := r.Entry(whole)
+		equal(t, c.name, fmt.Sprint(hidden.Err), c.want)
+		equal(t, c.name+", in the header", string(hidden.Record.Headers[len(hidden.Record.Headers)-1].Value) == c.value, c.name == "nothing")
+		var damaged *retrytopics.DamagedHeaderError
+		if !errors.As(hidden.Err, &damaged) || damaged.Header != c.header {
+			t.Errorf("%s: the error does not name the header any more: %v", c.name, hidden.Err)
+		}
+	}
+	missing := &retrytopics.DamagedHeaderError{Header: retrytopics.HeaderDue, Problem: "is missing or empty"}
+	equal(t, "a header that is missing", r.Entry(dlq.Entry{Err: missing, Record: &kgo.Record{}}).Err.Error(), "redeliver-due: is missing or empty")
+	other := errors.New("no header, but " + secret)
+	equal(t, "another error", r.Entry(dlq.Entry{Err: other, Record: &kgo.Record{}}).Err.Error(), "no header, but [redacted]")
 }
 
 // Hiding merges and splits no problems, whatever it hides of their texts, and hides what a pattern finds by the numbers beside it, which are
