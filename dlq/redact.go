@@ -1,9 +1,11 @@
 package dlq
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -37,7 +39,7 @@ type Redaction struct {
 func (r *Redaction) Hides() bool { return r != nil && len(r.Headers)+len(r.Text) > 0 }
 
 // hidesSince changes whenever another release finds more by the same patterns.
-const hidesSince = "escapes and ends"
+const hidesSince = "escapes, ends, and those in dialects"
 
 // name is the same for redactions that hide the same in the same way; "" for one that hides nothing.
 func (r *Redaction) name() string {
@@ -100,8 +102,17 @@ func (r *Redaction) upTo(limit int, s string) string {
 // is cut off where it is long, and what it holds of others too.
 func (r *Redaction) Why(text string) string { return r.upTo(normalizedSize, text) }
 
-// Header returns a header without what is hidden.
+// Header returns a header without what is hidden. In one that holds the text of an error in a dialect, see [retrytopics.ErrorHeader], that is also what may be
+// the beginning of a match that was cut off; [Redaction.Entry], which knows the other headers, hides less of it, where the text cannot have been cut.
 func (r *Redaction) Header(h kgo.RecordHeader) kgo.RecordHeader {
+	if len(h.Value) > retrytopics.MaxErrorSize {
+		return r.header(h, whole)
+	}
+	return r.header(h, 0)
+}
+
+// header is the function Header of a header whose text, where it is that of an error, was cut off if it has more bytes than about the limit.
+func (r *Redaction) header(h kgo.RecordHeader, limit int) kgo.RecordHeader {
 	if r == nil || h.Value == nil {
 		return h
 	}
@@ -109,8 +120,37 @@ func (r *Redaction) Header(h kgo.RecordHeader) kgo.RecordHeader {
 		h.Value = []byte(Redacted)
 		return h
 	}
+	if _, is := retrytopics.ErrorHeader(h.Key); is && len(h.Value) > 0 {
+		h.Value = []byte(r.upTo(limit, string(h.Value)))
+		return h
+	}
 	h.Value = r.Bytes(h.Value)
 	return h
+}
+
+// whole is the limit of a text that is not cut.
+const whole = math.MaxInt
+
+// limitOf is the limit of an error's text in a header of a dialect that stands among others. A longer one is of another program, and whole.
+func limitOf(h kgo.RecordHeader, headers []kgo.RecordHeader) int {
+	class, _ := retrytopics.ErrorHeader(h.Key)
+	limit := retrytopics.MaxErrorSize
+	if len(h.Value) > limit {
+		return whole
+	}
+	for _, of := range headers {
+		if of.Key != class || class == "" {
+			continue
+		}
+		size := retrytopics.MaxErrorSize - len(of.Value) - len(": ")
+		if bytes.ContainsRune(of.Value, utf8.RuneError) { // which stands for more bytes
+			size = 0
+		}
+		if len(h.Value) <= size || size == 0 {
+			limit = min(limit, size)
+		}
+	}
+	return limit
 }
 
 func (r *Redaction) hidesHeader(name string) bool {
@@ -178,7 +218,7 @@ func (r *Redaction) Entry(e Entry) Entry {
 	for i, h := range record.Headers {
 		switch {
 		case !retrytopics.IsOwnHeader(h.Key):
-			record.Headers[i] = r.Header(h)
+			record.Headers[i] = r.header(h, limitOf(h, e.Record.Headers))
 		case h.Key == retrytopics.HeaderError && h.Value != nil:
 			record.Headers[i].Value = []byte(r.ownError(string(h.Value), e.Record.Headers))
 		case h.Key == retrytopics.HeaderHistory && earlier:

@@ -159,6 +159,64 @@ func TestRedactedAnswerThatIsCut(t *testing.T) {
 	}
 }
 
+// The copies of a text that other programs read show no more of it than it does itself.
+func TestRedactedDialects(t *testing.T) {
+	t.Parallel()
+	r := &dlq.Redaction{Text: patterns(`holder "([^"]+)"`, `\d{16}`)}
+	shown := func(record *kgo.Record) (texts map[string]string) {
+		texts = make(map[string]string)
+		for _, h := range r.Entry(dlq.Entry{Record: record, State: death(0, 1)}).Record.Headers {
+			if _, is := retrytopics.ErrorHeader(h.Key); is {
+				texts[h.Key] = string(h.Value)
+			}
+		}
+		return texts
+	}
+	written := func(text string) *kgo.Record {
+		s := death(0, 1)
+		s.Error = text
+		return dlq.Letter(&kgo.Record{Value: []byte("v")}, s, dead, 0, retrytopics.WrittenDialects()...)
+	}
+	for _, class := range []string{"", "*pay.Error: ", "*" + strings.Repeat("long", 100) + ".Error: ", "*\xff\xff\xff\xff\xff\xff\xff\xff\xff.Error: "} {
+		for _, size := range []int{0, 1, 2, 3, 9, 12} { // of what is left of the end
+			end := `holder "jane roe", 12 years`
+			text := class + strings.Repeat("é", (retrytopics.MaxErrorSize-len(class))/2-20) + " "
+			text += strings.Repeat("x", retrytopics.MaxErrorSize-len(text)-len(`holder "`)-size) + end
+			texts := shown(written(text))
+			if len(texts) != 4 {
+				t.Errorf("there are %d copies of the text", len(texts))
+			}
+			for name, got := range texts {
+				if strings.Contains(got, `"j`) || !strings.HasSuffix(got, dlq.Redacted) && !strings.HasSuffix(got, `holder "`) && !strings.HasSuffix(got, `"[redacted]", `) {
+					t.Errorf("%.12q and %d letters: %s shows …%s", class, size, name, got[max(0, len(got)-30):])
+				}
+			}
+		}
+	}
+	answer := `422: no holder "jane r… (POST http://a/)`
+	for name, got := range shown(written("*pay.Error: " + answer)) {
+		equal(t, "an answer in "+name, strings.TrimPrefix(got, "*pay.Error: "), `422: no [redacted]… (POST http://a/)`)
+	}
+	equal(t, "a header of itself", string(r.Header(kgo.RecordHeader{Key: "dead-letter-reason", Value: []byte(`no holder "jan`)}).Value), "no [redacted]")
+	foreign := `java.lang.Error: holder "`
+	for _, length := range []int{0, 1000 - len(foreign), retrytopics.MaxErrorSize + 1 - len(foreign), 5000} { // that nobody cut
+		text := strings.Repeat("x", length) + foreign
+		headers := []kgo.RecordHeader{{Key: "kafka_exception-fqcn", Value: []byte("java.lang.Error")}}
+		for _, name := range []string{
+			"kafka_exception-stacktrace", "kafka_exception-message", "kafka_dlt-exception-message", "dead-letter-cause", "__dlq.errors.message", "__connect.errors.exception.message",
+		} {
+			if name != "kafka_exception-message" || length != 1000-len(foreign) { // with its type it is as long as a text that may have been cut
+				headers = append(headers, kgo.RecordHeader{Key: name, Value: []byte(text)})
+			}
+		}
+		for name, got := range shown(&kgo.Record{Headers: headers}) {
+			equal(t, fmt.Sprint(name, " of ", len(text)), got, text)
+		}
+	}
+	note := kgo.RecordHeader{Key: "note", Value: []byte(strings.Repeat("x", retrytopics.MaxErrorSize-8) + ` holder "`)}
+	equal(t, "another header", string(r.Header(note).Value), string(note.Value))
+}
+
 // What a mark says of an edit is quoted, and cut off where it is long.
 func TestRedactedEdit(t *testing.T) {
 	t.Parallel()

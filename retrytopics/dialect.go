@@ -75,6 +75,42 @@ func (d Dialect) Has(header string) bool {
 	return false
 }
 
+// ErrorHeader says whether the header of that name holds the text of an error in a dialect. class names the header that holds the type of that error, which
+// [State.AppendHeaders] takes off the text, which is cut off with it at [MaxErrorSize]; "" where it takes off nothing.
+func ErrorHeader(header string) (class string, ok bool) {
+	if prefix, suffix, ok := cutAny(header, springPlain, springRetryable); ok {
+		switch suffix {
+		case "exception-message":
+			return prefix + "exception-fqcn", true
+		case "exception-stacktrace":
+			return "", true
+		}
+	}
+	if prefix, suffix, ok := cutAny(header, smallRyeDead, smallRyeDelayed); ok {
+		switch suffix {
+		case "reason":
+			return prefix + "exception-class-name", true
+		case "cause":
+			return prefix + "cause-class-name", true
+		}
+	}
+	switch header {
+	case shareGroupPrefix + "message", connectPrefix + "exception.message", connectPrefix + "exception.stacktrace":
+		return "", true
+	}
+	return "", false
+}
+
+// cutAny takes the first of the prefixes that it has off a text.
+func cutAny(text string, prefixes ...string) (prefix, rest string, ok bool) {
+	for _, prefix := range prefixes {
+		if rest, ok := strings.CutPrefix(text, prefix); ok {
+			return prefix, rest, true
+		}
+	}
+	return "", text, false
+}
+
 func hasName(header, prefix string, suffixes []string) bool {
 	rest, ok := strings.CutPrefix(header, prefix)
 	return ok && slices.Contains(suffixes, rest)

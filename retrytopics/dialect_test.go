@@ -217,6 +217,39 @@ func TestDialectsAreWrittenAsTheirProgramsReadThem(t *testing.T) {
 	}
 }
 
+// Every header of a dialect that holds the text of an error is known for it, and the type that was taken off that stands in the one that is named.
+func TestHeadersOfErrorTexts(t *testing.T) {
+	for _, reason := range []retrytopics.Reason{"", retrytopics.ReasonExhausted} {
+		for _, d := range retrytopics.WrittenDialects() {
+			s := retrytopics.State{ID: "orders/0/1", Topic: "orders", Group: "pay", Error: "*pay.Error: no such card", Reason: reason}
+			headers := s.AppendHeaders(nil, nil, 0, d)
+			for _, h := range headers {
+				class, is := retrytopics.ErrorHeader(h.Key)
+				if holds := d.Has(h.Key) && strings.Contains(string(h.Value), "no such card"); is != holds {
+					t.Errorf("%s is the text of an error: %t, want %t", h.Key, is, holds)
+				}
+				typed := slices.ContainsFunc(headers, func(h kgo.RecordHeader) bool { return h.Key == class && string(h.Value) == "*pay.Error" })
+				if is && typed != (string(h.Value) == "no such card") {
+					t.Errorf("%s is %q, and of the type in %q: %t", h.Key, h.Value, class, typed)
+				}
+			}
+		}
+	}
+	for header, want := range map[string]string{
+		"kafka_exception-stacktrace": "", "kafka_dlt-exception-stacktrace": "", "dead-letter-cause": "dead-letter-cause-class-name", "delayed-retry-cause": "delayed-retry-cause-class-name",
+		"__connect.errors.exception.message": "", "__connect.errors.exception.stacktrace": "",
+	} {
+		if class, is := retrytopics.ErrorHeader(header); !is || class != want {
+			t.Errorf("%s: got %q, %t, want %q", header, class, is, want)
+		}
+	}
+	for _, header := range []string{"", "note", "reason", "kafka_", "kafka_exception-fqcn", "kafka_original-topic", "kafka_reason", "dead-letter-topic", "__connect.errors.stage", "redeliver-error"} {
+		if _, is := retrytopics.ErrorHeader(header); is {
+			t.Errorf("%q is the text of an error", header)
+		}
+	}
+}
+
 func TestDeadLettersOfProgramsWithRetryTopics(t *testing.T) {
 	want := map[string]bool{"spring, retry topics": true, "smallrye, retry topics": true}
 	for _, c := range foreignLetters {
