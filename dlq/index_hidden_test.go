@@ -66,6 +66,9 @@ func TestIndexHoldsNothingHidden(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.secretLetters(0)
+	damaged := letter(death(1, 0))
+	damaged.Headers = append(damaged.Headers, kgo.RecordHeader{Key: retrytopics.HeaderAttempt, Value: []byte(secretWord)})
+	b.produce(damaged)
 	_, err := b.open().Park(b.ctx(), dlq.Discard{Filter: dlq.Filter{IDs: []string{"0-7"}}, Reason: secretWord})
 	must(t, err)
 	b.replay(b.open(), dlq.Replay{
