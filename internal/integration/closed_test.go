@@ -314,13 +314,7 @@ func TestDeadLettersMayNotBeRead(t *testing.T) {
 			t.Parallel()
 			b := setup(t, 1)
 			var p poisoned
-			m := b.start(p.handle, closingKeys)
-			gone, dead := record("z", "poison"), record("a", "poison")
-			b.produce(gone)
-			b.awaitLetters(gone)
-			b.discardAll() // so that there is something to read
-			b.produce(dead)
-			b.awaitLetters(gone, dead)
+			m, _, _ := b.closes(&p)
 			m.stop()
 			allow := kafkatest.Deny(t, kadm.OpRead, topic(b))
 			m = b.start(p.handle, closingKeys)
@@ -338,19 +332,27 @@ func TestDeadLettersMayNotBeRead(t *testing.T) {
 	}
 }
 
-// A mark comes to the ledger that nobody can read, as of a newer release: it is told, and the keys stay as they are.
-func TestADamagedMarkIsTold(t *testing.T) {
-	t.Parallel()
-	b := setup(t, 1)
-	var p poisoned
-	m := b.start(p.handle, closingKeys)
-	gone, dead := record("z", "poison"), record("a", "poison")
+// closes starts a member with a key that is closed behind a dead letter, and a ledger that is not empty, which would be known without
+// reading it: another dead letter was discarded before.
+func (b *bundle) closes(p *poisoned) (m *member, gone, dead *kgo.Record) {
+	b.t.Helper()
+	m = b.start(p.handle, closingKeys)
+	gone, dead = record("z", "poison"), record("a", "poison")
 	b.produce(gone)
 	b.awaitLetters(gone)
 	b.discardAll()
 	b.produce(dead)
 	b.awaitLetters(gone, dead)
-	m.awaitClosed(t, 1)
+	m.awaitClosed(b.t, 1)
+	return m, gone, dead
+}
+
+// A mark comes to the ledger that nobody can read, as of a newer release: it is told, and the keys stay as they are.
+func TestADamagedMarkIsTold(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 1)
+	var p poisoned
+	m, gone, dead := b.closes(&p)
 	ledger := dlq.LedgerTopic(b.dlq())
 	key := kafkatest.ReadAll(t, ledger)[0].Key
 	kafkatest.ProduceTo(t, &kgo.Record{Topic: ledger, Key: append(key, "0"...), Value: []byte(`{"v":1,"status":"mislaid"}`)})
@@ -368,14 +370,7 @@ func TestTheLedgerMayNotBeReadAnyMore(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 1)
 	var p poisoned
-	m := b.start(p.handle, closingKeys)
-	gone, dead := record("z", "poison"), record("a", "poison")
-	b.produce(gone)
-	b.awaitLetters(gone)
-	b.discardAll() // so that the ledger is not empty: that would be known without reading it
-	b.produce(dead)
-	b.awaitLetters(gone, dead)
-	m.awaitClosed(t, 1)
+	m, gone, dead := b.closes(&p)
 	allow := kafkatest.Deny(t, kadm.OpRead, dlq.LedgerTopic(b.dlq()))
 	b.awaitLog("level=WARN", "cannot read which keys are held", "TOPIC_AUTHORIZATION_FAILED")
 	m.awaitMetric(t, "redeliver_faults", "doing=held")
