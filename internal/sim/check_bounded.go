@@ -282,16 +282,23 @@ func (x *index) checkTwins() {
 		if x.upsetInLife(line, copies[len(copies)-1].Timestamp) {
 			continue
 		}
-		seen := make(map[face]Place)
+		seen := make(map[face]*copied)
 		for _, k := range copies {
 			f := face{k.Place.Topic, k.attempt, k.due, k.hopDue, 0, k.reason}
-			if other, dup := seen[f]; dup && !x.t.IsPark(k.Place.Topic) && !x.repeated(line) && !x.givenUp(k) {
-				x.report.broken(Bounded, "copies %s and %s of %s are one copy written twice", other, k.Place, k.id)
+			if other, dup := seen[f]; dup && !x.t.IsPark(k.Place.Topic) && !x.repeated(line) && !x.givenUp(k) && !x.takenAndRefused(other, k) {
+				x.report.broken(Bounded, "copies %s and %s of %s are one copy written twice", other.Place, k.Place, k.id)
 			}
-			seen[f] = k.Place
+			seen[f] = k
 		}
 		x.report.count(Bounded, "copies written once", len(copies))
 	}
+}
+
+// takenAndRefused reports whether a copy may have been written again since brokers took the first, did not say so, and refused it for good when its client sent
+// the same once more: all that anybody knows then is that it was refused. A transaction is aborted.
+func (x *index) takenAndRefused(first, again *copied) bool {
+	from, to := first.Timestamp, again.Timestamp.Add(hitLook)
+	return !x.t.ExactlyOnce && meetsAny(x.h.Doubted, from, to) && meetsAny(x.h.Refused, from, to)
 }
 
 // givenUp reports whether a copy was written while its partition was given up.

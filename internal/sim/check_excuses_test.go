@@ -577,3 +577,40 @@ func TestACommitMayBeCarriedOutAfterItsMemberBeganAnew(t *testing.T) {
 		}
 	}
 }
+
+// A copy that was taken, doubted, and refused for good when it came once more is written again by who knows no better; not where it was only doubted or only
+// refused, nor in transactions, which are aborted.
+func TestWhatWasTakenAndRefusedMayBeWrittenAgain(t *testing.T) {
+	for _, tt := range []struct {
+		name                       string
+		doubted, refused, inTxn    bool
+		doubtedAfter, refusedAfter time.Duration
+		excused                    bool
+	}{
+		{name: "neither"},
+		{name: "doubted", doubted: true},
+		{name: "refused", refused: true},
+		{name: "both", doubted: true, refused: true, excused: true},
+		{name: "both, in a transaction", doubted: true, refused: true, inTxn: true},
+		{name: "doubted before", doubted: true, refused: true, doubtedAfter: -time.Minute},
+		{name: "refused afterwards", doubted: true, refused: true, refusedAfter: time.Minute},
+	} {
+		h := goodRun()
+		again := h.Log[tier][0]
+		at := again.Timestamp
+		again.Place.Offset = 2
+		again.Timestamp = at.Add(500 * time.Millisecond)
+		h.Log[tier] = append(h.Log[tier], again)
+		h.Terms.ExactlyOnce = tt.inTxn
+		if tt.doubted {
+			h.Doubted = []Span{{at.Add(tt.doubtedAfter), at.Add(tt.doubtedAfter)}}
+		}
+		if tt.refused {
+			h.Refused = []Span{{at.Add(tt.refusedAfter), at.Add(tt.refusedAfter)}}
+		}
+		found := slices.ContainsFunc(Check(h).Violations, func(v Violation) bool { return strings.Contains(v.Text, "one copy written twice") })
+		if found == tt.excused {
+			t.Errorf("%s: told as written twice: %v", tt.name, found)
+		}
+	}
+}

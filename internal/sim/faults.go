@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -108,6 +109,9 @@ func (w *World) refuse(f kfake.Fault, count int, lasts time.Duration) *kfake.Fau
 	}
 	h := w.fake.Fault(f)
 	time.AfterFunc(lasts, h.Remove)
+	if slices.Contains(f.Keys, kmsg.Produce) {
+		w.whenHit([]*kfake.FaultHandle{h}, lasts, func() { w.answered(f.Err) })
+	}
 	return h
 }
 
@@ -131,14 +135,14 @@ func (w *World) RefuseCopies(err *kerr.Error, times int, lasts time.Duration) {
 	for _, t := range w.copyTopics() {
 		topics = append(topics, w.refuse(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: t, Err: err}, times, lasts))
 	}
-	if times > 0 {
-		w.refusedWhenHit(topics, time.Now().Add(lasts))
+	if times > 0 { // which may be long after there was the fault
+		w.whenHit(topics, lasts, func() { w.refused(time.Second + hitLook) }) // a try or two
 	}
 }
 
-// refusedWhenHit takes down, from now to a time, when a copy was refused: that may be long after there was the fault.
-func (w *World) refusedWhenHit(faults []*kfake.FaultHandle, until time.Time) {
-	known := 0
+// whenHit calls back, from now for a time, when any of the faults has struck: within [hitLook] after it did.
+func (w *World) whenHit(faults []*kfake.FaultHandle, lasts time.Duration, struck func()) {
+	known, until := 0, time.Now().Add(lasts)
 	var look func()
 	look = func() {
 		hits := 0
@@ -147,7 +151,7 @@ func (w *World) refusedWhenHit(faults []*kfake.FaultHandle, until time.Time) {
 		}
 		if hits > known {
 			known = hits
-			w.refused(time.Second + hitLook) // a try or two
+			struck()
 		}
 		if time.Now().Before(until) {
 			w.Later(hitLook, look)

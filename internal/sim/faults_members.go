@@ -53,6 +53,7 @@ func (w *World) DropConnections(m *Member) {
 		w.upset(m.Name, CutOff, learning)
 	}
 	m.link.drop()
+	w.answered(nil)
 }
 
 // CutOff takes a member's network away for a time. The group goes on without it if that is longer than the session.

@@ -52,6 +52,8 @@ type History struct {
 	Upsets      []Upset
 	Troubled    []Span // when the group's members and its coordinator may not have heard from each other
 	Metadata    int    // the longest metadata of a commit, in bytes
+	Doubted     []Span // when brokers may have taken copies and not have said so
+	Refused     []Span // when they may have refused copies in a way that their client gives them up for
 	Disturbed   []Span // when promptness could not be expected
 	Begun       Moment
 	Ended       Moment

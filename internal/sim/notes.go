@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
@@ -66,6 +67,21 @@ func (w *World) missesOne() bool {
 // cannot bring to their end what it has begun.
 func (w *World) refused(lasts time.Duration) {
 	w.upsetAll(Overrun, lasts+routeRest-w.h.Terms.Drain)
+}
+
+// answered takes down what producers may have been told of copies until now: nothing, or an error that leaves it open whether they were
+// taken, or one after which their client does not send them again by itself.
+func (w *World) answered(err *kerr.Error) {
+	now := time.Now()
+	lately := Span{now.Add(-hitLook), now}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case err == nil || err == kerr.RequestTimedOut || err == kerr.NotEnoughReplicasAfterAppend:
+		w.h.Doubted = append(w.h.Doubted, lately)
+	case !err.Retriable || err == kerr.UnknownTopicOrPartition:
+		w.h.Refused = append(w.h.Refused, lately)
+	}
 }
 
 // unsaved takes down that members cannot commit for a time.
