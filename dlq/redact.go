@@ -39,7 +39,7 @@ type Redaction struct {
 func (r *Redaction) Hides() bool { return r != nil && len(r.Headers)+len(r.Text) > 0 }
 
 // hidesSince changes whenever another release finds more by the same patterns.
-const hidesSince = "escapes, ends, and those in dialects"
+const hidesSince = "escapes, ends, those in dialects, and documents behind others"
 
 // name is the same for redactions that hide the same in the same way; "" for one that hides nothing.
 func (r *Redaction) name() string {
@@ -58,7 +58,8 @@ func (r *Redaction) name() string {
 }
 
 // Bytes returns the bytes without what is hidden: the same ones where that is nothing. Of a JSON document, which may stand behind the number of a schema, it
-// is also what the patterns match of it as it is read: without blanks, or indented by two, its strings without escapes, and each string by itself.
+// is also what the patterns match of it as it is read: without blanks, or indented by two, its strings without escapes, and each string by itself. A
+// number of which a part is hidden is hidden whole, and a string stands in its place, so that the document is still one.
 func (r *Redaction) Bytes(b []byte) []byte {
 	if r == nil || len(r.Text) == 0 {
 		return b

@@ -3,26 +3,36 @@ package dlq
 import (
 	"cmp"
 	"encoding/base64"
+	"encoding/json"
 	"slices"
+	"sort"
 
 	"github.com/redeliver/redeliver/internal/indent"
 )
 
 // stretch is a part of a text that is to be hidden.
-type stretch struct{ from, to int }
+type stretch struct {
+	from, to int
+	by       string // what stands in its place where that is not [Redacted]
+}
 
 // find returns what is to be hidden of a text: what the patterns match of it as it is written, and, of JSON, as somebody reads it.
 func (r *Redaction) find(b []byte) []stretch {
 	found := r.matches(b)
-	document, from := documentIn(b)
-	if document == nil {
-		return found
+	for _, d := range documentsIn(b) {
+		found = asStrings(b, d, r.findRead(b, d, found))
 	}
+	return found
+}
+
+// findRead adds what the patterns match of a document as somebody reads it.
+func (r *Redaction) findRead(b []byte, d stretch, found []stretch) []stretch {
+	document := b[d.from:d.to]
 	compact := inCompact(document)
 	note := func(in *reading, at int, matches []stretch) {
 		for _, m := range matches {
 			if s := in.written(m.from+at, m.to+at); s.from < s.to {
-				found = append(found, stretch{from + s.from, from + s.to})
+				found = append(found, stretch{from: d.from + s.from, to: d.from + s.to, by: m.by})
 			}
 		}
 	}
@@ -34,23 +44,49 @@ func (r *Redaction) find(b []byte) []stretch {
 		note(shown, 0, r.matches(shown.closed()))
 	}
 	for _, s := range compact.strings { // each by itself: a pattern may say where a text begins, and a string may hold a document
-		note(compact, s.from, r.find(compact.text[s.from:s.to]))
+		inner := r.find(compact.text[s.from:s.to])
+		for i := range inner {
+			inner[i].by = escaped(inner[i].by)
+		}
+		note(compact, s.from, inner)
 	}
 	return found
 }
 
-// encoded are the strings of a document that are bytes in base64 in which the patterns match something.
-func (r *Redaction) encoded(b []byte) (found []stretch) {
-	document, from := documentIn(b)
-	if document == nil {
+// asStrings makes what is hidden of a number all of it, and a string of what stands in its place, so that the document is still one.
+func asStrings(b []byte, d stretch, found []stretch) []stretch {
+	if len(found) == 0 {
 		return nil
 	}
-	compact := inCompact(document)
-	for _, s := range compact.strings {
-		decoded, err := base64.StdEncoding.DecodeString(string(compact.text[s.from:s.to]))
-		if err == nil && len(r.find(decoded)) > 0 {
-			w := compact.written(s.from, s.to)
-			found = append(found, stretch{from + w.from, from + w.to})
+	bare := numbers(b[d.from:d.to])
+	for i, s := range found {
+		at := sort.Search(len(bare), func(i int) bool { return d.from+bare[i].to > s.from })
+		if at < len(bare) && s.from >= d.from+bare[at].from && s.to <= d.from+bare[at].to {
+			found[i] = stretch{from: d.from + bare[at].from, to: d.from + bare[at].to, by: `"` + Redacted + `"`}
+		}
+	}
+	return found
+}
+
+// escaped is a text as it stands in a string of a document.
+func escaped(text string) string {
+	if text == "" {
+		return text
+	}
+	quoted, _ := json.Marshal(text)
+	return string(quoted[1 : len(quoted)-1])
+}
+
+// encoded are the strings of a document that are bytes in base64 in which the patterns match something.
+func (r *Redaction) encoded(b []byte) (found []stretch) {
+	for _, d := range documentsIn(b) {
+		compact := inCompact(b[d.from:d.to])
+		for _, s := range compact.strings {
+			decoded, err := base64.StdEncoding.DecodeString(string(compact.text[s.from:s.to]))
+			if err == nil && len(r.find(decoded)) > 0 {
+				w := compact.written(s.from, s.to)
+				found = append(found, stretch{from: d.from + w.from, to: d.from + w.to})
+			}
 		}
 	}
 	return found
@@ -69,7 +105,7 @@ func (r *Redaction) matches(b []byte) (found []stretch) {
 			}
 			for ; len(m) > 0; m = m[2:] {
 				if m[1] > m[0] {
-					found = append(found, stretch{m[0], m[1]})
+					found = append(found, stretch{from: m[0], to: m[1]})
 				}
 			}
 		}
@@ -88,9 +124,14 @@ func without(b []byte, hidden []stretch) []byte {
 	for i := 0; i < len(hidden); {
 		s := hidden[i]
 		for i++; i < len(hidden) && hidden[i].from < s.to; i++ { // they overlap
-			s.to = max(s.to, hidden[i].to)
+			switch next := hidden[i]; {
+			case next.to > s.to:
+				s.to, s.by = next.to, ""
+			case next.from == s.from && next.to == s.to && len(next.by) > len(s.by): // found deeper, in a document in a string
+				s.by = next.by
+			}
 		}
-		out = append(append(out, b[at:s.from]...), Redacted...)
+		out = append(append(out, b[at:s.from]...), cmp.Or(s.by, Redacted)...)
 		at = s.to
 	}
 	return append(out, b[at:]...)

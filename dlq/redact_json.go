@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -11,18 +12,66 @@ import (
 // wireHeader is what stands before a document in the wire format of a schema registry, see wired.
 const wireHeader = 5
 
-// documentIn is the JSON document that a text consists of, and where it begins, nil where it is none. One that holds other documents or texts is meant: a
-// number, which reads as it is written, is none.
-func documentIn(b []byte) ([]byte, int) {
+// byteOrderMark may stand before a document, as some programs write it.
+var byteOrderMark = []byte("\ufeff")
+
+// documentsIn are the JSON documents that a text consists of, one behind the other, up to the first byte that belongs to none. Those that hold other documents
+// or texts are meant: a number, which reads as it is written, is none.
+func documentsIn(b []byte) (found []stretch) {
 	from := 0
 	if wired(b) {
 		from = wireHeader
 	}
-	document := b[from:]
-	if start := bytes.TrimLeft(document, " \t\r\n"); len(start) == 0 || start[0] != '{' && start[0] != '[' && start[0] != '"' || !json.Valid(document) {
-		return nil, 0
+	if bytes.HasPrefix(b[from:], byteOrderMark) {
+		from += len(byteOrderMark)
 	}
-	return document, from
+	if !composed(b[from:]) {
+		return nil
+	}
+	if json.Valid(b[from:]) {
+		return []stretch{{from: from, to: len(b)}}
+	}
+	several := json.NewDecoder(bytes.NewReader(b[from:]))
+	for {
+		var document json.RawMessage
+		if several.Decode(&document) != nil {
+			return found
+		}
+		if to := from + int(several.InputOffset()); composed(document) {
+			found = append(found, stretch{from: to - len(document), to: to})
+		}
+	}
+}
+
+// composed says whether a document that begins so holds others, or a text.
+func composed(document []byte) bool {
+	start := bytes.TrimLeft(document, " \t\r\n")
+	return len(start) > 0 && (start[0] == '{' || start[0] == '[' || start[0] == '"')
+}
+
+// numbers are the parts of a valid document that are neither in quotes nor between its values: numbers, true, false and null.
+func numbers(document []byte) (found []stretch) {
+	for i := 0; i < len(document); {
+		switch c := document[i]; {
+		case c == '"':
+			for i++; document[i] != '"'; i++ {
+				if document[i] == '\\' {
+					i++
+				}
+			}
+			i++
+		case strings.IndexByte(" \t\r\n{}[],:", c) >= 0:
+			i++
+		default:
+			n := bytes.IndexAny(document[i:], " \t\r\n}],")
+			if n < 0 { // it is all that there is
+				n = len(document) - i
+			}
+			found = append(found, stretch{from: i, to: i + n})
+			i += n
+		}
+	}
+	return found
 }
 
 // reading is a document as somebody reads it, without what is escaped in its strings, and which bytes of the document each byte of it stands for.
@@ -42,7 +91,7 @@ func (r *reading) written(from, to int) stretch {
 	if from >= to {
 		return stretch{}
 	}
-	return stretch{int(r.from[from]), int(r.to[to-1])}
+	return stretch{from: int(r.from[from]), to: int(r.to[to-1])}
 }
 
 // closed is the text with other quotes in the place of those that are escaped, so that a string ends where it ends.
@@ -143,7 +192,7 @@ func (r *reading) readString(document []byte, i int) int {
 		}
 		i += size
 	}
-	r.strings = append(r.strings, stretch{start, len(r.text)})
+	r.strings = append(r.strings, stretch{from: start, to: len(r.text)})
 	r.add(i, i+1, '"')
 	return i + 1
 }

@@ -46,7 +46,7 @@ func (r *Redaction) findCut(b []byte, cuts ...int) []stretch {
 	found := r.find(b)
 	for _, cut := range cuts {
 		if at := r.tail(b[:cut]); at < cut {
-			found = append(found, stretch{at, cut})
+			found = append(found, stretch{from: at, to: cut})
 		}
 	}
 	return found

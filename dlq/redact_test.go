@@ -93,7 +93,7 @@ func TestRedactedDamage(t *testing.T) {
 		{"quoted in what is wrong", retrytopics.HeaderCounts, `holder "jane`, `redeliver-counts "holder \"[redacted]": is damaged`},
 		{"quoted further on", retrytopics.HeaderCounts, strings.Repeat("x", 60) + `,holder "jane`, `redeliver-counts "[redacted]": is damaged`},
 		{"escaped", retrytopics.HeaderHistory, `{"error":"card \u0034111111111111111, which is no good for what is asked for"}`, `redeliver-history "[redacted]": is damaged`},
-		{"as a number", retrytopics.HeaderHistory, `[{"n":1,"class":"transient","at":1,"error":` + secret + `}]`, `redeliver-history "[{\"n\":1,\"class\":\"transient\",\"at\":1,\"error\":[redacted]}]": is damaged`},
+		{"as a number", retrytopics.HeaderHistory, `[{"n":1,"class":"transient","at":1,"error":` + secret + `}]`, `redeliver-history "[{\"n\":1,\"class\":\"transient\",\"at\":1,\"error\":\"[redacted]\"}]": is damaged`},
 		{"of another program", "kafka_original-offset", "card " + secret, `kafka_original-offset "card [redacted]": is damaged`},
 	} {
 		record := dlq.Letter(&kgo.Record{Value: []byte("v")}, death(0, 1), dead, 0)

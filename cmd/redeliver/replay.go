@@ -48,7 +48,7 @@ One replay or discard of a dead-letter topic is under way at a time: another one
 --take-over. One that was killed counts as under way for 15 seconds.
 
 Exit status 3 says that some dead letters were left out, or that it was interrupted on the way, and the summary says which
-and why.`,
+and why. Those of other consumer groups, which share the topic, are told and are no reason for it.`,
 		Example: `  redeliver replay --dry-run
   redeliver replay --class network --since 2h --rate 100/s
   redeliver replay --fingerprint k3f9qa --canary 10 --stop-at 20%
