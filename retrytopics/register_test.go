@@ -1,9 +1,11 @@
 package retrytopics_test
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,16 +22,20 @@ func registered(t *testing.T, name string, p retrytopics.Parameters) retrytopics
 	return s
 }
 
+// testStrategies counts the strategies that tests have registered: each is there for as long as the process.
+var testStrategies atomic.Int64
+
 func TestRegister(t *testing.T) {
+	name := fmt.Sprintf("of-a-test-%d", testStrategies.Add(1))
 	var got retrytopics.Parameters
-	retrytopics.Register("of-a-test", func(p retrytopics.Parameters) retrytopics.Strategy {
+	retrytopics.Register(name, func(p retrytopics.Parameters) retrytopics.Strategy {
 		got = p
 		return retrytopics.Fixed{Wait: 2 * p.Initial}
 	})
-	s := registered(t, "of-a-test", retrytopics.Parameters{Initial: 3 * time.Second})
+	s := registered(t, name, retrytopics.Parameters{Initial: 3 * time.Second})
 	equal(t, s.Delay(1, retrytopics.Failed{}), 6*time.Second)
 	equal(t, got, retrytopics.Parameters{Initial: 3 * time.Second, Multiplier: 3, BackoffFactor: 1.5})
-	if names := retrytopics.RegisteredNames(); !slices.IsSorted(names) || !slices.Contains(names, "of-a-test") || !slices.Contains(names, "fibonacci") {
+	if names := retrytopics.RegisteredNames(); !slices.IsSorted(names) || !slices.Contains(names, name) || !slices.Contains(names, "fibonacci") {
 		t.Errorf("got the names %q", names)
 	}
 	if s, ok := retrytopics.Registered("nobody", retrytopics.Parameters{}); ok {
