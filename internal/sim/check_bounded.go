@@ -283,9 +283,12 @@ func (x *index) checkTwins() {
 			continue
 		}
 		seen := make(map[face]*copied)
+		twins := false // there are two by right, which go the rest of the way side by side
 		for _, k := range copies {
 			f := face{k.Place.Topic, k.attempt, k.due, k.hopDue, 0, k.reason}
-			if other, dup := seen[f]; dup && !x.t.IsPark(k.Place.Topic) && !x.repeated(line) && !x.givenUp(k) && !x.takenAndRefused(other, k) {
+			other, dup := seen[f]
+			twins = twins || dup && x.takenAndRefused(other, k)
+			if dup && !twins && !x.t.IsPark(k.Place.Topic) && !x.repeated(line) && !x.givenUp(k) {
 				x.report.broken(Bounded, "copies %s and %s of %s are one copy written twice", other.Place, k.Place, k.id)
 			}
 			seen[f] = k

@@ -600,7 +600,10 @@ func TestWhatWasTakenAndRefusedMayBeWrittenAgain(t *testing.T) {
 		at := again.Timestamp
 		again.Place.Offset = 2
 		again.Timestamp = at.Add(500 * time.Millisecond)
-		h.Log[tier] = append(h.Log[tier], again)
+		later, same := again, again // on the way that both go
+		later.Timestamp, same.Timestamp = at.Add(time.Hour), at.Add(time.Hour)
+		later.Place.Offset, same.Place.Offset = 3, 4
+		h.Log[tier] = append(h.Log[tier], again, later, same)
 		h.Terms.ExactlyOnce = tt.inTxn
 		if tt.doubted {
 			h.Doubted = []Span{{at.Add(tt.doubtedAfter), at.Add(tt.doubtedAfter)}}
