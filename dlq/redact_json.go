@@ -25,11 +25,11 @@ func documentsIn(b []byte) (found []stretch) {
 	if bytes.HasPrefix(b[from:], byteOrderMark) {
 		from += len(byteOrderMark)
 	}
-	if !composed(b[from:]) {
-		return nil
-	}
-	if json.Valid(b[from:]) {
+	if composed(b[from:]) && json.Valid(b[from:]) {
 		return []stretch{{from: from, to: len(b)}}
+	}
+	if start := bytes.TrimLeft(b[from:], " \t\r\n"); len(start) == 0 || !bytes.ContainsAny(start[:1], `{["-0123456789tfn`) || !bytes.ContainsAny(start, `{["`) {
+		return nil // as most texts
 	}
 	several := json.NewDecoder(bytes.NewReader(b[from:]))
 	for {

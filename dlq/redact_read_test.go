@@ -42,6 +42,8 @@ func TestRedactedJSON(t *testing.T) {
 		{"a number and what overlaps it", `4711|:47`, `{"pin":4711}`, `{"pin"[redacted]}`},
 		{"behind a mark of the order of bytes", `secret`, "\ufeff" + `{"a":"\u0073ecret"}`, "\ufeff" + `{"a":"[redacted]"}`},
 		{"one behind the other", `secret`, `{"a":"\u0073ecret"}` + "\n7 " + `["secre\u0074"] "secre\u0074" secret`, `{"a":"[redacted]"}` + "\n7 " + `["[redacted]"] "[redacted]" [redacted]`},
+		{"behind a number", `secret`, `1 null true {"a":"\u0073ecret"}`, `1 null true {"a":"[redacted]"}`},
+		{"a number alone", `47`, `4711`, `[redacted]11`},
 		{"up to what is none", `secret`, `{"a":"\u0073ecret"} oops {"a":"\u0073ecret"}`, `{"a":"[redacted]"} oops {"a":"\u0073ecret"}`},
 		{"what is no JSON is read as it is", `4711`, `{"pin":"4\u003711",}`, `{"pin":"4\u003711",}`},
 		{"nothing", `4711`, `{"a":"\n","b":[1,{}],"c":[]}`, `{"a":"\n","b":[1,{}],"c":[]}`},

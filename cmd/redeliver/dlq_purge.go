@@ -43,7 +43,11 @@ Exit status 3 says that some records of that age stay, behind one that is still 
 			return usagef("--include-open: say with --before which records to delete")
 		}
 		if !change.yes && !change.dryRun && !p.interactive {
-			_, err := p.confirm(change, "Purge dead letters")
+			what := "Delete dead letters of that age for good"
+			if purge.Before.IsZero() {
+				what = "Delete what the ledger says of dead letters that are gone"
+			}
+			_, err := p.confirm(change, what)
 			return err
 		}
 		qs, err := p.openQueues(cmd.Context(), flags, true)
