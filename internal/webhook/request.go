@@ -52,23 +52,32 @@ func deliveryOf(r *consumer.Record) delivery {
 	}
 }
 
+// ourHeaders is how many there are at most of those that say which record it is.
+const ourHeaders = 10
+
 // recordHeader is the header of a request that carries one record.
 func (w *Webhook) recordHeader(d delivery) http.Header {
-	h := make(http.Header, len(w.headers)+12+len(d.headers))
+	h := make(http.Header, len(w.headers)+ourHeaders+len(d.headers))
 	maps.Copy(h, w.headers)
-	h["Redeliver-Id"] = []string{legal(d.id)}
-	h["Redeliver-Topic"] = []string{d.topic}
-	h["Redeliver-Partition"] = []string{strconv.FormatInt(int64(d.partition), 10)}
-	h["Redeliver-Offset"] = []string{strconv.FormatInt(d.offset, 10)}
-	h["Redeliver-Attempt"] = []string{strconv.Itoa(d.attempt)}
-	h["Redeliver-Group"] = []string{legal(d.group)}
-	h["Redeliver-Pipeline"] = []string{legal(d.pipeline)}
-	h[idempotencyKey] = []string{legal(d.id)}
+	values := make([]string, 0, ourHeaders) // one piece of memory for all of them
+	set := func(name, value string) {
+		values = append(values, value)
+		h[name] = values[len(values)-1 : len(values) : len(values)]
+	}
+	id := legal(d.id)
+	set("Redeliver-Id", id)
+	set("Redeliver-Topic", d.topic)
+	set("Redeliver-Partition", strconv.FormatInt(int64(d.partition), 10))
+	set("Redeliver-Offset", strconv.FormatInt(d.offset, 10))
+	set("Redeliver-Attempt", strconv.Itoa(d.attempt))
+	set("Redeliver-Group", legal(d.group))
+	set("Redeliver-Pipeline", legal(d.pipeline))
+	set(idempotencyKey, id)
 	if d.key != nil {
-		h["Redeliver-Key"] = []string{base64.StdEncoding.EncodeToString(d.key)}
+		set("Redeliver-Key", base64.StdEncoding.EncodeToString(d.key))
 	}
 	if d.value == nil {
-		h["Redeliver-Null"] = []string{"true"}
+		set("Redeliver-Null", "true")
 	}
 	for _, own := range d.headers {
 		w.addOwn(h, own)

@@ -118,7 +118,11 @@ type verdict struct {
 
 // verdict reads the answer.
 func (a answer) verdict() verdict {
-	v := decide(a.header.Get("Redeliver-Action"), a.header.Get("Redeliver-Delay"), &StatusError{
+	wanted := a.header.Get("Redeliver-Action")
+	if wanted == "" && success(a.status) { // as nearly all: what else it says of this record is for those that are not done
+		return verdict{dependency: dependencyName(a.header.Get("Redeliver-Dependency"))}
+	}
+	v := decide(wanted, a.header.Get("Redeliver-Delay"), &StatusError{
 		URL:     a.url,
 		Status:  a.status,
 		Excerpt: a.excerpt,
@@ -244,6 +248,9 @@ func parseDelay(s string) (time.Duration, error) {
 // readExcerpt reads the beginning of an answer's body for the error message, and a little more, so that the
 // connection can be used again. It ends the request with stop when that takes long.
 func readExcerpt(body io.Reader, stop context.CancelFunc) string {
+	if body == http.NoBody {
+		return ""
+	}
 	late := time.AfterFunc(drainTime, stop)
 	defer late.Stop()
 	buffer := make([]byte, excerptLimit+1)
