@@ -215,11 +215,12 @@ func (s *show) commands(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		scanned, err := s.command(ctx, append(all, "--no-index")...)
+		const byScan = " --no-index"
+		scanned, err := s.command(ctx, append(all, strings.TrimSpace(byScan))...)
 		if err != nil {
 			return err
 		}
-		if by.out != scanned.out {
+		if by.out != strings.ReplaceAll(scanned.out, byScan, "") { // it stands in the commands that stats prints
 			return fmt.Errorf("redeliver %s: the index and a scan answer differently", strings.Join(args, " "))
 		}
 		fmt.Printf("redeliver %-70s %10s %10s %10s\n", strings.Join(args, " "), millis(by.took), millis(by.cpu), seconds(scanned.took))
