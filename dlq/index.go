@@ -50,7 +50,7 @@ func Indexed(ix Index) Option {
 }
 
 const (
-	indexVersion = 6
+	indexVersion = 7
 
 	indexEmpty = "it is empty" // which need not be told
 

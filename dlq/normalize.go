@@ -251,7 +251,7 @@ func (n *normalizer) quoted(quote byte) bool {
 	if id && n.code.is(n.in[from:from+size], "") {
 		text, id = n.in[from:from+size], false // code: "404"
 	}
-	if id || len(text) > quotedSize && !statement(text) {
+	if id || len(text) > quotedSize && !statement(text) && !complains(text) {
 		text = variable
 	}
 	n.code, n.kept, n.last = inner.code, false, "" // {"code":17}
@@ -286,6 +286,22 @@ func statement(text string) bool {
 }
 
 var statements = set(`SELECT INSERT UPDATE DELETE MERGE WITH CALL CREATE ALTER public protected private`)
+
+// complains says whether a quotation is the text of another error and not somebody's data: it is no document, and has a word that errors have.
+func complains(text string) bool {
+	if text[0] == '{' || text[0] == '[' || text[0] == '<' && text[len(text)-1] == '>' {
+		return false
+	}
+	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return r >= utf8.RuneSelf || !isWord(byte(r)) }) {
+		if complaints[strings.ToLower(word)] {
+			return true
+		}
+	}
+	return false
+}
+
+var complaints = set(`cannot constraint denied duplicate errno error exceeded exception expired failed failure forbidden foreign illegal incompatible invalid lookup mismatch
+	missing refused rejected reset timeout unable unauthorized unavailable unknown unreachable unsupported violates violation`)
 
 // word deals with the letters and digits that begin here.
 func (n *normalizer) word() {

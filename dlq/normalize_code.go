@@ -18,7 +18,7 @@ const (
 
 var (
 	codeWords = map[string]codeKind{
-		"error": errorCode, "err": errorCode, "wsaerror": errorCode, "code": longCode, "errno": shortCode, "sqlstate": shortCode, "sqlcode": shortCode, "hresult": shortCode,
+		"error": errorCode, "err": errorCode, "wsaerror": errorCode, "code": longCode, "errno": shortCode, "winerror": errorCode, "alert": signalCode, "sqlstate": shortCode, "sqlcode": shortCode, "hresult": shortCode,
 		"status": shortCode, "http": httpCode, "ora": shortCode, "exit": shortCode, "exited": shortCode, "signal": signalCode, "msg": shortCode, "rc": shortCode, "reason": shortCode,
 		"curl": shortCode, "errorcode": longCode, "errcode": longCode, "statuscode": shortCode, "exitcode": shortCode, "exitstatus": shortCode, "resultcode": longCode,
 		"responsecode": shortCode, "returncode": shortCode, "reasoncode": shortCode, "httpstatus": shortCode, "httpcode": shortCode,

@@ -96,6 +96,13 @@ func TestDifferentProblemsStayApart(t *testing.T) {
 		`query "UPDATE customers SET status = $1, updated = now() WHERE id = $2 AND version = $3 RETURNING id" failed`,
 		"method 'public void com.acme.OrderListener.onOrder(java.lang.String,org.springframework.kafka.support.Acknowledgment)' failed",
 		"method 'public void com.acme.PaymentListener.onPayment(java.lang.String,org.springframework.kafka.support.Acknowledgment)' failed",
+		`HTTPSConnectionPool(host='shop.internal', port=443): Max retries exceeded (Caused by NewConnectionError('<urllib3.connection.HTTPSConnection object at 0x7f3a9c2e1d50>: Failed to establish a new connection: [Errno 111] Connection refused'))`,
+		`HTTPSConnectionPool(host='shop.internal', port=443): Max retries exceeded (Caused by NewConnectionError('<urllib3.connection.HTTPSConnection object at 0x7f3a9c2e1d50>: Failed to establish a new connection: [Errno 113] No route to host'))`,
+		`rpc error: code = Unavailable desc = "transport: authentication handshake failed: tls: failed to verify certificate: x509: certificate signed by unknown authority"`,
+		`rpc error: code = Unavailable desc = "transport: authentication handshake failed: tls: failed to verify certificate: x509: certificate has expired or is not yet valid"`,
+		`Referential integrity constraint violation: "FK_ORDER_CUSTOMER: PUBLIC.ORDERS FOREIGN KEY(CUSTOMER_ID) REFERENCES PUBLIC.CUSTOMERS(ID) ON UPDATE CASCADE"`,
+		`Referential integrity constraint violation: "FK_ORDER_ADDRESS: PUBLIC.ORDERS FOREIGN KEY(ADDRESS_ID) REFERENCES PUBLIC.ADDRESSES(ID) ON UPDATE CASCADE"`,
+		"OSError: [WinError 10054] closed", "OSError: [WinError 10060] closed", "TLS alert 42", "TLS alert 48",
 		strings.Repeat("\tat com.acme.Order.place\n", 25) + "Caused by: java.net.ConnectException", strings.Repeat("\tat com.acme.Order.place\n", 25) + "Caused by: java.sql.SQLException",
 	}
 	seen := make(map[Fingerprint]string)

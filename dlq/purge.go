@@ -66,8 +66,8 @@ type Kept struct {
 // With an index that keeps entries the marks stay of those that retention took and that may be kept still.
 //
 // It reads topic and ledger whole, and remembers some 60 bytes of each entry. As [Queue.Replay], it is refused while another call writes to
-// the queue, so that nothing is reopened or replayed meanwhile. One that was interrupted has deleted nothing it should not; run it again
-// for the rest.
+// the queue, so that nothing is reopened or replayed meanwhile. One that failed or was interrupted has deleted nothing it should not, and tells what it
+// has ([Purged].Records); run it again for the rest, marks among it. Leaders that are away or move are asked again for twenty seconds.
 func (q *Queue) Purge(ctx context.Context, p Purge) (Purged, error) {
 	began := time.Now()
 	done := Purged{Run: newRun(began), DryRun: p.DryRun}
@@ -98,11 +98,12 @@ type purge struct {
 	done *Purged
 
 	last   map[Identity]lastCopy
-	starts map[int32]int64 // by partition: where it began
-	ends   map[int32]int64 // and up to where it is looked at
-	cuts   map[int32]int64 // where what stays begins
-	spared int64           // Unix ms: marks since then stay of what the topic's retention took, for an index may keep that
-	marks  []*kgo.Record   // tombstones
+	starts map[int32]int64   // by partition: where it began
+	ends   map[int32]int64   // and up to where it is looked at
+	old    map[int32][]int64 // by partition: offsets of the records of that age
+	cuts   map[int32]int64   // where what stays begins
+	spared int64             // Unix ms: marks since then stay of what the topic's retention took, for an index may keep that
+	marks  []*kgo.Record     // tombstones
 }
 
 // lastCopy is where the last copy of an entry stands.
@@ -146,7 +147,7 @@ func (p *purge) run(ctx context.Context) error {
 // look goes through the topic and decides where what stays begins.
 func (p *purge) look(ctx context.Context, asked map[int32]int64) error {
 	s := p.task.survey
-	old := make(map[int32][]int64) // offsets of the records of that age
+	p.old = make(map[int32][]int64)
 	at := make(map[position]Entry) // of those that are to be dealt with
 	began, told := time.Now(), time.Time{}
 	err := s.scan.each(ctx, func(e *Entry) bool {
@@ -155,7 +156,7 @@ func (p *purge) look(ctx context.Context, asked map[int32]int64) error {
 		open := slices.Contains(toBeDealtWith, m.status)
 		p.last[e.identity()] = lastCopy{here, open}
 		if e.Offset < asked[e.Partition] {
-			old[e.Partition] = append(old[e.Partition], e.Offset)
+			p.old[e.Partition] = append(p.old[e.Partition], e.Offset)
 			if open {
 				at[here] = Entry{TopicID: e.TopicID, Partition: e.Partition, Offset: e.Offset, At: e.At}
 			}
@@ -180,7 +181,7 @@ func (p *purge) look(ctx context.Context, asked map[int32]int64) error {
 			p.cuts[l.partition], stops[l.partition] = l.offset, at[l.position]
 		}
 	}
-	for partition, offsets := range old {
+	for partition, offsets := range p.old {
 		slices.Sort(offsets)
 		below, _ := slices.BinarySearch(offsets, p.cuts[partition])
 		p.done.Records += int64(below)
@@ -204,18 +205,48 @@ func (p *purge) delete(ctx context.Context) error {
 			offsets.Add(kadm.Offset{Topic: q.topic, Partition: partition, At: cut})
 		}
 	}
-	answers, err := q.admin.DeleteRecords(ctx, offsets)
+	planned := p.done.Records
+	p.done.Records = 0
+	err := whileLeadersMove(ctx, func() error { return deleteRecords(ctx, q.admin, q.topic, offsets) })
+	if err == nil {
+		p.done.Records = planned
+		return nil
+	}
+	p.done.Records = p.deleted(context.WithoutCancel(ctx))
+	return err
+}
+
+func deleteRecords(ctx context.Context, admin *kadm.Client, topic string, offsets kadm.Offsets) error {
+	answers, err := admin.DeleteRecords(ctx, offsets)
 	if err != nil {
-		return fmt.Errorf("delete records of %s: %w", q.topic, err)
+		return fmt.Errorf("delete records of %s: %w", topic, err)
 	}
 	var failed []error
 	answers.Each(func(a kadm.DeleteRecordsResponse) {
 		if a.Err != nil {
-			failed = append(failed, fmt.Errorf("delete records of %s, partition %d: %w", q.topic, a.Partition, a.Err))
+			failed = append(failed, fmt.Errorf("delete records of %s, partition %d: %w", topic, a.Partition, a.Err))
 		}
 	})
 	return errors.Join(failed...)
 }
+
+// deleted counts what is gone of what was looked at, where deleting it failed in part; 0 where nobody says in time.
+func (p *purge) deleted(ctx context.Context) (n int64) {
+	ctx, stop := context.WithTimeout(ctx, tellTime)
+	defer stop()
+	starts, err := listed(ctx, p.task.survey.queue.topic, p.task.survey.queue.admin.ListStartOffsets)
+	if err != nil {
+		return 0
+	}
+	for partition, offsets := range p.old {
+		gone, _ := slices.BinarySearch(offsets, starts[partition])
+		n += int64(gone)
+	}
+	return n
+}
+
+// tellTime is for how long it is asked what became of something that failed, before that is told.
+const tellTime = 5 * time.Second
 
 func parsePosition(text string) (position, bool) {
 	first, second, ok := strings.Cut(text, "/")

@@ -7,7 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/redeliver/redeliver/dlq"
 )
@@ -230,4 +233,34 @@ func TestPurgeLeavesATopicThatWasMadeAgain(t *testing.T) {
 		t.Errorf("the purge ended with %v", err)
 	}
 	equal(t, "entries", len(b.entries(q, dlq.Filter{})), 4)
+}
+
+// Leaders that move are asked again, and a purge that brokers refuse in part tells what it has deleted; the next one does the rest.
+func TestPurgeThatIsRefusedInPart(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for partition := range int32(2) {
+		r := letter(death(partition, 0))
+		r.Timestamp = time.Now().Add(-9 * day)
+		b.produce(r)
+	}
+	q := b.open()
+	b.replay(q, dlq.Replay{})
+	moved := b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Topic: dead, Err: kerr.OffsetNotAvailable, Count: 5})
+	late := b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DeleteRecords}, Topic: dead, Err: kerr.NotLeaderForPartition, Count: 1})
+	refused := b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DeleteRecords}, Topic: dead, Partitions: []int32{1}, Err: kerr.TopicAuthorizationFailed, Count: -1})
+	week := dlq.Purge{Before: time.Now().Add(-7 * day)}
+	done, err := q.Purge(b.ctx(), week)
+	if !errors.Is(err, kerr.TopicAuthorizationFailed) {
+		t.Fatalf("got %v", err)
+	}
+	equal(t, "deleted", done.Records, 1)
+	equal(t, "marks, which the next one takes", done.Marks, 0)
+	if moved.Hits() == 0 || late.Hits() == 0 {
+		t.Error("no leader moved")
+	}
+	refused.Remove()
+	rest := b.purge(q, week)
+	equal(t, "deleted then", rest.Records, 1)
+	equal(t, "marks", rest.Marks, 2)
 }

@@ -85,19 +85,41 @@ func offsetsSince(admin *kadm.Client, since time.Time) func(context.Context, ...
 	}
 }
 
-func listed(ctx context.Context, topic string, list func(context.Context, ...string) (kadm.ListedOffsets, error)) (map[int32]int64, error) {
-	all, err := list(ctx, topic)
-	if err == nil {
-		err = all.Error()
+// movingTime is for how long leaders that are away, or move, are asked again: a broker that died is missed after the nine seconds of its session.
+const movingTime = 20 * time.Second
+
+// listed asks for an offset of each partition, again while a leader is away or moves.
+func listed(ctx context.Context, topic string, list func(context.Context, ...string) (kadm.ListedOffsets, error)) (offsets map[int32]int64, err error) {
+	err = whileLeadersMove(ctx, func() error {
+		all, err := list(ctx, topic)
+		if err == nil {
+			err = all.Error()
+		}
+		if err != nil {
+			return fmt.Errorf("list the offsets of topic %s: %w", topic, err)
+		}
+		offsets = make(map[int32]int64, len(all[topic]))
+		for partition, offset := range all[topic] {
+			offsets[partition] = offset.Offset
+		}
+		return nil
+	})
+	return offsets, err
+}
+
+// whileLeadersMove does something that may be done twice, again for [movingTime] while it fails since a leader is away or moves. A topic that is not there is none
+// of that.
+func whileLeadersMove(ctx context.Context, do func() error) error {
+	began := time.Now()
+	for {
+		err := do()
+		if err == nil || !transient(err) || errors.Is(err, kerr.UnknownTopicOrPartition) || time.Since(began) >= movingTime {
+			return err
+		}
+		if pause(ctx, fetchBackoff) != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("list the offsets of topic %s: %w", topic, err)
-	}
-	offsets := make(map[int32]int64, len(all[topic]))
-	for partition, offset := range all[topic] {
-		offsets[partition] = offset.Offset
-	}
-	return offsets, nil
 }
 
 func length(spans []span) (n int64) {

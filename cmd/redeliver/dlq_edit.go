@@ -78,8 +78,13 @@ read, which is named: --from FILE goes on with it, in the place of an editor.`,
 		}
 		before := editableOf(e.Record)
 		made := draft{file: *from, goOn: p.commandOf("dlq edit "+args[0], q, "")}
-		if flags.whole {
-			made.goOn += " --unredacted"
+		for _, flag := range []struct {
+			said bool
+			text string
+		}{{flags.whole, " --unredacted"}, {cmd.Flags().Changed("to"), " --to " + shellWord(*to)}, {*again, " --again"}} {
+			if flag.said {
+				made.goOn += flag.text
+			}
 		}
 		if *from == "" {
 			if err := p.edit(cmd.Context(), before, &made); err != nil {
@@ -215,8 +220,8 @@ func (d editable) check() error {
 		return err
 	}
 	for _, h := range d.Headers {
-		if h.Key == "" || retrytopics.IsOwnHeader(h.Key) {
-			return fmt.Errorf("header %q: want a name, and not one of Redeliver's own", h.Key)
+		if retrytopics.IsOwnHeader(h.Key) {
+			return fmt.Errorf("header %q: want another, not one of Redeliver's own", h.Key)
 		}
 	}
 	return nil
@@ -232,10 +237,32 @@ func (d editable) apply(before editable, r *kgo.Record) error {
 		r.Value = value
 	}
 	r.Key, r.Headers = d.Key, nil
+	names := make(map[string][]string) // of headers, by what an editor is given of them
+	for _, h := range before.Headers {
+		if shown := jsonName(h.Key); shown != h.Key {
+			names[shown] = append(names[shown], h.Key)
+		}
+	}
 	for _, h := range d.Headers {
-		r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
+		name := h.Key
+		if was := names[name]; len(was) > 0 { // bytes that are no UTF-8 stay as they were
+			name, names[name] = was[0], was[1:]
+		}
+		r.Headers = append(r.Headers, kgo.RecordHeader{Key: name, Value: h.Value})
 	}
 	return nil
+}
+
+// jsonName is a name as a reader of its JSON has it.
+func jsonName(name string) (read string) {
+	text, err := json.Marshal(name)
+	if err == nil {
+		err = json.Unmarshal(text, &read)
+	}
+	if err != nil { // which no text makes
+		return name
+	}
+	return read
 }
 
 // draft is an edit in its file.

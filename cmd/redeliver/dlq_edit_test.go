@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -95,6 +96,7 @@ func TestDLQEditIsKept(t *testing.T) {
 	if n := m.inTier(); n != 0 {
 		t.Fatalf("%d records were replayed", n)
 	}
+	session{terminal: true, answer: "n\n"}.run(t, "dlq", "edit", m.id(1), "--from", file, "--to", "source", "--again", "-c", m.config).want(t, exitFailed, " -c "+m.config+" --to source --again --from "+file)
 	var told strings.Builder
 	if status := (&program{err: &told}).report(draft{file: file, goOn: "redeliver dlq edit 0-1"}.kept(context.Canceled)); status != exitFailed || !strings.Contains(told.String(), "interrupted; nothing was replayed; your edit is in "+file) {
 		t.Errorf("interrupted: %d, %s", status, told.String())
@@ -124,6 +126,31 @@ func TestDLQEditLeavesTheRest(t *testing.T) {
 	records := m.inTierRecords(2)
 	if got := string(records[0].Value) + string(records[1].Value); got != "\xff\x00x"+`{ "a" : 1.50 }` {
 		t.Errorf("payloads %q", got)
+	}
+}
+
+// Names of headers need not be UTF-8, nor be there at all, and stay as they are beside what is edited.
+func TestEditLeavesNamesOfHeaders(t *testing.T) {
+	record := &kgo.Record{Value: []byte("v"), Headers: []kgo.RecordHeader{{Key: "b\xff\xfein", Value: []byte("1")}, {Key: "", Value: []byte("2")}, {Key: "b\xfe\xffin", Value: []byte("3")}, {Key: "plain"}}}
+	before := editableOf(record)
+	file := filepath.Join(t.TempDir(), "edit.json")
+	if err := os.WriteFile(file, []byte(strings.Replace(before.text(), `"plain"`, `"other"`, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	after, err := (draft{file: file}).read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	edited := &kgo.Record{}
+	if err := after.apply(before, edited); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, h := range edited.Headers {
+		names = append(names, h.Key)
+	}
+	if want := []string{"b\xff\xfein", "", "b\xfe\xffin", "other"}; !slices.Equal(names, want) {
+		t.Errorf("headers %q, want %q", names, want)
 	}
 }
 

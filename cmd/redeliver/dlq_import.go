@@ -79,10 +79,14 @@ them at once. The topic is then to keep its records for longer first; that of a 
 			written += n
 			return err
 		})
-		if err != nil && written > 0 {
-			return partlyf("%w; import it again for the rest: what was imported makes no second entry, if its headers say what it is", err)
+		const again = "import it again for the rest: what was imported makes no second entry, if its headers say what it is"
+		switch {
+		case err == nil || written == 0:
+			return err
+		case errors.Is(err, context.Canceled): // of which no more is told than that
+			return partlyf("interrupted; " + again)
 		}
-		return err
+		return partlyf("%w; "+again, err)
 	}
 	return cmd
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -56,20 +57,28 @@ Exit status 3 says that some records of that age stay, behind one that is still 
 		}
 		defer qs.close()
 		rows := newRows[purgeView](p.out, *format)
-		kept := false
+		kept, told := false, len(qs.all) == 0
 		err = p.each(qs, func(q queue) error {
 			done, err := p.purge(cmd.Context(), q, purge, change)
-			if err != nil {
+			if err != nil && (done.DryRun || done.Records == 0) {
 				return err
 			}
-			kept = kept || len(done.Kept) > 0
+			kept, told = kept || len(done.Kept) > 0, true
+			tell := func() error { return rows.add(viewPurged(q, done)) }
 			if *format == asTable {
-				return showPurged(p.out, q, done)
+				tell = func() error { return showPurged(p.out, q, done) }
 			}
-			return rows.add(viewPurged(q, done))
+			const again = "purge again for the rest, what the ledger says of them among it"
+			switch {
+			case errors.Is(err, context.Canceled):
+				err = partlyf("interrupted; " + again)
+			case err != nil:
+				err = partlyf("%w; "+again, err)
+			}
+			return errors.Join(tell(), err)
 		})
-		if err == nil && *format != asTable {
-			err = rows.close()
+		if told && *format != asTable {
+			err = errors.Join(err, rows.close())
 		}
 		if err == nil && kept {
 			err = partlyf("some stay behind dead letters that are still to be dealt with, see above")
