@@ -197,7 +197,7 @@ func TestErrorOfAReplayThatWasFenced(t *testing.T) {
 		By: dlq.Writer{Run: "20251123-120000-5f1c", By: "bob@host", Doing: "replay", At: time.Date(2025, 11, 23, 12, 0, 0, 0, time.Local)},
 	}
 	equal(t, "error", fmt.Sprint(err), "another replay of shop.orders.dlq took over, started 2025-11-23 12:00:00 by bob@host "+
-		"(run 20251123-120000-5f1c); nothing was replayed twice, and what neither of them got to is still open")
+		"(run 20251123-120000-5f1c); what either of them marked is replayed once, and what neither of them got to is still open")
 	if !errors.Is(fmt.Errorf("wrapped: %w", err), dlq.ErrFenced) {
 		t.Error("the error is not ErrFenced")
 	}

@@ -32,7 +32,7 @@ func (e *FencedError) Error() string {
 	}
 	text := fmt.Sprintf("another %s of %s took over, started %s by %s (run %s)", e.By.Doing, e.Topic, e.By.At.Format(time.DateTime), e.By.By, e.By.Run)
 	if e.Doing == doingReplay {
-		return text + "; nothing was replayed twice, and what neither of them got to is still open"
+		return text + "; what either of them marked is replayed once, and what neither of them got to is still open"
 	}
 	return text + "; what it had not got to is as it was"
 }

@@ -43,7 +43,8 @@ type Index struct {
 }
 
 // Indexed gives a queue an index. [Queue.Entries], [Queue.Entry] and [Queue.Stats] answer from it, and a replay or discard with a
-// filter finds with it what to read; the ledger that decides is read all the same. Where the store fails, the topics are read.
+// filter finds with it what to read; the ledger that decides is read all the same. Where the store fails, the topics are read;
+// what changes entries fails then where the index keeps those that the topics have lost, which would be left out.
 // While an iteration is under way, marks that another call makes may show in its later entries.
 func Indexed(ix Index) Option {
 	return func(q *Queue) { q.index = &index{Index: ix} }

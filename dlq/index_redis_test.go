@@ -100,6 +100,37 @@ func TestIndexInRedisThatIsAway(t *testing.T) {
 	equal(t, "words", len(words), 0)
 }
 
+// While an index that keeps what topics have lost is away nothing is changed, for that would be left out; what is read tells of it.
+func TestIndexThatKeepsAndIsAway(t *testing.T) {
+	t.Parallel()
+	server := miniredis.RunT(t)
+	b := setup(t)
+	b.letters(4)
+	client := indexredis.New(indexredis.Options{Address: server.Addr()})
+	t.Cleanup(func() { _ = client.Close() })
+	var words []string
+	q := b.open(dlq.Indexed(dlq.Index{Store: client.Store("kept"), Keep: 90 * day, Warn: func(why string) { words = append(words, why) }}))
+	stats := func() dlq.Stats {
+		t.Helper()
+		s, err := q.Stats(b.ctx(), dlq.Filter{})
+		must(t, err)
+		return s
+	}
+	equal(t, "there", stats().Entries, 4)
+	b.takes(0, 1)
+	equal(t, "kept, too", stats().Entries, 4)
+	server.SetError("LOADING Redis is loading the dataset in memory")
+	if left := stats().Entries; left >= 4 || !strings.Contains(strings.Join(words, "\n"), "only the index keeps is left out") {
+		t.Errorf("%d are there without the index, and it says %q", left, words)
+	}
+	s, err := q.Replay(b.ctx(), dlq.Replay{})
+	if s.Done != 0 || err == nil || !strings.Contains(err.Error(), "nothing was done") {
+		t.Errorf("replayed %d without the index: %v", s.Done, err)
+	}
+	server.SetError("")
+	equal(t, "replayed with it", b.replay(q, dlq.Replay{}).Done, 4)
+}
+
 // What an update misses since another process has replaced it is no damage.
 func TestUpdateInRedisThatMissesWhatMoved(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -398,17 +399,33 @@ func (iq *indexQuery) stored(o *opened, records *packs, partition int32, i int) 
 	return entryOf(r, iq.topic.ID), records, nil
 }
 
-// indexed lets a survey answer from the index, if that works. For some entries whose places are known it is not built first.
+// indexed lets a survey answer from the index, if that works.
 func (s *survey) indexed(ctx context.Context) error {
+	err := s.byIndex(ctx)
+	if !s.indexAway(ctx, err) {
+		return err
+	}
+	if s.queue.index.Keep > 0 {
+		s.queue.index.warn("%v: the topics are read, and what they have lost and only the index keeps is left out", err)
+	} else {
+		s.queue.index.warn("%v: the topics are read", err)
+	}
+	return nil
+}
+
+// indexAway says whether it is the index's store that failed.
+func (s *survey) indexAway(ctx context.Context, err error) bool {
+	failed := (*indexError)(nil)
+	return errors.As(err, &failed) && ctx.Err() == nil
+}
+
+// byIndex lets a survey answer from the index. For some entries whose places are known it is not built first.
+func (s *survey) byIndex(ctx context.Context) error {
 	q := s.queue
 	if s.sel.placed() && q.index.cold(ctx, s.topic) {
 		return nil
 	}
 	iq, spans, err := q.index.query(ctx, q, s.topic, s.sel, s.scan.spans)
-	if failed := (*indexError)(nil); errors.As(err, &failed) && ctx.Err() == nil {
-		q.index.warn("%v: the topics are read", err)
-		return nil
-	}
 	if err != nil {
 		return err
 	}
@@ -424,10 +441,17 @@ func (s *survey) helped(ctx context.Context) error {
 	q, f := s.queue, s.sel.Filter
 	narrow := len(f.IDs) > 0 || f.Class != classify.None || f.Severity != classify.SeverityNone || f.Reason != "" ||
 		!f.Since.IsZero() || !f.Until.IsZero() || f.Key != nil || f.Error != nil || f.Text != "" || len(f.Fingerprints) > 0
-	if q.index == nil || q.keysHeld || !narrow && q.index.Keep == 0 {
+	switch {
+	case q.index == nil || q.keysHeld || !narrow && q.index.Keep == 0:
 		return nil
+	case q.index.Keep == 0:
+		return s.indexed(ctx)
 	}
-	return s.indexed(ctx)
+	err := s.byIndex(ctx)
+	if s.indexAway(ctx, err) { // a replay would be done, and what it leaves out still be open
+		return fmt.Errorf("%w; what the topics have lost and only the index keeps would be left out, so that nothing was done: try again when it is there, or without an index (--no-index)", err)
+	}
+	return err
 }
 
 // metIndexed is met of an entry that comes from the index with its mark.

@@ -354,6 +354,8 @@ func (r *changeReport) failure(err error) error {
 		return partlyf("interrupted; what was %s is marked: run it again for the rest", r.chore.done)
 	case interrupted:
 		return &exitError{status: exitFailed, err: fmt.Errorf("interrupted; nothing was %s", r.chore.done)}
+	case r.begun && r.resume != "":
+		return partlyf("%w; what was %s is marked: `%s` goes on with it", err, r.chore.done, r.resume)
 	case r.begun:
 		return partlyf("%w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -73,7 +74,7 @@ func (s *Store) Update(ctx context.Context, do func(dlq.IndexUpdate) error) erro
 			}
 			return err
 		}
-		_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		sent, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
 			for name, value := range u.puts {
 				if value == nil {
 					p.HDel(ctx, s.hash, name)
@@ -84,7 +85,7 @@ func (s *Store) Update(ctx context.Context, do func(dlq.IndexUpdate) error) erro
 			p.HIncrBy(ctx, s.hash, version, 1)
 			return nil
 		})
-		return err
+		return because(sent, err)
 	}
 	err := s.redis.Watch(ctx, watched, s.hash)
 	if errors.Is(err, redis.TxFailedErr) {
@@ -165,4 +166,17 @@ func (u *update) Delete(names ...string) error {
 		u.puts[name] = nil
 	}
 	return nil
+}
+
+// because is why a transaction was discarded: what Redis said of the first command that it did not take, as when it is full or a replica.
+func because(sent []redis.Cmder, err error) error {
+	if err == nil || !strings.HasPrefix(err.Error(), "EXECABORT") {
+		return err
+	}
+	for _, command := range sent {
+		if why := command.Err(); why != nil && why.Error() != err.Error() {
+			return fmt.Errorf("%w: %w", err, why)
+		}
+	}
+	return err
 }
