@@ -12,6 +12,7 @@ const (
 	// variable stands for what differs between texts of one problem.
 	variable = "<*>"
 
+	shortCapitals    = 4       // letters of a word behind a number that belong to its id
 	normalizedInput  = 2 << 10 // bytes of a text that are looked at
 	normalizedRounds = 8
 	normalizedSize   = retrytopics.MaxErrorSize - utf8.UTFMax // bytes of the outcome, and of a text that was not cut on its way
@@ -211,6 +212,10 @@ func (n *normalizer) joined() bool {
 // unit passes over the unit of a number, or the zone of a time.
 func (n *normalizer) unit() {
 	rest := n.in[n.at:]
+	if zone := zoneSize(rest); zone > 0 {
+		n.at += zone
+		return
+	}
 	if !strings.HasPrefix(rest, " ") {
 		return
 	}
@@ -234,6 +239,22 @@ func (n *normalizer) unit() {
 	}
 }
 
+// zoneSize is how long the name of a zone is that stands in brackets behind a time of Java, 0 where none does: [Europe/Berlin].
+func zoneSize(text string) int {
+	if !strings.HasPrefix(text, "[") {
+		return 0
+	}
+	end := strings.IndexByte(text[:min(len(text), len("[America/Argentina/ComodRivadavia]"))], ']')
+	if end < 0 {
+		return 0
+	}
+	name := text[1:end]
+	if name != "UTC" && name != "GMT" && (!strings.Contains(name, "/") || name[0] < 'A' || name[0] > 'Z') || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_/") != "" {
+		return 0
+	}
+	return end + 1
+}
+
 // quoted deals with a quotation that begins here, and says whether one does.
 func (n *normalizer) quoted(quote byte) bool {
 	if n.depth == quotedDepth || n.at > 0 && isWord(n.in[n.at-1]) || strings.HasSuffix(n.in[:n.at], variable) {
@@ -255,8 +276,21 @@ func (n *normalizer) quoted(quote byte) bool {
 		text = variable
 	}
 	n.code, n.kept, n.last = inner.code, false, "" // {"code":17}
-	n.out = append(append(append(n.out, quote), text...), quote)
 	n.at = end
+	if text == variable && n.listed(quote) {
+		return true
+	}
+	n.out = append(append(append(n.out, quote), text...), quote)
+	return true
+}
+
+// listed drops what stands between the quoted variable at the end of what was written and the next one: lists of ids differ in length.
+func (n *normalizer) listed(quote byte) bool {
+	before := strings.TrimRight(string(n.out[max(len(n.out)-len(`"<*>", `), 0):]), ", ")
+	if len(before) < len(`"<*>"`) || !strings.HasSuffix(before, string(quote)+variable+string(quote)) {
+		return false
+	}
+	n.out = n.out[:len(n.out)-len(`"<*>", `)+len(before)]
 	return true
 }
 
@@ -335,8 +369,8 @@ func (n *normalizer) plain(word string) {
 		n.skip(len(word))
 		return
 	}
-	if len(n.out) > 0 && n.out[len(n.out)-1] == '-' && unspoken(word) {
-		n.skip(len(word))
+	if len(n.out) > 0 && n.out[len(n.out)-1] == '-' && (unspoken(word) || len(word) <= shortCapitals && word == strings.ToUpper(word) && strings.HasSuffix(string(n.out[:len(n.out)-1]), variable)) {
+		n.skip(len(word)) // ORD-4711-WJTV
 		return
 	}
 	n.literal(len(word))
