@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -345,9 +344,9 @@ func (o *outcomes) look(ctx context.Context) error {
 	topics := maps.Clone(o.followed)
 	o.mu.Unlock()
 	for group := range groups {
-		committed, err := o.queue.admin.FetchOffsets(ctx, group)
-		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // it has not worked yet
-			return fmt.Errorf("look up where group %s is: %w", group, err)
+		committed, err := committedBy(ctx, o.queue.admin, group)
+		if err != nil {
+			return err
 		}
 		groups[group] = committed
 	}

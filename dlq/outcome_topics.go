@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/redeliver/redeliver/retrytopics"
@@ -73,6 +74,18 @@ func (r *router) tells(ctx context.Context, e *Entry) error {
 	return err
 }
 
+// committedBy is what a group has committed, nothing where it has not worked yet. Its coordinator may be away or move.
+func committedBy(ctx context.Context, admin *kadm.Client, group string) (committed kadm.OffsetResponses, err error) {
+	err = whileLeadersMove(ctx, func() error {
+		committed, err = admin.FetchOffsets(ctx, group)
+		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+			return fmt.Errorf("look up where group %s is: %w", group, err)
+		}
+		return nil
+	})
+	return committed, err
+}
+
 // reads says whether a consumer group commits what it has read of a topic: it has done so, or a member of it is to.
 func (r *router) reads(ctx context.Context, group, topic string) (bool, error) {
 	key := [2]string{group, topic}
@@ -80,9 +93,9 @@ func (r *router) reads(ctx context.Context, group, topic string) (bool, error) {
 		return reads, nil
 	}
 	admin := r.queue.admin
-	committed, err := admin.FetchOffsets(ctx, group)
-	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
-		return false, fmt.Errorf("look up where group %s is: %w", group, err)
+	committed, err := committedBy(ctx, admin, group)
+	if err != nil {
+		return false, err
 	}
 	reads := len(committed[topic]) > 0
 	if !reads {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -189,6 +190,31 @@ func TestProgressKeepsToTheTerminal(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Who waits for brokers sees that the work is alive, and that nothing is new, until something is.
+func TestProgressSaysThatNothingIsNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var errs bytes.Buffer
+		g := (&program{err: &errs}).newProgress("replay orders.dlq", 1000)
+		time.Sleep(6 * time.Second)
+		g.set(300, "")
+		time.Sleep(31 * time.Second)
+		g.set(600, "")
+		time.Sleep(6 * time.Second)
+		g.set(600, "")
+		g.end()
+		time.Sleep(time.Hour)
+		want := []string{
+			"replay orders.dlq 300 of 1000 (30 %), 50/s, 14s left",
+			"replay orders.dlq 300 of 1000 (30 %), 14/s, 49s left, nothing new for 15s",
+			"replay orders.dlq 300 of 1000 (30 %), 8/s, 1m24s left, nothing new for 30s",
+			"replay orders.dlq 600 of 1000 (60 %), 14/s, 28s left",
+		}
+		if got := strings.Split(strings.TrimSpace(errs.String()), "\n"); !slices.Equal(got, want) {
+			t.Errorf("lines\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	})
 }
 
 func TestProgressIsPlainLinesElsewhere(t *testing.T) {

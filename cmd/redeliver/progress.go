@@ -12,12 +12,13 @@ import (
 const (
 	progressPaint   = 100 * time.Millisecond // between two paintings on a terminal
 	progressLine    = 5 * time.Second        // between two lines elsewhere
+	progressStill   = 15 * time.Second       // without anything new, after which that is said, again and again
 	progressWidth   = 24                     // of the bar, where the terminal is wide enough
 	progressColumns = 80                     // of a terminal that does not tell how wide it is
 )
 
 // progress tells how far a long work is, on standard error: one line painted over and over on a terminal, and a plain
-// line every five seconds elsewhere. Its methods may be called concurrently.
+// line every five seconds elsewhere. While nothing is new, as when brokers are waited for, that is said. Its methods may be called concurrently.
 type progress struct {
 	w        io.Writer
 	terminal bool
@@ -31,6 +32,9 @@ type progress struct {
 	started time.Time
 	painted time.Time
 	width   int // of what stands on the terminal's line
+	moved   time.Time
+	still   *time.Timer
+	ended   bool
 }
 
 // newProgress begins. total is what done will reach, 0 when that is not known.
@@ -40,13 +44,33 @@ func (p *program) newProgress(label string, total int64) *progress {
 	if columns == nil {
 		columns = func() int { return progressColumns }
 	}
-	return &progress{w: p.err, terminal: p.terminal, columns: columns, label: label, total: total, started: now, painted: now}
+	g := &progress{w: p.err, terminal: p.terminal, columns: columns, label: label, total: total, started: now, painted: now, moved: now}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.still = time.AfterFunc(progressStill, g.tellStill)
+	return g
+}
+
+// tellStill says that nothing is new.
+func (g *progress) tellStill() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ended {
+		return
+	}
+	g.still.Reset(progressStill)
+	g.painted = time.Now()
+	g.paint(g.painted)
 }
 
 // set says how much is done; note is shown behind it.
 func (g *progress) set(done int64, note string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.done != done || g.note != note {
+		g.moved = time.Now()
+		g.still.Reset(progressStill)
+	}
 	g.done, g.note = done, note
 	every := progressLine
 	if g.terminal {
@@ -70,6 +94,8 @@ func (g *progress) grow(total int64) {
 func (g *progress) end() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.ended = true
+	g.still.Stop()
 	if g.terminal && g.width > 0 {
 		fmt.Fprintf(g.w, "\r%s\r", strings.Repeat(" ", min(g.width+len("^C"), max(g.columns()-1, 1))))
 		g.width = 0
@@ -114,6 +140,9 @@ func (g *progress) text(now time.Time, bar int) string {
 	}
 	if g.note != "" {
 		b.WriteString(", " + g.note)
+	}
+	if still := now.Sub(g.moved); still >= progressStill {
+		fmt.Fprintf(&b, ", nothing new for %s", still.Truncate(time.Second))
 	}
 	return b.String()
 }
