@@ -78,6 +78,7 @@ func TestReplaysThatNobodyCanDo(t *testing.T) {
 		args []string
 		says string
 	}{
+		{[]string{"--unset-header", ""}, "--unset-header: want the name of a header"},
 		{[]string{"--set-header", "redeliver-id=x"}, "--unset-header: header redeliver-id is Redeliver's own"},
 		{[]string{"--to", "topic:" + testDLQ}, testDLQ + " is not replayed into itself"},
 		{[]string{"--to", "topic:" + testDLQ + ".ledger"}, testDLQ + " is not replayed into itself"},

@@ -179,6 +179,9 @@ func (o *replayFlags) replay() (dlq.Replay, error) {
 		}
 		r.SetHeaders = append(r.SetHeaders, kgo.RecordHeader{Key: name, Value: []byte(value)})
 	}
+	if o.cmd.Flags().Changed("unset-header") && len(o.unset) == 0 {
+		return r, usagef("--unset-header: want the name of a header")
+	}
 	if r.UnsetHeaders = o.unset; o.cmd.Flags().Changed("set-key") {
 		r.SetKey = []byte(o.setKey)
 	}
