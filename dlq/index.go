@@ -95,6 +95,7 @@ type indexMeta struct {
 	MarksEpoch uint64         // of the marks without an entry; with another ledger another begins
 	Strays     int64          // marks whose entries are not in the index; never fewer than there are
 	Purges     []indexedPurge // that were read, and by which nothing was taken out yet
+	Purged     bool           // something was, and the store may still have bytes of it
 }
 
 type indexedPartition struct {

@@ -24,6 +24,7 @@ func (x *index) purge(u IndexUpdate, st *indexState, starts map[int32]int64) err
 			return err
 		}
 		lost += n
+		st.Purged = true
 	}
 	if lost > 0 && x.Keep > 0 {
 		x.warn("%d dead letters that the index kept are dropped: a purge by somebody who did not know that they are kept took back what the ledger said of them", lost)

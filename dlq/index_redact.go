@@ -67,10 +67,8 @@ func (x *index) redact(ctx context.Context, q *Queue, topic kadm.TopicDetail, st
 	if err := x.change(ctx, func(_ IndexUpdate, st *indexState) error { return r.state(st) }); err != nil {
 		return err
 	}
-	if store, ok := x.Store.(IndexCompactor); ok {
-		if err := store.Compact(ctx); err != nil {
-			return &indexError{err}
-		}
+	if err := x.compact(ctx); err != nil {
+		return err
 	}
 	if r.lost > 0 {
 		x.warn("%d dead letters that the index kept are dropped: a part of them is redacted now, which the index must not hold", r.lost)

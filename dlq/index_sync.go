@@ -82,8 +82,30 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 			return err
 		}
 	}
-	if len(marks) > 0 || len(st.Purges) > 0 {
-		return x.update(ctx, func(u IndexUpdate, st *indexState) error { return x.purge(u, st, starts) })
+	if len(marks) == 0 && len(st.Purges) == 0 && !st.Purged {
+		return nil
+	}
+	purged := false
+	err = x.update(ctx, func(u IndexUpdate, st *indexState) error {
+		err := x.purge(u, st, starts)
+		purged = st.Purged
+		return err
+	})
+	if err != nil || !purged {
+		return err
+	}
+	if err := x.compact(ctx); err != nil {
+		return err
+	}
+	return x.update(ctx, func(_ IndexUpdate, st *indexState) error { st.Purged = false; return nil })
+}
+
+// compact leaves nothing in the store of what was deleted.
+func (x *index) compact(ctx context.Context) error {
+	if store, ok := x.Store.(IndexCompactor); ok {
+		if err := store.Compact(ctx); err != nil {
+			return &indexError{err}
+		}
 	}
 	return nil
 }

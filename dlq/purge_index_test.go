@@ -1,6 +1,9 @@
 package dlq_test
 
 import (
+	"bytes"
+	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -68,6 +71,42 @@ func TestPurgeIsOfWhatIndexesKeepToo(t *testing.T) {
 		equal(t, "words", len(ix.words), 0)
 		ix.open()
 		ix.same(dlq.Filter{All: true})
+	}
+}
+
+// What was purged is not in the bytes of an index's file either, where those who purge said that it is gone for good.
+func TestPurgedIsNotInTheFile(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const purged = 300
+	var records []*kgo.Record
+	for i := range int64(purged + 1) {
+		r := letter(death(0, i))
+		r.Value, r.Timestamp = fmt.Appendf(nil, "card-4111-%d", i), time.Now().Add(-9*day)
+		if i == purged {
+			r.Value = []byte("card-4222")
+		}
+		records = append(records, r)
+	}
+	b.produce(records...)
+	holds := func(ix *indexed, value string) bool {
+		t.Helper()
+		ix.same(dlq.Filter{All: true})
+		ix.close()
+		all, err := os.ReadFile(ix.path)
+		must(t, err)
+		ix.open()
+		return bytes.Contains(all, []byte(value))
+	}
+	all := []*indexed{b.indexed(filepath.Join(t.TempDir(), "index"), 0), b.kept()}
+	for _, ix := range all {
+		equal(t, "there", holds(ix, "card-4111"), true)
+	}
+	b.replay(all[0].Queue, dlq.Replay{Filter: dlq.Filter{Text: "card-4111"}})
+	equal(t, "purged", b.purge(all[0].Queue, dlq.Purge{Before: time.Now().Add(-7 * day)}).Records, purged)
+	for _, ix := range all {
+		equal(t, "there", holds(ix, "card-4111"), false)
+		equal(t, "left", holds(ix, "card-4222"), true)
 	}
 }
 

@@ -68,7 +68,7 @@ read, which is named: --from FILE goes on with it, in the place of an editor.`,
 			return usagef("an editor shows all of a dead letter, and dlq.redact of pipeline %s hides parts: say --unredacted", q.pipeline.Name)
 		}
 		if e.Status == dlq.StatusReplayed && !*again {
-			return fmt.Errorf("%s was replayed before, %s: --again edits and replays it once more", args[0], statusText(e))
+			return fmt.Errorf("%s: %s; --again edits and replays it once more", args[0], statusText(e))
 		}
 		if err := q.Check(dlq.Replay{To: destination}); err != nil {
 			return usagef("--to: %w", err)
