@@ -18,10 +18,18 @@ type stretch struct {
 
 // find returns what is to be hidden of a text: what the patterns match of it as it is written, and, of JSON, as somebody reads it.
 func (r *Redaction) find(b []byte) []stretch {
-	found := r.matches(b)
-	for _, d := range documentsIn(b) {
-		found = asStrings(b, d, r.findRead(b, d, found))
+	found, documents := r.matches(b), documentsIn(b)
+	for _, d := range documents {
+		found = r.findRead(b, d, found)
 	}
+	if len(found) == 0 {
+		return nil
+	}
+	var bare []stretch
+	for _, d := range documents {
+		bare = append(bare, numbers(b, d)...)
+	}
+	asStrings(found, bare)
 	return found
 }
 
@@ -53,19 +61,15 @@ func (r *Redaction) findRead(b []byte, d stretch, found []stretch) []stretch {
 	return found
 }
 
-// asStrings makes what is hidden of a number all of it, and a string of what stands in its place, so that the document is still one.
-func asStrings(b []byte, d stretch, found []stretch) []stretch {
-	if len(found) == 0 {
-		return nil
-	}
-	bare := numbers(b[d.from:d.to])
+// asStrings makes what is hidden of a number all of it, and a string of what stands in its place, so that the document is still one. The numbers are in their
+// order.
+func asStrings(found, numbers []stretch) {
 	for i, s := range found {
-		at := sort.Search(len(bare), func(i int) bool { return d.from+bare[i].to > s.from })
-		if at < len(bare) && s.from >= d.from+bare[at].from && s.to <= d.from+bare[at].to {
-			found[i] = stretch{from: d.from + bare[at].from, to: d.from + bare[at].to, by: `"` + Redacted + `"`}
+		at := sort.Search(len(numbers), func(i int) bool { return numbers[i].to > s.from })
+		if at < len(numbers) && s.from >= numbers[at].from && s.to <= numbers[at].to {
+			found[i] = stretch{from: numbers[at].from, to: numbers[at].to, by: `"` + Redacted + `"`}
 		}
 	}
-	return found
 }
 
 // escaped is a text as it stands in a string of a document.

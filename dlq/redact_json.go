@@ -50,12 +50,12 @@ func composed(document []byte) bool {
 }
 
 // numbers are the parts of a valid document that are neither in quotes nor between its values: numbers, true, false and null.
-func numbers(document []byte) (found []stretch) {
-	for i := 0; i < len(document); {
-		switch c := document[i]; {
+func numbers(b []byte, document stretch) (found []stretch) {
+	for i := document.from; i < document.to; {
+		switch c := b[i]; {
 		case c == '"':
-			for i++; document[i] != '"'; i++ {
-				if document[i] == '\\' {
+			for i++; b[i] != '"'; i++ {
+				if b[i] == '\\' {
 					i++
 				}
 			}
@@ -63,10 +63,7 @@ func numbers(document []byte) (found []stretch) {
 		case strings.IndexByte(" \t\r\n{}[],:", c) >= 0:
 			i++
 		default:
-			n := bytes.IndexAny(document[i:], " \t\r\n}],")
-			if n < 0 { // it is all that there is
-				n = len(document) - i
-			}
+			n := bytes.IndexAny(b[i:document.to], " \t\r\n}],") // a document that begins with one is none that is read
 			found = append(found, stretch{from: i, to: i + n})
 			i += n
 		}

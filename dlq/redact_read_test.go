@@ -254,6 +254,14 @@ func TestRedactedEdit(t *testing.T) {
 	equal(t, "the last", shown[2], `set header plain="kept"`)
 }
 
+// Many documents with something to hide in each are gone through once: to look at all of it for each of them would take minutes.
+func TestRedactedManyDocuments(t *testing.T) {
+	t.Parallel()
+	const documents = 300_000
+	r := &dlq.Redaction{Text: patterns(`4111`)}
+	equal(t, "hidden", r.String(strings.Repeat(`{"c":4111}`, documents)) == strings.Repeat(`{"c":"[redacted]"}`, documents), true)
+}
+
 // TestDeeplyNestedPayloadsTakeLittle: some KiB of brackets, which would be gigabytes as they are laid out for people, are read, and hidden in, like
 // any others.
 func TestDeeplyNestedPayloadsTakeLittle(t *testing.T) {
