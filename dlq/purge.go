@@ -196,6 +196,8 @@ func (p *purge) look(ctx context.Context, asked map[int32]int64) error {
 // delete deletes what stands before the cuts.
 func (p *purge) delete(ctx context.Context) error {
 	q, offsets := p.task.survey.queue, kadm.Offsets{}
+	planned := p.done.Records
+	p.done.Records = 0 // yet
 	// Brokers are told the topic by its name alone, and it may have taken long to read it.
 	if now, err := q.describe(ctx); err != nil || now.ID != p.task.survey.topic.ID {
 		return cmp.Or(err, fmt.Errorf("%s was deleted and made again while it was read: nothing was deleted of the new one", q.topic))
@@ -205,8 +207,6 @@ func (p *purge) delete(ctx context.Context) error {
 			offsets.Add(kadm.Offset{Topic: q.topic, Partition: partition, At: cut})
 		}
 	}
-	planned := p.done.Records
-	p.done.Records = 0
 	err := whileLeadersMove(ctx, func() error { return deleteRecords(ctx, q.admin, q.topic, offsets) })
 	if err == nil {
 		p.done.Records = planned

@@ -88,8 +88,13 @@ func (p *purge) gone(ctx context.Context) error {
 		})
 	}
 	readers.Wait()
-	p.done.Marks = int64(len(p.marks))
-	return context.Cause(ctx)
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if p.DryRun {
+		p.done.Marks = int64(len(p.marks))
+	}
+	return nil
 }
 
 // stale notes the tombstone of a mark that is of nothing any more.
@@ -140,7 +145,9 @@ func (p *purge) forget(ctx context.Context) error {
 		return nil
 	}
 	w := p.task.writer
-	records := append(p.records(), p.marks...)
+	records := p.records()
+	others, sofar := len(records), 0
+	records = append(records, p.marks...)
 	for batch := range slices.Chunk(records, w.queue.batch) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -148,6 +155,8 @@ func (p *purge) forget(ctx context.Context) error {
 		if sent := w.transact(ctx, batch); !sent.committed() {
 			return w.failure(sent, w.aftermath(ctx, sent))
 		}
+		sofar += len(batch)
+		p.done.Marks = int64(max(sofar-others, 0))
 	}
 	return nil
 }

@@ -206,7 +206,7 @@ func TestPurgeLeavesATopicThatWasMadeAgain(t *testing.T) {
 	q := b.open()
 	b.replay(q, dlq.Replay{})
 	made := false
-	_, err := q.Purge(b.ctx(), dlq.Purge{Before: time.Now(), Progress: func(dlq.Progress) {
+	done, err := q.Purge(b.ctx(), dlq.Purge{Before: time.Now(), Progress: func(dlq.Progress) {
 		if made {
 			return
 		}
@@ -232,6 +232,8 @@ func TestPurgeLeavesATopicThatWasMadeAgain(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "made again while it was read") {
 		t.Errorf("the purge ended with %v", err)
 	}
+	equal(t, "deleted", done.Records, 0)
+	equal(t, "marks", done.Marks, 0)
 	equal(t, "entries", len(b.entries(q, dlq.Filter{})), 4)
 }
 
@@ -263,4 +265,27 @@ func TestPurgeThatIsRefusedInPart(t *testing.T) {
 	rest := b.purge(q, week)
 	equal(t, "deleted then", rest.Records, 1)
 	equal(t, "marks", rest.Marks, 2)
+}
+
+// The marks that are told are those that were taken out, where the ledger fails in the middle.
+func TestPurgeWhoseLedgerFails(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.aged(9*day, 9*day, 9*day, 9*day, 9*day)
+	b.replay(b.open(), dlq.Replay{})
+	week := dlq.Purge{Before: time.Now().Add(-7 * day)}
+	commits := 0
+	b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Err: kerr.UnknownServerError, Count: 1, When: func(kmsg.Request) bool {
+		commits++
+		return commits == 3 // after that of who writes, and a batch
+	}})
+	done, err := b.open(dlq.SmallBatches(2), dlq.Patience(300*time.Millisecond)).Purge(b.ctx(), week)
+	if err == nil || done.Records != 5 || done.Marks >= 5 {
+		t.Fatalf("deleted %d records and %d marks of 5: %v", done.Records, done.Marks, err)
+	}
+	left := len(b.marks())
+	equal(t, "marks that are left", left, 5-int(done.Marks))
+	week.TakeOver = true
+	equal(t, "marks then", b.purge(b.open(), week).Marks, int64(left))
+	equal(t, "marks at last", len(b.marks()), 0)
 }

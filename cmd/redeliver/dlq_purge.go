@@ -60,7 +60,7 @@ Exit status 3 says that some records of that age stay, behind one that is still 
 		kept, told := false, len(qs.all) == 0
 		err = p.each(qs, func(q queue) error {
 			done, err := p.purge(cmd.Context(), q, purge, change)
-			if err != nil && (done.DryRun || done.Records == 0) {
+			if err != nil && (done.DryRun || done.Records+done.Marks == 0) {
 				return err
 			}
 			kept, told = kept || len(done.Kept) > 0, true
