@@ -51,7 +51,10 @@ func TestJudgeAcquits(t *testing.T) {
 			s.first("b", l, ok)
 		},
 		"a repeat of all that a member had when it lost it, and of all that it had when it was killed": func(s *story) {
-			s.afterKill(2*(s.h.Terms.Window+s.h.Terms.Concurrency), func() { s.upset(upset.BrokerEnd, "") })
+			s.repeated(upset.Kill, 2*(s.h.Terms.Window+s.h.Terms.Concurrency), func() { s.upset(upset.BrokerEnd, "") })
+		},
+		"a repeat of what a member and its successor had when a connection was reset, and again while a broker was paused": func(s *story) {
+			s.repeated(upset.Reset, 4*(s.h.Terms.Window+s.h.Terms.Concurrency), func() { s.upset(upset.BrokerNap, "") })
 		},
 		"a call that is cut and made again": func(s *story) {
 			l := s.record(fate.Succeed, 0)
@@ -271,15 +274,24 @@ func TestJudgeFindsEveryBrokenPromise(t *testing.T) {
 			s.first("b", l, ok)
 		}},
 		{"more repeats after a kill than window and slots allow", "bounded", func(s *story) {
-			s.afterKill(s.h.Terms.Window+s.h.Terms.Concurrency+1, func() {})
+			s.repeated(upset.Kill, s.h.Terms.Window+s.h.Terms.Concurrency+1, func() {})
 		}},
 		{"more repeats after a kill than it and a loss before it allow", "bounded", func(s *story) {
-			s.afterKill(2*(s.h.Terms.Window+s.h.Terms.Concurrency)+1, func() { s.upset(upset.BrokerEnd, "") })
+			s.repeated(upset.Kill, 2*(s.h.Terms.Window+s.h.Terms.Concurrency)+1, func() { s.upset(upset.BrokerEnd, "") })
 		}},
 		{"more repeats after a kill than window and slots allow, long after another upset", "bounded", func(s *story) {
 			s.upset(upset.BrokerEnd, "")
 			s.after(s.h.Terms.Tail + time.Second)
-			s.afterKill(s.h.Terms.Window+s.h.Terms.Concurrency+1, func() {})
+			s.repeated(upset.Kill, s.h.Terms.Window+s.h.Terms.Concurrency+1, func() {})
+		}},
+		{"more repeats after a reset than two windows and slots allow", "bounded", func(s *story) {
+			s.repeated(upset.Reset, 2*(s.h.Terms.Window+s.h.Terms.Concurrency)+1, func() {})
+		}},
+		{"more repeats after a reset than it and a broker's pause beside it allow", "bounded", func(s *story) {
+			s.repeated(upset.Reset, 4*(s.h.Terms.Window+s.h.Terms.Concurrency)+1, func() { s.upset(upset.BrokerNap, "") })
+		}},
+		{"more repeats after a reset than two windows and slots allow, while a third member was upset", "bounded", func(s *story) {
+			s.repeated(upset.Reset, 2*(s.h.Terms.Window+s.h.Terms.Concurrency)+1, func() { s.upset(upset.Pause, "c") })
 		}},
 		{"more calls in flight than slots", "bounded", func(s *story) {
 			var ends []func(service.Outcome) *Call
@@ -355,8 +367,8 @@ func (s *story) held(then func(l, next *Life, retry, call func(member string))) 
 	then(l, next, func(member string) { s.call(member, l, c.Place, 2, c.Due, ok) }, func(member string) { s.call(member, next, parked.Place, 1, 0, ok) })
 }
 
-// afterKill has a member handle so many records, half of them before something happens, and die; all of them repeat.
-func (s *story) afterKill(records int, meanwhile func()) {
+// repeated has a member handle so many records, half of them before something happens, and be upset; all of them repeat.
+func (s *story) repeated(by upset.Kind, records int, meanwhile func()) {
 	var all []*Life
 	for i := range records {
 		if i == records/2 {
@@ -366,7 +378,7 @@ func (s *story) afterKill(records int, meanwhile func()) {
 		all = append(all, l)
 		s.first("a", l, ok)
 	}
-	s.upset(upset.Kill, "a")
+	s.upset(by, "a")
 	for _, l := range all {
 		s.first("b", l, ok)
 	}

@@ -13,11 +13,12 @@ import (
 // judgeRepeats looks for records that were handled again where they stood, and for what explains that. A repeat after a
 // member was killed is a record that it had begun and not committed: at most its window and its calls in flight, and as many
 // again for each upset by which it may have lost what it had shortly before. After other upsets a member that does not know
-// better repeats what its successor does, and the other way round.
+// better repeats what its successor does, and the other way round; as much again is allowed for each other upset whose
+// consequences fall together with those of the one that is named, for a connection may be reset while a broker is paused.
 func judgeRepeats(h *History) Finding {
 	f := Finding{Promise: "bounded"}
 	byUpset := make(map[*upset.Upset]int)
-	before := make(map[*upset.Upset]map[*upset.Upset]bool) // of a kill, the upsets by which its member may have lost partitions
+	beside := make(map[*upset.Upset]map[*upset.Upset]bool) // of an upset, the others by which its repeats may have come to be
 	places := make(map[Place]*Call)
 	var all, stopped, unexplained int
 	for _, c := range h.Calls {
@@ -31,11 +32,11 @@ func judgeRepeats(h *History) Finding {
 		switch {
 		case u != nil:
 			byUpset[u]++
-			if loss := h.loss(first, u); loss != nil {
-				if before[u] == nil {
-					before[u] = make(map[*upset.Upset]bool)
+			if other := h.beside(u, first, c); other != nil {
+				if beside[u] == nil {
+					beside[u] = make(map[*upset.Upset]bool)
 				}
-				before[u][loss] = true
+				beside[u][other] = true
 			}
 		case h.kill(upset.Stop, first.Member, c.BeganAt) != nil:
 			stopped++
@@ -52,13 +53,14 @@ func judgeRepeats(h *History) Finding {
 	worst, worstAlone := 0, 0
 	for u, n := range byUpset {
 		kinds[u.Kind] += n
-		limit := 2 * bound // its own and its successor's
+		limit := (1 + len(beside[u])) * bound
 		if u.Kind == upset.Kill {
-			limit = (1 + len(before[u])) * bound
 			worst = max(worst, n)
-			if len(before[u]) == 0 {
+			if len(beside[u]) == 0 {
 				worstAlone = max(worstAlone, n)
 			}
+		} else {
+			limit *= 2 // its own and its successor's
 		}
 		if n > limit && !u.OfBroker() {
 			f.broken("%d repeats after %s of %s at %s, at most %d", n, u.Kind, u.Member, clock(u.Begun), limit)
@@ -98,14 +100,16 @@ func (h *History) explains(before, again *Call) *upset.Upset {
 	return h.upset(before.BeganAt, again.BeganAt, func(u *upset.Upset) bool { return u.OfBroker() })
 }
 
-// loss returns an upset between a call and the kill of its member by which the member may have lost the partition before it
-// was killed, nil if there was none.
-func (h *History) loss(c *Call, kill *upset.Upset) *upset.Upset {
-	if kill.Kind != upset.Kill {
-		return nil
+// beside returns another upset than the one that explains a repeat by which the record may have been handled again, nil if
+// there was none: by which a member had lost the partition before it was killed, or a broker or either member of the repeat
+// was upset as well.
+func (h *History) beside(u *upset.Upset, first, again *Call) *upset.Upset {
+	to, members := again.BeganAt, []string{first.Member, again.Member}
+	if u.Kind == upset.Kill {
+		to, members = u.Begun, members[:1]
 	}
-	return h.upset(c.BeganAt, kill.Begun, func(u *upset.Upset) bool {
-		return u.OfBroker() || u.OfMember() && u.Member == c.Member
+	return h.upset(first.BeganAt, to, func(other *upset.Upset) bool {
+		return other != u && (other.OfBroker() || other.OfMember() && slices.Contains(members, other.Member))
 	})
 }
 
