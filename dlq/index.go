@@ -51,7 +51,7 @@ func Indexed(ix Index) Option {
 }
 
 const (
-	indexVersion = 7
+	indexVersion = 8
 
 	indexEmpty = "it is empty" // which need not be told
 

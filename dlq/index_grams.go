@@ -9,8 +9,9 @@ import (
 )
 
 // The grams of a segment say where a text can be: a table of words, one for each hash of four letters in a row, with a bit for each
-// sixty-fourth of the segment's entries in which they stand, in an error or in a value. Who looks for a text takes the words of all
-// its grams together, and looks only into what is left. The words have checksums by the page, so that few of them are read.
+// sixty-fourth of the segment's entries in which they stand; one table for the errors and one for the values, as what many errors
+// say stands in no value. Who looks for a text takes the words of all its grams together, and looks only into what is left. The
+// words have checksums by the page, so that few of them are read.
 const (
 	gramSize   = 4
 	gramBlocks = 64  // of a segment: the bits of a word
@@ -32,16 +33,14 @@ func gramsOf(text []byte) []uint32 {
 // entriesInBlock is how many entries share a bit.
 func entriesInBlock(n int) int { return (n + gramBlocks - 1) / gramBlocks }
 
-// gramBytes makes the table of a segment.
-func (s *segment) gramBytes() []byte {
-	size := min(max(bits.Len(uint((len(s.errors)+len(s.values))/gramBlocks)), leastGrams), mostGrams)
-	words, shift, share := make([]uint64, 1<<size), 32-size, entriesInBlock(s.n)
-	for i := range s.n {
-		bit := uint64(1) << (i / share)
-		for _, text := range [...][]byte{piece(s.errors, s.errorEnds, i), piece(s.values, s.valueEnds, i)} {
-			for at := 0; at+gramSize <= len(text); at++ {
-				words[binary.LittleEndian.Uint32(text[at:])*gramFactor>>shift] |= bit
-			}
+// gramBytes makes the table of the texts of n entries.
+func gramBytes(texts, ends []byte, n int) []byte {
+	size := min(max(bits.Len(uint(len(texts)/gramBlocks)), leastGrams), mostGrams)
+	words, shift, share := make([]uint64, 1<<size), 32-size, entriesInBlock(n)
+	for i := range n {
+		bit, text := uint64(1)<<(i/share), piece(texts, ends, i)
+		for at := 0; at+gramSize <= len(text); at++ {
+			words[binary.LittleEndian.Uint32(text[at:])*gramFactor>>shift] |= bit
 		}
 	}
 	b := make([]byte, 0, 8*len(words)+4*(len(words)/gramPage+1))
@@ -91,15 +90,17 @@ func (t *gramTable) all(grams []uint32) (uint64, error) {
 	return blocks, nil
 }
 
-// gramQuery is what the grams are asked for: all of some texts, and all of one of several.
+// gramQuery is what the grams are asked for: all of a text, in an error or in a value, and in an error all of what an expression
+// needs and all of one of several.
 type gramQuery struct {
-	all []uint32
-	any [][]uint32
+	text []uint32
+	all  []uint32
+	any  [][]uint32
 }
 
 // newGramQuery is nil where the grams cannot say anything.
 func newGramQuery(text []byte, match *textMatch) *gramQuery {
-	q := &gramQuery{all: gramsOf(text)}
+	q := &gramQuery{text: gramsOf(text)}
 	if match != nil {
 		for _, piece := range match.needed {
 			q.all = append(q.all, gramsOf(piece)...)
@@ -113,25 +114,60 @@ func newGramQuery(text []byte, match *textMatch) *gramQuery {
 			q.any = append(q.any, grams)
 		}
 	}
-	if len(q.all) == 0 && len(q.any) == 0 {
+	if len(q.text) == 0 && len(q.all) == 0 && len(q.any) == 0 {
 		return nil
 	}
 	return q
 }
 
-// blocks are those that may hold what is looked for.
-func (q *gramQuery) blocks(t *gramTable) (uint64, error) {
-	blocks, err := t.all(q.all)
-	if err != nil || len(q.any) == 0 {
-		return blocks, err
+// whereabouts are the blocks of a segment that may hold what is looked for, and those in whose errors and in whose values the text may be.
+type whereabouts struct{ entries, errors, values uint64 }
+
+var anywhere = whereabouts{math.MaxUint64, math.MaxUint64, math.MaxUint64}
+
+// tables are the parts of a segment that the query reads.
+func (q *gramQuery) tables(ref segmentRef) []string {
+	if len(q.text) == 0 {
+		return []string{ref.name(partErrorGrams)}
 	}
-	one := uint64(0)
-	for _, grams := range q.any {
-		found, err := t.all(grams)
+	return []string{ref.name(partErrorGrams), ref.name(partValueGrams)}
+}
+
+// find asks the tables.
+func (q *gramQuery) find(names []string, parts [][]byte) (w whereabouts, err error) {
+	errors, err := gramTableOf(names[0], parts[0])
+	if err != nil {
+		return w, err
+	}
+	w = anywhere
+	if len(q.text) > 0 {
+		values, err := gramTableOf(names[1], parts[1])
 		if err != nil {
-			return 0, err
+			return w, err
 		}
-		one |= found
+		if w.errors, err = errors.all(q.text); err != nil {
+			return w, err
+		}
+		if w.values, err = values.all(q.text); err != nil {
+			return w, err
+		}
+		w.entries = w.errors | w.values
 	}
-	return blocks & one, nil
+	blocks, err := errors.all(q.all)
+	if err != nil {
+		return w, err
+	}
+	if len(q.any) > 0 {
+		one := uint64(0)
+		for _, grams := range q.any {
+			found, err := errors.all(grams)
+			if err != nil {
+				return w, err
+			}
+			one |= found
+		}
+		blocks &= one
+	}
+	w.entries &= blocks
+	return w, nil
 }

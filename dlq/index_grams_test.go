@@ -28,15 +28,25 @@ func gramSegment(r *rand.Rand, n, size int) *segment {
 	return s
 }
 
+// whereIn is what the tables of a segment say.
+func whereIn(t *testing.T, s *segment, q *gramQuery) whereabouts {
+	t.Helper()
+	if q == nil {
+		return anywhere
+	}
+	names := q.tables(segmentRef{})
+	w, err := q.find(names, [][]byte{gramBytes(s.errors, s.errorEnds, s.n), gramBytes(s.values, s.valueEnds, s.n)}[:len(names)])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
 // The grams never leave out an entry that holds the text, and leave out most of those that do not.
 func TestGramsFindEveryText(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 1))
 	for _, n := range []int{1, 63, 64, 65, 700, segmentEntries + 1} {
 		s := gramSegment(r, n, 60)
-		table, err := gramTableOf("g", s.gramBytes())
-		if err != nil {
-			t.Fatal(err)
-		}
 		share, looked, held := entriesInBlock(n), 0, 0
 		for range 200 {
 			arena, ends := s.errors, s.errorEnds
@@ -47,25 +57,24 @@ func TestGramsFindEveryText(t *testing.T) {
 			from := r.IntN(len(whole) + 1)
 			text := whole[from : from+r.IntN(len(whole)-from+1)]
 			queries := []*gramQuery{newGramQuery(text, nil), newGramQuery(nil, newTextMatch(regexp.MustCompile("("+string(text)+"|zzzz)")))}
-			for _, q := range queries {
+			for kind, q := range queries {
 				if q == nil {
 					if len(text) >= gramSize {
 						t.Fatalf("%q is not looked for", text)
 					}
 					continue
 				}
-				blocks, err := q.blocks(table)
-				if err != nil {
-					t.Fatal(err)
-				}
+				w := whereIn(t, s, q)
 				for i := range n {
-					holds := bytes.Contains(piece(s.errors, s.errorEnds, i), text) || bytes.Contains(piece(s.values, s.valueEnds, i), text)
-					if holds && blocks>>(i/share)&1 == 0 {
-						t.Fatalf("%d entries: entry %d holds %q and is left out", n, i, text)
+					inError, inValue := bytes.Contains(piece(s.errors, s.errorEnds, i), text), bytes.Contains(piece(s.values, s.valueEnds, i), text)
+					holds := inError || inValue && kind == 0 // an expression is looked for in errors
+					at := func(blocks uint64) bool { return blocks>>(i/share)&1 == 1 }
+					if holds && !at(w.entries) || inError && !at(w.errors) || inValue && !at(w.values) {
+						t.Fatalf("%d entries: entry %d holds %q, which is not looked for there", n, i, text)
 					}
 					if len(text) >= 12 {
 						held += map[bool]int{true: 1}[holds]
-						looked += int(blocks >> (i / share) & 1)
+						looked += map[bool]int{true: 1}[at(w.entries)]
 					}
 				}
 			}
@@ -89,23 +98,28 @@ func TestGramsOfAllThatAnExpressionNeeds(t *testing.T) {
 		}
 		s.add(&indexedLetter{offset: int64(i), text: text, record: &kgo.Record{Value: []byte("v")}}, 0, segmentMark{})
 	}
-	table, err := gramTableOf("g", s.gramBytes())
-	if err != nil {
-		t.Fatal(err)
-	}
 	for expression, want := range map[string]struct{ found, left bool }{
 		`search.*attempt 41[0-9]{3} of`: {true, false}, `(search)+ .*(?:attempt){1,2}`: {true, false}, `search|attempt`: {true, true}, `search (attempt)?`: {true, true}, `search (attempt)*`: {true, true},
 		`(?i)search attempt`: {true, true},
 	} {
-		blocks := uint64(math.MaxUint64)
-		if q := newGramQuery(nil, newTextMatch(regexp.MustCompile(expression))); q != nil {
-			if blocks, err = q.blocks(table); err != nil {
-				t.Fatal(err)
-			}
-		}
+		blocks := whereIn(t, s, newGramQuery(nil, newTextMatch(regexp.MustCompile(expression)))).entries
 		share := entriesInBlock(1000)
 		if found, left := blocks>>(500/share)&1 == 1, blocks>>40&1 == 1; found != want.found || left != want.left {
 			t.Errorf("%s: the block with the match is looked into: %t, one with half of it: %t", expression, found, left)
+		}
+	}
+}
+
+// What stands in errors only is not looked for in values, and the other way round.
+func TestGramsOfErrorsAndValuesAreKeptApart(t *testing.T) {
+	s := &segment{}
+	for i := range 1000 {
+		s.add(&indexedLetter{offset: int64(i), text: "payments failed", record: &kgo.Record{Value: []byte("a quick brown fox")}}, 0, segmentMark{})
+	}
+	full := uint64(math.MaxUint64) >> (gramBlocks - (1000+entriesInBlock(1000)-1)/entriesInBlock(1000))
+	for text, want := range map[string]whereabouts{"payments": {full, full, 0}, "brown": {full, 0, full}, "green": {}, "pay": anywhere} {
+		if got := whereIn(t, s, newGramQuery([]byte(text), nil)); got != want {
+			t.Errorf("%s: looked for in %x, want %x", text, got, want)
 		}
 	}
 }
@@ -136,7 +150,7 @@ func TestArenasAndGramsAreChecked(t *testing.T) {
 			t.Fatalf("entry %d is read as %q: %v", i, got, err)
 		}
 	}
-	table := s.gramBytes()
+	table := gramBytes(s.values, s.valueEnds, s.n)
 	for i := range table {
 		table[i] ^= 1
 	}

@@ -140,23 +140,24 @@ func (iq *indexQuery) kindsWanted(kinds []kind) []bool {
 type opened struct {
 	columns
 	ref            segmentRef
+	start          int64 // of the partition
 	marks          []byte
 	view           IndexView
 	errors, values *arena // nil: not needed yet
 	wanted         []bool
-	blocks         uint64 // that may hold the texts that are looked for
-	share          int    // entries in one of them
-	err            error  // that ended a look into a text: nothing matches any more
+	where          whereabouts // what is looked for may be
+	share          int         // entries in a block
+	err            error       // that ended a look into a text: nothing matches any more
 }
 
-// open reads the columns and marks of a segment; blocks are those that may hold the texts that are looked for.
-func (iq *indexQuery) open(v IndexView, ref segmentRef, wanted []bool, blocks uint64) (*opened, error) {
+// open reads the columns and marks of a segment.
+func (iq *indexQuery) open(v IndexView, partition int32, ref segmentRef, wanted []bool, where whereabouts) (*opened, error) {
 	names := []string{ref.name(partColumns), ref.name(partMarks)}
 	got, err := v.Get(names...)
 	if err != nil {
 		return nil, err
 	}
-	o := &opened{ref: ref, wanted: wanted, view: v, blocks: blocks}
+	o := &opened{ref: ref, start: iq.starts[partition], wanted: wanted, view: v, where: where}
 	if o.columns, err = columnsOf(names[0], got[0]); err != nil {
 		return nil, err
 	}
@@ -167,27 +168,23 @@ func (iq *indexQuery) open(v IndexView, ref segmentRef, wanted []bool, blocks ui
 	return o, nil
 }
 
-// blocksOf are the blocks of a segment that may hold the texts that are looked for.
-func (iq *indexQuery) blocksOf(v IndexView, ref segmentRef) (uint64, error) {
+// whereIn says where in a segment what is looked for may be.
+func (iq *indexQuery) whereIn(v IndexView, ref segmentRef) (whereabouts, error) {
 	if iq.grams == nil {
-		return math.MaxUint64, nil
+		return anywhere, nil
 	}
-	name := ref.name(partGrams)
-	got, err := v.Get(name)
+	names := iq.grams.tables(ref)
+	got, err := v.Get(names...)
 	if err != nil {
-		return 0, err
+		return whereabouts{}, err
 	}
-	table, err := gramTableOf(name, got[0])
-	if err != nil {
-		return 0, err
-	}
-	return iq.grams.blocks(table)
+	return iq.grams.find(names, got)
 }
 
 // passesBy says whether a segment holds nothing that a text that none of its blocks holds could select, so that its columns need not be read. One that is not
 // wholly asked for or there, and one with entries that have copies, which have a tally no more, is looked into all the same.
-func (iq *indexQuery) passesBy(v IndexView, ref segmentRef, part span, at int64, blocks uint64) (bool, error) {
-	if blocks != 0 || ref.Hidden || at > ref.First || ref.Last >= part.to || ref.First < iq.starts[part.partition] {
+func (iq *indexQuery) passesBy(v IndexView, ref segmentRef, part span, at int64, where whereabouts) (bool, error) {
+	if where.entries != 0 || ref.Hidden || at > ref.First || ref.Last >= part.to || ref.First < iq.starts[part.partition] {
 		return false, nil
 	}
 	tally, err := tallyIn(v, ref)
@@ -202,16 +199,16 @@ func (iq *indexQuery) nextSegment(v IndexView, st *indexState, part span, at, la
 		return nil, nil
 	}
 	for _, ref := range letters.segmentsFrom(*at) {
-		blocks, err := iq.blocksOf(v, ref)
+		where, err := iq.whereIn(v, ref)
 		if err != nil {
 			return nil, err
 		}
-		by, err := iq.passesBy(v, ref, part, *at, blocks)
+		by, err := iq.passesBy(v, ref, part, *at, where)
 		if err != nil {
 			return nil, err
 		}
 		if !by {
-			return iq.open(v, ref, iq.kindsWanted(st.kinds), blocks)
+			return iq.open(v, part.partition, ref, iq.kindsWanted(st.kinds), where)
 		}
 		*at, *latest = ref.Last+1, max(*latest, ref.Newest)
 	}
@@ -243,14 +240,17 @@ func (o *opened) text(from **arena, part string, ends []byte, i int) []byte {
 	return text
 }
 
-// visible says whether entry i of a partition is there: in the topic, or kept.
-func (iq *indexQuery) visible(o *opened, partition int32, i int) bool {
-	return o.ref.First >= iq.starts[partition] || o.offset(i) >= iq.starts[partition] || o.time(i) >= iq.kept && !o.hides(i, hiddenAny)
+// in says whether the block of entry i is one of these.
+func (o *opened) in(blocks uint64, i int) bool { return blocks>>(i/o.share)&1 == 1 }
+
+// visible says whether entry i is there: in the topic, or kept.
+func (iq *indexQuery) visible(o *opened, i int) bool {
+	return o.ref.First >= o.start || o.offset(i) >= o.start || o.time(i) >= iq.kept && !o.hides(i, hiddenAny)
 }
 
 // holdsNot says whether entry i does not hold the texts that are looked for, and has no copy that may.
 func (iq *indexQuery) holdsNot(o *opened, i int) bool {
-	return o.blocks>>(i/o.share)&1 == 0 && !copiesAt(o.marks, i) && !o.hides(i, iq.lookedInto())
+	return !o.in(o.where.entries, i) && !copiesAt(o.marks, i) && !o.hides(i, iq.lookedInto())
 }
 
 // lookedInto are the parts in which texts are looked for.
@@ -291,11 +291,12 @@ func (iq *indexQuery) match(o *opened, partition int32, i int) bool {
 	if iq.error == nil && iq.text == nil {
 		return true
 	}
-	if o.blocks>>(i/o.share)&1 == 0 && !o.hides(i, iq.lookedInto()) || o.err != nil {
+	if !o.in(o.where.entries, i) && !o.hides(i, iq.lookedInto()) || o.err != nil {
 		return false
 	}
 	found := (iq.error == nil || o.hides(i, hiddenError) || iq.error.match(o.errorText(i))) &&
-		(iq.text == nil || o.hides(i, hiddenError|hiddenValue) || bytes.Contains(o.errorText(i), iq.text) || bytes.Contains(o.value(i), iq.text))
+		(iq.text == nil || o.hides(i, hiddenError|hiddenValue) ||
+			o.in(o.where.errors, i) && bytes.Contains(o.errorText(i), iq.text) || o.in(o.where.values, i) && bytes.Contains(o.value(i), iq.text))
 	return found && o.err == nil
 }
 
@@ -341,7 +342,7 @@ func (iq *indexQuery) page(v IndexView, st *indexState, part span, at int64, lat
 	p.next = min(ref.Last+1, part.to)
 	var records *packs
 	for i := o.at(at); i < o.n && o.offset(i) < part.to; i++ {
-		if !iq.visible(o, part.partition, i) {
+		if !iq.visible(o, i) {
 			continue
 		}
 		*latest = max(*latest, o.time(i))

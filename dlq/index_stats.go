@@ -264,7 +264,7 @@ func (iq *indexQuery) countSegment(o *opened, part span, at int64, wanted [statu
 		if offset >= part.to {
 			break
 		}
-		if !iq.visible(o, part.partition, i) {
+		if !iq.visible(o, i) {
 			continue
 		}
 		*latest = max(*latest, died)

@@ -339,7 +339,7 @@ func TestIndexIsBuiltAnew(t *testing.T) {
 			}))
 			return "another release"
 		},
-		"columns": segmentPart("c"), "marks": segmentPart("m"), "errors": segmentPart("e"), "values": segmentPart("v"), "records": segmentPart("r"), "grams": segmentPart("g"), "tallies": segmentPart("t"),
+		"columns": segmentPart("c"), "marks": segmentPart("m"), "errors": segmentPart("e"), "values": segmentPart("v"), "records": segmentPart("r"), "grams of errors": segmentPart("g"), "grams of values": segmentPart("w"), "tallies": segmentPart("t"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -352,6 +352,7 @@ func TestIndexIsBuiltAnew(t *testing.T) {
 			ix.read = 0
 			ix.open()
 			ix.same(dlq.Filter{Text: "payload"})
+			ix.same(dlq.Filter{Text: "refused"})
 			ix.same(dlq.Filter{All: true})
 			equal(t, "read", ix.read, 300)
 			if said := strings.Join(ix.words, "; "); (said == "") != (word == "") || !strings.Contains(said, word) {
