@@ -290,11 +290,16 @@ func (o *outcomes) tell() {
 	o.changed = make(chan struct{})
 }
 
-// counts are the outcomes known and those waited for.
+// counts are the outcomes known and those waited for. What is still being written waits for nothing: it may never be.
 func (o *outcomes) counts() (succeeded, failed, pending int64, canaryPassed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.succeeded, o.failed, int64(len(o.flying)), o.canary == 0
+	for _, f := range o.flying {
+		if f.copies[len(f.copies)-1].offset != unwritten {
+			pending++
+		}
+	}
+	return o.succeeded, o.failed, pending, o.canary == 0
 }
 
 // run looks for outcomes until ctx ends, or it cannot.

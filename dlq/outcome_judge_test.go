@@ -73,6 +73,24 @@ func TestCanariesThatAreRefusedHaveNotSucceeded(t *testing.T) {
 	}
 }
 
+// Of an entry that is being written nobody waits to hear, for its transaction may be aborted.
+func TestWhatIsBeingWrittenIsNotPending(t *testing.T) {
+	o := judging(Replay{}, 0, 0, 0)
+	o.router = &router{task: "t"}
+	items := make([]*item, 3)
+	for n := range items {
+		items[n] = &item{entry: &Entry{State: retrytopics.State{ID: fmt.Sprint(n), Topic: "orders", Group: "shop"}}, copy: &kgo.Record{Topic: "orders", Offset: int64(n)}}
+		if err := o.take(t.Context(), items[n], nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o.written(items[0].entry, items[0].copy, false)
+	o.written(items[1].entry, items[1].copy, true)
+	if _, _, pending, _ := o.counts(); pending != 1 {
+		t.Errorf("%d are pending of one that was written, one that was refused and one that is being written", pending)
+	}
+}
+
 // What is under way while a failure rate is watched is no more than what is known.
 func TestWhatIsAtStakeGrowsWithWhatIsKnown(t *testing.T) {
 	for _, c := range []struct {
