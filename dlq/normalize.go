@@ -339,6 +339,11 @@ var complaints = set(`cannot constraint denied duplicate errno error exceeded ex
 
 // word deals with the letters and digits that begin here.
 func (n *normalizer) word() {
+	if size := mailReply(n.in[n.at:]); size > 0 && (n.at == 0 || !isWord(n.in[n.at-1])) {
+		n.literal(size)
+		n.code, n.kept, n.last = noCode, true, ""
+		return
+	}
 	if size := n.whole(); size > 0 {
 		n.skip(size)
 		return

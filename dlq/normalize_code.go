@@ -120,6 +120,35 @@ func (n *normalizer) isCode(word string, end int) bool {
 	return n.code.is(word, rest)
 }
 
+// mailReply is the length of a reply of a mail server and its enhanced code (RFC 3463), which begin with the same digit: 550 5.1.1,
+// 452-4.2.2. 0: there is none.
+func mailReply(s string) int {
+	const reply = len("550 ")
+	if len(s) <= reply || s[0] < '2' || s[0] > '5' || s[0] == '3' || s[0] != s[reply] || s[reply-1] != ' ' && s[reply-1] != '-' || !allDigits(s[:reply-1]) {
+		return 0
+	}
+	end, digits, dots := reply, 0, 0
+	for ; end < len(s); end++ {
+		switch {
+		case isDigit(s[end]):
+			digits++
+		case s[end] == '.' && dots < 2 && digits > 0 && end+1 < len(s) && isDigit(s[end+1]):
+			digits, dots = 0, dots+1
+		case dots < 2 || isWord(s[end]) || s[end] == '.' && end+1 < len(s) && isDigit(s[end+1]):
+			return 0
+		default:
+			return end
+		}
+		if digits > 3 || dots == 0 && digits > 1 {
+			return 0
+		}
+	}
+	if dots < 2 {
+		return 0
+	}
+	return end
+}
+
 // leads says whether a code stands where a message begins: E1001: declined, PAY-1001: declined, [404] during.
 func (n *normalizer) leads(word, rest string) bool {
 	if len(rest) > 0 && rest[0] == ']' && failedStatus(word) {

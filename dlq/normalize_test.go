@@ -11,6 +11,8 @@ import (
 // Each line holds texts that are one problem, as it is shown.
 func TestTextsOfOneProblemAreNormalizedAlike(t *testing.T) {
 	for want, texts := range map[string][]string{
+		"read <*> of <*>":                                 {"read 512 4.1.1 of 7", "read 451 4.7 of 9", "read 451 4.7.1.2 of 9", "read 4510 4.7.1 of 9", "read 451 4.7.1000 of 9"},
+		"550 5.1.1 <<*>> is unknown":                      {"550 5.1.1 <ann@example.com> is unknown", "550 5.1.1 <bob@example.org> is unknown"},
 		"order <*> not found":                             {"order 8812 not found", "order 3fa85f64-5717-4562-b3fc-2c963f66afa6 not found", "order deadbeef not found", "order 12345678 not found", "order 0xc000123 not found", "order x7f3k9q2 not found"},
 		`order "<*>" not found`:                           {`order "ORD-8812-XK" not found`, `order "42" not found`, `order "a1B2" not found`},
 		"dial tcp <*>: connect: connection refused":       {"dial tcp 10.0.0.7:9092: connect: connection refused", "dial tcp [::1]:443: connect: connection refused", "dial tcp [fe80::1%eth0]:80: connect: connection refused", "dial tcp 2001:db8::17: connect: connection refused"},
@@ -107,6 +109,7 @@ func TestDifferentProblemsStayApart(t *testing.T) {
 		`Referential integrity constraint violation: "FK_ORDER_CUSTOMER: PUBLIC.ORDERS FOREIGN KEY(CUSTOMER_ID) REFERENCES PUBLIC.CUSTOMERS(ID) ON UPDATE CASCADE"`,
 		`Referential integrity constraint violation: "FK_ORDER_ADDRESS: PUBLIC.ORDERS FOREIGN KEY(ADDRESS_ID) REFERENCES PUBLIC.ADDRESSES(ID) ON UPDATE CASCADE"`,
 		"OSError: [WinError 10054] closed", "OSError: [WinError 10060] closed", "TLS alert 42", "TLS alert 48",
+		"550 5.1.1 user unknown", "550 5.7.1 user unknown", "452 4.2.2 try later", "452-4.3.1 try later", "smtp; 550-5.1.10 rejected", "smtp; 550-5.2.1 rejected",
 		strings.Repeat("\tat com.acme.Order.place\n", 25) + "Caused by: java.net.ConnectException", strings.Repeat("\tat com.acme.Order.place\n", 25) + "Caused by: java.sql.SQLException",
 	}
 	seen := make(map[Fingerprint]string)
