@@ -315,7 +315,8 @@ func (d draft) read() (after editable, err error) {
 	return after, nil
 }
 
-// edit opens the editor with what is to be edited.
+// edit opens the editor with what is to be edited. Whatever interrupts this command does not end the editor, which decides for itself
+// what becomes of the text that somebody types: an interrupt from the terminal reaches it, too.
 func (p *program) edit(ctx context.Context, d editable, made *draft) error {
 	command := "vi"
 	for _, name := range []string{"EDITOR", "VISUAL"} {
@@ -332,16 +333,21 @@ func (p *program) edit(ctx context.Context, d editable, made *draft) error {
 	if err = errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("write a file to edit: %w", err)
 	}
-	editor := exec.CommandContext(ctx, "sh", "-c", command+` "$1"`, "editor", made.file)
+	p.quits.Store(true)
+	defer p.quits.Store(false)
+	editor := exec.CommandContext(context.WithoutCancel(ctx), "sh", "-c", command+` "$1"`, "editor", made.file)
 	editor.Stdin, editor.Stdout, editor.Stderr = os.Stdin, os.Stderr, os.Stderr
-	err = editor.Run()
+	if err = editor.Run(); err != nil {
+		err = fmt.Errorf("editor %s: %w", command, err)
+	} else if ctx.Err() != nil {
+		err = errors.New("interrupted")
+	}
 	if closed := os.Chmod(made.file, 0o600); closed != nil && err == nil { // an editor may have put a file of its own in the place of it
 		err = closed
 	}
 	if err == nil {
 		return nil
 	}
-	err = fmt.Errorf("editor %s: %w", command, err)
 	if text, unread := os.ReadFile(made.file); unread == nil && string(text) == d.text() { // nobody needs it, and it shows what may be hidden elsewhere
 		return errors.Join(fmt.Errorf("%w; nothing was edited, and nothing was replayed", err), made.drop())
 	}

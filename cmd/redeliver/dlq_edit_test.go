@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -66,6 +70,42 @@ func TestDLQEdit(t *testing.T) {
 	session{terminal: true, env: map[string]string{"VISUAL": "false"}}.run(t, "dlq", "edit", m.id(2), "-c", m.config).want(t, exitFailed, "editor false", "nothing was edited, and nothing was replayed")
 	if left, err := filepath.Glob(filepath.Join(os.TempDir(), "redeliver-*.json")); err != nil || len(left) != 4 { // those with an edit that was not replayed
 		t.Errorf("files %v are left: %v", left, err)
+	}
+}
+
+// An interrupt does not end the editor. What is in the file when the editor ends is kept.
+func TestDLQEditOutlivesAnInterrupt(t *testing.T) {
+	m := newMorgue(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	pipe := filepath.Join(t.TempDir(), "interrupted")
+	if err := exec.Command("mkfifo", pipe).Run(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		opened, err := os.OpenFile(pipe, os.O_WRONLY, 0) // the editor has begun to read
+		if err != nil {
+			return
+		}
+		interrupt()
+		_ = opened.Close() // which lets it go on
+	}()
+	var errs bytes.Buffer
+	p := &program{
+		in: strings.NewReader(""), out: io.Discard, err: &errs, interactive: true, patience: 2 * time.Second,
+		getenv: func(name string) (string, bool) {
+			return `cat ` + pipe + ` && sed -i -e 's/"order": 1/"order": 17/'`, name == "EDITOR"
+		},
+	}
+	status := p.main(ctx, []string{"dlq", "edit", m.id(1), "-c", m.config})
+	ended{status, "", errs.String()}.want(t, exitFailed, "interrupted; nothing was replayed; your edit is in ")
+	all, err := filepath.Glob(filepath.Join(os.TempDir(), "redeliver-*.json"))
+	if err != nil || len(all) != 1 {
+		t.Fatalf("kept are %v, %v", all, err)
+	}
+	if text, err := os.ReadFile(all[0]); err != nil || !strings.Contains(string(text), `"order": 17`) {
+		t.Errorf("%s, %v", text, err)
 	}
 }
 
