@@ -32,7 +32,9 @@ both back.`,
 	flags := p.addFilterFlags(cmd, 0)
 	addUnredacted(cmd, flags)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if file, is := p.out.(*os.File); is && format.outputFormat == asParquet && term.IsTerminal(int(file.Fd())) {
+		file, is := p.out.(*os.File)
+		shown := is && term.IsTerminal(int(file.Fd()))
+		if shown && format.outputFormat == asParquet {
 			return usagef("-o parquet: that is no text for a terminal; write it to a file: redeliver dlq export -o parquet > letters.parquet")
 		}
 		filter, err := flags.look(time.Now())
@@ -50,7 +52,7 @@ both back.`,
 			}
 		}
 		rows := p.exportRows(format.outputFormat)
-		n := 0
+		n, exported := 0, func() {}
 		err = p.each(qs, func(q queue) error {
 			filter := filter
 			filter.IDs = q.ids
@@ -58,6 +60,11 @@ both back.`,
 				if filter.Limit = flags.limit - n; filter.Limit == 0 {
 					return nil
 				}
+			}
+			if !shown { // on a terminal the letters themselves say how far it is
+				bar := p.newProgress("exporting "+q.Topic(), 0)
+				defer bar.end()
+				exported = func() { bar.set(int64(n), "") }
 			}
 			for e, err := range q.Entries(cmd.Context(), filter) {
 				if err != nil {
@@ -71,6 +78,7 @@ both back.`,
 					return err
 				}
 				n++
+				exported()
 			}
 			return nil
 		})

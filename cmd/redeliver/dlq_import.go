@@ -56,7 +56,9 @@ them at once. The topic is then to keep its records for longer first; that of a 
 			fmt.Fprintln(p.err, "There is nothing to import.")
 			return nil
 		}
-		if err := p.each(qs, func(q queue) error { return checkFits(cmd.Context(), q, of(q.Topic(), letters())) }); err != nil {
+		if err := p.each(qs, func(q queue) error {
+			return checkFits(cmd.Context(), q, p.told("checking "+q.Topic(), counts[q.Topic()], of(q.Topic(), letters())))
+		}); err != nil {
 			return err
 		}
 		what := fmt.Sprintf("import %d %s to %s", total, plural(int(total), "dead letter"), topicsText(counts))
@@ -72,7 +74,7 @@ them at once. The topic is then to keep its records for longer first; that of a 
 		}
 		var written int64
 		err = p.each(qs, func(q queue) error {
-			n, err := q.Import(cmd.Context(), of(q.Topic(), letters()))
+			n, err := q.Import(cmd.Context(), p.told("importing "+q.Topic(), counts[q.Topic()], of(q.Topic(), letters())))
 			if n > 0 {
 				fmt.Fprintf(p.out, "%s: imported %d %s\n", q.Topic(), n, plural(int(n), "dead letter"))
 			}
@@ -140,6 +142,22 @@ func of(topic string, letters iter.Seq2[dlq.Exported, error]) iter.Seq2[dlq.Expo
 	}
 }
 
+// told are the letters, of which so many are expected, with progress while they are read.
+func (p *program) told(label string, total int64, letters iter.Seq2[dlq.Exported, error]) iter.Seq2[dlq.Exported, error] {
+	return func(yield func(dlq.Exported, error) bool) {
+		bar := p.newProgress(label, total)
+		defer bar.end()
+		n := int64(0)
+		for x, err := range letters {
+			if !yield(x, err) {
+				return
+			}
+			n++
+			bar.set(n, "")
+		}
+	}
+}
+
 // openLetters checks the lines of a file, and returns what reads them again, and how many there are by topic. Standard input
 // is kept in a file for that. The caller calls done.
 func (p *program) openLetters(name string) (letters func() iter.Seq2[dlq.Exported, error], counts map[string]int64, done func(), err error) {
@@ -160,7 +178,7 @@ func (p *program) openLetters(name string) (letters func() iter.Seq2[dlq.Exporte
 	done = func() { _ = file.Close(); remove() }
 	letters = func() iter.Seq2[dlq.Exported, error] { return readLetters(file, name) }
 	counts = make(map[string]int64)
-	for x, err := range letters() {
+	for x, err := range p.told("reading "+name, 0, letters()) {
 		if err != nil {
 			done()
 			return nil, nil, nil, err

@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/redeliver/redeliver/dlq"
 	"github.com/redeliver/redeliver/internal/config"
 )
 
@@ -213,6 +214,28 @@ func TestProgressSaysThatNothingIsNew(t *testing.T) {
 		}
 		if got := strings.Split(strings.TrimSpace(errs.String()), "\n"); !slices.Equal(got, want) {
 			t.Errorf("lines\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	})
+}
+
+// Who imports dead letters sees how many of them are read.
+func TestProgressOfLetters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var errs bytes.Buffer
+		slow := func(yield func(dlq.Exported, error) bool) {
+			for range 4 {
+				time.Sleep(3 * time.Second)
+				if !yield(dlq.Exported{}, nil) {
+					return
+				}
+			}
+		}
+		read := 0
+		for range (&program{err: &errs}).told("importing orders.dlq", 4, slow) {
+			read++
+		}
+		if want := "importing orders.dlq 2 of 4 (50 %), 0/s, 6s left\nimporting orders.dlq 4 of 4 (100 %), 0/s\n"; read != 4 || errs.String() != want {
+			t.Errorf("%d are read, and told is\n%swant\n%s", read, errs.String(), want)
 		}
 	})
 }
