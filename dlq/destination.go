@@ -149,10 +149,7 @@ func (r *router) copy(ctx context.Context, e *Entry, now time.Time, record *kgo.
 	if err := r.edit.payload(record); err != nil {
 		return err
 	}
-	headers := record.Headers
-	if e.Dialect != "" || len(r.queue.dialects) > 0 {
-		headers = retrytopics.Without(headers, append(slices.Clip(r.queue.dialects), e.Dialect)...)
-	}
+	headers := r.queue.withoutDialects(record.Headers, e)
 	record.Timestamp, record.Partition = now, e.State.Partition
 	switch {
 	case r.to.keyed() != "":
@@ -169,6 +166,21 @@ func (r *router) copy(ctx context.Context, e *Entry, now time.Time, record *kgo.
 		}
 	}
 	return r.check(ctx, record)
+}
+
+// UserHeaders returns the headers of an entry's record that are its producer's, which a replay hands on: without those of Redeliver, of the dialects
+// that the queue has beside them, and of the program whose dead letter it is. They keep their order, their duplicates and their null values. The result
+// shares the record's memory, and must not be changed in place.
+func (q *Queue) UserHeaders(e *Entry) []kgo.RecordHeader {
+	return q.withoutDialects(retrytopics.UserHeaders(e.Record.Headers), e)
+}
+
+// withoutDialects are headers of an entry without those that a replay writes anew, or that are of the program whose dead letter it is.
+func (q *Queue) withoutDialects(headers []kgo.RecordHeader, e *Entry) []kgo.RecordHeader {
+	if e.Dialect == "" && len(q.dialects) == 0 {
+		return headers
+	}
+	return retrytopics.Without(headers, append(slices.Clip(q.dialects), e.Dialect)...)
 }
 
 // retried makes the record a copy in the first tier of the entry's group.

@@ -76,7 +76,7 @@ read, which is named: --from FILE goes on with it, in the place of an editor.`,
 		if err := p.reachCluster(cmd.Context(), q.config, destination.Cluster()); err != nil {
 			return err
 		}
-		before := editableOf(e.Record)
+		before := editableOf(e.Record, q.UserHeaders(&e))
 		made := draft{file: *from, goOn: p.commandOf("dlq edit "+args[0], q, "")}
 		for _, flag := range []struct {
 			said bool
@@ -167,9 +167,10 @@ type editable struct {
 	Payload json.RawMessage `json:"payload"`
 }
 
-func editableOf(r *kgo.Record) editable {
+// editableOf is a record with these headers.
+func editableOf(r *kgo.Record, headers []kgo.RecordHeader) editable {
 	d := editable{Key: r.Key, Headers: []headerView{}, Payload: json.RawMessage("null")}
-	for _, h := range retrytopics.UserHeaders(r.Headers) {
+	for _, h := range headers {
 		d.Headers = append(d.Headers, headerView{h.Key, h.Value})
 	}
 	switch {

@@ -172,7 +172,7 @@ func TestDLQEditLeavesTheRest(t *testing.T) {
 // Names of headers need not be UTF-8, nor be there at all, and stay as they are beside what is edited.
 func TestEditLeavesNamesOfHeaders(t *testing.T) {
 	record := &kgo.Record{Value: []byte("v"), Headers: []kgo.RecordHeader{{Key: "b\xff\xfein", Value: []byte("1")}, {Key: "", Value: []byte("2")}, {Key: "b\xfe\xffin", Value: []byte("3")}, {Key: "plain"}}}
-	before := editableOf(record)
+	before := editableOf(record, record.Headers)
 	file := filepath.Join(t.TempDir(), "edit.json")
 	if err := os.WriteFile(file, []byte(strings.Replace(before.text(), `"plain"`, `"other"`, 1)), 0o600); err != nil {
 		t.Fatal(err)

@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/binary"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -49,6 +51,11 @@ func TestDeadLettersOfSpring(t *testing.T) {
 	m.decode(m.run("dlq", "list", "--queue", springDLT, "-o", "json"), &list)
 	if len(list) != 3 || list[0].Dialect != "spring" || list[0].Problem != "" || list[0].Attempts != 3 {
 		t.Errorf("as data: %+v", list)
+	}
+	opened := filepath.Join(t.TempDir(), "opened")
+	session{terminal: true, env: map[string]string{"EDITOR": "cat > " + opened + " <"}}.run(t, "dlq", "edit", "orders/0/1", "--queue", springDLT, "-c", m.config).want(t, exitDone, "Nothing was edited")
+	if text, err := os.ReadFile(opened); err != nil || strings.Contains(string(text), "kafka_") || !strings.Contains(string(text), `"order": 1`) {
+		t.Errorf("%v; to be edited is:\n%s", err, text)
 	}
 	m.run("replay", "--queue", springDLT, "--yes").want(t, exitDone, "replayed 3 dead letters to "+testTier)
 	if n := m.inTier(); n != 3+1 { // and the marker of their transaction
