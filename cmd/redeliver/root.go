@@ -131,9 +131,8 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	cmd.SuggestionsMinimumDistance = 2
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		return fmt.Errorf("there is no command %q; did you mean %q?", cmd.CommandPath()+" "+args[0], cmd.CommandPath()+" "+near[0])
+	if near := nearestCommand(cmd, args[0]); near != "" {
+		return fmt.Errorf("there is no command %q; did you mean %q?", cmd.CommandPath()+" "+args[0], near)
 	}
 	var all []string
 	for _, sub := range cmd.Commands() {
@@ -142,6 +141,15 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 		}
 	}
 	return fmt.Errorf("there is no command %q; there are %s", cmd.CommandPath()+" "+args[0], strings.Join(all, ", "))
+}
+
+// nearestCommand is the command of cmd whose name may have been meant, "" if none is near.
+func nearestCommand(cmd *cobra.Command, name string) string {
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(name); len(near) > 0 {
+		return cmd.CommandPath() + " " + near[0]
+	}
+	return ""
 }
 
 // flagError says which flag may have been meant by an unknown one, and in plain words what a value should have been.
@@ -163,10 +171,13 @@ func flagError(cmd *cobra.Command, err error) error {
 	return err
 }
 
-// noArguments is the Args of commands that take flags only.
+// noArguments is the Args of commands that take flags only, and may hold others.
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
+	}
+	if near := nearestCommand(cmd, args[0]); near != "" {
+		return fmt.Errorf("%s takes no argument, got %q; did you mean %q?", cmd.CommandPath(), args[0], near)
 	}
 	return fmt.Errorf("%s takes no argument, got %q", cmd.CommandPath(), args[0])
 }

@@ -11,6 +11,7 @@ func TestWrongUsageIsStatus2AndSaysWhatIsRight(t *testing.T) {
 		"valdate":                       `there is no command "redeliver valdate"; did you mean "redeliver validate"?`,
 		"frobnicate":                    `there is no command "redeliver frobnicate"; there are `,
 		"topics pln":                    `did you mean "redeliver topics plan"?`,
+		"replay strat":                  `redeliver replay takes no argument, got "strat"; did you mean "redeliver replay start"?`,
 		"topics destroy":                `there is no command "redeliver topics destroy"; there are acls, apply, plan`,
 		"config x":                      `there are example, keys, schema, show`,
 		"validate x":                    `redeliver validate takes no argument, got "x"`,
