@@ -32,7 +32,7 @@ type Redaction struct {
 
 	once  sync.Once
 	tails []*regexp.Regexp // what may be the beginning of a match of each of Text
-	least []int            // bytes of a match of each of Text
+	looks []*textMatch     // for each of Text
 }
 
 // Hides says whether it may hide anything.

@@ -100,7 +100,7 @@ func (r *Redaction) encoded(b []byte) (found []stretch) {
 func (r *Redaction) matches(b []byte) (found []stretch) {
 	r.once.Do(r.compile)
 	for i, pattern := range r.Text {
-		if len(b) < r.least[i] { // as most strings of a document
+		if !r.looks[i].may(b) { // as most strings of a document
 			continue
 		}
 		for _, m := range pattern.FindAllSubmatchIndex(b, -1) {

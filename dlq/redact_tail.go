@@ -68,39 +68,8 @@ func (r *Redaction) tail(b []byte) int {
 func (r *Redaction) compile() {
 	for _, pattern := range r.Text {
 		r.tails = append(r.tails, beginningOf(pattern))
-		least := 0
-		if parsed, err := syntax.Parse(pattern.String(), syntax.Perl); err == nil {
-			least = leastOf(parsed)
-		}
-		r.least = append(r.least, least)
+		r.looks = append(r.looks, newTextMatch(pattern))
 	}
-}
-
-// leastOf is how many bytes a match has at least, or fewer.
-func leastOf(re *syntax.Regexp) int {
-	switch re.Op {
-	case syntax.OpLiteral:
-		return len(re.Rune)
-	case syntax.OpCharClass, syntax.OpAnyCharNotNL, syntax.OpAnyChar:
-		return 1
-	case syntax.OpCapture, syntax.OpPlus:
-		return leastOf(re.Sub[0])
-	case syntax.OpRepeat:
-		return re.Min * leastOf(re.Sub[0])
-	case syntax.OpConcat:
-		sum := 0
-		for _, sub := range re.Sub {
-			sum += leastOf(sub)
-		}
-		return sum
-	case syntax.OpAlternate:
-		least := leastOf(re.Sub[0])
-		for _, sub := range re.Sub[1:] {
-			least = min(least, leastOf(sub))
-		}
-		return least
-	}
-	return 0
 }
 
 // anything is taken for the beginning of a match of a pattern whose beginnings cannot be told.
