@@ -268,8 +268,15 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	if r.followed() {
 		t.outcomes = newOutcomes(t.survey.queue, t.survey.topic.ID, router, t.of)
 	}
-	// It is written down with the first entries that it replays or marks: until then there is nothing to go on with.
+	// It is written down with the first entries that it replays or marks: until then there is nothing to go on with. One that is known is under way from
+	// now on, also where it waits for outcomes first.
 	known := t.survey.ledger.tasks[t.of.ID] != nil
+	if known {
+		began := t.survey.queue.taskRecord(t.writer.keys, t.of, time.Now().UnixMilli())
+		if sent := t.writer.transact(ctx, []*kgo.Record{began}); !sent.committed() {
+			return t.fail(ctx, sent, nil, summary)
+		}
+	}
 	err = t.run(ctx, summary)
 	if err == nil && t.survey.replayOrder != nil {
 		if err := t.survey.came(ctx, summary); err != nil {

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -152,6 +153,36 @@ func TestPausedTaskGoesOnElsewhere(t *testing.T) {
 	equal(t, "told as done before", second.Earlier, s.Done)
 	equal(t, "done in all", b.task(s.Task).Done, 10)
 	equal(t, "in the tier", len(b.records(tier1)), 10)
+}
+
+// A replay that is resumed and waits for outcomes is under way: another process sees that, and its pause ends it.
+func TestResumedTaskIsUnderWay(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(3)
+	first, err := b.open(dlq.OutcomePatience(time.Millisecond)).Replay(b.ctx(), dlq.Replay{Canary: 1})
+	if !errors.Is(err, dlq.ErrPaused) {
+		t.Fatalf("without outcomes it ended with %v", err)
+	}
+	resumed := make(chan error, 1)
+	looking := make(chan struct{})
+	var once sync.Once
+	go func() {
+		_, err := b.open().Resume(b.ctx(), first.Task, dlq.Work{Progress: func(dlq.Progress) { once.Do(func() { close(looking) }) }})
+		resumed <- err
+	}()
+	<-looking
+	if task := b.task(first.Task); task.State != dlq.TaskRunning || task.Worker.Run == "" {
+		t.Errorf("while it is under way: %+v", task)
+	}
+	paused, err := b.open().Pause(b.ctx(), first.Task)
+	if err != nil || paused.State != dlq.TaskPaused || paused.Worker.Run != "" {
+		t.Errorf("paused: %+v, %v", paused, err)
+	}
+	if err := <-resumed; !errors.Is(err, dlq.ErrPaused) || !strings.Contains(err.Error(), "paused by ") {
+		t.Errorf("the one that was under way ended with %v", err)
+	}
+	equal(t, "in the tier", len(b.records(tier1)), 1)
 }
 
 func TestCancelledTaskHasEnded(t *testing.T) {

@@ -127,7 +127,7 @@ func (q *Queue) wish(ctx context.Context, id, wish string, state TaskState) (Tas
 	for patience := time.Now().Add(wishPatience); ; {
 		t, err := q.Task(ctx, id)
 		switch {
-		case err != nil || t.State == state:
+		case err != nil || t.State == state && (t.State.Ended() || t.Worker.Run == ""):
 			return t, err
 		case t.State.Ended():
 			return t, fmt.Errorf("%w: it is %s", ErrTaskEnded, t.State)
