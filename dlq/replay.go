@@ -54,7 +54,8 @@ type Replay struct {
 	// written anew. It must not change the bytes, only replace them. An error ends the replay. Where it is set no other call
 	// can go on with the replay.
 	Edit func(record *kgo.Record) error
-	// Again replays also what was replayed before, unless Filter names statuses and not [StatusReplayed].
+	// Again replays also what was replayed before, unless Filter names statuses and not [StatusReplayed]. An entry whose replay died is left out all the
+	// same unless it is named by its own id, for the dead letter that it became stands for it: [Summary.Superseded].
 	Again bool
 	// DryRun does everything but write.
 	DryRun bool
@@ -137,7 +138,8 @@ type replayDecision struct {
 	Replay
 	router *router
 	task   *task
-	items  []item // room for the next ones
+	items  []item                // room for the next ones
+	became map[Identity]struct{} // entries that died of an earlier replay, by what they had been; nil: not looked for
 }
 
 // newItem is one of many that are made at a time.
@@ -149,6 +151,43 @@ func (d *replayDecision) newItem() *item {
 	i := &d.items[0]
 	d.items = d.items[1:]
 	return i
+}
+
+// findDeaths finds the entries that died of a replay and are entries anew, while the writer gives its signs of life.
+func (d *replayDecision) findDeaths(ctx context.Context) error {
+	q := d.task.survey.queue
+	find := func(ctx context.Context) error {
+		spans, err := spansOf(ctx, q.admin, q.topic, time.Time{}, stable)
+		if err != nil {
+			return err
+		}
+		all, err := q.surveyOf(ctx, d.task.survey.topic, Filter{All: true}, newLedger(), spans)
+		if err == nil {
+			err = all.helped(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		d.became = make(map[Identity]struct{})
+		return all.scan.each(ctx, func(e *Entry) bool {
+			if e.State.Replays > 0 {
+				prior := e.State.Prior()
+				d.became[IdentityOf(&prior)] = struct{}{}
+			}
+			return true
+		})
+	}
+	if d.task.writer == nil {
+		return find(ctx)
+	}
+	return d.task.writer.during(ctx, find)
+}
+
+// superseded says whether an entry was replayed before and died of it. One that is named by its own id is meant all the same.
+func (d *replayDecision) superseded(e *Entry) bool {
+	_, is := d.became[e.identity()]
+	_, named := d.task.survey.sel.positions[position{e.Partition, e.Offset}]
+	return is && !named && e.Status == StatusReplayed
 }
 
 // order finds out in which order to replay, while the writer gives its signs of life.
@@ -165,7 +204,7 @@ func (d *replayDecision) order(ctx context.Context) error {
 
 // would says whether an entry would be replayed, as far as it is up to the entry itself.
 func (d *replayDecision) would(ctx context.Context, e *Entry) (bool, error) {
-	if d.task.spent || d.passesOver(e) || d.task.survey.queue.foreign(e) || d.limits(e) {
+	if d.task.spent || d.passesOver(e) || d.superseded(e) || d.task.survey.queue.foreign(e) || d.limits(e) {
 		return false, nil
 	}
 	err := d.route(ctx, e, time.Now(), &kgo.Record{})
@@ -218,6 +257,10 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, now time.Time, s 
 		case StatusDiscarded:
 			s.Discarded++
 		}
+		return nil, nil
+	}
+	if d.superseded(e) {
+		s.Superseded++
 		return nil, nil
 	}
 	if d.task.survey.queue.foreign(e) {

@@ -58,6 +58,7 @@ type Task struct {
 type Skipped struct {
 	Replayed   int64     `json:"replayed,omitempty"`
 	Discarded  int64     `json:"discarded,omitempty"`
+	Superseded int64     `json:"superseded,omitempty"`
 	Parked     int64     `json:"parked,omitempty"`
 	Limited    int64     `json:"limited,omitempty"`
 	OtherGroup int64     `json:"other_group,omitempty"`
@@ -75,7 +76,7 @@ func (s Skipped) Left() int64 {
 
 // skipped is what of a summary a task keeps.
 func (s *Summary) skipped() Skipped {
-	kept := Skipped{Replayed: s.Replayed, Discarded: s.Discarded, Parked: s.Parked, Limited: s.Limited, OtherGroup: s.OtherGroup, LeftOut: slices.Clone(s.LeftOut)}
+	kept := Skipped{Replayed: s.Replayed, Discarded: s.Discarded, Superseded: s.Superseded, Parked: s.Parked, Limited: s.Limited, OtherGroup: s.OtherGroup, LeftOut: slices.Clone(s.LeftOut)}
 	for i := range kept.LeftOut {
 		kept.LeftOut[i].Why = cutBytes(kept.LeftOut[i].Why, normalizedSize)
 	}
@@ -251,6 +252,11 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	}
 	decision := &replayDecision{Replay: r, router: router, task: t}
 	t.decide = decision.decide
+	if r.Again {
+		if err := decision.findDeaths(ctx); err != nil {
+			return err
+		}
+	}
 	if t.survey.queue.keysHeld && r.To.keyed() == "" {
 		if err := decision.order(ctx); err != nil {
 			return err

@@ -86,6 +86,38 @@ func TestWhatDiedAgainIsReplayed(t *testing.T) {
 	equal(t, "replayed before", summary.Replayed, 3)
 }
 
+// Of a record that died again and again only the last death is replayed again, for there is one record to be put back; the first one is where it is named.
+func TestReplayAgainOfWhatDiedAgain(t *testing.T) {
+	t.Parallel()
+	for name, keep := range map[string]time.Duration{"": -1, "by an index": 0, "by an index that keeps": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			q := b.open()
+			if keep >= 0 {
+				q = b.indexed(filepath.Join(t.TempDir(), "index"), keep).Queue
+			}
+			b.letters(2)
+			for replays := range 2 {
+				b.replay(q, dlq.Replay{Filter: dlq.Filter{IDs: []string{"orders/0/0"}}})
+				copies := b.records(tier1)
+				s, err := retrytopics.Decode(copies[len(copies)-1])
+				must(t, err)
+				equal(t, "replays", s.Replays, replays+1)
+				s.Reason = retrytopics.ReasonExhausted
+				b.produce(letter(s))
+			}
+			first := b.entries(q, dlq.Filter{Status: []dlq.Status{dlq.StatusReplayed}})[0]
+			for _, dry := range []bool{true, false} {
+				s := b.replay(q, dlq.Replay{Again: true, DryRun: dry, Filter: dlq.Filter{IDs: []string{"orders/0/0"}}})
+				equal(t, "replayed, superseded, replayed before", []int64{s.Done, s.Superseded, s.Replayed}, []int64{1, 2, 0})
+			}
+			equal(t, "of the task", b.task(b.replay(q, dlq.Replay{Again: true}).Task).Skipped.Superseded, int64(2))
+			equal(t, "by its own id", b.replay(q, dlq.Replay{Again: true, Filter: dlq.Filter{IDs: []string{first.ID()}}}).Done, 1)
+		})
+	}
+}
+
 // An entry is replayed again after what died of it was replayed too: what dies of it now is an entry of its own each time, and
 // none of them hides another.
 func TestWhatIsReplayedAgainDiesAnew(t *testing.T) {

@@ -54,6 +54,8 @@ type Summary struct {
 	NoGroup int64
 	// Replayed and Discarded entries matched and had been dealt with before.
 	Replayed, Discarded int64
+	// Superseded entries matched, had been replayed before and died of it: the dead letters that they became stand for them.
+	Superseded int64
 	// Parked entries matched and are set aside: they are left alone unless they are named, by status or id.
 	Parked int64
 	// Limited entries were left out by a replay since they had been replayed too often; the ledger says so.
@@ -373,7 +375,7 @@ func (t *task) writeAhead(ctx context.Context, items []*item) {
 func (s *Summary) take(so Summary) {
 	s.Scanned, s.Matched, s.Duplicates = so.Scanned, so.Matched, so.Duplicates
 	s.Earlier, s.Parked, s.Open, s.NoGroup = so.Earlier, so.Parked, so.Open, so.NoGroup
-	s.Replayed, s.Discarded, s.Limited, s.OtherGroup = so.Replayed, so.Discarded, so.Limited, so.OtherGroup
+	s.Replayed, s.Discarded, s.Superseded, s.Limited, s.OtherGroup = so.Replayed, so.Discarded, so.Superseded, so.Limited, so.OtherGroup
 	refused := slices.DeleteFunc(s.LeftOut, func(l LeftOut) bool { return l.Why != whyTooLarge })
 	s.LeftOut = slices.Concat(so.LeftOut, refused)
 	s.Missing, s.Unselected = so.Missing, so.Unselected

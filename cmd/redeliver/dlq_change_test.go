@@ -169,7 +169,7 @@ func TestReplayOfWhatWasDealtWith(t *testing.T) {
 	m.run("dlq", "discard", "0-1", "--why", "a test", "--yes").want(t, exitDone)
 	m.run("replay", "--id", "0-2", "--yes").want(t, exitDone)
 	m.run("replay", "--id", "0-1,0-2", "--yes").want(t, exitDone,
-		"1 had been replayed before: --again replays them", "1 had been discarded before: --status discarded replays them")
+		"1 had been replayed before: --again replays those that have not died again", "1 had been discarded before: --status discarded replays them")
 	m.run("replay", "--id", "0-1", "--status", "discarded", "--yes").want(t, exitDone, "replayed 1 dead letter ")
 	m.run("replay", "--id", "0-2", "--again", "--yes").want(t, exitDone, "replayed 1 dead letter ")
 	if e := m.run("dlq", "discard", "0-2", "--why", "a test", "--yes"); strings.Contains(e.out, "--again") {

@@ -55,6 +55,7 @@ type changeSummary struct {
 	Matched    int64            `json:"matched"`
 	Replayed   int64            `json:"replayed_before"`
 	Discarded  int64            `json:"discarded_before"`
+	Superseded int64            `json:"superseded,omitempty"` // they died again, and what they became stands for them
 	Parked     int64            `json:"parked,omitempty"`
 	Limited    int64            `json:"replay_limit"`
 	LeftOut    []leftOut        `json:"left_out"`
@@ -177,7 +178,7 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 	one := changeSummary{
 		Pipeline: q.pipeline.Name, Queue: q.Topic(), Run: s.Run, Task: s.Task, DryRun: s.DryRun, Complete: s.Complete, Done: s.Done, To: s.To,
 		Earlier: s.Earlier, Succeeded: s.Succeeded, Failed: s.Failed, Pending: s.Pending, NoGroup: s.NoGroup,
-		Matched: s.Matched, Replayed: s.Replayed, Discarded: s.Discarded, Parked: s.Parked, Limited: s.Limited, LeftOut: viewLeftOut(q, s.LeftOut),
+		Matched: s.Matched, Replayed: s.Replayed, Discarded: s.Discarded, Superseded: s.Superseded, Parked: s.Parked, Limited: s.Limited, LeftOut: viewLeftOut(q, s.LeftOut),
 		OtherGroup: s.OtherGroup, Duplicates: s.Duplicates, InDoubt: s.InDoubt, Cluster: r.chore.cluster, Unmarked: s.Unmarked, Missing: append([]string{}, s.Missing...), Unselected: s.Unselected, Open: s.Open, Seconds: s.Took.Seconds(),
 	}
 	if failed != nil {
@@ -259,6 +260,7 @@ func (r *changeReport) print(w io.Writer, q queue, s changeSummary, took time.Du
 	remark(s.NoGroup, "name no consumer group: the outcomes are those of group %s, of pipeline %s", q.pipeline.Group, q.pipeline.Name)
 	remark(s.Replayed, "%s", r.before(dlq.StatusReplayed))
 	remark(s.Discarded, "%s", r.before(dlq.StatusDiscarded))
+	remark(s.Superseded, "had been replayed before and died again: left out, for the dead letters that they became stand for them")
 	remark(s.Parked, "parked, and left so%s", r.remedy(dlq.StatusParked))
 	remark(s.Open, "open already, and left so")
 	remark(s.Limited, "left out, replayed %d %s or more: see `%s`, where those are not that were replayed themselves, and --max-replays", r.chore.max, plural(r.chore.max, "time"),

@@ -23,7 +23,8 @@ them again. They are due at once and their attempts are counted afresh.
 It covers what is in the dead-letter topic when it starts and returns when all of it is acknowledged. Each record is
 written together with its mark in the ledger, in one transaction: a run that is interrupted is gone on with by running it
 again, with any filters, and nothing is replayed twice. What was replayed is left out from then on, unless it died again
-or --again is said. Records that were replayed --max-replays times are left out and marked replay_limit.
+or --again is said, which leaves out what died of its replay: the dead letter that it became stands for it. Records that were
+replayed --max-replays times are left out and marked replay_limit.
 
 With retry.on_dead_letter: hold the records of a key go in the order in which they first stood. One that stands behind another
 dead record of its key is left out while that one stays; when all are replayed or discarded the key is open again. What comes for the
@@ -93,7 +94,7 @@ func replayChore(r dlq.Replay) chore {
 		cluster: r.To.Cluster(),
 		edits:   func(q queue) func(dlq.Entry) string { return editsOf(q, r) },
 		check:   func(q queue) error { return q.Check(r) },
-		remedy:  map[dlq.Status]string{dlq.StatusReplayed: "--again replays them", dlq.StatusDiscarded: "--status discarded replays them", dlq.StatusParked: "--status parked replays them"},
+		remedy:  map[dlq.Status]string{dlq.StatusReplayed: "--again replays those that have not died again", dlq.StatusDiscarded: "--status discarded replays them", dlq.StatusParked: "--status parked replays them"},
 		ask:     func(q queue, s dlq.Summary) string { return replayQuestion(q, r, s) },
 	}
 }

@@ -45,6 +45,7 @@ type taskView struct {
 type skippedView struct {
 	Replayed   int64     `json:"replayed_before"`
 	Discarded  int64     `json:"discarded_before"`
+	Superseded int64     `json:"superseded"`
 	Parked     int64     `json:"parked"`
 	Limited    int64     `json:"replay_limit"`
 	OtherGroup int64     `json:"other_group"`
@@ -54,7 +55,7 @@ type skippedView struct {
 }
 
 func viewSkipped(q queue, s dlq.Skipped) skippedView {
-	return skippedView{s.Replayed, s.Discarded, s.Parked, s.Limited, s.OtherGroup, viewLeftOut(q, s.LeftOut), s.Left()}
+	return skippedView{s.Replayed, s.Discarded, s.Superseded, s.Parked, s.Limited, s.OtherGroup, viewLeftOut(q, s.LeftOut), s.Left()}
 }
 
 // text says what was left out and why, a line each.
@@ -67,6 +68,7 @@ func (s skippedView) text(max int) []string {
 	}
 	add(s.Replayed, "replayed before")
 	add(s.Discarded, "discarded before")
+	add(s.Superseded, "replayed before, and dead letters anew")
 	add(s.Parked, "parked")
 	add(s.Limited, "replayed %d %s or more", max, plural(max, "time"))
 	for _, l := range s.LeftOut {
