@@ -31,7 +31,7 @@ type Attend struct {
 
 // Attend works on the queue's replays that nobody works on, one at a time, as [Queue.Resume] does: those that wait since [Queue.Start], and
 // those whose process was killed or failed within the last day. Replays that were paused it leaves alone, and those that were edited by hand,
-// which no other call can repeat. Several processes may attend one queue: one of them works. When ctx ends, the replay under way
+// which no other call can repeat, or that cover what an index keeps where this queue has none. Several processes may attend one queue: one of them works. When ctx ends, the replay under way
 // waits again, for another one. It returns when ctx ends, with its error, or when the queue cannot be read.
 func (q *Queue) Attend(ctx context.Context, a Attend) error {
 	w := &attendant{queue: q, Attend: a, read: make(map[int32]int64), failed: make(map[string]backoff)}
@@ -133,7 +133,7 @@ func (w *attendant) next(now time.Time) (Task, bool) {
 	for _, t := range w.ledger.tasks {
 		one := w.ledger.standing(t, now)
 		waits := one.State == TaskWaiting || one.State == TaskInterrupted && now.Sub(one.Change) < attendAge
-		if waits && one.Replay.Edit == nil && now.After(w.failed[t.ID].until) && (next.ID == "" || one.At.Before(next.At)) {
+		if waits && one.Replay.Edit == nil && (!one.Kept || w.queue.keeps(one.Replay.Filter)) && now.After(w.failed[t.ID].until) && (next.ID == "" || one.At.Before(next.At)) {
 			next = one
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -69,6 +71,64 @@ func TestStartedReplayIsTakenUp(t *testing.T) {
 	equal(t, "state", task.State, dlq.TaskDone)
 	equal(t, "done", task.Done, int64(9))
 	equal(t, "in the tier", b.ids(tier1), originIDs(9))
+}
+
+// A replay that covers what an index keeps is left alone by who has no such index, who cannot go on with it either.
+func TestReplayOfWhatAnIndexKeepsIsLeft(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(9)
+	ix := b.indexed(filepath.Join(t.TempDir(), "index"), time.Hour)
+	ix.same(dlq.Filter{}) // which builds it
+	must(t, b.cluster.DeleteRecords(dead, 0, 2))
+	kept, err := ix.Start(b.ctx(), dlq.Replay{})
+	must(t, err)
+	left, stop := b.attend()
+	later, err := b.open().Start(b.ctx(), dlq.Replay{Filter: dlq.Filter{IDs: []string{"orders/1/1"}}})
+	must(t, err)
+	equal(t, "the other one", b.ended(later.ID, left).Done, int64(1))
+	stop()
+	equal(t, "state", b.task(kept.ID).State, dlq.TaskWaiting)
+	if _, err := b.open().Resume(b.ctx(), kept.ID, dlq.Work{}); !errors.Is(err, dlq.ErrKept) {
+		t.Errorf("without an index it is gone on with: %v", err)
+	}
+	s, err := ix.Resume(b.ctx(), kept.ID, dlq.Work{})
+	must(t, err)
+	equal(t, "replayed, before", []int64{s.Done, s.Replayed}, []int64{8, 1})
+	equal(t, "in the tier", b.ids(tier1), originIDs(9))
+}
+
+// A replay that somebody took the queue over from is paused: it is not gone on with by who attends the queue.
+func TestReplayThatIsTakenOverIsPaused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(9)
+	begun := make(chan struct{})
+	var once sync.Once
+	ended := make(chan error, 1)
+	var first dlq.Summary
+	go func() {
+		var err error
+		first, err = b.open(dlq.SmallBatches(1)).Replay(b.ctx(), dlq.Replay{Rate: 1, Progress: func(p dlq.Progress) {
+			if p.Done > 0 {
+				once.Do(func() { close(begun) })
+			}
+		}})
+		ended <- err
+	}()
+	<-begun
+	s, err := b.open().Discard(b.ctx(), dlq.Discard{Filter: dlq.Filter{IDs: []string{"orders/2/2"}}, Reason: "a test", By: "bob", TakeOver: true})
+	must(t, err)
+	equal(t, "discarded", s.Done, int64(1))
+	if err := <-ended; !errors.Is(err, dlq.ErrFenced) {
+		t.Errorf("the first ended with %v", err)
+	}
+	task := b.task(first.Task)
+	if equal(t, "state", task.State, dlq.TaskPaused); !strings.Contains(task.Why, "a discard by bob took the queue over") {
+		t.Errorf("why: %s", task.Why)
+	}
+	rest := b.resume(first.Task)
+	equal(t, "replayed, before, discarded", []int64{rest.Done + rest.Earlier, rest.Discarded}, []int64{8, 1})
 }
 
 // leaseEnds makes the last sign of life of the queue's writer one of half a minute ago.

@@ -414,6 +414,11 @@ func (s *survey) indexed(ctx context.Context) error {
 	return nil
 }
 
+// keeps says whether entries that the topic has lost, and only the index keeps, are among what a replay covers.
+func (q *Queue) keeps(f Filter) bool {
+	return q.index != nil && q.index.Keep > 0 && !q.keysHeld && f.ExpiringBefore.IsZero()
+}
+
 // indexAway says whether it is the index's store that failed.
 func (s *survey) indexAway(ctx context.Context, err error) bool {
 	failed := (*indexError)(nil)

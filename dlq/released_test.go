@@ -71,10 +71,10 @@ func TestReleasedLedger(t *testing.T) {
 			Done: 9, Succeeded: 7, Failed: 2, To: map[string]int64{"orders": 9}, ends: map[int32]int64{0: 5, 3: 18}, canary: true,
 		}, releasedTime.Add(time.Second).UnixMilli())
 	}
-	plain := newTask(Replay{By: "ops@host"}, releasedTime)
+	plain := (&Queue{}).newTask(Replay{By: "ops@host"}, releasedTime)
 	plain.ID = "0198-plain"
 	records["task that replays all"] = q.taskRecord(releasedKeys, plain, releasedTime.UnixMilli())
-	shared := newTask(Replay{By: "ops@host", To: ToTopic("elsewhere"), MaxReplays: -1}, releasedTime)
+	shared := (&Queue{}).newTask(Replay{By: "ops@host", To: ToTopic("elsewhere"), MaxReplays: -1}, releasedTime)
 	shared.ID = "0198-shared"
 	records["task to a shared topic"] = q.taskRecord(releasedKeys, shared, releasedTime.UnixMilli())
 	for _, what := range []string{wishPause, wishCancel} {

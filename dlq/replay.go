@@ -90,7 +90,7 @@ func (q *Queue) Replay(ctx context.Context, r Replay) (Summary, error) {
 		dryRun: r.DryRun, takeOver: r.TakeOver, keyed: r.To.keyedHere(), progress: r.Progress,
 	}
 	if !r.DryRun {
-		o.task = newTask(r, time.Now())
+		o.task = q.newTask(r, time.Now())
 		o.task.ID = summary.Run
 	}
 	t, err := q.begin(ctx, o)

@@ -46,6 +46,8 @@ type Task struct {
 	Done, Succeeded, Failed int64
 	// To counts replayed entries by the topic they were written to.
 	To map[string]int64
+	// Kept: it covers what only an index keeps ([Index].Keep), so that only a queue with such an index can go on with it.
+	Kept bool
 	// Skipped are the entries that it selects and has not replayed, as its last call has found them so far. Of a replay that a release did
 	// which wrote none down they are all 0.
 	Skipped Skipped
@@ -93,6 +95,8 @@ var (
 	ErrCancelled = errors.New("the replay was cancelled")
 	// ErrStopped is what an error is of a replay that stopped by itself, since too much of what it had replayed failed again.
 	ErrStopped = errors.New("the replay was stopped")
+	// ErrKept is the error of a replay that covers what only an index keeps, for a queue that has no such index.
+	ErrKept = errors.New("the replay covers what the topic has lost and an index keeps, and there is no such index here")
 )
 
 const (
@@ -117,18 +121,19 @@ type taskValue struct {
 	Failed    int64            `json:"failed,omitempty"`
 	To        map[string]int64 `json:"to,omitempty"`
 	Canary    bool             `json:"canary_passed,omitempty"`
+	Kept      bool             `json:"kept,omitempty"`
 	Skipped   Skipped          `json:"skipped,omitzero"`
 }
 
 // newTask makes one that nobody has worked on.
-func newTask(r Replay, now time.Time) *Task {
+func (q *Queue) newTask(r Replay, now time.Time) *Task {
 	if r.By == "" {
 		r.By = whoami()
 	}
 	if r.MaxReplays == 0 {
 		r.MaxReplays = DefaultMaxReplays
 	}
-	return &Task{ID: newRun(now), State: TaskWaiting, Replay: r, By: r.By, At: now}
+	return &Task{ID: newRun(now), State: TaskWaiting, Replay: r, By: r.By, At: now, Kept: q.keeps(r.Filter)}
 }
 
 // record makes the ledger record of a task.
@@ -137,7 +142,7 @@ func (q *Queue) taskRecord(keys ledgerKeys, t *Task, now int64) *kgo.Record {
 		V: ledgerVersion, At: now, By: t.By, Run: t.ID, Doing: doingTask,
 		Task: &taskValue{
 			State: t.State, Why: t.Why, Began: t.At.UnixMilli(), Spec: specOf(t.Replay), Ends: t.ends,
-			Done: t.Done, Succeeded: t.Succeeded, Failed: t.Failed, To: t.To, Canary: t.canary, Skipped: t.Skipped,
+			Done: t.Done, Succeeded: t.Succeeded, Failed: t.Failed, To: t.To, Canary: t.canary, Skipped: t.Skipped, Kept: t.Kept,
 		},
 	})
 	return &kgo.Record{Topic: q.Ledger(), Partition: writerPartition, Key: keys.task(t.ID), Value: value}
@@ -154,7 +159,7 @@ func (v *ledgerValue) task() (*Task, error) {
 	r.By = v.By
 	return &Task{
 		ID: v.Run, State: v.Task.State, Why: v.Task.Why, Replay: r, By: v.By, At: time.UnixMilli(v.Task.Began), Change: time.UnixMilli(v.At),
-		Done: v.Task.Done, Succeeded: v.Task.Succeeded, Failed: v.Task.Failed, To: v.Task.To, ends: v.Task.Ends, canary: v.Task.Canary, Skipped: v.Task.Skipped,
+		Done: v.Task.Done, Succeeded: v.Task.Succeeded, Failed: v.Task.Failed, To: v.Task.To, ends: v.Task.Ends, canary: v.Task.Canary, Skipped: v.Task.Skipped, Kept: v.Task.Kept,
 	}, nil
 }
 
@@ -341,11 +346,14 @@ type Work struct {
 
 // Resume goes on with a replay that waits, was paused or was interrupted, wherever that was, and returns as [Queue.Replay]
 // does. It covers what was in the queue when the replay was started, and replays nothing again that it had replayed. A
-// replay that has ended is [ErrTaskEnded].
+// replay that has ended is [ErrTaskEnded], and one that covers what an index keeps [ErrKept] where there is none.
 func (q *Queue) Resume(ctx context.Context, id string, w Work) (Summary, error) {
 	found, err := q.Task(ctx, id) // for its destination, which the writer has to know
 	if err == nil {
 		err = q.checkCluster(found.Replay.To)
+	}
+	if err == nil && found.Kept && !q.keeps(found.Replay.Filter) {
+		err = ErrKept
 	}
 	if err != nil {
 		return Summary{}, err

@@ -85,7 +85,7 @@ func (q *Queue) Start(ctx context.Context, r Replay) (Task, error) {
 	if _, err := q.ensureLedger(ctx, topic); err != nil {
 		return Task{}, err
 	}
-	t := newTask(r, time.Now())
+	t := q.newTask(r, time.Now())
 	if t.ends, err = q.ends(ctx); err != nil {
 		return Task{}, err
 	}

@@ -54,14 +54,16 @@ func (q *Queue) beginWriting(ctx context.Context, topic kadm.TopicDetail, self W
 	if _, err := q.ensureLedger(ctx, topic); err != nil {
 		return nil, nil, err
 	}
-	if !o.takeOver {
-		by, err := q.rival(ctx, topic.ID)
-		if err != nil {
-			return nil, nil, err
-		}
-		if by.Run != "" {
-			return nil, nil, &BusyError{Topic: q.topic, By: by}
-		}
+	who := q.rival
+	if o.takeOver { // nobody is waited for
+		who = q.underWay
+	}
+	by, err := who(ctx, topic.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	if by.Run != "" && !o.takeOver {
+		return nil, nil, &BusyError{Topic: q.topic, By: by}
 	}
 	client, err := q.transactional(o.keyed)
 	if err != nil {
@@ -77,11 +79,28 @@ func (q *Queue) beginWriting(ctx context.Context, topic kadm.TopicDetail, self W
 		counts:   o.counts,
 	}
 	l, err := w.begin(ctx)
+	if err == nil {
+		err = w.pauseTaken(ctx, l, by)
+	}
 	if err != nil {
 		w.end(ctx)
 		return nil, nil, err
 	}
 	return w, l, nil
+}
+
+// pauseTaken writes down that the replay that this call took the queue over from is paused: whoever attends the queue would go on with it at once
+// otherwise, as with one whose process was killed.
+func (w *writer) pauseTaken(ctx context.Context, l *ledger, from Writer) error {
+	t := l.tasks[from.Task]
+	if t == nil || t.ID == w.self.Task || t.State != TaskRunning {
+		return nil
+	}
+	t.State, t.Why = TaskPaused, fmt.Sprintf("a %s by %s took the queue over", w.self.Doing, w.self.By)
+	if sent := w.transact(ctx, []*kgo.Record{w.queue.taskRecord(w.keys, t, l.now())}); !sent.committed() {
+		return w.failure(sent, w.aftermath(ctx, sent))
+	}
+	return nil
 }
 
 // transactional makes the client that writes: the queue's own, with the transactional id of the queue.

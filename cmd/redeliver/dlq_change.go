@@ -144,6 +144,9 @@ func (p *program) underWay(ctx context.Context, q queue, dryRun, takeOver bool) 
 		return "", err
 	}
 	rival := fmt.Sprintf("the %s that is under way, started %s by %s", by.Doing, by.At.Local().Format(time.DateTime), by.By)
+	if by.Task != "" {
+		rival += ", which is paused then"
+	}
 	switch {
 	case dryRun && takeOver:
 		fmt.Fprintf(p.err, "%s: this would end %s\n", q.Topic(), rival)

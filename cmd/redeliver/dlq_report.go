@@ -229,7 +229,11 @@ func viewLeftOut(q queue, all []dlq.LeftOut) []leftOut {
 // print tells the summary to people.
 func (r *changeReport) print(w io.Writer, q queue, s changeSummary, took time.Duration) error {
 	if r.chore.starts && !s.DryRun {
-		_, err := fmt.Fprintf(w, "%s: replay %s waits for a running pipeline, or for: %s\n", s.Queue, s.Task, r.resuming(q, s.Task))
+		who := "a running pipeline, or for: "
+		if keeps := q.config.Index; keeps.Kind == "file" && keeps.Keep > 0 {
+			who = "this, for what only the index keeps is in a file here: "
+		}
+		_, err := fmt.Fprintf(w, "%s: replay %s waits for %s%s\n", s.Queue, s.Task, who, r.resuming(q, s.Task))
 		return err
 	}
 	would := ""

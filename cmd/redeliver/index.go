@@ -30,11 +30,14 @@ type indexes struct {
 	dir     string
 	redis   *indexredis.Client
 	files   []*indexfile.File
+
+	warn     func(why string)
+	progress func(topic string) func(read, total int64)
 }
 
-// openIndexes makes ready for what the configuration says. Nothing is opened before it is needed. The caller closes it.
+// openIndexes makes ready for what the configuration says, and tells people of it. Nothing is opened before it is needed. The caller closes it.
 func (p *program) openIndexes(ctx context.Context, c *config.Config, client *kgo.Client) (*indexes, error) {
-	x := &indexes{program: p, config: c.Index}
+	x := &indexes{program: p, config: c.Index, warn: func(why string) { fmt.Fprintln(p.err, why) }, progress: p.indexing}
 	meta, err := kadm.NewClient(client).BrokerMetadata(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("ask which cluster it is: %w", err)
@@ -70,8 +73,7 @@ var notInNames = regexp.MustCompile(`[^A-Za-z0-9._-]`)
 
 // option is the index of one queue, without what is redacted of it.
 func (x *indexes) option(topic string, redact *dlq.Redaction) dlq.Option {
-	warn := func(why string) { fmt.Fprintln(x.program.err, why) }
-	ix := dlq.Index{Keep: x.config.Keep, Redaction: redact, Warn: warn, Progress: x.progress(topic)}
+	ix := dlq.Index{Keep: x.config.Keep, Redaction: redact, Warn: x.warn, Progress: x.progress(topic)}
 	if x.redis != nil {
 		ix.Store = x.redis.Store("redeliver:index:" + x.cluster + ":" + topic)
 	} else {
@@ -79,19 +81,19 @@ func (x *indexes) option(topic string, redact *dlq.Redaction) dlq.Option {
 		if len(name) > 240 { // names of files are short
 			name = fmt.Sprintf("%s-%08x", name[:230], crc32.ChecksumIEEE([]byte(name)))
 		}
-		file := indexfile.At(filepath.Join(x.dir, name+".index"), indexfile.Options{Patience: indexPatience, Warn: warn})
+		file := indexfile.At(filepath.Join(x.dir, name+".index"), indexfile.Options{Patience: indexPatience, Warn: x.warn})
 		x.files = append(x.files, file)
 		ix.Store = file
 	}
 	return dlq.Indexed(ix)
 }
 
-// progress shows how far the index is, where that takes long.
-func (x *indexes) progress(topic string) func(read, total int64) {
+// indexing shows how far the index is, where that takes long.
+func (p *program) indexing(topic string) func(read, total int64) {
 	var bar *progress
 	return func(read, total int64) {
 		if bar == nil {
-			bar = x.program.newProgress("indexing "+topic, total)
+			bar = p.newProgress("indexing "+topic, total)
 		}
 		bar.grow(total)
 		bar.set(read, "")

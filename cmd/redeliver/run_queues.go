@@ -32,6 +32,7 @@ const (
 type caretaker struct {
 	service *service
 	client  *kgo.Client
+	indexes *indexes // that replays have to find what they keep in; nil: a file is on the machine of who looks at it
 
 	mu       sync.Mutex
 	attended map[string]bool // by topic
@@ -58,8 +59,13 @@ func (c *caretaker) run(ctx context.Context) {
 	for pause := queuesSoon; c.client == nil; pause = min(2*pause, queuesLate) {
 		client, err := c.service.program.connect(ctx, c.service.config)
 		if err == nil {
+			if err = c.openIndexes(ctx, client); err != nil {
+				client.Close()
+			}
+		}
+		if err == nil {
 			c.client = client
-			defer client.Close()
+			defer c.close()
 		} else if !sleep(ctx, pause) {
 			return
 		}
@@ -83,6 +89,27 @@ func (c *caretaker) run(ctx context.Context) {
 	}
 }
 
+// openIndexes opens those that several machines share, where they keep what the topics have lost: replays of that need them.
+func (c *caretaker) openIndexes(ctx context.Context, client *kgo.Client) (err error) {
+	config := c.service.config
+	if config.Index.Kind != "redis" || config.Index.Keep == 0 {
+		return nil
+	}
+	if c.indexes, err = c.service.program.openIndexes(ctx, config, client); err != nil {
+		return err
+	}
+	c.indexes.warn = func(why string) { c.service.log.Warn("the index of dead letters", "warning", why) }
+	c.indexes.progress = func(string) func(read, total int64) { return nil }
+	return nil
+}
+
+func (c *caretaker) close() {
+	if c.indexes != nil {
+		c.indexes.close()
+	}
+	c.client.Close()
+}
+
 // queues are the dead-letter topics that there are now.
 func (c *caretaker) queues(ctx context.Context) []queue {
 	qs := new(queues)
@@ -93,8 +120,12 @@ func (c *caretaker) queues(ctx context.Context) []queue {
 		}
 		sources, err := sourcesOf(ctx, kadm.NewClient(c.client), one)
 		if err == nil {
-			err = qs.add(c.service.config, one, sources, "", func(_ *config.Pipeline, topic string, options ...dlq.Option) (*dlq.Queue, error) {
-				return dlq.Open(c.client, topic, c.service.program.traced(options)...)
+			err = qs.add(c.service.config, one, sources, "", func(one *config.Pipeline, topic string, options ...dlq.Option) (*dlq.Queue, error) {
+				options = slices.Clone(c.service.program.traced(options))
+				if c.indexes != nil {
+					options = append(options, c.indexes.option(topic, one.Redaction()))
+				}
+				return dlq.Open(c.client, topic, options...)
 			})
 		}
 		if err != nil && ctx.Err() == nil {
