@@ -24,7 +24,8 @@ import (
 type Index struct {
 	Store IndexStore
 	// Keep is for how long after its death an entry is kept that the topic has lost to retention. It is then listed and replayed like the
-	// others, until a purge deletes what is so old ([Queue.Purge], which has to know Keep: give its queue the index). Defaults to none: the
+	// others, until a purge deletes what is so old ([Queue.Purge], which has to know Keep: give its queue the index). Of several that share a store
+	// the one counts that keeps the longest; who keeps less sees less, and deletes nothing but by a purge. Defaults to none: the
 	// index knows what the topic holds. What was kept is lost with the store.
 	Keep time.Duration
 	// Redaction says what must not get into the store. Of a dead letter of which it hides a part neither key nor headers are stored, nor payload and
@@ -65,6 +66,7 @@ type index struct {
 	Index
 	mu      sync.Mutex   // one call catches up at a time
 	cleared atomic.Int64 // how often everything was forgotten
+	told    bool         // that somebody else keeps more
 
 	cacheMu sync.Mutex
 	cached  *indexState
@@ -96,6 +98,8 @@ type indexMeta struct {
 	Strays     int64          // marks whose entries are not in the index; never fewer than there are
 	Purges     []indexedPurge // that were read, and by which nothing was taken out yet
 	Purged     bool           // something was, and the store may still have bytes of it
+	Keep       time.Duration  // the longest that anybody kept what the topic has lost: one look by somebody who keeps less deletes nothing of it
+	Life       string         // another one when everything was forgotten
 }
 
 type indexedPartition struct {

@@ -8,7 +8,8 @@ import (
 
 // addLetters stores letters that were read, and takes out what has expired.
 func (x *index) addLetters(u IndexUpdate, st *indexState, parts []readPart[indexedLetter], starts map[int32]int64) error {
-	if err := st.dropExpired(u, starts, x.Keep); err != nil {
+	st.Keep = x.keeps(st)
+	if err := st.dropExpired(u, starts, st.Keep); err != nil {
 		return err
 	}
 	made := newSegments()

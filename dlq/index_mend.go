@@ -5,10 +5,16 @@ import (
 	"errors"
 )
 
+// ErrKeptLost is the error of a call that read what only an index kept ([Index].Keep) when the index was emptied, or had to be built anew.
+var ErrKeptLost = errors.New("the index of dead letters was emptied while it was read: what only it kept is gone")
+
 // view calls f with what is stored, where that is all of the span: the index may be built anew meanwhile, by another process too. What
 // is only kept may be gone.
 func (iq *indexQuery) view(ctx context.Context, part span, f func(IndexView, *indexState) error) error {
 	return iq.index.view(ctx, func(v IndexView, st *indexState) error {
+		if iq.life != "" && st.Life != iq.life {
+			return ErrKeptLost
+		}
 		if p := st.Letters[part.partition]; part.to > iq.starts[part.partition] && (p == nil || p.Next < part.to) {
 			return &indexError{ErrIndexMoved}
 		}

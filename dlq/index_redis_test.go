@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 
@@ -14,13 +15,13 @@ import (
 )
 
 // redisIndexed is a queue with an index in Redis.
-func (b *bundle) redisIndexed(address string, words *[]string) *indexed {
+func (b *bundle) redisIndexed(address string, keep time.Duration, words *[]string) *indexed {
 	b.t.Helper()
 	client := indexredis.New(indexredis.Options{Address: address})
 	b.t.Cleanup(func() { _ = client.Close() })
 	ix := &indexed{b: b}
 	ix.Queue = b.open(dlq.Indexed(dlq.Index{
-		Store: client.Store("redeliver:index:" + dead), Warn: func(why string) { *words = append(*words, why) },
+		Store: client.Store("redeliver:index:" + dead), Keep: keep, Warn: func(why string) { *words = append(*words, why) },
 		Progress: func(read, _ int64) { ix.read = read },
 	}))
 	return ix
@@ -33,7 +34,7 @@ func TestIndexInRedis(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 7))
 	b := setup(t)
 	var words []string
-	one, two := b.redisIndexed(server.Addr(), &words), b.redisIndexed(server.Addr(), &words)
+	one, two := b.redisIndexed(server.Addr(), 0, &words), b.redisIndexed(server.Addr(), 0, &words)
 	written := 0
 	for range 10 {
 		for range 1 + r.IntN(3) {
@@ -57,7 +58,7 @@ func TestIndexInRedisOfManyProcesses(t *testing.T) {
 	var others sync.WaitGroup
 	all := make([]*indexed, 4)
 	for i := range all {
-		all[i] = b.redisIndexed(server.Addr(), new([]string))
+		all[i] = b.redisIndexed(server.Addr(), 0, new([]string))
 	}
 	for round := range 5 {
 		b.letters(50)
@@ -85,7 +86,7 @@ func TestIndexInRedisThatIsAway(t *testing.T) {
 	b := setup(t)
 	b.letters(9)
 	var words []string
-	ix := b.redisIndexed(server.Addr(), &words)
+	ix := b.redisIndexed(server.Addr(), 0, &words)
 	ix.same(dlq.Filter{})
 	server.SetError("LOADING Redis is loading the dataset in memory")
 	ix.same(dlq.Filter{})

@@ -28,6 +28,7 @@ type indexQuery struct {
 	status *[statuses]bool // nil: entries of any
 	starts map[int32]int64 // of the partitions
 	kept   int64           // Unix ms of death from which on what stands before the start is kept
+	life   string          // of the index that keeps some of the spans; "": none does
 	text   []byte
 	error  *textMatch
 	grams  *gramQuery      // nil: a text may be anywhere
@@ -104,11 +105,15 @@ func ceilMilli(t time.Time) int64 {
 // withKept adds to the spans what the index keeps before the start of the topic.
 func (iq *indexQuery) withKept(ctx context.Context, spans []span) ([]span, error) {
 	err := iq.index.view(ctx, func(_ IndexView, st *indexState) error {
+		if st.raw[0] == nil { // it has just caught up
+			return ErrKeptLost
+		}
 		for partition, p := range st.Letters {
 			if len(p.Segments) == 0 || p.Segments[0].First >= iq.starts[partition] {
 				continue
 			}
 			from := p.Segments[0].First
+			iq.life = st.Life
 			i := slices.IndexFunc(spans, func(s span) bool { return s.partition == partition })
 			switch {
 			case i >= 0 && spans[i].from == iq.starts[partition]:

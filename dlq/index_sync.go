@@ -52,7 +52,7 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 		return err
 	}
 	why := x.fits(st, topic)
-	if why == indexRedacted && x.Keep > 0 && st.keepsLost(starts) {
+	if why == indexRedacted && x.keeps(st) > 0 && st.keepsLost(starts) {
 		if err := x.redact(ctx, q, topic, starts); err != nil {
 			return err
 		}
@@ -65,6 +65,19 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 		if st, err = x.begin(ctx, topic, ledger, ledgerStarts, why); err != nil {
 			return err
 		}
+		if why == indexEmpty && x.Keep > 0 && hasLost(starts) {
+			x.warn("the index of dead letters is new, or was emptied: of what %s has lost until now it keeps nothing", topic.Topic)
+		}
+	}
+	if st.Keep < x.Keep {
+		if err := x.update(ctx, func(_ IndexUpdate, st *indexState) error { st.Keep = x.keeps(st); return nil }); err != nil {
+			return err
+		}
+	}
+	if n := st.keptPast(starts, x.Keep); n > 0 && x.Keep < st.Keep && !x.told {
+		x.told = true
+		x.warn("%d dead letters that %s has lost are left out: the index keeps them for %s, as another configuration says, and this one says %s (index.keep). `dlq purge --before` deletes them",
+			n, topic.Topic, daysText(st.Keep), daysText(x.Keep))
 	}
 	letters, err := st.unread(ctx, q, spans)
 	if err != nil {
@@ -72,7 +85,7 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 	}
 	marks := st.unreadMarks(ledgerSpans)
 	told := x.tell(length(letters) + length(marks))
-	if len(letters) > 0 || st.expired(starts, x.Keep) {
+	if len(letters) > 0 || st.keptPast(starts, x.keeps(st)) > 0 {
 		if err := x.readLetters(ctx, q, topic, letters, starts, told); err != nil {
 			return err
 		}
@@ -166,6 +179,10 @@ func (x *index) begin(ctx context.Context, topic, ledger kadm.TopicDetail, start
 		if why != "" && st.raw[0] != nil {
 			return ErrIndexMoved
 		}
+		if why != "" {
+			st.Life = newRun(time.Now())
+		}
+		st.Keep = x.keeps(st)
 		st.Version, st.Topic, st.Ledger, st.Redaction = indexVersion, topic.ID, ledger.ID, x.Redaction.name()
 		st.MarksEpoch, st.Strays, st.Purges = st.MarksEpoch+1, 0, nil
 		st.Marks = make(map[int32]indexedMarks)
@@ -237,10 +254,26 @@ func (st *indexState) unreadMarks(spans []span) []span {
 	return unread
 }
 
-// expired says whether there are segments that may go.
-func (st *indexState) expired(starts map[int32]int64, keep time.Duration) bool {
+// keptPast counts the entries in segments that are kept no longer by who keeps what the topic has lost for so long.
+func (st *indexState) keptPast(starts map[int32]int64, keep time.Duration) (n int) {
 	for partition, p := range st.Letters {
-		if len(p.Segments) > 0 && p.Segments[0].expired(starts[partition], keep) {
+		for _, s := range p.Segments {
+			if !s.expired(starts[partition], keep) {
+				break
+			}
+			n += s.Count
+		}
+	}
+	return n
+}
+
+// keeps is for how long is kept what the topic has lost: the longest of who share the index.
+func (x *index) keeps(st *indexState) time.Duration { return max(x.Keep, st.Keep) }
+
+// hasLost says whether the topic began before these starts.
+func hasLost(starts map[int32]int64) bool {
+	for _, start := range starts {
+		if start > 0 {
 			return true
 		}
 	}

@@ -304,7 +304,7 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 		t.of.State = TaskStopped
 	case ctx.Err() != nil && t.handsOver && !errors.Is(err, ErrPaused):
 		t.of.State = TaskWaiting
-	case errors.Is(err, ErrPaused), ctx.Err() != nil:
+	case errors.Is(err, ErrPaused), errors.Is(err, ErrKeptLost), ctx.Err() != nil:
 		t.of.State = TaskPaused
 	default:
 		return err // it was interrupted, and the ledger says no more than that

@@ -1,0 +1,123 @@
+package dlq_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+
+	"github.com/redeliver/redeliver/dlq"
+)
+
+// loses takes all but so many entries of each partition from the topic.
+func (b *bundle) loses(but int64) {
+	b.t.Helper()
+	ends, err := b.admin.ListEndOffsets(b.ctx(), dead)
+	must(b.t, err)
+	for partition, end := range ends[dead] {
+		must(b.t, b.cluster.DeleteRecords(dead, partition, end.Offset-but))
+	}
+}
+
+// Who has another configuration, and keeps less or nothing, sees less, is told so, and takes nothing from those who keep more.
+func TestWhoKeepsLessDeletesNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	old := letter(death(2, 500))
+	old.Timestamp = time.Now().Add(-48 * time.Hour)
+	b.produce(old)
+	b.letters(30)
+	path := filepath.Join(t.TempDir(), "index")
+	ix := b.indexed(path, 90*24*time.Hour)
+	all := b.told(ix.Queue, dlq.Filter{})
+	b.loses(0)
+	equal(t, "kept", b.told(ix.Queue, dlq.Filter{}), all)
+	for i, c := range []struct {
+		keep time.Duration
+		seen int
+		says string
+	}{{0, 0, "31 dead letters that shop.orders.dlq has lost are left out: the index keeps them for 90d, as another configuration says, and this one says 0s"}, {36 * time.Hour, 31, ""}} {
+		ix.close()
+		less := b.indexed(path, c.keep)
+		equal(t, "seen", len(b.entries(less.Queue, dlq.Filter{})), c.seen)
+		b.produce(letter(death(0, int64(900+i)))) // more is read, and old segments are looked through
+		equal(t, "seen with what came", len(b.entries(less.Queue, dlq.Filter{})), c.seen+1)
+		if said := strings.Join(less.words, "; "); !strings.Contains(said, c.says) || (said == "") != (c.says == "") {
+			t.Errorf("told: %s", said)
+		}
+		less.close()
+		ix.open()
+		equal(t, "kept by who keeps more", len(b.entries(ix.Queue, dlq.Filter{})), 32+i)
+	}
+	equal(t, "told to who keeps more", len(ix.words), 0)
+}
+
+// An index that is emptied while it is read ends what reads of it what only it kept: that would be left out without a word.
+func TestIndexThatIsEmptiedWhileItIsRead(t *testing.T) {
+	t.Parallel()
+	for name, call := range map[string]func(b *bundle, q *dlq.Queue, empty func()) error{
+		"entries": func(b *bundle, q *dlq.Queue, empty func()) error {
+			for _, err := range q.Entries(b.ctx(), dlq.Filter{}) {
+				if err != nil {
+					return err
+				}
+				empty()
+			}
+			return nil
+		},
+		"replay": func(b *bundle, q *dlq.Queue, empty func()) error {
+			s, err := q.Replay(b.ctx(), dlq.Replay{Rate: 3000, Progress: func(p dlq.Progress) {
+				if p.Done > 0 {
+					empty()
+				}
+			}})
+			task := b.task(s.Task)
+			if equal(b.t, "state", task.State, dlq.TaskPaused); !strings.Contains(task.Why, "was emptied") {
+				b.t.Errorf("why: %s", task.Why)
+			}
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.letters(9000)
+			server := miniredis.RunT(t)
+			var words []string
+			ix := b.redisIndexed(server.Addr(), time.Hour, &words)
+			equal(t, "entries", len(b.entries(ix.Queue, dlq.Filter{})), 9000)
+			b.loses(10)
+			if err := call(b, ix.Queue, server.FlushAll); !errors.Is(err, dlq.ErrKeptLost) {
+				t.Errorf("it ended with %v", err)
+			}
+			equal(t, "what the topic has", len(b.entries(ix.Queue, dlq.Filter{Status: []dlq.Status{dlq.StatusOpen}})), 30)
+			if said := strings.Join(words, "; "); !strings.Contains(said, "is new, or was emptied: of what shop.orders.dlq has lost until now it keeps nothing") {
+				t.Errorf("told: %s", said)
+			}
+		})
+	}
+}
+
+// A context that ends is no index that was emptied.
+func TestReadOfWhatIsKeptThatIsCancelled(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(30)
+	ix := b.indexed(filepath.Join(t.TempDir(), "index"), time.Hour)
+	ix.same(dlq.Filter{})
+	b.loses(1)
+	ctx, cancel := context.WithCancel(b.ctx())
+	defer cancel()
+	var ended error
+	for _, err := range ix.Entries(ctx, dlq.Filter{}) {
+		cancel()
+		ended = err
+	}
+	if !errors.Is(ended, context.Canceled) {
+		t.Errorf("it ended with %v", ended)
+	}
+}
