@@ -41,6 +41,8 @@ type Index struct {
 	Progress func(read, total int64)
 	// Warn is told why the index was built anew, or is not used. It may be nil.
 	Warn func(why string)
+	// Partial is called when an answer leaves out what only the index keeps, for its store failed and the topics were read. It may be nil.
+	Partial func()
 }
 
 // Indexed gives a queue an index. [Queue.Entries], [Queue.Entry] and [Queue.Stats] answer from it, and a replay or discard with a

@@ -413,6 +413,9 @@ func (s *survey) indexed(ctx context.Context) error {
 	}
 	if s.queue.index.Keep > 0 {
 		s.queue.index.warn("%v: the topics are read, and what they have lost and only the index keeps is left out", err)
+		if s.queue.index.Partial != nil {
+			s.queue.index.Partial()
+		}
 	} else {
 		s.queue.index.warn("%v: the topics are read", err)
 	}

@@ -73,7 +73,7 @@ var notInNames = regexp.MustCompile(`[^A-Za-z0-9._-]`)
 
 // option is the index of one queue, without what is redacted of it.
 func (x *indexes) option(topic string, redact *dlq.Redaction) dlq.Option {
-	ix := dlq.Index{Keep: x.config.Keep, Redaction: redact, Warn: x.warn, Progress: x.progress(topic)}
+	ix := dlq.Index{Keep: x.config.Keep, Redaction: redact, Warn: x.warn, Progress: x.progress(topic), Partial: func() { x.program.partial.Store(true) }}
 	if x.redis != nil {
 		ix.Store = x.redis.Store("redeliver:index:" + x.cluster + ":" + topic)
 	} else {

@@ -18,3 +18,12 @@ func TestRedisThatIsAwayIsToldOnce(t *testing.T) {
 		t.Errorf("it says:\n%s", said)
 	}
 }
+
+// Where an index that is away keeps what the topics have lost, an answer without it is told as a part.
+func TestAnswerWithoutWhatIsKeptIsAPart(t *testing.T) {
+	m := configured(t, "index: {kind: redis, keep: 90d, redis: {address: '"+freeAddress(t)+"'}}\n")
+	for _, args := range [][]string{{"dlq", "list", "--limit", "0"}, {"dlq", "stats"}, {"dlq", "export"}} {
+		m.run(args...).want(t, exitPart, "what they have lost and only the index keeps is left out", "redeliver: what only the index keeps is left out, see above")
+		m.run(append(args, "--no-index")...).want(t, exitDone)
+	}
+}

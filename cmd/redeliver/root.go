@@ -32,6 +32,8 @@ type program struct {
 	quit  chan struct{} // closed at the second signal
 	quits atomic.Bool   // the command ends by itself then
 
+	partial atomic.Bool // an answer leaves out what only an index keeps
+
 	patience time.Duration // with brokers that do not answer; 0: connectTimeout
 
 	spans  *otlp.Exporter // nil: nobody follows records
@@ -103,7 +105,10 @@ func (p *program) main(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 	defer p.endTracing()
 	cmd, err := root.ExecuteContextC(ctx)
-	if err == nil {
+	switch {
+	case err == nil && p.partial.Load():
+		return p.report(partlyf("what only the index keeps is left out, see above"))
+	case err == nil:
 		return exitDone
 	}
 	if !p.began {
