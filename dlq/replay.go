@@ -183,6 +183,18 @@ func (d *replayDecision) findDeaths(ctx context.Context) error {
 	return d.task.writer.during(ctx, find)
 }
 
+// unfinished counts an entry that a replay has replayed which has not ended.
+func (d *replayDecision) unfinished(e *Entry, s *Summary) {
+	l := d.task.survey.ledger
+	if l == nil || l.tasks[e.Mark.Task] == nil || l.tasks[e.Mark.Task].State.Ended() {
+		return
+	}
+	if s.Unfinished == nil {
+		s.Unfinished = make(map[string]int64)
+	}
+	s.Unfinished[e.Mark.Task]++
+}
+
 // superseded says whether an entry was replayed before and died of it. One that is named by its own id is meant all the same.
 func (d *replayDecision) superseded(e *Entry) bool {
 	_, is := d.became[e.identity()]
@@ -252,6 +264,7 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, now time.Time, s 
 		switch e.Status {
 		case StatusReplayed:
 			s.Replayed++
+			d.unfinished(e, s)
 		case StatusParked:
 			s.Parked++
 		case StatusDiscarded:

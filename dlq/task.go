@@ -54,6 +54,8 @@ type Summary struct {
 	NoGroup int64
 	// Replayed and Discarded entries matched and had been dealt with before.
 	Replayed, Discarded int64
+	// Unfinished counts those of Replayed that a replay has replayed which has not ended, by its id: it may know of outcomes, and can be gone on with.
+	Unfinished map[string]int64
 	// Superseded entries matched, had been replayed before and died of it: the dead letters that they became stand for them.
 	Superseded int64
 	// Parked entries matched and are set aside: they are left alone unless they are named, by status or id.
@@ -379,6 +381,7 @@ func (s *Summary) take(so Summary) {
 	refused := slices.DeleteFunc(s.LeftOut, func(l LeftOut) bool { return l.Why != whyTooLarge })
 	s.LeftOut = slices.Concat(so.LeftOut, refused)
 	s.Missing, s.Unselected = so.Missing, so.Unselected
+	s.Unfinished = so.Unfinished
 }
 
 const whyTooLarge = "the brokers refuse the record as too large: raise max.message.bytes of the topic it goes to"

@@ -24,6 +24,7 @@ type chore struct {
 	max      int                                    // replays
 	cluster  string                                 // that it writes to; "" for the queue's own
 	task     string                                 // that it goes on with, which was named; "": a new one, or none
+	waits    bool                                   // for outcomes
 	starts   bool                                   // what is done is only written down, for another process to do
 	edits    func(q queue) func(e dlq.Entry) string // tells what is edited in an entry; nil, or returns nil: nothing ever
 	check    func(q queue) error                    // what is wrong with it for the queue, before anything is done; nil: nothing can be

@@ -68,6 +68,13 @@ func TestInterruptedReplayIsDoneInPart(t *testing.T) {
 	// The first transaction is that of who writes, the second one that of the first dead letter.
 	e := m.interrupted(kmsg.EndTxn, 2, "y\n", "replay", "--rate", "1/m")
 	e.want(t, exitPart, "replayed 1 dead letter to "+testTier, "redeliver: interrupted; what was replayed is marked: `redeliver replay resume 20")
+	// Who asks for outcomes does not get them of what that one has replayed, and is told where they are.
+	for _, c := range []struct {
+		status int
+		args   []string
+	}{{exitDone, nil}, {exitPart, []string{"--wait"}}} {
+		m.run(append([]string{"replay", "--status", "replayed", "--yes"}, c.args...)...).want(t, c.status, "replayed 0 dead letters", "1 had been replayed before", "1 of them by replay 20", "which has not ended: `redeliver replay resume 20")
+	}
 	m.run("replay", "--yes").want(t, exitPart, "replayed 4 dead letters", "1 had been replayed before")
 }
 

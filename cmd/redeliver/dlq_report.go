@@ -55,6 +55,7 @@ type changeSummary struct {
 	Matched    int64            `json:"matched"`
 	Replayed   int64            `json:"replayed_before"`
 	Discarded  int64            `json:"discarded_before"`
+	Unfinished map[string]int64 `json:"unfinished,omitempty"` // of those replayed before, by the replay, which has not ended
 	Superseded int64            `json:"superseded,omitempty"` // they died again, and what they became stands for them
 	Parked     int64            `json:"parked,omitempty"`
 	Limited    int64            `json:"replay_limit"`
@@ -178,7 +179,7 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 	one := changeSummary{
 		Pipeline: q.pipeline.Name, Queue: q.Topic(), Run: s.Run, Task: s.Task, DryRun: s.DryRun, Complete: s.Complete, Done: s.Done, To: s.To,
 		Earlier: s.Earlier, Succeeded: s.Succeeded, Failed: s.Failed, Pending: s.Pending, NoGroup: s.NoGroup,
-		Matched: s.Matched, Replayed: s.Replayed, Discarded: s.Discarded, Superseded: s.Superseded, Parked: s.Parked, Limited: s.Limited, LeftOut: viewLeftOut(q, s.LeftOut),
+		Matched: s.Matched, Replayed: s.Replayed, Discarded: s.Discarded, Unfinished: s.Unfinished, Superseded: s.Superseded, Parked: s.Parked, Limited: s.Limited, LeftOut: viewLeftOut(q, s.LeftOut),
 		OtherGroup: s.OtherGroup, Duplicates: s.Duplicates, InDoubt: s.InDoubt, Cluster: r.chore.cluster, Unmarked: s.Unmarked, Missing: append([]string{}, s.Missing...), Unselected: s.Unselected, Open: s.Open, Seconds: s.Took.Seconds(),
 	}
 	if failed != nil {
@@ -186,7 +187,7 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 	}
 	one.Entries, r.entries = r.entries, nil
 	s.Missing = nil // other queues may have them
-	r.partly = r.partly || s.Partly()
+	r.partly = r.partly || s.Partly() || r.chore.waits && len(s.Unfinished) > 0
 	if s.Task != "" && s.Done > 0 && !s.Complete {
 		r.resume = r.resuming(q, s.Task)
 	}
@@ -264,6 +265,9 @@ func (r *changeReport) print(w io.Writer, q queue, s changeSummary, took time.Du
 	remark(s.NoGroup, "name no consumer group: the outcomes are those of group %s, of pipeline %s", q.pipeline.Group, q.pipeline.Name)
 	remark(s.Replayed, "%s", r.before(dlq.StatusReplayed))
 	remark(s.Discarded, "%s", r.before(dlq.StatusDiscarded))
+	for _, id := range slices.Sorted(maps.Keys(s.Unfinished)) {
+		remark(s.Unfinished[id], "of them by replay %s, which has not ended: `%s`", id, r.resuming(q, id))
+	}
 	remark(s.Superseded, "had been replayed before and died again: left out, for the dead letters that they became stand for them")
 	remark(s.Parked, "parked, and left so%s", r.remedy(dlq.StatusParked))
 	remark(s.Open, "open already, and left so")
