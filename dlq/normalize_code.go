@@ -149,7 +149,8 @@ func mailReply(s string) int {
 	return end
 }
 
-// leads says whether a code stands where a message begins: E1001: declined, PAY-1001: declined, [404] during.
+// leads says whether a code stands where a message begins: E1001: declined, PAY-1001: declined, [404] during. One with digits among its
+// letters is an id, such as that of a mail in a queue (DD7D18D675: bounced), but for the few names that have some (B2B1001: declined).
 func (n *normalizer) leads(word, rest string) bool {
 	if len(rest) > 0 && rest[0] == ']' && failedStatus(word) {
 		return n.begins(len(n.out)-1) && n.out[len(n.out)-1] == '['
@@ -174,7 +175,10 @@ func (n *normalizer) leads(word, rest string) bool {
 		}
 		letters = string(n.out[from:end])
 	}
-	return letters != "" && len(letters) <= 8 && letters == strings.ToUpper(letters) && isUpper(letters[0]) && n.begins(from)
+	if letters == "" || len(letters) > 8 || letters != strings.ToUpper(letters) || !isUpper(letters[0]) || !n.begins(from) {
+		return false
+	}
+	return !strings.ContainsAny(letters, "0123456789") || technical[strings.ToLower(letters)]
 }
 
 // begins says whether a message begins at a place of what was written: at its start or behind a colon.
