@@ -380,6 +380,9 @@ func (n *normalizer) plain(word string) {
 	}
 	n.literal(len(word))
 	n.code = codeAfter(word, n.last)
+	if word == "data" && n.directory() {
+		n.code = directoryCode
+	}
 	n.kept, n.last = true, word
 	if n.code == httpCode {
 		n.literal(httpVersion(n.in[n.at:]))

@@ -6,14 +6,17 @@ import "strings"
 type codeKind uint8
 
 const (
-	noCode     codeKind = iota
-	shortCode           // five letters and digits at most, or 0x and hex digits: status 404, errno 104, SQLSTATE 42P01
-	errorCode           // the same after "error", where numbers of things follow as well
-	longCode            // six: error code 190001
-	signalCode          // two digits: signal 9
-	httpCode            // three digits: HTTP 302
-	statusCode          // a known HTTP status of a failure, which ends its clause: got 503
-	returnCode          // that, or a number below zero: returned -1
+	noCode        codeKind = iota
+	shortCode              // five letters and digits at most, or 0x and hex digits: status 404, errno 104, SQLSTATE 42P01
+	errorCode              // the same after "error", where numbers of things follow as well
+	longCode               // six: error code 190001
+	signalCode             // two digits: signal 9
+	httpCode               // three digits: HTTP 302
+	statusCode             // a known HTTP status of a failure, which ends its clause: got 503
+	returnCode             // that, or a number below zero: returned -1
+	declineCode            // a bracket and what replyCode is
+	replyCode              // two letters and digits that a bracket closes: declined (05)
+	directoryCode          // three hex digits: data 52e
 )
 
 var (
@@ -21,11 +24,12 @@ var (
 		"error": errorCode, "err": errorCode, "wsaerror": errorCode, "code": longCode, "errno": shortCode, "winerror": errorCode, "alert": signalCode, "sqlstate": shortCode, "sqlcode": shortCode, "hresult": shortCode,
 		"status": shortCode, "http": httpCode, "ora": shortCode, "exit": shortCode, "exited": shortCode, "signal": signalCode, "msg": shortCode, "rc": shortCode, "reason": shortCode,
 		"curl": shortCode, "errorcode": longCode, "errcode": longCode, "statuscode": shortCode, "exitcode": shortCode, "exitstatus": shortCode, "resultcode": longCode,
-		"responsecode": shortCode, "returncode": shortCode, "reasoncode": shortCode, "httpstatus": shortCode, "httpcode": shortCode,
+		"responsecode": shortCode, "returncode": shortCode, "reasoncode": shortCode, "declinecode": shortCode, "refusalcode": shortCode,
+		"httpstatus": shortCode, "httpcode": shortCode, "osstatus": shortCode, "declined": declineCode, "result": noCode, // but for that of LDAP
 		"response": statusCode, "success": statusCode, "with": statusCode, "got": statusCode, "received": statusCode, "returned": returnCode, "answered": statusCode, "replied": statusCode,
 	}
 	// ofCodes are the words that stand before "code" and do not make it that of a thing, as in "postal code".
-	ofCodes = set(`error err status exit exited result response return returned reason reply http fault abort vendor native grpc sql
+	ofCodes = set(`error err status exit exited result response return returned reason reply http fault abort vendor native grpc sql decline refusal
 		with and or the a of by has got unexpected unknown`)
 	// goesOn are the words that may follow a status in its clause; others say of what a number is.
 	goesOn = set(`for from on after at in by when while during to and but instead with`)
@@ -43,6 +47,9 @@ var codeEnds = func() (masks [longestCodeWord + 1]uint32) {
 
 // codeAfter is the kind of code that may follow a word, with the one before it.
 func codeAfter(word, before string) codeKind {
+	if strings.HasSuffix(word, "Code") {
+		word = lastParts(word)
+	}
 	last := word[len(word)-1] | 0x20 // in lower case
 	if len(word) > longestCodeWord || !isLower(last) || codeEnds[len(word)]>>(last-'a')&1 == 0 {
 		return noCode
@@ -54,14 +61,38 @@ func codeAfter(word, before string) codeKind {
 		return noCode
 	case lower == "with" && strings.EqualFold(before, "exited"):
 		return shortCode
+	case lower == "result" && strings.EqualFold(before, "ldap"):
+		return shortCode
 	}
 	return kind
+}
+
+// lastParts is the end of a name that has "Code" at its end and the part before it, for that says what the code is of: the ReasonCode of
+// refusalReasonCode.
+func lastParts(name string) string {
+	from := len(name) - len("Code")
+	for from > 0 && isLower(name[from-1]) {
+		from--
+	}
+	if from == len(name)-len("Code") {
+		return name // HTTPCode
+	}
+	return name[max(from-1, 0):]
+}
+
+// directory says whether what was written is what Active Directory says before its reason, behind the code 49 that all of them have:
+// error code 49 - 80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data 52e, v4563.
+func (n *normalizer) directory() bool {
+	const before = "AcceptSecurityContext error, data"
+	return string(n.out[max(len(n.out)-len(before), 0):]) == before
 }
 
 // behind is what is left of the expectation after a sign.
 func (k codeKind) behind(c byte) codeKind {
 	switch {
-	case strings.IndexByte(":=([/-\"'", c) < 0, k == errorCode && c == '[', k == signalCode && c == '-':
+	case k == declineCode && c == '(':
+		return replyCode
+	case k == declineCode, strings.IndexByte(":=([/-\"'", c) < 0, k == errorCode && c == '[', k == signalCode && c == '-':
 		return noCode
 	}
 	return k
@@ -84,6 +115,12 @@ func (k codeKind) is(word, rest string) bool {
 		return phrases[word] != "" && (!blank || next == "" || !isLower(next[0]) || goesOn[next])
 	case returnCode:
 		return statusCode.is(word, rest)
+	case declineCode:
+		return false
+	case replyCode:
+		return len(word) == 2 && shortShape(word) && strings.HasPrefix(rest, ")")
+	case directoryCode:
+		return len(word) == 3 && allHex(word)
 	case signalCode:
 		return len(word) <= 2 && allDigits(word)
 	case longCode:
