@@ -133,7 +133,8 @@ const joints = " ,;:./+_-|#@"
 // skip leaves size bytes out as a variable, with its sign and its unit, and as one with a variable just before it.
 func (n *normalizer) skip(size int) {
 	id := n.in[n.at : n.at+size]
-	mixed := strings.IndexFunc(id, unicode.IsLower) >= 0 && strings.IndexFunc(id, unicode.IsUpper) >= 0
+	capitals := strings.IndexFunc(id, unicode.IsUpper) >= 0
+	mixed := capitals && strings.IndexFunc(id, unicode.IsLower) >= 0
 	n.at += size
 	n.code, n.kept, n.last = noCode, false, ""
 	n.head()
@@ -143,7 +144,7 @@ func (n *normalizer) skip(size int) {
 	if i := len(n.out) - 1; i >= 0 && (n.out[i] == '-' || n.out[i] == '+') && (i == 0 || strings.IndexByte(" (=:[{,<>", n.out[i-1]) >= 0) {
 		n.out = n.out[:i]
 	}
-	if !n.joined() {
+	if !n.joined() && !(capitals && size >= shortestRandom && n.again()) {
 		n.out = append(n.out, variable...)
 	}
 	n.tail(mixed)
@@ -203,6 +204,27 @@ func (n *normalizer) joined() bool {
 		end--
 	}
 	if !strings.HasSuffix(string(n.out[max(end-len(variable), 0):end]), variable) {
+		return false
+	}
+	n.out = n.out[:end]
+	return true
+}
+
+// again drops what stands between a random id behind a prefix and the next one behind the same: cus_<*>, cus_. Lists of them differ in length.
+func (n *normalizer) again() bool {
+	from := len(n.out) - 1
+	if from < 0 || n.out[from] != '_' {
+		return false
+	}
+	for from > 0 && isLower(n.out[from-1]) {
+		from--
+	}
+	end := from
+	for end > 0 && from-end < 2 && strings.IndexByte(joints, n.out[end-1]) >= 0 {
+		end--
+	}
+	first := end - len(variable) - (len(n.out) - from)
+	if end == from || first < 0 || first > 0 && isWord(n.out[first-1]) || !strings.HasPrefix(string(n.out[first:end]), string(n.out[from:])) || string(n.out[end-len(variable):end]) != variable {
 		return false
 	}
 	n.out = n.out[:end]
@@ -277,20 +299,22 @@ func (n *normalizer) quoted(quote byte) bool {
 	}
 	n.code, n.kept, n.last = inner.code, false, "" // {"code":17}
 	n.at = end
-	if text == variable && n.listed(quote) {
+	if (text == variable || prefix(n.in[from:from+size]) > 0 && strings.HasSuffix(text, "_"+variable)) && n.listed(quote, text) {
 		return true
 	}
 	n.out = append(append(append(n.out, quote), text...), quote)
 	return true
 }
 
-// listed drops what stands between the quoted variable at the end of what was written and the next one: lists of ids differ in length.
-func (n *normalizer) listed(quote byte) bool {
-	before := strings.TrimRight(string(n.out[max(len(n.out)-len(`"<*>", `), 0):]), ", ")
-	if len(before) < len(`"<*>"`) || !strings.HasSuffix(before, string(quote)+variable+string(quote)) {
+// listed drops what stands between a quoted variable at the end of what was written and the next one, which is the text of both: lists of
+// ids differ in length.
+func (n *normalizer) listed(quote byte, text string) bool {
+	size := len(text) + len(`"", `)
+	before := strings.TrimRight(string(n.out[max(len(n.out)-size, 0):]), ", ")
+	if len(before) < len(text)+len(`""`) || !strings.HasSuffix(before, string(quote)+text+string(quote)) {
 		return false
 	}
-	n.out = n.out[:len(n.out)-len(`"<*>", `)+len(before)]
+	n.out = n.out[:len(n.out)-size+len(before)]
 	return true
 }
 
@@ -345,7 +369,9 @@ func (n *normalizer) word() {
 		return
 	}
 	if size := n.whole(); size > 0 {
-		n.skip(size)
+		before := prefix(n.in[n.at : n.at+size])
+		n.literal(before)
+		n.skip(size - before)
 		return
 	}
 	end := n.at + wordSize(n.in[n.at:])

@@ -253,6 +253,29 @@ func tokenOf(s string, shortest int) int {
 	return len(s)
 }
 
+// prefix is the length of what stands before one random part and says what it is of, with its line: the "cus_" of cus_NffrFeUfNV2Hib. It
+// has three to eight small letters that are not drawn at random, for others are of an id in which lines are letters too. 0: there is none.
+func prefix(id string) int {
+	end := 0
+	for end < len(id) && isLower(id[end]) {
+		end++
+	}
+	if end < 3 || end > 8 || len(id)-end <= shortestRandom || id[end] != '_' {
+		return 0
+	}
+	upper := false
+	for i := end + 1; i < len(id); i++ {
+		if id[i] >= 0x80 || !isWord(id[i]) {
+			return 0
+		}
+		upper = upper || isUpper(id[i])
+	}
+	if odd, _ := disorder(id[:end]); odd > 1 || odd > 0 && end > 3 || !upper {
+		return 0
+	}
+	return end + 1
+}
+
 // smallLetters says whether a part of a path is made of two or more of them and nothing else.
 func smallLetters(s string) bool {
 	for i := range len(s) {
