@@ -291,8 +291,8 @@ func (n *normalizer) quoted(quote byte) bool {
 	inner := normalizer{depth: n.depth + 1}
 	text := inner.run(n.in[from : from+size])
 	id := strings.Contains(text, variable) && !strings.ContainsAny(text, " /:") && !hasName(text)
-	if id && n.code.is(n.in[from:from+size], "") {
-		text, id = n.in[from:from+size], false // code: "404"
+	if code := n.in[from : from+size]; id && n.code.is(code, "") && !strings.ContainsFunc(code, unicode.IsControl) {
+		text, id = code, false // code: "404"
 	}
 	if id || len(text) > quotedSize && !statement(text) && !complains(text) {
 		text = variable
