@@ -55,15 +55,48 @@ func (n *normalizer) base64() bool {
 	return size >= shortestBase64
 }
 
-// bracketed deals with an IPv6 address in brackets, which is written so before a port.
+// bracketed deals with what brackets tell from names and paths: an IPv6 address, which is written so before a port, and twelve bytes in
+// base64, as transactions have that Spanner aborts.
 func (n *normalizer) bracketed() bool {
 	rest := n.in[n.at+1:]
-	size := colonAddress(rest)
-	if size == 0 || size >= len(rest) || rest[size] != ']' {
+	if size := colonAddress(rest); size > 0 && size < len(rest) && rest[size] == ']' {
+		n.skip(size + 2)
+		return true
+	}
+	if !slashed(rest) {
 		return false
 	}
-	n.skip(size + 2)
+	n.literal(len("["))
+	n.skip(bracketedBase64)
 	return true
+}
+
+const bracketedBase64 = 16
+
+// slashed says whether base64 of that size, with slashes and no words in it, and a bracket begin s.
+func slashed(s string) bool {
+	if len(s) <= bracketedBase64 || s[bracketedBase64] != ']' {
+		return false
+	}
+	id := s[:bracketedBase64]
+	upper, lower, slash, from := 0, 0, false, 0
+	for i := range len(id) {
+		switch c := id[i]; {
+		case isLower(c):
+			lower++
+		case isUpper(c):
+			upper++
+		case c == '/' || c == '+':
+			if wordLike(id[from:i]) {
+				return false
+			}
+			slash, from = slash || c == '/', i+1
+		case !isDigit(c):
+			return false
+		}
+	}
+	odd, pairs := disorder(id)
+	return slash && !wordLike(id[from:]) && min(upper, lower) >= 2 && odd*10 >= pairs*4
 }
 
 // ends says whether a word or a name ends before s.
