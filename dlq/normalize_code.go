@@ -37,12 +37,14 @@ var (
 
 const longestCodeWord = len("responsecode")
 
-// codeEnds are the last letters that code words of each length have: by those most other words are told from them.
-var codeEnds = func() (masks [longestCodeWord + 1]uint32) {
+// codeStarts and codeEnds are the first and the last letters that code words of each length have: by those most other words are told
+// from them.
+var codeStarts, codeEnds = func() (starts, ends [longestCodeWord + 1]uint32) {
 	for word := range codeWords {
-		masks[len(word)] |= 1 << (word[len(word)-1] - 'a')
+		starts[len(word)] |= 1 << (word[0] - 'a')
+		ends[len(word)] |= 1 << (word[len(word)-1] - 'a')
 	}
-	return masks
+	return starts, ends
 }()
 
 // codeAfter is the kind of code that may follow a word, with the one before it.
@@ -50,8 +52,11 @@ func codeAfter(word, before string) codeKind {
 	if strings.HasSuffix(word, "Code") {
 		word = lastParts(word)
 	}
-	last := word[len(word)-1] | 0x20 // in lower case
-	if len(word) > longestCodeWord || !isLower(last) || codeEnds[len(word)]>>(last-'a')&1 == 0 {
+	if len(word) > longestCodeWord {
+		return noCode
+	}
+	first, last := word[0]|0x20, word[len(word)-1]|0x20 // in lower case
+	if !isLower(first) || !isLower(last) || codeStarts[len(word)]>>(first-'a')&1 == 0 || codeEnds[len(word)]>>(last-'a')&1 == 0 {
 		return noCode
 	}
 	lower := strings.ToLower(word)
