@@ -159,10 +159,11 @@ func (d *foreign) decimalTime(key string) time.Time {
 	return d.since1970(h, ms, err == nil)
 }
 
-// failed makes the text of a failure, "<type>: <message>" as Redeliver's own is.
+// failed makes the text of a failure, "<type>: <message>" as Redeliver's own is. What Java makes of an exception as text begins with its type already, and
+// is that where it has no message.
 func failed(class, message string) string {
 	switch {
-	case class == "":
+	case class == "", message == class, strings.HasPrefix(message, class+": "):
 		return message
 	case message == "":
 		return class
@@ -209,9 +210,24 @@ func (d *foreign) smallRye() {
 	}
 	d.state.Timestamp = d.decimalTime(smallRyeDelayed + "original-timestamp")
 	d.state.FirstFailed = d.decimalTime(smallRyeDelayed + "first-processing-timestamp")
-	d.state.Error = failed(
-		cmp.Or(d.words(prefix+"cause-class-name"), d.words(prefix+"exception-class-name")),
-		cmp.Or(d.words(prefix+"cause"), d.words(prefix+"reason")))
+	reason, cause := d.words(prefix+"reason"), d.words(prefix+"cause")
+	d.state.Error = causedBy(
+		failed(d.words(prefix+"exception-class-name"), reason), reason,
+		failed(d.words(prefix+"cause-class-name"), cause), cause)
+}
+
+// causedBy makes one text of an exception and its cause, each with its message, in which nothing is said twice. An exception of which the message is
+// that of its cause, as Java makes it of new RuntimeException(cause), is a wrapper that says nothing itself.
+func causedBy(exception, message, cause, ofCause string) string {
+	switch {
+	case cause == "":
+		return exception
+	case message == "", message == ofCause, message == cause:
+		return cause
+	case strings.Contains(message, cause):
+		return exception
+	}
+	return exception + "; caused by " + cause
 }
 
 func (d *foreign) shareGroup() {

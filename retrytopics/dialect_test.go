@@ -72,7 +72,7 @@ var foreignLetters = []struct {
 		headersOf(
 			"dead-letter-reason", "it failed", "dead-letter-cause", "no route to host", "dead-letter-topic", "orders", "dead-letter-partition", "2", "dead-letter-offset", "41",
 			"dead-letter-exception-class-name", "java.lang.RuntimeException", "dead-letter-cause-class-name", "java.io.IOException"),
-		retrytopics.State{ID: "orders/2/41", Topic: "orders", Partition: 2, Offset: 41, Error: "java.io.IOException: no route to host"},
+		retrytopics.State{ID: "orders/2/41", Topic: "orders", Partition: 2, Offset: 41, Error: "java.lang.RuntimeException: it failed; caused by java.io.IOException: no route to host"},
 	},
 	{
 		"smallrye, retry topics", retrytopics.SmallRye,
@@ -103,6 +103,29 @@ var foreignLetters = []struct {
 		headersOf("redeliver-id", "orders/0/1", "redeliver-replays", "2", "dead-letter-topic", "orders", "dead-letter-partition", "0", "dead-letter-offset", "90"),
 		retrytopics.State{ID: "orders/0/1", Topic: "orders", Offset: 90, Replays: 2},
 	},
+}
+
+// What SmallRye writes of a failure and its cause is the message, or what Java makes of an exception without one as text.
+func TestWhatSmallRyeSaysOfAFailureIsReadOnce(t *testing.T) {
+	const io, wrapper = "java.io.IOException", "java.lang.RuntimeException"
+	for _, c := range []struct{ class, reason, causeClass, cause, want string }{
+		{wrapper, "Order 7 not found", io, "java.io.IOException: x", "java.lang.RuntimeException: Order 7 not found; caused by java.io.IOException: x"},
+		{wrapper, "Order 7 not found", io, "x", "java.lang.RuntimeException: Order 7 not found; caused by java.io.IOException: x"},
+		{wrapper, "java.io.IOException: x", io, "x", "java.io.IOException: x"},
+		{wrapper, "x", io, "x", "java.io.IOException: x"},
+		{wrapper, "stopped by java.io.IOException: x", io, "x", "java.lang.RuntimeException: stopped by java.io.IOException: x"},
+		{wrapper, "it failed", io, io, "java.lang.RuntimeException: it failed; caused by java.io.IOException"},
+		{io, io, "", "", "java.io.IOException"},
+		{"", "it failed", "", "x", "it failed; caused by x"},
+		{"", "", io, "x", "java.io.IOException: x"},
+	} {
+		got, _, err := retrytopics.DecodeForeign(&kgo.Record{Headers: headersOf(
+			"dead-letter-topic", "orders", "dead-letter-partition", "0", "dead-letter-offset", "1", "dead-letter-exception-class-name", c.class, "dead-letter-reason", c.reason,
+			"dead-letter-cause-class-name", c.causeClass, "dead-letter-cause", c.cause)})
+		if got.Error != c.want || err != nil {
+			t.Errorf("got %q, %v, want %q", got.Error, err, c.want)
+		}
+	}
 }
 
 func TestForeignDeadLettersAreReadByTheirHeaders(t *testing.T) {
