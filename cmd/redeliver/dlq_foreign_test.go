@@ -17,7 +17,13 @@ const springDLT = "orders-dlt"
 // springDies writes a dead letter as Spring for Apache Kafka does.
 func (m *morgue) springDies(offset int64, message string) {
 	m.t.Helper()
-	r := &kgo.Record{Topic: springDLT, Key: []byte(fmt.Sprint("key-", offset)), Value: []byte(fmt.Sprintf(`{"order":%d}`, offset)), Headers: []kgo.RecordHeader{
+	if err := m.client.ProduceSync(m.t.Context(), springLetter(offset, message)).FirstErr(); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+func springLetter(offset int64, message string) *kgo.Record {
+	return &kgo.Record{Topic: springDLT, Key: []byte(fmt.Sprint("key-", offset)), Value: []byte(fmt.Sprintf(`{"order":%d}`, offset)), Headers: []kgo.RecordHeader{
 		{Key: "trace", Value: []byte("t")},
 		{Key: "kafka_original-topic", Value: []byte("orders")},
 		{Key: "kafka_original-partition", Value: binary.BigEndian.AppendUint32(nil, 0)},
@@ -27,9 +33,6 @@ func (m *morgue) springDies(offset int64, message string) {
 		{Key: "kafka_exception-cause-fqcn", Value: []byte("java.net.ConnectException")},
 		{Key: "kafka_exception-message", Value: []byte(message)},
 	}}
-	if err := m.client.ProduceSync(m.t.Context(), r).FirstErr(); err != nil {
-		m.t.Fatal(err)
-	}
 }
 
 func TestDeadLettersOfSpring(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 )
@@ -27,7 +28,7 @@ func TestDLQRenew(t *testing.T) {
 	m.keeps("31536000000000") // a thousand years, less than those that the dead letters are old by half
 	m.run("dlq", "list", "--expiring", "1d").want(t, exitDone, "No dead letters match")
 	m.keeps("86400000")
-	m.run("dlq", "stats").want(t, exitDone, "6 expire, the first now: the topic's retention takes them; `redeliver dlq renew` carries them forward")
+	m.run("dlq", "stats").want(t, exitDone, "6 expire, the first now: the topic's retention takes them; `redeliver dlq renew -c "+shellWord(m.config)+"` carries them forward")
 	var list []deadLetter
 	m.decode(m.run("dlq", "list", "--expiring", "1d", "--class", "validation", "-o", "json"), &list)
 	if len(list) != 1 {
@@ -53,6 +54,26 @@ func TestDLQRenew(t *testing.T) {
 		t.Errorf("the mark is %+v by the index, and %+v without it", after[0].Mark, before[0].Mark)
 	}
 	m.run("dlq", "renew", "--expiring", "24h", "--yes").want(t, exitUsage, `--expiring 24h: `, testDLQ, "retention is 24h", "say less")
+}
+
+// What stats prints renews what stats counted, also where that is the topic of another program.
+func TestTheRenewalThatStatsPrintsIsOfTheSameQueue(t *testing.T) {
+	m := newMorgue(t)
+	retention := "86400000"
+	if _, err := kadm.NewClient(m.client).CreateTopic(t.Context(), 1, 1, map[string]*string{"retention.ms": &retention}, springDLT); err != nil {
+		t.Fatal(err)
+	}
+	old := springLetter(7, "Connection refused")
+	old.Timestamp = time.Now().Add(-23 * time.Hour)
+	if err := m.client.ProduceSync(t.Context(), old).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	_, printed, _ := strings.Cut(m.run("dlq", "stats", "--queue", springDLT).out, "the topic's retention takes them; `redeliver ")
+	command, _, found := strings.Cut(printed, "` carries them forward")
+	if !found {
+		t.Fatal("stats print no renewal")
+	}
+	run(t, append(shellWords(command), "--yes")...).want(t, exitDone, springDLT+": renewed 1 dead letter")
 }
 
 func TestExpiringMistakes(t *testing.T) {

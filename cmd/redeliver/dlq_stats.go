@@ -68,7 +68,7 @@ example, and the command that replays just these. The trends of all problems are
 				fmt.Fprintln(p.out)
 			}
 			first = false
-			return showStats(p.out, counts, time.Now())
+			return showStats(p.out, counts, p.commandOf("dlq renew", q, flags.pipeline), time.Now())
 		})
 		if err != nil || *format == asTable {
 			return err
@@ -132,7 +132,8 @@ func named[K comparable](counts map[K]int64) map[string]int64 {
 	return all
 }
 
-func showStats(w io.Writer, s queueStats, now time.Time) error {
+// showStats prints counts for people, with the command that carries forward what expires.
+func showStats(w io.Writer, s queueStats, renew string, now time.Time) error {
 	fmt.Fprintf(w, "%s (pipeline %s): %d %s", s.Queue, s.Pipeline, s.Entries, plural(int(s.Entries), "dead letter"))
 	if s.Entries > 0 {
 		fmt.Fprintf(w, ", %s; the oldest died %s, the newest %s", sizeText(s.Bytes), ago(s.Oldest, now), ago(s.Newest, now))
@@ -153,7 +154,7 @@ func showStats(w io.Writer, s queueStats, now time.Time) error {
 		return err
 	}
 	if s.Expiring > 0 {
-		fmt.Fprintf(w, "%d %s, the first %s: the topic's retention takes them; `redeliver dlq renew` carries them forward\n", s.Expiring, expireText(s.Expiring), in(s.Expires, now))
+		fmt.Fprintf(w, "%d %s, the first %s: the topic's retention takes them; `%s` carries them forward\n", s.Expiring, expireText(s.Expiring), in(s.Expires, now), renew)
 	}
 	for _, remark := range []struct {
 		n    int64

@@ -192,8 +192,8 @@ func (c *caretaker) count(ctx context.Context, q queue) {
 			c.mu.Unlock()
 			if x.Entries > 0 && time.Since(told) >= expiryTold {
 				told = time.Now()
-				c.service.log.Warn("dead letters expire that nobody has dealt with: `redeliver dlq renew` carries them forward",
-					"pipeline", q.pipeline.Name, "topic", q.Topic(), "entries", x.Entries, "first_in", max(time.Until(x.First), 0).Round(time.Second), "retention", x.Retention)
+				c.service.log.Warn("dead letters expire that nobody has dealt with: renew carries them forward",
+					"renew", c.service.program.commandOf("dlq renew", q, q.pipeline.Name), "pipeline", q.pipeline.Name, "topic", q.Topic(), "entries", x.Entries, "first_in", max(time.Until(x.First), 0).Round(time.Second), "retention", x.Retention)
 			}
 		}
 		if !sleep(ctx, again) {
