@@ -23,6 +23,7 @@ type changeReport struct {
 	chore   chore
 	format  outputFormat
 	bar     *progress
+	doubt   string // why outcomes in the queue at work may be waited for in vain
 
 	summaries []changeSummary
 	partly    bool
@@ -94,7 +95,11 @@ type leftOut struct {
 // doing tells progress on standard error.
 func (r *changeReport) doing(q queue) tellers {
 	show := func(task string) string { return r.program.commandOf("replay show "+task, q, "") }
-	return r.tellers(r.chore.doing+" "+q.Topic(), r.chore.done, show)
+	t := r.tellers(r.chore.doing+" "+q.Topic(), r.chore.done, show)
+	if r.doubt = "does group " + q.pipeline.Group + " run?"; q.foreign {
+		r.doubt = "does their group run?"
+	}
+	return t
 }
 
 // counting tells progress of a dry run, and the entries that would be changed where they are asked for.
@@ -128,6 +133,11 @@ func (r *changeReport) tellers(label, done string, show func(task string) string
 			if at.Succeeded+at.Failed+at.Pending > 0 {
 				note += fmt.Sprintf(" (%d succeeded, %d failed, %d not known yet)", at.Succeeded, at.Failed, at.Pending)
 			}
+			awaited := ""
+			if at.Pending > 0 {
+				awaited = fmt.Sprintf("%d %s awaited, %d succeeded, %d failed, %d %s", at.Pending, plural(int(at.Pending), "outcome"), at.Succeeded, at.Failed, at.Done, done)
+			}
+			r.bar.await(awaited, r.doubt)
 			r.bar.set(at.Scanned, note)
 		},
 		entry: func(dlq.Entry, string) {},

@@ -218,6 +218,43 @@ func TestProgressSaysThatNothingIsNew(t *testing.T) {
 	})
 }
 
+// While outcomes are waited for the line says first what is waited for, with no rate that falls, and after a while why that may be in vain.
+func TestProgressOfWhatIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var errs bytes.Buffer
+		r := &changeReport{program: &program{err: &errs}, chore: chore{doing: "replay", done: "replayed"}}
+		tell := r.doing(queue{Queue: &dlq.Queue{}, config: &config.Config{}, pipeline: &config.Pipeline{Group: "orders"}})
+		r.bar.label = "replay orders.orders.dlq"
+		at := dlq.Progress{Scanned: 500, Total: 1256, Done: 500, Pending: 500}
+		time.Sleep(5 * time.Second)
+		tell.progress(at)
+		time.Sleep(16 * time.Second)
+		at.Scanned, at.Done, at.Pending, at.Failed = 1256, 1000, 999, 1
+		tell.progress(at)
+		time.Sleep(31 * time.Second)
+		r.endProgress()
+		want := []string{
+			"replay orders.orders.dlq 500 of 1256 (40 %), 100/s, 7s left, 500 replayed (0 succeeded, 0 failed, 500 not known yet)",
+			"replay orders.orders.dlq: nothing new for 15s, does group orders run? 500 outcomes awaited, 0 succeeded, 0 failed, 500 replayed",
+			"replay orders.orders.dlq: nothing new for 15s, does group orders run? 999 outcomes awaited, 0 succeeded, 1 failed, 1000 replayed",
+			"replay orders.orders.dlq: nothing new for 30s, does group orders run? 999 outcomes awaited, 0 succeeded, 1 failed, 1000 replayed",
+		}
+		if got := strings.Split(strings.TrimSpace(errs.String()), "\n"); !slices.Equal(got, want) {
+			t.Errorf("lines\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+
+		errs.Reset()
+		g := (&program{err: &errs, terminal: true}).newProgress("replay orders.orders.dlq", 1256)
+		defer g.end()
+		g.await("979 outcomes awaited, 20 succeeded, 1 failed, 1000 replayed", "does group orders run?")
+		time.Sleep(time.Second)
+		g.set(1256, "")
+		if got, want := strings.Trim(errs.String(), "\r "), "replay orders.orders.dlq: 979 outcomes awaited, 20 succeeded, 1 failed, 1000 r…"; got != want {
+			t.Errorf("on a terminal\n%q, want\n%q", got, want)
+		}
+	})
+}
+
 // Who imports dead letters sees how many of them are read.
 func TestProgressOfLetters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

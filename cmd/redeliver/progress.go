@@ -29,6 +29,8 @@ type progress struct {
 	total   int64 // 0: not known
 	done    int64
 	note    string
+	awaited string // what is waited for beside the work itself, with what is known of it; "": nothing
+	doubt   string // why it may be waited for in vain
 	started time.Time
 	painted time.Time
 	width   int // of what stands on the terminal's line
@@ -82,6 +84,13 @@ func (g *progress) set(done int64, note string) {
 	}
 }
 
+// await says what is waited for, and asks why that may be in vain. The line says so first when all else is done, and when nothing is new.
+func (g *progress) await(awaited, doubt string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.awaited, g.doubt = awaited, doubt
+}
+
 // grow sets the total, when it becomes known or changes on the way.
 func (g *progress) grow(total int64) {
 	g.mu.Lock()
@@ -119,6 +128,13 @@ func (g *progress) paint(now time.Time) {
 
 // text is the line, with a bar so wide where there is room for one of some use.
 func (g *progress) text(now time.Time, bar int) string {
+	still := now.Sub(g.moved)
+	if g.awaited != "" && (still >= progressStill || g.total > 0 && g.done >= g.total) { // when a rate, and what it leaves, would be untrue
+		if still >= progressStill {
+			return fmt.Sprintf("%s: nothing new for %s, %s %s", g.label, still.Truncate(time.Second), g.doubt, g.awaited)
+		}
+		return g.label + ": " + g.awaited
+	}
 	var b strings.Builder
 	b.WriteString(g.label)
 	if g.total > 0 {
@@ -141,7 +157,7 @@ func (g *progress) text(now time.Time, bar int) string {
 	if g.note != "" {
 		b.WriteString(", " + g.note)
 	}
-	if still := now.Sub(g.moved); still >= progressStill {
+	if still >= progressStill {
 		fmt.Fprintf(&b, ", nothing new for %s", still.Truncate(time.Second))
 	}
 	return b.String()
