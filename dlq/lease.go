@@ -36,11 +36,14 @@ type BusyError struct {
 
 func (e *BusyError) Error() string {
 	pause := ""
-	if e.By.Task != "" && e.By.Doing == doingReplay { // which may be one that takes hours
-		pause = fmt.Sprintf(", pause it and go on with it later (redeliver replay pause %s, replay resume %[1]s)", e.By.Task)
+	if e.By.Replays() { // which may take hours
+		pause = fmt.Sprintf(", pause replay %s and go on with it later", e.By.Task)
 	}
 	return fmt.Sprintf("%s; nothing was done: wait until it has ended (one that was killed counts as ended after %v)%s, or end it by taking over (--take-over)", e.By.text(e.Topic), leaseTime, pause)
 }
+
+// Replays says whether what it does is a replay, which Task names: [Queue.Pause] pauses it, and [Queue.Resume] goes on with it.
+func (w Writer) Replays() bool { return w.Task != "" && w.Doing == doingReplay }
 
 // Is reports whether target is ErrBusy.
 func (e *BusyError) Is(target error) bool { return target == ErrBusy }

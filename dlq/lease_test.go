@@ -48,7 +48,7 @@ func TestOneReplayOrDiscardAtATime(t *testing.T) {
 					var busy *dlq.BusyError
 					if !errors.Is(err, dlq.ErrBusy) || !errors.As(err, &busy) || busy.By.By != "ann" || busy.By.Doing != "replay" || s.Done != 0 {
 						t.Errorf("%s ended with %v and %+v, want it refused for ann's replay", what, err, s)
-					} else if pause := "redeliver replay pause " + busy.By.Task; busy.By.Task == "" || !strings.Contains(err.Error(), pause) {
+					} else if pause := "pause replay " + busy.By.Task + " and go on with it later"; !busy.By.Replays() || !strings.Contains(err.Error(), pause) {
 						t.Errorf("%s ended with %v, want %q in it", what, err, pause)
 					}
 				}

@@ -138,7 +138,7 @@ func (p *program) openQueuesOf(ctx context.Context, c *config.Config, selected [
 			qs.all[i].redact = qs.all[i].pipeline.Redaction()
 		}
 	}
-	if err := qs.resolve(ctx, f.ids); err != nil {
+	if err := p.resolve(ctx, qs, f); err != nil {
 		qs.close()
 		return nil, err
 	}
@@ -263,7 +263,8 @@ func otherThanDead(c *config.Config, topic string) string {
 
 // resolve gives each queue the ids that may be of it, and leaves out those that have none where ids are given. An entry's
 // id says which queue it is of by its tag; that of an origin may be of any.
-func (qs *queues) resolve(ctx context.Context, ids []string) error {
+func (p *program) resolve(ctx context.Context, qs *queues, f *filterFlags) error {
+	ids := f.ids
 	if len(ids) == 0 {
 		return nil
 	}
@@ -280,7 +281,7 @@ func (qs *queues) resolve(ctx context.Context, ids []string) error {
 		for _, id := range ids {
 			tag := dlq.IDTag(id)
 			if tag == "" && !strings.Contains(id, "/") && len(qs.all) > 1 {
-				return usagef("%q may be of several queues: give the id whole, as `redeliver dlq list` shows it, or say --pipeline or --topic", id)
+				return usagef("%q may be of several queues: give the id whole, as `%s` shows it%s", id, p.commandLike("dlq list", f), qs.narrowed(f))
 			}
 			if tag == own || tag == "" {
 				q.ids, taken[id] = append(q.ids, id), true
@@ -296,6 +297,21 @@ func (qs *queues) resolve(ctx context.Context, ids []string) error {
 	return nil
 }
 
+// narrowed says by which other flags of the command one queue is selected.
+func (qs *queues) narrowed(f *filterFlags) string {
+	var by []string
+	if slices.ContainsFunc(qs.all, func(q queue) bool { return q.pipeline != qs.all[0].pipeline }) {
+		by = append(by, "--pipeline")
+	}
+	if f.cmd.Flags().Lookup("topic") != nil {
+		by = append(by, "--topic")
+	}
+	if len(by) == 0 {
+		return ""
+	}
+	return ", or say " + strings.Join(by, " or ")
+}
+
 // each calls f with every queue. A pipeline's whose topic does not exist has no dead letters, which is told; one that was named has another name.
 func (p *program) each(qs *queues, f func(q queue) error) error {
 	for _, q := range qs.all {
@@ -304,7 +320,7 @@ func (p *program) each(qs *queues, f func(q queue) error) error {
 		case errors.Is(err, dlq.ErrNoTopic) && q.foreign:
 			return fmt.Errorf("--queue: %w: is that its name?", err)
 		case errors.Is(err, dlq.ErrNoTopic):
-			fmt.Fprintf(p.err, "pipeline %s: %v; see `redeliver topics plan`\n", q.pipeline.Name, err)
+			fmt.Fprintf(p.err, "pipeline %s: %v; see `%s`\n", q.pipeline.Name, err, p.command("topics plan"))
 			continue
 		}
 		if err != nil {

@@ -65,7 +65,7 @@ func (p *program) changeQueues(ctx context.Context, flags *filterFlags, change *
 			return err
 		}
 	}
-	report := &changeReport{program: p, chore: c, format: format, found: make(map[string]bool), missing: qs.missing}
+	report := &changeReport{program: p, flags: flags, chore: c, format: format, found: make(map[string]bool), missing: qs.missing}
 	left := c.filter.Limit
 	err = p.each(qs, func(q queue) error {
 		filter := c.filter
@@ -112,7 +112,7 @@ func (p *program) changeQueue(ctx context.Context, q queue, filter dlq.Filter, c
 	if change.dryRun || !change.yes {
 		rival, err := p.underWay(ctx, q, change.dryRun, c.takeOver)
 		if err != nil {
-			return dlq.Summary{}, err
+			return dlq.Summary{}, p.busy(q, err)
 		}
 		would, err := c.do(q, filter, true, report.counting(q, change.dryRun))
 		report.endProgress()
@@ -134,7 +134,17 @@ func (p *program) changeQueue(ctx context.Context, q queue, filter dlq.Filter, c
 	}
 	s, err := c.do(q, filter, false, report.doing(q))
 	report.endProgress()
+	err = p.busy(q, err)
 	return s, errors.Join(err, report.add(q, s, err))
+}
+
+// busy says of a refusal since a replay is under way, which may take hours, by which commands it is paused and gone on with.
+func (p *program) busy(q queue, err error) error {
+	var busy *dlq.BusyError
+	if !errors.As(err, &busy) || !busy.By.Replays() {
+		return err
+	}
+	return fmt.Errorf("%w; `%s` pauses it, and `%s` goes on with it later", err, p.commandOf("replay pause "+busy.By.Task, q, ""), p.commandOf("replay resume "+busy.By.Task, q, ""))
 }
 
 // underWay finds out before the question whether somebody replays or discards entries of the queue now. It returns what

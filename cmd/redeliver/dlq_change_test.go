@@ -115,7 +115,11 @@ func TestAnotherReplayIsUnderWay(t *testing.T) {
 	go func() { first <- m.run("replay", "--yes", "--rate", "30/m") }()
 	<-written
 	const who = "a replay of " + testDLQ + " is under way, started "
-	m.run("dlq", "discard", "0-4", "--why", "a test", "--yes").want(t, exitFailed, who, "nothing was done", "--take-over")
+	refused := m.run("dlq", "discard", "0-4", "--why", "a test", "--yes")
+	refused.want(t, exitFailed, who, "nothing was done", "--take-over", "`redeliver replay resume 20")
+	_, pause, _ := strings.Cut(refused.err, "; `redeliver ")
+	pause, _, _ = strings.Cut(pause, "` pauses it")
+	run(t, append(shellWords(pause), "--dry-run")...).want(t, exitDone, "dry run: would pause replay ")
 	asked := session{terminal: true, answer: "y\n"}.run(t, "replay", "--id", "0-4", "-c", m.config)
 	asked.want(t, exitFailed, who)
 	if strings.Contains(asked.err, "[y/N]") {

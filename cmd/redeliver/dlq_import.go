@@ -48,7 +48,7 @@ them at once. The topic is then to keep its records for longer first; that of a 
 		var total int64
 		for topic, n := range counts {
 			if !slices.ContainsFunc(qs.all, func(q queue) bool { return q.Topic() == topic }) {
-				return usagef("%d %s of %s: that is a dead-letter topic of no pipeline in the configuration", n, plural(int(n), "dead letter"), topic)
+				return usagef("%d %s of %s: %s", n, plural(int(n), "dead letter"), topic, notSelected(flags))
 			}
 			total += n
 		}
@@ -57,7 +57,7 @@ them at once. The topic is then to keep its records for longer first; that of a 
 			return nil
 		}
 		if err := p.each(qs, func(q queue) error {
-			return checkFits(cmd.Context(), q, p.told("checking "+q.Topic(), counts[q.Topic()], of(q.Topic(), letters())))
+			return checkFits(cmd.Context(), q, p.commandOf("dlq renew", q, flags.pipeline), p.told("checking "+q.Topic(), counts[q.Topic()], of(q.Topic(), letters())))
 		}); err != nil {
 			return err
 		}
@@ -93,8 +93,20 @@ them at once. The topic is then to keep its records for longer first; that of a 
 	return cmd
 }
 
-// checkFits refuses letters of partitions that the topic does not have, and those that its retention would take as soon as they are written.
-func checkFits(ctx context.Context, q queue, letters iter.Seq2[dlq.Exported, error]) error {
+// notSelected says why a topic is none that import writes to with these flags. Dead letters go back to the topic that they came from.
+func notSelected(f *filterFlags) string {
+	switch {
+	case f.queue != "":
+		return "import writes them back to that topic, and --queue names " + f.queue
+	case f.pipeline != "":
+		return "that is no dead-letter topic of pipeline " + f.pipeline
+	}
+	return "that is a dead-letter topic of no pipeline in the configuration"
+}
+
+// checkFits refuses letters of partitions that the topic does not have, and those that its retention would take as soon as they are written. renew is the
+// command that gives them their time anew.
+func checkFits(ctx context.Context, q queue, renew string, letters iter.Seq2[dlq.Exported, error]) error {
 	partitions, err := q.Partitions(ctx)
 	if err != nil {
 		return err
@@ -127,8 +139,8 @@ func checkFits(ctx context.Context, q queue, letters iter.Seq2[dlq.Exported, err
 	const day = 24 * time.Hour
 	enough := (now.Sub(oldest)/day + 2) * day
 	return fmt.Errorf("%d of the %d %s died longer ago than %s keeps records (retention.ms=%d), the first on %s: it would take them at once, and nothing was imported. "+
-		"Raise retention.ms of the topic to %d first (%d days); before you lower it again `redeliver dlq renew --expiring %dh` gives them their time anew",
-		expired, all, plural(all, "dead letter"), q.Topic(), retention.Milliseconds(), oldest.Local().Format(time.DateOnly), enough.Milliseconds(), enough/day, (enough-retention)/time.Hour+1)
+		"Raise retention.ms of the topic to %d first (%d days); before you lower it again `%s --expiring %dh` gives them their time anew",
+		expired, all, plural(all, "dead letter"), q.Topic(), retention.Milliseconds(), oldest.Local().Format(time.DateOnly), enough.Milliseconds(), enough/day, renew, (enough-retention)/time.Hour+1)
 }
 
 // of are the letters of one topic.

@@ -37,6 +37,7 @@ func TestDLQImport(t *testing.T) {
 	} {
 		session{answer: text}.run(t, "dlq", "import", "-", "--yes", "-c", m.config).want(t, exitUsage, says)
 	}
+	m.run("dlq", "import", file, "--yes", "--queue", "edited").want(t, exitUsage, "6 dead letters of "+testDLQ+": import writes them back to that topic, and --queue names edited")
 	m.run("dlq", "import", file+".none", "--yes").want(t, exitUsage, "no such file")
 	session{}.run(t, "dlq", "import", "-", "--yes", "-c", m.config).want(t, exitDone, "nothing to import")
 	if strings.Contains(m.run("dlq", "stats").out, "18 further") {
@@ -106,7 +107,7 @@ func TestDLQImportOfWhatIsExpired(t *testing.T) {
 	m.keeps("3600000")
 	for _, args := range [][]string{{"--yes"}, {"--dry-run"}} {
 		session{answer: young + old}.run(t, append([]string{"dlq", "import", "-", "-c", m.config}, args...)...).
-			want(t, exitFailed, "1 of the 2 dead letters died longer ago than "+testDLQ+" keeps records (retention.ms=3600000)", "nothing was imported", "Raise retention.ms of the topic to 172800000 first (2 days)", "dlq renew --expiring 48h` gives them")
+			want(t, exitFailed, "1 of the 2 dead letters died longer ago than "+testDLQ+" keeps records (retention.ms=3600000)", "nothing was imported", "Raise retention.ms of the topic to 172800000 first (2 days)", "`redeliver dlq renew -c "+m.config+" --expiring 48h` gives them")
 	}
 	m.run("dlq", "stats").want(t, exitDone, "6 dead letters")
 	if strings.Contains(m.run("dlq", "stats").out, "further cop") {

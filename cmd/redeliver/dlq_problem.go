@@ -73,15 +73,32 @@ func (p *program) problemsOf(ctx context.Context, q queue, all []queue, flags *f
 // commandOf is a command line for the dead letters of a queue, to be pasted into a shell. It names the configuration where it is not the default one, and
 // the pipeline where there are several or it was named.
 func (p *program) commandOf(words string, q queue, named string) string {
-	command := "redeliver " + words
-	if p.configFile != defaultConfigFile {
-		command += " -c " + shellWord(p.configFile)
-	}
+	command := p.command(words)
 	if named != "" || len(q.config.Pipelines) > 1 || q.foreign {
 		command += " --pipeline " + shellWord(q.pipeline.Name)
 	}
 	if q.foreign {
 		command += " --queue " + shellWord(q.Topic())
+	}
+	return command
+}
+
+// command is a command line with the configuration that this one has.
+func (p *program) command(words string) string {
+	command := "redeliver " + words
+	if p.configFile != defaultConfigFile {
+		command += " -c " + shellWord(p.configFile)
+	}
+	return command
+}
+
+// commandLike is a command line for the queues that these flags name, where it is not known which of them is meant.
+func (p *program) commandLike(words string, f *filterFlags) string {
+	command := p.command(words)
+	for _, flag := range []struct{ name, value string }{{"pipeline", f.pipeline}, {"queue", f.queue}} {
+		if flag.value != "" {
+			command += " --" + flag.name + " " + shellWord(flag.value)
+		}
 	}
 	return command
 }

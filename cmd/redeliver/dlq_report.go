@@ -20,6 +20,7 @@ const dryListed = 100
 // changeReport gathers what became of a chore, over all queues.
 type changeReport struct {
 	program *program
+	flags   *filterFlags
 	chore   chore
 	format  outputFormat
 	bar     *progress
@@ -271,7 +272,7 @@ func (r *changeReport) print(w io.Writer, q queue, s changeSummary, took time.Du
 	remark(s.Earlier, "before, by the same replay")
 	remark(s.Succeeded, "succeeded")
 	remark(s.Failed, "failed again: they are dead letters anew")
-	remark(s.Pending, "whose outcome is not known yet: see `redeliver replay show %s`", s.Task)
+	remark(s.Pending, "whose outcome is not known yet: see `%s`", r.program.commandOf("replay show "+s.Task, q, ""))
 	remark(s.NoGroup, "name no consumer group: the outcomes are those of group %s, of pipeline %s", q.pipeline.Group, q.pipeline.Name)
 	remark(s.Replayed, "%s", r.before(dlq.StatusReplayed))
 	remark(s.Discarded, "%s", r.before(dlq.StatusDiscarded))
@@ -344,7 +345,7 @@ func (r *changeReport) end(failed error) error {
 	}
 	switch {
 	case len(missing) > 0 && len(r.found) == 0:
-		return fmt.Errorf("there is no dead letter %s: see `redeliver dlq list`", strings.Join(missing, ", "))
+		return fmt.Errorf("there is no dead letter %s: see `%s`", strings.Join(missing, ", "), r.program.commandLike("dlq list", r.flags))
 	case len(missing)+len(r.left) > 0:
 		if len(missing) > 0 {
 			r.left = append(r.left, "there is no dead letter "+strings.Join(missing, ", "))

@@ -356,7 +356,7 @@ func TestReplayOfAQueueThatIsNotThere(t *testing.T) {
 	c := cluster(t)
 	config := configFile(t, pipelineOn(c.ListenAddrs()))
 	for _, args := range [][]string{{"replay", "--yes"}, {"dlq", "list"}, {"dlq", "stats"}, {"replay", "--dry-run"}} {
-		run(t, append(args, "-c", config)...).want(t, exitDone, "topic "+testDLQ+" does not exist; see `redeliver topics plan`")
+		run(t, append(args, "-c", config)...).want(t, exitDone, "topic "+testDLQ+" does not exist; see `redeliver topics plan -c "+config+"`")
 	}
 }
 
@@ -384,7 +384,12 @@ func TestSeveralQueues(t *testing.T) {
 	m.run("dlq", "list", "--limit", "6").want(t, exitDone, "There are more than these 6")
 	m.run("dlq", "stats").want(t, exitDone, "orders.orders.dlq", "orders.returns.dlq")
 	m.run("dlq", "show", "returns/0/0").want(t, exitDone, "orders.returns.dlq")
-	m.run("dlq", "show", "0-0").want(t, exitUsage, "may be of several queues")
+	if e := m.run("dlq", "show", "0-0"); !strings.HasSuffix(e.err, "\"0-0\" may be of several queues: give the id whole, as `redeliver dlq list -c "+m.config+"` shows it\n") {
+		t.Errorf("show: %s", e.err)
+	}
+	if e := m.run("dlq", "discard", "0-0", "--why", "a test", "--yes"); !strings.HasSuffix(e.err, " shows it, or say --topic\n") {
+		t.Errorf("discard: %s", e.err)
+	}
 	var list []deadLetter
 	m.decode(m.run("dlq", "list", "--class", "system", "-o", "json"), &list)
 	m.run("dlq", "discard", list[0].ID, "--why", "a test", "--yes").want(t, exitDone, "orders.returns.dlq: discarded 1 dead letter")

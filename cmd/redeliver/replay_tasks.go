@@ -284,7 +284,7 @@ func (p *program) withTask(ctx context.Context, flags *filterFlags, id string, f
 		}
 		return f(q, t)
 	}
-	return fmt.Errorf("%s: there is no such replay: see `redeliver replay list`", id)
+	return fmt.Errorf("%s: there is no such replay: see `%s`", id, p.commandLike("replay list", flags))
 }
 
 func newReplayShowCommand(p *program) *cobra.Command {
@@ -408,10 +408,11 @@ func newReplayResumeCommand(p *program) *cobra.Command {
 			if _, err := p.confirm(change, fmt.Sprintf("Go on with replay %s of %s (%s, %s)", t.ID, q.Topic(), selectsText(t.Replay.Filter, q.redact), doesText(t.Replay, q.redact))); err != nil {
 				return err
 			}
-			report := &changeReport{program: p, chore: replayChore(t.Replay), format: *format, found: make(map[string]bool)}
+			report := &changeReport{program: p, flags: flags, chore: replayChore(t.Replay), format: *format, found: make(map[string]bool)}
 			report.chore.task = t.ID
 			s, err := q.Resume(cmd.Context(), t.ID, dlq.Work{TakeOver: *takeOver, Progress: report.doing(q).progress})
 			report.endProgress()
+			err = p.busy(q, err)
 			return report.end(errors.Join(err, report.add(q, s, err)))
 		})
 	}

@@ -36,7 +36,8 @@ func TestReplayAsATask(t *testing.T) {
 	m.run("replay", "show", id).want(t, exitDone, "done", "replayed    5", "died again  0")
 	m.run("replay", "resume", id, "--yes").want(t, exitFailed, "the replay has ended: replay "+id+" is done")
 	m.run("replay", "cancel", id, "--yes").want(t, exitFailed, "the replay has ended: it is done")
-	m.run("replay", "show", "20260101-000000-beef").want(t, exitFailed, "there is no such replay: see `redeliver replay list`")
+	m.run("replay", "show", "20260101-000000-beef").want(t, exitFailed, "there is no such replay: see `redeliver replay list -c "+m.config+"`")
+	m.run("replay", "show", "20260101-000000-beef", "--pipeline", "orders", "--queue", testDLQ).want(t, exitFailed, "replay list -c "+m.config+" --pipeline orders --queue "+testDLQ+"`")
 
 	// What it selects is told whole, also in the question.
 	m.run("replay", "start", "--text", "the shop", "--error", "closed", "--yes").want(t, exitDone)
