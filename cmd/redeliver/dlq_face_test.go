@@ -197,7 +197,7 @@ func TestSettingAsideSaysWhatStays(t *testing.T) {
 	m.run("replay", "--id", "0-2", "--yes").want(t, exitDone)
 	m.run("dlq", "discard", "0-2", "0-3", "--why", "a test", "--yes").want(t, exitDone, "discarded 1 dead letter", "1 had been replayed before and stay so: they are not discarded")
 	m.run("dlq", "reopen", "0-1", "--yes").want(t, exitDone, "reopened 0 dead letters", "1 open already, and left so")
-	m.run("replay", "--dry-run", "--max-replays", "1").want(t, exitPart, "replayed 1 time or more")
+	m.run("replay", "--dry-run", "--max-replays", "1").want(t, exitPart, "replayed 1 time or more: `--max-replays -1` replays them\n")
 }
 
 func TestRateText(t *testing.T) {

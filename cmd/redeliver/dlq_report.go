@@ -282,8 +282,7 @@ func (r *changeReport) print(w io.Writer, q queue, s changeSummary, took time.Du
 	remark(s.Superseded, "had been replayed before and died again: left out, for the dead letters that they became stand for them")
 	remark(s.Parked, "parked, and left so%s", r.remedy(dlq.StatusParked))
 	remark(s.Open, "open already, and left so")
-	remark(s.Limited, "left out, replayed %d %s or more: see `%s`, where those are not that were replayed themselves, and --max-replays", r.chore.max, plural(r.chore.max, "time"),
-		r.program.commandOf("dlq list --status replay_limit", q, ""))
+	remark(s.Limited, "left out, replayed %d %s or more: `--max-replays -1` replays them", r.chore.max, plural(r.chore.max, "time"))
 	for _, l := range s.LeftOut {
 		remark(l.Count, "left out: %s (for example %s)", l.Why, l.ID)
 	}
@@ -368,7 +367,7 @@ func (r *changeReport) failure(err error) error {
 		if r.gone {
 			return partlyf("%w; nothing else was left to replay", err)
 		}
-		return partlyf("%w; what was replayed is marked, the rest is still open", err)
+		return partlyf("%w; what was replayed is marked, and the rest is left as it was", err)
 	case interrupted && r.resume != "":
 		return partlyf("interrupted; what was %s is marked: `%s` goes on with it", r.chore.done, r.resume)
 	case interrupted && r.begun:

@@ -72,7 +72,7 @@ func TestReplayTellsOutcomes(t *testing.T) {
 
 // What is said of a replay that was stopped is true where nothing else was left to replay, too.
 func TestWhatIsLeftOfAStoppedReplay(t *testing.T) {
-	for gone, says := range map[bool]string{true: "nothing else was left to replay", false: "the rest is still open"} {
+	for gone, says := range map[bool]string{true: "nothing else was left to replay", false: "and the rest is left as it was"} {
 		err := (&changeReport{gone: gone}).failure(fmt.Errorf("%w: 10 of 10 failed again", dlq.ErrStopped))
 		if !strings.HasSuffix(err.Error(), says) {
 			t.Errorf("gone: %v: %v", gone, err)
