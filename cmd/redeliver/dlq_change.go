@@ -135,6 +135,11 @@ func (p *program) changeQueue(ctx context.Context, q queue, filter dlq.Filter, c
 	s, err := c.do(q, filter, false, report.doing(q))
 	report.endProgress()
 	err = p.busy(q, err)
+	if s.Task != "" && !c.starts && s.Done+s.InDoubt+s.Unmarked == 0 {
+		if _, unknown := q.Task(ctx, s.Task); unknown != nil { // a replay is written down with the first entries that it changes
+			s.Task = ""
+		}
+	}
 	return s, errors.Join(err, report.add(q, s, err))
 }
 

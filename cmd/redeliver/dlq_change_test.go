@@ -78,6 +78,38 @@ func TestInterruptedReplayIsDoneInPart(t *testing.T) {
 	m.run("replay", "--yes").want(t, exitPart, "replayed 4 dead letters", "1 had been replayed before")
 }
 
+// One that is gone on with is there, also where it is interrupted before it replays anything.
+func TestInterruptedResumptionSaysHowToGoOn(t *testing.T) {
+	m := newMorgue(t)
+	m.run("replay", "start", "--yes").want(t, exitDone)
+	var tasks []taskView
+	m.decode(m.run("replay", "list", "-o", "json"), &tasks)
+	e := m.interrupted(kmsg.EndTxn, 1, "y\n", "replay", "resume", tasks[0].ID)
+	e.want(t, exitPart, "interrupted; what was replayed is marked: `redeliver replay resume "+tasks[0].ID+" -c "+m.config+"` goes on with it")
+	if n := m.inTier(); n != 0 {
+		t.Errorf("%d records are replayed", n)
+	}
+}
+
+// What replayed nothing is no replay that the ledger knows, and names none; one that only found out that entries were replayed too often is one.
+func TestAReplayIsNamedWhereItIsKnown(t *testing.T) {
+	m := newMorgue(t)
+	for _, c := range []struct {
+		args  []string
+		known bool
+	}{
+		{[]string{"--class", "permanent"}, false}, {[]string{"--id", "0-5"}, true}, {[]string{"--id", "0-5"}, false}, {[]string{"--id", "0-1"}, true},
+	} {
+		var summaries []changeSummary
+		m.decode(m.run(append([]string{"replay", "--yes", "-o", "json"}, c.args...)...), &summaries)
+		if task := summaries[0].Task; task != "" != c.known {
+			t.Errorf("%v: named %q", c.args, task)
+		} else if c.known {
+			m.run("replay", "show", task).want(t, exitDone, "done")
+		}
+	}
+}
+
 // What cannot be done with any dead letter is wrong usage, and there is nothing to sum up.
 func TestReplaysThatNobodyCanDo(t *testing.T) {
 	m := newMorgue(t)

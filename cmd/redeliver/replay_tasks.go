@@ -409,7 +409,7 @@ func newReplayResumeCommand(p *program) *cobra.Command {
 				return err
 			}
 			report := &changeReport{program: p, flags: flags, chore: replayChore(t.Replay), format: *format, found: make(map[string]bool)}
-			report.chore.task = t.ID
+			report.chore.task, report.resume = t.ID, report.resuming(q, t.ID) // there is a replay, whatever comes of this call
 			s, err := q.Resume(cmd.Context(), t.ID, dlq.Work{TakeOver: *takeOver, Progress: report.doing(q).progress})
 			report.endProgress()
 			err = p.busy(q, err)
