@@ -240,7 +240,12 @@ func taskColumns() []column[taskView] {
 		{title: "QUEUE", cell: func(t taskView) string { return t.Queue }},
 		{title: "STATE", cell: func(t taskView) string { return string(t.State) }},
 		{title: "REPLAYED", right: true, cell: func(t taskView) string { return strconv.FormatInt(t.Done, 10) }},
-		{title: "FAILED", right: true, cell: func(t taskView) string { return strconv.FormatInt(t.Failed, 10) }},
+		{title: "FAILED", right: true, cell: func(t taskView) string {
+			if t.Done > 0 && t.Succeeded+t.Failed == 0 {
+				return "-" // nobody waited for outcomes, or none is known yet: what died again show counts
+			}
+			return strconv.FormatInt(t.Failed, 10)
+		}},
 		{title: "LEFT OUT", right: true, cell: func(t taskView) string { return strconv.FormatInt(t.Skipped.left, 10) }},
 		{title: "STARTED", cell: func(t taskView) string { return t.Started.Local().Format(time.DateTime) }},
 		{title: "BY", cell: func(t taskView) string { return t.By }},

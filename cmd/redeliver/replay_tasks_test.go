@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,6 +50,19 @@ func TestReplayAsATask(t *testing.T) {
 	// What died again is counted by the replay that put it back, also by one that waited for nothing.
 	m.dies(0, 1, 1, []byte("{}"))
 	m.run("replay", "show", id).want(t, exitDone, "died again  1")
+	if line := lineWith(m.run("replay", "list").out, id); !slices.Equal(strings.Fields(line)[2:5], []string{"done", "5", "-"}) {
+		t.Errorf("listed is %q, with failures that nobody waited for", line)
+	}
+}
+
+// lineWith is the line of a text with these words in it.
+func lineWith(text, words string) string {
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, words) {
+			return line
+		}
+	}
+	return ""
 }
 
 // With outcomes the exit status says whether all succeeded.
@@ -59,6 +73,9 @@ func TestReplayTellsOutcomes(t *testing.T) {
 	}
 	e := m.run("replay", "--yes", "--canary", "2", "--canary-rate", "50%", "--stop-at", "0.2", "--max-replays", "-1")
 	e.want(t, exitDone, "replayed 6 dead letters", "6 succeeded")
+	if line := lineWith(m.run("replay", "list").out, "done"); !slices.Equal(strings.Fields(line)[2:5], []string{"done", "6", "0"}) {
+		t.Errorf("listed is %q", line)
+	}
 	if strings.Contains(e.out, "failed") {
 		t.Errorf("failed: %s", e.out)
 	}
