@@ -34,15 +34,26 @@ func main() {
 // tidy up first ends by itself.
 func (p *program) heed(cancel context.CancelFunc) {
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, endings()...)
 	<-signals
 	cancel()
-	<-signals
+	for hangup := true; hangup; { // of a terminal that is gone both the system and the shell tell
+		hangup = <-signals == syscall.SIGHUP
+	}
 	close(p.quit)
 	if !p.quits.Load() {
 		fmt.Fprintln(os.Stderr, "redeliver: a second signal: leaving at once")
 		os.Exit(exitFailed)
 	}
+}
+
+// endings are the signals that end a command: also that of a terminal which is gone, as of an SSH connection that broke, unless nohup has it ignored.
+func endings() []os.Signal {
+	all := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		all = append(all, syscall.SIGHUP)
+	}
+	return all
 }
 
 // stderrColumns is how wide the terminal is, which may change on the way.

@@ -6,10 +6,14 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/redeliver/redeliver/dlq"
 )
 
 // envProcess makes this test's executable the command itself.
@@ -84,6 +88,37 @@ func TestASignalDrains(t *testing.T) {
 		t.Errorf("it ended with %v", err)
 	}
 	p.log.await(t, "msg=drained")
+}
+
+// A terminal that is gone, as of an SSH connection that broke, ends a replay as any other signal does: it says how to go on, and keeps nobody out. The
+// system and the shell tell of it each, which is no second signal.
+func TestAReplayOutlivesItsTerminal(t *testing.T) {
+	m := newMorgue(t)
+	p := startCommand(t, "replay", "--yes", "--rate", "1/h", "-c", m.config)
+	p.log.await(t, "This is replay ")
+	p.signal(t, syscall.SIGHUP)
+	p.signal(t, syscall.SIGHUP)
+	err := p.end(t)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != exitPart {
+		t.Errorf("it ended with %v, want exit status %d", err, exitPart)
+	}
+	p.log.await(t, "interrupted; what was replayed is marked: `redeliver replay resume 20")
+	var tasks []taskView
+	m.decode(m.run("replay", "list", "-o", "json"), &tasks)
+	if len(tasks) != 1 || tasks[0].State != dlq.TaskPaused {
+		t.Fatalf("listed: %+v", tasks)
+	}
+	m.run("replay", "--dry-run").want(t, exitPart, "would have replayed 4 dead letters")
+}
+
+// nohup has a command outlive its terminal.
+func TestAHangupThatIsIgnoredEndsNothing(t *testing.T) {
+	signal.Ignore(syscall.SIGHUP)
+	defer signal.Reset(syscall.SIGHUP)
+	if slices.Contains(endings(), os.Signal(syscall.SIGHUP)) {
+		t.Error("it ends commands")
+	}
 }
 
 func TestASecondSignalLeavesAtOnceAndCommitsNothingUnfinished(t *testing.T) {
