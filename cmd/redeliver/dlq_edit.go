@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"slices"
@@ -86,7 +88,11 @@ read, which is named: --from FILE goes on with it, in the place of an editor.`,
 				made.goOn += flag.text
 			}
 		}
+		r := dlq.Replay{Filter: dlq.Filter{IDs: []string{e.ID()}, All: true}, To: destination, Again: *again, MaxReplays: -1, TakeOver: *takeOver}
 		if *from == "" {
+			if err := leavesOut(cmd.Context(), q, r); err != nil {
+				return err
+			}
 			if err := p.edit(cmd.Context(), before, &made); err != nil {
 				return err
 			}
@@ -109,13 +115,11 @@ read, which is named: --from FILE goes on with it, in the place of an editor.`,
 			fmt.Fprintln(p.err, made.where())
 			return nil
 		}
-		r := dlq.Replay{
-			Filter: dlq.Filter{IDs: []string{e.ID()}, All: true}, To: destination, Again: *again, MaxReplays: -1, TakeOver: *takeOver,
-			Edit: func(r *kgo.Record) error { return after.apply(before, r) },
-		}
-		report := &changeReport{program: p, chore: replayChore(r), format: asTable, found: make(map[string]bool)}
+		r.Edit = func(r *kgo.Record) error { return after.apply(before, r) }
+		report := &changeReport{program: p, flags: flags, chore: replayChore(r), format: asTable, found: make(map[string]bool)}
 		q.ids = r.Filter.IDs
 		s, err := q.Replay(cmd.Context(), r)
+		err = p.busy(q, err)
 		err = report.end(errors.Join(err, report.add(q, s, err)))
 		if s.Done == 0 {
 			return made.kept(err)
@@ -123,6 +127,21 @@ read, which is named: --from FILE goes on with it, in the place of an editor.`,
 		return errors.Join(err, made.drop())
 	}
 	return cmd
+}
+
+// leavesOut says why a replay leaves its entry out whatever is edited, before somebody edits it.
+func leavesOut(ctx context.Context, q queue, r dlq.Replay) error {
+	r.DryRun = true
+	s, err := q.Replay(ctx, r)
+	switch {
+	case err != nil:
+		return err
+	case s.Done == 0 && len(s.LeftOut) > 0:
+		return fmt.Errorf("%s: a replay leaves it out: %s; nothing was edited", r.Filter.IDs[0], q.redact.Why(s.LeftOut[0].Why))
+	case s.Done == 0 && s.OtherGroup > 0:
+		return fmt.Errorf("%s: a replay leaves it out, for it is of another consumer group; nothing was edited", r.Filter.IDs[0])
+	}
+	return nil
 }
 
 // findEntry looks an entry up by its id. The caller calls done.
@@ -286,7 +305,17 @@ func (d draft) kept(err error) error {
 	case errors.Is(err, context.Canceled): // of which no more is told than that
 		err = errors.New("interrupted; nothing was replayed")
 	}
+	if d.made && d.empty() {
+		_ = os.Remove(d.file) // which may be gone
+		return err
+	}
 	return fmt.Errorf("%w; %s", err, d.where())
+}
+
+// empty says whether the editor has left nothing, or no file.
+func (d draft) empty() bool {
+	text, err := os.ReadFile(d.file)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && len(bytes.TrimSpace(text)) == 0
 }
 
 func (d draft) drop() error {
@@ -304,11 +333,20 @@ func (d draft) read() (after editable, err error) {
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
-	if err = decoder.Decode(&after); err == nil {
-		err = after.check()
-	}
+	line := func(offset int64) int { return 1 + bytes.Count(text[:min(int(offset), len(text))], []byte("\n")) }
+	err = decoder.Decode(&after)
 	if wrong := (*json.SyntaxError)(nil); errors.As(err, &wrong) {
-		err = fmt.Errorf("line %d: %w", 1+bytes.Count(text[:min(int(wrong.Offset), len(text))], []byte("\n")), err)
+		err = fmt.Errorf("line %d: %w", line(wrong.Offset), err)
+	}
+	switch behind := bytes.TrimLeft(text[decoder.InputOffset():], " \t\r\n"); {
+	case errors.Is(err, io.EOF):
+		err = errors.New("the file is empty")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		err = errors.New("the JSON document has no end")
+	case err == nil && len(behind) > 0:
+		err = fmt.Errorf("line %d: there is more behind the JSON document", line(int64(len(text)-len(behind))))
+	case err == nil:
+		err = after.check()
 	}
 	if err != nil {
 		return after, fmt.Errorf("%w; nothing was replayed", err)
@@ -342,6 +380,9 @@ func (p *program) edit(ctx context.Context, d editable, made *draft) error {
 		err = fmt.Errorf("editor %s: %w", command, err)
 	} else if ctx.Err() != nil {
 		err = errors.New("interrupted")
+	}
+	if made.empty() && err == nil {
+		return made.kept(errors.New("the editor left nothing; nothing was edited, and nothing was replayed"))
 	}
 	if closed := os.Chmod(made.file, 0o600); closed != nil && err == nil { // an editor may have put a file of its own in the place of it
 		err = closed

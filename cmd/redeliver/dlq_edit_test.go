@@ -156,6 +156,38 @@ func TestDLQEditIsKept(t *testing.T) {
 	}
 }
 
+// An edit that is none, or that would be left out whatever it is, is told as that, and leaves no file behind.
+func TestDLQEditOfNothing(t *testing.T) {
+	m := newMorgue(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	for name, editor := range map[string]string{"an empty file": `: > "$1" #`, "no file": `rm "$1" #`} {
+		t.Run(name, func(t *testing.T) {
+			e := session{terminal: true, env: map[string]string{"EDITOR": editor}}.run(t, "dlq", "edit", m.id(1), "-c", m.config)
+			if want := "redeliver: the editor left nothing; nothing was edited, and nothing was replayed\n"; e.status != exitFailed || e.err != want {
+				t.Errorf("ended with %d and %q, want %q", e.status, e.err, want)
+			}
+		})
+	}
+	untouched := session{terminal: true, env: map[string]string{"EDITOR": "exit 7 #"}}
+	untouched.run(t, "dlq", "edit", m.id(1), "--to", "topic:nowhere", "-c", m.config).
+		want(t, exitFailed, m.id(1)+": a replay leaves it out: topic nowhere does not exist; nothing was edited")
+	if left, err := filepath.Glob(filepath.Join(os.TempDir(), "redeliver-*.json")); err != nil || len(left) > 0 {
+		t.Errorf("left are %v, %v", left, err)
+	}
+	for text, says := range map[string]string{
+		" \n":                        "the file is empty",
+		"{\n":                        "the JSON document has no end",
+		"{\"kind\": \"null\"}\n\n{}": "line 3: there is more behind the JSON document",
+		"{\"kind\": \"null\"}\n}":    "line 2: there is more behind the JSON document",
+	} {
+		file := filepath.Join(t.TempDir(), "edit.json")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m.run("dlq", "edit", m.id(1), "--from", file, "--yes").want(t, exitUsage, "--from "+file+": "+says+"; nothing was replayed")
+	}
+}
+
 // What is not edited stays byte for byte: spaces in JSON, and a payload that is no text.
 func TestDLQEditLeavesTheRest(t *testing.T) {
 	m := newMorgue(t)
