@@ -179,7 +179,7 @@ func view(q queue, e dlq.Entry) deadLetter {
 	d := deadLetter{
 		ID: e.ID(), Pipeline: q.pipeline.Name, Queue: e.Topic, Partition: e.Partition, Offset: e.Offset,
 		Died: e.At.UTC(), Status: e.Status, Group: s.Group, Class: s.Class.String(), Severity: s.Severity.String(), Reason: string(s.Reason), Error: s.Error,
-		Fingerprint: e.Fingerprint(), Attempts: s.Attempt, Replays: s.Replays, Key: e.Record.Key,
+		Fingerprint: e.Fingerprint(), Attempts: s.Attempt, Replays: replaysOf(e), Key: e.Record.Key,
 	}
 	if e.OriginKnown() {
 		d.Origin = originView{ID: s.ID, Topic: s.Topic, Partition: s.Partition, Offset: s.Offset}

@@ -61,7 +61,10 @@ Exit status 3 says that some records of that age stay, behind one that is still 
 		err = p.each(qs, func(q queue) error {
 			done, err := p.purge(cmd.Context(), q, purge, change)
 			if err != nil && (done.DryRun || done.Records+done.Marks == 0) {
-				return err
+				if errors.Is(err, context.Canceled) { // at the question, or before
+					err = &exitError{status: exitFailed, err: errors.New("interrupted; nothing was deleted")}
+				}
+				return p.busy(q, err)
 			}
 			kept, told = kept || len(done.Kept) > 0, true
 			tell := func() error { return rows.add(viewPurged(q, done)) }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 func TestDLQPurge(t *testing.T) {
@@ -25,6 +27,13 @@ func TestDLQPurge(t *testing.T) {
 		t.Errorf("it was no dry run: %s", nothing.out)
 	}
 	m.run("dlq", "list", "--all").want(t, exitDone, "No dead letters match")
+}
+
+func TestInterruptedPurge(t *testing.T) {
+	m := newMorgue(t)
+	e := m.interrupted(kmsg.Fetch, 1, "y\n", "dlq", "purge", "--before", "300d", "--include-open")
+	e.want(t, exitFailed, "redeliver: interrupted; nothing was deleted\n")
+	m.run("dlq", "list").want(t, exitDone, "orders/0/0")
 }
 
 func TestPurgeMistakes(t *testing.T) {

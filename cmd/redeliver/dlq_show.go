@@ -148,7 +148,7 @@ func showEntry(w io.Writer, q queue, e dlq.Entry, p shownPayload) error {
 		line("origin", origin)
 	}
 	line("group", s.Group)
-	line("attempts", fmt.Sprintf("%d, replayed %d %s", s.Attempt, s.Replays, plural(s.Replays, "time")))
+	line("attempts", fmt.Sprintf("%d, replayed %d %s", s.Attempt, replaysOf(e), plural(replaysOf(e), "time")))
 	if e.Err != nil {
 		line("problem", strings.ReplaceAll(e.Err.Error(), "\n", "; "))
 	}
@@ -166,6 +166,9 @@ func showEntry(w io.Writer, q queue, e dlq.Entry, p shownPayload) error {
 	p.show(w)
 	return nil
 }
+
+// replaysOf is how often a record was replayed: before it died, and as this entry.
+func replaysOf(e dlq.Entry) int { return e.State.Replays + e.Mark.Times }
 
 func statusText(e dlq.Entry) string {
 	m := e.Mark

@@ -341,7 +341,7 @@ func TestReplay(t *testing.T) {
 		t.Errorf("summary: %+v", s)
 	}
 	m.run("dlq", "list", "--status", "replay_limit").want(t, exitDone, "orders/0/5")
-	m.run("dlq", "show", "0-0").want(t, exitDone, "replayed, ", "to "+testTier)
+	m.run("dlq", "show", "0-0").want(t, exitDone, "replayed, ", "to "+testTier, "attempts     4, replayed 1 time\n")
 	m.run("replay", "--yes", "--max-replays", "-1").want(t, exitDone, "replayed 1 dead letter ")
 	m.run("replay", "--yes").want(t, exitDone, "replayed 0 dead letters", "6 had been replayed before")
 	session{terminal: true}.run(t, "replay", "-c", m.config).want(t, exitDone, "replayed 0 dead letters")

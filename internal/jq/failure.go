@@ -14,7 +14,7 @@ var (
 	errNoJSON  = errors.New("the payload is no JSON document")
 	errNone    = errors.New("the program has no outcome for the payload")
 	errMany    = errors.New("the program has more than one outcome for the payload")
-	errTooLong = errors.New("the program has no outcome within 5 seconds")
+	errTooLong = errors.New("the program has no outcome within five seconds")
 	errFailed  = errors.New("the program fails on the payload")
 	errRaised  = errors.New("the program raises an error")
 )
