@@ -28,26 +28,28 @@ type Discard struct {
 // Discard gives entries up: list, stats and replay leave them out from then on. The records stay in the topic. As
 // [Queue.Replay], it is refused while another replay or discard is under way, and ends cleanly with ctx.
 func (q *Queue) Discard(ctx context.Context, d Discard) (Summary, error) {
-	return q.setAside(ctx, d, doingDiscard, StatusDiscarded)
+	return q.setAside(ctx, d, d.Filter, doingDiscard, StatusDiscarded)
 }
 
 // Park sets entries aside that are still to be dealt with, but not now: list, stats and replay leave them out, unless they ask
 // for their status or name them. They are not done with: what waits behind one of them in a pipeline that holds keys goes on
 // waiting. Otherwise as [Queue.Discard].
 func (q *Queue) Park(ctx context.Context, d Discard) (Summary, error) {
-	return q.setAside(ctx, d, doingPark, StatusParked)
+	return q.setAside(ctx, d, d.Filter, doingPark, StatusParked)
 }
 
 // Reopen makes entries that were parked open again. Where the filter names no status it selects those that are parked.
 func (q *Queue) Reopen(ctx context.Context, d Discard) (Summary, error) {
+	asked := d.Filter
 	if len(d.Filter.Status) == 0 {
 		d.Filter.Status, d.Filter.All = []Status{StatusParked}, false
 	}
-	return q.setAside(ctx, d, doingReopen, StatusOpen)
+	return q.setAside(ctx, d, asked, doingReopen, StatusOpen)
 }
 
-// setAside marks entries with a status. What was replayed or discarded stays that, and what has the status already.
-func (q *Queue) setAside(ctx context.Context, d Discard, doing string, status Status) (Summary, error) {
+// setAside marks entries with a status. What was replayed or discarded stays that, and what has the status already. asked is the filter as the caller gave it,
+// which says what is counted.
+func (q *Queue) setAside(ctx context.Context, d Discard, asked Filter, doing string, status Status) (Summary, error) {
 	summary := Summary{Run: newRun(time.Now()), DryRun: d.DryRun}
 	t, err := q.begin(ctx, order{
 		filter: d.Filter, doing: doing, counts: status, by: d.By, run: summary.Run,
@@ -59,6 +61,7 @@ func (q *Queue) setAside(ctx context.Context, d Discard, doing string, status St
 	defer t.end(ctx)
 	t.decide = func(_ context.Context, e *Entry, now time.Time, s *Summary) (*item, error) {
 		switch {
+		case asked.passesSilently(e.Status):
 		case e.Status == StatusReplayed:
 			s.Replayed++
 		case e.Status == StatusDiscarded:

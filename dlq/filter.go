@@ -51,6 +51,12 @@ type Filter struct {
 	Limit int
 }
 
+// passesSilently says whether entries with a status are none of those that a change is asked for by status, and are not told as left alone. Those that are
+// named by id are told whatever their status is.
+func (f Filter) passesSilently(status Status) bool {
+	return len(f.Status) > 0 && !f.All && len(f.IDs) == 0 && !slices.Contains(f.Status, status)
+}
+
 // selector is a Filter made ready for one topic.
 type selector struct {
 	Filter

@@ -63,6 +63,7 @@ func (q *Queue) Renew(ctx context.Context, r Renew) (Summary, error) {
 	defer t.end(ctx)
 	t.decide = func(_ context.Context, e *Entry, now time.Time, s *Summary) (*item, error) {
 		switch {
+		case r.Filter.passesSilently(e.Status):
 		case e.Status == StatusReplayed:
 			s.Replayed++
 		case e.Status == StatusDiscarded:

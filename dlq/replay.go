@@ -261,6 +261,9 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, now time.Time, s 
 		return nil, nil
 	}
 	if d.passesOver(e) {
+		if d.Filter.passesSilently(e.Status) {
+			return nil, nil
+		}
 		switch e.Status {
 		case StatusReplayed:
 			s.Replayed++

@@ -1,6 +1,7 @@
 package dlq_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -153,4 +154,36 @@ func TestReopenOfWhatIsOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "reopened and open", fmt.Sprint(s.Done, s.Open, s.Partly()), "0 1 false")
+}
+
+// Who asks for entries by status is not told of others as left alone, unless they are named.
+func TestEntriesOfOtherStatusesAreNotCounted(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(6)
+	q := b.open()
+	for _, c := range []struct {
+		do func(context.Context, dlq.Discard) (dlq.Summary, error)
+		id string
+	}{{q.Discard, "orders/0/0"}, {q.Park, "orders/0/1"}} {
+		if _, err := c.do(b.ctx(), dlq.Discard{Filter: dlq.Filter{IDs: []string{c.id}}, Reason: "a test"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	equal(t, "replayed", b.replay(q, dlq.Replay{Filter: dlq.Filter{Limit: 2}}).Done, 2)
+	counts := func(s dlq.Summary, err error) string {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(s.Done, s.Replayed, s.Discarded, s.Parked, s.Open)
+	}
+	discarded := dlq.Filter{Status: []dlq.Status{dlq.StatusDiscarded}}
+	equal(t, "reopened of those discarded", counts(q.Reopen(b.ctx(), dlq.Discard{Filter: discarded})), "0 0 1 0 0")
+	equal(t, "discarded of those parked", counts(q.Discard(b.ctx(), dlq.Discard{Filter: dlq.Filter{Status: []dlq.Status{dlq.StatusParked}}, DryRun: true})), "1 0 0 0 0")
+	equal(t, "replayed of those that were too often", counts(q.Replay(b.ctx(), dlq.Replay{Filter: dlq.Filter{Status: []dlq.Status{dlq.StatusLimited}}})), "0 0 0 0 0")
+	equal(t, "renewed of those parked", counts(q.Renew(b.ctx(), dlq.Renew{Filter: dlq.Filter{Status: []dlq.Status{dlq.StatusParked}}, DryRun: true})), "1 0 0 0 0")
+	named := dlq.Filter{IDs: []string{"orders/0/0"}, Status: []dlq.Status{dlq.StatusParked}}
+	equal(t, "reopened of those parked, by id", counts(q.Reopen(b.ctx(), dlq.Discard{Filter: named})), "0 0 1 0 0")
+	equal(t, "reopened of all", counts(q.Reopen(b.ctx(), dlq.Discard{DryRun: true})), "1 2 1 0 2")
 }
