@@ -130,10 +130,11 @@ type router struct {
 	topics     map[string]kadm.TopicDetail   // all of the cluster, when tiers had to be looked for
 	followed   map[[2]string]map[string]bool // topics that tell outcomes by group and origin topic; true: of dead letters
 	readers    map[[2]string]bool            // whether a group reads a topic
+	works      map[string]bool               // whether a topic is none that records come from
 }
 
 func newRouter(q *Queue, to Destination, edit editor) *router {
-	r := &router{queue: q, admin: q.admin, edit: edit, partitions: make(map[string]int), own: make(map[string]string), tiers: make(map[[2]string]string), followed: make(map[[2]string]map[string]bool), readers: make(map[[2]string]bool)}
+	r := &router{queue: q, admin: q.admin, edit: edit, partitions: make(map[string]int), own: make(map[string]string), tiers: make(map[[2]string]string), followed: make(map[[2]string]map[string]bool), readers: make(map[[2]string]bool), works: make(map[string]bool)}
 	r.to, r.cluster = to.split()
 	return r
 }
@@ -157,6 +158,8 @@ func (r *router) copy(ctx context.Context, e *Entry, now time.Time, record *kgo.
 		record.Headers = r.sourceHeaders(headers, e)
 	case !e.OriginKnown():
 		return unroutable("the headers do not say where the record came from: replay it with --to topic:NAME")
+	case r.to == Source && r.working(e.State.Topic):
+		return unroutable("the headers say that the record came from " + e.State.Topic + ", which is no source but a retry topic, a dead-letter topic or a ledger of a pipeline: replay it with --to topic:NAME")
 	case r.to == Source:
 		record.Topic = e.State.Topic
 		record.Headers = r.sourceHeaders(headers, e)
@@ -166,6 +169,24 @@ func (r *router) copy(ctx context.Context, e *Entry, now time.Time, record *kgo.
 		}
 	}
 	return r.check(ctx, record)
+}
+
+// working says whether a topic is one that pipelines work with, and no source: what headers of another program name may be any topic, and a record in
+// a ledger would be taken for what became of dead letters.
+func (r *router) working(topic string) bool {
+	if !r.queue.anyGroup {
+		return false
+	}
+	is, known := r.works[topic]
+	if !known {
+		is = strings.HasSuffix(topic, retrytopics.LedgerTopic("")) || retrytopics.IsOurs(topic) ||
+			slices.ContainsFunc(r.queue.names, func(n retrytopics.Names) bool {
+				_, _, retries := n.Match(topic)
+				return retries || n.MatchDLQ(topic)
+			})
+		r.works[topic] = is
+	}
+	return is
 }
 
 // UserHeaders returns the headers of an entry's record that are its producer's, which a replay hands on: without those of Redeliver, of the dialects

@@ -113,6 +113,16 @@ func (n Names) Match(topic string) (source string, delay time.Duration, ok bool)
 	return n.retryTemplate().match(n.groupPart(), topic)
 }
 
+// MatchDLQ says whether a topic has the name of a dead-letter topic of this group. It is a guess as that of [Names.Match] is.
+func (n Names) MatchDLQ(topic string) bool {
+	before, after, several := strings.Cut(strings.Replace(string(n.dlqTemplate()), partGroup, n.groupPart(), 1), partTopic)
+	if !several {
+		return topic == before
+	}
+	_, ok := between(topic, before, after)
+	return ok
+}
+
 var ours = regexp.MustCompile(`^.+\.(?:retry-([0-9]+(?:ms|s|m|h)|park)|dlq|dlq` + regexp.QuoteMeta(ledgerSuffix) + `)$`)
 
 // IsOurs says whether a topic looks, by the default naming, like a retry

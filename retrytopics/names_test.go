@@ -192,3 +192,23 @@ func TestCollisions(t *testing.T) {
 	got := strings.Join(retrytopics.Collisions([]string{"a.b", "c", "a_b", "c"}), "; ")
 	equal(t, got, "a.b and a_b differ only in '.' and '_', which Kafka does not allow side by side; c is used twice")
 }
+
+func TestDeadLetterTopicsAreKnownByTheirNames(t *testing.T) {
+	for _, c := range []struct {
+		names retrytopics.Names
+		topic string
+		want  bool
+	}{
+		{retrytopics.Names{Group: "shop"}, "shop.orders.dlq", true},
+		{retrytopics.Names{Group: "shop"}, "shop.dlq", false},
+		{retrytopics.Names{Group: "shop"}, "other.orders.dlq", false},
+		{retrytopics.Names{Group: "shop"}, retrytopics.Names{Group: "shop"}.DLQTopic(strings.Repeat("long", 60)), true},
+		{retrytopics.Names{Group: "shop", DLQ: "dead-{group}"}, "dead-shop", true},
+		{retrytopics.Names{Group: "shop", DLQ: "dead-{group}"}, "dead-shop-orders", false},
+		{retrytopics.Names{Group: "shop", DLQ: "{topic}-dead-{group}"}, "orders-dead-shop", true},
+	} {
+		if got := c.names.MatchDLQ(c.topic); got != c.want {
+			t.Errorf("%+v: %s: %v", c.names, c.topic, got)
+		}
+	}
+}

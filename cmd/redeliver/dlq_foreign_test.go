@@ -68,6 +68,28 @@ func TestDeadLettersOfSpring(t *testing.T) {
 	m.run("dlq", "stats").want(t, exitDone, "6 dead letters")
 }
 
+// Headers of another program may name any topic as the source: what pipelines work with is none.
+func TestDeadLettersThatSayTheyComeFromAPipelinesOwnTopics(t *testing.T) {
+	m := newMorgue(t)
+	m.config = configFile(t, pipelineOn(m.cluster.ListenAddrs(), "dlq: {topic: 'dead.{group}.{topic}'}"))
+	if _, err := kadm.NewClient(m.client).CreateTopics(t.Context(), 1, 1, nil, springDLT, testDLQ+".ledger", "dead.orders.orders", "orders"); err != nil {
+		t.Fatal(err)
+	}
+	for i, topic := range []string{testDLQ, testTier, testDLQ + ".ledger", "dead.orders.orders"} {
+		r := springLetter(int64(i), "Connection refused")
+		r.Headers[1].Value = []byte(topic)
+		if err := m.client.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.springDies(9, "Connection refused")
+	e := m.run("replay", "--queue", springDLT, "--to", "source", "--yes")
+	e.want(t, exitPart, "replayed 1 dead letter to orders")
+	for _, topic := range []string{testDLQ, testTier, testDLQ + ".ledger", "dead.orders.orders"} {
+		e.want(t, exitPart, "1 left out: the headers say that the record came from "+topic+", which is no source but ")
+	}
+}
+
 func TestQueueFlagMistakes(t *testing.T) {
 	m := newMorgue(t)
 	m.run("dlq", "list", "--queue", "no such").want(t, exitUsage, `--queue "no such": want the name of a dead-letter topic`)
