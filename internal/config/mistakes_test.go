@@ -381,6 +381,8 @@ var mistakes = []mistakeRow{
 	{"pipelines[].retry.hold_key", inPipeline("delivery: exactly_once_routing\nordering: none\nretry: {hold_key: " + mark + "true}"), "and ordering is none; write ordering: key, or hold_key: false"},
 	{"pipelines[].retry.hold_key", inPipeline("delivery: exactly_once_routing\ngroup_protocol: consumer\nretry: {hold_key: " + mark + "true}"), "write group_protocol: classic, or hold_key: false"},
 	{"pipelines[].retry.on_dead_letter", inPipeline("retry: {on_dead_letter: " + mark + "hold}"), "retry.on_dead_letter: hold needs hold_key: true, for without it nothing waits behind a record"},
+	{"pipelines[].retry.on_dead_letter", inPipeline("ordering: partition\ngroup_protocol: consumer\nretry: {on_dead_letter: " + mark + "hold}"), "set that, with delivery: exactly_once_routing, with ordering: key, with group_protocol: classic, or write on_dead_letter: release"},
+	{"pipelines[].retry.on_dead_letter", inPipeline("delivery: exactly_once_routing\nretry: {on_dead_letter: " + mark + "hold}"), "; set that, or write on_dead_letter: release"},
 	{"pipelines[].retry.on_dead_letter", inPipeline("delivery: exactly_once_routing\ndlq: {enabled: false}\nretry: {hold_key: true, on_dead_letter: " + mark + "hold}"), "and dlq.enabled is false; enable them, or write on_dead_letter: release"},
 	{"pipelines[].retry.on_dead_letter", inPipeline("delivery: exactly_once_routing\ndlq: {retention: 7d}\nretry: {hold_key: true, on_dead_letter: " + mark + "hold}"), "write retention: -1, or on_dead_letter: release"},
 	{"pipelines[].retry.on_dead_letter", inPipeline("retry: {on_dead_letter: " + mark + "keep}"), "keep"},

@@ -95,7 +95,16 @@ func (r *reader) onDeadLetterRules(p *Pipeline, at string) {
 		return
 	}
 	if !p.Retry.HoldKey {
-		r.wrong(path, "retry.on_dead_letter: hold needs hold_key: true, for without it nothing waits behind a record; set that, or write on_dead_letter: release")
+		needs := ""
+		for _, need := range []struct {
+			lacks bool
+			text  string
+		}{{p.Delivery != "exactly_once_routing", "delivery: exactly_once_routing"}, {p.Ordering != "key", "ordering: key"}, {p.GroupProtocol == "consumer", "group_protocol: classic"}} {
+			if need.lacks && r.sound(at+".delivery", at+".ordering", at+".group_protocol") {
+				needs += ", with " + need.text
+			}
+		}
+		r.wrong(path, "retry.on_dead_letter: hold needs hold_key: true, for without it nothing waits behind a record; set that%s, or write on_dead_letter: release", needs)
 	}
 	if !p.DLQ.Enabled {
 		r.wrong(path, "retry.on_dead_letter: hold sends records into the dead letters, and dlq.enabled is false; enable them, or write on_dead_letter: release")
