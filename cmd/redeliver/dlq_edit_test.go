@@ -239,6 +239,12 @@ func TestReplayWithJQ(t *testing.T) {
 	m.run("dlq", "show", "0-0").want(t, exitDone, `edited: unset header trace, set key "k", jq .order += 100`)
 }
 
+// A program that does not end is given up, and for how long it was waited for is told: numbers stand in no reason that entries share.
+func TestReplayWithJQThatDoesNotEnd(t *testing.T) {
+	m := newMorgue(t)
+	m.run("replay", "--id", "0-1", "--jq", "def f: f; f", "--dry-run").want(t, exitPart, "1 left out: jq: the program has no outcome within five seconds (for example ")
+}
+
 func TestLineDiff(t *testing.T) {
 	for _, c := range []struct{ before, after, want string }{
 		{"a\n", "a\n", ""},

@@ -37,6 +37,7 @@ func TestRunLooksAfterDeadLetters(t *testing.T) {
 	lettersOfAge(t, client, 23*time.Hour, time.Hour)
 	r := startRun(t, "-c", path)
 	r.log.await(t, "dead letters expire that nobody has dealt with")
+	r.log.await(t, `renew="redeliver dlq renew -c `+path+` --pipeline orders"`)
 	answer, err := http.Get("http://" + listen + "/metrics")
 	if err != nil {
 		t.Fatal(err)
