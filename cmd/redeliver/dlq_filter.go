@@ -117,6 +117,9 @@ func (f *filterFlags) filter(now time.Time) (dlq.Filter, error) {
 	filter := dlq.Filter{Topic: f.topic, Text: f.text, Limit: f.limit, All: f.all, Reason: retrytopics.Reason(f.reason)}
 	var err error
 	if f.class != "" {
+		if f.class == classify.None.String() {
+			return filter, usagef("--class none: that is what dead letters have that say no class, as those of other programs; select them by --error, --text or --fingerprint")
+		}
 		if filter.Class, err = classify.Parse(f.class); err != nil {
 			return filter, usagef("--class: %w", err)
 		}

@@ -185,6 +185,7 @@ func TestDLQUsage(t *testing.T) {
 		says string
 	}{
 		{[]string{"dlq", "list", "--class", "netwrk"}, `did you mean "network"`},
+		{[]string{"dlq", "list", "--class", "none"}, "dead letters have that say no class"},
 		{[]string{"dlq", "list", "--reason", "tired"}, "want one of exhausted"},
 		{[]string{"dlq", "list", "--since", "yesterday"}, "want how long ago"},
 		{[]string{"dlq", "list", "--since", "1h", "--until", "2h"}, "no dead letter can match"},

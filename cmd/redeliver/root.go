@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/redeliver/redeliver/consumer/tracing"
+	"github.com/redeliver/redeliver/dlq"
 	"github.com/redeliver/redeliver/internal/config"
 	"github.com/redeliver/redeliver/internal/otlp"
 )
@@ -183,6 +184,9 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	}
 	if near := nearestCommand(cmd, args[0]); near != "" {
 		return fmt.Errorf("%s takes no argument, got %q; did you mean %q?", cmd.CommandPath(), args[0], near)
+	}
+	if cmd.Flags().Lookup("id") != nil && dlq.CheckID(args[0]) == nil {
+		return fmt.Errorf("%s takes no argument, got %q; did you mean --id %s?", cmd.CommandPath(), args[0], shellWord(args[0]))
 	}
 	return fmt.Errorf("%s takes no argument, got %q", cmd.CommandPath(), args[0])
 }

@@ -14,6 +14,8 @@ func TestWrongUsageIsStatus2AndSaysWhatIsRight(t *testing.T) {
 		"replay strat":                  `redeliver replay takes no argument, got "strat"; did you mean "redeliver replay start"?`,
 		"topics destroy":                `there is no command "redeliver topics destroy"; there are acls, apply, plan`,
 		"config x":                      `there are example, keys, schema, show`,
+		"replay k7qp-3-1042":            `redeliver replay takes no argument, got "k7qp-3-1042"; did you mean --id k7qp-3-1042?`,
+		"replay 20251123-121320-5f1c":   `redeliver replay takes no argument, got "20251123-121320-5f1c"`,
 		"validate x":                    `redeliver validate takes no argument, got "x"`,
 		"validate --conect":             `unknown flag: --conect; did you mean --connect?`,
 		"validate --zzzzz":              `unknown flag: --zzzzz`,
