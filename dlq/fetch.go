@@ -194,11 +194,15 @@ func (f *fetcher) lookAgain(ctx context.Context) error {
 	topic, err := describe(ctx, f.admin, f.topic)
 	switch {
 	case errors.Is(err, ErrNoTopic), err == nil && topic.ID != f.id:
-		return fmt.Errorf("read %s: the topic was deleted meanwhile", f.topic)
+		return deletedMeanwhile(f.topic)
 	case err == nil:
 		f.learn(topic)
 	}
 	return context.Cause(ctx)
+}
+
+func deletedMeanwhile(topic string) error {
+	return fmt.Errorf("read %s: the topic was deleted meanwhile", topic)
 }
 
 // transient says whether asking again may help: a leader that moves, a broker that is away. A topic is also unknown for

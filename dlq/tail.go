@@ -2,15 +2,19 @@ package dlq
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 // tailTime is between two looks for what died.
 const tailTime = 500 * time.Millisecond
 
-// Tail goes through the entries that the filter selects as they die, until ctx ends, which is no error, or something fails.
+// Tail goes through the entries that the filter selects as they die, until ctx ends, which is no error, or something fails,
+// as when the topic is deleted, also if it is made again at once: whoever calls it anew then follows that one.
 // It begins with those that die from now on, or that died since Filter.Since where that is set. It does not read the ledger:
 // Status and All are ignored. A further copy of an entry, as a crash or [Queue.Renew] makes it, is left out: one that died before it began, and one of the
 // last 65,536 entries that it has met. Filter.Limit ends it.
@@ -40,6 +44,9 @@ func (q *Queue) tail(ctx context.Context, f Filter, yield func(Entry, error) boo
 	fetcher, left, since := newFetcher(q.client, q.admin, topic), f.Limit, f.Since
 	var met tailed
 	for {
+		if err := q.still(ctx, topic); err != nil {
+			return err
+		}
 		spans, err := spansOf(ctx, q.admin, q.topic, since, stable)
 		if err != nil {
 			return err
@@ -66,6 +73,23 @@ func (q *Queue) tail(ctx context.Context, f Filter, yield func(Entry, error) boo
 			return err
 		}
 	}
+}
+
+// still fails when the topic is not the one that it was: offsets that are known of it say nothing of one that was made again, which may for good have fewer
+// records, so that nothing is ever read of it that would tell.
+func (q *Queue) still(ctx context.Context, topic kadm.TopicDetail) error {
+	deleted := false
+	err := whileLeadersMove(ctx, func() error {
+		now, err := q.describe(ctx)
+		if deleted = errors.Is(err, ErrNoTopic) || err == nil && now.ID != topic.ID; deleted {
+			return nil
+		}
+		return err
+	})
+	if deleted {
+		return deletedMeanwhile(topic.Topic)
+	}
+	return err
 }
 
 // tailKept is how many entries are known at least, where there were so many.

@@ -76,3 +76,35 @@ func TestTailLeavesCopiesOut(t *testing.T) {
 	}
 	equal(t, "ids", got, []string{"orders/0/1", "orders/0/2", "orders/0/3"})
 }
+
+// A topic that was deleted and made again while nobody looked is told of, also where the new one is shorter, so that nothing of it would ever be read.
+func TestTailNoticesThatTheTopicIsAnother(t *testing.T) {
+	t.Parallel()
+	for name, anew := range map[string]int{"empty": 0, "shorter": 3, "longer": 60} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.letters(6)
+			met := 0
+			var told []string
+			for e, err := range b.open().Tail(b.ctx(), dlq.Filter{Since: time.Now().Add(-time.Hour)}) {
+				if err != nil {
+					told = append(told, err.Error())
+					continue
+				}
+				if met++; met == 6 {
+					if _, err := b.admin.DeleteTopics(b.ctx(), e.Topic); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := b.admin.CreateTopics(b.ctx(), 3, 1, nil, e.Topic); err != nil {
+						t.Fatal(err)
+					}
+					b.client = b.connect() // which does not know the old one
+					b.letters(anew)
+				}
+			}
+			equal(t, "met", met, 6)
+			equal(t, "told", told, []string{"read " + dead + ": the topic was deleted meanwhile"})
+		})
+	}
+}
