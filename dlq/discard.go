@@ -123,7 +123,7 @@ func (q *Queue) begin(ctx context.Context, o order) (*task, error) {
 	} else if o.task.ends, err = q.ends(ctx); err == nil {
 		t.survey, err = q.surveyTo(ctx, topic, o.filter, l, o.task.ends)
 	}
-	if err == nil && o.doing != doingPurge && o.doing != doingRenew { // which are about what the topic holds
+	if err == nil && o.doing != doingPurge && o.filter.ExpiringBefore.IsZero() { // which is about what the topic holds, as what expires is
 		err = t.help(ctx)
 	}
 	if err != nil {

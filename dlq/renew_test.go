@@ -318,3 +318,66 @@ func TestRenewLeavesWhoParkedIt(t *testing.T) {
 		t.Errorf("reopened: %+v, want it by bob after the renewal at %v", got, want.Renewed)
 	}
 }
+
+// What only an index keeps is carried forward too, where it is asked for: it is the same entry afterwards, in the topic once more.
+func TestRenewOfWhatAnIndexKeeps(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]dlq.Filter{
+		"by an id":             {IDs: []string{"orders/0/1"}},
+		"by a filter":          {Until: time.Now().Add(-11 * day), Topic: origin, Since: time.Now().Add(-13 * day)},
+		"by its place and tag": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.aged(14*day, 12*day, time.Hour)
+			b.keeps(10 * day)
+			ix := b.kept()
+			equal(t, "there", len(b.entries(ix.Queue, dlq.Filter{})), 3)
+			_, err := ix.Park(b.ctx(), dlq.Discard{Filter: dlq.Filter{IDs: []string{"orders/0/1"}}, Reason: "for later"})
+			must(t, err)
+			b.takes(0, 2)
+			equal(t, "in the topic", originsOf(b.entries(b.open(), dlq.Filter{All: true})), "orders/0/2")
+			if len(f.IDs) == 0 && f.Topic == "" {
+				f.IDs = []string{b.entries(ix.Queue, dlq.Filter{Status: []dlq.Status{dlq.StatusParked}})[0].ID()}
+			}
+			for _, dry := range []bool{true, false} {
+				s, err := ix.Renew(b.ctx(), dlq.Renew{Filter: f, DryRun: dry})
+				if err != nil || s.Done != 1 || len(s.Missing) != 0 {
+					t.Fatalf("dry run %v: %+v, %v", dry, s, err)
+				}
+			}
+			records := b.records(dead)
+			if len(records) != 2 || string(records[1].Value) != "payload of orders/0/1" {
+				t.Fatalf("records: %v", records)
+			}
+			for reader, q := range map[string]*dlq.Queue{"with the index": ix.Queue, "without": b.open()} {
+				parked := b.entries(q, dlq.Filter{Status: []dlq.Status{dlq.StatusParked}})
+				if len(parked) != 1 || parked[0].Mark.Reason != "for later" || parked[0].Mark.Renewed.IsZero() || time.Since(parked[0].At) < 12*day {
+					t.Errorf("%s: %+v", reader, parked)
+				}
+			}
+			equal(t, "with the index", originsOf(b.entries(ix.Queue, dlq.Filter{All: true})), "orders/0/0 orders/0/1 orders/0/2")
+			ix.close()
+			ix.open()
+			equal(t, "once more", originsOf(b.entries(ix.Queue, dlq.Filter{All: true})), "orders/0/0 orders/0/1 orders/0/2")
+			equal(t, "replayed", b.replay(ix.Queue, dlq.Replay{Filter: dlq.Filter{All: true}}).Done, int64(3))
+			equal(t, "left", len(b.entries(b.open(), dlq.Filter{})), 0)
+		})
+	}
+}
+
+// What the topic has lost expires no more: it is not carried forward for what is said of the time that is left.
+func TestRenewOfWhatExpiresIsOfTheTopic(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.aged(12*day, 9*day+12*time.Hour)
+	b.keeps(10 * day)
+	ix := b.kept()
+	equal(t, "there", len(b.entries(ix.Queue, dlq.Filter{})), 2)
+	b.takes(0, 1)
+	s, err := ix.Renew(b.ctx(), dlq.Renew{Filter: dlq.Filter{ExpiringBefore: time.Now().Add(day)}})
+	must(t, err)
+	equal(t, "renewed", s.Done, int64(1))
+	equal(t, "in the topic", b.ids(dead), []string{"orders/0/1", "orders/0/1"})
+}

@@ -20,7 +20,8 @@ its time of death and its status, and keeps its key closed. Its id changes when 
 
 Without ids it takes those that expire within --expiring (a day unless told otherwise, or half of the retention where that is less). 'redeliver
 dlq stats' says how many there are, and the metric redeliver_dlq_expiring. Everything expires within the whole retention, so that --expiring has
-to be less: what was carried forward would be again at each call.`,
+to be less: what was carried forward would be again at each call. With ids it takes those too that the topic has lost and only the index keeps
+(index.keep), back into the topic.`,
 		Example: "  redeliver dlq renew --dry-run\n  redeliver dlq renew --expiring 3d --yes\n  redeliver dlq renew orders/3/1042",
 	}
 	format, change := addOutput(cmd), addChangeFlags(cmd)
