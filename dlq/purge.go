@@ -42,6 +42,11 @@ type Purged struct {
 	Records int64
 	// Open entries among them were still to be dealt with. They are gone, with IncludeOpen only.
 	Open int64
+	// FromIndex are entries that the topic has lost and only the queue's index keeps ([Index].Keep): they go from it when it answers next, as they do from
+	// those of other machines, which may keep others. FromIndexOpen of them were still to be dealt with; there are some with IncludeOpen only.
+	FromIndex, FromIndexOpen int64
+	// Uncounted: the index was away, so that FromIndex says nothing. With IncludeOpen that is an error, and nothing is done.
+	Uncounted bool
 	// Kept are the partitions in which records of that age stay, since they stand behind an entry that is still to be dealt with.
 	Kept []Kept
 	// Marks were taken out of the ledger, since their entries are gone.
@@ -61,7 +66,7 @@ type Kept struct {
 // gone: of an entry that was renewed or imported. In each partition it stops at the first entry that is still to be
 // dealt with, parked or not, unless that was carried forward ([Queue.Renew]) or IncludeOpen is set. What is deleted is gone for good: what indexes
 // hold of it goes when they catch up, and so does what they keep of that age that retention took ([Index].Keep), of which those stay that are
-// still to be dealt with, unless IncludeOpen is set. An entry whose mark was taken out and that is imported once more is open.
+// still to be dealt with, unless IncludeOpen is set, which is refused while the queue's index is away: nobody could say what goes. An entry whose mark was taken out and that is imported once more is open.
 //
 // With an index that keeps entries the marks stay of those that retention took and that may be kept still.
 //
@@ -104,6 +109,7 @@ type purge struct {
 	cuts   map[int32]int64   // where what stays begins
 	spared int64             // Unix ms: marks since then stay of what the topic's retention took, for an index may keep that
 	marks  []*kgo.Record     // tombstones
+	lost   keptOnly          // that go with it
 }
 
 // lastCopy is where the last copy of an entry stands.
@@ -136,12 +142,23 @@ func (p *purge) run(ctx context.Context) error {
 	if err := p.look(ctx, asked); err != nil {
 		return err
 	}
+	if p.lost, err = p.kept(ctx); err != nil {
+		return err
+	}
+	if p.DryRun {
+		p.tellKept()
+	}
 	if !p.DryRun && p.done.Records > 0 {
 		if err := p.delete(ctx); err != nil {
 			return err
 		}
 	}
 	return p.gone(ctx)
+}
+
+// tellKept says what goes from indexes: whoever reads that it was purged takes it out.
+func (p *purge) tellKept() {
+	p.done.FromIndex, p.done.FromIndexOpen, p.done.Uncounted = p.lost.all, p.lost.open, p.lost.unknown
 }
 
 // look goes through the topic and decides where what stays begins.

@@ -10,10 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/dlq/indexredis"
 )
 
 // anchor makes the ledger, with a record that compaction leaves at its start: the log of a real broker does not begin later for that.
@@ -262,4 +264,68 @@ func TestTheLedgerForgetsOldPurges(t *testing.T) {
 		}
 	}
 	equal(t, "purges", len(said), 100)
+}
+
+// What only the index keeps and goes with a purge is counted by itself: as many as are gone afterwards.
+func TestPurgeCountsWhatIndexesKeep(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		include                  bool
+		records, all, open, left int64
+	}{
+		"with what is open":     {true, 2, 4, 3, 4},
+		"of what is dealt with": {false, 1, 1, 0, 8},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.aged(9*day, 9*day, 9*day, 9*day, 9*day, 8*day, 8*day, time.Hour, time.Hour)
+			ix := b.kept()
+			equal(t, "entries", len(b.entries(ix.Queue, dlq.Filter{})), 9)
+			_, err := ix.Discard(b.ctx(), dlq.Discard{Filter: dlq.Filter{IDs: []string{"orders/0/1"}}})
+			must(t, err)
+			_, err = ix.Park(b.ctx(), dlq.Discard{Filter: dlq.Filter{IDs: []string{"orders/0/3"}}})
+			must(t, err)
+			_, err = ix.Renew(b.ctx(), dlq.Renew{Filter: dlq.Filter{IDs: []string{"orders/0/4"}}}) // which stays, in the topic
+			must(t, err)
+			b.takes(0, 5)
+			b.produce(letter(death(0, 5))) // a further copy, which stays
+			p := dlq.Purge{Before: time.Now().Add(-7 * day), IncludeOpen: c.include, DryRun: true}
+			for range 2 {
+				done := b.purge(ix.Queue, p)
+				equal(t, "records", done.Records, c.records)
+				equal(t, "from the index", fmt.Sprint(done.FromIndex, done.FromIndexOpen, done.Uncounted), fmt.Sprint(c.all, c.open, false))
+				p.DryRun = false
+			}
+			equal(t, "left", len(b.entries(ix.Queue, dlq.Filter{All: true})), int(c.left))
+			equal(t, "once more", b.purge(ix.Queue, p).FromIndex, int64(0))
+		})
+	}
+}
+
+// While the index is away nothing is deleted that is still to be dealt with, for it could not be said what; the rest is, and that is told.
+func TestPurgeWithoutTheIndexThatKeeps(t *testing.T) {
+	t.Parallel()
+	server := miniredis.RunT(t)
+	b := setup(t)
+	b.aged(9*day, 9*day, 8*day, time.Hour)
+	client := indexredis.New(indexredis.Options{Address: server.Addr()})
+	t.Cleanup(func() { _ = client.Close() })
+	var words []string
+	q := b.open(dlq.Indexed(dlq.Index{Store: client.Store("kept"), Keep: 90 * day, Warn: func(why string) { words = append(words, why) }}))
+	_, err := q.Discard(b.ctx(), dlq.Discard{Filter: dlq.Filter{IDs: []string{"orders/0/0"}}})
+	must(t, err)
+	b.takes(0, 1)
+	server.SetError("LOADING Redis is loading the dataset in memory")
+	p := dlq.Purge{Before: time.Now().Add(-7 * day), IncludeOpen: true}
+	start := b.start()
+	if _, err := q.Purge(b.ctx(), p); err == nil || !strings.Contains(err.Error(), "nothing was done") {
+		t.Errorf("with what is open: %v", err)
+	}
+	equal(t, "start", b.start(), start)
+	p.IncludeOpen = false
+	done := b.purge(q, p)
+	if !done.Uncounted || done.FromIndex != 0 || !strings.Contains(strings.Join(words, "\n"), "is not counted") {
+		t.Errorf("without: %+v, %q", done, words)
+	}
 }

@@ -155,6 +155,9 @@ func (p *purge) forget(ctx context.Context) error {
 		if sent := w.transact(ctx, batch); !sent.committed() {
 			return w.failure(sent, w.aftermath(ctx, sent))
 		}
+		if sofar == 0 {
+			p.tellKept()
+		}
 		sofar += len(batch)
 		p.done.Marks = int64(max(sofar-others, 0))
 	}

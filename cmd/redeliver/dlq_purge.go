@@ -20,7 +20,8 @@ func newDLQPurgeCommand(p *program) *cobra.Command {
 are gone out of the ledger. In each partition it stops at the first dead letter that is still to be dealt with, open or parked, and says
 which: deal with it, carry it forward ('redeliver dlq renew'), or say --include-open, which deletes it too. What is deleted is gone for good.
 
-What indexes hold of it goes too, and what they keep of that age (index.keep) when the topic's retention took it.
+What indexes hold of it goes too, and what they keep of that age (index.keep) when the topic's retention took it: what the index of this
+command keeps is counted by itself. While that index is away --include-open is refused.
 
 Without --before no record is deleted, and the marks go of those that the topic's retention has taken.
 
@@ -114,7 +115,10 @@ func (p *program) purge(ctx context.Context, q queue, purge dlq.Purge, change *c
 		if would.Open > 0 {
 			question += fmt.Sprintf(", %d of them dead letters that are still to be dealt with", would.Open)
 		}
-		if keeps {
+		switch {
+		case would.FromIndex > 0:
+			question += ", and " + fromIndex(would)
+		case keeps:
 			question += ", and what indexes keep of that age"
 		}
 		if _, err := p.confirm(change, question); err != nil {
@@ -135,6 +139,9 @@ type purgeView struct {
 	Marks    int64      `json:"marks"`
 	Kept     []keptView `json:"kept"`
 	Seconds  float64    `json:"seconds"`
+
+	FromIndex     *int64 `json:"from_index"` // null: the index was away
+	FromIndexOpen int64  `json:"from_index_open"`
 }
 
 type keptView struct {
@@ -147,6 +154,9 @@ func viewPurged(q queue, d dlq.Purged) purgeView {
 	v := purgeView{Pipeline: q.pipeline.Name, Queue: q.Topic(), DryRun: d.DryRun, Records: d.Records, Open: d.Open, Marks: d.Marks, Kept: []keptView{}, Seconds: d.Took.Seconds()}
 	if !d.DryRun {
 		v.Run = d.Run
+	}
+	if !d.Uncounted {
+		v.FromIndex, v.FromIndexOpen = &d.FromIndex, d.FromIndexOpen
 	}
 	for _, k := range d.Kept {
 		v.Kept = append(v.Kept, keptView{k.Entry, k.Died.UTC(), k.Records})
@@ -163,9 +173,24 @@ func showPurged(w io.Writer, q queue, d dlq.Purged) error {
 	if d.Open > 0 {
 		fmt.Fprintf(w, "  %d of them still to be dealt with\n", d.Open)
 	}
+	switch {
+	case d.Uncounted:
+		fmt.Fprintln(w, "  besides, what indexes keep of that age, which was not counted")
+	case d.FromIndex > 0:
+		fmt.Fprintf(w, "  besides, %s\n", fromIndex(d))
+	}
 	var err error
 	for _, k := range d.Kept {
 		_, err = fmt.Fprintf(w, "  %d %s left: %s, dead since %s, is still to be dealt with\n", k.Records, plural(int(k.Records), "record"), k.Entry, k.Died.Local().Format(time.DateTime))
 	}
 	return err
+}
+
+// fromIndex says what goes that only the index keeps.
+func fromIndex(d dlq.Purged) string {
+	text := fmt.Sprintf("%d %s that only the index keeps", d.FromIndex, plural(int(d.FromIndex), "dead letter"))
+	if d.FromIndexOpen > 0 {
+		text += fmt.Sprintf(", %d of them still to be dealt with", d.FromIndexOpen)
+	}
+	return text
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -48,5 +49,37 @@ func TestPurgeMistakes(t *testing.T) {
 		{[]string{"--class", "network"}, "unknown flag: --class"},
 	} {
 		m.run(append([]string{"dlq", "purge", "--yes"}, c.args...)...).want(t, exitUsage, c.want)
+	}
+}
+
+// What only the index keeps goes with a purge, which says how much that is before and after, and is carried forward by name before that.
+func TestDLQPurgeOfWhatTheIndexKeeps(t *testing.T) {
+	m := configured(t, "index: {keep: 3650d, path: '"+t.TempDir()+"'}\n")
+	m.run("dlq", "list").want(t, exitDone)
+	m.run("dlq", "discard", "0-0", "--why", "a test", "--yes").want(t, exitDone)
+	offsets := kadm.Offsets{}
+	offsets.Add(kadm.Offset{Topic: testDLQ, At: 4})
+	if _, err := kadm.NewClient(m.client).DeleteRecords(t.Context(), offsets); err != nil {
+		t.Fatal(err)
+	}
+	m.run("dlq", "renew", "0-3", "--yes").want(t, exitDone, "renewed 1 dead letter")
+	view := func(args ...string) (v purgeView) {
+		t.Helper()
+		did := m.run(append([]string{"dlq", "purge", "--before", "300d", "--include-open", "-o", "jsonl"}, args...)...)
+		did.want(t, exitDone)
+		if err := json.Unmarshal([]byte(did.out), &v); err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	if v := view("--dry-run"); v.Records != 2 || v.Open != 2 || v.FromIndex == nil || *v.FromIndex != 3 || v.FromIndexOpen != 2 {
+		t.Errorf("would purge %+v", v)
+	}
+	const besides = "3 dead letters that only the index keeps, 2 of them still to be dealt with"
+	session{terminal: true, answer: "no\n"}.run(t, "dlq", "purge", "--before", "300d", "--include-open", "-c", m.config).want(t, exitFailed, "still to be dealt with, and "+besides)
+	m.run("dlq", "purge", "--before", "300d", "--include-open", "--yes").want(t, exitDone, "deleted 2 records and ", "  besides, "+besides)
+	m.run("dlq", "list", "--all").want(t, exitDone, "orders/0/3")
+	if v := view("--yes"); v.Records != 0 || *v.FromIndex != 0 {
+		t.Errorf("once more it purges %+v", v)
 	}
 }
