@@ -138,7 +138,7 @@ func (x *index) warn(format string, args ...any) {
 	}
 }
 
-// view calls f with what is stored. Errors of f come back as they are.
+// view calls f with what is stored. Errors of f come back as they are, those of the store as an indexError.
 func (x *index) view(ctx context.Context, f func(IndexView, *indexState) error) error {
 	var own error
 	err := x.Store.View(ctx, func(v IndexView) error {
@@ -146,14 +146,11 @@ func (x *index) view(ctx context.Context, f func(IndexView, *indexState) error) 
 		if err != nil {
 			return err
 		}
-		own = f(v, st)
+		own = f(storeView{v}, st)
 		return own
 	})
-	if err != nil && !errors.Is(err, own) {
-		return &indexError{err}
-	}
-	if errors.Is(err, ErrIndexDamaged) {
-		return &indexError{err}
+	if err != nil && !errors.Is(err, own) || errors.Is(err, ErrIndexDamaged) {
+		return storeError(err)
 	}
 	return err
 }
@@ -230,10 +227,7 @@ func (x *index) change(ctx context.Context, f func(IndexUpdate, *indexState) err
 		}
 		return st.put(u)
 	})
-	if err != nil {
-		return &indexError{err}
-	}
-	return nil
+	return storeError(err)
 }
 
 func (st *indexState) put(u IndexUpdate) error {

@@ -411,14 +411,7 @@ func (s *survey) indexed(ctx context.Context) error {
 	if !s.indexAway(ctx, err) {
 		return err
 	}
-	if s.queue.index.Keep > 0 {
-		s.queue.index.warn("%v: the topics are read, and what they have lost and only the index keeps is left out", err)
-		if s.queue.index.Partial != nil {
-			s.queue.index.Partial()
-		}
-	} else {
-		s.queue.index.warn("%v: the topics are read", err)
-	}
+	s.queue.index.away(err)
 	return nil
 }
 

@@ -21,18 +21,21 @@ func (q *Queue) Entries(ctx context.Context, f Filter) iter.Seq2[Entry, error] {
 			yield(Entry{}, err)
 			return
 		}
-		if s.ledger == nil {
-			s.query.status = &s.sel.status
-		}
-		left := f.Limit
-		stopped := false
-		err = s.each(ctx, func(e *Entry) bool {
-			if !s.wanted(e.Status) {
-				return true
+		given, stopped := false, false
+		err = s.answered(ctx, f, &given, func(s *survey) error {
+			if s.ledger == nil {
+				s.query.status = &s.sel.status
 			}
-			left--
-			stopped = !yield(*e, nil)
-			return !stopped && left != 0
+			left := f.Limit
+			return s.each(ctx, func(e *Entry) bool {
+				if !s.wanted(e.Status) {
+					return true
+				}
+				left--
+				given = true
+				stopped = !yield(*e, nil)
+				return !stopped && left != 0
+			})
 		})
 		if err != nil && !stopped {
 			yield(Entry{}, err)

@@ -48,21 +48,34 @@ func (q *Queue) Stats(ctx context.Context, f Filter) (Stats, error) {
 	if err != nil {
 		return stats, err
 	}
-	if stats.Expiry.Retention, err = q.Retention(ctx); err != nil {
-		stats.Expiry.Retention = -1 // who may not read a topic's configuration may still count
+	retention, err := q.Retention(ctx)
+	if err != nil {
+		retention = -1 // who may not read a topic's configuration may still count
 	}
-	soon := time.Now().Add(ExpiryNotice(stats.Expiry.Retention))
+	given := false
+	err = s.answered(ctx, f, &given, func(s *survey) (err error) {
+		stats, err = s.stats(ctx, retention)
+		return err
+	})
+	return stats, err
+}
+
+// stats counts what the survey selects of a topic with this retention.
+func (s *survey) stats(ctx context.Context, retention time.Duration) (Stats, error) {
+	q, stats := s.queue, newStats()
+	stats.Expiry.Retention = retention
+	soon := time.Now().Add(ExpiryNotice(retention))
 	if s.ledger == nil && s.query.decides() {
-		counted, ok, err := s.query.stats(ctx, s.scan.spans, s.sel.status, expiry{stats.Expiry.Retention, ceilMilli(soon)}, q.otherGroup)
+		counted, ok, err := s.query.stats(ctx, s.scan.spans, s.sel.status, expiry{retention, ceilMilli(soon)}, q.otherGroup)
 		if ok || err != nil {
 			return counted, err
 		}
 	}
 	s.scan.prints = true
 	problems := newGrouping()
-	err = s.each(ctx, func(e *Entry) bool {
+	err := s.each(ctx, func(e *Entry) bool {
 		stats.ByStatus[e.Status]++
-		if at := e.Expires(stats.Expiry.Retention); !at.IsZero() && at.Before(soon) && slices.Contains(toBeDealtWith, e.Status) {
+		if at := e.Expires(retention); !at.IsZero() && at.Before(soon) && slices.Contains(toBeDealtWith, e.Status) {
 			stats.Expiry.add(e)
 		}
 		if s.wanted(e.Status) {
