@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"hash/crc32"
 	"os"
@@ -47,7 +48,11 @@ func (p *program) openIndexes(ctx context.Context, c *config.Config, client *kgo
 	case "redis":
 		logging.Disable() // the client's own lines: what fails is told as an error
 		r := c.Index.Redis
-		x.redis = indexredis.New(indexredis.Options{Address: r.Address, Username: r.Username, Password: r.Password, DB: r.DB, TLS: r.TLS})
+		o := indexredis.Options{Address: r.Address, Username: r.Username, Password: r.Password, DB: r.DB}
+		if r.TLS {
+			o.Dial = (&tls.Dialer{Config: &tls.Config{MinVersion: tls.VersionTLS12}}).DialContext
+		}
+		x.redis = indexredis.New(o)
 	default:
 		if x.dir = c.Index.Path; x.dir == "" {
 			cache, err := p.cacheDir()

@@ -7,7 +7,6 @@ package indexredis
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -24,32 +23,88 @@ type Options struct {
 	Username string
 	Password string
 	DB       int
-	TLS      bool
+	// Dial connects, with TLS where that is wanted, as the DialContext of a [tls.Dialer] does. Defaults to TCP without.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Client holds the connections. Its methods may be called concurrently.
-type Client struct{ redis *redis.Client }
+// Client holds the connections, sixteen at most. Its methods may be called concurrently. A call ends with its context, whatever Redis does, and fails when
+// nothing comes from Redis, or goes to it, for five seconds: how long a whole answer takes is not bounded.
+type Client struct {
+	options Options
+	lines   chan *line // those that are free; nil: one that is not open yet
+}
 
 // New returns a client. It does not connect before it has to. The caller closes it.
 func New(o Options) *Client {
-	options := &redis.Options{Addr: o.Address, Username: o.Username, Password: o.Password, DB: o.DB}
-	if o.TLS {
-		host, _, _ := net.SplitHostPort(o.Address)
-		options.TLSConfig = &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{Timeout: patience}).DialContext
 	}
-	return &Client{redis.NewClient(options)}
+	c := &Client{o, make(chan *line, mostLines)}
+	for range mostLines {
+		c.lines <- nil
+	}
+	return c
 }
 
-// Close closes the connections.
-func (c *Client) Close() error { return c.redis.Close() }
+// Close closes the connections, after the calls that are under way have ended.
+func (c *Client) Close() error {
+	var failed []error
+	for range mostLines {
+		l, open := <-c.lines
+		if !open {
+			return redis.ErrClosed
+		}
+		if l != nil {
+			failed = append(failed, l.redis.Close())
+		}
+	}
+	close(c.lines)
+	return errors.Join(failed...)
+}
+
+// call has do talk to Redis on a connection of its own, until the context ends.
+func (c *Client) call(ctx context.Context, do func(*redis.Client) error) error {
+	var l *line
+	var open bool
+	select {
+	case l, open = <-c.lines:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if !open {
+		return redis.ErrClosed
+	}
+	if l == nil {
+		l = newLine(c.options)
+	}
+	stop := context.AfterFunc(ctx, l.cut)
+	err := do(l.redis)
+	if !stop() || err != nil { // what is wrong with a connection stays with it
+		_ = l.redis.Close()
+		l = nil
+	}
+	c.lines <- l
+	return err
+}
+
+// failed is an error of Redis, or that the context ended, which is why anything failed then.
+func (c *Client) failed(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	}
+	return fmt.Errorf("Redis at %s: %w", c.options.Address, err)
+}
 
 // Store is the index in the hash with the name.
-func (c *Client) Store(name string) *Store { return &Store{c.redis, name} }
+func (c *Client) Store(name string) *Store { return &Store{c, name} }
 
 // Store is a [dlq.IndexStore] in a hash of Redis. Its methods may be called concurrently.
 type Store struct {
-	redis *redis.Client
-	hash  string
+	client *Client
+	hash   string
 }
 
 // version is the field that every update changes: who reads it first and finds it changed at the end was not alone.
@@ -57,22 +112,31 @@ const version = "version"
 
 // View implements [dlq.IndexStore]. What it reads may be of several times: a part that was replaced meanwhile is not there.
 func (s *Store) View(ctx context.Context, do func(dlq.IndexView) error) error {
-	return do(view{ctx, s.redis, s.hash})
+	var own error // of do
+	err := s.client.call(ctx, func(r *redis.Client) error {
+		own = do(view{ctx, s.client, r, s.hash})
+		return own
+	})
+	if err != nil && own == nil {
+		return s.client.failed(ctx, err)
+	}
+	return err
 }
 
 // Update implements [dlq.IndexStore].
 func (s *Store) Update(ctx context.Context, do func(dlq.IndexUpdate) error) error {
+	var own error // of do
 	watched := func(tx *redis.Tx) error {
 		began, err := s.versionNow(ctx, tx)
 		if err != nil {
 			return err
 		}
-		u := &update{view: view{ctx, tx, s.hash}, puts: make(map[string][]byte)}
-		if err := do(u); err != nil {
-			if now, unknown := s.versionNow(ctx, tx); errors.Is(err, dlq.ErrIndexDamaged) && unknown == nil && now != began {
+		u := &update{view: view{ctx, s.client, tx, s.hash}, puts: make(map[string][]byte)}
+		if own = do(u); own != nil {
+			if now, unknown := s.versionNow(ctx, tx); errors.Is(own, dlq.ErrIndexDamaged) && unknown == nil && now != began {
 				return redis.TxFailedErr // what it missed was replaced by another process
 			}
-			return err
+			return own
 		}
 		sent, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
 			for name, value := range u.puts {
@@ -87,11 +151,14 @@ func (s *Store) Update(ctx context.Context, do func(dlq.IndexUpdate) error) erro
 		})
 		return because(sent, err)
 	}
-	err := s.redis.Watch(ctx, watched, s.hash)
-	if errors.Is(err, redis.TxFailedErr) {
+	err := s.client.call(ctx, func(r *redis.Client) error { return r.Watch(ctx, watched, s.hash) })
+	switch {
+	case errors.Is(err, redis.TxFailedErr):
 		return fmt.Errorf("%w: %w", dlq.ErrIndexMoved, err)
+	case own != nil && errors.Is(err, own):
+		return err
 	}
-	return err
+	return s.client.failed(ctx, err)
 }
 
 // versionNow is "" where nothing is stored.
@@ -104,12 +171,16 @@ func (s *Store) versionNow(ctx context.Context, tx *redis.Tx) (string, error) {
 }
 
 // Clear implements [dlq.IndexStore].
-func (s *Store) Clear(ctx context.Context) error { return s.redis.Unlink(ctx, s.hash).Err() }
+func (s *Store) Clear(ctx context.Context) error {
+	err := s.client.call(ctx, func(r *redis.Client) error { return r.Unlink(ctx, s.hash).Err() })
+	return s.client.failed(ctx, err)
+}
 
 type view struct {
-	ctx   context.Context
-	redis redis.Cmdable
-	hash  string
+	ctx    context.Context
+	client *Client
+	redis  redis.Cmdable
+	hash   string
 }
 
 func (v view) Get(names ...string) ([][]byte, error) {
@@ -119,7 +190,7 @@ func (v view) Get(names ...string) ([][]byte, error) {
 	}
 	values, err := v.redis.HMGet(v.ctx, v.hash, names...).Result()
 	if err != nil {
-		return nil, err
+		return nil, v.client.failed(v.ctx, err)
 	}
 	for i, value := range values {
 		if text, ok := value.(string); ok {
@@ -174,7 +245,7 @@ func because(sent []redis.Cmder, err error) error {
 		return err
 	}
 	for _, command := range sent {
-		if why := command.Err(); why != nil && why.Error() != err.Error() {
+		if why := command.Err(); why != nil && why.Error() != err.Error() && !strings.Contains(err.Error(), why.Error()) {
 			return fmt.Errorf("%w: %w", err, why)
 		}
 	}

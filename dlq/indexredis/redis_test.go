@@ -23,6 +23,9 @@ func TestWhyATransactionWasDiscarded(t *testing.T) {
 	if err := because(sent(aborted, full), aborted); !errors.Is(err, aborted) || !errors.Is(err, full) || !strings.Contains(err.Error(), "OOM") {
 		t.Errorf("full: %v", err)
 	}
+	if said := errors.New("EXECABORT Transaction discarded because of: " + full.Error()); because(sent(said, full), said) != said { //nolint:errorlint // the same one is wanted
+		t.Errorf("it says why twice: %v", because(sent(said, full), said))
+	}
 	for name, err := range map[string]error{"no error": nil, "another error": full, "no reason": aborted} {
 		if got := because(sent(nil, aborted), err); got != err { //nolint:errorlint // the same one is wanted
 			t.Errorf("%s: %v", name, got)
