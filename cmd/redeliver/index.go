@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"hash/crc32"
 	"os"
@@ -48,11 +47,11 @@ func (p *program) openIndexes(ctx context.Context, c *config.Config, client *kgo
 	case "redis":
 		logging.Disable() // the client's own lines: what fails is told as an error
 		r := c.Index.Redis
-		o := indexredis.Options{Address: r.Address, Username: r.Username, Password: r.Password, DB: r.DB}
-		if r.TLS {
-			o.Dial = (&tls.Dialer{Config: &tls.Config{MinVersion: tls.VersionTLS12}}).DialContext
+		dial, err := r.Dialer()
+		if err != nil {
+			return nil, err
 		}
-		x.redis = indexredis.New(o)
+		x.redis = indexredis.New(indexredis.Options{Address: r.Address, Username: r.Username, Password: r.Password, DB: r.DB, Dial: dial})
 	default:
 		if x.dir = c.Index.Path; x.dir == "" {
 			cache, err := p.cacheDir()

@@ -3,8 +3,15 @@
 package main
 
 import (
+	"crypto/tls"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+
+	"github.com/redeliver/redeliver/internal/certs/certstest"
 )
 
 // Of a Redis that is away a command says that it does without, and nothing else is said.
@@ -25,5 +32,32 @@ func TestAnswerWithoutWhatIsKeptIsAPart(t *testing.T) {
 	for _, args := range [][]string{{"dlq", "list", "--limit", "0"}, {"dlq", "stats"}, {"dlq", "export"}} {
 		m.run(args...).want(t, exitPart, "what they have lost and only the index keeps is left out", "redeliver: what only the index keeps is left out, see above")
 		m.run(append(args, "--no-index")...).want(t, exitDone)
+	}
+}
+
+// The certificate of a Redis is checked by the authority that the configuration names.
+func TestRedisOverTLS(t *testing.T) {
+	authority := certstest.New(t, "the authority")
+	server, err := miniredis.RunTLS(&tls.Config{Certificates: []tls.Certificate{authority.Sign(t, "127.0.0.1")}, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, authority.PEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	list := func(secure string) string {
+		t.Helper()
+		m := configured(t, "index: {kind: redis, redis: {address: '"+server.Addr()+"', tls: {"+secure+"}}}\n")
+		listed := m.run("dlq", "list")
+		listed.want(t, exitDone, "orders/0/3")
+		return listed.err
+	}
+	if said := list("enabled: true"); !strings.Contains(said, "Redis at "+server.Addr()+": tls: failed to verify certificate") || len(server.Keys()) > 0 {
+		t.Errorf("of an unknown authority it says %q", said)
+	}
+	if said := list("enabled: true, ca_file: '" + ca + "'"); said != "" || len(server.Keys()) != 1 {
+		t.Errorf("it says %q, and %d indexes are there", said, len(server.Keys()))
 	}
 }

@@ -191,6 +191,7 @@ func TestErrorsSayWhere(t *testing.T) {
 
 // Who speaks TLS to whom that does not, or the other way round, is told so.
 func TestTLSAgainstNone(t *testing.T) {
+	t.Parallel()
 	authority := certstest.New(t, "the authority")
 	secret, err := miniredis.RunTLS(&tls.Config{Certificates: []tls.Certificate{authority.Sign(t, "127.0.0.1")}, MinVersion: tls.VersionTLS12})
 	if err != nil {

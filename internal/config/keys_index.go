@@ -19,7 +19,13 @@ func indexKeys(x *Index) []key {
 			text("username", &x.Redis.Username).like("redeliver").means("The user; left out, the default one."),
 			text("password", &x.Redis.Password).hidden().like(`"${REDIS_PASSWORD}"`).means("The user's password; take it from the environment rather than writing it here."),
 			number("db", &x.Redis.DB, 0, 1<<20).byDefault("0").like("0").means("The database's number."),
-			toggle("tls", &x.Redis.TLS).byDefault("false").means("Speak TLS with Redis."),
+			section("tls",
+				toggle("enabled", &x.Redis.TLS.Enabled).byDefault("false").means("Speak TLS with Redis."),
+				text("ca_file", &x.Redis.TLS.CAFile).like("/etc/redeliver/ca.pem").means("PEM file of the authorities that Redis's certificate is checked by; \"\" is the system's. A file of this section that changes is read again at the next connection."),
+				text("cert_file", &x.Redis.TLS.CertFile).like("/etc/redeliver/client.pem").means("PEM file of the client's certificate, for mutual TLS; goes with key_file."),
+				text("key_file", &x.Redis.TLS.KeyFile).like("/etc/redeliver/client.key").means("PEM file of the key of cert_file."),
+				text("server_name", &x.Redis.TLS.ServerName).like("redis.example.com").means("The name that Redis's certificate is checked for; \"\" is the host that is dialled."),
+			).means("Encryption of the connections to Redis."),
 		).means("How Redis is reached, with kind: redis."),
 	}
 }

@@ -17,6 +17,9 @@ func (r *reader) indexRules(c *Config) {
 			r.wrong(path, "%s: %s is no host:port; write for example 127.0.0.1:6379", path, quote(x.Redis.Address))
 		}
 	}
+	if x.Kind == "redis" {
+		r.tlsRules(x.Redis.TLS, "index.redis.tls")
+	}
 	if path := "index.path"; r.given(path) && r.sound(path) && x.Kind != "file" {
 		r.warning(r.place(path), path+" has no effect with index.kind: "+x.Kind)
 	}

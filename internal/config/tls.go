@@ -11,7 +11,7 @@ import (
 	"github.com/redeliver/redeliver/internal/certs"
 )
 
-// dialer returns what connects to brokers. Authorities, certificate and key are read again at a new connection when a file has
+// dialer returns what connects to brokers and the like. Authorities, certificate and key are read again at a new connection when a file has
 // changed. under is the path of the section, for errors.
 func (t TLS) dialer(timeout time.Duration, under string) (func(context.Context, string, string) (net.Conn, error), error) {
 	material, err := certs.Read(certs.Files{Authorities: t.CAFile, Certificate: t.CertFile, Key: t.KeyFile})
@@ -32,7 +32,15 @@ func (t TLS) dialer(timeout time.Duration, under string) (func(context.Context, 
 	}, nil
 }
 
-// authorities returns the certificates that brokers are checked by, nil for the system's.
+// Dialer returns what connects to Redis.
+func (r IndexRedis) Dialer() (func(ctx context.Context, network, address string) (net.Conn, error), error) {
+	if r.TLS.Enabled {
+		return r.TLS.dialer(dialTimeout, "index.redis.tls")
+	}
+	return (&net.Dialer{Timeout: dialTimeout}).DialContext, nil
+}
+
+// authorities returns the certificates that the other side is checked by, nil for the system's.
 func (t TLS) authorities() (*x509.CertPool, error) {
 	if t.CAFile == "" {
 		return nil, nil

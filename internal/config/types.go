@@ -167,7 +167,7 @@ type IndexRedis struct {
 	Username string
 	Password string
 	DB       int
-	TLS      bool
+	TLS      TLS
 }
 
 // Pipeline is one pipeline with the defaults merged in.
