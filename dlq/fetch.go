@@ -194,15 +194,19 @@ func (f *fetcher) lookAgain(ctx context.Context) error {
 	topic, err := describe(ctx, f.admin, f.topic)
 	switch {
 	case errors.Is(err, ErrNoTopic), err == nil && topic.ID != f.id:
-		return deletedMeanwhile(f.topic)
+		return &TopicDeletedError{f.topic}
 	case err == nil:
 		f.learn(topic)
 	}
 	return context.Cause(ctx)
 }
 
-func deletedMeanwhile(topic string) error {
-	return fmt.Errorf("read %s: the topic was deleted meanwhile", topic)
+// TopicDeletedError is the error of a call that reads a topic which is deleted meanwhile, be it made again or not: what was said of the records of a
+// dead-letter topic, replays among it, is of nothing any more.
+type TopicDeletedError struct{ Topic string }
+
+func (e *TopicDeletedError) Error() string {
+	return "read " + e.Topic + ": the topic was deleted meanwhile"
 }
 
 // transient says whether asking again may help: a leader that moves, a broker that is away. A topic is also unknown for

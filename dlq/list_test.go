@@ -353,3 +353,33 @@ func TestCopiesAreOneEntry(t *testing.T) {
 	b.replay(b.open(), dlq.Replay{})
 	equal(t, "in the tier", b.ids(tier1), []string{"orders/0/1", "orders/0/1", "orders/0/2"})
 }
+
+// A topic that is deleted while it is read is told as such.
+func TestEntriesOfATopicThatIsDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	for name, again := range map[string]bool{"gone": false, "made again": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.large(0, 1000)
+			met, last := 0, error(nil)
+			for _, err := range b.open().Entries(b.ctx(), dlq.Filter{}) {
+				if last = err; met > 0 || err != nil {
+					continue
+				}
+				met++
+				if _, err := b.admin.DeleteTopics(b.ctx(), dead); err != nil {
+					t.Fatal(err)
+				}
+				if again {
+					if _, err := b.admin.CreateTopics(b.ctx(), 3, 1, nil, dead); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if deleted := new(dlq.TopicDeletedError); !errors.As(last, &deleted) || deleted.Topic != dead {
+				t.Errorf("it ended with %v", last)
+			}
+		})
+	}
+}

@@ -14,7 +14,7 @@ import (
 const tailTime = 500 * time.Millisecond
 
 // Tail goes through the entries that the filter selects as they die, until ctx ends, which is no error, or something fails,
-// as when the topic is deleted, also if it is made again at once: whoever calls it anew then follows that one.
+// as when the topic is deleted ([TopicDeletedError]), also if it is made again at once: whoever calls it anew then follows that one.
 // It begins with those that die from now on, or that died since Filter.Since where that is set. It does not read the ledger:
 // Status and All are ignored. A further copy of an entry, as a crash or [Queue.Renew] makes it, is left out: one that died before it began, and one of the
 // last 65,536 entries that it has met. Filter.Limit ends it.
@@ -87,7 +87,7 @@ func (q *Queue) still(ctx context.Context, topic kadm.TopicDetail) error {
 		return err
 	})
 	if deleted {
-		return deletedMeanwhile(topic.Topic)
+		return &TopicDeletedError{topic.Topic}
 	}
 	return err
 }

@@ -29,6 +29,7 @@ type changeReport struct {
 	summaries []changeSummary
 	partly    bool
 	resume    string          // the command that goes on with the last replay, where that can be
+	topic     string          // that this is of
 	begun     bool            // something was changed, or may have been
 	gone      bool            // the last queue was gone through to its end
 	found     map[string]bool // ids that some queue had
@@ -200,7 +201,7 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 	s.Missing = nil // other queues may have them
 	r.partly = r.partly || s.Partly() || r.chore.waits && len(s.Unfinished) > 0
 	if s.Task != "" && s.Done > 0 && !s.Complete {
-		r.resume = r.resuming(q, s.Task)
+		r.resume, r.topic = r.resuming(q, s.Task), q.Topic()
 	}
 	r.gone = s.Complete
 	r.begun = r.begun || !s.DryRun && s.Done+s.InDoubt+s.Unmarked > 0
@@ -374,12 +375,20 @@ func (r *changeReport) failure(err error) error {
 		return partlyf("interrupted; what was %s is marked: run it again for the rest", r.chore.done)
 	case interrupted:
 		return &exitError{status: exitFailed, err: fmt.Errorf("interrupted; nothing was %s", r.chore.done)}
+	case r.begun && r.deleted(err): // there is nothing to go on with
+		return partlyf("%w, and what was left with it", err)
 	case r.begun && r.resume != "":
 		return partlyf("%w; what was %s is marked: `%s` goes on with it", err, r.chore.done, r.resume)
 	case r.begun:
 		return partlyf("%w", err)
 	}
 	return err
+}
+
+// deleted says whether an error is that the topic of the replay was deleted, or its ledger: with either the replay is gone.
+func (r *changeReport) deleted(err error) bool {
+	topic := new(dlq.TopicDeletedError)
+	return errors.As(err, &topic) && (topic.Topic == r.topic || topic.Topic == dlq.LedgerTopic(r.topic))
 }
 
 // topicsText names topics, the one that gets most first.

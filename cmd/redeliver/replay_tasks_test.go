@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -126,6 +127,19 @@ func TestReplaysAreToldRedacted(t *testing.T) {
 	for _, e := range []ended{list, show, resume, m.run("replay", "list"), session{terminal: true, answer: "n\n"}.run(t, "replay", "resume", tasks[0].ID, "-c", m.config)} {
 		if strings.Contains(e.out+e.err, secret) {
 			t.Errorf("shown:\n%s%s", e.out, e.err)
+		}
+	}
+}
+
+// With its topic a replay is gone too: nobody is sent to go on with it.
+func TestReplayWhoseTopicIsDeleted(t *testing.T) {
+	r := &changeReport{begun: true, resume: "redeliver replay resume 1", topic: testDLQ, chore: chore{done: "replayed"}}
+	for topic, gone := range map[string]bool{testDLQ: true, dlq.LedgerTopic(testDLQ): true, testTier: false} {
+		err := r.failure(fmt.Errorf("replay: %w", &dlq.TopicDeletedError{Topic: topic}))
+		var exit *exitError
+		if !errors.As(err, &exit) || exit.status != exitPart || strings.Contains(err.Error(), "replay resume") == gone ||
+			strings.HasSuffix(err.Error(), topic+": the topic was deleted meanwhile, and what was left with it") != gone {
+			t.Errorf("%s: it ends with %v", topic, err)
 		}
 	}
 }
