@@ -54,7 +54,7 @@ func TestRedisOverTLS(t *testing.T) {
 		listed.want(t, exitDone, "orders/0/3")
 		return listed.err
 	}
-	if said := list("enabled: true"); !strings.Contains(said, "Redis at "+server.Addr()+": tls: failed to verify certificate") || len(server.Keys()) > 0 {
+	if said := list("enabled: true"); !strings.Contains(said, "redis at "+server.Addr()+": tls: failed to verify certificate") || len(server.Keys()) > 0 {
 		t.Errorf("of an unknown authority it says %q", said)
 	}
 	if said := list("enabled: true, ca_file: '" + ca + "'"); said != "" || len(server.Keys()) != 1 {

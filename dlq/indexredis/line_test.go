@@ -176,7 +176,7 @@ func TestErrorsSayWhere(t *testing.T) {
 	}
 	server.SetError("BUSY it is")
 	for name, err := range map[string]error{"view": look(t.Context(), s), "update": s.Update(t.Context(), put), "clear": s.Clear(t.Context())} {
-		if err == nil || err.Error() != "Redis at "+server.Addr()+": BUSY it is" {
+		if err == nil || err.Error() != "redis at "+server.Addr()+": BUSY it is" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -224,7 +224,7 @@ func TestTLSAgainstNone(t *testing.T) {
 		err := look(t.Context(), connect(t, c.options))
 		switch {
 		case c.want == "" && err == nil:
-		case err == nil || c.want == "" || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "Redis at "+c.options.Address):
+		case err == nil || c.want == "" || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "redis at "+c.options.Address):
 			t.Errorf("%s: %v", name, err)
 		case strings.Contains(err.Error(), "TLS") != strings.Contains(c.want, "TLS"):
 			t.Errorf("%s: it says too much: %v", name, err)

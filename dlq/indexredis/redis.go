@@ -95,7 +95,7 @@ func (c *Client) failed(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	}
-	return fmt.Errorf("Redis at %s: %w", c.options.Address, err)
+	return fmt.Errorf("redis at %s: %w", c.options.Address, err)
 }
 
 // Store is the index in the hash with the name.
