@@ -32,14 +32,23 @@ type Cluster struct {
 
 // Connect returns the cluster at the addresses.
 func Connect(ctx context.Context, name string, brokers []string) (*Cluster, error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MaxBufferedRecords(100_000),
-		kgo.ProducerBatchMaxBytes(1<<20-1<<10))
+	c, err := newCluster(name, brokers)
 	if err != nil {
 		return nil, err
 	}
-	if err := client.Ping(ctx); err != nil {
-		client.Close()
+	if err := c.client.Ping(ctx); err != nil {
+		c.Close()
 		return nil, fmt.Errorf("no broker answers at %s: %w", strings.Join(brokers, ","), err)
+	}
+	return c, nil
+}
+
+func newCluster(name string, brokers []string, more ...kgo.Opt) (*Cluster, error) {
+	client, err := kgo.NewClient(append([]kgo.Opt{
+		kgo.SeedBrokers(brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MaxBufferedRecords(100_000), kgo.ProducerBatchMaxBytes(1<<20 - 1<<10),
+	}, more...)...)
+	if err != nil {
+		return nil, err
 	}
 	return &Cluster{name, brokers, client, kadm.NewClient(client)}, nil
 }
@@ -47,24 +56,57 @@ func Connect(ctx context.Context, name string, brokers []string) (*Cluster, erro
 // Close closes the connections.
 func (c *Cluster) Close() { c.client.Close() }
 
-// Create makes a topic anew.
+// pause is between two looks at a topic that is being made or deleted.
+const pause = 50 * time.Millisecond
+
+// Create makes a topic anew, and returns when each of its partitions has a leader: brokers of Apache Kafka answer before that, and contenders that find
+// no topic yet wait as long as their libraries have it.
 func (c *Cluster) Create(ctx context.Context, topic string, partitions int) error {
 	for {
 		_, err := c.admin.CreateTopic(ctx, int32(partitions), 1, nil, topic)
+		if err == nil {
+			return c.led(ctx, topic, partitions)
+		}
 		if !errors.Is(err, kerr.TopicAlreadyExists) {
-			if err != nil {
-				err = fmt.Errorf("create topic %s: %w", topic, err)
-			}
-			return err
+			return fmt.Errorf("create topic %s: %w", topic, err)
 		}
 		if err := c.Delete(ctx, func(name string) bool { return name == topic }); err != nil {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(50 * time.Millisecond): // it is being deleted
+		if err := wait(ctx, pause); err != nil { // it is being deleted
+			return err
 		}
+	}
+}
+
+// led waits until each partition of a topic has a leader.
+func (c *Cluster) led(ctx context.Context, topic string, partitions int) error {
+	for {
+		known, err := c.admin.Metadata(ctx, topic)
+		if err != nil {
+			return fmt.Errorf("the leaders of topic %s: %w", topic, err)
+		}
+		leaders := 0
+		for _, p := range known.Topics[topic].Partitions {
+			if p.Err == nil && p.Leader >= 0 {
+				leaders++
+			}
+		}
+		if leaders == partitions {
+			return nil
+		}
+		if err := wait(ctx, pause); err != nil {
+			return fmt.Errorf("%d of %d partitions of topic %s have a leader: %w", leaders, partitions, topic, err)
+		}
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
 	}
 }
 

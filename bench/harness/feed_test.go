@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -14,17 +13,9 @@ import (
 // batch with them.
 func TestAFeedThatEndsLeavesTheNextOneAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		network := new(kfake.VirtualNetwork)
-		fake, err := kfake.NewCluster(kfake.Ports(9092), kfake.ListenFn(network.Listen), kfake.SeedTopics(1, "fed"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		fake, c := virtual(t, kfake.SeedTopics(1, "fed"))
 		defer fake.Close()
-		client, err := kgo.NewClient(kgo.SeedBrokers(fake.ListenAddrs()...), kgo.Dialer(network.DialContext), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer client.Close()
+		defer c.Close()
 		slow := true
 		fake.ControlKey(kmsg.Produce.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
 			if slow {
@@ -34,7 +25,6 @@ func TestAFeedThatEndsLeavesTheNextOneAlone(t *testing.T) {
 			return nil, nil, false
 		})
 
-		c := &Cluster{Name: "virtual", client: client}
 		stop := c.Feed(t.Context(), "fed", 1, 100, 100, nil)
 		time.Sleep(300 * time.Millisecond)
 		if err := stop(); err != nil {
@@ -45,7 +35,7 @@ func TestAFeedThatEndsLeavesTheNextOneAlone(t *testing.T) {
 		if err := stop(); err != nil {
 			t.Errorf("the feed after it: %v", err)
 		}
-		if err := client.Flush(t.Context()); err != nil {
+		if err := c.client.Flush(t.Context()); err != nil {
 			t.Error(err)
 		}
 	})
