@@ -65,8 +65,9 @@ func ParseTask(args []string) (t Task, err error) {
 
 // Result is what a contender prints.
 type Result struct {
-	Records     int                `json:"records"`           // handled
-	Seconds     float64            `json:"seconds"`           // from the first record to the last
+	Records     int                `json:"records"`           // handled in that time
+	Head        int                `json:"head,omitempty"`    // handled before
+	Seconds     float64            `json:"seconds"`           // from the end of the head to the last record
 	CPUSeconds  float64            `json:"cpu_seconds"`       // of the process, in that time
 	PeakBytes   int64              `json:"peak_bytes"`        // the most memory that was resident
 	Allocations float64            `json:"allocations"`       // objects, in that time; 0 where they cannot be counted

@@ -13,17 +13,28 @@ import (
 	"time"
 )
 
-// Meter times a contender from its first record to its last, without what starting and ending takes. Begin may be called
-// concurrently; the rest by one goroutine at a time.
+// Meter times a contender from the end of its head to its last record, without what starting and ending takes. Begin may be called concurrently; the
+// rest by one goroutine at a time.
+//
+// The head is the first fiftieth of the records, or what was handled within a second of the first one where that is less. It is not counted, for the first
+// fetch is decoded before the first record is handed over, and is large or small as the client has it. A contender that has no head, because it handled all
+// before it could be seen or nothing after it, counts from its first record.
 type Meter struct {
 	once  sync.Once
-	began atomic.Pointer[reading]
+	first atomic.Pointer[reading] // at the first record
 
+	began   *reading // after the head; nil: it is not over
+	head    int      // records
 	records int
-	used    reading // between the first record and the last
+	used    reading // since then, or since the first record
 	ended   bool
 	figures map[string]float64
 }
+
+const (
+	headShare = 50
+	headTime  = time.Second
+)
 
 // reading is what was used by then.
 type reading struct {
@@ -44,32 +55,59 @@ func read() reading {
 func (m *Meter) Begin() {
 	m.once.Do(func() {
 		now := read()
-		m.began.Store(&now)
+		m.first.Store(&now)
 	})
 }
 
-// Over says whether the limit of a task is over.
+// Saw says that n of a task's records are handled by now. It is called often while they are: after each poll, or each millisecond.
+func (m *Meter) Saw(n, of int) {
+	if m.PastHead(n, of) {
+		m.CountFrom(n)
+	}
+}
+
+// PastHead reports whether the head is over with n of a task's records, and is to be told of by CountFrom.
+func (m *Meter) PastHead(n, of int) bool {
+	first := m.first.Load()
+	return m.began == nil && first != nil && n > 0 && n < of && (n*headShare >= of || time.Since(first.at) >= headTime)
+}
+
+// CountFrom ends the head, of n records.
+func (m *Meter) CountFrom(n int) {
+	now := read()
+	m.began, m.head = &now, n
+}
+
+// Over says whether the limit of a task is over, which is one on the time that counts.
 func (m *Meter) Over(limit time.Duration) bool {
-	began := m.began.Load()
+	began := m.began
+	if began == nil {
+		began = m.first.Load()
+	}
 	return limit > 0 && began != nil && time.Since(began.at) > limit
 }
 
 // Elapsed is the time since the first record.
 func (m *Meter) Elapsed() time.Duration {
-	began := m.began.Load()
-	if began == nil {
+	first := m.first.Load()
+	if first == nil {
 		return 0
 	}
-	return time.Since(began.at)
+	return time.Since(first.at)
 }
 
-// End marks the last record and says how many there were; a later call replaces an earlier one.
+// End marks the last record and says how many there were with the head's; a later call replaces an earlier one.
 func (m *Meter) End(records int) {
-	began, now := m.began.Load(), read()
+	began, now := m.first.Load(), read()
 	if began == nil {
 		return // Result says so
 	}
-	m.records, m.ended = records, true
+	if m.began != nil && records > m.head {
+		began = m.began
+	} else {
+		m.head = 0
+	}
+	m.records, m.ended = records-m.head, true
 	m.used = reading{cpu: now.cpu - began.cpu, allocs: now.allocs - began.allocs, at: time.Time{}.Add(now.at.Sub(began.at))}
 }
 
@@ -87,7 +125,7 @@ func (m *Meter) Result() (Result, error) {
 		return Result{}, errors.New("no record came")
 	}
 	return Result{
-		Records: m.records, Seconds: m.used.at.Sub(time.Time{}).Seconds(), CPUSeconds: m.used.cpu.Seconds(),
+		Records: m.records, Head: m.head, Seconds: m.used.at.Sub(time.Time{}).Seconds(), CPUSeconds: m.used.cpu.Seconds(),
 		PeakBytes: Peak(), Allocations: float64(m.used.allocs), Figures: maps.Clone(m.figures),
 	}, nil
 }

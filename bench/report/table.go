@@ -104,7 +104,7 @@ func cells(s harness.Scenario, part section) (all [][]string) {
 func rate(r row) string {
 	text, fewest := thousands(r.PerSecond), r.Task
 	for _, round := range r.Rounds {
-		fewest = min(fewest, round.Records)
+		fewest = min(fewest, round.Head+round.Records)
 	}
 	if fewest < r.Task {
 		text += fmt.Sprintf(" (cut off: %s of %s)", thousands(float64(fewest)), thousands(float64(r.Task)))

@@ -86,12 +86,18 @@ func TestWhoIsLeftOutIsTold(t *testing.T) {
 
 // A round that ended at the limit of its scenario has handled less than the others: one such round is enough to be told.
 func TestARoundThatWasCutOffIsTold(t *testing.T) {
+	head := rounds(900_000, 900_000, 900_000)
+	for i := range head {
+		head[i].Head = 100_000
+	}
 	wantLines(t, lines(t, one, measured(
+		harness.Measured{Contender: "with a head", Task: 1_000_000, Rounds: head},
 		harness.Measured{Contender: "whole", Task: 3_000_000, Rounds: rounds(3_000_000, 3_000_000, 3_000_100)},
 		harness.Measured{Contender: "once", Task: 3_000_000, Rounds: rounds(3_000_000, 850_000, 3_000_000)},
 		harness.Measured{Contender: "not known", Rounds: rounds(1)},
 	)),
 		"records/s  ratio  CPU s/million  peak MiB  allocations each",
+		"with a head  900,000  2.22  3",
 		"whole  3,000,000  0.67  3",
 		"once  3,000,000 (cut off: 850,000 of 3,000,000)  0.67  3",
 		"not known  1  2000000.00  3",

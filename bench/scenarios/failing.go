@@ -59,7 +59,9 @@ func retryAll(ctx context.Context, t contract.Task, m *contract.Meter) error {
 	c.Retry = retrytopics.Policy{Tiers: []time.Duration{time.Second, 10 * time.Second}}
 	ended := false
 	err := watch(ctx, c, func(*consumer.Pipeline) bool {
-		if n := first.Total(); !ended && (n >= t.Records || m.Over(t.Limit)) {
+		n := first.Total()
+		m.Saw(n, t.Records)
+		if !ended && (n >= t.Records || m.Over(t.Limit)) {
 			m.End(n)
 			ended = true
 		}

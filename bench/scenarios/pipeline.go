@@ -26,7 +26,9 @@ func member(t contract.Task, h consumer.Handler) consumer.Config {
 func work(ctx context.Context, t contract.Task, m *contract.Meter, c consumer.Config, counted func(*consumer.Pipeline) int) error {
 	n := 0
 	err := watch(ctx, c, func(p *consumer.Pipeline) bool {
-		if n = counted(p); n < t.Records && !m.Over(t.Limit) {
+		n = counted(p)
+		m.Saw(n, t.Records)
+		if n < t.Records && !m.Over(t.Limit) {
 			return false
 		}
 		m.End(n)

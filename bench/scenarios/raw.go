@@ -21,8 +21,8 @@ func rawOptions(t contract.Task, more ...kgo.Opt) []kgo.Opt {
 	}, more...)
 }
 
-// rawLoop polls, hands over what came, and commits each second, until all of the task is handled. settle, if there is one, ends
-// what handle began, before a commit and at the end.
+// rawLoop polls, hands over what came, and commits each second and at the end, within the time that counts, until all of the task is handled. settle, if
+// there is one, ends what handle began, before a commit and where records begin to count.
 func rawLoop(ctx context.Context, t contract.Task, m *contract.Meter, cl *kgo.Client, handle func(kgo.Fetches) error, settle func() error) error {
 	if settle == nil {
 		settle = func() error { return nil }
@@ -39,6 +39,12 @@ func rawLoop(ctx context.Context, t contract.Task, m *contract.Meter, cl *kgo.Cl
 			return err
 		}
 		n += fetches.NumRecords()
+		if m.PastHead(n, t.Records) {
+			if err := settle(); err != nil {
+				return err
+			}
+			m.CountFrom(n)
+		}
 		if now := time.Now(); now.After(next) {
 			next = now.Add(time.Second)
 			if err := errors.Join(settle(), cl.CommitUncommittedOffsets(ctx)); err != nil {
@@ -46,9 +52,9 @@ func rawLoop(ctx context.Context, t contract.Task, m *contract.Meter, cl *kgo.Cl
 			}
 		}
 	}
-	if err := settle(); err != nil {
+	if err := errors.Join(settle(), cl.CommitUncommittedOffsets(ctx)); err != nil {
 		return err
 	}
 	m.End(n)
-	return cl.CommitUncommittedOffsets(ctx)
+	return nil
 }

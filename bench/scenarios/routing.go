@@ -124,6 +124,7 @@ func copyInTransactions(size int) func(context.Context, contract.Task, *contract
 				n += fetches.NumRecords()
 				transactions++
 			}
+			m.Saw(n, t.Records)
 		}
 		m.End(n)
 		m.Figure("copies a transaction", float64(n)/float64(transactions))

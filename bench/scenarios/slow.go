@@ -96,6 +96,7 @@ func workInTurn(ctx context.Context, t contract.Task, m *contract.Meter) error {
 			if !m.Over(t.Limit) {
 				time.Sleep(t.Work)
 				n++
+				m.Saw(n, t.Records)
 			}
 		})
 	}

@@ -76,7 +76,6 @@ func (l *Load) Settled(partition int32, n int) {
 func (l *Load) Until(ctx context.Context, consume func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	began := time.Now()
 	ended := make(chan error, 1)
 	go func() { ended <- consume(ctx) }()
 	tick := time.NewTicker(time.Millisecond)
@@ -88,8 +87,10 @@ func (l *Load) Until(ctx context.Context, consume func(context.Context) error) e
 			return err
 		case <-tick.C:
 		}
+		count := l.rate.Total()
+		l.meter.Saw(count, l.Task.Records)
 		over, done := l.meter.Over(l.Task.Limit), l.done.Total() >= l.Task.Records
-		if count := l.rate.Total(); !counted && (over || count >= l.Task.Records) {
+		if !counted && (over || count >= l.Task.Records) {
 			l.meter.End(count)
 			counted = true
 		}
@@ -97,7 +98,7 @@ func (l *Load) Until(ctx context.Context, consume func(context.Context) error) e
 			continue
 		}
 		if l.Task.Scenario == "c" && done {
-			l.meter.Figure("all done s", time.Since(began).Seconds())
+			l.meter.Figure("all done s", l.meter.Elapsed().Seconds())
 		}
 		cancel()
 		<-ended // it was told to end, and says no more than that
