@@ -32,6 +32,17 @@ type Task struct {
 // Copies is the topic, which is there, that those write failed records to who make no topic of their own.
 func (t Task) Copies() string { return t.Group + "-copies" }
 
+// retries is how long those may go on after the limit whose first attempts are all made, and whose retries wait.
+const retries = 20 * time.Second
+
+// LimitOf returns the limit of a task of which so many first attempts are made.
+func (t Task) LimitOf(attempts int) time.Duration {
+	if t.Scenario == "c" && attempts >= t.Records && t.Limit > 0 {
+		return t.Limit + retries
+	}
+	return t.Limit
+}
+
 // Flags returns the command line of a task.
 func (t Task) Flags() []string {
 	return []string{

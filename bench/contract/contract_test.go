@@ -21,6 +21,18 @@ func TestATaskWithoutRecordsIsRefused(t *testing.T) {
 	}
 }
 
+func TestRetriesThatWaitHaveTime(t *testing.T) {
+	task := Task{Scenario: "c", Records: 10, Limit: time.Second}
+	for attempts, want := range map[int]time.Duration{9: time.Second, 10: time.Second + retries} {
+		if got := task.LimitOf(attempts); got != want {
+			t.Errorf("%d attempts: got %v, want %v", attempts, got, want)
+		}
+	}
+	if task.Scenario = "a"; task.LimitOf(10) != time.Second {
+		t.Error("a round in which nothing waits has a longer limit")
+	}
+}
+
 func TestAMeterThatSawNoRecordHasNoResult(t *testing.T) {
 	m := new(Meter)
 	m.End(3)

@@ -4,6 +4,8 @@ package harness
 
 import (
 	"context"
+	"math"
+	"time"
 
 	"github.com/redeliver/redeliver/bench/contract"
 )
@@ -45,5 +47,19 @@ type Case struct {
 	Only []string
 }
 
-// Scaled returns n by scale, at least least.
-func Scaled(n int, scale float64, least int) int { return max(int(float64(n)*scale), least) }
+// Scaled returns n by scale, at least least. What would not fit into an int is as much as does.
+func Scaled(n int, scale float64, least int) int {
+	scaled := float64(n) * scale
+	if scaled >= math.MaxInt32 {
+		return math.MaxInt32
+	}
+	return max(int(scaled), least)
+}
+
+// leastLimit is what a round of a small run may take: no JVM would come to its first records in less.
+const leastLimit = 2 * time.Second
+
+// Limit returns the limit of a round by scale: a small run is not to take as long as a measurement where somebody is slow.
+func Limit(full time.Duration, scale float64) time.Duration {
+	return min(full, max(time.Duration(float64(full)*min(scale, 1)), leastLimit))
+}

@@ -40,7 +40,7 @@ var routing = harness.Scenario{
 	Cases: func(scale float64) []harness.Case {
 		return []harness.Case{{
 			Name: "100 B, 12 partitions", Size: 100, Failures: func(int) int { return contract.Always },
-			Task: contract.Task{Records: harness.Scaled(1_000_000, scale, 1000), Parts: 12, Limit: 10 * time.Second},
+			Task: contract.Task{Records: harness.Scaled(1_000_000, scale, 1000), Parts: 12, Limit: harness.Limit(10*time.Second, scale)},
 			Round: func(ctx context.Context, c *harness.Cluster, _ string, t *contract.Task) (func() error, error) {
 				return nil, c.Create(ctx, t.Copies(), t.Parts) // the pipeline makes its own
 			},

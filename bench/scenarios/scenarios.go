@@ -1,7 +1,11 @@
 // Package scenarios are what is measured, a file each: what is varied, and the contenders that are ours, which are raw franz-go and Redeliver.
 package scenarios
 
-import "github.com/redeliver/redeliver/bench/harness"
+import (
+	"fmt"
+
+	"github.com/redeliver/redeliver/bench/harness"
+)
 
 // All returns every scenario, in the order of their letters.
 func All() []harness.Scenario {
@@ -28,4 +32,12 @@ func peers(against string, names ...string) []harness.Contender {
 		all = append(all, harness.Contender{Name: name, Against: against})
 	}
 	return all
+}
+
+// counted says how many partitions there are.
+func counted(partitions int) string {
+	if partitions == 1 {
+		return "1 partition"
+	}
+	return fmt.Sprintf("%d partitions", partitions)
 }

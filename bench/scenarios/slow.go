@@ -32,7 +32,7 @@ var slow = harness.Scenario{
 			ideal := consumer.DefaultConcurrency / work.Seconds() // a second
 			all = append(all, harness.Case{
 				Name: fmt.Sprintf("calls of %v", work), Size: 100,
-				Task: contract.Task{Records: harness.Scaled(int(5*ideal), scale, 300), Parts: 1, Work: work, Limit: 10 * time.Second},
+				Task: contract.Task{Records: harness.Scaled(int(5*ideal), scale, 300), Parts: 1, Work: work, Limit: harness.Limit(10*time.Second, scale)},
 			})
 		}
 		return all

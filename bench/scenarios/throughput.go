@@ -16,17 +16,17 @@ var throughput = harness.Scenario{
 	Letter: "a",
 	Name:   "nothing fails",
 	About: "A handler adds up one byte of every value; all of the pipeline's defaults: ordered by key, 64 calls at a time, breaker, metrics. " +
-		"The limit is a plain franz-go loop that polls, adds up and commits once a second. A round ends after 5 s, with the rate by then.",
+		"The limit is a plain franz-go loop that polls, adds up and commits once a second. A round ends after 6 s, with the rate by then.",
 	Contenders: append([]harness.Contender{
 		{Name: franz, Run: rawSum},
 		{Name: redeliver, Against: franz, Run: pipelineSum},
 	}, peers(franz, kafkaGo, saramaLoop, watermill, spring, parallelConsumer)...),
 	Cases: func(scale float64) (all []harness.Case) {
-		for _, size := range []struct{ bytes, records int }{{100, 3_000_000}, {1024, 600_000}} {
+		for _, size := range []struct{ bytes, records int }{{100, 12_000_000}, {1024, 3_000_000}} {
 			for _, partitions := range []int{1, 12, 128} {
 				all = append(all, harness.Case{
-					Name: fmt.Sprintf("%d B, %d partitions", size.bytes, partitions), Size: size.bytes,
-					Task: contract.Task{Records: harness.Scaled(size.records, scale, 1000), Parts: partitions, Limit: 5 * time.Second},
+					Name: fmt.Sprintf("%d B, %s", size.bytes, counted(partitions)), Size: size.bytes,
+					Task: contract.Task{Records: harness.Scaled(size.records, scale, 1000), Parts: partitions, Limit: harness.Limit(6*time.Second, scale)},
 				})
 			}
 		}

@@ -35,7 +35,7 @@ var webhooks = harness.Scenario{
 	Cases: func(scale float64) []harness.Case {
 		return []harness.Case{{
 			Name: "100 B, 12 partitions", Size: 100,
-			Task: contract.Task{Records: harness.Scaled(300_000, scale, 1000), Parts: 12, Limit: 10 * time.Second},
+			Task: contract.Task{Records: harness.Scaled(2_000_000, scale, 1000), Parts: 12, Limit: harness.Limit(10*time.Second, scale)},
 			Round: func(_ context.Context, _ *harness.Cluster, _ string, t *contract.Task) (func() error, error) {
 				url, stop, err := harness.Serve("service")
 				t.URL = url

@@ -89,7 +89,7 @@ func (l *Load) Until(ctx context.Context, consume func(context.Context) error) e
 		}
 		count := l.rate.Total()
 		l.meter.Saw(count, l.Task.Records)
-		over, done := l.meter.Over(l.Task.Limit), l.done.Total() >= l.Task.Records
+		over, done := l.meter.Over(l.Task.LimitOf(count)), l.done.Total() >= l.Task.Records
 		if !counted && (over || count >= l.Task.Records) {
 			l.meter.End(count)
 			counted = true

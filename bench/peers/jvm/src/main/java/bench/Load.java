@@ -17,6 +17,9 @@ final class Load {
     private static final int HEAD_SHARE = 50;
     private static final long HEAD_NANOS = 1_000_000_000L;
 
+    /** How long those may go on after the limit whose first attempts are all made, and whose retries wait. */
+    private static final long RETRIES_NANOS = 20_000_000_000L;
+
     Load(Task task) {
         this.task = task;
     }
@@ -72,7 +75,8 @@ final class Load {
                 head = count;
                 cpuThen = cpu();
             }
-            boolean over = began != 0 && task.limitNanos() > 0 && now - (counts != 0 ? counts : began) > task.limitNanos();
+            long limit = task.limitNanos() + (firsts && count >= task.records() ? RETRIES_NANOS : 0);
+            boolean over = began != 0 && task.limitNanos() > 0 && now - (counts != 0 ? counts : began) > limit;
             boolean done = settled.sum() >= task.records();
             if (result == null && (over || count >= task.records())) {
                 if (counts == 0 || count == head) {
