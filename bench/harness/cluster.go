@@ -142,6 +142,18 @@ func (c *Cluster) Trim(ctx context.Context, topic string) error {
 	return deleted.Error()
 }
 
+// CommitEnds commits, for a group without members, that it has read a topic to its present end.
+func (c *Cluster) CommitEnds(ctx context.Context, group, topic string) error {
+	ends, err := c.admin.ListEndOffsets(ctx, topic)
+	if err != nil {
+		return err
+	}
+	if err := ends.Error(); err != nil {
+		return err
+	}
+	return c.admin.CommitAllOffsets(ctx, group, ends.Offsets())
+}
+
 // Fill produces n records, evenly over the partitions, with a thousand keys.
 func (c *Cluster) Fill(ctx context.Context, topic string, partitions, n, size int, failures func(i int) int) error {
 	var failed atomic.Pointer[error]
