@@ -115,6 +115,7 @@ bench: ## the pipeline beside raw franz-go and its peers, on the embedded broker
 
 .PHONY: deadletters
 deadletters: ## a million dead letters on Apache Kafka: the index, six commands, replay beside raw franz-go, and killed (BROKERS=host:port, RECORDS=1000000)
+	@test -n '$(BROKERS)' || { echo "make deadletters: name a cluster that is there for this, as BROKERS=host:port; scripts/kafka start starts one" >&2; exit 2; }
 	@cd bench && go run ./deadletters -brokers '$(BROKERS)' -records $(or $(RECORDS),1000000)
 
 FOR ?= 5m

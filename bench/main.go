@@ -20,6 +20,7 @@ import (
 	"runtime/pprof"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -32,6 +33,9 @@ import (
 
 // plain are the characters that mean nothing to a shell.
 const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.,:/+"
+
+// mostScale is ten measurements in one: more records than that are in the memory of no embedded broker.
+const mostScale = 10
 
 type options struct {
 	letters  string
@@ -57,7 +61,7 @@ func main() {
 
 // command is what a person runs, or one of the processes that a run starts.
 func command(args []string) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if len(args) > 0 {
 		switch args[0] {
@@ -110,12 +114,27 @@ func (o options) check(all []harness.Scenario) error {
 	if o.rounds < 0 {
 		return fmt.Errorf("-rounds %d: give 1 or more, or 0 for the round that warms up alone", o.rounds)
 	}
-	if o.scale <= 0 {
-		return fmt.Errorf("-scale %v: give a number above 0", o.scale)
+	if !(o.scale > 0 && o.scale <= mostScale) { // nor is it not a number
+		return fmt.Errorf("-scale %v: give a number above 0, %d at most", o.scale, mostScale)
 	}
 	for _, letter := range o.letters {
 		if !slices.ContainsFunc(all, func(s harness.Scenario) bool { return s.Letter == string(letter) }) {
 			return fmt.Errorf("-scenarios %s: there is no scenario %c", o.letters, letter)
+		}
+	}
+	return nil
+}
+
+// writable says whether what is to be written can be.
+func (o options) writable() error {
+	if o.out != "" {
+		if err := report.Writable(o.out); err != nil {
+			return fmt.Errorf("-out: %w", err)
+		}
+	}
+	if o.docs != "" {
+		if err := report.PageWritable(o.docs); err != nil {
+			return fmt.Errorf("-docs: %w", err)
 		}
 	}
 	return nil
@@ -126,7 +145,13 @@ func run(ctx context.Context, o options) (err error) {
 	if err := o.check(all); err != nil {
 		return err
 	}
+	if err := o.writable(); err != nil { // before hours are spent
+		return err
+	}
 	if o.from != "" {
+		if _, err := os.Stat(o.from); err != nil { // Read takes one that is not there for one that has nothing
+			return fmt.Errorf("-from: %w", err)
+		}
 		runs, err := report.Read(o.from)
 		if err != nil {
 			return err
@@ -136,7 +161,7 @@ func run(ctx context.Context, o options) (err error) {
 		}
 		return errors.Join(report.Table(os.Stdout, runs, all), record(runs, all, o))
 	}
-	former, err := report.Read(o.out) // before hours are spent
+	former, err := report.Read(o.out)
 	if o.out != "" && err != nil {
 		return err
 	}
@@ -167,10 +192,10 @@ func run(ctx context.Context, o options) (err error) {
 				Rounds: o.rounds, Scale: o.scale, Patience: o.patience, Command: programs.command(o.profiles),
 				Tell: func(format string, arguments ...any) { fmt.Fprintf(os.Stderr, format+"\n", arguments...) },
 			})
+			results.Add(measured, s.Cases(o.scale))
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			results.Add(measured, s.Cases(o.scale))
 			failures = append(failures, err)
 			if err := record(former.With(results), all, o); err != nil { // a run takes hours, and may not come to its end
 				return err

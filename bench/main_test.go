@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,7 +24,11 @@ import (
 // The test is also the processes that a run starts.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
-		switch os.Args[1] {
+		first := os.Args[1]
+		if os.Getenv("BENCH_COMMAND") != "" {
+			first = "contend"
+		}
+		switch first {
 		case "broker", "service", "contend":
 			if err := command(os.Args[1:]); err != nil {
 				fmt.Fprintln(os.Stderr, err)
@@ -233,9 +239,74 @@ func TestARunWithoutABrokerFails(t *testing.T) {
 
 // What cannot be measured is refused before anything is: the figures would take the place of those that are recorded.
 func TestNonsenseIsRefused(t *testing.T) {
-	for _, args := range [][]string{{"-rounds", "-1"}, {"-scale", "0"}, {"-scale", "-1"}, {"-scenarios", "bz"}} {
+	for _, args := range [][]string{{"-rounds", "-1"}, {"-scale", "0"}, {"-scale", "-1"}, {"-scale", "NaN"}, {"-scale", "1e+300"}, {"-scale", "+Inf"}, {"-scenarios", "bz"}} {
 		if err := command(append(args, "-embedded=false", "-peers", "none")); err == nil || !strings.Contains(err.Error(), args[0]+" "+args[1]) {
 			t.Errorf("%q: got %v, want an error that names it", args, err)
 		}
+	}
+}
+
+// What was measured in hours is written after that: what could not be written is told of before.
+func TestWhatCannotBeWrittenIsToldBefore(t *testing.T) {
+	t.Setenv("REDELIVER_TEST_BROKERS", "")
+	directory := t.TempDir()
+	unmarked := filepath.Join(directory, "unmarked")
+	if err := errors.Join(os.Mkdir(unmarked, 0o700), os.WriteFile(filepath.Join(unmarked, "performance.md"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ flag, value, want string }{
+		{"-out", filepath.Join(directory, "not", "there.json"), "no such file"},
+		{"-out", directory, "is a directory"},
+		{"-docs", directory, "no such file"},
+		{"-docs", unmarked, "marks"},
+		{"-from", filepath.Join(directory, "nothere.json"), "no such file"},
+	} {
+		err := command([]string{"-embedded=false", "-peers", "none", test.flag, test.value})
+		if err == nil || !strings.HasPrefix(err.Error(), test.flag) || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s %s: got %v, want an error that begins with the flag and says %q", test.flag, test.value, err, test.want)
+		}
+	}
+	results := filepath.Join(directory, "results.json")
+	if err := command([]string{"-embedded=false", "-peers", "none", "-out", results}); err == nil || strings.Contains(err.Error(), "-out") {
+		t.Errorf("got %v, want an error of what is missing", err)
+	}
+	if _, err := os.Stat(results); err == nil {
+		t.Error("a run that measured nothing has left a file")
+	}
+}
+
+// A run that is ended, by a service manager too, tells what it has measured by then.
+func TestARunThatIsEndedPrintsItsTable(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, "-scenarios", "a", "-rounds", "3", "-scale", "0.0001", "-peers", "none")
+	cmd.Env = append(os.Environ(), "BENCH_COMMAND=1", "REDELIVER_TEST_BROKERS=")
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	cases := 0
+	for lines := bufio.NewScanner(said); lines.Scan(); {
+		if strings.HasPrefix(lines.Text(), "(a)") {
+			if cases++; cases == 2 { // the first one is measured
+				if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	var ended *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &ended) || ended.ExitCode() != 1 {
+		t.Errorf("got %v, want it to end with 1", err)
+	}
+	if !strings.Contains(out.String(), "100 B, 1 partition, on the embedded broker") {
+		t.Errorf("got %q, want a table of the first case", out.String())
 	}
 }

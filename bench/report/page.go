@@ -26,6 +26,15 @@ func Page(directory string, rs Runs, all []harness.Scenario) error {
 	return insert(filepath.Join(directory, pageName), text)
 }
 
+// PageWritable reports why Page could not write to a directory.
+func PageWritable(directory string) error {
+	path := filepath.Join(directory, pageName)
+	if _, _, err := around(path); err != nil {
+		return err
+	}
+	return Writable(path)
+}
+
 func page(directory string, rs Runs, all []harness.Scenario) (string, error) {
 	var b strings.Builder
 	b.WriteString("All figures are medians of the rounds; a ratio is the median of the ratios round by round, with their range. CPU is seconds of a core, and allocations are objects on the heap, where a language can count them. " +
@@ -94,14 +103,23 @@ func (r *Results) shell() string {
 
 // insert puts the results between the marks of a page.
 func insert(path, results string) error {
-	text, err := os.ReadFile(path)
+	before, after, err := around(path)
 	if err != nil {
 		return err
+	}
+	return os.WriteFile(path, []byte(before+beginMark+results+endMark+after), 0o644)
+}
+
+// around returns what a page has before and after the marks of the results.
+func around(path string) (before, after string, err error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", "", err
 	}
 	before, rest, found := strings.Cut(string(text), beginMark)
 	_, after, closed := strings.Cut(rest, endMark)
 	if !found || !closed {
-		return fmt.Errorf("%s: the marks of the results are missing: %s and %s", path, strings.TrimSpace(beginMark), strings.TrimSpace(endMark))
+		return "", "", fmt.Errorf("%s: the marks of the results are missing: %s and %s", path, strings.TrimSpace(beginMark), strings.TrimSpace(endMark))
 	}
-	return os.WriteFile(path, []byte(before+beginMark+results+endMark+after), 0o644)
+	return before, after, nil
 }

@@ -53,6 +53,21 @@ func Read(path string) (rs Runs, err error) {
 	return rs, nil
 }
 
+// Writable reports why a file cannot be written, be it there or not. It leaves it as it is.
+func Writable(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err == nil {
+		return f.Close()
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644); err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(path)) // an empty one would be no JSON
+}
+
 // Write writes the runs to a JSON file.
 func (rs Runs) Write(path string) error {
 	text, err := json.MarshalIndent(rs, "", "\t")
