@@ -172,6 +172,13 @@ func run(ctx context.Context, o options) (err error) {
 	if !o.embedded && apache == "" {
 		return errors.New("-embedded=false, and REDELIVER_TEST_BROKERS names no broker: there is nothing to measure on")
 	}
+	var kafka *harness.Cluster
+	if apache != "" { // before hours are spent on the embedded one
+		if kafka, err = harness.Connect(ctx, "Apache Kafka", strings.Split(apache, ",")); err != nil {
+			return fmt.Errorf("REDELIVER_TEST_BROKERS: %w", err)
+		}
+		defer kafka.Close()
+	}
 	programs, err := buildPeers(ctx, o.peers)
 	if err != nil {
 		return err
@@ -180,13 +187,12 @@ func run(ctx context.Context, o options) (err error) {
 	maps.Copy(results.Versions, programs.versions)
 	defer func() { err = errors.Join(err, report.Table(os.Stdout, report.Runs{results}, all)) }()
 	var failures []error
-	measure := func(name string, brokers []string) error {
-		cluster, err := harness.Connect(ctx, name, brokers)
+	measure := func(cluster *harness.Cluster) error {
+		broker, err := described(ctx, cluster)
 		if err != nil {
 			return err
 		}
-		defer cluster.Close()
-		results.Brokers = append(results.Brokers, name+version(ctx, cluster))
+		results.Brokers = append(results.Brokers, broker)
 		for _, s := range chosen {
 			measured, err := harness.Run(ctx, cluster, s, harness.Options{
 				Rounds: o.rounds, Scale: o.scale, Patience: o.patience, Command: programs.command(o.profiles),
@@ -204,30 +210,43 @@ func run(ctx context.Context, o options) (err error) {
 		return nil
 	}
 	if o.embedded {
-		address, stop, err := harness.Serve("broker")
-		if err != nil {
-			return err
-		}
-		err = measure(harness.Embedded, strings.Split(address, ","))
-		stop()
-		if err != nil {
+		if err := onEmbedded(ctx, measure); err != nil {
 			return err
 		}
 	}
-	if apache != "" {
-		if err := measure("Apache Kafka", strings.Split(apache, ",")); err != nil {
+	if kafka != nil {
+		if err := measure(kafka); err != nil {
 			return err
 		}
 	}
 	return errors.Join(failures...)
 }
 
-// version is what brokers speak, by which one tells Apache Kafka's; the embedded one's is its module's.
-func version(ctx context.Context, c *harness.Cluster) string {
-	if c.Name == harness.Embedded {
-		return ""
+// onEmbedded measures on the embedded broker, which is there meanwhile: what it has in memory is gone when the next one is measured.
+func onEmbedded(ctx context.Context, measure func(*harness.Cluster) error) error {
+	address, stop, err := harness.Serve("broker")
+	if err != nil {
+		return err
 	}
-	return fmt.Sprintf(" (speaks %s)", c.Version(ctx))
+	defer stop()
+	cluster, err := harness.Connect(ctx, harness.Embedded, strings.Split(address, ","))
+	if err != nil {
+		return err
+	}
+	defer cluster.Close()
+	return measure(cluster)
+}
+
+// described is a broker's name, and of Apache Kafka what it says of itself; the embedded one's version is its module's.
+func described(ctx context.Context, c *harness.Cluster) (string, error) {
+	if c.Name == harness.Embedded {
+		return c.Name, nil
+	}
+	said, err := c.Describe(ctx)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s (%s)", c.Name, said), nil
 }
 
 // record writes what was measured, now and before, where that was asked for.

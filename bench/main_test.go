@@ -237,6 +237,19 @@ func TestARunWithoutABrokerFails(t *testing.T) {
 	}
 }
 
+// A broker that is not there is told of before another one is measured.
+func TestABrokerThatIsNotThereIsToldBefore(t *testing.T) {
+	t.Setenv("REDELIVER_TEST_BROKERS", "127.0.0.1:1")
+	results := filepath.Join(t.TempDir(), "results.json")
+	err := command([]string{"-scenarios", "i", "-rounds", "0", "-scale", "0.0001", "-peers", "none", "-out", results})
+	if err == nil || !strings.Contains(err.Error(), "REDELIVER_TEST_BROKERS") || !strings.Contains(err.Error(), "127.0.0.1:1") {
+		t.Errorf("got %v, want an error that names the variable and the address", err)
+	}
+	if _, err := os.Stat(results); err == nil {
+		t.Error("the embedded broker was measured before")
+	}
+}
+
 // What cannot be measured is refused before anything is: the figures would take the place of those that are recorded.
 func TestNonsenseIsRefused(t *testing.T) {
 	for _, args := range [][]string{{"-rounds", "-1"}, {"-scale", "0"}, {"-scale", "-1"}, {"-scale", "NaN"}, {"-scale", "1e+300"}, {"-scale", "+Inf"}, {"-scenarios", "bz"}} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -217,14 +218,25 @@ func (c *Cluster) Feed(ctx context.Context, topic string, partitions, size int, 
 	}
 }
 
-// Version asks what the brokers say that they are.
-func (c *Cluster) Version(ctx context.Context) string {
+// Describe asks the brokers which version they speak, and how many of them there are.
+func (c *Cluster) Describe(ctx context.Context) (string, error) {
 	versions, err := c.admin.ApiVersions(ctx)
 	if err != nil {
-		return "unknown"
+		return "", fmt.Errorf("the versions of the brokers: %w", err)
 	}
+	var guesses []string
 	for _, v := range versions {
-		return v.VersionGuess()
+		if v.Err != nil {
+			return "", fmt.Errorf("the version of broker %d: %w", v.NodeID, v.Err)
+		}
+		if guess := v.VersionGuess(); !slices.Contains(guesses, guess) {
+			guesses = append(guesses, guess)
+		}
 	}
-	return "unknown"
+	slices.Sort(guesses)
+	nodes := "1 node"
+	if n := len(versions); n != 1 {
+		nodes = fmt.Sprintf("%d nodes", n)
+	}
+	return fmt.Sprintf("speaks %s, %s", strings.Join(guesses, " and "), nodes), nil
 }

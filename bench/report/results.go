@@ -2,7 +2,7 @@
 package report
 
 import (
-	"bufio"
+	"cmp"
 	"fmt"
 	"os"
 	"runtime"
@@ -71,19 +71,36 @@ func commit(settings []debug.BuildSetting) string {
 	return revision + changes
 }
 
+// machine is what Linux says of itself; elsewhere less of it is known.
 func machine() string {
-	model := "unknown processor"
-	if f, err := os.Open("/proc/cpuinfo"); err == nil {
-		defer func() { _ = f.Close() }() // it was only read
-		lines := bufio.NewScanner(f)
-		for lines.Scan() {
-			if name, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(name) == "model name" {
-				model = strings.TrimSpace(value)
-				break
-			}
+	read := func(path string) string {
+		text, _ := os.ReadFile(path) // what is not there is not told
+		return string(text)
+	}
+	return describe(read("/proc/cpuinfo"), read("/proc/meminfo"), read("/proc/sys/kernel/osrelease"))
+}
+
+// describe says what machine it is, by what the kernel tells of its processor, its memory and itself.
+func describe(cpus, memory, kernel string) string {
+	all := []string{runtime.GOOS + "/" + runtime.GOARCH, fmt.Sprintf("%d cores", runtime.NumCPU()), cmp.Or(value(cpus, "model name"), "unknown processor")}
+	var kib float64
+	if n, _ := fmt.Sscanf(value(memory, "MemTotal"), "%f kB", &kib); n == 1 {
+		all = append(all, fmt.Sprintf("%.1f GiB", kib/(1<<20)))
+	}
+	if kernel = strings.TrimSpace(kernel); kernel != "" {
+		all = append(all, "kernel "+kernel)
+	}
+	return strings.Join(all, ", ")
+}
+
+// value is that of the first line with such a name.
+func value(text, name string) string {
+	for line := range strings.Lines(text) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == name {
+			return strings.TrimSpace(value)
 		}
 	}
-	return fmt.Sprintf("%s/%s, %d cores, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), model)
+	return ""
 }
 
 func (r *Results) find(broker, scenario, title, contender string) *harness.Measured {

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"fmt"
+	"runtime"
 	"runtime/debug"
 	"testing"
 )
@@ -21,5 +23,16 @@ func TestTheCommitTellsOfChanges(t *testing.T) {
 		if got := commit(test.settings); got != test.want {
 			t.Errorf("%v: %q, want %q", test.settings, got, test.want)
 		}
+	}
+}
+
+func TestTheMachineIsDescribed(t *testing.T) {
+	on := fmt.Sprintf("%s/%s, %d cores, ", runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	got := describe("processor\t: 0\nmodel name\t: AMD EPYC\nprocessor\t: 1\nmodel name\t: other\n", "MemTotal:       24669332 kB\nMemFree: 1 kB\n", "6.1.0-40-cloud\n")
+	if want := on + "AMD EPYC, 23.5 GiB, kernel 6.1.0-40-cloud"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := describe("", "", ""), on+"unknown processor"; got != want {
+		t.Errorf("got %q where nothing is told, want %q", got, want)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/redeliver/redeliver/bench/harness"
 )
@@ -34,6 +35,11 @@ func (r *Results) without(others []harness.Measured) *Results {
 	kept := *r
 	kept.Measured = slices.DeleteFunc(slices.Clone(r.Measured), func(m harness.Measured) bool {
 		return slices.ContainsFunc(others, func(n harness.Measured) bool { return n.Broker == m.Broker && n.Scenario == m.Scenario })
+	})
+	// Nor is it told of a broker of which nothing is left.
+	kept.Brokers = slices.DeleteFunc(slices.Clone(r.Brokers), func(broker string) bool {
+		name, _, _ := strings.Cut(broker, " (")
+		return !slices.ContainsFunc(kept.Measured, func(m harness.Measured) bool { return m.Broker == name })
 	})
 	return &kept
 }

@@ -63,3 +63,19 @@ func TestAScenarioThatBrokeOffReplacesNothing(t *testing.T) {
 		t.Errorf("the table has %d sections, want all three cases", len(r.sections(nil, one)))
 	}
 }
+
+// Whose figures were all replaced by those of a later run is no longer told of as a broker of the former one.
+func TestARunTellsOfTheBrokersThatAreLeft(t *testing.T) {
+	on := func(brokers []string, names ...string) *Results {
+		r := &Results{Brokers: brokers}
+		for _, name := range names {
+			r.Measured = append(r.Measured, harness.Measured{Scenario: "a", Broker: name})
+		}
+		return r
+	}
+	runs := Runs{on([]string{"embedded", "Apache Kafka (speaks v4.2)"}, "embedded", "Apache Kafka")}
+	runs = runs.With(on([]string{"Apache Kafka (speaks v4.3)"}, "Apache Kafka"))
+	if len(runs) != 2 || !slices.Equal(runs[0].Brokers, []string{"embedded"}) || !slices.Equal(runs[1].Brokers, []string{"Apache Kafka (speaks v4.3)"}) {
+		t.Errorf("got %+v", runs)
+	}
+}
