@@ -159,9 +159,14 @@ func told(t *testing.T, all report.Runs) {
 		if want := fmt.Sprintf("(%s) %s", s.Letter, s.Name); !strings.Contains(table.String(), want) || !strings.Contains(string(text), want) {
 			t.Errorf("%q is missing in the table or on the page", want)
 		}
-		svg, err := os.ReadFile(filepath.Join(directory, "performance-"+s.Letter+".svg"))
-		if err != nil || !bytes.Contains(svg, []byte("<svg")) {
-			t.Errorf("scenario %s has no plot: %v", s.Letter, err)
+		plots, err := filepath.Glob(filepath.Join(directory, "performance-"+s.Letter+"*.svg"))
+		if want := map[bool]int{false: 1, true: 2}[s.Apart]; err != nil || len(plots) != want {
+			t.Errorf("scenario %s has plots %q, want %d of them", s.Letter, plots, want)
+		}
+		for _, file := range plots {
+			if svg, err := os.ReadFile(file); err != nil || !bytes.Contains(svg, []byte("<svg")) {
+				t.Errorf("%s is no plot: %v", file, err)
+			}
 		}
 	}
 }

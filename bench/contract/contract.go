@@ -81,7 +81,8 @@ type Result struct {
 	Seconds     float64            `json:"seconds"`           // from the end of the head to the last record
 	CPUSeconds  float64            `json:"cpu_seconds"`       // of the process, in that time
 	PeakBytes   int64              `json:"peak_bytes"`        // the most memory that was resident
-	Allocations float64            `json:"allocations"`       // objects, in that time; 0 where they cannot be counted
+	Allocations float64            `json:"allocations"`       // objects, in that time
+	Counted     bool               `json:"counted,omitempty"` // allocations can be; 0 of them are none
 	Figures     map[string]float64 `json:"figures,omitempty"` // what else the scenario asks for
 }
 

@@ -48,7 +48,7 @@ func TestAMeterCountsFromTheFirstRecord(t *testing.T) {
 	m.Figure("x", 2)
 	m.End(3)
 	r, err := m.Result()
-	if err != nil || r.Records != 3 || r.Seconds <= 0 || r.PeakBytes <= 0 || r.Figures["x"] != 2 {
+	if err != nil || r.Records != 3 || r.Seconds <= 0 || r.PeakBytes <= 0 || !r.Counted || r.Figures["x"] != 2 {
 		t.Errorf("got %+v, %v; want 3 records, time, memory and a figure", r, err)
 	}
 }

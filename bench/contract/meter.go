@@ -126,7 +126,7 @@ func (m *Meter) Result() (Result, error) {
 	}
 	return Result{
 		Records: m.records, Head: m.head, Seconds: m.used.at.Sub(time.Time{}).Seconds(), CPUSeconds: m.used.cpu.Seconds(),
-		PeakBytes: Peak(), Allocations: float64(m.used.allocs), Figures: maps.Clone(m.figures),
+		PeakBytes: Peak(), Allocations: float64(m.used.allocs), Counted: true, Figures: maps.Clone(m.figures),
 	}, nil
 }
 

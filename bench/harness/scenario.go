@@ -17,6 +17,7 @@ type Scenario struct {
 	About      string // what is measured, in a sentence or two, for the page
 	Unit       string // what is counted. "": records
 	Plot       string // the figure that the scenario is about and its plot draws, such as "flowing s". "": the rate
+	Apart      bool   // each of what its cases' names begin with, to the first comma, has a plot of its own
 	Contenders []Contender
 	// Cases returns what is varied, with so many records as scale says: 1 is a measurement, less shows that it works.
 	Cases func(scale float64) []Case

@@ -1,7 +1,9 @@
 package report
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -66,11 +68,15 @@ func page(directory string, rs Runs, all []harness.Scenario) (string, error) {
 			continue
 		}
 		fmt.Fprintf(&b, "\n### (%s) %s\n\n%s\n", s.Letter, s.Name, s.About)
-		file := fmt.Sprintf("performance-%s.svg", s.Letter)
-		if err := draw(filepath.Join(directory, file), s, parts); err != nil {
-			return "", fmt.Errorf("plot of scenario %s: %w", s.Letter, err)
+		if err := forget(directory, s); err != nil {
+			return "", err
 		}
-		fmt.Fprintf(&b, "\n![%s](%s)\n", s.Name, file)
+		for _, f := range figures(s, parts) {
+			if err := f.draw(directory, s); err != nil {
+				return "", fmt.Errorf("plot of scenario %s: %w", s.Letter, err)
+			}
+			fmt.Fprintf(&b, "\n![%s](%s)\n", f.title, f.file)
+		}
 		for _, part := range parts {
 			fmt.Fprintf(&b, "\n%s, on %s:\n\n", part.title, called(part.broker))
 			all := cells(s, part)
@@ -81,6 +87,20 @@ func page(directory string, rs Runs, all []harness.Scenario) (string, error) {
 		}
 	}
 	return b.String(), nil
+}
+
+// forget removes the plots of a scenario, which may have been others before.
+func forget(directory string, s harness.Scenario) error {
+	former, err := filepath.Glob(filepath.Join(directory, "performance-"+s.Letter+"-*.svg"))
+	if err != nil {
+		return err
+	}
+	for _, file := range append(former, filepath.Join(directory, "performance-"+s.Letter+".svg")) {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // on says what a run was made on.

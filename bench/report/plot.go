@@ -2,13 +2,18 @@ package report
 
 import (
 	"fmt"
+	"image/color"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/plotutil"
 	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
 
+	"github.com/redeliver/redeliver/bench/contract"
 	"github.com/redeliver/redeliver/bench/harness"
 	"github.com/redeliver/redeliver/bench/scenarios"
 )
@@ -19,30 +24,56 @@ const (
 	legendWidth = 190
 )
 
-// draw writes the plot of a scenario: the distribution of lateness where it has one, else the figure that it is about or what each contender does a second.
-func draw(path string, s harness.Scenario, parts []section) error {
+// figure is one plot of a scenario.
+type figure struct {
+	file   string
+	title  string
+	common string // what the names of its cases begin with, where the scenario has a plot for each of these
+	parts  []section
+}
+
+// figures returns the plots of a scenario.
+func figures(s harness.Scenario, parts []section) (all []figure) {
+	if !s.Apart {
+		return []figure{{file: fmt.Sprintf("performance-%s.svg", s.Letter), title: s.Name, parts: parts}}
+	}
+	for _, part := range parts {
+		common, _, _ := strings.Cut(part.title, ", ")
+		at := slices.IndexFunc(all, func(f figure) bool { return f.common == common })
+		if at < 0 {
+			at = len(all)
+			file := fmt.Sprintf("performance-%s-%s.svg", s.Letter, strings.ReplaceAll(common, " ", "-"))
+			all = append(all, figure{file: file, title: s.Name + ", " + common, common: common})
+		}
+		all[at].parts = append(all[at].parts, part)
+	}
+	return all
+}
+
+// draw writes a plot: the distribution of lateness where the scenario has one, else the figure that it is about or what each contender does a second.
+func (f figure) draw(directory string, s harness.Scenario) error {
 	p := plot.New()
-	p.Title.Text = s.Name
+	p.Title.Text, p.Title.Padding = f.title, vg.Points(6)
 	p.Legend.Top, p.Legend.Padding = true, vg.Points(2)
 	p.Add(plotter.NewGrid())
 	var err error
-	if slices.ContainsFunc(parts, func(part section) bool { return slices.Contains(part.figures, scenarios.PercentileFigure(50)) }) {
-		err = distribution(p, parts)
+	if slices.ContainsFunc(f.parts, func(part section) bool { return slices.Contains(part.figures, scenarios.PercentileFigure(50)) }) {
+		err = distribution(p, f.parts)
 	} else {
-		err = bars(p, s, parts)
+		err = bars(p, s, f.common, f.parts)
 	}
 	if err != nil {
 		return err
 	}
-	return p.Save(vg.Points(float64(max(420, groupWidth*len(parts)+legendWidth))), vg.Points(260), path)
+	return p.Save(vg.Points(float64(max(420, groupWidth*len(f.parts)+legendWidth))), vg.Points(260), filepath.Join(directory, f.file))
 }
 
-// bars draws a group of bars for each case, one for each contender that was measured there: where one was left out is no bar, nor room
+// bars draws a group of bars for each case, one for each contender that was measured there, its median with the range of its rounds: where one was left out is no bar, nor room
 // for one, which would look like nothing a second.
-func bars(p *plot.Plot, s harness.Scenario, parts []section) error {
-	value, label := func(r row) float64 { return r.PerSecond / 1000 }, "thousand "+unit(s)+" a second"
+func bars(p *plot.Plot, s harness.Scenario, common string, parts []section) error {
+	value, label := func(r contract.Result) float64 { return float64(r.Records) / r.Seconds / 1000 }, "thousand "+unit(s)+" a second"
 	if s.Plot != "" {
-		value, label = func(r row) float64 { return r.Figures[s.Plot] }, s.Plot
+		value, label = func(r contract.Result) float64 { return r.Figures[s.Plot] }, s.Plot
 	}
 	drawn := func(part section) []row {
 		return slices.DeleteFunc(part.shown(), func(r row) bool {
@@ -52,7 +83,7 @@ func bars(p *plot.Plot, s harness.Scenario, parts []section) error {
 	}
 	var contenders, titles []string
 	for _, part := range parts {
-		titles = append(titles, fmt.Sprintf("%s\n%s", part.title, part.broker))
+		titles = append(titles, fmt.Sprintf("%s\n%s", strings.TrimPrefix(part.title, common+", "), part.broker))
 		for _, r := range drawn(part) {
 			if !slices.Contains(contenders, r.Contender) {
 				contenders = append(contenders, r.Contender)
@@ -64,17 +95,21 @@ func bars(p *plot.Plot, s harness.Scenario, parts []section) error {
 	for at, part := range parts {
 		rows := drawn(part)
 		for i, r := range rows {
-			bar, err := plotter.NewBarChart(plotter.Values{value(r)}, width)
+			var values []float64
+			for _, round := range r.Rounds {
+				values = append(values, value(round))
+			}
+			bar, err := plotter.NewBarChart(plotter.Values{harness.Median(values)}, width)
 			if err != nil {
 				return err
 			}
-			color := slices.Index(contenders, r.Contender)
+			which := slices.Index(contenders, r.Contender)
 			bar.XMin = float64(at)
-			bar.Color = plotutil.Color(color)
+			bar.Color = shade(which)
 			bar.LineStyle.Width = 0
 			bar.Offset = width * vg.Length(float64(i)-float64(len(rows)-1)/2)
-			p.Add(bar)
-			legend[color] = bar
+			p.Add(bar, span{at: bar.XMin, offset: bar.Offset, least: slices.Min(values), most: slices.Max(values)})
+			legend[which] = bar
 		}
 	}
 	for i, name := range contenders {
@@ -82,7 +117,7 @@ func bars(p *plot.Plot, s harness.Scenario, parts []section) error {
 	}
 	p.NominalX(titles...)
 	p.Y.Label.Text = label
-	p.Y.Min = 0
+	p.Y.Min, p.Y.Max = 0, p.Y.Max*1.05 // what is highest ends below the title
 	p.X.Min, p.X.Max = -0.5, float64(len(parts))-0.5+float64(legendWidth)/groupWidth
 	return nil
 }
@@ -112,3 +147,34 @@ func distribution(p *plot.Plot, parts []section) error {
 	p.Legend.Left = true // where few are that early
 	return nil
 }
+
+// shade is the color of a contender: there are more of them than of one kind of colors.
+func shade(i int) color.Color {
+	all := append(slices.Clone(plotutil.SoftColors), plotutil.DarkColors...)
+	return all[i%len(all)]
+}
+
+// span is from the least to the most of the rounds that a bar is the median of.
+type span struct {
+	at          float64
+	offset      vg.Length // of the bar from there
+	least, most float64
+}
+
+// Plot implements [plot.Plotter].
+func (s span) Plot(c draw.Canvas, p *plot.Plot) {
+	if s.least == s.most {
+		return // there is one round, or nothing to tell
+	}
+	x, y := p.Transforms(&c)
+	style := draw.LineStyle{Color: color.Black, Width: vg.Points(0.75)}
+	const foot = 2 // points to each side
+	middle, low, high := x(s.at)+s.offset, y(s.least), y(s.most)
+	c.StrokeLine2(style, middle, low, middle, high)
+	for _, end := range []vg.Length{low, high} {
+		c.StrokeLine2(style, middle-foot, end, middle+foot, end)
+	}
+}
+
+// DataRange implements [plot.DataRanger].
+func (s span) DataRange() (xmin, xmax, ymin, ymax float64) { return s.at, s.at, s.least, s.most }

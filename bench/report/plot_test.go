@@ -1,6 +1,7 @@
 package report
 
 import (
+	"image/color"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,11 +14,15 @@ import (
 // plotted draws a scenario, and returns the SVG.
 func plotted(t *testing.T, s harness.Scenario, r *Results) string {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "plot.svg")
-	if err := draw(file, s, Runs{r}.sections(s)); err != nil {
+	directory := t.TempDir()
+	all := figures(s, Runs{r}.sections(s))
+	if len(all) != 1 {
+		t.Fatalf("got %d plots, want one", len(all))
+	}
+	if err := all[0].draw(directory, s); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(filepath.Join(directory, all[0].file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,5 +79,65 @@ func TestAPlotDrawsTheFigureThatItsScenarioIsAbout(t *testing.T) {
 	s.Plot = ""
 	if svg := with(1000, 2); !strings.Contains(svg, ">thousand partitions a second<") {
 		t.Error("the axis of a rate does not say of what")
+	}
+}
+
+// A scenario of many cases has a plot for each size of record, whose titles do not say it again.
+func TestAScenarioOfManyCasesHasSeveralPlots(t *testing.T) {
+	s := one
+	s.Apart = true
+	r := &Results{Rounds: 1}
+	for _, title := range []string{"100 B, 1 partition", "100 B, 12 partitions", "1024 B, 1 partition"} {
+		r.Measured = append(r.Measured, harness.Measured{Broker: "embedded", Scenario: s.Letter, Case: title, Contender: "ours", Rounds: rounds(1000)})
+	}
+	directory := t.TempDir()
+	former := filepath.Join(directory, "performance-x.svg")
+	if err := os.WriteFile(former, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text, err := page(directory, Runs{r}, []harness.Scenario{s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(former); err == nil {
+		t.Error("the plot that showed all of it before is still there")
+	}
+	for file, want := range map[string]struct{ title, has, not string }{
+		"performance-x-100-B.svg":  {"an example, 100 B", ">12 partitions<", ">100 B, 12 partitions<"},
+		"performance-x-1024-B.svg": {"an example, 1024 B", ">1 partition<", ">12 partitions<"},
+	} {
+		svg, err := os.ReadFile(filepath.Join(directory, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(svg); !strings.Contains(got, want.has) || strings.Contains(got, want.not) || !strings.Contains(got, ">"+want.title+"<") {
+			t.Errorf("%s is not the plot of its cases", file)
+		}
+		if !strings.Contains(text, "!["+want.title+"]("+file+")") {
+			t.Errorf("the page does not show %s:\n%s", file, text)
+		}
+	}
+}
+
+// How far the rounds are apart can be seen.
+func TestAPlotHasTheRangeOfTheRounds(t *testing.T) {
+	svg := func(records ...int) string {
+		return plotted(t, one, measured(harness.Measured{Contender: "ours", Rounds: rounds(records...)}))
+	}
+	if svg(900, 1000, 1000) == svg(500, 1000, 1000) {
+		t.Error("two contenders with the same median and another range look alike")
+	}
+	if with, without := svg(900, 1000, 1000), svg(1000); strings.Count(with, "<path") != strings.Count(without, "<path")+3 {
+		t.Error("the range is not a line with two feet, which one round has not")
+	}
+}
+
+func TestNoTwoContendersHaveOneColor(t *testing.T) {
+	seen := make(map[color.Color]int)
+	for i := range 12 { // ten in (b)
+		if was, there := seen[shade(i)]; there {
+			t.Errorf("contenders %d and %d have the same color", was, i)
+		}
+		seen[shade(i)] = i
 	}
 }

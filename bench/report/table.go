@@ -10,6 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/redeliver/redeliver/bench/contract"
 	"github.com/redeliver/redeliver/bench/harness"
 )
 
@@ -71,8 +72,8 @@ func cpu(r row) float64 {
 }
 
 func allocations(r row) string {
-	if r.Allocations == 0 {
-		return "" // they cannot be counted in all languages
+	if r.Allocations == 0 && !slices.ContainsFunc(r.Rounds, func(r contract.Result) bool { return r.Counted }) {
+		return "" // they cannot be counted in all languages, and earlier runs did not say where they can
 	}
 	return fmt.Sprintf("%.3f", r.Allocations)
 }

@@ -104,6 +104,19 @@ func TestARoundThatWasCutOffIsTold(t *testing.T) {
 	)
 }
 
+// Who allocates nothing is not taken for one whose allocations cannot be counted.
+func TestNoAllocationsAreTold(t *testing.T) {
+	none := rounds(1000, 1000, 1000)
+	for i := range none {
+		none[i].Counted = true
+	}
+	wantLines(t, lines(t, one, measured(harness.Measured{Contender: "none", Rounds: none}, harness.Measured{Contender: "not known", Rounds: rounds(1000)})),
+		"records/s  ratio  CPU s/million  peak MiB  allocations each",
+		"none  1,000  2000.00  3  0.000",
+		"not known  1,000  2000.00  3",
+	)
+}
+
 // Where a scenario is about another figure than the rate, costs for each of those that it counts say nothing.
 func TestAScenarioOfAFigureHasColumnsThatSaySomething(t *testing.T) {
 	all := rounds(1000, 1000, 1000)

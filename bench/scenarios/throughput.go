@@ -13,8 +13,8 @@ import (
 )
 
 var throughput = harness.Scenario{
-	Letter: "a",
-	Name:   "nothing fails",
+	Letter: "a", Apart: true,
+	Name: "nothing fails",
 	About: "A handler adds up one byte of every value; all of the pipeline's defaults: ordered by key, 64 calls at a time, breaker, metrics. " +
 		"The limit is a plain franz-go loop that polls, adds up and commits once a second. A round ends after 6 s, with the rate by then.",
 	Contenders: append([]harness.Contender{
