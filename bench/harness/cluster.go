@@ -155,6 +155,35 @@ func (c *Cluster) CommitEnds(ctx context.Context, group, topic string) error {
 	return c.admin.CommitAllOffsets(ctx, group, ends.Offsets())
 }
 
+// AwaitLag waits until a group has something to read in each partition of a topic that it has a position in.
+func (c *Cluster) AwaitLag(ctx context.Context, group, topic string) error {
+	committed, err := c.admin.FetchOffsets(ctx, group)
+	if err != nil {
+		return err
+	}
+	for {
+		ends, err := c.admin.ListEndOffsets(ctx, topic)
+		if err == nil {
+			err = ends.Error()
+		}
+		if err != nil {
+			return err
+		}
+		read := 0
+		ends.Each(func(end kadm.ListedOffset) {
+			if at, ok := committed.Lookup(end.Topic, end.Partition); ok && at.At >= end.Offset {
+				read++
+			}
+		})
+		if read == 0 {
+			return nil
+		}
+		if err := wait(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
 // Fill produces n records, evenly over the partitions, with a thousand keys.
 func (c *Cluster) Fill(ctx context.Context, topic string, partitions, n, size int, failures func(i int) int) error {
 	var failed atomic.Pointer[error]

@@ -19,7 +19,7 @@ const startupPulse = 250 * time.Millisecond
 var startup = harness.Scenario{
 	Letter: "h", Unit: "partitions", Plot: "flowing s",
 	Name: "start-up and rebalance",
-	About: "A source of 1,000 partitions, each of which gets a record every 250 ms; Redeliver has three tiers of as many partitions beside it. \"flowing\" is the time from joining until a record of every partition was handled, in a group that is there and has a position in each; " +
+	About: "A source of 1,000 partitions, each of which gets a record every 250 ms; Redeliver has three tiers of as many partitions beside it. \"flowing\" is the time from joining until a record of every partition was handled, in a group that is there and has one to read in each; " +
 		"\"rebalance\" that from a second member's joining until it has handled records of half of the partitions; \"gap\" the longest time in which a partition stood still meanwhile, of which 250 ms are the pause between two records. The rate is partitions by the time to flow.",
 	Contenders: []harness.Contender{
 		{Name: franz, Run: start(rawMember)},
@@ -36,25 +36,12 @@ var startup = harness.Scenario{
 			},
 			Round: func(ctx context.Context, c *harness.Cluster, contender string, t *contract.Task) (func() error, error) {
 				stop := c.Feed(ctx, t.Topic, t.Parts, 100, float64(t.Parts)/startupPulse.Seconds(), nil)
-				if contender == franz {
-					// The pipeline's positions are committed by the member before, so that it begins with what came since; so are these.
-					if err := c.CommitEnds(ctx, t.Group, t.Topic); err != nil {
-						_ = stop() // the first error is the one that says something
-						return nil, err
-					}
-					return stop, nil
+				// Whoever joins finds a record in every partition: how long the next one takes to come is not asked.
+				err := existing(ctx, c, contender, *t)
+				if err == nil {
+					err = c.AwaitLag(ctx, t.Group, t.Topic)
 				}
-				// The group's own topics are made by its first member, once in its life.
-				var seen contract.Tally
-				prepare := member(*t, consumer.HandlerFunc(func(_ context.Context, r *consumer.Record) error {
-					seen.Add(r.Partition, 1)
-					return nil
-				}))
-				prepare.Start = consumer.Latest()
-				if contender != redeliver {
-					prepare.GroupProtocol = consumer.NextGen
-				}
-				if err := watch(ctx, prepare, func(*consumer.Pipeline) bool { return seen.Total() > 0 }); err != nil {
+				if err != nil {
 					_ = stop() // the first error is the one that says something
 					return nil, err
 				}
@@ -62,6 +49,24 @@ var startup = harness.Scenario{
 			},
 		}}
 	},
+}
+
+// existing makes the group of a contender, with a position in each partition.
+func existing(ctx context.Context, c *harness.Cluster, contender string, t contract.Task) error {
+	if contender == franz {
+		return c.CommitEnds(ctx, t.Group, t.Topic)
+	}
+	// The group's own topics are made by its first member, once in its life.
+	var seen contract.Tally
+	first := member(t, consumer.HandlerFunc(func(_ context.Context, r *consumer.Record) error {
+		seen.Add(r.Partition, 1)
+		return nil
+	}))
+	first.Start = consumer.Latest()
+	if contender != redeliver {
+		first.GroupProtocol = consumer.NextGen
+	}
+	return watch(ctx, first, func(*consumer.Pipeline) bool { return seen.Total() > 0 })
 }
 
 // flow is what a member has handled: when last, by partition, in Unix nanoseconds.
