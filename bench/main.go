@@ -185,7 +185,12 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	results := report.New(o.rounds, o.scale, o.given)
 	maps.Copy(results.Versions, programs.versions)
-	defer func() { err = errors.Join(err, report.Table(os.Stdout, report.Runs{results}, all)) }()
+	defer func() {
+		err = errors.Join(err, report.Table(os.Stdout, report.Runs{results}, all))
+		if o.scale < 1 {
+			fmt.Printf("\nThat was %g of the full size, which shows that all works: its ratios say nothing.\n", o.scale)
+		}
+	}()
 	var failures []error
 	measure := func(cluster *harness.Cluster) error {
 		broker, err := described(ctx, cluster)

@@ -327,4 +327,7 @@ func TestARunThatIsEndedPrintsItsTable(t *testing.T) {
 	if !strings.Contains(out.String(), "100 B, 1 partition, on the embedded broker") {
 		t.Errorf("got %q, want a table of the first case", out.String())
 	}
+	if !strings.Contains(out.String(), "0.0001 of the full size") {
+		t.Errorf("got %q, want a word on what such a small run says", out.String())
+	}
 }
