@@ -101,8 +101,8 @@ lint: ## gofmt, go vet, staticcheck and our own analyzers, in every module
 	@scripts/lint
 
 # A measurement is of full size, and takes the place of what docs/performance.md has of its scenarios and brokers: some 50 minutes a broker without
-# the peers, an hour and three quarters with them. SCALE=0.01 ROUNDS=1 shows that all works, and leaves it alone: five minutes a broker, ten with the
-# peers. Apache Kafka is to be started as scripts/kafka start --server; ON=kafka measures there alone.
+# the peers, an hour and three quarters with them. SCALE=0.01 ROUNDS=1 shows that all works, and leaves it alone: five minutes a broker, a quarter of
+# an hour with the peers. Apache Kafka is to be started as scripts/kafka start --server; ON=kafka measures there alone.
 SCALE ?= 1
 ROUNDS ?= 5
 SCENARIOS ?=

@@ -57,8 +57,8 @@ func Scaled(n int, scale float64, least int) int {
 	return max(int(scaled), least)
 }
 
-// leastLimit is what a round of a small run may take: no JVM would come to its first records in less.
-const leastLimit = 2 * time.Second
+// leastLimit is what a round of a small run may take: that a contender handles records can be seen in it, for it counts from the first of them.
+const leastLimit = time.Second
 
 // Limit returns the limit of a round by scale: a small run is not to take as long as a measurement where somebody is slow.
 func Limit(full time.Duration, scale float64) time.Duration {

@@ -16,7 +16,7 @@ func TestLimitsAreScaled(t *testing.T) {
 		{20 * time.Second, 1, 20 * time.Second},
 		{20 * time.Second, 0.5, 10 * time.Second},
 		{20 * time.Second, 0.01, leastLimit},
-		{time.Second, 0.01, time.Second},
+		{time.Millisecond, 0.01, time.Millisecond},
 		{20 * time.Second, 10, 20 * time.Second},
 	} {
 		if got := Limit(test.full, test.scale); got != test.want {
