@@ -93,6 +93,9 @@ func TestASignalDrains(t *testing.T) {
 // A terminal that is gone, as of an SSH connection that broke, ends a replay as any other signal does: it says how to go on, and keeps nobody out. The
 // system and the shell tell of it each, which is no second signal.
 func TestAReplayOutlivesItsTerminal(t *testing.T) {
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP) // a process does not ignore what its parent hears, also where that was begun by nohup
+	defer signal.Stop(heard)
 	m := newMorgue(t)
 	p := startCommand(t, "replay", "--yes", "--rate", "1/h", "-c", m.config)
 	p.log.await(t, "This is replay ")
