@@ -213,6 +213,13 @@ func (s failing) Update(ctx context.Context, f func(dlq.IndexUpdate) error) erro
 	return s.IndexStore.Update(ctx, f)
 }
 
+func (s failing) Compact(ctx context.Context) error {
+	if store, ok := s.IndexStore.(dlq.IndexCompactor); ok && *s.left >= 0 {
+		return store.Compact(ctx)
+	}
+	return nil
+}
+
 // A process that ends while it writes the index anew leaves what is kept, and the next one goes on.
 func TestIndexIsCutOffWhileItIsWrittenAnew(t *testing.T) {
 	t.Parallel()

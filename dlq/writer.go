@@ -312,9 +312,9 @@ func outlast(ctx context.Context, d time.Duration) (context.Context, context.Can
 	}
 }
 
-// newRun names a call: when it began, and four digits that tell it from others of that second.
+// newRun names a call: when it began, and six digits that tell it from others of that second.
 func newRun(now time.Time) string {
-	var b [2]byte
+	var b [3]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return now.UTC().Format("20060102-150405") + "-" + hex.EncodeToString(b[:])
 }
