@@ -34,13 +34,13 @@ func TestWhoKeepsLessDeletesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "index")
 	ix := b.indexed(path, 90*24*time.Hour)
 	all := b.told(ix.Queue, dlq.Filter{})
-	b.loses(0)
+	b.loses(1) // of a segment that it has still a part of
 	equal(t, "kept", b.told(ix.Queue, dlq.Filter{}), all)
 	for i, c := range []struct {
 		keep time.Duration
 		seen int
 		says string
-	}{{0, 0, "31 dead letters that shop.orders.dlq has lost are left out: the index keeps them for 90d, as another configuration says, and this one says 0s"}, {36 * time.Hour, 31, ""}} {
+	}{{0, 3, "dead letters that shop.orders.dlq has lost are left out: the index keeps them for 90d, as another configuration says, and this one says 0s"}, {36 * time.Hour, 31, ""}} {
 		ix.close()
 		less := b.indexed(path, c.keep)
 		equal(t, "seen", len(b.entries(less.Queue, dlq.Filter{})), c.seen)
@@ -119,5 +119,51 @@ func TestReadOfWhatIsKeptThatIsCancelled(t *testing.T) {
 	}
 	if !errors.Is(ended, context.Canceled) {
 		t.Errorf("it ended with %v", ended)
+	}
+}
+
+// A purge by who keeps less counts what the index keeps for another one, and leaves what is still to be dealt with, also where it knows of no index.
+func TestPurgeByWhoKeepsLess(t *testing.T) {
+	t.Parallel()
+	for name, keep := range map[string]time.Duration{"none": 0, "less": time.Minute, "no index": -1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.letters(12)
+			path := filepath.Join(t.TempDir(), "index")
+			ix := b.indexed(path, 90*24*time.Hour)
+			if _, err := ix.Park(b.ctx(), dlq.Discard{Filter: dlq.Filter{IDs: []string{"orders/0/0"}}}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := ix.Discard(b.ctx(), dlq.Discard{Filter: dlq.Filter{IDs: []string{"orders/1/0"}}, Reason: "a test"}); err != nil {
+				t.Fatal(err)
+			}
+			count := func() map[dlq.Status]int64 {
+				stats, err := ix.Stats(b.ctx(), dlq.Filter{All: true})
+				must(t, err)
+				return stats.ByStatus
+			}
+			count()
+			b.loses(2)
+			ix.close()
+			less := b.open()
+			var shares *indexed
+			if keep >= 0 {
+				shares = b.indexed(path, keep)
+				less = shares.Queue
+			}
+			b.purge(less, dlq.Purge{})
+			if shares != nil {
+				purged := b.purge(less, dlq.Purge{Before: time.Now().Add(time.Hour), IncludeOpen: true, DryRun: true})
+				equal(t, "records, kept, of them open", []int64{purged.Records, purged.FromIndex, purged.FromIndexOpen}, []int64{6, 6, 5})
+				shares.close()
+			}
+			ix.open()
+			want := map[dlq.Status]int64{dlq.StatusOpen: 10, dlq.StatusParked: 1, dlq.StatusDiscarded: 1}
+			if keep < 0 { // it knows of nobody who keeps what is done with
+				delete(want, dlq.StatusDiscarded)
+			}
+			equal(t, "by status", count(), want)
+		})
 	}
 }

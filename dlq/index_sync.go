@@ -74,10 +74,10 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 			return err
 		}
 	}
-	if n := st.keptPast(starts, x.Keep); n > 0 && x.Keep < st.Keep && !x.told {
+	if x.Keep < st.Keep && !x.told && (x.Keep == 0 && st.keepsLost(starts) || st.keptPast(starts, x.Keep)) {
 		x.told = true
-		x.warn("%d dead letters that %s has lost are left out: the index keeps them for %s, as another configuration says, and this one says %s (index.keep). `dlq purge --before` deletes them",
-			n, topic.Topic, daysText(st.Keep), daysText(x.Keep))
+		x.warn("dead letters that %s has lost are left out: the index keeps them for %s, as another configuration says, and this one says %s (index.keep). `dlq purge --before` deletes them",
+			topic.Topic, daysText(st.Keep), daysText(x.Keep))
 	}
 	letters, err := st.unread(ctx, q, spans)
 	if err != nil {
@@ -85,7 +85,7 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 	}
 	marks := st.unreadMarks(ledgerSpans)
 	told := x.tell(length(letters) + length(marks))
-	if len(letters) > 0 || st.keptPast(starts, x.keeps(st)) > 0 {
+	if len(letters) > 0 || st.keptPast(starts, x.keeps(st)) {
 		if err := x.readLetters(ctx, q, topic, letters, starts, told); err != nil {
 			return err
 		}
@@ -254,21 +254,25 @@ func (st *indexState) unreadMarks(spans []span) []span {
 	return unread
 }
 
-// keptPast counts the entries in segments that are kept no longer by who keeps what the topic has lost for so long.
-func (st *indexState) keptPast(starts map[int32]int64, keep time.Duration) (n int) {
+// keptPast says whether there are segments that are kept no longer by who keeps what the topic has lost for so long.
+func (st *indexState) keptPast(starts map[int32]int64, keep time.Duration) bool {
 	for partition, p := range st.Letters {
-		for _, s := range p.Segments {
-			if !s.expired(starts[partition], keep) {
-				break
-			}
-			n += s.Count
+		if len(p.Segments) > 0 && p.Segments[0].expired(starts[partition], keep) {
+			return true
 		}
 	}
-	return n
+	return false
 }
 
 // keeps is for how long is kept what the topic has lost: the longest of who share the index.
 func (x *index) keeps(st *indexState) time.Duration { return max(x.Keep, st.Keep) }
+
+// longest is the index as who keeps the longest of those that share it has it; as it is where it is away, which is told where it is asked.
+func (x *index) longest(ctx context.Context) *index {
+	as := x.Index
+	_ = x.view(ctx, func(_ IndexView, st *indexState) error { as.Keep = x.keeps(st); return nil })
+	return &index{Index: as}
+}
 
 // hasLost says whether the topic began before these starts.
 func hasLost(starts map[int32]int64) bool {

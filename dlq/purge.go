@@ -68,7 +68,8 @@ type Kept struct {
 // hold of it goes when they catch up, and so does what they keep of that age that retention took ([Index].Keep), of which those stay that are
 // still to be dealt with, unless IncludeOpen is set, which is refused while the queue's index is away: nobody could say what goes. An entry whose mark was taken out and that is imported once more is open.
 //
-// With an index that keeps entries the marks stay of those that retention took and that may be kept still.
+// With an index that keeps entries, also by another configuration, the marks stay of those that retention took and that may be kept still; those of parked
+// ones, and of others that are still to be dealt with, stay in any case unless IncludeOpen is set, for an index elsewhere may keep them.
 //
 // It reads topic and ledger whole, and remembers some 60 bytes of each entry. As [Queue.Replay], it is refused while another call writes to
 // the queue, so that nothing is reopened or replayed meanwhile. One that failed or was interrupted has deleted nothing it should not, and tells what it
@@ -82,8 +83,11 @@ func (q *Queue) Purge(ctx context.Context, p Purge) (Purged, error) {
 	}
 	defer t.end(ctx)
 	work := &purge{Purge: p, task: t, done: &done, last: make(map[Identity]lastCopy), cuts: make(map[int32]int64), spared: began.UnixMilli()}
-	if q.index != nil && q.index.Keep > 0 {
-		work.spared = keptSince(q.index.Keep)
+	if q.index != nil {
+		work.index = q.index.longest(ctx)
+		if work.index.Keep > 0 {
+			work.spared = keptSince(work.index.Keep)
+		}
 	}
 	steps := work.run
 	if t.writer != nil {
@@ -99,8 +103,9 @@ func (q *Queue) Purge(ctx context.Context, p Purge) (Purged, error) {
 // purge is one at work.
 type purge struct {
 	Purge
-	task *task
-	done *Purged
+	task  *task
+	done  *Purged
+	index *index // as who shares it keeps the longest; nil: there is none
 
 	last   map[Identity]lastCopy
 	starts map[int32]int64   // by partition: where it began

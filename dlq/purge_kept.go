@@ -15,7 +15,7 @@ type keptOnly struct {
 // kept counts what the index keeps that goes with the purge, by what the index does when it reads of that. The topic has been looked at.
 func (p *purge) kept(ctx context.Context) (k keptOnly, err error) {
 	s := p.task.survey
-	x := s.queue.index
+	x := p.index
 	if x == nil || x.Keep <= 0 || p.Before.IsZero() {
 		return k, nil
 	}

@@ -119,7 +119,7 @@ func (p *purge) stale(keys ledgerKeys, r *kgo.Record, stale map[string]*kgo.Reco
 	switch {
 	case left && !replaced, at.offset >= p.cuts[at.partition]:
 		return nil
-	case !known && at.offset < p.starts[at.partition] && v.At >= p.spared:
+	case !known && at.offset < p.starts[at.partition] && (v.At >= p.spared || !p.IncludeOpen && slices.Contains(toBeDealtWith, p.task.survey.ledger.marks[id].status)):
 		return nil
 	}
 	tombstone := &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key}

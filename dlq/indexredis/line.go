@@ -24,6 +24,7 @@ const (
 // line is a client with one connection, which one call uses at a time and cuts with its context: the client itself does not look at that while it reads.
 type line struct {
 	redis *redis.Client
+	used  time.Time // last; zero: never
 
 	mu     sync.Mutex
 	conn   *flow // nil: there is none

@@ -231,3 +231,34 @@ func TestTLSAgainstNone(t *testing.T) {
 		}
 	}
 }
+
+// Connections that Redis has closed while they rested, as when it was started again, are made anew, of updates too.
+func TestRedisThatWasStartedAgain(t *testing.T) {
+	t.Parallel()
+	server := miniredis.RunT(t)
+	s := connect(t, Options{Address: server.Addr()})
+	put := func(u dlq.IndexUpdate) error { return u.Put("part", []byte("a")) }
+	within := func(do func() error) error {
+		return s.View(t.Context(), func(dlq.IndexView) error { return do() })
+	}
+	if err := within(func() error { return within(func() error { return s.Update(t.Context(), put) }) }); err != nil {
+		t.Fatal(err)
+	}
+	rested := s.client.free
+	if len(rested) != 3 {
+		t.Fatalf("%d connections rest", len(rested))
+	}
+	server.Close()
+	if err := server.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range rested {
+		l.used = time.Now().Add(-idleTime)
+	}
+	if err := within(func() error { return within(func() error { return s.Update(t.Context(), put) }) }); err != nil {
+		t.Error(err)
+	}
+	if err := look(t.Context(), s); err != nil || len(s.client.free) != 3 {
+		t.Errorf("%d connections, %v", len(s.client.free), err)
+	}
+}

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -31,60 +33,92 @@ type Options struct {
 // nothing comes from Redis, or goes to it, for five seconds: how long a whole answer takes is not bounded.
 type Client struct {
 	options Options
-	lines   chan *line // those that are free; nil: one that is not open yet
+	turns   chan struct{} // one for each call that may be under way
+
+	mu     sync.Mutex
+	free   []*line // the one that was used last at the end
+	closed bool
 }
+
+// idleTime is how long a connection may have rested without being asked whether Redis is still there: it may have been started again, or have closed what rests.
+const idleTime = time.Second
 
 // New returns a client. It does not connect before it has to. The caller closes it.
 func New(o Options) *Client {
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{Timeout: patience}).DialContext
 	}
-	c := &Client{o, make(chan *line, mostLines)}
-	for range mostLines {
-		c.lines <- nil
-	}
-	return c
+	return &Client{options: o, turns: make(chan struct{}, mostLines)}
 }
 
 // Close closes the connections, after the calls that are under way have ended.
 func (c *Client) Close() error {
-	var failed []error
 	for range mostLines {
-		l, open := <-c.lines
-		if !open {
-			return redis.ErrClosed
-		}
-		if l != nil {
-			failed = append(failed, l.redis.Close())
-		}
+		c.turns <- struct{}{}
 	}
-	close(c.lines)
+	defer func() {
+		for range mostLines {
+			<-c.turns
+		}
+	}()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return redis.ErrClosed
+	}
+	c.closed = true
+	var failed []error
+	for _, l := range c.free {
+		failed = append(failed, l.redis.Close())
+	}
+	c.free = nil
 	return errors.Join(failed...)
+}
+
+// take is a connection that nobody uses, the one that was used last, or a new one.
+func (c *Client) take() (*line, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, redis.ErrClosed
+	}
+	last := len(c.free) - 1
+	if last < 0 {
+		return newLine(c.options), nil
+	}
+	l := c.free[last]
+	c.free = c.free[:last]
+	return l, nil
 }
 
 // call has do talk to Redis on a connection of its own, until the context ends.
 func (c *Client) call(ctx context.Context, do func(*redis.Client) error) error {
-	var l *line
-	var open bool
 	select {
-	case l, open = <-c.lines:
+	case c.turns <- struct{}{}:
+		defer func() { <-c.turns }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if !open {
-		return redis.ErrClosed
-	}
-	if l == nil {
-		l = newLine(c.options)
+	l, err := c.take()
+	if err != nil {
+		return err
 	}
 	stop := context.AfterFunc(ctx, l.cut)
-	err := do(l.redis)
+	if !l.used.IsZero() && time.Since(l.used) >= idleTime {
+		err = l.redis.Ping(ctx).Err() // which connects anew where that is needed, as a transaction does not
+	}
+	if err == nil {
+		err = do(l.redis)
+	}
 	if !stop() || err != nil { // what is wrong with a connection stays with it
 		_ = l.redis.Close()
-		l = nil
+		return err
 	}
-	c.lines <- l
-	return err
+	l.used = time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.free = append(c.free, l)
+	return nil
 }
 
 // failed is an error of Redis, or that the context ended, which is why anything failed then.
