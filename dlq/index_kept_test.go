@@ -11,6 +11,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 
 	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/dlq/indexfile"
 )
 
 // loses takes all but so many entries of each partition from the topic.
@@ -165,5 +166,50 @@ func TestPurgeByWhoKeepsLess(t *testing.T) {
 			}
 			equal(t, "by status", count(), want)
 		})
+	}
+}
+
+// watched notes which parts of an index are read.
+type watched struct {
+	dlq.IndexStore
+	read map[string]bool
+}
+
+func (s watched) View(ctx context.Context, do func(dlq.IndexView) error) error {
+	return s.IndexStore.View(ctx, func(v dlq.IndexView) error { return do(watchedView{v, s.read}) })
+}
+
+type watchedView struct {
+	dlq.IndexView
+	read map[string]bool
+}
+
+func (v watchedView) Get(names ...string) ([][]byte, error) {
+	for _, name := range names {
+		v.read[name] = true
+	}
+	return v.IndexView.Get(names...)
+}
+
+// What an entry that is named became need not be known to replay it again: nothing else is read for that.
+func TestReplayAgainOfANamedEntryReadsNoOther(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(30)
+	file := indexfile.At(filepath.Join(t.TempDir(), "index"), indexfile.Options{})
+	t.Cleanup(func() { _ = file.Close() })
+	store := watched{file, make(map[string]bool)}
+	q := b.open(dlq.Indexed(dlq.Index{Store: store, Keep: time.Hour}))
+	b.replay(q, dlq.Replay{})
+	clear(store.read)
+	equal(t, "replayed again", b.replay(q, dlq.Replay{Again: true, DryRun: true, Filter: dlq.Filter{IDs: []string{"1-4"}}}).Done, 1)
+	var records []string
+	for name := range store.read {
+		if name[0] == 'r' {
+			records = append(records, name)
+		}
+	}
+	if len(records) != 1 {
+		t.Errorf("read are the records of the segments %v", records)
 	}
 }

@@ -257,7 +257,7 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	}
 	decision := &replayDecision{Replay: r, router: router, task: t}
 	t.decide = decision.decide
-	if r.Again {
+	if r.Again && !t.survey.sel.placed() { // entries that are named are meant, whatever they became
 		if err := decision.findDeaths(ctx); err != nil {
 			return err
 		}
