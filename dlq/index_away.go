@@ -22,15 +22,17 @@ func (v storeView) Get(names ...string) ([][]byte, error) {
 	return got, storeError(err)
 }
 
-// away tells that the topics are read instead of the index, and why.
-func (x *index) away(err error) {
-	if x.Keep > 0 {
-		x.warn("%v: the topics are read, and what they have lost and only the index keeps is left out", err)
-		if x.Partial != nil {
-			x.Partial()
-		}
-	} else {
+// away tells that the topics are read instead of the index, and why. What they have lost is left out then where the index keeps it, but for what
+// expires, which that does no more.
+func (s *survey) away(err error) {
+	x := s.queue.index
+	if x.Keep == 0 || !s.sel.ExpiringBefore.IsZero() {
 		x.warn("%v: the topics are read", err)
+		return
+	}
+	x.warn("%v: the topics are read, and what they have lost and only the index keeps is left out", err)
+	if x.Partial != nil {
+		x.Partial()
 	}
 }
 
@@ -43,7 +45,7 @@ func (s *survey) answered(ctx context.Context, f Filter, given *bool, answer fun
 	case *given:
 		return fmt.Errorf("%w; what came until then is not all of it: without an index (--no-index) the topics are read", err)
 	}
-	s.queue.index.away(err)
+	s.away(err)
 	instead, err := s.queue.survey(ctx, s.topic, f, nil)
 	if err != nil {
 		return err

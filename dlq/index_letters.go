@@ -8,7 +8,7 @@ import (
 
 // addLetters stores letters that were read, and takes out what has expired.
 func (x *index) addLetters(u IndexUpdate, st *indexState, parts []readPart[indexedLetter], starts map[int32]int64) error {
-	st.Keep = x.keeps(st)
+	st.Keep = x.keepsFor(st)
 	if err := st.dropExpired(u, starts, st.Keep); err != nil {
 		return err
 	}

@@ -140,7 +140,7 @@ func (r *redacting) segment(u IndexUpdate, st *indexState, partition int32, ref 
 	}
 	made := []*segment{{}}
 	packed := &packs{name: ref.name(partRecords), ends: old.packEnd, bytes: old.packs, open: -1}
-	kept := keptSince(r.keeps(st))
+	kept := keptSince(r.keepsFor(st))
 	for i := range old.n {
 		l, err := r.letter(st, old, packed, partition, i, records[old.offset(i)])
 		if err != nil {

@@ -411,7 +411,7 @@ func (s *survey) indexed(ctx context.Context) error {
 	if !s.indexAway(ctx, err) {
 		return err
 	}
-	s.queue.index.away(err)
+	s.away(err)
 	return nil
 }
 

@@ -52,7 +52,7 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 		return err
 	}
 	why := x.fits(st, topic)
-	if why == indexRedacted && x.keeps(st) > 0 && st.keepsLost(starts) {
+	if why == indexRedacted && x.keepsFor(st) > 0 && st.keepsLost(starts) {
 		if err := x.redact(ctx, q, topic, starts); err != nil {
 			return err
 		}
@@ -70,7 +70,7 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 		}
 	}
 	if st.Keep < x.Keep {
-		if err := x.update(ctx, func(_ IndexUpdate, st *indexState) error { st.Keep = x.keeps(st); return nil }); err != nil {
+		if err := x.update(ctx, func(_ IndexUpdate, st *indexState) error { st.Keep = x.keepsFor(st); return nil }); err != nil {
 			return err
 		}
 	}
@@ -85,7 +85,7 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 	}
 	marks := st.unreadMarks(ledgerSpans)
 	told := x.tell(length(letters) + length(marks))
-	if len(letters) > 0 || st.keptPast(starts, x.keeps(st)) {
+	if len(letters) > 0 || st.keptPast(starts, x.keepsFor(st)) {
 		if err := x.readLetters(ctx, q, topic, letters, starts, told); err != nil {
 			return err
 		}
@@ -182,7 +182,7 @@ func (x *index) begin(ctx context.Context, topic, ledger kadm.TopicDetail, start
 		if why != "" {
 			st.Life = newRun(time.Now())
 		}
-		st.Keep = x.keeps(st)
+		st.Keep = x.keepsFor(st)
 		st.Version, st.Topic, st.Ledger, st.Redaction = indexVersion, topic.ID, ledger.ID, x.Redaction.name()
 		st.MarksEpoch, st.Strays, st.Purges = st.MarksEpoch+1, 0, nil
 		st.Marks = make(map[int32]indexedMarks)
@@ -264,13 +264,13 @@ func (st *indexState) keptPast(starts map[int32]int64, keep time.Duration) bool 
 	return false
 }
 
-// keeps is for how long is kept what the topic has lost: the longest of who share the index.
-func (x *index) keeps(st *indexState) time.Duration { return max(x.Keep, st.Keep) }
+// keepsFor is how long is kept what the topic has lost: the longest of who share the index.
+func (x *index) keepsFor(st *indexState) time.Duration { return max(x.Keep, st.Keep) }
 
 // longest is the index as who keeps the longest of those that share it has it; as it is where it is away, which is told where it is asked.
 func (x *index) longest(ctx context.Context) *index {
 	as := x.Index
-	_ = x.view(ctx, func(_ IndexView, st *indexState) error { as.Keep = x.keeps(st); return nil })
+	_ = x.view(ctx, func(_ IndexView, st *indexState) error { as.Keep = x.keepsFor(st); return nil })
 	return &index{Index: as}
 }
 

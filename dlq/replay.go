@@ -243,7 +243,7 @@ func (d *replayDecision) limits(e *Entry) bool {
 // route fills in the record that puts an entry back to work. An unroutable error leaves the entry out: also where its outcome is waited for and could
 // never be known.
 func (d *replayDecision) route(ctx context.Context, e *Entry, now time.Time, record *kgo.Record) error {
-	if err := d.router.copy(ctx, e, now, record); err != nil || !d.followed() {
+	if err := d.router.copy(ctx, e, now, record); err != nil || !d.Waits() {
 		return err
 	}
 	return d.router.tells(ctx, e)
@@ -307,7 +307,7 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, now time.Time, s 
 	case err != nil:
 		return nil, err
 	}
-	if d.followed() && e.State.Group == "" {
+	if d.Waits() && e.State.Group == "" {
 		s.NoGroup++
 	}
 	if !d.DryRun {

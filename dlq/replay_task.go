@@ -276,7 +276,7 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	summary.Task = t.of.ID
 	t.before = *t.of
 	t.of.State, t.of.Why = TaskRunning, ""
-	if r.followed() {
+	if r.Waits() {
 		t.outcomes = newOutcomes(t.survey.queue, t.survey.topic.ID, router, t.of)
 	}
 	// It is written down with the first entries that it replays or marks: until then there is nothing to go on with. One that is known is under way from
@@ -329,7 +329,7 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 // keepsNothing says whether nobody has an entry, or the record that it becomes, when its transaction has ended.
 func (t *task) keepsNothing(r Replay) bool {
 	hooks := reflect.ValueOf(t.survey.queue.client.OptValue(kgo.WithHooks)) // a slice of a type that has no name here
-	return r.Entry == nil && r.Edit == nil && r.JQ == "" && !r.followed() && t.survey.queue.tracer == nil && t.elsewhere == nil && hooks.Len() == 0
+	return r.Entry == nil && r.Edit == nil && r.JQ == "" && !r.Waits() && t.survey.queue.tracer == nil && t.elsewhere == nil && hooks.Len() == 0
 }
 
 // Work says how [Queue.Resume] goes on with a replay.
@@ -399,8 +399,8 @@ func (q *Queue) surveyTo(ctx context.Context, topic kadm.TopicDetail, f Filter, 
 	return q.surveyOf(ctx, topic, f, l, spans)
 }
 
-// followed says whether outcomes are waited for.
-func (r Replay) followed() bool {
+// Waits says whether outcomes are waited for: with Wait, and with what is decided by them.
+func (r Replay) Waits() bool {
 	return r.Wait || r.Concurrency > 0 || r.Canary > 0 || r.StopAt > 0
 }
 
@@ -417,9 +417,9 @@ func (r Replay) checkOutcomes() error {
 		return fmt.Errorf("canary rate %v: it is the share of the canaries that have to succeed, and there are none", r.CanaryRate)
 	case !(r.StopAt >= 0 && r.StopAt <= 1):
 		return fmt.Errorf("stop at %v: want a share above 0 and up to 1, or 0 for none", r.StopAt)
-	case r.followed() && r.To.Cluster() != "":
+	case r.Waits() && r.To.Cluster() != "":
 		return fmt.Errorf("what becomes of records on cluster %s is not known: outcomes are waited for on the queue's own cluster only", r.To.Cluster())
-	case r.followed() && r.To.keyed() != "":
+	case r.Waits() && r.To.keyed() != "":
 		return fmt.Errorf("what becomes of records in %s is not known: outcomes are waited for with retry and source only", r.To.keyed())
 	}
 	return nil

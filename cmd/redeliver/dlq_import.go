@@ -57,7 +57,7 @@ them at once. The topic is then to keep its records for longer first; that of a 
 			return nil
 		}
 		if err := p.each(qs, func(q queue) error {
-			return checkFits(cmd.Context(), q, p.commandOf("dlq renew", q, flags.pipeline), p.told("checking "+q.Topic(), counts[q.Topic()], of(q.Topic(), letters())))
+			return checkFits(cmd.Context(), q, p.commandOf("dlq renew", q, flags.pipeline), p.withProgress("checking "+q.Topic(), counts[q.Topic()], of(q.Topic(), letters())))
 		}); err != nil {
 			return err
 		}
@@ -74,7 +74,7 @@ them at once. The topic is then to keep its records for longer first; that of a 
 		}
 		var written int64
 		err = p.each(qs, func(q queue) error {
-			n, err := q.Import(cmd.Context(), p.told("importing "+q.Topic(), counts[q.Topic()], of(q.Topic(), letters())))
+			n, err := q.Import(cmd.Context(), p.withProgress("importing "+q.Topic(), counts[q.Topic()], of(q.Topic(), letters())))
 			if n > 0 {
 				fmt.Fprintf(p.out, "%s: imported %d %s\n", q.Topic(), n, plural(int(n), "dead letter"))
 			}
@@ -154,8 +154,8 @@ func of(topic string, letters iter.Seq2[dlq.Exported, error]) iter.Seq2[dlq.Expo
 	}
 }
 
-// told are the letters, of which so many are expected, with progress while they are read.
-func (p *program) told(label string, total int64, letters iter.Seq2[dlq.Exported, error]) iter.Seq2[dlq.Exported, error] {
+// withProgress are the letters, of which so many are expected, with progress while they are read.
+func (p *program) withProgress(label string, total int64, letters iter.Seq2[dlq.Exported, error]) iter.Seq2[dlq.Exported, error] {
 	return func(yield func(dlq.Exported, error) bool) {
 		bar := p.newProgress(label, total)
 		defer bar.end()
@@ -190,7 +190,7 @@ func (p *program) openLetters(name string) (letters func() iter.Seq2[dlq.Exporte
 	done = func() { _ = file.Close(); remove() }
 	letters = func() iter.Seq2[dlq.Exported, error] { return readLetters(file, name) }
 	counts = make(map[string]int64)
-	for x, err := range p.told("reading "+name, 0, letters()) {
+	for x, err := range p.withProgress("reading "+name, 0, letters()) {
 		if err != nil {
 			done()
 			return nil, nil, nil, err

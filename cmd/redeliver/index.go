@@ -33,11 +33,12 @@ type indexes struct {
 
 	warn     func(why string)
 	progress func(topic string) func(read, total int64)
+	partial  func() // an answer leaves out what only an index keeps
 }
 
 // openIndexes makes ready for what the configuration says, and tells people of it. Nothing is opened before it is needed. The caller closes it.
 func (p *program) openIndexes(ctx context.Context, c *config.Config, client *kgo.Client) (*indexes, error) {
-	x := &indexes{program: p, config: c.Index, warn: func(why string) { fmt.Fprintln(p.err, why) }, progress: p.indexing}
+	x := &indexes{program: p, config: c.Index, warn: func(why string) { fmt.Fprintln(p.err, why) }, progress: p.indexing, partial: func() { p.partial.Store(true) }}
 	meta, err := kadm.NewClient(client).BrokerMetadata(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("ask which cluster it is: %w", err)
@@ -77,7 +78,7 @@ var notInNames = regexp.MustCompile(`[^A-Za-z0-9._-]`)
 
 // option is the index of one queue, without what is redacted of it.
 func (x *indexes) option(topic string, redact *dlq.Redaction) dlq.Option {
-	ix := dlq.Index{Keep: x.config.Keep, Redaction: redact, Warn: x.warn, Progress: x.progress(topic), Partial: func() { x.program.partial.Store(true) }}
+	ix := dlq.Index{Keep: x.config.Keep, Redaction: redact, Warn: x.warn, Progress: x.progress(topic), Partial: x.partial}
 	if x.redis != nil {
 		ix.Store = x.redis.Store("redeliver:index:" + x.cluster + ":" + topic)
 	} else {

@@ -33,6 +33,10 @@ func TestAnswerWithoutWhatIsKeptIsAPart(t *testing.T) {
 		m.run(args...).want(t, exitPart, "what they have lost and only the index keeps is left out", "redeliver: what only the index keeps is left out, see above")
 		m.run(append(args, "--no-index")...).want(t, exitDone)
 	}
+	expiring := m.run("dlq", "list", "--expiring", "1h") // what the topics have lost expires no more
+	if expiring.want(t, exitDone, "the topics are read"); strings.Contains(expiring.err, "is left out") {
+		t.Errorf("of what expires it says:\n%s", expiring.err)
+	}
 }
 
 // The certificate of a Redis is checked by the authority that the configuration names.

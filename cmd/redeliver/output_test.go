@@ -268,7 +268,7 @@ func TestProgressOfLetters(t *testing.T) {
 			}
 		}
 		read := 0
-		for range (&program{err: &errs}).told("importing orders.dlq", 4, slow) {
+		for range (&program{err: &errs}).withProgress("importing orders.dlq", 4, slow) {
 			read++
 		}
 		if want := "importing orders.dlq 2 of 4 (50 %), 0/s, 6s left\nimporting orders.dlq 4 of 4 (100 %), 0/s\n"; read != 4 || errs.String() != want {

@@ -92,7 +92,7 @@ func replayChore(r dlq.Replay) chore {
 		done:    "replayed",
 		max:     r.MaxReplays,
 		cluster: r.To.Cluster(),
-		waits:   r.Wait || r.Concurrency > 0 || r.Canary > 0 || r.StopAt > 0,
+		waits:   r.Waits(),
 		edits:   func(q queue) func(dlq.Entry) string { return editsOf(q, r) },
 		check:   func(q queue) error { return q.Check(r) },
 		remedy:  map[dlq.Status]string{dlq.StatusReplayed: "--again replays those that have not died again", dlq.StatusDiscarded: "--status discarded replays them", dlq.StatusParked: "--status parked replays them"},

@@ -100,6 +100,7 @@ func (c *caretaker) openIndexes(ctx context.Context, client *kgo.Client) (err er
 	}
 	c.indexes.warn = func(why string) { c.service.log.Warn("the index of dead letters", "warning", why) }
 	c.indexes.progress = func(string) func(read, total int64) { return nil }
+	c.indexes.partial = nil // it answers nobody
 	return nil
 }
 

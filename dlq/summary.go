@@ -1,0 +1,128 @@
+package dlq
+
+import (
+	"slices"
+	"time"
+)
+
+// Progress says how far a replay or discard is.
+type Progress struct {
+	Scanned int64 // offsets of the queue that were passed, gaps included
+	Total   int64 // offsets to pass
+	Matched int64 // entries that the filter selects so far, whatever their status
+	// Task names the replay, as in [Summary]. It stands in the ledger when Done is above 0.
+	Task string
+	Done int64 // replayed or discarded, that is committed; on a dry run those that would be
+	// Succeeded and Failed outcomes of replayed entries are known, where they are waited for; Pending ones are not yet.
+	Succeeded, Failed, Pending int64
+	Took                       time.Duration
+}
+
+// Summary says what a replay or discard did.
+type Summary struct {
+	Run     string // names the call, in the ledger too
+	Task    string // names the replay, also when another call goes on with it; "" for a discard and a dry run
+	DryRun  bool   // nothing was done, and Done would have been
+	Scanned int64  // offsets of the queue that were passed, gaps included
+	Total   int64  // offsets in the range when it began
+	Matched int64  // entries that the filter selects, whatever their status
+	Done    int64  // entries replayed or discarded
+	// To counts replayed entries by the topic they were written to, with @ and the name of the cluster where that is another one.
+	To map[string]int64
+	// Earlier entries were replayed by earlier calls that worked on the same replay.
+	Earlier int64
+	// Succeeded and Failed are outcomes of what the replay put back to work, where they were waited for, by all of its calls;
+	// those that failed have died again. Pending are those that are not known.
+	Succeeded, Failed, Pending int64
+	// NoGroup entries name no consumer group, as another program's need not: the outcomes that were waited for are those of the queue's.
+	NoGroup int64
+	// Replayed and Discarded entries matched and had been dealt with before.
+	Replayed, Discarded int64
+	// Unfinished counts those of Replayed that a replay has replayed which has not ended, by its id: it may know of outcomes, and can be gone on with.
+	Unfinished map[string]int64
+	// Superseded entries matched, had been replayed before and died of it: the dead letters that they became stand for them.
+	Superseded int64
+	// Parked entries matched and are set aside: they are left alone unless they are named, by status or id.
+	Parked int64
+	// Limited entries were left out by a replay since they had been replayed too often; the ledger says so.
+	Limited int64
+	// LeftOut are further entries that matched and could not be done, by the reason.
+	LeftOut []LeftOut
+	// OtherGroup entries matched and carry another consumer group than the queue's: they are not ours to do.
+	OtherGroup int64
+	// Open entries matched and were so already: there was nothing to do for [Queue.Reopen].
+	Open int64
+	// Duplicates are further copies of entries that the filter selects, by their status too, in the range that was read. Each was dealt with
+	// as part of its entry.
+	Duplicates int64
+	// Missing are ids of the filter that no entry has.
+	Missing []string
+	// Unselected are ids of the filter whose entries are there, and that the rest of the filter leaves out.
+	Unselected []string
+	// InDoubt entries were in a transaction whose end was not acknowledged: they were done, or not. Another run knows.
+	InDoubt int64
+	// Unmarked entries were written to another cluster, or may have been, and were not marked: they are as they were, and another run
+	// writes them once more.
+	Unmarked int64
+	// Complete: the whole range was gone through. It was not when Filter.Limit was reached or an error ended the call, but for [ErrStopped] of a
+	// replay that had nothing more to replay when it was stopped.
+	Complete bool
+	Took     time.Duration
+}
+
+// LeftOut counts entries that could not be done, for one reason. Of more than 20 reasons those that come last are counted together.
+type LeftOut struct {
+	Why   string `json:"why"`
+	Count int64  `json:"count"`
+	ID    string `json:"id"` // of one of them
+}
+
+const (
+	maxReasons = 20 // to leave entries out that are kept apart
+	whyElse    = "for further reasons, too many to keep apart"
+)
+
+// Partly says whether entries that the filter selects are left that somebody should look at.
+func (s Summary) Partly() bool {
+	return s.Limited > 0 || len(s.LeftOut) > 0 || len(s.Missing) > 0 || len(s.Unselected) > 0 || s.InDoubt > 0 || s.Unmarked > 0 || s.Failed > 0
+}
+
+func (s *Summary) leaveOut(e *Entry, why string) {
+	find := func() int { return slices.IndexFunc(s.LeftOut, func(l LeftOut) bool { return l.Why == why }) }
+	i := find()
+	if i < 0 && len(s.LeftOut) >= maxReasons && why != whyTooLarge { // which is counted elsewhere, and belongs to no other reason
+		why = whyElse
+		i = find()
+	}
+	if i < 0 {
+		i = len(s.LeftOut)
+		s.LeftOut = append(s.LeftOut, LeftOut{Why: why, ID: e.ID()})
+	}
+	s.LeftOut[i].Count++
+}
+
+// take adopts what the collector counted.
+func (s *Summary) take(so Summary) {
+	s.Scanned, s.Matched, s.Duplicates = so.Scanned, so.Matched, so.Duplicates
+	s.Earlier, s.Parked, s.Open, s.NoGroup = so.Earlier, so.Parked, so.Open, so.NoGroup
+	s.Replayed, s.Discarded, s.Superseded, s.Limited, s.OtherGroup = so.Replayed, so.Discarded, so.Superseded, so.Limited, so.OtherGroup
+	refused := slices.DeleteFunc(s.LeftOut, func(l LeftOut) bool { return l.Why != whyTooLarge })
+	s.LeftOut = slices.Concat(so.LeftOut, refused)
+	s.Missing, s.Unselected = so.Missing, so.Unselected
+	s.Unfinished = so.Unfinished
+}
+
+const whyTooLarge = "the brokers refuse the record as too large: raise max.message.bytes of the topic it goes to"
+
+func (s *Summary) done(i *item) {
+	if !i.work {
+		return
+	}
+	s.Done++
+	if i.to != "" {
+		if s.To == nil {
+			s.To = make(map[string]int64)
+		}
+		s.To[i.to]++
+	}
+}
