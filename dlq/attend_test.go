@@ -83,11 +83,20 @@ func TestReplayOfWhatAnIndexKeepsIsLeft(t *testing.T) {
 	must(t, b.cluster.DeleteRecords(dead, 0, 2))
 	kept, err := ix.Start(b.ctx(), dlq.Replay{})
 	must(t, err)
-	left, stop := b.attend()
+	var took []string
+	ctx, stop := context.WithCancel(b.ctx())
+	left := make(chan dlq.Task, 100)
+	ended := make(chan error)
+	alone := b.open()
+	go func() {
+		ended <- alone.Attend(ctx, dlq.Attend{Took: func(t dlq.Task) { took = append(took, t.ID) }, Left: func(t dlq.Task, _ dlq.Summary, _ error) { left <- t }})
+	}()
 	later, err := b.open().Start(b.ctx(), dlq.Replay{Filter: dlq.Filter{IDs: []string{"orders/1/1"}}})
 	must(t, err)
 	equal(t, "the other one", b.ended(later.ID, left).Done, int64(1))
 	stop()
+	<-ended
+	equal(t, "taken up", took, []string{later.ID})
 	equal(t, "state", b.task(kept.ID).State, dlq.TaskWaiting)
 	if _, err := b.open().Resume(b.ctx(), kept.ID, dlq.Work{}); !errors.Is(err, dlq.ErrKept) {
 		t.Errorf("without an index it is gone on with: %v", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/redeliver/redeliver/dlq"
 	"github.com/redeliver/redeliver/dlq/indexfile"
+	"github.com/redeliver/redeliver/dlq/indexredis"
 )
 
 // loses takes all but so many entries of each partition from the topic.
@@ -100,6 +102,60 @@ func TestIndexThatIsEmptiedWhileItIsRead(t *testing.T) {
 				t.Errorf("told: %s", said)
 			}
 		})
+	}
+}
+
+// emptying is an index that is emptied just before it is looked at for the n-th time.
+type emptying struct {
+	dlq.IndexStore
+	left  *atomic.Int64
+	empty func()
+}
+
+func (s emptying) View(ctx context.Context, do func(dlq.IndexView) error) error {
+	if s.left.Add(-1) == 0 {
+		s.empty()
+	}
+	return s.IndexStore.View(ctx, do)
+}
+
+// Whenever an index is emptied: what is read is all of it, or that it was emptied is told.
+func TestIndexThatIsEmptiedAtAnyTime(t *testing.T) {
+	t.Parallel()
+	server := miniredis.RunT(t)
+	client := indexredis.New(indexredis.Options{Address: server.Addr()})
+	t.Cleanup(func() { _ = client.Close() })
+	store := client.Store("index")
+	for n := 1; ; n++ {
+		server.FlushAll()
+		b := setup(t)
+		b.letters(30)
+		keeps := dlq.Index{Store: store, Keep: time.Hour}
+		equal(t, "entries", len(b.entries(b.open(dlq.Indexed(keeps)), dlq.Filter{})), 30)
+		b.loses(1)
+		var told atomic.Bool
+		left := new(atomic.Int64)
+		left.Store(int64(n))
+		keeps.Store, keeps.Warn = emptying{store, left, server.FlushAll}, func(string) { told.Store(true) }
+		read := 0
+		for _, err := range b.open(dlq.Indexed(keeps)).Entries(b.ctx(), dlq.Filter{}) {
+			if err != nil {
+				if told.Store(true); !errors.Is(err, dlq.ErrKeptLost) {
+					t.Errorf("emptied at look %d, it ended with %v", n, err)
+				}
+				break
+			}
+			read++
+		}
+		if read < 30 && !told.Load() {
+			t.Errorf("emptied at look %d, %d entries were read, and nothing was told", n, read)
+		}
+		if left.Load() > 0 { // it was looked at less often
+			if n < 4 {
+				t.Errorf("it was looked at %d times only", n)
+			}
+			return
+		}
 	}
 }
 

@@ -67,6 +67,7 @@ func TestReplayAgain(t *testing.T) {
 	b := setup(t)
 	b.letters(6)
 	b.replay(b.open(), dlq.Replay{})
+	equal(t, "by replays that have not ended", len(b.replay(b.open(), dlq.Replay{}).Unfinished), 0)
 	s := b.replay(b.open(), dlq.Replay{Again: true, Filter: dlq.Filter{IDs: []string{"orders/0/0"}}})
 	equal(t, "replayed again", s.Done, 1)
 	equal(t, "in the tier", len(b.records(tier1)), 7)

@@ -83,16 +83,20 @@ func TestDLQEditOutlivesAnInterrupt(t *testing.T) {
 	if err := exec.Command("mkfifo", pipe).Run(); err != nil {
 		t.Fatal(err)
 	}
+	var errs bytes.Buffer
+	var p *program
 	go func() {
 		opened, err := os.OpenFile(pipe, os.O_WRONLY, 0) // the editor has begun to read
 		if err != nil {
 			return
 		}
+		if !p.quits.Load() {
+			t.Error("a second interrupt would leave the editor alone with the file")
+		}
 		interrupt()
 		_ = opened.Close() // which lets it go on
 	}()
-	var errs bytes.Buffer
-	p := &program{
+	p = &program{
 		in: strings.NewReader(""), out: io.Discard, err: &errs, interactive: true, patience: 2 * time.Second,
 		getenv: func(name string) (string, bool) {
 			return `cat ` + pipe + ` && sed -i -e 's/"order": 1/"order": 17/'`, name == "EDITOR"

@@ -25,26 +25,27 @@ func main() {
 		columns:     stderrColumns,
 		quit:        make(chan struct{}),
 	}
-	go p.heed(cancel)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, endings()...)
+	go func() {
+		if p.heed(signals, cancel); !p.quits.Load() {
+			fmt.Fprintln(os.Stderr, "redeliver: a second signal: leaving at once")
+			os.Exit(exitFailed)
+		}
+	}()
 	os.Exit(p.main(ctx, os.Args[1:]))
 }
 
-// heed has the first signal end the command's context, so that it can drain and say what it did. The second one ends the
+// heed has the first signal end the command's context, so that it can drain and say what it did, and returns at the second one, which ends the
 // process, also where it was started with interrupts ignored, as a shell does in the background; a command that has to
 // tidy up first ends by itself.
-func (p *program) heed(cancel context.CancelFunc) {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, endings()...)
+func (p *program) heed(signals <-chan os.Signal, cancel context.CancelFunc) {
 	<-signals
 	cancel()
 	for hangup := true; hangup; { // of a terminal that is gone both the system and the shell tell
 		hangup = <-signals == syscall.SIGHUP
 	}
 	close(p.quit)
-	if !p.quits.Load() {
-		fmt.Fprintln(os.Stderr, "redeliver: a second signal: leaving at once")
-		os.Exit(exitFailed)
-	}
 }
 
 // endings are the signals that end a command: also that of a terminal which is gone, as of an SSH connection that broke, unless nohup has it ignored.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -113,6 +114,32 @@ func TestAReplayOutlivesItsTerminal(t *testing.T) {
 		t.Fatalf("listed: %+v", tasks)
 	}
 	m.run("replay", "--dry-run").want(t, exitPart, "would have replayed 4 dead letters")
+}
+
+// A terminal that is gone is told of twice, and is no second signal.
+func TestAHangupIsNoSecondSignal(t *testing.T) {
+	p := &program{quit: make(chan struct{})}
+	signals := make(chan os.Signal)
+	heeded := make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		defer close(heeded)
+		p.heed(signals, cancel)
+	}()
+	for range 3 {
+		signals <- syscall.SIGHUP // each is taken
+	}
+	if ctx.Err() == nil {
+		t.Error("the first one did not end the command")
+	}
+	select {
+	case <-p.quit:
+		t.Error("a hangup was a second signal")
+	default:
+	}
+	signals <- os.Interrupt
+	<-heeded
+	<-p.quit
 }
 
 // nohup has a command outlive its terminal.
