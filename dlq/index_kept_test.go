@@ -126,37 +126,43 @@ func TestIndexThatIsEmptiedAtAnyTime(t *testing.T) {
 	client := indexredis.New(indexredis.Options{Address: server.Addr()})
 	t.Cleanup(func() { _ = client.Close() })
 	store := client.Store("index")
-	for n := 1; ; n++ {
-		server.FlushAll()
-		b := setup(t)
-		b.letters(30)
-		keeps := dlq.Index{Store: store, Keep: time.Hour}
-		equal(t, "entries", len(b.entries(b.open(dlq.Indexed(keeps)), dlq.Filter{})), 30)
-		b.loses(1)
-		var told atomic.Bool
-		left := new(atomic.Int64)
-		left.Store(int64(n))
-		keeps.Store, keeps.Warn = emptying{store, left, server.FlushAll}, func(string) { told.Store(true) }
-		read := 0
-		for _, err := range b.open(dlq.Indexed(keeps)).Entries(b.ctx(), dlq.Filter{}) {
-			if err != nil {
-				if told.Store(true); !errors.Is(err, dlq.ErrKeptLost) {
-					t.Errorf("emptied at look %d, it ended with %v", n, err)
-				}
-				break
-			}
-			read++
+	for _, left := range []int64{0, 1} { // in each partition of the topic
+		looks := int64(1)
+		for b := setup(t); b.readEmptying(store, server.FlushAll, looks, left); b = setup(t) {
+			looks++
 		}
-		if read < 30 && !told.Load() {
-			t.Errorf("emptied at look %d, %d entries were read, and nothing was told", n, read)
-		}
-		if left.Load() > 0 { // it was looked at less often
-			if n < 4 {
-				t.Errorf("it was looked at %d times only", n)
-			}
-			return
+		if looks < 4 {
+			t.Errorf("it was looked at %d times only", looks)
 		}
 	}
+}
+
+// readEmptying reads from an index that keeps, and is emptied at a look; false where there are not so many.
+func (b *bundle) readEmptying(store dlq.IndexStore, empty func(), look, left int64) bool {
+	b.t.Helper()
+	empty()
+	b.letters(30)
+	keeps := dlq.Index{Store: store, Keep: time.Hour}
+	equal(b.t, "entries", len(b.entries(b.open(dlq.Indexed(keeps)), dlq.Filter{})), 30)
+	b.loses(left)
+	var told atomic.Bool
+	before := new(atomic.Int64)
+	before.Store(look)
+	keeps.Store, keeps.Warn = emptying{store, before, empty}, func(string) { told.Store(true) }
+	read := 0
+	for _, err := range b.open(dlq.Indexed(keeps)).Entries(b.ctx(), dlq.Filter{}) {
+		if err != nil {
+			if told.Store(true); !errors.Is(err, dlq.ErrKeptLost) {
+				b.t.Errorf("emptied at look %d, it ended with %v", look, err)
+			}
+			break
+		}
+		read++
+	}
+	if read < 30 && !told.Load() {
+		b.t.Errorf("emptied at look %d, %d entries were read, and nothing was told", look, read)
+	}
+	return before.Load() <= 0
 }
 
 // A context that ends is no index that was emptied.

@@ -114,6 +114,9 @@ func TestReplayAgainOfWhatDiedAgain(t *testing.T) {
 				equal(t, "replayed, superseded, replayed before", []int64{s.Done, s.Superseded, s.Replayed}, []int64{1, 2, 0})
 			}
 			equal(t, "of the task", b.task(b.replay(q, dlq.Replay{Again: true}).Task).Skipped.Superseded, int64(2))
+			both := dlq.Filter{IDs: []string{"orders/0/0", first.ID()}}
+			would := b.replay(q, dlq.Replay{Again: true, MaxReplays: -1, DryRun: true, Filter: both})
+			equal(t, "by its own id and that of its origin: replayed, superseded", []int64{would.Done, would.Superseded}, []int64{2, 1})
 			equal(t, "by its own id", b.replay(q, dlq.Replay{Again: true, Filter: dlq.Filter{IDs: []string{first.ID()}}}).Done, 1)
 		})
 	}

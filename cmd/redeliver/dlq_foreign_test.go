@@ -72,10 +72,10 @@ func TestDeadLettersOfSpring(t *testing.T) {
 func TestDeadLettersThatSayTheyComeFromAPipelinesOwnTopics(t *testing.T) {
 	m := newMorgue(t)
 	m.config = configFile(t, pipelineOn(m.cluster.ListenAddrs(), "dlq: {topic: 'dead.{group}.{topic}'}"))
-	if _, err := kadm.NewClient(m.client).CreateTopics(t.Context(), 1, 1, nil, springDLT, testDLQ+".ledger", "dead.orders.orders", "dead.orders.orders.ledger", "orders"); err != nil {
+	if _, err := kadm.NewClient(m.client).CreateTopics(t.Context(), 1, 1, nil, springDLT, testDLQ+".ledger", "dead.orders.orders", "returns-dlt.ledger", "orders"); err != nil {
 		t.Fatal(err)
 	}
-	for i, topic := range []string{testDLQ, testTier, testDLQ + ".ledger", "dead.orders.orders", "dead.orders.orders.ledger"} {
+	for i, topic := range []string{testDLQ, testTier, testDLQ + ".ledger", "dead.orders.orders", "returns-dlt.ledger"} {
 		r := springLetter(int64(i), "Connection refused")
 		r.Headers[1].Value = []byte(topic)
 		if err := m.client.ProduceSync(t.Context(), r).FirstErr(); err != nil {
@@ -85,7 +85,7 @@ func TestDeadLettersThatSayTheyComeFromAPipelinesOwnTopics(t *testing.T) {
 	m.springDies(9, "Connection refused")
 	e := m.run("replay", "--queue", springDLT, "--to", "source", "--yes")
 	e.want(t, exitPart, "replayed 1 dead letter to orders")
-	for _, topic := range []string{testDLQ, testTier, testDLQ + ".ledger", "dead.orders.orders", "dead.orders.orders.ledger"} {
+	for _, topic := range []string{testDLQ, testTier, testDLQ + ".ledger", "dead.orders.orders", "returns-dlt.ledger"} {
 		e.want(t, exitPart, "1 left out: the headers say that the record came from "+topic+", which is no source but ")
 	}
 }
