@@ -327,9 +327,7 @@ func (h *history) poll(r *reader) {
 	})
 	h.random.Shuffle(len(lanes), func(i, j int) { lanes[i], lanes[j] = lanes[j], lanes[i] })
 	for _, l := range lanes {
-		in.mu.Lock()
-		stopped := l.stopped
-		in.mu.Unlock()
+		stopped := l.stopped.Load()
 		l.strand.mu.Lock()
 		next := l.next
 		l.strand.mu.Unlock()

@@ -105,8 +105,7 @@ func (in *intake) closed(l *lane) {
 		}
 	}
 	l.pauses.Store(0)
-	if l.stopped {
-		l.stopped = false
+	if l.stopped.Swap(false) {
 		in.readerOf(l).client.ResumeFetchPartitions(map[string][]int32{l.topic: {l.partition}})
 	}
 	in.mu.Unlock()

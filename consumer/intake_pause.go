@@ -3,8 +3,6 @@ package consumer
 import (
 	"slices"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // pauseSet is the set of reasons why a partition is not fetched.
@@ -42,9 +40,9 @@ func (in *intake) decide(lanes []*lane) (told []pauseChange) {
 			}
 			before := pauseSet(l.pauses.Load())
 			after, probes := in.reasons(l, before)
-			if stop := after&^forProbes != 0 || (after != 0 && !probes); stop != l.stopped {
+			if stop := after&^forProbes != 0 || (after != 0 && !probes); stop != l.stopped.Load() {
 				changed = true
-				l.stopped = stop
+				l.stopped.Store(stop)
 				r := in.readerOf(l)
 				if turns[r] == nil {
 					turns[r] = new(pauseTurn)
@@ -64,29 +62,36 @@ func (in *intake) decide(lanes []*lane) (told []pauseChange) {
 			}
 		}
 		for r, t := range turns {
-			t.tell(r.client)
+			t.tell(r)
 		}
 	}
 	return told
 }
 
 // pauseTurn is what one client is told at a time.
-type pauseTurn struct{ pause, resume map[string][]int32 }
+type pauseTurn struct {
+	pause, resume map[string][]int32
+	ahead         bool // of one that goes on something was polled before: a poll that waits does not see that it may be handed over
+}
 
 func (t *pauseTurn) add(l *lane) {
-	if l.stopped {
+	if l.stopped.Load() {
 		t.pause = withPartition(t.pause, l)
 	} else {
 		t.resume = withPartition(t.resume, l)
+		t.ahead = t.ahead || l.ahead.Load()
 	}
 }
 
-func (t *pauseTurn) tell(client *kgo.Client) {
+func (t *pauseTurn) tell(r *reader) {
 	if len(t.pause) > 0 {
-		client.PauseFetchPartitions(t.pause)
+		r.client.PauseFetchPartitions(t.pause)
 	}
 	if len(t.resume) > 0 {
-		client.ResumeFetchPartitions(t.resume)
+		r.client.ResumeFetchPartitions(t.resume)
+	}
+	if t.ahead {
+		r.interrupt()
 	}
 }
 

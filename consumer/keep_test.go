@@ -64,8 +64,4 @@ func TestWhatIsGivenBackIsNotFetchedAgainAtOnce(t *testing.T) {
 }
 
 // fetched reports whether the client is to fetch the lane.
-func (w *workbench) fetched(l *lane) bool {
-	w.p.intake.mu.Lock()
-	defer w.p.intake.mu.Unlock()
-	return !l.stopped
-}
+func (w *workbench) fetched(l *lane) bool { return !l.stopped.Load() }

@@ -74,8 +74,10 @@ type lane struct {
 	lost           atomic.Bool   // unread records are gone, and the configuration says hold
 	stopping       atomic.Bool   // tells a chunk's worker to stop
 	pauses         atomic.Uint32 // a pauseSet; written under the intake's mutex
-	stopped        bool          // the client does not fetch it; under the intake's mutex
+	stopped        atomic.Bool   // the client does not fetch it, and it is handed nothing; written under the intake's mutex
 	pausedAt       atomic.Int64  // Unix nanoseconds
+	fetched        []*kgo.Record // what was polled of it and it has not taken yet; the poll loop's own
+	ahead          atomic.Bool   // there is some of that
 }
 
 // newLane makes the lane of an assigned partition and adds it to its strand. It has no place yet.

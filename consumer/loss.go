@@ -166,6 +166,7 @@ func (p *Pipeline) readOn(r *reader) {
 	}
 	r.of.goBack(at)
 	for _, l := range moved {
+		r.fetched.drop(l)
 		l.lost.Store(false)
 	}
 	p.intake.review(moved...)

@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,14 +18,16 @@ type reader struct {
 	of     reading
 	client *kgo.Client // nil until the pipeline runs
 
-	marked  time.Time // since when it is counted what each lane settles; the poll loop's own
+	fetched fetched   // what was polled and no lane has taken yet; the poll loop's own, as what follows
+	marked  time.Time // since when it is counted what each lane settles
+
 	pollMu  sync.Mutex
 	poll    context.Context // of the poll under way
 	endPoll context.CancelFunc
 	// interrupted since the last poll began
 	interrupted bool
 	room        chan struct{} // there is room in the window again
-	asked       atomic.Int64  // how many records the poll under way may bring
+	asked       atomic.Int64  // how many records may come into the window next
 	waiting     atomic.Bool   // the poll loop waits for room
 }
 
@@ -32,18 +35,22 @@ type reader struct {
 type reading interface {
 	// reads reports whether what is polled now of the lane's partition is the lane's.
 	reads(l *lane) bool
-	// most is how many records are taken from the client at once at most, 0 while it has its part of the window.
+	// most is how many records lanes are handed at once at most, 0 while it has its part of the window.
 	most() int
-	// keep returns how many of a lane's polled records are taken up; the others are read again later.
+	// bring is how many records the next poll may bring, -1: all that the client has. It waits until that is one, and returns 0 when ctx ends.
+	bring(ctx context.Context) int
+	// takes reports whether a lane is handed now what was polled of it.
+	takes(l *lane) bool
+	// keep returns how many of the records a lane takes up.
 	keep(l *lane, records []*kgo.Record, now time.Time) int
 	// goBack makes the client go on from other offsets than it would. It is called by the poll loop.
 	goBack(at map[string]map[int32]kgo.EpochOffset)
-	// between sees to what may only be done between two polls.
-	between(ctx context.Context)
+	// between sees to what may only be done between two polls, the last of which could bring so many records.
+	between(ctx context.Context, brought int)
 }
 
 const (
-	// maxPoll is the most records taken from the client at once.
+	// maxPoll is the most records that lanes are handed at once.
 	maxPoll = 2000
 	// grace is how long the poll loop waits for the window to drain before it looks which lanes do, and soon within
 	// what time a lane has to be through with what it holds beyond its share not to be paused. Before a lane has had what it holds for as
@@ -61,18 +68,27 @@ func newReader(in *intake, of reading) *reader {
 	return &reader{in: in, of: of, room: make(chan struct{}, 1)}
 }
 
-// run polls until ctx ends.
+// run polls until ctx ends. The client fetches what follows as soon as all that it had was polled, so that it does while the lanes take that.
 func (r *reader) run(ctx context.Context) {
 	var refused fruitless
 	for ctx.Err() == nil {
-		n := r.ask(ctx)
+		if r.lanesTake() && !r.wanted() {
+			n := r.ask(ctx)
+			if n == 0 {
+				return
+			}
+			if r.handOver(n) == 0 {
+				r.rest(ctx)
+			}
+			continue
+		}
+		n := r.of.bring(ctx)
 		if n == 0 {
 			return
 		}
 		fetches := r.client.PollRecords(r.interruptible(ctx), n)
-		r.asked.Store(0)
-		r.deliver(fetches)
-		r.of.between(ctx)
+		r.polled(fetches)
+		r.of.between(ctx, n)
 		if fetches.IsClientClosed() {
 			return
 		}
@@ -80,7 +96,7 @@ func (r *reader) run(ctx context.Context) {
 	}
 }
 
-// ask waits for room and says how many records the poll that follows may bring, see [intake.askAnew]. It returns 0 when ctx ends.
+// ask waits for room and says how many records may be handed over, see [intake.askAnew]. It returns 0 when ctx ends.
 func (r *reader) ask(ctx context.Context) int {
 	for {
 		n := r.waitForRoom(ctx)
@@ -90,7 +106,7 @@ func (r *reader) ask(ctx context.Context) int {
 	}
 }
 
-// waitForRoom returns how many records may be polled: never all that is left of the window, so that it is not used up
+// waitForRoom returns how many records may be taken: never all that is left of the window, so that it is not used up
 // by one partition. While more than half of the window is taken it lets the lanes drain; lanes that hold more than
 // their share and will not have drained soon are paused, so that the others go on. It returns 0 when ctx ends.
 func (r *reader) waitForRoom(ctx context.Context) int {
@@ -123,6 +139,19 @@ func (r *reader) waitForRoom(ctx context.Context) int {
 	}
 }
 
+// rest waits until there is more room, or for a moment, where there is none for what comes next.
+func (r *reader) rest(ctx context.Context) {
+	r.waiting.Store(true)
+	defer r.waiting.Store(false)
+	moment := time.NewTimer(grace)
+	defer moment.Stop()
+	select {
+	case <-ctx.Done():
+	case <-r.room:
+	case <-moment.C:
+	}
+}
+
 // relieved says that there is room again.
 func (r *reader) relieved() {
 	if r.waiting.Load() {
@@ -147,6 +176,13 @@ func (r *reader) interruptible(ctx context.Context) context.Context {
 	return r.poll
 }
 
+// wanted reports whether the poll loop was interrupted since its last poll began.
+func (r *reader) wanted() bool {
+	r.pollMu.Lock()
+	defer r.pollMu.Unlock()
+	return r.interrupted
+}
+
 // interrupt ends a poll that waits for records, so that the poll loop sees to what only it may do.
 func (r *reader) interrupt() {
 	r.pollMu.Lock()
@@ -157,10 +193,9 @@ func (r *reader) interrupt() {
 	}
 }
 
-// deliver hands what was polled to the lanes. What has no lane is not ours, or not yet.
-func (r *reader) deliver(fetches kgo.Fetches) {
+// polled takes note of what was polled. What has no lane is not ours, or not yet.
+func (r *reader) polled(fetches kgo.Fetches) {
 	now := time.Now()
-	var back map[string]map[int32]kgo.EpochOffset
 	fetches.EachError(func(topic string, partition int32, err error) { r.fetchFailed(topic, partition, err) })
 	fetches.EachPartition(func(ftp kgo.FetchTopicPartition) {
 		l := r.in.lane(ftp.Topic, ftp.Partition)
@@ -171,31 +206,57 @@ func (r *reader) deliver(fetches kgo.Fetches) {
 			l.ends(ftp.LastStableOffset, ftp.HighWatermark, now)
 		}
 		if len(ftp.Records) > 0 {
-			records := ftp.Records
-			if _, given := back[l.topic][l.partition]; given {
-				return // what follows in the same poll comes again too
-			}
-			if n := r.of.keep(l, records, now); n < len(records) {
-				if back == nil {
-					back = make(map[string]map[int32]kgo.EpochOffset)
-				}
-				if back[l.topic] == nil {
-					back[l.topic] = make(map[int32]kgo.EpochOffset)
-				}
-				back[l.topic][l.partition] = kgo.EpochOffset{Epoch: -1, Offset: records[n].Offset}
-				records = records[:n]
-			}
-			if len(records) > 0 {
-				r.in.p.received(l, records, now)
-			}
-			r.in.review(l)
-			if l.park && l.pauses.Load() != 0 {
-				l.strand.wake() // it may have to make room, and did not know of the pause, or nothing was kept
-			}
+			r.fetched.add(l, ftp.Records)
 		}
 	})
-	r.of.goBack(back)
+}
+
+// lanesTake reports whether there is something that a lane takes now.
+func (r *reader) lanesTake() bool { return slices.ContainsFunc(r.fetched.lanes, r.of.takes) }
+
+// handOver hands up to n records to the lanes that take what was polled of them, in the order in which it came, and returns how many they took. A
+// lane that was closed since takes them, too, and they count for nothing.
+func (r *reader) handOver(n int) (taken int) {
+	now := time.Now()
+	for _, l := range r.fetched.lanes {
+		if taken == n {
+			break
+		}
+		if !r.of.takes(l) {
+			continue
+		}
+		records := l.fetched[:min(n-taken, len(l.fetched))]
+		if records = records[:r.of.keep(l, records, now)]; len(records) > 0 {
+			taken += len(records)
+			r.fetched.took(l, len(records))
+			r.in.p.received(l, records, now)
+		}
+		r.in.review(l)
+		if l.park && l.pauses.Load() != 0 {
+			l.strand.wake() // it may have to make room, and did not know of the pause, or nothing was kept
+		}
+	}
+	r.fetched.tidy()
+	r.asked.Store(0)
 	r.in.askAnew(r)
+	return taken
+}
+
+// giveBack has the client bring once more what lanes have not taken.
+func (r *reader) giveBack(lanes []*lane) {
+	var back map[string]map[int32]kgo.EpochOffset
+	for _, l := range lanes {
+		if back == nil {
+			back = make(map[string]map[int32]kgo.EpochOffset)
+		}
+		if back[l.topic] == nil {
+			back[l.topic] = make(map[int32]kgo.EpochOffset)
+		}
+		back[l.topic][l.partition] = kgo.EpochOffset{Epoch: -1, Offset: l.fetched[0].Offset}
+		r.fetched.took(l, len(l.fetched))
+	}
+	r.fetched.tidy()
+	r.of.goBack(back)
 }
 
 // mark notes how far each lane has settled, unless that was a moment ago.

@@ -49,6 +49,11 @@ func newRetryReading(p *Pipeline) *retryReading {
 
 func (r *retryReading) reads(l *lane) bool { return r.following[partition{l.topic, l.partition}] == l }
 
+// bring waits for room for what is polled: it is taken up or given back at once.
+func (r *retryReading) bring(ctx context.Context) int { return r.p.intake.retries.ask(ctx) }
+
+func (*retryReading) takes(*lane) bool { return true }
+
 // most leaves a quarter of the window to the sources, however many records are due: their calls may hang. It is a tenth of the window at
 // most, for a poll that waits for records takes up what it asked for, see [intake.askAnew].
 func (r *retryReading) most() int {
@@ -129,8 +134,11 @@ func (r *retryReading) goBack(at map[string]map[int32]kgo.EpochOffset) {
 	}
 }
 
-func (r *retryReading) between(context.Context) {
-	r.p.readOn(r.p.intake.retries)
+func (r *retryReading) between(_ context.Context, brought int) {
+	reader := r.p.intake.retries
+	reader.handOver(brought)
+	reader.giveBack(reader.fetched.lanes)
+	r.p.readOn(reader)
 	r.follow()
 }
 

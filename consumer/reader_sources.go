@@ -18,8 +18,13 @@ func (*sourceReading) reads(*lane) bool { return true }
 
 func (*sourceReading) most() int { return maxPoll }
 
-// keep gives back what the window's bytes have no room for, and a quarter of them beside: records that are larger than those of late, or that were
-// compressed well, may come in any number that was asked for. The client drops for it what it has fetched, so that what fits nearly is kept.
+// bring has all polled that the client has, so that it fetches on: what was polled waits in its lane until there is room.
+func (*sourceReading) bring(context.Context) int { return -1 }
+
+func (*sourceReading) takes(l *lane) bool { return !l.stopped.Load() }
+
+// keep leaves what the window's bytes have no room for, and a quarter of them beside: records that are larger than those of late, or that were
+// compressed well, may come in any number that was asked for.
 func (s *sourceReading) keep(l *lane, records []*kgo.Record, _ time.Time) int {
 	_, room := s.p.intake.left()
 	if kept := fitting(records, len(records), room+s.p.cfg.Window.Bytes/4); kept > 0 || l.held.Load() > 0 {
@@ -38,11 +43,31 @@ func (s *sourceReading) goBack(at map[string]map[int32]kgo.EpochOffset) {
 	s.p.committer.turn <- struct{}{}
 }
 
-func (s *sourceReading) between(ctx context.Context) {
+func (s *sourceReading) between(ctx context.Context, _ int) {
+	s.boundStopped(s.p.intake.sources)
 	if kept := s.p.regained(); len(kept) > 0 {
 		s.p.adopt(ctx, kept)
 	}
 	s.p.readOn(s.p.intake.sources)
 	s.size.adapt(s.p.client)
 	s.p.client.AllowRebalance()
+}
+
+// boundStopped gives back what was polled of lanes that are stopped, when it is more than a fetch brings: one after the other may have been stopped
+// with what came of it.
+func (s *sourceReading) boundStopped(r *reader) {
+	bytes := int64(0)
+	var stopped []*lane
+	for _, l := range r.fetched.lanes {
+		if s.takes(l) {
+			continue
+		}
+		stopped = append(stopped, l)
+		for _, record := range l.fetched {
+			bytes += recordSize(record)
+		}
+	}
+	if bytes > int64(fetchBytes(s.p.cfg.Window)) {
+		r.giveBack(stopped)
+	}
 }

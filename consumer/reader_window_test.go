@@ -8,39 +8,44 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/redeliver/redeliver/classify"
-	"github.com/redeliver/redeliver/retrytopics"
 )
 
-// TestAPollThatWaitsDoesNotKeepRoomThatIsGone has the poll of the sources wait for records, for as many as there was room for when it began,
-// while the retry lanes take up what comes. It begins anew before it brings more than there is room for by then: the window bounds what
+// TestAPollThatWaitsDoesNotKeepRoomThatIsGone has the poll of the retry topics wait for records, for as many as there was room for when it began,
+// while the sources' lanes take what was polled of them. It begins anew before it brings more than there is room for by then: the window bounds what
 // repeats after a crash.
 func TestAPollThatWaitsDoesNotKeepRoomThatIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const window = 100
 		w := onBench(t, HandlerFunc(func(ctx context.Context, _ *Record) error { <-ctx.Done(); return nil }), func(c *Config) { c.Window.Records = window })
-		w.lane(0, 0)
-		retries := w.lane(0, time.Minute)
+		sources := []*lane{w.lane(0, 0), w.lane(1, 0), w.lane(2, 0), w.lane(3, 0)}
+		w.lane(0, time.Minute)
 		in := w.p.intake
-		asked := in.sources.ask(t.Context())
-		poll := in.sources.interruptible(t.Context())
-		next := int64(0)
-		for range 3 {
-			n := in.retries.waitForRoom(t.Context())
-			records := make([]*kgo.Record, n)
-			for i := range records {
-				records[i] = w.copyOf(retries, next, fmt.Sprint("k", next), retrytopics.State{Attempt: 1, Due: time.Now(), FirstFailed: time.Now(), Class: classify.Transient})
-				next++
-			}
-			in.retries.deliver(kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: retries.topic, Partitions: []kgo.FetchPartition{{LastStableOffset: 500, Records: records}}}}}})
+		asked := in.retries.ask(t.Context())
+		poll := in.retries.interruptible(t.Context())
+		for _, l := range sources {
+			in.sources.polled(fetchOf(l, 0, 500))
+		}
+		for range 2 * len(sources) {
+			in.sources.handOver(in.sources.waitForRoom(t.Context()))
 			pass(0)
 		}
 		held := int(in.records.Load() + in.unsaved.Load())
-		if poll.Err() == nil && held+asked > window {
+		if held+asked <= window {
+			t.Fatalf("%d records are held, and %d were asked for: the window of %d is not used up", held, asked, window)
+		}
+		if poll.Err() == nil {
 			t.Errorf("%d records are held and the poll under way may bring %d more, the window is %d", held, asked, window)
 		}
 	})
+}
+
+// fetchOf brings so many records of a lane, from an offset on.
+func fetchOf(l *lane, from int64, n int) kgo.Fetches {
+	records := make([]*kgo.Record, n)
+	for i := range records {
+		records[i] = &kgo.Record{Topic: l.topic, Partition: l.partition, Offset: from + int64(i), Key: fmt.Append(nil, "k", i), Timestamp: time.Now()}
+	}
+	return kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: l.topic, Partitions: []kgo.FetchPartition{{Partition: l.partition, LastStableOffset: from + int64(n), Records: records}}}}}}
 }
 
 // TestAReaderDoesNotWaitForALaneThatDrainsNoMore has some of what a lane holds settle at once, and the rest hang: the lane is paused, and the

@@ -124,6 +124,13 @@ func (w *workbench) feed(l *lane, keys ...string) []*kgo.Record {
 	return records
 }
 
+// deliver has a reader poll what there is room for, and the lanes take it.
+func (r *reader) deliver(fetches kgo.Fetches) {
+	r.polled(fetches)
+	r.handOver(fetches.NumRecords())
+	r.giveBack(r.fetched.lanes)
+}
+
 func (w *workbench) watermark(l *lane) int64 {
 	l.strand.mu.Lock()
 	defer l.strand.mu.Unlock()

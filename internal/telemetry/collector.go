@@ -65,6 +65,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		w.paused(s)
 		w.gauge(inFlight, float64(s.InFlight))
+		w.gauge(fetched, float64(s.Fetched))
 		w.counter(routeFailures, float64(s.RouteFailures))
 		w.gauge(heldRecords, float64(s.HeldRecords))
 		w.gauge(heldKeys, float64(s.HeldKeys.Keys), "waiting")

@@ -56,7 +56,7 @@ func orders() consumer.Stats {
 	other.Topic, other.Source, other.Backlog, other.OldestDue, other.RetentionLeft = "g.clicks.retry-60s", "clicks", 1, noon.Add(time.Second), 0
 	short := consumer.TopicStats{Topic: "g.orders.retry-1s", Source: "orders", Tier: time.Second}
 	return consumer.Stats{
-		Pipeline: "orders", At: noon, Score: 0.75, InFlight: 3, RouteFailures: 4,
+		Pipeline: "orders", At: noon, Score: 0.75, InFlight: 3, Fetched: 5, RouteFailures: 4,
 		Attempts:    map[classify.Class]uint64{classify.None: 100, classify.Network: 6},
 		Failures:    []consumer.FailureCount{{Class: classify.Network, Severity: classify.Medium, Count: 6}, {Class: classify.Validation, Severity: classify.High}},
 		Topics:      []consumer.TopicStats{source, tier, other, short},
@@ -91,6 +91,7 @@ var contract = map[string]string{
 	"redeliver_handler_seconds":             "pipeline",
 	"redeliver_lateness_seconds":            "pipeline,tier",
 	"redeliver_in_flight":                   "pipeline",
+	"redeliver_fetched_records":             "pipeline",
 	"redeliver_backlog":                     "pipeline,tier",
 	"redeliver_oldest_due_seconds":          "pipeline,tier",
 	"redeliver_dead_letters_total":          "class,pipeline,reason,severity",
@@ -169,6 +170,7 @@ redeliver_lateness_seconds_bucket{pipeline="orders",tier="60s",le="0.5"} 8
 redeliver_lateness_seconds_count{pipeline="orders",tier="60s"} 10
 redeliver_lateness_seconds_count{pipeline="orders",tier="1s"} 0
 redeliver_in_flight{pipeline="orders"} 3
+redeliver_fetched_records{pipeline="orders"} 5
 redeliver_held_records{pipeline="orders"} 12
 redeliver_learned_observations{class="network",dependency="payments-api",pipeline="orders"} 40
 redeliver_learned_observations{class="system",dependency="payments-api",pipeline="orders"} 2

@@ -1,0 +1,50 @@
+package consumer
+
+import (
+	"slices"
+	"sync/atomic"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// fetched is what was polled and no lane has taken yet: none of it counts against the window, nor is it known to a lane. It is the poll loop's own.
+type fetched struct {
+	lanes   []*lane      // that have some of it, in the order in which it came
+	records atomic.Int64 // of all of them, for who reads the metric
+}
+
+// add takes up what was polled of a lane.
+func (f *fetched) add(l *lane, records []*kgo.Record) {
+	f.records.Add(int64(len(records)))
+	if len(l.fetched) > 0 { // it was stopped with these
+		l.fetched = append(l.fetched, records...)
+		return
+	}
+	l.fetched = slices.Clip(records) // the client may hand out what follows in the same array
+	l.ahead.Store(true)
+	f.lanes = append(f.lanes, l)
+}
+
+// took takes out the first records of a lane.
+func (f *fetched) took(l *lane, records int) {
+	f.records.Add(-int64(records))
+	l.fetched = l.fetched[records:]
+}
+
+// drop forgets what was polled of a lane.
+func (f *fetched) drop(l *lane) {
+	f.took(l, len(l.fetched))
+	f.tidy()
+}
+
+// tidy forgets the lanes that have taken all.
+func (f *fetched) tidy() {
+	f.lanes = slices.DeleteFunc(f.lanes, func(l *lane) bool {
+		if len(l.fetched) > 0 {
+			return false
+		}
+		l.fetched = nil
+		l.ahead.Store(false)
+		return true
+	})
+}

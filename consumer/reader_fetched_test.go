@@ -1,0 +1,175 @@
+package consumer
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// reread notes where the client is made to go on from.
+type reread struct {
+	*sourceReading
+	from []string
+}
+
+func (r *reread) goBack(at map[string]map[int32]kgo.EpochOffset) {
+	for _, ps := range at {
+		for part, to := range ps {
+			r.from = append(r.from, fmt.Sprintf("%d@%d", part, to.Offset))
+		}
+	}
+}
+
+// watchReread has nothing of the sources' reader told to the client, which knows no partitions.
+func watchReread(w *workbench) *reread {
+	watched := &reread{sourceReading: w.p.intake.group}
+	w.p.intake.sources.of = watched
+	return watched
+}
+
+// TestAStoppedLaneKeepsWhatWasPolledOfIt has two lanes polled, of which one is stopped with half of it: the other goes on, and when the first one is
+// resumed it has the rest without a fetch, in order, though the poll loop waits for records by then.
+func TestAStoppedLaneKeepsWhatWasPolledOfIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := onBench(t, succeed)
+		reader, client := w.p.intake.sources, watchReread(w)
+		stops, goesOn := w.lane(0, 0), w.lane(1, 0)
+		reader.polled(fetchOf(stops, 0, 10))
+		reader.polled(fetchOf(goesOn, 0, 10))
+		equal(t, "are handed over", reader.handOver(5), 5)
+		stops.missing.Store(true)
+		w.p.intake.review(stops)
+		equal(t, "are handed over of the other", reader.handOver(100), 10)
+		equal(t, "next of the stopped one", stops.next, 5)
+		equal(t, "something can be handed over", reader.lanesTake(), false)
+		client.boundStopped(reader)
+		poll := reader.interruptible(t.Context())
+		stops.missing.Store(false)
+		w.p.intake.review(stops)
+		if poll.Err() == nil {
+			t.Error("the poll waits for records while there are some")
+		}
+		equal(t, "are handed over when it is resumed", reader.handOver(100), 5)
+		equal(t, "next", stops.next, 10)
+		pass(0)
+		equal(t, "are done", w.watermark(stops), 10)
+		equal(t, "fetched once more", fmt.Sprint(client.from), "[]")
+		equal(t, "wait to be taken", reader.fetched.records.Load(), 0)
+	})
+}
+
+// TestWhatIsPolledOfAStoppedLaneFollowsWhatItHas polls more of a lane that was stopped after the client had fetched it.
+func TestWhatIsPolledOfAStoppedLaneFollowsWhatItHas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := onBench(t, succeed)
+		reader := w.p.intake.sources
+		watchReread(w)
+		l := w.lane(0, 0)
+		all := fetchOf(l, 0, 10)
+		part := &all[0].Topics[0].Partitions[0]
+		records := part.Records
+		part.Records = records[:4] // with what follows in the same array, as the client hands it out
+		reader.polled(all)
+		reader.handOver(2)
+		reader.polled(fetchOf(l, 4, 6))
+		equal(t, "fourth of the array", records[4].Offset, 4)
+		equal(t, "are handed over", reader.handOver(100), 8)
+		pass(0)
+		equal(t, "are done", w.watermark(l), 10)
+	})
+}
+
+// TestWhatWasPolledForALaneBeforeIsNotTheNextOnes closes a lane while some of what was polled of it waits, and its partition comes back.
+func TestWhatWasPolledForALaneBeforeIsNotTheNextOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := onBench(t, succeed)
+		reader := w.p.intake.sources
+		watchReread(w)
+		before := w.lane(0, 0)
+		reader.polled(fetchOf(before, 0, 10))
+		reader.handOver(5)
+		pass(0)
+		w.p.closeLanes([]*lane{before})
+		after := w.lane(0, 0)
+		after.next = 2
+		reader.polled(fetchOf(after, 2, 3))
+		reader.handOver(100)
+		pass(0)
+		equal(t, "next", after.next, 5)
+		equal(t, "are done", w.watermark(after), 5)
+		equal(t, "wait to be taken", reader.fetched.records.Load(), 0)
+	})
+}
+
+// TestStoppedLanesKeepNoMoreThanAFetch stops lane after lane, each with what was polled of it.
+func TestStoppedLanesKeepNoMoreThanAFetch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := onBench(t, succeed, func(c *Config) { c.Window.Bytes = 8 << 20 })
+		reader, client := w.p.intake.sources, watchReread(w)
+		lanes := []*lane{w.lane(0, 0), w.lane(1, 0), w.lane(2, 0)}
+		value := make([]byte, fetchBytes(w.p.cfg.Window)/5)
+		for i, l := range lanes {
+			l.missing.Store(true)
+			w.p.intake.review(l)
+			fetched := fetchOf(l, 0, 2)
+			for _, r := range fetched.Records() {
+				r.Value = value
+			}
+			reader.polled(fetched)
+			client.boundStopped(reader)
+			if i < 2 {
+				equal(t, fmt.Sprint("fetched once more with ", i+1), fmt.Sprint(client.from), "[]")
+			}
+		}
+		slices.Sort(client.from)
+		equal(t, "fetched once more", fmt.Sprint(client.from), "[0@0 1@0 2@0]")
+		equal(t, "wait to be taken", reader.fetched.records.Load(), 0)
+	})
+}
+
+// TestALaneThatIsMovedForgetsWhatWasPolledOfIt has unread records gone while some wait to be taken: what is read on from there is not
+// mistaken for what was seen already.
+func TestALaneThatIsMovedForgetsWhatWasPolledOfIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := onBench(t, succeed, func(c *Config) { c.OnDataLoss = SkipDataLoss })
+		reader, client := w.p.intake.sources, watchReread(w)
+		l := w.lane(0, 0)
+		reader.polled(fetchOf(l, 0, 10))
+		l.lost.Store(true)
+		w.p.losses.add(l, &loss{cause: fmt.Errorf("gone"), to: 3, epoch: -1, end: 20})
+		w.p.readOn(reader)
+		equal(t, "is read on", fmt.Sprint(client.from), "[0@3]")
+		equal(t, "are handed over", reader.handOver(100), 0)
+		equal(t, "next", l.next, 3)
+	})
+}
+
+// TestAReaderRestsWhereThereIsNoRoomForTheNextRecord has a record that is larger than what is left of the window's bytes wait for the one before it.
+func TestAReaderRestsWhereThereIsNoRoomForTheNextRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const window = 1 << 20
+		begin := make(chan struct{})
+		w := onBench(t, HandlerFunc(func(context.Context, *Record) error { <-begin; return nil }), func(c *Config) { c.Window.Bytes = window })
+		reader := w.p.intake.sources
+		watchReread(w)
+		l := w.lane(0, 0)
+		fetched := fetchOf(l, 0, 2)
+		fetched.Records()[1].Value = make([]byte, 2*window)
+		reader.polled(fetched)
+		equal(t, "are handed over", reader.handOver(2), 1)
+		equal(t, "are handed over beside it", reader.handOver(2), 0)
+		rested := time.Now()
+		reader.rest(t.Context())
+		equal(t, "waited", time.Since(rested), grace)
+		time.AfterFunc(grace/5, func() { close(begin) })
+		rested = time.Now()
+		reader.rest(t.Context())
+		equal(t, "waited until there was room", time.Since(rested), grace/5)
+		equal(t, "are handed over after it", reader.handOver(2), 1)
+	})
+}
