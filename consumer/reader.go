@@ -214,16 +214,13 @@ func (r *reader) polled(fetches kgo.Fetches) {
 // lanesTake reports whether there is something that a lane takes now.
 func (r *reader) lanesTake() bool { return slices.ContainsFunc(r.fetched.lanes, r.of.takes) }
 
-// handOver hands up to n records to the lanes that take what was polled of them, in the order in which it came, and returns how many they took. A
+// handOver hands up to n records to the lanes that take what was polled of them, whose turn it is longest first, and returns how many they took. A
 // lane that was closed since takes them, too, and they count for nothing.
 func (r *reader) handOver(n int) (taken int) {
 	now := time.Now()
-	for _, l := range r.fetched.lanes {
-		if taken == n {
-			break
-		}
-		if !r.of.takes(l) {
-			continue
+	r.fetched.turns(func(l *lane) (served bool) {
+		if taken == n || !r.of.takes(l) {
+			return false
 		}
 		records := l.fetched[:min(n-taken, len(l.fetched))]
 		if records = records[:r.of.keep(l, records, now)]; len(records) > 0 {
@@ -235,8 +232,8 @@ func (r *reader) handOver(n int) (taken int) {
 		if l.park && l.pauses.Load() != 0 {
 			l.strand.wake() // it may have to make room, and did not know of the pause, or nothing was kept
 		}
-	}
-	r.fetched.tidy()
+		return len(records) > 0
+	})
 	r.asked.Store(0)
 	r.in.askAnew(r)
 	return taken

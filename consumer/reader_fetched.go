@@ -9,7 +9,8 @@ import (
 
 // fetched is what was polled and no lane has taken yet: none of it counts against the window, nor is it known to a lane. It is the poll loop's own.
 type fetched struct {
-	lanes   []*lane      // that have some of it, in the order in which it came
+	lanes   []*lane      // that have some of it, in the order of their turns
+	served  []*lane      // within turns, reused
 	records atomic.Int64 // of all of them, for who reads the metric
 }
 
@@ -29,6 +30,23 @@ func (f *fetched) add(l *lane, records []*kgo.Record) {
 func (f *fetched) took(l *lane, records int) {
 	f.records.Add(-int64(records))
 	l.fetched = l.fetched[records:]
+}
+
+// turns offers each lane its turn. Those that were served stand behind the others after that: one that is stopped and resumed again and again
+// would go before them each time.
+func (f *fetched) turns(serve func(l *lane) (served bool)) {
+	waiting := f.lanes[:0]
+	for _, l := range f.lanes {
+		if serve(l) {
+			f.served = append(f.served, l)
+		} else {
+			waiting = append(waiting, l)
+		}
+	}
+	f.lanes = append(waiting, f.served...)
+	clear(f.served)
+	f.served = f.served[:0]
+	f.tidy()
 }
 
 // drop forgets what was polled of a lane.

@@ -20,8 +20,12 @@ func TestAPollThatWaitsDoesNotKeepRoomThatIsGone(t *testing.T) {
 		sources := []*lane{w.lane(0, 0), w.lane(1, 0), w.lane(2, 0), w.lane(3, 0)}
 		w.lane(0, time.Minute)
 		in := w.p.intake
+		in.retries.interruptible(t.Context()) // of what came before
 		asked := in.retries.ask(t.Context())
 		poll := in.retries.interruptible(t.Context())
+		if poll.Err() != nil {
+			t.Fatal("the poll has ended before it began")
+		}
 		for _, l := range sources {
 			in.sources.polled(fetchOf(l, 0, 500))
 		}

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -32,7 +33,7 @@ func (r *recorder) syncSeen(req *kmsg.SyncGroupRequest) {
 // generation its leader, and goes by one of them.
 func (r *recorder) divided(s *pendingSync) {
 	info := r.fake.GroupInfo(r.terms.Group)
-	if info == nil || !s.heartbeat && (info.Epoch != s.generation || info.State == "CompletingRebalance") {
+	if info == nil || !s.heartbeat && (info.Epoch != s.generation || info.State == "CompletingRebalance" || cameTooLate(info)) {
 		return
 	}
 	a := Assignment{When: s.when, Generation: s.generation, Owners: make(map[Partition]Owner)}
@@ -64,6 +65,12 @@ func (r *recorder) divided(s *pendingSync) {
 	r.stuck.unstable = time.Time{}
 	r.expelled(info, s.when) // whoever is not in it any more was given up before
 	r.h.Assignments = append(r.h.Assignments, a)
+}
+
+// cameTooLate reports whether a request that divides was refused, for the group had begun to divide anew: then nobody has anything of this
+// generation, and the members hear only that they have to join again, with what they had.
+func cameTooLate(info *kfake.GroupInfo) bool {
+	return info.State == "PreparingRebalance" && !slices.ContainsFunc(info.Members, func(m kfake.GroupMember) bool { return len(m.Assignment) > 0 })
 }
 
 // forget takes a member out of its group whose process has ended. The fake broker itself forgets one that it does not hear
