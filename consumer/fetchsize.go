@@ -1,15 +1,17 @@
 package consumer
 
 import (
+	"reflect"
 	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // fetchSize keeps what the group's client fetches from a broker at a time within its bound as it is in memory. Brokers count batches as they are
-// compressed, and what has come is held beside the window until it is taken: at a ratio of ten it would be ten times as much.
+// compressed, and what has come is held beside the window until it is taken: at a ratio of ten it would be ten times as much. Of small records most
+// is what the client keeps beside their bytes.
 type fetchSize struct {
-	compressed, whole atomic.Int64 // bytes of the batches of late
+	compressed, whole atomic.Int64 // bytes of the batches of late, as they came and in memory
 
 	most, mostOfOne int32 // bytes of a fetch, and of a partition in it, that the client was made with; the poll loop's own from when it begins, as what follows
 	asked           int32
@@ -22,10 +24,13 @@ const (
 	leastFetch = 64 << 10
 )
 
+// recordOverhead is what a record takes in memory beside its bytes, in bytes.
+var recordOverhead = int64(reflect.TypeFor[kgo.Record]().Size())
+
 // OnFetchBatchRead implements [kgo.HookFetchBatchRead]. It may be called by several goroutines.
 func (s *fetchSize) OnFetchBatchRead(_ kgo.BrokerMetadata, _ string, _ int32, m kgo.FetchBatchMetrics) {
 	s.compressed.Add(int64(m.CompressedBytes))
-	s.whole.Add(int64(m.UncompressedBytes))
+	s.whole.Add(int64(m.UncompressedBytes) + int64(m.NumRecords)*recordOverhead)
 }
 
 // adapt tells the client how much to fetch from now on, if that has changed by more than a quarter.

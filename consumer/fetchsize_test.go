@@ -25,6 +25,9 @@ func TestFetchesAreAsLargeAsTheyAreInMemory(t *testing.T) {
 		equal(t, what, fetch, wantFetch)
 		equal(t, what+", of a partition", ofOne, wantOfOne)
 	}
+	small := new(fetchSize)
+	small.OnFetchBatchRead(kgo.BrokerMetadata{}, "t", 0, kgo.FetchBatchMetrics{NumRecords: 1000, CompressedBytes: 1000 * 50, UncompressedBytes: 1000 * 100})
+	equal(t, "in memory of a thousand records of a hundred bytes", small.whole.Load(), 1000*(100+recordOverhead))
 	fetch, ofOne := came(0, 0)
 	want("before any came", fetch, ofOne, most/fetchRatio, mostOfOne)
 	fetch, ofOne = came(1<<20, 100<<20)

@@ -6,10 +6,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// fetchBytes is how much is fetched from a broker at a time: a quarter of the window, for it is held beside the window, and up
-// to 16 MiB. Of the sources it is so much as it is in memory, see [fetchSize], and held twice: by lanes, which have yet to take it, and by the client,
+// fetchBytes is how much is fetched from a broker at a time: three eighths of the window, for it is held beside the window, and up
+// to 24 MiB. Of the sources it is so much as it is in memory, see [fetchSize], and held twice: by lanes, which have yet to take it, and by the client,
 // which fetches what follows meanwhile.
-func fetchBytes(w Window) int32 { return int32(min(max(w.Bytes/4, 1<<20), 16<<20)) }
+func fetchBytes(w Window) int32 { return int32(min(max(w.Bytes/8*3, 1<<20), 24<<20)) }
 
 // options are those of any client of the pipeline: the user's, and what the promises need.
 func (p *Pipeline) options() []kgo.Opt {

@@ -20,6 +20,7 @@ type reader struct {
 
 	fetched fetched   // what was polled and no lane has taken yet; the poll loop's own, as what follows
 	marked  time.Time // since when it is counted what each lane settles
+	late    bool      // there was no room for longer than grace when it was last waited for: it is the calls that take the time
 
 	pollMu  sync.Mutex
 	poll    context.Context // of the poll under way
@@ -77,6 +78,10 @@ func (r *reader) run(ctx context.Context) {
 			if n == 0 {
 				return
 			}
+			if r.late { // lanes of which nothing was polled have their turn, too
+				r.polled(r.client.PollRecords(nil, n)) //nolint:staticcheck // nil: the client does not wait
+				r.of.between(ctx, n)
+			}
 			if r.handOver(n) == 0 {
 				r.rest(ctx)
 			}
@@ -112,6 +117,7 @@ func (r *reader) ask(ctx context.Context) int {
 func (r *reader) waitForRoom(ctx context.Context) int {
 	r.waiting.Store(true)
 	defer r.waiting.Store(false)
+	r.late = false
 	var timer *time.Timer
 	for {
 		if r.in.roomy() {
@@ -131,6 +137,7 @@ func (r *reader) waitForRoom(ctx context.Context) int {
 			continue
 		case <-timer.C:
 		}
+		r.late = true
 		draining := r.pauseCrowded()
 		if n := r.in.pollSize(r.of.most()); n > 0 && !draining {
 			return n
@@ -195,6 +202,7 @@ func (r *reader) interrupt() {
 
 // polled takes note of what was polled. What has no lane is not ours, or not yet.
 func (r *reader) polled(fetches kgo.Fetches) {
+	r.asked.Store(0)
 	now := time.Now()
 	fetches.EachError(func(topic string, partition int32, err error) { r.fetchFailed(topic, partition, err) })
 	fetches.EachPartition(func(ftp kgo.FetchTopicPartition) {

@@ -18,8 +18,14 @@ func (*sourceReading) reads(*lane) bool { return true }
 
 func (*sourceReading) most() int { return maxPoll }
 
-// bring has all polled that the client has, so that it fetches on: what was polled waits in its lane until there is room.
-func (*sourceReading) bring(context.Context) int { return -1 }
+// bring has all polled that the client has, so that it fetches on: what was polled waits in its lane until there is room. That is of no use where it
+// is the calls that take the time, and of what waits in the client a paused partition loses its place before the others.
+func (s *sourceReading) bring(ctx context.Context) int {
+	if r := s.p.intake.sources; r.late {
+		return r.ask(ctx)
+	}
+	return -1
+}
 
 func (*sourceReading) takes(l *lane) bool { return !l.stopped.Load() }
 
