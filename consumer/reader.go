@@ -79,7 +79,8 @@ func (r *reader) run(ctx context.Context) {
 				return
 			}
 			if r.late { // lanes of which nothing was polled have their turn, too
-				r.polled(r.client.PollRecords(nil, n)) //nolint:staticcheck // nil: the client does not wait
+				//lint:ignore SA1012 without a context the client does not wait
+				r.polled(r.client.PollRecords(nil, n))
 				r.of.between(ctx, n)
 			}
 			if r.handOver(n) == 0 {
