@@ -57,6 +57,12 @@ func (in *intake) lane(topic string, partition int32) *lane {
 	return in.lanes[topic][partition]
 }
 
+// hasFetched reports whether there is something of an open lane that was polled and it has not taken.
+func (in *intake) hasFetched(topic string, partition int32) bool {
+	l := in.lane(topic, partition)
+	return l != nil && l.hasFetched.Load()
+}
+
 // all returns the open lanes.
 func (in *intake) all() (lanes []*lane) {
 	in.mu.Lock()

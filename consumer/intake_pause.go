@@ -79,7 +79,7 @@ func (t *pauseTurn) add(l *lane) {
 		t.pause = withPartition(t.pause, l)
 	} else {
 		t.resume = withPartition(t.resume, l)
-		t.ahead = t.ahead || l.ahead.Load()
+		t.ahead = t.ahead || l.hasFetched.Load()
 	}
 }
 

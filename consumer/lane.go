@@ -77,7 +77,7 @@ type lane struct {
 	stopped        atomic.Bool   // the client does not fetch it, and it is handed nothing; written under the intake's mutex
 	pausedAt       atomic.Int64  // Unix nanoseconds
 	fetched        []*kgo.Record // what was polled of it and it has not taken yet; the poll loop's own
-	ahead          atomic.Bool   // there is some of that
+	hasFetched     atomic.Bool   // there is some of that
 }
 
 // newLane makes the lane of an assigned partition and adds it to its strand. It has no place yet.

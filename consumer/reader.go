@@ -78,7 +78,7 @@ func (r *reader) run(ctx context.Context) {
 			if n == 0 {
 				return
 			}
-			if r.late { // lanes of which nothing was polled have their turn, too
+			if r.late && r.fetched.records.Load()*r.in.recordSize() < int64(fetchBytes(r.in.p.cfg.Window)) { // lanes of which nothing was polled have their turn, too
 				//lint:ignore SA1012 without a context the client does not wait
 				r.polled(r.client.PollRecords(nil, n))
 				r.of.between(ctx, n)
@@ -330,6 +330,8 @@ func (r *reader) fetchFailed(topic string, partition int32, err error) {
 	case errors.As(err, &session): // its own hook tells, see groupErrors
 	case topic == "": // of the client, not of a partition
 		r.in.p.faults.note("group", "", -1, err)
+	case errors.Is(err, kerr.OffsetOutOfRange) && r.in.hasFetched(topic, partition):
+		// What came before that is taken first. The client goes on asking, and says so again.
 	case errors.As(err, &loss), errors.Is(err, kerr.OffsetOutOfRange):
 		r.in.p.dataLost(topic, partition, err)
 	case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.UnknownTopicOrPartition):

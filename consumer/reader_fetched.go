@@ -22,7 +22,7 @@ func (f *fetched) add(l *lane, records []*kgo.Record) {
 		return
 	}
 	l.fetched = slices.Clip(records) // the client may hand out what follows in the same array
-	l.ahead.Store(true)
+	l.hasFetched.Store(true)
 	f.lanes = append(f.lanes, l)
 }
 
@@ -62,7 +62,7 @@ func (f *fetched) tidy() {
 			return false
 		}
 		l.fetched = nil
-		l.ahead.Store(false)
+		l.hasFetched.Store(false)
 		return true
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -203,4 +204,45 @@ func stopAndGo(w *workbench, l *lane) {
 		l.missing.Store(missing)
 		w.p.intake.review(l)
 	}
+}
+
+// TestWhatWasPolledIsTakenBeforeALossIsSeen has the broker delete what stands behind what was polled of a lane: that is taken all the same, and the
+// loss is of what comes after it.
+func TestWhatWasPolledIsTakenBeforeALossIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := onBench(t, succeed)
+		reader := w.p.intake.sources
+		watchReread(w)
+		l := w.lane(0, 0)
+		reader.polled(fetchOf(l, 0, 10))
+		gone := kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: l.topic, Partitions: []kgo.FetchPartition{{Partition: l.partition, Err: kerr.OffsetOutOfRange}}}}}}
+		reader.polled(gone)
+		equal(t, "losses", w.p.Stats().Faults["loss"], 0)
+		equal(t, "are handed over", reader.handOver(100), 10)
+		l.lost.Store(true) // there is no cluster to ask what is left
+		reader.polled(gone)
+		equal(t, "losses when all before it is taken", w.p.Stats().Faults["loss"], 1)
+	})
+}
+
+// TestWhereCallsTakeTheTimeNoMoreIsPolledThanThereIsRoomFor has the window full for a while, and then not.
+func TestWhereCallsTakeTheTimeNoMoreIsPolledThanThereIsRoomFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const window = 100
+		begin := make(chan struct{})
+		w := onBench(t, HandlerFunc(func(context.Context, *Record) error { <-begin; return nil }), func(c *Config) { c.Window.Records = window })
+		reader := w.p.intake.sources
+		watchReread(w)
+		l := w.lane(0, 0)
+		bring := func() int { return reader.of.bring(t.Context()) }
+		equal(t, "may come at first", bring(), -1)
+		w.feed(l, keysOf(window)...)
+		pass(0)
+		time.AfterFunc(2*grace, func() { close(begin) })
+		time.AfterFunc(3*grace, func() { w.p.committer.acknowledged(w.p.committer.marks([]*lane{l})) })
+		reader.ask(t.Context())
+		pass(0)
+		equal(t, "may come when there was no room", bring(), window/2)
+		equal(t, "may come when there was", bring(), -1)
+	})
 }
