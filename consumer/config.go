@@ -113,8 +113,8 @@ type Shares struct {
 	Retries float64 // defaults to 0.5
 }
 
-// Window bounds what a pipeline holds in memory. Beside it there is what was fetched and not taken yet: of each broker a quarter
-// of Bytes, from 1 to 16 MiB, in batches that producers have compressed and that take their whole size in memory.
+// Window bounds what a pipeline holds in memory. Beside it there is what was fetched and not taken yet: of each broker twice three eighths
+// of Bytes, 1 to 24 MiB each, as large as it is in memory, and as much once more of partitions that are paused.
 type Window struct {
 	Records int   // fetched and not yet settled; defaults to 10000
 	Bytes   int64 // of their keys, values and headers; may be exceeded by one poll; defaults to 64 MiB

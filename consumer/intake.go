@@ -113,6 +113,9 @@ func (in *intake) closed(l *lane) {
 	l.pauses.Store(0)
 	if l.stopped.Swap(false) {
 		in.readerOf(l).client.ResumeFetchPartitions(map[string][]int32{l.topic: {l.partition}})
+		if l.hasFetched.Load() {
+			in.readerOf(l).interrupt() // what was polled of it is forgotten
+		}
 	}
 	in.mu.Unlock()
 	if l.tier > 0 {

@@ -76,7 +76,9 @@ type lane struct {
 	pauses         atomic.Uint32 // a pauseSet; written under the intake's mutex
 	stopped        atomic.Bool   // the client does not fetch it, and it is handed nothing; written under the intake's mutex
 	pausedAt       atomic.Int64  // Unix nanoseconds
-	fetched        []*kgo.Record // what was polled of it and it has not taken yet; the poll loop's own
+	fetched        []*kgo.Record // what was polled of it and it has not taken yet; the poll loop's own, as what follows
+	weighed        int           // how many of these there were
+	weight         int64         // when they took so much memory
 	hasFetched     atomic.Bool   // there is some of that
 }
 

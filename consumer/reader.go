@@ -72,18 +72,22 @@ func newReader(in *intake, of reading) *reader {
 // run polls until ctx ends. The client fetches what follows as soon as all that it had was polled, so that it does while the lanes take that.
 func (r *reader) run(ctx context.Context) {
 	var refused fruitless
+	all := true // that there was room for was taken
 	for ctx.Err() == nil {
 		if r.lanesTake() && !r.wanted() {
 			n := r.ask(ctx)
 			if n == 0 {
 				return
 			}
-			if r.late && r.fetched.records.Load()*r.in.recordSize() < int64(fetchBytes(r.in.p.cfg.Window)) { // lanes of which nothing was polled have their turn, too
+			if r.late && all { // lanes of which nothing was polled have their turn, too
 				//lint:ignore SA1012 without a context the client does not wait
-				r.polled(r.client.PollRecords(nil, n))
-				r.of.between(ctx, n)
+				r.after(ctx, r.client.PollRecords(nil, n), n)
+				if !r.in.fits(n) { // the other reader may have delivered since
+					continue
+				}
 			}
-			if r.handOver(n) == 0 {
+			taken := r.handOver(n)
+			if all = taken == n; taken == 0 {
 				r.rest(ctx)
 			}
 			continue
@@ -93,12 +97,20 @@ func (r *reader) run(ctx context.Context) {
 			return
 		}
 		fetches := r.client.PollRecords(r.interruptible(ctx), n)
-		r.polled(fetches)
-		r.of.between(ctx, n)
+		r.after(ctx, fetches, n)
 		if fetches.IsClientClosed() {
 			return
 		}
 		refused.rest(ctx, fetches)
+	}
+}
+
+// after sees to what a poll brought that could bring n records. One that brought nothing, not even that it was ended, holds no rebalance, so that
+// nothing may be done that lies between two polls.
+func (r *reader) after(ctx context.Context, fetches kgo.Fetches, n int) {
+	r.polled(fetches)
+	if len(fetches) > 0 {
+		r.of.between(ctx, n)
 	}
 }
 
@@ -234,8 +246,8 @@ func (r *reader) handOver(n int) (taken int) {
 		records := l.fetched[:min(n-taken, len(l.fetched))]
 		if records = records[:r.of.keep(l, records, now)]; len(records) > 0 {
 			taken += len(records)
-			r.fetched.took(l, len(records))
 			r.in.p.received(l, records, now)
+			r.fetched.took(l, len(records))
 		}
 		r.in.review(l)
 		if l.park && l.pauses.Load() != 0 {

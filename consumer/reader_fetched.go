@@ -17,7 +17,7 @@ type fetched struct {
 // add takes up what was polled of a lane.
 func (f *fetched) add(l *lane, records []*kgo.Record) {
 	f.records.Add(int64(len(records)))
-	if len(l.fetched) > 0 { // it was stopped with these
+	if len(l.fetched) > 0 {
 		l.fetched = append(l.fetched, records...)
 		return
 	}
@@ -26,9 +26,10 @@ func (f *fetched) add(l *lane, records []*kgo.Record) {
 	f.lanes = append(f.lanes, l)
 }
 
-// took takes out the first records of a lane.
+// took takes out the first records of a lane, which nothing keeps here any longer.
 func (f *fetched) took(l *lane, records int) {
 	f.records.Add(-int64(records))
+	clear(l.fetched[:records])
 	l.fetched = l.fetched[records:]
 }
 
@@ -65,4 +66,15 @@ func (f *fetched) tidy() {
 		l.hasFetched.Store(false)
 		return true
 	})
+}
+
+// fetchedBytes is what takes memory of what was polled of a lane. Of one that is stopped it is counted once.
+func (l *lane) fetchedBytes() int64 {
+	if l.weighed != len(l.fetched) {
+		l.weighed, l.weight = len(l.fetched), 0
+		for _, r := range l.fetched {
+			l.weight += recordSize(r) + recordOverhead
+		}
+	}
+	return l.weight
 }

@@ -12,11 +12,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// reread notes where the client is made to go on from.
+// reread notes where the client is made to go on from, and how often what lies between two polls is seen to.
 type reread struct {
 	*sourceReading
-	from []string
+	from     []string
+	betweens int
 }
+
+func (r *reread) between(context.Context, int) { r.betweens++ }
 
 func (r *reread) goBack(at map[string]map[int32]kgo.EpochOffset) {
 	for _, ps := range at {
@@ -244,5 +247,68 @@ func TestWhereCallsTakeTheTimeNoMoreIsPolledThanThereIsRoomFor(t *testing.T) {
 		pass(0)
 		equal(t, "may come when there was no room", bring(), window/2)
 		equal(t, "may come when there was", bring(), -1)
+	})
+}
+
+// TestNothingIsDoneBetweenPollsThatHoldNoRebalance has a poll that does not wait bring nothing, one that was ended, and one that brought something.
+func TestNothingIsDoneBetweenPollsThatHoldNoRebalance(t *testing.T) {
+	w := onBench(t, succeed)
+	reader, client := w.p.intake.sources, watchReread(w)
+	l := w.lane(0, 0)
+	for _, tt := range []struct {
+		what     string
+		fetches  kgo.Fetches
+		betweens int
+	}{{"nothing", nil, 0}, {"that it was ended", kgo.NewErrFetch(context.Canceled), 1}, {"records", fetchOf(l, 0, 2), 2}} {
+		reader.after(t.Context(), tt.fetches, 10)
+		equal(t, "after "+tt.what, client.betweens, tt.betweens)
+	}
+}
+
+// TestStoppedLanesGiveBackBeforeMoreIsPolled stops lanes of small records, which take more memory than their bytes, after they were polled.
+func TestStoppedLanesGiveBackBeforeMoreIsPolled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := onBench(t, succeed, func(c *Config) { c.Window.Bytes = 4 << 20 })
+		reader, client := w.p.intake.sources, watchReread(w)
+		lanes := []*lane{w.lane(0, 0), w.lane(1, 0)}
+		for _, l := range lanes {
+			reader.polled(fetchOf(l, 0, int(int64(fetchBytes(w.p.cfg.Window))*6/10/recordOverhead)))
+		}
+		reader.of.bring(t.Context())
+		equal(t, "given back while lanes take", reader.wanted(), false)
+		for _, l := range lanes {
+			l.missing.Store(true)
+			w.p.intake.review(l)
+		}
+		reader.of.bring(t.Context())
+		equal(t, "given back before more is polled", reader.wanted(), true)
+		client.boundStopped(reader)
+		equal(t, "lanes that give back", len(client.from), 2)
+	})
+}
+
+// TestAClosedLaneForgetsWhatWasPolledOfIt closes one that was stopped, while the poll loop waits for records.
+func TestAClosedLaneForgetsWhatWasPolledOfIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := onBench(t, succeed)
+		reader := w.p.intake.sources
+		watchReread(w)
+		l := w.lane(0, 0)
+		fetched := fetchOf(l, 0, 10)
+		array := fetched[0].Topics[0].Partitions[0].Records
+		reader.polled(fetched)
+		reader.handOver(5)
+		if array[4] != nil || array[5] == nil {
+			t.Error("what was taken is kept for what is not, or that is gone")
+		}
+		l.missing.Store(true)
+		w.p.intake.review(l)
+		poll := reader.interruptible(t.Context())
+		w.p.closeLanes([]*lane{l})
+		if poll.Err() == nil {
+			t.Error("the poll waits for records")
+		}
+		reader.handOver(100)
+		equal(t, "wait to be taken", reader.fetched.records.Load(), 0)
 	})
 }

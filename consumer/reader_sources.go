@@ -7,8 +7,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// sourceReading is what the group's client reads: the source partitions that the group assigns. A rebalance waits while what was polled
-// is handed over, so that a lane gets only what is its own.
+// sourceReading is what the group's client reads: the source partitions that the group assigns. A rebalance waits while it is noted of which lane
+// what was polled is, so that a lane gets only what is its own; one that is closed since takes nothing.
 type sourceReading struct {
 	p    *Pipeline
 	size fetchSize
@@ -21,8 +21,12 @@ func (*sourceReading) most() int { return maxPoll }
 // bring has all polled that the client has, so that it fetches on: what was polled waits in its lane until there is room. That is of no use where it
 // is the calls that take the time, and of what waits in the client a paused partition loses its place before the others.
 func (s *sourceReading) bring(ctx context.Context) int {
-	if r := s.p.intake.sources; r.late {
+	r := s.p.intake.sources
+	if r.late {
 		return r.ask(ctx)
+	}
+	if _, bytes := s.stopped(r); bytes > int64(fetchBytes(s.p.cfg.Window)) {
+		r.interrupt() // that is given back first, which is done between two polls
 	}
 	return -1
 }
@@ -62,18 +66,18 @@ func (s *sourceReading) between(ctx context.Context, _ int) {
 // boundStopped gives back what was polled of lanes that are stopped, when it is more than a fetch brings: one after the other may have been stopped
 // with what came of it.
 func (s *sourceReading) boundStopped(r *reader) {
-	bytes := int64(0)
-	var stopped []*lane
-	for _, l := range r.fetched.lanes {
-		if s.takes(l) {
-			continue
-		}
-		stopped = append(stopped, l)
-		for _, record := range l.fetched {
-			bytes += recordSize(record)
-		}
-	}
-	if bytes > int64(fetchBytes(s.p.cfg.Window)) {
+	if stopped, bytes := s.stopped(r); bytes > int64(fetchBytes(s.p.cfg.Window)) {
 		r.giveBack(stopped)
 	}
+}
+
+// stopped are the lanes that are stopped with something that was polled of them, and what that takes in memory.
+func (s *sourceReading) stopped(r *reader) (lanes []*lane, bytes int64) {
+	for _, l := range r.fetched.lanes {
+		if !s.takes(l) {
+			lanes = append(lanes, l)
+			bytes += l.fetchedBytes()
+		}
+	}
+	return lanes, bytes
 }

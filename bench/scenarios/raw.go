@@ -17,7 +17,7 @@ const pollSize = 10_000
 func rawOptions(t contract.Task, more ...kgo.Opt) []kgo.Opt {
 	return append([]kgo.Opt{
 		kgo.SeedBrokers(t.Brokers...), kgo.ConsumerGroup(t.Group), kgo.ConsumeTopics(t.Topic), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
-		kgo.DisableAutoCommit(), kgo.FetchMaxPartitionBytes(1 << 20), kgo.FetchMaxBytes(16 << 20), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.DisableAutoCommit(), kgo.FetchMaxPartitionBytes(1 << 20), kgo.FetchMaxBytes(24 << 20), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 	}, more...)
 }
 
