@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // This file is what a test may do to the brokers. The embedded cluster and Apache Kafka are disturbed in the same words.
@@ -156,21 +158,40 @@ func Leader(t testing.TB, topic string, partition int32) int32 {
 }
 
 // MortalLeader returns the node that leads a partition, as [Leader] does, and that [KillNode] may kill: the embedded
-// cluster elects no other controller, so there the controller first hands the partition to another node.
+// cluster elects no other controller, and Apache Kafka takes longer for that than a node that is gone is worth telling of, so there the controller first hands
+// the partition to another node.
 func MortalLeader(t testing.TB, topic string, partition int32) int32 {
 	t.Helper()
-	if Leader(t, topic, partition) == controllerForEver(broker(t)) {
+	if Leader(t, topic, partition) == controller(t) {
 		MoveLeader(t, topic, partition)
 	}
 	return Leader(t, topic, partition)
 }
 
-// controllerForEver is the node of the embedded cluster that must live, and -1 on other brokers.
-func controllerForEver(b *testBroker) int32 {
-	if b.fake == nil {
-		return -1
+// controller is the node that is the cluster's controller, which brokers do not say in metadata, -1 where there is none.
+func controller(t testing.TB) int32 {
+	t.Helper()
+	if broker(t).fake != nil {
+		return embeddedNodes - 1
 	}
-	return embeddedNodes - 1
+	req := kmsg.NewPtrDescribeQuorumRequest()
+	topic := kmsg.NewDescribeQuorumRequestTopic()
+	topic.Topic = "__cluster_metadata"
+	topic.Partitions = append(topic.Partitions, kmsg.NewDescribeQuorumRequestTopicPartition())
+	req.Topics = append(req.Topics, topic)
+	resp, err := req.RequestWith(t.Context(), Client(t))
+	if err == nil {
+		err = kerr.ErrorForCode(resp.ErrorCode)
+	}
+	if err != nil {
+		t.Fatalf("ask who is the controller: %v", err)
+	}
+	for _, described := range resp.Topics {
+		for _, p := range described.Partitions {
+			return p.LeaderID
+		}
+	}
+	return -1
 }
 
 // AddressOf returns where a node listens, as clients are told.
@@ -195,7 +216,7 @@ func KillNode(t testing.TB, node int32) (back func()) {
 			_, _, err := b.fake.AddNode(node, port)
 			return err
 		}
-		if node == controllerForEver(b) {
+		if node == controller(t) {
 			t.Fatalf("kafkatest: node %d is the controller of the embedded cluster for ever; see MortalLeader", node)
 		}
 		if err := b.fake.RemoveNode(node); err != nil {
