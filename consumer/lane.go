@@ -77,8 +77,8 @@ type lane struct {
 	stopped        atomic.Bool   // the client does not fetch it, and it is handed nothing; written under the intake's mutex
 	pausedAt       atomic.Int64  // Unix nanoseconds
 	fetched        []*kgo.Record // what was polled of it and it has not taken yet; the poll loop's own, as what follows
-	weighed        int           // how many of these there were
-	weight         int64         // when they took so much memory
+	weight         int64         // how much memory these take
+	weighed        bool          // that is known
 	hasFetched     atomic.Bool   // there is some of that
 }
 

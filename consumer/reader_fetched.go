@@ -17,6 +17,7 @@ type fetched struct {
 // add takes up what was polled of a lane.
 func (f *fetched) add(l *lane, records []*kgo.Record) {
 	f.records.Add(int64(len(records)))
+	l.weighed = false
 	if len(l.fetched) > 0 {
 		l.fetched = append(l.fetched, records...)
 		return
@@ -29,6 +30,7 @@ func (f *fetched) add(l *lane, records []*kgo.Record) {
 // took takes out the first records of a lane, which nothing keeps here any longer.
 func (f *fetched) took(l *lane, records int) {
 	f.records.Add(-int64(records))
+	l.weighed = false
 	clear(l.fetched[:records])
 	l.fetched = l.fetched[records:]
 }
@@ -70,8 +72,8 @@ func (f *fetched) tidy() {
 
 // fetchedBytes is what takes memory of what was polled of a lane. Of one that is stopped it is counted once.
 func (l *lane) fetchedBytes() int64 {
-	if l.weighed != len(l.fetched) {
-		l.weighed, l.weight = len(l.fetched), 0
+	if !l.weighed {
+		l.weighed, l.weight = true, 0
 		for _, r := range l.fetched {
 			l.weight += recordSize(r) + recordOverhead
 		}

@@ -312,3 +312,18 @@ func TestAClosedLaneForgetsWhatWasPolledOfIt(t *testing.T) {
 		equal(t, "wait to be taken", reader.fetched.records.Load(), 0)
 	})
 }
+
+// TestWhatIsPolledNextIsWeighedAnew has a lane polled for as many records as it had before, which are larger.
+func TestWhatIsPolledNextIsWeighedAnew(t *testing.T) {
+	w := onBench(t, succeed)
+	l := w.lane(0, 0)
+	f := new(fetched)
+	for _, size := range []int{1, 100} {
+		records := []*kgo.Record{{Value: make([]byte, size)}, {Value: make([]byte, size)}}
+		f.add(l, records)
+		equal(t, fmt.Sprint("in memory of two with a value of ", size), l.fetchedBytes(), 2*(int64(size)+recordOverhead))
+		f.took(l, 1)
+		equal(t, "of one of them", l.fetchedBytes(), int64(size)+recordOverhead)
+		f.drop(l)
+	}
+}
