@@ -320,7 +320,9 @@ func TestWhatIsPolledNextIsWeighedAnew(t *testing.T) {
 	f := new(fetched)
 	for _, size := range []int{1, 100} {
 		records := []*kgo.Record{{Value: make([]byte, size)}, {Value: make([]byte, size)}}
-		f.add(l, records)
+		f.add(l, records[:1])
+		equal(t, "in memory of the first", l.fetchedBytes(), int64(size)+recordOverhead)
+		f.add(l, records[1:])
 		equal(t, fmt.Sprint("in memory of two with a value of ", size), l.fetchedBytes(), 2*(int64(size)+recordOverhead))
 		f.took(l, 1)
 		equal(t, "of one of them", l.fetchedBytes(), int64(size)+recordOverhead)
