@@ -82,6 +82,14 @@ func TestIndexThatIsEmptiedWhileItIsRead(t *testing.T) {
 			if equal(b.t, "state", task.State, dlq.TaskPaused); !strings.Contains(task.Why, "was emptied") {
 				b.t.Errorf("why: %s", task.Why)
 			}
+			for range 2 { // it is told each time that it is gone on with
+				resumed, again := q.Resume(b.ctx(), s.Task, dlq.Work{})
+				if again != nil && !errors.Is(again, dlq.ErrTaskEnded) {
+					b.t.Errorf("resumed: %v", again)
+				}
+				equal(b.t, "the task is told that the index lost something", b.task(s.Task).Skipped.KeptLost, true)
+				equal(b.t, "so is who resumed it", resumed.KeptLost && resumed.Partly(), again == nil)
+			}
 			return err
 		},
 	} {
@@ -97,7 +105,7 @@ func TestIndexThatIsEmptiedWhileItIsRead(t *testing.T) {
 			if err := call(b, ix.Queue, server.FlushAll); !errors.Is(err, dlq.ErrKeptLost) {
 				t.Errorf("it ended with %v", err)
 			}
-			equal(t, "what the topic has", len(b.entries(ix.Queue, dlq.Filter{Status: []dlq.Status{dlq.StatusOpen}})), 30)
+			equal(t, "what the topic has", len(b.entries(ix.Queue, dlq.Filter{All: true})), 30)
 			if said := strings.Join(words, "; "); !strings.Contains(said, "is new, or was emptied: of what shop.orders.dlq has lost until now it keeps nothing") {
 				t.Errorf("told: %s", said)
 			}

@@ -86,6 +86,22 @@ func TestReplayTellsWhatDiedBehindItMeanwhile(t *testing.T) {
 	equal(t, "partly", summary.Partly(), false)
 }
 
+// What was replayed before and died of it is not replayed again, so that its key is none that is opened: what dies behind others of it meanwhile is no
+// business of the replay.
+func TestReplayAgainOpensNoKeyOfWhatDiedOfIt(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.lettersOf("a", retrytopics.ReasonExhausted, [2]int64{1, 0})
+	equal(t, "replayed at first", b.replay(b.open(dlq.KeysAreHeld()), dlq.Replay{}).Done, 1)
+	b.lettersOf("a", retrytopics.ReasonExhausted, [2]int64{1, 1})
+	b.discard(dlq.Filter{Status: []dlq.Status{dlq.StatusOpen}})
+	b.lettersOf("b", retrytopics.ReasonExhausted, [2]int64{7, 0})
+	came := sync.OnceFunc(func() { b.lettersOf("a", retrytopics.ReasonBehind, [2]int64{2, 0}) })
+	summary := b.replay(b.open(dlq.KeysAreHeld()), dlq.Replay{Again: true, Entry: func(dlq.Entry, string) { came() }})
+	equal(t, "replayed, superseded", []int64{summary.Done, summary.Superseded}, []int64{1, 1})
+	equal(t, "left out", len(summary.LeftOut), 0)
+}
+
 // An entry is left out while an earlier one of its key stays, whether nobody asked for that or it was replayed too often; what died
 // behind another is not bound by the cap.
 func TestReplayLeavesOutWhatIsBehindAnEntryThatStays(t *testing.T) {

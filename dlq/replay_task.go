@@ -54,9 +54,10 @@ type Task struct {
 
 	ends   map[int32]int64 // of the queue's partitions when it was started; nil: nobody has worked on it
 	canary bool            // it is passed
+	life   string          // of the index that kept some of what it covers; "": none did yet
 }
 
-// Skipped counts the entries that a replay selects and does not replay, each as the field of its name in [Summary].
+// Skipped counts the entries that a replay selects and does not replay, and says whether more are gone, each as the field of its name in [Summary].
 type Skipped struct {
 	Replayed   int64     `json:"replayed,omitempty"`
 	Discarded  int64     `json:"discarded,omitempty"`
@@ -65,6 +66,7 @@ type Skipped struct {
 	Limited    int64     `json:"limited,omitempty"`
 	OtherGroup int64     `json:"other_group,omitempty"`
 	LeftOut    []LeftOut `json:"left_out,omitempty"`
+	KeptLost   bool      `json:"kept_lost,omitempty"`
 }
 
 // Left counts those that somebody should look at: that were left out, and not since they had been dealt with.
@@ -78,7 +80,7 @@ func (s Skipped) Left() int64 {
 
 // skipped is what of a summary a task keeps.
 func (s *Summary) skipped() Skipped {
-	kept := Skipped{Replayed: s.Replayed, Discarded: s.Discarded, Superseded: s.Superseded, Parked: s.Parked, Limited: s.Limited, OtherGroup: s.OtherGroup, LeftOut: slices.Clone(s.LeftOut)}
+	kept := Skipped{Replayed: s.Replayed, Discarded: s.Discarded, Superseded: s.Superseded, Parked: s.Parked, Limited: s.Limited, OtherGroup: s.OtherGroup, LeftOut: slices.Clone(s.LeftOut), KeptLost: s.KeptLost}
 	for i := range kept.LeftOut {
 		kept.LeftOut[i].Why = cutBytes(kept.LeftOut[i].Why, normalizedSize)
 	}
@@ -123,6 +125,7 @@ type taskValue struct {
 	Canary    bool             `json:"canary_passed,omitempty"`
 	Kept      bool             `json:"kept,omitempty"`
 	Skipped   Skipped          `json:"skipped,omitzero"`
+	Life      string           `json:"index,omitempty"`
 }
 
 // newTask makes one that nobody has worked on.
@@ -142,7 +145,7 @@ func (q *Queue) taskRecord(keys ledgerKeys, t *Task, now int64) *kgo.Record {
 		V: ledgerVersion, At: now, By: t.By, Run: t.ID, Doing: doingTask,
 		Task: &taskValue{
 			State: t.State, Why: t.Why, Began: t.At.UnixMilli(), Spec: specOf(t.Replay), Ends: t.ends,
-			Done: t.Done, Succeeded: t.Succeeded, Failed: t.Failed, To: t.To, Canary: t.canary, Skipped: t.Skipped, Kept: t.Kept,
+			Done: t.Done, Succeeded: t.Succeeded, Failed: t.Failed, To: t.To, Canary: t.canary, Skipped: t.Skipped, Kept: t.Kept, Life: t.life,
 		},
 	})
 	return &kgo.Record{Topic: q.Ledger(), Partition: writerPartition, Key: keys.task(t.ID), Value: value}
@@ -159,7 +162,7 @@ func (v *ledgerValue) task() (*Task, error) {
 	r.By = v.By
 	return &Task{
 		ID: v.Run, State: v.Task.State, Why: v.Task.Why, Replay: r, By: v.By, At: time.UnixMilli(v.Task.Began), Change: time.UnixMilli(v.At),
-		Done: v.Task.Done, Succeeded: v.Task.Succeeded, Failed: v.Task.Failed, To: v.Task.To, ends: v.Task.Ends, canary: v.Task.Canary, Skipped: v.Task.Skipped, Kept: v.Task.Kept,
+		Done: v.Task.Done, Succeeded: v.Task.Succeeded, Failed: v.Task.Failed, To: v.Task.To, ends: v.Task.Ends, canary: v.Task.Canary, Skipped: v.Task.Skipped, Kept: v.Task.Kept, life: v.Task.Life,
 	}, nil
 }
 
@@ -276,6 +279,7 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	summary.Task = t.of.ID
 	t.before = *t.of
 	t.of.State, t.of.Why = TaskRunning, ""
+	summary.KeptLost = t.lostKept()
 	if r.Waits() {
 		t.outcomes = newOutcomes(t.survey.queue, t.survey.topic.ID, router, t.of)
 	}
@@ -324,6 +328,18 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 		return errors.Join(err, t.fail(ctx, sent, nil, summary))
 	}
 	return err
+}
+
+// lostKept says whether the index that kept some of what the replay covers was emptied since, and notes which one it is.
+func (t *task) lostKept() bool {
+	switch iq := t.survey.query; {
+	case iq == nil: // the topics are read, which is told
+	case t.of.life == "":
+		t.of.life = iq.life
+	case t.of.life != iq.life:
+		return true
+	}
+	return t.of.Skipped.KeptLost
 }
 
 // keepsNothing says whether nobody has an entry, or the record that it becomes, when its transaction has ended.

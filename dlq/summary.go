@@ -64,6 +64,9 @@ type Summary struct {
 	// Unmarked entries were written to another cluster, or may have been, and were not marked: they are as they were, and another run
 	// writes them once more.
 	Unmarked int64
+	// KeptLost: the replay covered what only the index kept ([Index].Keep), and that was emptied since: of what it lost nothing more could be
+	// replayed, and nobody knows how much that was.
+	KeptLost bool
 	// Complete: the whole range was gone through. It was not when Filter.Limit was reached or an error ended the call, but for [ErrStopped] of a
 	// replay that had nothing more to replay when it was stopped.
 	Complete bool
@@ -84,7 +87,7 @@ const (
 
 // Partly says whether entries that the filter selects are left that somebody should look at.
 func (s Summary) Partly() bool {
-	return s.Limited > 0 || len(s.LeftOut) > 0 || len(s.Missing) > 0 || len(s.Unselected) > 0 || s.InDoubt > 0 || s.Unmarked > 0 || s.Failed > 0
+	return s.Limited > 0 || len(s.LeftOut) > 0 || len(s.Missing) > 0 || len(s.Unselected) > 0 || s.InDoubt > 0 || s.Unmarked > 0 || s.Failed > 0 || s.KeptLost
 }
 
 func (s *Summary) leaveOut(e *Entry, why string) {

@@ -95,6 +95,15 @@ func TestStatsPrintWhereForeignDeadLettersGo(t *testing.T) {
 	var stats []queueStats
 	m.decode(m.run("dlq", "stats", "--queue", "smallrye.dlq", "-o", "json"), &stats)
 	run(t, append(pasted(t, stats[0].Problems[0].Replay), "--yes")...).want(t, exitDone, "replayed 2 dead letters to returns")
+	lost := &kgo.Record{Topic: "smallrye.dlq", Value: []byte("{}"), Headers: []kgo.RecordHeader{{Key: "dead-letter-reason", Value: []byte("it came from nowhere")}}}
+	if err := m.client.ProduceSync(t.Context(), lost).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	m.decode(m.run("dlq", "stats", "--queue", "smallrye.dlq", "-o", "json"), &stats)
+	if command := stats[0].Problems[0].Replay; !strings.HasSuffix(command, " --to topic:NAME") {
+		t.Errorf("what came from nowhere is replayed by %s", command)
+	}
+	run(t, append(pasted(t, strings.Replace(stats[0].Problems[0].Replay, "NAME", "returns", 1)), "--yes")...).want(t, exitDone, "replayed 1 dead letter to returns")
 	show := m.run("dlq", "show", "returns/0/1", "--queue", "smallrye.dlq")
 	for _, line := range strings.Split(show.out, "\n") {
 		if strings.HasSuffix(strings.TrimRight(line, " "), ",") {

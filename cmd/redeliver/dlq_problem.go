@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -49,7 +50,7 @@ func (p *program) problemsOf(ctx context.Context, q queue, all []queue, flags *f
 	if err != nil {
 		return nil, 0, err
 	}
-	retried, err := retriable(ctx, q, largest)
+	destinations, err := destinationsOf(ctx, q, largest)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -57,10 +58,7 @@ func (p *program) problemsOf(ctx context.Context, q queue, all []queue, flags *f
 	for _, one := range hidden {
 		view := problemView{
 			Fingerprint: one.Fingerprint, Class: one.Class.String(), Error: one.Error, Entries: one.Entries, First: one.First.UTC(), Last: one.Last.UTC(),
-			Example: one.Example, Replay: command + " --fingerprint " + one.Fingerprint.String(),
-		}
-		if !retried[one.Example] {
-			view.Replay += " --to source"
+			Example: one.Example, Replay: command + " --fingerprint " + one.Fingerprint.String() + destinations[one.Example],
 		}
 		for i, n := range one.Trend {
 			view.Trend = append(view.Trend, trendCount{s.Trends.Start.Add(time.Duration(i) * s.Trends.Step), n})
@@ -125,25 +123,32 @@ func sameEntries(f dlq.Filter, s dlq.Stats, noIndex bool) string {
 	return flags
 }
 
-// retriable says of which problems the example goes to a retry topic when it is replayed. Dead letters of another program may be of a group, or a topic,
-// that has none.
-func retriable(ctx context.Context, q queue, problems []dlq.Problem) (map[string]bool, error) {
-	retried := make(map[string]bool, len(problems))
+// destinationsOf says by which flag a replay takes each problem's example to where it can go, "" for its retry topic. Dead letters of another program may be
+// of a group, or a topic, that has none; and those that do not tell of a topic that is there need one to be named.
+func destinationsOf(ctx context.Context, q queue, problems []dlq.Problem) (map[string]string, error) {
+	flags := make(map[string]string, len(problems))
 	if !q.foreign {
-		for _, one := range problems {
-			retried[one.Example] = true
-		}
-		return retried, nil
+		return flags, nil
 	}
-	if len(problems) == 0 {
-		return retried, nil
-	}
-	r := dlq.Replay{Filter: dlq.Filter{All: true}, Again: true, MaxReplays: -1, DryRun: true, Entry: func(e dlq.Entry, _ string) { retried[e.ID()] = true }}
 	for _, one := range problems {
-		r.Filter.IDs = append(r.Filter.IDs, one.Example)
+		flags[one.Example] = " --to topic:NAME"
 	}
-	_, err := q.Replay(ctx, r)
-	return retried, err
+	for _, d := range []struct {
+		to   dlq.Destination
+		flag string
+	}{{dlq.Source, " --to source"}, {dlq.OwnTier, ""}} { // the one that is wanted most comes last
+		if len(flags) == 0 {
+			break
+		}
+		r := dlq.Replay{
+			Filter: dlq.Filter{All: true, IDs: slices.Collect(maps.Keys(flags))}, To: d.to, Again: true, MaxReplays: -1, DryRun: true,
+			Entry: func(e dlq.Entry, _ string) { flags[e.ID()] = d.flag },
+		}
+		if _, err := q.Replay(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	return flags, nil
 }
 
 // hide are the problems without what is to be hidden, for which the examples have to be read.

@@ -50,13 +50,17 @@ type skippedView struct {
 	Limited    int64     `json:"replay_limit"`
 	OtherGroup int64     `json:"other_group"`
 	LeftOut    []leftOut `json:"left_out"`
+	KeptLost   bool      `json:"kept_lost,omitempty"` // the index was emptied: nobody knows how much it lost
 
 	left int64 // that somebody should look at
 }
 
 func viewSkipped(q queue, s dlq.Skipped) skippedView {
-	return skippedView{s.Replayed, s.Discarded, s.Superseded, s.Parked, s.Limited, s.OtherGroup, viewLeftOut(q, s.LeftOut), s.Left()}
+	return skippedView{s.Replayed, s.Discarded, s.Superseded, s.Parked, s.Limited, s.OtherGroup, viewLeftOut(q, s.LeftOut), s.KeptLost, s.Left()}
 }
+
+// keptLost is what people are told where that is so.
+const keptLost = "what only the index kept and had not been replayed is gone, for the index was emptied since: nobody knows how much that was"
 
 // text says what was left out and why, a line each.
 func (s skippedView) text(max int) []string {
@@ -75,6 +79,9 @@ func (s skippedView) text(max int) []string {
 		add(l.Count, "%s (for example %s)", l.Why, l.ID)
 	}
 	add(s.OtherGroup, "of another consumer group")
+	if s.KeptLost {
+		lines = append(lines, keptLost)
+	}
 	return lines
 }
 

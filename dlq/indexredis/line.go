@@ -132,7 +132,7 @@ func (f *flow) SetWriteDeadline(time.Time) error { return nil }
 // tlsAlert is the first byte of what TLS sends to whom it does not understand.
 const tlsAlert = 21
 
-var errHungUp = errors.New("it closed the connection without an answer: does it want TLS?")
+var errHungUp = errors.New("it closed the connection without an answer: is it shutting down, or does it want TLS?")
 
 // wantsTLS is an error where what comes first on a connection without TLS looks as if the other side expected that.
 func (f *flow) wantsTLS(first []byte, err error) error {

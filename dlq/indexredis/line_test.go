@@ -189,6 +189,33 @@ func TestErrorsSayWhere(t *testing.T) {
 	}
 }
 
+// An update of which the connection ends in the middle says that, and nothing of the state of the client's connection.
+func TestRedisThatDiesWithinAnUpdate(t *testing.T) {
+	server := miniredis.RunT(t)
+	dies := listens(t, func(conn net.Conn) {
+		there, err := net.Dial("tcp", server.Addr())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer there.Close()
+		go func() { _, _ = io.Copy(conn, there) }()
+		asked := make([]byte, 1<<10)
+		for {
+			n, err := conn.Read(asked)
+			if err != nil || bytes.Contains(asked[:n], []byte("hget")) {
+				_ = conn.Close()
+				return
+			}
+			_, _ = there.Write(asked[:n])
+		}
+	})
+	err := connect(t, Options{Address: dies}).Update(t.Context(), func(u dlq.IndexUpdate) error { return u.Put("part", nil) })
+	if err == nil || err.Error() != "redis at "+dies+": EOF" {
+		t.Error(err)
+	}
+}
+
 // Who speaks TLS to whom that does not, or the other way round, is told so.
 func TestTLSAgainstNone(t *testing.T) {
 	t.Parallel()
@@ -213,9 +240,9 @@ func TestTLSAgainstNone(t *testing.T) {
 		want    string // "": it works
 	}{
 		"as it should be":     {Options{Address: secret.Addr(), Dial: known}, ""},
-		"plain to TLS":        {Options{Address: secret.Addr()}, "does it want TLS?"},
+		"plain to TLS":        {Options{Address: secret.Addr()}, "or does it want TLS?"},
 		"plain to an alert":   {Options{Address: alerts}, "TLS is not asked for"},
-		"plain to one closed": {Options{Address: hangsUp}, "does it want TLS?"},
+		"plain to one closed": {Options{Address: hangsUp}, "or does it want TLS?"},
 		"TLS to plain":        {Options{Address: miniredis.RunT(t).Addr(), Dial: known}, "does it speak TLS at that address?"},
 		"TLS to one closed":   {Options{Address: hangsUp, Dial: known}, "does it speak TLS at that address?"},
 		"unknown authority":   {Options{Address: secret.Addr(), Dial: unknown}, "certificate signed by unknown authority"},

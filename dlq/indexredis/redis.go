@@ -129,7 +129,15 @@ func (c *Client) failed(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	}
-	return fmt.Errorf("redis at %s: %w", c.options.Address, err)
+	return fmt.Errorf("redis at %s: %w", c.options.Address, plain(err))
+}
+
+// plain is an error without what the client puts before what befell a connection within a transaction, which tells nobody anything.
+func plain(err error) error {
+	if why := errors.Unwrap(err); why != nil && err.Error() == "redis: Conn is in a bad state: "+why.Error() {
+		return why
+	}
+	return err
 }
 
 // Store is the index in the hash with the name.
