@@ -2,11 +2,30 @@ package harness
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/redeliver/redeliver/bench/contract"
 )
 
-// Summary is what the rounds of a contender come to: medians, each by itself.
+// worst begins the names of figures of which no median tells: one round is enough that something happened in.
+const worst = "most "
+
+// middle returns what a figure of several rounds comes to: their median, or of the worst ones the most.
+func middle(name string) func([]float64) float64 {
+	if strings.HasPrefix(name, worst) {
+		return slices.Max[[]float64]
+	}
+	return Median
+}
+
+func (m Measured) values(of func(contract.Result) float64) (all []float64) {
+	for _, r := range m.Rounds {
+		all = append(all, of(r))
+	}
+	return all
+}
+
+// Summary is what the rounds of a contender come to: medians, each by itself, but for figures named "most ...", of which it has the most.
 type Summary struct {
 	PerSecond     float64
 	CPUPerMillion float64 // seconds of a core for a million
@@ -36,13 +55,7 @@ func has(r contract.Result, figure string) bool {
 
 // Summarize returns the medians of m's rounds. base is what it is held against, or nil.
 func Summarize(m Measured, base *Measured) Summary {
-	pick := func(f func(contract.Result) float64) float64 {
-		var values []float64
-		for _, r := range m.Rounds {
-			values = append(values, f(r))
-		}
-		return Median(values)
-	}
+	pick := func(f func(contract.Result) float64) float64 { return Median(m.values(f)) }
 	s := Summary{
 		PerSecond:     pick(perSecond),
 		CPUPerMillion: pick(func(r contract.Result) float64 { return r.CPUSeconds / float64(r.Records) * 1e6 }),
@@ -53,7 +66,7 @@ func Summarize(m Measured, base *Measured) Summary {
 	for _, r := range m.Rounds {
 		for name := range r.Figures {
 			if !slices.ContainsFunc(m.Rounds, func(r contract.Result) bool { return !has(r, name) }) {
-				s.Figures[name] = pick(func(r contract.Result) float64 { return r.Figures[name] })
+				s.Figures[name] = middle(name)(m.values(func(r contract.Result) float64 { return r.Figures[name] }))
 			}
 		}
 	}

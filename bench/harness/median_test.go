@@ -9,7 +9,7 @@ import (
 func TestMedianIsOfTheValuesAndRatiosAreRoundByRound(t *testing.T) {
 	rounds := func(seconds ...float64) (all []contract.Result) {
 		for _, s := range seconds {
-			all = append(all, contract.Result{Records: 100, Seconds: s, CPUSeconds: s, Figures: map[string]float64{"x": s}})
+			all = append(all, contract.Result{Records: 100, Seconds: s, CPUSeconds: s, Figures: map[string]float64{"x": s, "most x": s}})
 		}
 		return all
 	}
@@ -21,6 +21,9 @@ func TestMedianIsOfTheValuesAndRatiosAreRoundByRound(t *testing.T) {
 	}
 	if s.PerSecond != 25 || s.CPUPerMillion != 40_000 || s.Figures["x"] != 4 {
 		t.Errorf("got %v a second, %v s CPU per million, figure %v; want 25, 40000, 4", s.PerSecond, s.CPUPerMillion, s.Figures["x"])
+	}
+	if s.Figures["most x"] != 8 {
+		t.Errorf("the worst of the rounds is %v, want 8", s.Figures["most x"])
 	}
 	if alone := Summarize(base, nil); alone.Ratio != 0 {
 		t.Errorf("ratio %v of who is held against nobody, want none", alone.Ratio)

@@ -77,6 +77,7 @@ func rounds(ctx context.Context, cluster *Cluster, s Scenario, one Case, o Optio
 		measured Measured
 	}
 	var entrants []*entrant
+	var taking []Contender // the same ones
 	for _, c := range s.Contenders {
 		if one.Only != nil && !slices.Contains(one.Only, c.Name) {
 			continue
@@ -92,11 +93,10 @@ func rounds(ctx context.Context, cluster *Cluster, s Scenario, one Case, o Optio
 		if err != nil {
 			e.command, e.measured.Left = nil, err.Error()
 		}
-		entrants = append(entrants, e)
+		entrants, taking = append(entrants, e), append(taking, c)
 	}
-	for round := range o.Rounds + 1 {
-		for turn := range entrants {
-			i := (turn + round) % len(entrants) // each comes after each other one: what one leaves behind strikes all
+	for round, turns := range order(s.Letter+one.Name, taking, o.Rounds+1) {
+		for _, i := range turns {
 			e := entrants[i]
 			if e.command == nil {
 				continue // it is left out

@@ -1,6 +1,10 @@
 package scenarios
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/redeliver/redeliver/bench/harness"
+)
 
 // Which records fail has nothing to do with where they are: were it every twentieth, the failures of twelve partitions and a thousand keys would
 // be those of three partitions and fifty keys, and whoever is held up by a failure would be free in all others.
@@ -13,11 +17,11 @@ func TestFailuresReachEveryPartitionAndMostKeys(t *testing.T) {
 		"f at 90 %":  func(i int) int { return latenessFailures(i, 114) },
 		"f, no load": func(i int) int { return latenessFailures(i, 2) },
 	} {
-		byPartition, byKey := make(map[int]int), make(map[int]int)
+		byPartition, byKey := make(map[int]int), make(map[uint64]int)
 		for i := range records {
 			if failures(i) > 0 {
 				byPartition[i%partitions]++
-				byKey[i%keys]++
+				byKey[harness.KeyOf(i)]++
 			}
 		}
 		if len(byPartition) < partitions || len(byKey) < keys*9/10 {

@@ -10,9 +10,6 @@ import (
 	"github.com/redeliver/redeliver/bench/contract"
 )
 
-// pollSize is how many records a poll takes at most, and a window holds.
-const pollSize = 10_000
-
 // rawOptions are those of a plain client that fetches as the pipeline does.
 func rawOptions(t contract.Task, more ...kgo.Opt) []kgo.Opt {
 	return append([]kgo.Opt{
@@ -21,7 +18,7 @@ func rawOptions(t contract.Task, more ...kgo.Opt) []kgo.Opt {
 	}, more...)
 }
 
-// rawLoop polls, hands over what came, and commits each second and at the end, within the time that counts, until all of the task is handled. settle, if
+// rawLoop polls all that the client has, so that this fetches on meanwhile, hands over what came, and commits each second and at the end, within the time that counts, until all of the task is handled. settle, if
 // there is one, ends what handle began, before a commit and where records begin to count.
 func rawLoop(ctx context.Context, t contract.Task, m *contract.Meter, cl *kgo.Client, handle func(kgo.Fetches) error, settle func() error) error {
 	if settle == nil {
@@ -30,7 +27,7 @@ func rawLoop(ctx context.Context, t contract.Task, m *contract.Meter, cl *kgo.Cl
 	n := 0
 	next := time.Now().Add(time.Second)
 	for n < t.Records && !m.Over(t.Limit) {
-		fetches := cl.PollRecords(ctx, pollSize)
+		fetches := cl.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
 			return err
 		}

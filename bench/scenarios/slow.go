@@ -87,7 +87,7 @@ func workInTurn(ctx context.Context, t contract.Task, m *contract.Meter) error {
 	defer cl.Close()
 	n := 0
 	for n < t.Records && !m.Over(t.Limit) {
-		fetches := cl.PollRecords(ctx, pollSize)
+		fetches := cl.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
 			return err
 		}

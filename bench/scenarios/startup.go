@@ -156,7 +156,7 @@ func rawMember(ctx context.Context, t contract.Task, f *flow) error {
 	defer cl.Close()
 	next := time.Now().Add(time.Second)
 	for {
-		fetches := cl.PollRecords(ctx, pollSize)
+		fetches := cl.PollFetches(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}

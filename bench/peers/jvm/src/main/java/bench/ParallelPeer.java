@@ -23,7 +23,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 final class ParallelPeer {
     private ParallelPeer() {}
 
-    static void start(Load load) {
+    static Main.Peer start(Load load) {
         Task task = load.task;
         var consumer = new KafkaConsumer<byte[], byte[]>(Map.of(
                 "bootstrap.servers", task.brokers(), "group.id", task.group(), "auto.offset.reset", "earliest", "enable.auto.commit", "false",
@@ -32,13 +32,12 @@ final class ParallelPeer {
                 .consumer(consumer).ordering(ProcessingOrder.KEY).maxConcurrency(64)
                 .retryDelayProvider(record -> Duration.ofSeconds(record.getNumberOfFailedAttempts() <= 1 ? 1 : 10));
         if (task.scenario().equals("b")) {
-            copy(load, options);
-        } else {
-            handle(load, options);
+            return copy(load, options);
         }
+        return handle(load, options);
     }
 
-    private static void handle(Load load, ParallelConsumerOptions.ParallelConsumerOptionsBuilder<byte[], byte[]> options) {
+    private static Main.Peer handle(Load load, ParallelConsumerOptions.ParallelConsumerOptionsBuilder<byte[], byte[]> options) {
         ParallelStreamProcessor<byte[], byte[]> processor = ParallelStreamProcessor.createEosStreamProcessor(options.build());
         processor.subscribe(List.of(load.task.topic()));
         processor.poll(context -> {
@@ -49,10 +48,11 @@ final class ParallelPeer {
                 throw new PCRetriableException(e); // which is not logged as an error
             }
         });
+        return processor::closeDontDrainFirst;
     }
 
-    private static void copy(Load load, ParallelConsumerOptions.ParallelConsumerOptionsBuilder<byte[], byte[]> options) {
-        String copies = load.task.group() + "-copies";
+    private static Main.Peer copy(Load load, ParallelConsumerOptions.ParallelConsumerOptionsBuilder<byte[], byte[]> options) {
+        String copies = load.task.copies();
         var producer = new KafkaProducer<byte[], byte[]>(Map.of(
                 "bootstrap.servers", load.task.brokers(), "acks", "all", "enable.idempotence", true,
                 "key.serializer", ByteArraySerializer.class, "value.serializer", ByteArraySerializer.class));
@@ -67,5 +67,6 @@ final class ParallelPeer {
             }
             throw new IllegalStateException("a record did not fail");
         }, copied -> load.routed());
+        return processor::closeDontDrainFirst;
     }
 }

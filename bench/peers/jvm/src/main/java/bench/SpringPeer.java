@@ -36,7 +36,7 @@ final class SpringPeer {
 
     private static Load load;
 
-    static void start(Load of) {
+    static Main.Peer start(Load of) {
         load = of;
         Task task = of.task;
         boolean all = task.scenario().equals("b");
@@ -47,7 +47,7 @@ final class SpringPeer {
         System.setProperty("bench.delay", all ? "3600000" : "1000");
         System.setProperty("bench.longest", all ? "36000000" : "10000");
         System.setProperty("bench.suffix", "-" + task.group());
-        new AnnotationConfigApplicationContext(Config.class, Listener.class);
+        return new AnnotationConfigApplicationContext(Config.class, Listener.class)::close;
     }
 
     static class Listener {

@@ -1,7 +1,13 @@
 package bench;
 
 /** What a contender is asked to do, as bench/contract says it. */
-record Task(String brokers, String topic, String group, String scenario, int records, int partitions, long workNanos, long limitNanos) {
+record Task(String brokers, String topic, String group, String scenario, int records, int partitions, long workNanos, long limitNanos, String copies) {
+    /** The same for a group of its own, for so long at most. */
+    Task warmingUp(long nanos) {
+        long limit = limitNanos > 0 ? Math.min(limitNanos, nanos) : nanos;
+        return new Task(brokers, topic, group + "-warm", scenario, records, partitions, workNanos, limit, copies);
+    }
+
     static Task parse(String[] args) {
         String brokers = "", topic = "", group = "", scenario = "";
         int records = 0, partitions = 1;
@@ -20,7 +26,7 @@ record Task(String brokers, String topic, String group, String scenario, int rec
                 default -> { }
             }
         }
-        return new Task(brokers, topic, group, scenario, records, partitions, work, limit);
+        return new Task(brokers, topic, group, scenario, records, partitions, work, limit, group + "-copies");
     }
 
     /** Reads a duration as Go writes it: 0s, 10ms, 10s, 1m0s. */
