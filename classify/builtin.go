@@ -13,45 +13,63 @@ import (
 	"reflect"
 	"runtime"
 	"strconv"
-	"sync"
+	"syscall"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// A builtInRule looks at one error of a chain. The why it returns stands behind
-// "built-in: " in Failure.Rule.
-type builtInRule func(err error) (class Class, why string, ok bool)
+// A builtInRule looks at one error of a chain.
+type builtInRule struct {
+	// may says of a type whether the rule knows errors of it, some at least. It is asked once for each type.
+	may func(reflect.Type) bool
+	// find returns the class of an error. The why stands behind "built-in: " in Failure.Rule.
+	find func(err error) (class Class, why string, ok bool)
+}
 
 // builtInRules in their order. What an error states comes before what its type
 // suggests, the particular before the general: an errno before the operation it
 // ended, a dial that timed out before any other time-out.
 var builtInRules = []builtInRule{
-	byStatus,
-	byKafkaCode,
-	byGRPCCode,
-	bySQLState,
-	byType,
-	byPackage,
-	byErrno,
-	byDial,
-	byDeadline,
-	bySentinel,
-	byPermission,
-	byNetworkType,
-	byTimeout,
+	{either(implements[httpStatuser], implements[statusCoder], implements[httpStatusCoder]), byStatus},
+	{isA[*kerr.Error], byKafkaCode},
+	{hasGRPCStatus, byGRPCCode},
+	{implements[sqlStater], bySQLState},
+	{either(isOneOf(types), isA[*url.Error], implements[runtime.Error]), byType},
+	{func(t reflect.Type) bool { return ofPackage(t) != None }, byPackage},
+	{isA[syscall.Errno], byErrno},
+	{isA[*net.OpError], byDial},
+	{either(implements[equaler], ofTypesOf(context.DeadlineExceeded, os.ErrDeadlineExceeded, context.Canceled)), byDeadline},
+	{either(implements[equaler], ofTypesOf(sentinelErrors()...)), bySentinel},
+	{either(implements[equaler], ofTypesOf(fs.ErrPermission)), byPermission},
+	{either(isA[*net.OpError], isA[*url.Error]), byNetworkType},
+	{either(implements[timeoutError], implements[temporaryError]), byTimeout},
 }
 
 // builtIn asks the built-in rules: chain by chain, rule by rule, outside in.
 func builtIn(t tree) (at int, class Class, rule string, ok bool) {
 	var onStack [8]error
-	path := onStack[:0]
+	var theirs [8]rules
+	path, each := onStack[:0], theirs[:0]
 	for i := range t {
 		if !t[i].leaf {
 			continue
 		}
-		path = t.chain(i, path[:0])
-		for _, r := range builtInRules {
-			for _, err := range path {
-				if class, why, ok := r(err); ok {
+		path, each = t.chain(i, path[:0]), each[:0]
+		var any rules
+		for _, err := range path {
+			may := rulesFor(err)
+			each, any = append(each, may), any|may
+		}
+		for n := range builtInRules {
+			if !any.has(n) {
+				continue
+			}
+			for j, err := range path {
+				if !each[j].has(n) {
+					continue
+				}
+				if class, why, ok := builtInRules[n].find(err); ok {
 					return i, class, "built-in: " + why, true
 				}
 			}
@@ -60,30 +78,30 @@ func builtIn(t tree) (at int, class Class, rule string, ok bool) {
 	return 0, None, "", false
 }
 
-// byType knows single types of the standard library.
+// types are single types of the standard library.
+var types = map[reflect.Type]Class{
+	reflect.TypeFor[*http.MaxBytesError]():     Validation,
+	reflect.TypeFor[*net.DNSError]():           Network,
+	reflect.TypeFor[*net.AddrError]():          Validation,
+	reflect.TypeFor[*net.ParseError]():         Validation,
+	reflect.TypeFor[net.InvalidAddrError]():    Validation,
+	reflect.TypeFor[net.UnknownNetworkError](): Permanent,
+	reflect.TypeFor[*strconv.NumError]():       Validation,
+	reflect.TypeFor[*time.ParseError]():        Validation,
+	reflect.TypeFor[url.EscapeError]():         Validation,
+	reflect.TypeFor[url.InvalidHostError]():    Validation,
+}
+
 func byType(err error) (Class, string, bool) {
-	switch e := err.(type) {
-	case *http.MaxBytesError:
-		return Validation, "http.MaxBytesError", true
-	case *net.DNSError:
-		return Network, "net.DNSError", true
-	case *net.AddrError, *net.ParseError, net.InvalidAddrError:
-		return Validation, typeName(err), true
-	case net.UnknownNetworkError:
-		return Permanent, "net.UnknownNetworkError", true
-	case *strconv.NumError:
-		return Validation, "strconv.NumError", true
-	case *time.ParseError:
-		return Validation, "time.ParseError", true
-	case *url.Error:
+	if e, ok := err.(*url.Error); ok {
 		return Validation, "url.Error parse", e.Op == "parse"
-	case url.EscapeError, url.InvalidHostError:
-		return Validation, typeName(err), true
-	case runtime.Error:
+	}
+	if _, ok := err.(runtime.Error); ok {
 		// A nil pointer, an index out of range: recovered from a panic.
 		return System, "runtime.Error", true
 	}
-	return None, "", false
+	class := types[reflect.TypeOf(err)]
+	return class, typeName(err), class != None
 }
 
 // packages gives a class to every error type that a package defines. That
@@ -107,33 +125,11 @@ var packages = map[string]Class{
 	"google.golang.org/protobuf/internal/errors": Validation,
 }
 
+func ofPackage(t reflect.Type) Class { return packages[pointee(t).PkgPath()] }
+
 func byPackage(err error) (Class, string, bool) {
-	class := factsOf(err).ofPackage
-	if class == None {
-		return None, "", false
-	}
-	return class, typeName(err), true
-}
-
-// facts are what the type of an error says, whatever its value: reading it by reflection for each failure is most of what the built-in
-// rules take.
-type facts struct {
-	ofPackage Class // that the package gives to all of its errors
-	grpc      bool  // it has a method GRPCStatus
-}
-
-// known are the facts of the types that were met. There are as many as a program has types of errors.
-var known sync.Map // reflect.Type to facts
-
-func factsOf(err error) facts {
-	t := reflect.TypeOf(err)
-	if f, met := known.Load(t); met {
-		return f.(facts)
-	}
-	_, grpc := t.MethodByName("GRPCStatus")
-	f := facts{ofPackage: packages[elem(err).PkgPath()], grpc: grpc}
-	known.Store(t, f)
-	return f
+	class := ofPackage(reflect.TypeOf(err))
+	return class, typeName(err), class != None
 }
 
 // byDial: there was no connection, for whatever reason: refused, timed out, or
@@ -178,8 +174,15 @@ var sentinels = []struct {
 	{errors.ErrUnsupported, "errors.ErrUnsupported", Permanent},
 }
 
+func sentinelErrors() (all []error) {
+	for _, s := range sentinels {
+		all = append(all, s.err)
+	}
+	return all
+}
+
 func bySentinel(err error) (Class, string, bool) {
-	asked, asks := err.(interface{ Is(error) bool }) // once, for a dozen of them
+	asked, asks := err.(equaler) // once, for a dozen of them
 	for _, s := range sentinels {
 		if err == s.err || asks && asked.Is(s.err) {
 			return s.class, s.name, true
@@ -204,12 +207,17 @@ func byNetworkType(err error) (Class, string, bool) {
 	return None, "", false
 }
 
+type (
+	timeoutError   interface{ Timeout() bool }
+	temporaryError interface{ Temporary() bool }
+)
+
 // byTimeout believes an error that calls itself a time-out or temporary.
 func byTimeout(err error) (Class, string, bool) {
-	if x, ok := err.(interface{ Timeout() bool }); ok && x.Timeout() {
+	if x, ok := err.(timeoutError); ok && x.Timeout() {
 		return Transient, "Timeout()", true
 	}
-	if x, ok := err.(interface{ Temporary() bool }); ok && x.Temporary() {
+	if x, ok := err.(temporaryError); ok && x.Temporary() {
 		return Transient, "Temporary()", true
 	}
 	if _, ok := err.(net.Error); ok {
@@ -219,12 +227,10 @@ func byTimeout(err error) (Class, string, bool) {
 }
 
 // typeName is the type's name without the star: "json.SyntaxError".
-func typeName(err error) string {
-	return elem(err).String()
-}
+func typeName(err error) string { return pointee(reflect.TypeOf(err)).String() }
 
-func elem(err error) reflect.Type {
-	t := reflect.TypeOf(err)
+// pointee is what a pointer points to, and else the type itself.
+func pointee(t reflect.Type) reflect.Type {
 	if t.Kind() == reflect.Pointer {
 		return t.Elem()
 	}

@@ -381,3 +381,25 @@ func clientTimeout(t *testing.T) error {
 	}
 	return err
 }
+
+// A rule says of each type of errors that it knows that it may: else it would not be asked.
+func TestRulesSayWhichTypesTheyMayKnow(t *testing.T) {
+	asked := make([]int, len(builtInRules))
+	for _, r := range builtInRows(t) {
+		for _, node := range treeOf(r.err) {
+			for n, rule := range builtInRules {
+				if _, _, finds := rule.find(node.err); !finds {
+					continue
+				}
+				if asked[n]++; !rulesFor(node.err).has(n) {
+					t.Errorf("%s: rule %d knows a %T, and is not asked of it", r.name, n, node.err)
+				}
+			}
+		}
+	}
+	for n, times := range asked {
+		if times == 0 {
+			t.Errorf("rule %d knew nothing", n)
+		}
+	}
+}

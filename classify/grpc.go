@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // grpcCodes are gRPC's status codes
@@ -46,6 +47,18 @@ func byGRPCCode(err error) (Class, string, bool) {
 	return grpcCodes[code].class, "gRPC " + grpcName(code), true
 }
 
+// grpcTypes says of the types that were met whether they have a method GRPCStatus, which takes reflection.
+var grpcTypes sync.Map // reflect.Type to bool
+
+func hasGRPCStatus(t reflect.Type) bool {
+	if has, met := grpcTypes.Load(t); met {
+		return has.(bool)
+	}
+	_, has := t.MethodByName("GRPCStatus")
+	grpcTypes.Store(t, has)
+	return has
+}
+
 // grpcName is the name of a code; one that gRPC does not know is its number.
 func grpcName(code uint64) string {
 	if code >= uint64(len(grpcCodes)) {
@@ -80,7 +93,7 @@ func CheckGRPC(name string) error {
 // google.golang.org/grpc: the first has no arguments and one result, the second
 // has a number.
 func grpcCode(err error) (uint64, bool) {
-	if !factsOf(err).grpc {
+	if !hasGRPCStatus(reflect.TypeOf(err)) {
 		return 0, false
 	}
 	method := reflect.ValueOf(err).MethodByName("GRPCStatus")

@@ -159,12 +159,14 @@ func as[E error](err error) (E, bool) {
 	return none, false
 }
 
+type equaler interface{ Is(error) bool }
+
 // is is one node's step of errors.Is.
 func is(err, target error) bool {
 	if reflect.TypeOf(target).Comparable() && err == target {
 		return true
 	}
-	x, ok := err.(interface{ Is(error) bool })
+	x, ok := err.(equaler)
 	return ok && x.Is(target)
 }
 

@@ -60,9 +60,11 @@ func bySQLState(err error) (Class, string, bool) {
 	return class, "SQLSTATE " + state + " (" + group.name + ")", true
 }
 
+type sqlStater interface{ SQLState() string }
+
 // sqlStateOf returns the SQLSTATE that this one error carries, "" if none.
 func sqlStateOf(err error) string {
-	if x, ok := err.(interface{ SQLState() string }); ok {
+	if x, ok := err.(sqlStater); ok {
 		if state := x.SQLState(); len(state) == 5 {
 			return state
 		}

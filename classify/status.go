@@ -47,15 +47,21 @@ func byStatus(err error) (Class, string, bool) {
 	return class, "HTTP status " + strconv.Itoa(code), true
 }
 
+type (
+	httpStatuser    interface{ HTTPStatus() int }
+	statusCoder     interface{ StatusCode() int }
+	httpStatusCoder interface{ HTTPStatusCode() int }
+)
+
 // statusOf returns the HTTP status that this one error carries, 0 if none.
 func statusOf(err error) int {
 	code := 0
 	switch x := err.(type) {
-	case interface{ HTTPStatus() int }:
+	case httpStatuser:
 		code = x.HTTPStatus()
-	case interface{ StatusCode() int }:
+	case statusCoder:
 		code = x.StatusCode()
-	case interface{ HTTPStatusCode() int }:
+	case httpStatusCoder:
 		code = x.HTTPStatusCode()
 	}
 	if !isStatus(code) {
