@@ -41,9 +41,9 @@ type Renew struct {
 	Entry func(e Entry)
 }
 
-// Renew carries entries forward that the topic's retention would take: it writes a copy of each at the end of its partition, byte for byte,
-// together with its mark in one transaction, so that however it ends each is copied once. The copy is a further one of the same entry: it has
-// its status, with who gave it that, when and why, its time of death, and keeps a key closed as the entry does. The entry's id is that of its first copy that is still there, so
+// Renew carries entries forward that the topic's retention would take: it writes a copy of each at the end of its partition, byte for byte but for a
+// header that says when it died, and, where the headers say nothing of an origin, one that says its id, together with its mark in one transaction, so
+// that however it ends each is copied once. The copy is a further one of the same entry: it has its status, with who gave it that, when and why, its time of death, and keeps a key closed as the entry does. The entry's id is that of its first copy that is still there, so
 // that it changes when the topic takes that; ids of the origin stay.
 //
 // As [Queue.Replay], it is refused while another call writes to the queue, and ends cleanly with ctx.
@@ -110,11 +110,15 @@ func (t *task) renewal(e *Entry, now time.Time) *item {
 	return i
 }
 
-// renewed makes the copy. A header says when the entry died, for the copy's own time is that of the copy: retention deletes by it.
+// renewed makes the copy. A header says when the entry died, for the copy's own time is that of the copy: retention deletes by it. Of an entry that is
+// known by its place alone, since its headers say nothing of an origin, another one says its id: the copy stands in another place.
 func renewed(e *Entry, now time.Time) *kgo.Record {
-	headers := slices.DeleteFunc(slices.Clone(e.Record.Headers), func(h kgo.RecordHeader) bool { return h.Key == retrytopics.HeaderDied })
-	return &kgo.Record{
-		Topic: e.Topic, Partition: e.Partition, Key: e.Record.Key, Value: e.Record.Value, Timestamp: now,
-		Headers: append(headers, kgo.RecordHeader{Key: retrytopics.HeaderDied, Value: strconv.AppendInt(nil, e.At.UnixMilli(), 10)}),
+	set := []kgo.RecordHeader{{Key: retrytopics.HeaderDied, Value: strconv.AppendInt(nil, e.At.UnixMilli(), 10)}}
+	if e.State.ID == retrytopics.FormatID("", e.Topic, e.Partition, e.Offset) {
+		set = append(set, kgo.RecordHeader{Key: retrytopics.HeaderID, Value: []byte(e.State.ID)})
 	}
+	headers := slices.DeleteFunc(slices.Clone(e.Record.Headers), func(h kgo.RecordHeader) bool {
+		return slices.ContainsFunc(set, func(own kgo.RecordHeader) bool { return own.Key == h.Key })
+	})
+	return &kgo.Record{Topic: e.Topic, Partition: e.Partition, Key: e.Record.Key, Value: e.Record.Value, Timestamp: now, Headers: append(headers, set...)}
 }

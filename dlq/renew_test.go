@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/dlq"
 	"github.com/redeliver/redeliver/retrytopics"
@@ -380,4 +382,54 @@ func TestRenewOfWhatExpiresIsOfTheTopic(t *testing.T) {
 	must(t, err)
 	equal(t, "renewed", s.Done, int64(1))
 	equal(t, "in the topic", b.ids(dead), []string{"orders/0/1", "orders/0/1"})
+}
+
+// TestRenewOfWhatSaysNothingOfItsOrigin: an entry that is known by its place alone is the same one still when it stands in another place, as often as it is
+// carried forward.
+func TestRenewOfWhatSaysNothingOfItsOrigin(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.keeps(10 * day)
+	lost := foreignLetter(retrytopics.Connect, 0, 7, "closed")
+	lost.Topic = dead
+	lost.Headers = slices.DeleteFunc(lost.Headers, func(h kgo.RecordHeader) bool { return h.Key == "__connect.errors.offset" })
+	b.produce(
+		&kgo.Record{Topic: dead, Value: []byte("bare")},
+		&kgo.Record{Topic: dead, Value: []byte("damaged"), Headers: []kgo.RecordHeader{{Key: retrytopics.HeaderID, Value: []byte{0}}, {Key: retrytopics.HeaderReplays, Value: []byte("1")}}},
+		lost,
+	)
+	q, ix := b.open(dlq.AnyGroup()), b.indexed(filepath.Join(t.TempDir(), "index"), 0)
+	if _, err := q.Park(b.ctx(), dlq.Discard{Filter: dlq.Filter{IDs: []string{"0-0"}}, Reason: "for later"}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{dead + "/0/0 parked for later", dead + "/0/1 open ", dead + "/0/2 open "}
+	same := func() {
+		t.Helper()
+		var got []string
+		for _, e := range b.entries(q, dlq.Filter{All: true}) {
+			if got = append(got, e.State.ID+" "+e.Status.String()+" "+e.Mark.Reason); e.OriginKnown() {
+				t.Errorf("%s is said to have come from %s", e.ID(), e.State.Topic)
+			}
+		}
+		equal(t, "entries", got, want)
+		ix.same(dlq.Filter{All: true})
+	}
+	same()
+	for i := range int64(2) {
+		s, err := q.Renew(b.ctx(), dlq.Renew{Filter: dlq.Filter{}})
+		if err != nil || s.Done != 3 {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		same()
+		b.takes(0, 3+4*i) // the copies before
+		same()
+	}
+	s := b.replay(q, dlq.Replay{To: dlq.ToTopic(origin)})
+	equal(t, "replayed, parked, duplicates", []int64{s.Done, s.Parked, s.Duplicates}, []int64{2, 1, 0})
+	for _, r := range b.records(origin) {
+		equal(t, "id of a record that is replayed", header(r, retrytopics.HeaderID), "")
+		if string(r.Value) == "damaged" {
+			equal(t, "replays of what had been replayed", header(r, retrytopics.HeaderReplays), "2")
+		}
+	}
 }

@@ -96,8 +96,8 @@ func (x Exported) Record() *kgo.Record {
 
 // Import writes dead letters that were exported back into the queue, in the partitions that they were in, and returns how
 // many are acknowledged. One that still is in the queue becomes a copy of its entry: to import twice makes no second entry, and
-// what the ledger says of an entry holds for what is imported. That is known by the headers: of a record that no program wrote whose headers are
-// known, nothing but its place says what it is, and each import makes another entry of it. It ends at the first error, of letters too; what was written
+// what the ledger says of an entry holds for what is imported. That is known by the headers: of a record whose headers
+// say nothing of an origin nothing but its place says what it is, and each import makes another entry of it, unless it was carried forward ([Queue.Renew]). It ends at the first error, of letters too; what was written
 // before is. One that is older than the topic's retention is [ErrExpired]: [Queue.ImportRetention] and [Exported.Expires] say so beforehand.
 func (q *Queue) Import(ctx context.Context, letters iter.Seq2[Exported, error]) (int64, error) {
 	topic, err := q.describe(ctx)

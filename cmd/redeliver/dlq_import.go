@@ -25,8 +25,8 @@ func newDLQImportCommand(p *program) *cobra.Command {
 		Short: "Write dead letters that were exported back, byte for byte",
 		Long: `Write dead letters that were exported, as JSON lines or as Parquet, back into the topics and partitions that they came from, byte for byte,
 with the time of their death; - reads standard input. One that still is there becomes a copy of its entry: to import twice makes
-no second entry, and one that was replayed or discarded stays so. That is known by the headers: a record that no program wrote whose headers
-are known becomes another entry each time.
+no second entry, and one that was replayed or discarded stays so. That is known by the headers: a record of which they say nothing of an
+origin becomes another entry each time, unless it was carried forward (dlq renew).
 
 All of them are read and checked before the first is written. Where some are older than the retention of their topic none is: it would take
 them at once. The topic is then to keep its records for longer first; that of a pipeline as dlq.retention says.`,
