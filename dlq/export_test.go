@@ -39,7 +39,7 @@ func OrderOf(line []OrderedEntry) (offsets []int64) {
 	slices.SortFunc(entries, func(a, b candidateEntry) int {
 		return cmp.Or(cmp.Compare(a.origin, b.origin), cmp.Compare(a.at.offset, b.at.offset))
 	})
-	o := newReplayOrder(nil)
+	o := newReplayOrder()
 	o.add(entries)
 	for _, at := range o.first {
 		offsets = append(offsets, at.offset)

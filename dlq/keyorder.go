@@ -27,8 +27,7 @@ type replayOrder struct {
 	first []position        // before all others, in this order
 	moved map[position]bool // these
 	stays map[position]bool // not to be replayed, for an earlier entry of their key stays
-	keys  map[uint64]bool   // of which all are replayed
-	spans []span            // that were gone through
+	keys  map[uint64]bool   // of which all that it covers are replayed
 }
 
 const (
@@ -42,6 +41,7 @@ type candidateEntry struct {
 	origin   int64
 	at       position
 	replayed bool // it is to be replayed now
+	late     bool // it died after what the replay covers
 }
 
 var orderSeed = maphash.MakeSeed()
@@ -60,14 +60,14 @@ func (s *survey) order(ctx context.Context, chosen func(*Entry) (bool, error)) (
 			return true
 		}
 		e.Status, e.Mark = m.status, s.ledger.describe(m)
-		replayed := false
-		if s.sel.match(e) && s.sel.expires(e) {
+		replayed, late := false, s.late(e)
+		if !late && s.sel.match(e) && s.sel.expires(e) {
 			if replayed, failed = chosen(e); failed != nil {
 				return false
 			}
 		}
-		if replayed || e.Status == StatusOpen || e.Status == StatusLimited || e.Status == StatusParked {
-			waiting = append(waiting, candidateEntry{orderKey(e), e.State.Offset, position{e.Partition, e.Offset}, replayed})
+		if replayed || slices.Contains(toBeDealtWith, e.Status) {
+			waiting = append(waiting, candidateEntry{orderKey(e), e.State.Offset, position{e.Partition, e.Offset}, replayed, late})
 		}
 		return true
 	})
@@ -78,7 +78,7 @@ func (s *survey) order(ctx context.Context, chosen func(*Entry) (bool, error)) (
 	slices.SortFunc(waiting, func(a, b candidateEntry) int {
 		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.origin, b.origin), cmp.Compare(a.at.offset, b.at.offset))
 	})
-	o := newReplayOrder(spans)
+	o := newReplayOrder()
 	for len(waiting) > 0 {
 		n := 1
 		for n < len(waiting) && waiting[n].key == waiting[0].key {
@@ -94,7 +94,11 @@ func orderKey(e *Entry) uint64 {
 	return maphash.Bytes(orderSeed, e.Record.Key) + uint64(e.State.Partition)
 }
 
-// came counts what died behind others of keys that were replayed whole, since the replay began: these keys are still closed.
+// late says whether an entry stands behind the ends of what the survey covers. It waits all the same, and keeps its key closed.
+func (s *survey) late(e *Entry) bool { return s.ends != nil && e.Offset >= s.ends[e.Partition] }
+
+// came counts what died behind others of keys that were replayed whole, after what the replay covers, and is still to be dealt with: these keys are still
+// closed.
 func (s *survey) came(ctx context.Context, summary *Summary) error {
 	if len(s.replayOrder.keys) == 0 {
 		return nil
@@ -104,23 +108,23 @@ func (s *survey) came(ctx context.Context, summary *Summary) error {
 		return err
 	}
 	for i := range spans {
-		for _, covered := range s.replayOrder.spans {
-			if covered.partition == spans[i].partition {
-				spans[i].from = max(spans[i].from, covered.to)
-			}
-		}
+		spans[i].from = max(spans[i].from, s.ends[spans[i].partition])
 	}
 	spans = slices.DeleteFunc(spans, func(sp span) bool { return sp.from >= sp.to })
 	return newScan(s.scan.fetcher, spans).each(ctx, func(e *Entry) bool {
-		if e.State.Reason == retrytopics.ReasonBehind && e.Record.Key != nil && !s.queue.foreign(e) && s.replayOrder.keys[orderKey(e)] {
+		if e.State.Reason != retrytopics.ReasonBehind || e.Record.Key == nil || s.queue.foreign(e) || !s.replayOrder.keys[orderKey(e)] {
+			return true
+		}
+		// What the replay waited for it may have been dealt with, or be a copy of what was replayed.
+		if m, first := s.ledger.meet(e.identity()); first && slices.Contains(toBeDealtWith, m.status) {
 			summary.leaveOut(e, whyCame)
 		}
 		return true
 	})
 }
 
-func newReplayOrder(spans []span) *replayOrder {
-	return &replayOrder{moved: make(map[position]bool), stays: make(map[position]bool), keys: make(map[uint64]bool), spans: spans}
+func newReplayOrder() *replayOrder {
+	return &replayOrder{moved: make(map[position]bool), stays: make(map[position]bool), keys: make(map[uint64]bool)}
 }
 
 // add orders the entries of one key, which come in the order of their origin.
@@ -129,7 +133,7 @@ func (o *replayOrder) add(line []candidateEntry) {
 	if run < 0 {
 		run = len(line)
 	}
-	if run == len(line) && run > 0 {
+	if run > 0 && !slices.ContainsFunc(line[run:], func(c candidateEntry) bool { return !c.late }) {
 		o.keys[line[0].key] = true
 	}
 	for _, c := range line[run:] {

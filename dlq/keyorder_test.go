@@ -1,6 +1,7 @@
 package dlq_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -100,6 +101,43 @@ func TestReplayAgainOpensNoKeyOfWhatDiedOfIt(t *testing.T) {
 	summary := b.replay(b.open(dlq.KeysAreHeld()), dlq.Replay{Again: true, Entry: func(dlq.Entry, string) { came() }})
 	equal(t, "replayed, superseded", []int64{summary.Done, summary.Superseded}, []int64{1, 1})
 	equal(t, "left out", len(summary.LeftOut), 0)
+}
+
+// A replay that waited for somebody to work on it covers what was there when it was started, where keys are held too: what died behind that of its keys since
+// is told, if it is still to be dealt with, and of a key of which an earlier one died again since nothing is replayed.
+func TestReplayThatWaitsKeepsToItsEndsWhereKeysAreHeld(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	q := b.open(dlq.KeysAreHeld())
+	b.lettersOf("came", retrytopics.ReasonExhausted, [2]int64{1, 0})
+	b.lettersOf("dealt with", retrytopics.ReasonExhausted, [2]int64{10, 0})
+	b.lettersOf("carried forward", retrytopics.ReasonBehind, [2]int64{20, 0})
+	b.lettersOf("died again", retrytopics.ReasonBehind, [2]int64{32, 0}, [2]int64{33, 0})
+	b.lettersOf("only since", retrytopics.ReasonExhausted, [2]int64{41, 5})
+	started, err := q.Start(b.ctx(), dlq.Replay{})
+	must(t, err)
+	b.lettersOf("came", retrytopics.ReasonBehind, [2]int64{2, 0}, [2]int64{3, 0})
+	b.lettersOf("dealt with", retrytopics.ReasonBehind, [2]int64{11, 0})
+	b.lettersOf("died again", retrytopics.ReasonExhausted, [2]int64{31, 1})
+	b.lettersOf("only since", retrytopics.ReasonBehind, [2]int64{42, 0})
+	b.discard(dlq.Filter{IDs: []string{death(1, 11).ID}})
+	_, err = q.Renew(b.ctx(), dlq.Renew{Filter: dlq.Filter{IDs: []string{death(1, 20).ID}}})
+	must(t, err)
+
+	s, err := q.Resume(b.ctx(), started.ID, dlq.Work{})
+	must(t, err)
+	equal(t, "replayed, limited", []int64{s.Done, s.Limited}, []int64{3, 1})
+	for key, want := range map[string][]int64{"came": {1}, "dealt with": {10}, "carried forward": {20}, "died again": nil, "only since": nil} {
+		equal(t, "in the tier of "+key, b.replayedOf(key), want)
+	}
+	var left []string
+	for _, l := range s.LeftOut {
+		left = append(left, fmt.Sprint(l.Count, " ", l.Why[:len("they died behind")]))
+	}
+	equal(t, "left out", left, []string{"2 an earlier dead ", "2 they died behind"})
+	s = b.replay(q, dlq.Replay{})
+	equal(t, "replayed then", s.Done, 5)
+	equal(t, "in the tier of what died again", b.replayedOf("died again"), []int64{31, 32, 33})
 }
 
 // An entry is left out while an earlier one of its key stays, whether nobody asked for that or it was replayed too often; what died

@@ -156,6 +156,7 @@ type survey struct {
 	sel    *selector
 	ledger *ledger
 	scan   *scan
+	ends   map[int32]int64 // of the partitions, behind which nothing is covered, also of what only an index keeps; nil: the scan's own
 
 	replayOrder *replayOrder // nil: that of the topic
 	query       *indexQuery  // nil: it does not answer from an index

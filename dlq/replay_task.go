@@ -412,7 +412,11 @@ func (q *Queue) surveyTo(ctx context.Context, topic kadm.TopicDetail, f Filter, 
 		spans[i].to = min(spans[i].to, ends[spans[i].partition])
 	}
 	spans = slices.DeleteFunc(spans, func(s span) bool { return s.from >= s.to })
-	return q.surveyOf(ctx, topic, f, l, spans)
+	s, err := q.surveyOf(ctx, topic, f, l, spans)
+	if err == nil {
+		s.ends = ends
+	}
+	return s, err
 }
 
 // Waits says whether outcomes are waited for: with Wait, and with what is decided by them.
