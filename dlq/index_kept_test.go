@@ -26,6 +26,25 @@ func (b *bundle) loses(but int64) {
 	}
 }
 
+// A replay covers what was there when it was started also where the topic has lost that, and what came after it, when somebody works on it.
+func TestReplayThatWaitsCoversNothingThatIsKeptSince(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.aged(2*day, 2*day, 2*day)
+	b.produce(letter(death(1, 0)))
+	ix := b.kept()
+	started, err := ix.Start(b.ctx(), dlq.Replay{})
+	must(t, err)
+	b.produce(letter(death(0, 3)), letter(death(1, 1)), letter(death(2, 0)))
+	equal(t, "there", len(b.entries(ix.Queue, dlq.Filter{})), 7)
+	b.loses(0)
+	b.produce(letter(death(0, 4)))
+	s, err := ix.Resume(b.ctx(), started.ID, dlq.Work{})
+	must(t, err)
+	equal(t, "replayed", s.Done, 4)
+	equal(t, "left", originsOf(b.entries(ix.Queue, dlq.Filter{})), "orders/0/3 orders/0/4 orders/1/1 orders/2/0")
+}
+
 // Who has another configuration, and keeps less or nothing, sees less, is told so, and takes nothing from those who keep more.
 func TestWhoKeepsLessDeletesNothing(t *testing.T) {
 	t.Parallel()

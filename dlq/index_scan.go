@@ -42,8 +42,8 @@ type indexQuery struct {
 }
 
 // query asks the index what the filter selects of the spans, after it has caught up. It returns the spans with what is kept before
-// them.
-func (x *index) query(ctx context.Context, q *Queue, topic kadm.TopicDetail, sel *selector, spans []span) (*indexQuery, []span, error) {
+// them, up to the ends; nil: all that is kept.
+func (x *index) query(ctx context.Context, q *Queue, topic kadm.TopicDetail, sel *selector, spans []span, ends map[int32]int64) (*indexQuery, []span, error) {
 	if x.Store == nil {
 		return nil, nil, &indexError{errors.New("it has no store")}
 	}
@@ -88,7 +88,7 @@ func (x *index) query(ctx context.Context, q *Queue, topic kadm.TopicDetail, sel
 		}
 	}
 	if x.Keep > 0 && sel.ExpiringBefore.IsZero() { // what the topic has lost expires no more
-		spans, err = iq.withKept(ctx, spans)
+		spans, err = iq.withKept(ctx, spans, ends)
 	}
 	return iq, spans, err
 }
@@ -102,14 +102,18 @@ func ceilMilli(t time.Time) int64 {
 	return ms
 }
 
-// withKept adds to the spans what the index keeps before the start of the topic.
-func (iq *indexQuery) withKept(ctx context.Context, spans []span) ([]span, error) {
+// withKept adds to the spans what the index keeps before the start of the topic, and before the ends, which retention may have passed.
+func (iq *indexQuery) withKept(ctx context.Context, spans []span, ends map[int32]int64) ([]span, error) {
 	err := iq.index.view(ctx, func(_ IndexView, st *indexState) error {
 		if st.raw[0] == nil { // it has just caught up
 			return ErrKeptLost
 		}
 		for partition, p := range st.Letters {
-			if len(p.Segments) == 0 || p.Segments[0].First >= iq.starts[partition] {
+			to := iq.starts[partition]
+			if ends != nil {
+				to = min(to, ends[partition])
+			}
+			if len(p.Segments) == 0 || p.Segments[0].First >= to {
 				continue
 			}
 			from := p.Segments[0].First
@@ -119,7 +123,7 @@ func (iq *indexQuery) withKept(ctx context.Context, spans []span) ([]span, error
 			case i >= 0 && spans[i].from == iq.starts[partition]:
 				spans[i].from = from
 			default: // a part of it only
-				spans = append(spans, span{partition, from, iq.starts[partition]})
+				spans = append(spans, span{partition, from, to})
 			}
 		}
 		return nil
@@ -432,7 +436,7 @@ func (s *survey) byIndex(ctx context.Context) error {
 	if s.sel.placed() && q.index.cold(ctx, s.topic) {
 		return nil
 	}
-	iq, spans, err := q.index.query(ctx, q, s.topic, s.sel, s.scan.spans)
+	iq, spans, err := q.index.query(ctx, q, s.topic, s.sel, s.scan.spans, s.ends)
 	if err != nil {
 		return err
 	}

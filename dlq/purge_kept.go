@@ -19,7 +19,7 @@ func (p *purge) kept(ctx context.Context) (k keptOnly, err error) {
 	if x == nil || x.Keep <= 0 || p.Before.IsZero() {
 		return k, nil
 	}
-	iq, spans, err := x.query(ctx, s.queue, s.topic, s.sel, s.scan.spans)
+	iq, spans, err := x.query(ctx, s.queue, s.topic, s.sel, s.scan.spans, nil)
 	if err == nil {
 		k, err = p.keptIn(ctx, iq, spans)
 	}
