@@ -105,6 +105,7 @@ type indexMeta struct {
 }
 
 type indexedPartition struct {
+	From     int64 // offset that was read first; 0 where an older release did
 	Next     int64 // offset to read on from
 	Segments []segmentRef
 }

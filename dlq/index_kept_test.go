@@ -132,6 +132,88 @@ func TestIndexThatIsEmptiedWhileItIsRead(t *testing.T) {
 	}
 }
 
+// A replay that is gone on with tells of an index that was emptied since it was started, or since it was last worked on, where that can have lost something
+// of what it covers, and of none that was not, or had nothing to lose.
+func TestReplayOfWhatAnIndexHasLostSinceItWasStarted(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		before, after func(*waiting) // it is started
+		lost          bool
+		done          int64 // -1: some
+	}{
+		"nothing happens": {(*waiting).loses, (*waiting).read, false, 9},
+		"emptied":         {(*waiting).loses, (*waiting).empty, true, 3},
+		"emptied, and read before it is gone on with": {(*waiting).loses, func(k *waiting) { k.empty(); k.read() }, true, 3},
+		"emptied of what it kept since":               {(*waiting).read, func(k *waiting) { k.loses(); k.empty() }, true, 3},
+		"emptied when it had nothing to lose":         {(*waiting).read, func(k *waiting) { k.empty(); k.loses() }, false, 9},
+		"emptied when only what came since was kept": {(*waiting).read, func(k *waiting) {
+			k.empty()
+			k.read()
+			k.letters(9)
+			k.bundle.loses(1)
+			k.read()
+		}, false, 9},
+		"emptied of nothing that it covers": {func(k *waiting) { k.bundle.loses(0) }, func(k *waiting) { k.letters(9); k.loses(); k.empty() }, false, 0},
+		"away when it is started, and emptied": {func(k *waiting) { k.loses(); k.server.SetError("LOADING") }, func(k *waiting) {
+			k.server.SetError("")
+			k.empty() // nobody knows that there was another one
+		}, false, 3},
+		"purged between two calls": {(*waiting).loses, func(k *waiting) {
+			k.begin()
+			_, err := k.q.Purge(k.ctx(), dlq.Purge{Before: time.Now().Add(time.Hour), IncludeOpen: true})
+			must(k.t, err)
+		}, false, -1},
+		"emptied between two calls": {(*waiting).loses, func(k *waiting) { k.begin(); k.empty() }, true, -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := &waiting{bundle: setup(t), server: miniredis.RunT(t)}
+			k.letters(9)
+			k.q = k.redisIndexed(k.server.Addr(), time.Hour, new([]string)).Queue
+			c.before(k)
+			started, err := k.q.Start(k.ctx(), dlq.Replay{Rate: 20})
+			must(t, err)
+			k.task = started.ID
+			c.after(k)
+			s, err := k.q.Resume(k.ctx(), k.task, dlq.Work{})
+			must(t, err)
+			equal(t, "told", []bool{s.KeptLost, k.bundle.task(k.task).Skipped.KeptLost}, []bool{c.lost, c.lost})
+			if c.done >= 0 {
+				equal(t, "replayed", s.Done, c.done)
+			}
+		})
+	}
+}
+
+// waiting is a replay that waits for somebody to work on it, of a queue with an index in Redis that keeps what the topic loses.
+type waiting struct {
+	*bundle
+	server *miniredis.Miniredis
+	q      *dlq.Queue
+	task   string
+}
+
+func (k *waiting) read() { k.entries(k.q, dlq.Filter{}) }
+
+// loses takes all but one of each partition from the topic, when the index has read it.
+func (k *waiting) loses() {
+	k.read()
+	k.bundle.loses(1)
+	k.read()
+}
+
+func (k *waiting) empty() { k.server.FlushAll() }
+
+// begin works on the replay, and is interrupted.
+func (k *waiting) begin() {
+	k.t.Helper()
+	ctx, end := context.WithCancel(k.ctx())
+	_, err := k.q.Resume(ctx, k.task, dlq.Work{Progress: func(dlq.Progress) { end() }})
+	if !errors.Is(err, context.Canceled) {
+		k.t.Fatalf("it ended with %v", err)
+	}
+}
+
 // emptying is an index that is emptied just before it is looked at for the n-th time.
 type emptying struct {
 	dlq.IndexStore

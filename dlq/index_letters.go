@@ -17,7 +17,7 @@ func (x *index) addLetters(u IndexUpdate, st *indexState, parts []readPart[index
 	for _, part := range parts {
 		p := st.Letters[part.partition]
 		if p == nil {
-			p = &indexedPartition{Next: part.from}
+			p = &indexedPartition{From: part.from, Next: part.from}
 			st.Letters[part.partition] = p
 		}
 		if p.Next > part.from || p.Next < part.from && part.from > starts[part.partition] {

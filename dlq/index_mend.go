@@ -12,7 +12,7 @@ var ErrKeptLost = errors.New("the index of dead letters was emptied while it was
 // is only kept may be gone.
 func (iq *indexQuery) view(ctx context.Context, part span, f func(IndexView, *indexState) error) error {
 	return iq.index.view(ctx, func(v IndexView, st *indexState) error {
-		if iq.life != "" && st.Life != iq.life {
+		if iq.keeps && st.Life != iq.life.name {
 			return ErrKeptLost
 		}
 		if p := st.Letters[part.partition]; part.to > iq.starts[part.partition] && (p == nil || p.Next < part.to) {

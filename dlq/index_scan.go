@@ -28,7 +28,8 @@ type indexQuery struct {
 	status *[statuses]bool // nil: entries of any
 	starts map[int32]int64 // of the partitions
 	kept   int64           // Unix ms of death from which on what stands before the start is kept
-	life   string          // of the index that keeps some of the spans; "": none does
+	life   indexLife       // that it answers from; none where what the topic has lost is not asked for
+	keeps  bool            // some of the spans, so that it must not begin another life
 	text   []byte
 	error  *textMatch
 	grams  *gramQuery      // nil: a text may be anywhere
@@ -108,6 +109,7 @@ func (iq *indexQuery) withKept(ctx context.Context, spans []span, ends map[int32
 		if st.raw[0] == nil { // it has just caught up
 			return ErrKeptLost
 		}
+		iq.life = st.life(iq.starts)
 		for partition, p := range st.Letters {
 			to := iq.starts[partition]
 			if ends != nil {
@@ -117,7 +119,7 @@ func (iq *indexQuery) withKept(ctx context.Context, spans []span, ends map[int32
 				continue
 			}
 			from := p.Segments[0].First
-			iq.life = st.Life
+			iq.keeps = true
 			i := slices.IndexFunc(spans, func(s span) bool { return s.partition == partition })
 			switch {
 			case i >= 0 && spans[i].from == iq.starts[partition]:

@@ -54,7 +54,8 @@ type Task struct {
 
 	ends   map[int32]int64 // of the queue's partitions when it was started; nil: nobody has worked on it
 	canary bool            // it is passed
-	life   string          // of the index that kept some of what it covers; "": none did yet
+	life   string          // of the index that keeps what the topic loses of what it covers; "": none is known
+	first  map[int32]int64 // where the first entry of each partition stood in that, or in the topic
 }
 
 // Skipped counts the entries that a replay selects and does not replay, and says whether more are gone, each as the field of its name in [Summary].
@@ -126,6 +127,7 @@ type taskValue struct {
 	Kept      bool             `json:"kept,omitempty"`
 	Skipped   Skipped          `json:"skipped,omitzero"`
 	Life      string           `json:"index,omitempty"`
+	First     map[int32]int64  `json:"index_from,omitempty"`
 }
 
 // newTask makes one that nobody has worked on.
@@ -145,7 +147,7 @@ func (q *Queue) taskRecord(keys ledgerKeys, t *Task, now int64) *kgo.Record {
 		V: ledgerVersion, At: now, By: t.By, Run: t.ID, Doing: doingTask,
 		Task: &taskValue{
 			State: t.State, Why: t.Why, Began: t.At.UnixMilli(), Spec: specOf(t.Replay), Ends: t.ends,
-			Done: t.Done, Succeeded: t.Succeeded, Failed: t.Failed, To: t.To, Canary: t.canary, Skipped: t.Skipped, Kept: t.Kept, Life: t.life,
+			Done: t.Done, Succeeded: t.Succeeded, Failed: t.Failed, To: t.To, Canary: t.canary, Skipped: t.Skipped, Kept: t.Kept, Life: t.life, First: t.first,
 		},
 	})
 	return &kgo.Record{Topic: q.Ledger(), Partition: writerPartition, Key: keys.task(t.ID), Value: value}
@@ -162,7 +164,7 @@ func (v *ledgerValue) task() (*Task, error) {
 	r.By = v.By
 	return &Task{
 		ID: v.Run, State: v.Task.State, Why: v.Task.Why, Replay: r, By: v.By, At: time.UnixMilli(v.Task.Began), Change: time.UnixMilli(v.At),
-		Done: v.Task.Done, Succeeded: v.Task.Succeeded, Failed: v.Task.Failed, To: v.Task.To, ends: v.Task.Ends, canary: v.Task.Canary, Skipped: v.Task.Skipped, Kept: v.Task.Kept, life: v.Task.Life,
+		Done: v.Task.Done, Succeeded: v.Task.Succeeded, Failed: v.Task.Failed, To: v.Task.To, ends: v.Task.Ends, canary: v.Task.Canary, Skipped: v.Task.Skipped, Kept: v.Task.Kept, life: v.Task.Life, first: v.Task.First,
 	}, nil
 }
 
@@ -330,14 +332,15 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	return err
 }
 
-// lostKept says whether the index that kept some of what the replay covers was emptied since, and notes which one it is.
+// lostKept says whether the index that keeps what the topic loses was emptied since, of what the replay covers, and notes which one it is. What is kept no
+// longer for its age, or was purged, is not lost.
 func (t *task) lostKept() bool {
 	switch iq := t.survey.query; {
-	case iq == nil: // the topics are read, which is told
-	case t.of.life == "":
-		t.of.life = iq.life
-	case t.of.life != iq.life:
+	case iq == nil || iq.life.name == "": // the topics are read, which is told
+	case t.of.life != "" && t.of.life != iq.life.name && iq.life.lost(t.of.first, t.of.ends):
 		return true
+	default:
+		t.of.life, t.of.first = iq.life.name, iq.life.first
 	}
 	return t.of.Skipped.KeptLost
 }

@@ -64,8 +64,8 @@ type Summary struct {
 	// Unmarked entries were written to another cluster, or may have been, and were not marked: they are as they were, and another run
 	// writes them once more.
 	Unmarked int64
-	// KeptLost: the replay covered what only the index kept ([Index].Keep), and that was emptied since: of what it lost nothing more could be
-	// replayed, and nobody knows how much that was.
+	// KeptLost: the replay covered what only the index kept ([Index].Keep), and that was emptied since it was started: of what it lost nothing more
+	// could be replayed, and nobody knows how much that was. It is not known of an index that was away then.
 	KeptLost bool
 	// Complete: the whole range was gone through. It was not when Filter.Limit was reached or an error ended the call, but for [ErrStopped] of a
 	// replay that had nothing more to replay when it was stopped.

@@ -89,6 +89,14 @@ func (q *Queue) Start(ctx context.Context, r Replay) (Task, error) {
 	if t.ends, err = q.ends(ctx); err != nil {
 		return Task{}, err
 	}
+	if t.Kept {
+		starts, err := listed(ctx, q.topic, q.admin.ListStartOffsets)
+		if err != nil {
+			return Task{}, err
+		}
+		of := q.index.now(ctx, topic, starts)
+		t.life, t.first = of.name, of.first
+	}
 	return *t, q.tell(ctx, q.taskRecord(keysOf(topic.ID), t, time.Now().UnixMilli()))
 }
 
