@@ -418,7 +418,7 @@ func (o *outcomes) readOn(ctx context.Context, topic string, f *followed) error 
 // seen takes note of a copy or of a dead letter, by whichever headers it speaks. o.mu is held.
 func (o *outcomes) seen(r *kgo.Record, dead bool) {
 	e := entryOf(r, o.topicID)
-	id := identify(e.State.ID, o.queue.groupOf(&e), e.State.Replays, e.State.Replay)
+	id := o.queue.meant(&e.State)
 	f, is := o.flying[id]
 	switch at := (copyPlace{r.Topic, r.Partition, r.Offset}); {
 	case !is:

@@ -130,3 +130,48 @@ func TestWhatIsUntoldIsLeftOut(t *testing.T) {
 	}
 	equal(t, "replayed by who does not", b.replay(q, dlq.Replay{To: dlq.Source}).Done, int64(3))
 }
+
+// TestWhatDiedInThePipelinesDeadLettersIsKnown: what went from another program's dead letters to a tier of ours and died of that is counted, and stands in our
+// dead letters for what it was: a replay again leaves it out, whether the headers named a group or not.
+func TestWhatDiedInThePipelinesDeadLettersIsKnown(t *testing.T) {
+	t.Parallel()
+	for _, dialect := range []retrytopics.Dialect{retrytopics.Spring, retrytopics.SmallRye} {
+		t.Run(string(dialect), func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			q := b.foreignLetters(dialect, 4)
+			b.letters(2) // of our own
+			var tasks []string
+			dies := func(offsets ...int64) {
+				for _, r := range b.records(tier1) {
+					s, err := retrytopics.Decode(r)
+					must(t, err)
+					if slices.Contains(offsets, s.Offset) && s.Replays == len(tasks) {
+						b.produce(dlq.Letter(r, s, dead, 0))
+					}
+				}
+			}
+			replay := func(r dlq.Replay, want, superseded int64) {
+				t.Helper()
+				r.MaxReplays = -1
+				s := b.replay(q, r)
+				equal(t, "replayed, superseded", []int64{s.Done, s.Superseded}, []int64{want, superseded})
+				tasks = append(tasks, s.Task)
+			}
+			replay(dlq.Replay{}, 4, 0)
+			dies(0, 1)
+			died, err := q.DiedAgain(b.ctx(), tasks[0])
+			must(t, err)
+			equal(t, "died again", died, 2)
+			equal(t, "would be replayed again", b.replay(q, dlq.Replay{Again: true, DryRun: true}).Done, 2)
+			replay(dlq.Replay{Again: true}, 2, 2)
+			replay(dlq.Replay{Again: true, Filter: dlq.Filter{IDs: []string{"0-1"}}}, 1, 0) // it is meant
+			other := death(0, 3)                                                            // our own one of that record, which died of a replay of ours
+			other.Replays, other.Replay = 1, "abcdefghijkl"
+			b.produce(letter(other))
+			if died, err = q.DiedAgain(b.ctx(), tasks[1]); err != nil || died != 0 {
+				t.Errorf("%d died of the second one, %v", died, err)
+			}
+		})
+	}
+}

@@ -15,6 +15,11 @@ import (
 // groupOf is the consumer group that an entry is of: that of the queue where it names none.
 func (q *Queue) groupOf(e *Entry) string { return cmp.Or(e.State.Group, q.group) }
 
+// meant is the identity of a state with the group that it is of, as what dies of it names that.
+func (q *Queue) meant(s *retrytopics.State) Identity {
+	return identify(s.ID, cmp.Or(s.Group, q.group), s.Replays, s.Replay)
+}
+
 // namesOf says how the topics of a group are named.
 func (q *Queue) namesOf(group string) retrytopics.Names {
 	for _, names := range q.names {

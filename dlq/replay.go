@@ -55,7 +55,8 @@ type Replay struct {
 	// can go on with the replay.
 	Edit func(record *kgo.Record) error
 	// Again replays also what was replayed before, unless Filter names statuses and not [StatusReplayed]. An entry whose replay died is left out all the
-	// same unless it is named by its own id, for the dead letter that it became stands for it: [Summary.Superseded].
+	// same unless it is named by its own id, for the dead letter that it became stands for it, here or, with [AnyGroup], where its group keeps dead letters:
+	// [Summary.Superseded].
 	Again bool
 	// DryRun does everything but write.
 	DryRun bool
@@ -139,7 +140,7 @@ type replayDecision struct {
 	router *router
 	task   *task
 	items  []item                // room for the next ones
-	became map[Identity]struct{} // entries that died of an earlier replay, by what they had been; nil: not looked for
+	became map[Identity]struct{} // entries that died of an earlier replay, by what they had been, of the group that was meant; nil: not looked for
 }
 
 // newItem is one of many that are made at a time.
@@ -153,7 +154,8 @@ func (d *replayDecision) newItem() *item {
 	return i
 }
 
-// findDeaths finds the entries that died of a replay and are entries anew, while the writer gives its signs of life.
+// findDeaths finds the entries that died of a replay and are entries anew, here or where their groups keep dead letters, while the writer gives its signs
+// of life.
 func (d *replayDecision) findDeaths(ctx context.Context) error {
 	q := d.task.survey.queue
 	find := func(ctx context.Context) error {
@@ -169,13 +171,24 @@ func (d *replayDecision) findDeaths(ctx context.Context) error {
 			return err
 		}
 		d.became = make(map[Identity]struct{})
-		return all.scan.each(ctx, func(e *Entry) bool {
+		elsewhere := make(deadTopics)
+		note := func(e *Entry) bool {
 			if e.State.Replays > 0 {
 				prior := e.State.Prior()
-				d.became[IdentityOf(&prior)] = struct{}{}
+				d.became[q.meant(&prior)] = struct{}{}
 			}
 			return true
+		}
+		err = all.scan.each(ctx, func(e *Entry) bool {
+			if d.task.survey.ledger.marks[e.identity()].status == StatusReplayed {
+				elsewhere.add(q, e)
+			}
+			return note(e)
 		})
+		if err != nil {
+			return err
+		}
+		return elsewhere.each(ctx, q, note)
 	}
 	if d.task.writer == nil {
 		return find(ctx)
@@ -197,7 +210,7 @@ func (d *replayDecision) unfinished(e *Entry, s *Summary) {
 
 // superseded says whether an entry was replayed before and died of it. One that is named by its own id is meant all the same.
 func (d *replayDecision) superseded(e *Entry) bool {
-	_, is := d.became[e.identity()]
+	_, is := d.became[d.task.survey.queue.meant(&e.State)]
 	_, named := d.task.survey.sel.positions[position{e.Partition, e.Offset}]
 	return is && !named && e.Status == StatusReplayed
 }

@@ -249,37 +249,3 @@ func (q *Queue) forget(keys ledgerKeys, l *ledger) []*kgo.Record {
 	}
 	return records
 }
-
-// DiedAgain counts the entries that a replay put back to work and that are dead letters again, by its mark on what they were
-// before. It reads the whole ledger, and what came to the queue after the replay was started.
-func (q *Queue) DiedAgain(ctx context.Context, id string) (int64, error) {
-	t, err := q.Task(ctx, id)
-	if err != nil {
-		return 0, err
-	}
-	topic, err := q.describe(ctx)
-	if err != nil {
-		return 0, err
-	}
-	spans, err := spansOf(ctx, q.admin, q.topic, time.Time{}, stable)
-	if err != nil {
-		return 0, err
-	}
-	for i := range spans {
-		spans[i].from = max(spans[i].from, t.ends[spans[i].partition])
-	}
-	s, err := q.surveyOf(ctx, topic, Filter{All: true}, nil, slices.DeleteFunc(spans, func(s span) bool { return s.from >= s.to }))
-	if err != nil {
-		return 0, err
-	}
-	var died int64
-	err = s.each(ctx, func(e *Entry) bool {
-		prior := e.State.Prior()
-		before, known := s.ledger.marks[IdentityOf(&prior)]
-		if known && before.status == StatusReplayed && s.ledger.origin[before.from].task == id {
-			died++
-		}
-		return true
-	})
-	return died, err
-}
