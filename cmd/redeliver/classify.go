@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -169,27 +168,21 @@ func (p *program) tryLetter(ctx context.Context, c *config.Config, t *trial) (*t
 		return nil, err
 	}
 	defer qs.close()
-	for _, q := range qs.all {
-		e, err := q.Entry(ctx, t.id)
-		switch {
-		case errors.Is(err, dlq.ErrNoEntry), errors.Is(err, dlq.ErrNoTopic):
-			continue
-		case err != nil:
-			return nil, err
-		}
-		t.described = t.described.orOf(e.State.Error)
-		if !t.cmd.Flags().Changed("attempt") {
-			t.attempt = max(e.State.Attempt, 1)
-		}
-		verdict, err := t.of(c, q.pipeline, classify.Context{Topic: e.State.Topic}, e.Record.Headers)
-		if verdict != nil {
-			verdict.Error = q.redact.Why(verdict.Error)
-			verdict.ID, verdict.Was = e.ID(), e.State.Class.String()
-			verdict.died(e)
-		}
-		return verdict, err
+	q, e, err := qs.entry(ctx, t.id)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("%s: there is no such dead letter: retention took it, its topic was made again, or it is of another pipeline", t.id)
+	t.described = t.described.orOf(e.State.Error)
+	if !t.cmd.Flags().Changed("attempt") {
+		t.attempt = max(e.State.Attempt, 1)
+	}
+	verdict, err := t.of(c, q.pipeline, classify.Context{Topic: e.State.Topic}, e.Record.Headers)
+	if verdict != nil {
+		verdict.Error = q.redact.Why(verdict.Error)
+		verdict.ID, verdict.Was = e.ID(), e.State.Class.String()
+		verdict.died(e)
+	}
+	return verdict, err
 }
 
 // of asks the rules of a pipeline, in a context in which the flags are above what is known.

@@ -297,6 +297,34 @@ func (p *program) resolve(ctx context.Context, qs *queues, f *filterFlags) error
 	return nil
 }
 
+// entry looks one up by its id, which has to be that of one queue's only: records of one origin die in the queue of each group that reads it.
+func (qs *queues) entry(ctx context.Context, id string) (of queue, found dlq.Entry, err error) {
+	var all []string
+	by := ""
+	for _, q := range qs.all {
+		e, err := q.Entry(ctx, id)
+		switch {
+		case errors.Is(err, dlq.ErrNoEntry), errors.Is(err, dlq.ErrNoTopic):
+			continue
+		case err != nil:
+			return q, e, err
+		case len(all) == 0:
+			of, found = q, e
+		case q.pipeline != of.pipeline:
+			by = ", or say --pipeline"
+		}
+		all = append(all, fmt.Sprintf("%s (pipeline %s, %s)", e.ID(), q.pipeline.Name, q.Topic()))
+	}
+	switch len(all) {
+	case 0:
+		return of, found, fmt.Errorf("%s: there is no such dead letter: retention took it, its topic was made again, or it is of another pipeline", id)
+	case 1:
+		return of, found, nil
+	}
+	last := len(all) - 1
+	return of, found, usagef("%s is of several dead letters, %s and %s: name one by its own id%s", id, strings.Join(all[:last], ", "), all[last], by)
+}
+
 // narrowed says by which other flags of the command one queue is selected.
 func (qs *queues) narrowed(f *filterFlags) string {
 	var by []string

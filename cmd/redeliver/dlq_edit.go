@@ -107,7 +107,7 @@ read, which is named: --from FILE goes on with it, in the place of an editor.`,
 			return made.drop()
 		}
 		fmt.Fprint(p.out, diff)
-		confirmed, err := p.confirm(change, fmt.Sprintf("Replay %s as edited to %s", args[0], destination))
+		confirmed, err := p.confirm(change, fmt.Sprintf("Replay %s of %s as edited to %s", e.ID(), q.Topic(), destination))
 		switch {
 		case err != nil:
 			return made.kept(err)
@@ -163,19 +163,11 @@ func (p *program) findEntryOf(ctx context.Context, c *config.Config, selected []
 	if err != nil {
 		return q, e, nil, err
 	}
-	for _, q := range qs.all {
-		e, err := q.Entry(ctx, id)
-		switch {
-		case errors.Is(err, dlq.ErrNoEntry), errors.Is(err, dlq.ErrNoTopic):
-			continue
-		case err != nil:
-			qs.close()
-			return q, e, nil, err
-		}
-		return q, e, qs.close, nil
+	if q, e, err = qs.entry(ctx, id); err != nil {
+		qs.close()
+		return q, e, nil, err
 	}
-	qs.close()
-	return q, e, nil, fmt.Errorf("%s: there is no such dead letter: retention took it, its topic was made again, or it is of another pipeline", id)
+	return q, e, qs.close, nil
 }
 
 // editable is what of a dead letter can be edited, as it stands in the editor.

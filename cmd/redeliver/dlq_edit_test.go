@@ -13,6 +13,10 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // inTierRecords are the records of the first retry topic.
@@ -261,4 +265,44 @@ func TestLineDiff(t *testing.T) {
 			t.Errorf("%q to %q:\n%s", c.before, c.after, got)
 		}
 	}
+}
+
+// The id of an origin that died in two pipelines is no dead letter's alone: which one is meant has to be said, and the question says which one it is.
+func TestAnOriginOfTwoPipelinesIsNoOneDeadLetter(t *testing.T) {
+	m := newMorgue(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	other := "billing.orders.dlq"
+	if err := m.cluster.CreateTopic(other, 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	state := retrytopics.State{ID: "orders/0/1", Topic: "orders", Offset: 1, Group: "billing", Class: classify.System, Reason: retrytopics.ReasonExhausted}
+	if err := m.client.ProduceSync(t.Context(), dlq.Letter(&kgo.Record{Value: []byte(`{"order":1}`)}, state, other, 0)).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	m.config = configFile(t, pipelineOn(m.cluster.ListenAddrs())+"  - name: billing\n    topics: [orders]\n    handler: {http: {url: 'http://127.0.0.1:9/'}}\n")
+	idIn := func(pipeline string) string {
+		var list []deadLetter
+		m.decode(m.run("dlq", "list", "--pipeline", pipeline, "--id", "orders/0/1", "-o", "json"), &list)
+		return list[0].ID
+	}
+	own, theirs := idIn("orders"), idIn("billing")
+
+	edits := editorOf(t, "y\n", `s/"order": 1/"order": 17/`)
+	says := "orders/0/1 is of several dead letters, " + own + " (pipeline orders, " + testDLQ + ") and " + theirs + " (pipeline billing, " + other + "): name one by its own id, or say --pipeline\n"
+	for _, e := range []ended{
+		edits.run(t, "dlq", "edit", "orders/0/1", "-c", m.config),
+		m.run("dlq", "show", "orders/0/1"),
+		m.run("classify", "--id", "orders/0/1"),
+	} {
+		if e.want(t, exitUsage); !strings.HasSuffix(e.err, says) {
+			t.Errorf("said: %s", e.err)
+		}
+	}
+	if n := m.inTier(); n != 0 {
+		t.Fatalf("%d records were replayed", n)
+	}
+	m.run("dlq", "show", theirs).want(t, exitDone, "pipeline     billing")
+	m.run("classify", "--id", "orders/0/1", "--pipeline", "billing").want(t, exitDone, theirs)
+	m.run("dlq", "show", "orders/0/2").want(t, exitDone, "pipeline     orders")
+	edits.run(t, "dlq", "edit", "orders/0/1", "--pipeline", "orders", "-c", m.config).want(t, exitDone, "Replay "+own+" of "+testDLQ+" as edited to retry?", "replayed 1 dead letter to "+testTier)
 }
