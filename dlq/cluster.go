@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -92,45 +91,16 @@ func (o *otherCluster) close() {
 	}
 }
 
-// shipped is what became of copies. It is safe for concurrent use until all of them are acknowledged or refused.
-type shipped struct {
-	mu      sync.Mutex
-	over    bool // what comes now comes too late
-	acked   map[*kgo.Record]bool
-	refused map[*kgo.Record]bool // too large
-	err     error                // the rest may be there, or not
-}
-
 // ship writes copies and waits until they are acknowledged, or the cluster acknowledges nothing for so long, or ctx ends. Where the error is set
 // nothing more can be written.
 func (o *otherCluster) ship(ctx context.Context, copies []*kgo.Record) *shipped {
-	s := &shipped{acked: make(map[*kgo.Record]bool, len(copies)), refused: make(map[*kgo.Record]bool)}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	silent := time.AfterFunc(o.patience, func() { cancel(fmt.Errorf("it has acknowledged nothing for %v", o.patience)) })
 	defer silent.Stop()
-	acked := func(r *kgo.Record) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if !s.over {
-			s.acked[r] = true
-			silent.Reset(o.patience)
-		}
-	}
-	for len(copies) > 0 && s.err == nil {
-		sent := o.produceAll(ctx, copies, &delivery{acked: acked})
-		s.mu.Lock()
-		for _, r := range sent.refused {
-			s.refused[r] = true
-		}
-		if s.over = sent.err != nil; s.over {
-			if ctx.Err() != nil {
-				sent.err = context.Cause(ctx)
-			}
-			s.err = fmt.Errorf("write to cluster %s: %w", o.name, sent.err)
-		}
-		copies = slices.DeleteFunc(slices.Clone(copies), func(r *kgo.Record) bool { return s.acked[r] || s.refused[r] })
-		s.mu.Unlock()
+	s := o.producer.ship(ctx, copies, func() { silent.Reset(o.patience) })
+	if s.err != nil {
+		s.err = fmt.Errorf("write to cluster %s: %w", o.name, s.err)
 	}
 	return s
 }

@@ -7,10 +7,10 @@ import (
 	"iter"
 	"math"
 	"slices"
-	"sync"
 	"time"
 	"unicode/utf8"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/retrytopics"
@@ -108,64 +108,70 @@ func (q *Queue) Import(ctx context.Context, letters iter.Seq2[Exported, error]) 
 	if err != nil {
 		return 0, err
 	}
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	client, err := kgo.NewClient(append(slices.Clone(q.client.Opts()),
-		kgo.ConsumeTopics(), kgo.ConsumePartitions(nil), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic(""),
-		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerBatchMaxBytes(largest(q.client)))...)
+	client, err := kgo.NewClient(append(slices.Concat(q.client.Opts(), producing("", q.client)), kgo.RequiredAcks(kgo.AllISRAcks()))...)
 	if err != nil {
 		return 0, fmt.Errorf("make a client for %s: %w", q.topic, err)
 	}
 	defer client.Close()
-	var mu sync.Mutex
-	var written int64
-	promise := func(r *kgo.Record, err error) {
-		if err != nil {
-			stop(fmt.Errorf("write to %s, partition %d: %w", r.Topic, r.Partition, err))
-			return
-		}
-		mu.Lock()
-		written++
-		mu.Unlock()
-	}
-	var failed error
-	under := make(map[int32]int) // bytes under way, by partition: kgo does not split a batch that a broker finds too large
+	i := &importing{producer: newProducer(client, "")}
 	for x, err := range letters {
 		switch {
 		case err != nil:
-			failed = err
-		case ctx.Err() != nil:
 		case x.Topic != q.topic:
-			failed = fmt.Errorf("a dead letter of %s is not one of %s", x.Topic, q.topic)
+			err = fmt.Errorf("a dead letter of %s is not one of %s", x.Topic, q.topic)
 		case int(x.Partition) >= len(topic.Partitions):
-			failed = fmt.Errorf("%s has %d partitions, and the dead letter was in partition %d", q.topic, len(topic.Partitions), x.Partition)
+			err = fmt.Errorf("%s has %d partitions, and the dead letter was in partition %d", q.topic, len(topic.Partitions), x.Partition)
 		default:
-			failed = x.Check()
-			if at := x.Expires(retention); failed == nil && !at.IsZero() && at.Before(time.Now()) {
-				failed = fmt.Errorf("a dead letter of %s, and %s keeps them for %s: %w", time.UnixMilli(x.Timestamp).UTC().Format(time.RFC3339), q.topic, daysText(retention), ErrExpired)
+			err = x.Check()
+			if at := x.Expires(retention); err == nil && !at.IsZero() && at.Before(time.Now()) {
+				err = fmt.Errorf("a dead letter of %s, and %s keeps them for %s: %w", time.UnixMilli(x.Timestamp).UTC().Format(time.RFC3339), q.topic, daysText(retention), ErrExpired)
 			}
 		}
-		if failed != nil || ctx.Err() != nil {
-			break
+		if err == nil {
+			err = i.add(ctx, x.Record())
+		} else {
+			err = errors.Join(err, i.write(ctx)) // what came before it
 		}
-		record := x.Record()
-		size := sizeOf(record)
-		if at := under[x.Partition]; at > 0 && at+size > flushBytes {
-			if client.Flush(ctx) != nil {
-				break // ctx has ended, which is told below
-			}
-			clear(under)
+		if err != nil {
+			return i.written, err
 		}
-		under[x.Partition] += size
-		client.Produce(ctx, record, promise)
 	}
-	if err := client.Flush(ctx); failed == nil && err != nil {
-		failed = context.Cause(ctx)
+	err = i.write(ctx)
+	return i.written, err
+}
+
+// importing writes dead letters as a replay does its copies, some at a time.
+type importing struct {
+	*producer
+	records []*kgo.Record // that are to be written
+	bytes   int           // of them
+	written int64         // that are acknowledged
+}
+
+func (i *importing) add(ctx context.Context, r *kgo.Record) error {
+	i.records, i.bytes = append(i.records, r), i.bytes+sizeOf(r)
+	if len(i.records) < batchRecords && i.bytes < batchBytes {
+		return nil
 	}
-	if cause := context.Cause(ctx); failed == nil && cause != nil {
-		failed = cause
+	return i.write(ctx)
+}
+
+// write writes what has been added, and waits for it.
+func (i *importing) write(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	return written, errors.Join(failed)
+	s := i.ship(ctx, i.records, func() { i.written++ })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return s.err
+	}
+	for _, r := range i.records {
+		if s.refused[r] {
+			return fmt.Errorf("write to %s, partition %d: a dead letter of %d bytes: %w: raise max.message.bytes of the topic", r.Topic, r.Partition, sizeOf(r), kerr.MessageTooLarge)
+		}
+	}
+	i.records, i.bytes = nil, 0
+	return nil
 }

@@ -3,6 +3,7 @@ package dlq_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
 	"math"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/dlq"
@@ -131,6 +133,53 @@ func TestImportOfLargeLetters(t *testing.T) {
 	records := b.records(dead)
 	for i, r := range records[:7] {
 		sameBytes(t, "value", records[7+i].Value, r.Value)
+	}
+}
+
+// Letters that fit into the topic one by one are imported, however few of them it takes at a time, each once and in their order. One that does not ends the
+// import, which says how far it came.
+func TestImportIntoATopicThatTakesLittleAtATime(t *testing.T) {
+	t.Parallel()
+	b, other := setup(t), setup(t)
+	noise := rand.New(rand.NewPCG(7, 8))
+	letters := func(from, to, size int) {
+		for i := from; i < to; i++ {
+			r := letter(death(int32(i%3), int64(i)))
+			r.Value = make([]byte, size)
+			for j := range r.Value {
+				r.Value[j] = byte(noise.Uint32())
+			}
+			b.produce(r)
+		}
+	}
+	letters(0, 90, 15_000)
+	other.configures("max.message.bytes", "20000")
+	n, err := other.open().Import(other.ctx(), b.letterLines(b.open()))
+	if err != nil || n != 90 {
+		t.Fatalf("imported %d: %v", n, err)
+	}
+	byPartition := func(records []*kgo.Record) map[int32][]string {
+		all := make(map[int32][]string)
+		for _, r := range records {
+			all[r.Partition] = append(all[r.Partition], fmt.Sprint(r.Timestamp.UnixMilli(), string(r.Key), string(r.Value), r.Headers))
+		}
+		return all
+	}
+	if diff := cmp.Diff(byPartition(b.records(dead)), byPartition(other.records(dead))); diff != "" {
+		t.Errorf("-exported +imported:\n%s", diff)
+	}
+
+	b, other = setup(t), setup(t)
+	letters(0, 6, 15_000)
+	letters(6, 7, 30_000)
+	letters(7, 10, 15_000)
+	other.configures("max.message.bytes", "20000")
+	n, err = other.open().Import(other.ctx(), b.letterLines(b.open()))
+	if !errors.Is(err, kerr.MessageTooLarge) || !strings.Contains(err.Error(), "write to "+dead+", partition 0: a dead letter of 30") {
+		t.Errorf("imported %d: %v", n, err)
+	}
+	if there := len(other.records(dead)); n < 6 || n != int64(there) {
+		t.Errorf("it says that it imported %d, and %d are there", n, there)
 	}
 }
 
