@@ -61,7 +61,7 @@ func (f Filter) passesSilently(status Status) bool {
 type selector struct {
 	Filter
 	status    [statuses]bool
-	positions map[position]string // to the id as it was given
+	positions map[position][]string // to the ids as they were given: there may be one with its tag, and one without
 	origins   map[string]bool
 	retention time.Duration // of the topic, where ExpiringBefore is set
 	found     map[string]bool
@@ -98,7 +98,7 @@ func (f Filter) compile(topicID kadm.TopicID) (*selector, error) {
 		s.status[status] = true
 	}
 	if len(f.IDs) > 0 {
-		s.positions, s.origins = make(map[position]string), make(map[string]bool)
+		s.positions, s.origins = make(map[position][]string), make(map[string]bool)
 	}
 	for _, text := range f.IDs {
 		ref, err := parseReference(text)
@@ -109,7 +109,8 @@ func (f Filter) compile(topicID kadm.TopicID) (*selector, error) {
 		case ref.origin != "":
 			s.origins[ref.origin] = true
 		case ref.tag == "" || ref.tag == topicTag(topicID):
-			s.positions[position{ref.partition, ref.offset}] = text
+			at := position{ref.partition, ref.offset}
+			s.positions[at] = append(s.positions[at], text)
 		}
 	}
 	return s, nil
@@ -134,14 +135,14 @@ func (s *selector) match(e *Entry) bool {
 }
 
 func (s *selector) named(e *Entry) bool {
-	text, placed := s.positions[position{e.Partition, e.Offset}]
-	if placed {
+	texts := s.positions[position{e.Partition, e.Offset}]
+	for _, text := range texts {
 		s.found[text] = true
 	}
 	if s.origins[e.State.ID] {
 		s.found[e.State.ID] = true
 	}
-	return placed || s.origins[e.State.ID]
+	return len(texts) > 0 || s.origins[e.State.ID]
 }
 
 // absent tells the ids apart that no entry had: of those in the first list there is none, and those of the second one are left out by the rest of the filter.

@@ -187,3 +187,30 @@ func TestEntriesOfOtherStatusesAreNotCounted(t *testing.T) {
 	equal(t, "reopened of those parked, by id", counts(q.Reopen(b.ctx(), dlq.Discard{Filter: named})), "0 0 1 0 0")
 	equal(t, "reopened of all", counts(q.Reopen(b.ctx(), dlq.Discard{DryRun: true})), "1 2 1 0 2")
 }
+
+// An entry that is named in several forms is there by each of them.
+func TestOneEntryNamedInSeveralForms(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(6)
+	q := b.open()
+	whole := b.entries(q, dlq.Filter{IDs: []string{"1-1"}})[0].ID()
+	named := []string{"1-1", whole, strings.ToUpper(whole), death(1, 1).ID}
+	for name, q := range map[string]*dlq.Queue{"by a scan": q, "by an index": b.indexed(filepath.Join(t.TempDir(), "index"), 0).Queue} {
+		for _, c := range []struct {
+			filter             dlq.Filter
+			done               int64
+			missing, leavesOut []string
+		}{
+			{dlq.Filter{IDs: named}, 1, nil, nil},
+			{dlq.Filter{IDs: append([]string{"1-77"}, named...)}, 1, []string{"1-77"}, nil},
+			{dlq.Filter{IDs: named[:3]}, 1, nil, nil},
+			{dlq.Filter{IDs: named, Key: []byte("another")}, 0, nil, named},
+		} {
+			s, err := q.Discard(b.ctx(), dlq.Discard{Filter: c.filter, DryRun: true})
+			must(t, err)
+			equal(t, "discarded "+name, s.Done, c.done)
+			equal(t, "missing and unselected "+name, fmt.Sprint(s.Missing, s.Unselected), fmt.Sprint(c.missing, c.leavesOut))
+		}
+	}
+}
