@@ -32,7 +32,7 @@ type Attend struct {
 // Attend works on the queue's replays that nobody works on, one at a time, as [Queue.Resume] does: those that wait since [Queue.Start], and
 // those whose process was killed or failed within the last day. Replays that were paused it leaves alone, and those that were edited by hand,
 // which no other call can repeat, or that cover what an index keeps where this queue has none. Several processes may attend one queue: one of them works. When ctx ends, the replay under way
-// waits again, for another one. It returns when ctx ends, with its error, or when the queue cannot be read.
+// waits again, for another one. It returns when ctx ends, with its error, or when the queue cannot be read; a topic that is deleted and made again meanwhile, it follows.
 func (q *Queue) Attend(ctx context.Context, a Attend) error {
 	w := &attendant{queue: q, Attend: a, read: make(map[int32]int64), failed: make(map[string]backoff)}
 	for {
@@ -50,7 +50,7 @@ type attendant struct {
 	queue *Queue
 	Attend
 	topicID kadm.TopicID
-	reader  *ledgerReader // nil: there is no ledger, or another one than before
+	reader  *ledgerReader // nil: there is no ledger
 	ledger  *ledger
 	read    map[int32]int64
 	failed  map[string]backoff // by replay
@@ -89,26 +89,31 @@ func (w *attendant) look(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// readOn reads what came to the ledger since the last look.
+// readOn reads what came to the ledger since the last look. It looks both topics up each time: the ledger stays where the dead letters are deleted and made
+// again, and nothing in it tells that its keys are others from then on; and where it is made again itself, what was read of the one before says nothing.
 func (w *attendant) readOn(ctx context.Context) error {
-	if w.reader == nil {
-		topic, err := w.queue.describe(ctx)
-		if err != nil {
-			return err
+	var topic kadm.TopicDetail
+	var reader *ledgerReader
+	err := whileLeadersMove(ctx, func() (err error) {
+		if topic, err = w.queue.describe(ctx); err == nil {
+			reader, err = w.queue.ledgerReader(ctx, topic.ID)
 		}
-		reader, err := w.queue.ledgerReader(ctx, topic.ID)
-		if errors.Is(err, ErrNoTopic) {
-			return nil // nothing was replayed yet
-		}
-		if err != nil {
-			return err
-		}
-		w.topicID, w.reader, w.ledger = topic.ID, reader, newLedger()
+		return err
+	})
+	switch {
+	case errors.Is(err, ErrNoTopic) && topic.Topic != "": // nothing was replayed yet
+		w.reader = nil
+		return nil
+	case err != nil:
+		return err
+	case w.reader == nil, w.topicID != topic.ID, w.reader.fetcher.id != reader.fetcher.id:
+		w.topicID, w.ledger = topic.ID, newLedger()
 		clear(w.read)
+		clear(w.failed)
 	}
+	w.reader = reader
 	spans, err := spansOf(ctx, w.queue.admin, w.queue.Ledger(), time.Time{}, stable)
 	if err != nil {
-		w.reader = nil // the topic may be another one
 		return err
 	}
 	spans = slices.DeleteFunc(spans, func(s span) bool { return s.partition != writerPartition || s.to <= w.read[s.partition] })
@@ -116,7 +121,6 @@ func (w *attendant) readOn(ctx context.Context) error {
 		spans[i].from = max(s.from, w.read[s.partition])
 	}
 	if err := w.reader.read(ctx, w.ledger, spans); err != nil {
-		w.reader = nil
 		return fmt.Errorf("look for replays: %w", err)
 	}
 	for _, s := range spans {

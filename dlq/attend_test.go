@@ -33,7 +33,7 @@ func (b *bundle) attend(options ...dlq.Option) (left <-chan dlq.Task, stop func(
 	return ended, stop
 }
 
-// ended waits until a replay has ended.
+// ended waits until a replay has ended: it looks when one of these tells something, or now and then.
 func (b *bundle) ended(id string, left ...<-chan dlq.Task) dlq.Task {
 	b.t.Helper()
 	merged := make(chan struct{}, 100)
@@ -44,13 +44,14 @@ func (b *bundle) ended(id string, left ...<-chan dlq.Task) dlq.Task {
 			}
 		}()
 	}
-	for {
+	for patience := b.ctx(); ; {
 		if t := b.task(id); t.State.Ended() {
 			return t
 		}
 		select {
 		case <-merged:
-		case <-b.ctx().Done():
+		case <-time.After(100 * time.Millisecond):
+		case <-patience.Done():
 			b.t.Fatalf("replay %s has not ended: %+v", id, b.task(id))
 		}
 	}
@@ -71,6 +72,40 @@ func TestStartedReplayIsTakenUp(t *testing.T) {
 	equal(t, "state", task.State, dlq.TaskDone)
 	equal(t, "done", task.Done, int64(9))
 	equal(t, "in the tier", b.ids(tier1), originIDs(9))
+}
+
+// Who attends a queue takes up what is started after the dead letters, or their ledger, were deleted and made again.
+func TestTopicThatIsMadeAgainIsAttended(t *testing.T) {
+	t.Parallel()
+	for name, again := range map[string]string{"dead letters": dead, "ledger": ledger} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.letters(9)
+			ctx, stop := context.WithCancel(b.ctx())
+			var running sync.WaitGroup
+			defer running.Wait()
+			defer stop()
+			q := b.open()
+			running.Go(func() {
+				for ctx.Err() == nil { // it ends where the topic is missed
+					_ = q.Attend(ctx, dlq.Attend{})
+				}
+			})
+			first, err := b.open().Start(b.ctx(), dlq.Replay{})
+			must(t, err)
+			equal(t, "replayed of the first one", b.ended(first.ID).Done, int64(9))
+			must(t, b.cluster.DeleteTopic(again))
+			if again == dead {
+				must(t, b.cluster.CreateTopic(dead, 3, nil))
+			}
+			b.client = b.connect()
+			b.letters(9)
+			second, err := b.open().Start(b.ctx(), dlq.Replay{Filter: dlq.Filter{IDs: []string{"orders/1/1"}}})
+			must(t, err)
+			equal(t, "state of the second one", b.ended(second.ID).State, dlq.TaskDone)
+		})
+	}
 }
 
 // A replay that covers what an index keeps is left alone by who has no such index, who cannot go on with it either.
