@@ -142,6 +142,29 @@ func TestReplayOfWhatAnIndexKeepsIsLeft(t *testing.T) {
 	equal(t, "in the tier", b.ids(tier1), originIDs(9))
 }
 
+// A replay that is paused when who attends the queue has chosen it, and does not work on it yet, stays paused.
+func TestReplayThatIsPausedAsItIsTakenUp(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(9)
+	started, err := b.open().Start(b.ctx(), dlq.Replay{})
+	must(t, err)
+	ctx, stop := context.WithCancel(b.ctx())
+	var left error
+	err = b.open().Attend(ctx, dlq.Attend{
+		Took: func(dlq.Task) {
+			_, err := b.open().Pause(b.ctx(), started.ID)
+			must(t, err)
+		},
+		Left: func(_ dlq.Task, _ dlq.Summary, err error) { left = err; stop() },
+	})
+	if !errors.Is(err, context.Canceled) || !errors.Is(left, dlq.ErrPaused) {
+		t.Errorf("attending ended with %v, and the replay with %v", err, left)
+	}
+	equal(t, "state", b.task(started.ID).State, dlq.TaskPaused)
+	equal(t, "in the tier", len(b.records(tier1)), 0)
+}
+
 // A replay that somebody took the queue over from is paused: it is not gone on with by who attends the queue.
 func TestReplayThatIsTakenOverIsPaused(t *testing.T) {
 	t.Parallel()

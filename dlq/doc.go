@@ -36,8 +36,9 @@
 // A replay is a task: the key <topic id>/task/<run> says what it selects and does, where the partitions ended when it was
 // started, its state and its counts. Its record is written in the transactions of its entries, so that another process can go on
 // with it. A call that goes on with the replay of another run names it in its marks as "of". The key <topic id>/wish/<run>
-// asks the call that works on it to pause or to cancel it; anybody may write it, and any call may start a task. Who attends a queue
-// works on those that wait, and on those that were running within the last day and whose writer is gone.
+// asks the call that works on it to pause or to cancel it; anybody may write it, and any call may start a task. A wish that names the task as "of" is for
+// one that nobody works on, while another call writes: the task is paused or cancelled until a later record of its own says something else, and
+// the next writer writes that down. Who attends a queue works on those that wait, and on those that were running within the last day and whose writer is gone.
 //
 // The key <topic id>/writer holds who writes to the ledger: {"v":1,"run":...,"by":...,"at":...,"doing":"replay",
 // "alive":1763900004000}. It is written again every 4 seconds, with the time in alive, and at the end with "ended":true. Who

@@ -61,12 +61,15 @@ type ledger struct {
 	writer Writer // who began to write last
 	latest int64  // Unix ms of the latest mark
 	tasks  map[string]*Task
-	wishes map[string]wish // by the run that is to end
+	wishes map[string]wish // by the run that is to end, or the task
 	purges []string        // runs that deleted something
 }
 
-// wish is what somebody wants of a run.
-type wish struct{ what, by string }
+// wish is what somebody wants of a run, or of a task that nobody works on.
+type wish struct {
+	what, by string
+	at       int64 // Unix ms
+}
 
 // mark is a [Mark] in few bytes.
 type mark struct {
@@ -166,7 +169,7 @@ type ledgerValue struct {
 	Doing   string      `json:"doing,omitempty"`
 	Alive   int64       `json:"alive,omitempty"`
 	Ended   bool        `json:"ended,omitempty"`
-	TaskID  string      `json:"of,omitempty"` // the replay that a call works on, where that has another name
+	TaskID  string      `json:"of,omitempty"` // the replay that a call works on, where that has another name; that a wish is about, whoever works on it
 	Task    *taskValue  `json:"task,omitempty"`
 	Purge   *purgeValue `json:"purge,omitempty"`
 
@@ -298,7 +301,11 @@ func (l *ledger) add(values []ledgerValue) {
 			}
 			continue
 		case doingWish:
-			l.wishes[v.Run] = wish{v.Reason, v.By}
+			one := wish{v.Reason, v.By, v.At}
+			l.wishes[v.Run] = one
+			if t := l.tasks[v.TaskID]; t != nil { // until something is written about the task itself
+				t.wished = one
+			}
 			continue
 		case doingPurged:
 			l.purges = append(l.purges, v.Run)

@@ -84,6 +84,11 @@ func TestReleasedLedger(t *testing.T) {
 			t.Fatal(err)
 		}
 		records["wish "+what] = &kgo.Record{Key: releasedKeys.wish("0198-run"), Value: text}
+		value.TaskID = "0198-run"
+		if text, err = json.Marshal(value); err != nil {
+			t.Fatal(err)
+		}
+		records["wish "+what+" of a task that nobody works on"] = &kgo.Record{Key: releasedKeys.wish("0198-run"), Value: text}
 	}
 
 	var today []released.Sample
@@ -113,7 +118,14 @@ func readReleasedLedger(r *kgo.Record) (map[string]any, error) {
 		}, err
 	case v.Doing == doingWish:
 		wish := l.wishes[v.Run]
-		return map[string]any{"wish": wish.what, "by": wish.by, "run": v.Run}, nil
+		says := map[string]any{"wish": wish.what, "by": wish.by, "run": v.Run}
+		if v.TaskID != "" {
+			l.tasks[v.TaskID] = &Task{ID: v.TaskID, State: TaskWaiting}
+			l.add([]ledgerValue{v})
+			t := l.standing(l.tasks[v.TaskID], releasedTime)
+			says["task"], says["state"], says["why"], says["change"] = t.ID, t.State, t.Why, t.Change.UnixMilli()
+		}
+		return says, nil
 	case v.Doing != "":
 		w := l.writer
 		return map[string]any{"run": w.Run, "by": w.By, "doing": w.Doing, "task": w.Task, "at": w.At.UnixMilli(), "alive": w.Alive.UnixMilli(), "ended": w.Ended}, nil

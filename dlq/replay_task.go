@@ -54,6 +54,7 @@ type Task struct {
 
 	ends   map[int32]int64 // of the queue's partitions when it was started; nil: nobody has worked on it
 	canary bool            // it is passed
+	wished wish            // since it was last written about; the zero wish: nothing
 	life   string          // of the index that keeps what the topic loses of what it covers; "": none is known
 	first  map[int32]int64 // where the first entry of each partition stood in that, or in the topic
 }
@@ -104,7 +105,7 @@ var (
 
 const (
 	doingTask = "task" // of ledger records that are a task
-	doingWish = "wish" // of those that ask who works on one to end
+	doingWish = "wish" // of those that ask who works on one to end, or that say how one stands which nobody works on
 
 	wishPause  = "pause"
 	wishCancel = "cancel"
@@ -168,17 +169,33 @@ func (v *ledgerValue) task() (*Task, error) {
 	}, nil
 }
 
-// standing is a task as it is now: one that nobody works on, though it says so, was interrupted.
+// standing is a task as it is now: one that nobody works on, though it says so, was interrupted, and one of which somebody wished that nobody does is so.
 func (l *ledger) standing(t *Task, now time.Time) Task {
 	one := *t
 	one.To = maps.Clone(t.To)
 	switch alive := l.writer.alive(now) && l.writer.Task == t.ID; {
-	case alive:
+	case alive: // it sees the wish, and says itself how it ended
 		one.Worker = l.writer
+		return one
 	case one.State == TaskRunning:
 		one.State = TaskInterrupted
 	}
+	one.obey()
 	return one
+}
+
+// obey makes a task what somebody wished it to be while nobody worked on it, and says whether it was something else.
+func (t *Task) obey() bool {
+	wished := t.wished
+	t.wished = wish{}
+	if wished.what == "" || t.State.Ended() {
+		return false
+	}
+	t.State, t.Why, t.Change = TaskPaused, "by "+wished.by, time.UnixMilli(wished.at)
+	if wished.what == wishCancel {
+		t.State = TaskCancelled
+	}
+	return true
 }
 
 // byStart sorts tasks, the one that was started last first.
@@ -387,6 +404,9 @@ func (q *Queue) Resume(ctx context.Context, id string, w Work) (Summary, error) 
 	summary := Summary{Run: writer.self.Run, Task: id}
 	if t.of.State.Ended() {
 		return summary, fmt.Errorf("%w: it is %s", ErrTaskEnded, t.of.State)
+	}
+	if w.handsOver && t.of.State == TaskPaused { // since it was chosen, and who attends goes on with none of these
+		return summary, fmt.Errorf("%w %s", ErrPaused, t.of.Why)
 	}
 	r := t.of.Replay
 	if r.Edit != nil {

@@ -2,7 +2,9 @@ package dlq_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"reflect"
 	"regexp"
 	"strings"
@@ -210,6 +212,108 @@ func TestCancelledTaskHasEnded(t *testing.T) {
 		}
 	}
 	equal(t, "in the tier", len(b.records(tier1)), 0)
+}
+
+// A replay that nobody works on is cancelled and paused while another one runs, which is not disturbed: for who looks, at once, for who attends the queue,
+// after the ledger was compacted, and in the words of every release when the next call writes.
+func TestTaskIsSettledWhileAnotherOneWrites(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(9)
+	start := func(r dlq.Replay) string {
+		t.Helper()
+		started, err := b.open().Start(b.ctx(), r)
+		must(t, err)
+		return started.ID
+	}
+	one := func(id string) dlq.Filter { return dlq.Filter{IDs: []string{id}} }
+	mistake, later, long := start(dlq.Replay{Filter: one("orders/0/0")}), start(dlq.Replay{Filter: one("orders/1/1")}), start(dlq.Replay{Rate: 1e-6, Filter: dlq.Filter{Limit: 2}})
+	ended := make(chan error, 1)
+	go func() {
+		_, err := b.open().Resume(b.ctx(), long, dlq.Work{By: "ann"})
+		ended <- err
+	}()
+	for b.task(long).Done == 0 { // each look asks the broker
+		if b.ctx().Err() != nil {
+			t.Fatal("the long one does not begin")
+		}
+	}
+	cancelled, err := b.open().Cancel(b.ctx(), mistake)
+	must(t, err)
+	paused, err := b.open().Pause(b.ctx(), later)
+	must(t, err)
+	equal(t, "states told", []dlq.TaskState{cancelled.State, paused.State}, []dlq.TaskState{dlq.TaskCancelled, dlq.TaskPaused})
+	if task := b.task(mistake); !strings.HasPrefix(task.Why, "by ") || time.Since(task.Change) > time.Minute {
+		t.Errorf("the cancelled one: %+v", task)
+	}
+	if _, err := b.open().Pause(b.ctx(), mistake); !errors.Is(err, dlq.ErrTaskEnded) {
+		t.Errorf("to pause the cancelled one ended with %v", err)
+	}
+	b.cluster.Compact()
+	equal(t, "the other one's state", b.task(long).State, dlq.TaskRunning)
+	said := func(id string) (states []string) {
+		for _, r := range b.records(ledger) {
+			if strings.HasSuffix(string(r.Key), "/task/"+id) {
+				_, rest, _ := strings.Cut(string(r.Value), `"state":"`)
+				state, _, _ := strings.Cut(rest, `"`)
+				states = append(states, state)
+			}
+		}
+		return states
+	}
+	equal(t, "said of it as a task", said(mistake), []string{"waiting"})
+
+	_, err = b.open().Pause(b.ctx(), long)
+	must(t, err)
+	if err := <-ended; !errors.Is(err, dlq.ErrPaused) {
+		t.Errorf("the long one ended with %v, want that it was paused", err)
+	}
+	next := start(dlq.Replay{Filter: one("orders/2/2")})
+	left, stop := b.attend()
+	equal(t, "the next one", b.ended(next, left).State, dlq.TaskDone)
+	stop()
+	states := func() []dlq.TaskState { return []dlq.TaskState{b.task(mistake).State, b.task(later).State} }
+	equal(t, "states after the next one", states(), []dlq.TaskState{dlq.TaskCancelled, dlq.TaskPaused})
+	if states := said(mistake); states[len(states)-1] != "cancelled" {
+		t.Errorf("said of the cancelled one as a task: %v", states)
+	}
+	if _, err := b.open().Resume(b.ctx(), mistake, dlq.Work{}); !errors.Is(err, dlq.ErrTaskEnded) {
+		t.Errorf("to go on with the cancelled one ended with %v", err)
+	}
+	equal(t, "replayed of the paused one", b.resume(later).Done, int64(1))
+	equal(t, "states in the end", states(), []dlq.TaskState{dlq.TaskCancelled, dlq.TaskDone})
+}
+
+// Who takes a replay up while somebody wishes that nobody does sees that wish, and ends. One that was said before it went on with a paused one does not count.
+func TestTaskThatIsTakenUpWhileItIsSettled(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(9)
+	started, err := b.open().Start(b.ctx(), dlq.Replay{Rate: 1e-6})
+	must(t, err)
+	id := b.cluster.TopicInfo(dead).TopicID
+	wish := func() {
+		value := fmt.Sprintf(`{"v":1,"at":%d,"by":"bob","run":"%[2]s","of":"%[2]s","doing":"wish","reason":"pause"}`, time.Now().UnixMilli(), started.ID)
+		b.produce(&kgo.Record{Topic: ledger, Key: []byte(base64.RawURLEncoding.EncodeToString(id[:]) + "/wish/" + started.ID), Value: []byte(value)})
+	}
+	wish()
+	equal(t, "state when it is wished", b.task(started.ID).State, dlq.TaskPaused)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := b.open().Resume(b.ctx(), started.ID, dlq.Work{})
+		ended <- err
+	}()
+	for b.task(started.ID).Done == 0 { // each look asks the broker
+		if b.ctx().Err() != nil {
+			t.Fatal("it is not gone on with")
+		}
+	}
+	wish()
+	if err := <-ended; !errors.Is(err, dlq.ErrPaused) || !strings.Contains(err.Error(), "by bob") {
+		t.Errorf("it ended with %v, want that bob paused it", err)
+	}
+	equal(t, "state", b.task(started.ID).State, dlq.TaskPaused)
+	equal(t, "replayed", b.task(started.ID).Done, int64(1))
 }
 
 // A replay is killed at any step and gone on with by its id: every entry is in the tier once, and the task counts all.

@@ -1,6 +1,7 @@
 package dlq
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -120,18 +121,24 @@ func (q *Queue) tell(ctx context.Context, record *kgo.Record) error {
 }
 
 // Pause ends the work on a replay so that it can be gone on with, by [Queue.Resume]. It returns when who works on it has
-// ended. A replay that has ended is [ErrTaskEnded].
+// ended; where nobody does, it waits for no other call that writes to the queue. A replay that has ended is [ErrTaskEnded].
 func (q *Queue) Pause(ctx context.Context, id string) (Task, error) {
 	return q.wish(ctx, id, wishPause, TaskPaused)
 }
 
-// Cancel ends a replay for good. What it replayed stays replayed, the rest is still open.
+// Cancel ends a replay for good. What it replayed stays replayed, the rest is still open. It waits as Pause does.
 func (q *Queue) Cancel(ctx context.Context, id string) (Task, error) {
 	return q.wish(ctx, id, wishCancel, TaskCancelled)
 }
 
+// wish makes a replay paused or cancelled. Who works on it is asked to end, and says itself how it ended. One that nobody works on is settled by this call,
+// as the queue's writer. While another call is that, which may be for hours, this one does not take its place: it writes down beside it what is wished of
+// the task, and the task is that for everybody who reads the ledger until a later record is about the task itself. What counts is the order in their
+// partition, which compaction keeps: who goes on with a paused task writes one, the next writer of the queue writes down what was wished (settleOthers), and
+// who took the task up before it could read the wish has it before it still, and ends (awaitWish). Releases that do not know this take the wish for one of
+// a run that has ended, and see the task as it was until the next writer.
 func (q *Queue) wish(ctx context.Context, id, wish string, state TaskState) (Task, error) {
-	asked := false
+	asked := ""
 	for patience := time.Now().Add(wishPatience); ; {
 		t, err := q.Task(ctx, id)
 		switch {
@@ -140,25 +147,38 @@ func (q *Queue) wish(ctx context.Context, id, wish string, state TaskState) (Tas
 		case t.State.Ended():
 			return t, fmt.Errorf("%w: it is %s", ErrTaskEnded, t.State)
 		case t.Worker.Run == "":
-			return q.settle(ctx, id, state)
+			settled, err := q.settle(ctx, id, state)
+			if !errors.Is(err, ErrBusy) && !errors.Is(err, ErrFenced) {
+				return settled, err
+			}
+			if time.Now().After(patience) {
+				return t, fmt.Errorf("the wish is written down, and nobody sees it yet, for a transaction is open before it since %v: %w", wishPatience, err)
+			}
+			if err := q.tellWish(ctx, id, Writer{Run: id, Task: id}, wish); err != nil {
+				return t, err
+			}
 		case time.Now().After(patience):
 			return t, fmt.Errorf("%s works on the replay and has not ended it for %v", t.Worker.By, wishPatience)
-		case !asked:
-			topic, err := q.describe(ctx)
-			if err != nil {
+		case asked != t.Worker.Run:
+			if err := q.tellWish(ctx, id, Writer{Run: t.Worker.Run}, wish); err != nil {
 				return t, err
 			}
-			keys := keysOf(topic.ID)
-			value, _ := json.Marshal(ledgerValue{V: ledgerVersion, At: time.Now().UnixMilli(), By: whoami(), Run: t.Worker.Run, Doing: doingWish, Reason: wish})
-			if err := q.tell(ctx, &kgo.Record{Topic: q.Ledger(), Partition: writerPartition, Key: keys.wish(id), Value: value}); err != nil {
-				return t, err
-			}
-			asked = true
+			asked = t.Worker.Run
 		}
 		if err := pause(ctx, wishTime/4); err != nil {
 			return t, err
 		}
 	}
+}
+
+// tellWish writes down what is wished of a run, or, where of names it, of the task whoever works on it.
+func (q *Queue) tellWish(ctx context.Context, id string, of Writer, wish string) error {
+	topic, err := q.describe(ctx)
+	if err != nil {
+		return err
+	}
+	value, _ := json.Marshal(ledgerValue{V: ledgerVersion, At: time.Now().UnixMilli(), By: whoami(), Run: of.Run, Doing: doingWish, Reason: wish, TaskID: of.Task})
+	return q.tell(ctx, &kgo.Record{Topic: q.Ledger(), Partition: writerPartition, Key: keysOf(topic.ID).wish(id), Value: value})
 }
 
 // settle writes the state of a task that nobody works on.
@@ -169,7 +189,10 @@ func (q *Queue) settle(ctx context.Context, id string, state TaskState) (Task, e
 	}
 	defer w.end(ctx)
 	t := l.tasks[id]
-	if t.State.Ended() {
+	switch {
+	case t.State == state: // as this call wished before it, or another one
+		return *t, nil
+	case t.State.Ended():
 		return *t, fmt.Errorf("%w: it is %s", ErrTaskEnded, t.State)
 	}
 	t.State, t.Why = state, "by "+w.self.By
@@ -222,7 +245,7 @@ func (w *writer) awaitWish(ctx context.Context) error {
 				continue
 			}
 			at = s.to
-			switch wish := l.wishes[w.self.Run]; wish.what {
+			switch wish := cmp.Or(l.wishes[w.self.Run], l.wishes[w.self.Task]); wish.what {
 			case wishPause:
 				return fmt.Errorf("%w by %s", ErrPaused, wish.by)
 			case wishCancel:

@@ -80,7 +80,7 @@ func (q *Queue) beginWriting(ctx context.Context, topic kadm.TopicDetail, self W
 	}
 	l, err := w.begin(ctx)
 	if err == nil {
-		err = w.pauseTaken(ctx, l, by)
+		err = w.settleOthers(ctx, l, by)
 	}
 	if err != nil {
 		w.end(ctx)
@@ -89,15 +89,25 @@ func (q *Queue) beginWriting(ctx context.Context, topic kadm.TopicDetail, self W
 	return w, l, nil
 }
 
-// pauseTaken writes down that the replay that this call took the queue over from is paused: whoever attends the queue would go on with it at once
+// settleOthers writes down how replays stand that nobody works on. What somebody wished of one while another call wrote, it is from now on, also for
+// releases that know no such wishes. The one that this call took the queue over from is paused: whoever attends the queue would go on with it at once
 // otherwise, as with one whose process was killed.
-func (w *writer) pauseTaken(ctx context.Context, l *ledger, from Writer) error {
-	t := l.tasks[from.Task]
-	if t == nil || t.ID == w.self.Task || t.State != TaskRunning {
+func (w *writer) settleOthers(ctx context.Context, l *ledger, from Writer) error {
+	var records []*kgo.Record
+	for _, t := range l.tasks {
+		switch {
+		case t.obey():
+		case t.ID == from.Task && t.ID != w.self.Task && t.State == TaskRunning:
+			t.State, t.Why = TaskPaused, fmt.Sprintf("a %s by %s took the queue over", w.self.Doing, w.self.By)
+		default:
+			continue
+		}
+		records = append(records, w.queue.taskRecord(w.keys, t, l.now()))
+	}
+	if len(records) == 0 {
 		return nil
 	}
-	t.State, t.Why = TaskPaused, fmt.Sprintf("a %s by %s took the queue over", w.self.Doing, w.self.By)
-	if sent := w.transact(ctx, []*kgo.Record{w.queue.taskRecord(w.keys, t, l.now())}); !sent.committed() {
+	if sent := w.transact(ctx, records); !sent.committed() {
 		return w.failure(sent, w.aftermath(ctx, sent))
 	}
 	return nil
