@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -123,18 +122,18 @@ type router struct {
 	edit    editor
 	task    string // that replays
 
-	replayed   retrytopics.ReplayedHeaders
-	partitions map[string]int                // by topic; 0: there is no such topic
-	own        map[string]string             // the queue's own tiers by origin topic
-	tiers      map[[2]string]string          // by group and origin topic; "": none
-	topics     map[string]kadm.TopicDetail   // all of the cluster, when tiers had to be looked for
-	followed   map[[2]string]map[string]bool // topics that tell outcomes by group and origin topic; true: of dead letters
-	readers    map[[2]string]bool            // whether a group reads a topic
-	works      map[string]bool               // whether a topic is none that records come from
+	replayed     retrytopics.ReplayedHeaders
+	destinations map[string]destinationTopic   // by name
+	own          map[string]string             // the queue's own tiers by origin topic
+	tiers        map[[2]string]string          // by group and origin topic; "": none
+	topics       map[string]kadm.TopicDetail   // all of the cluster, when tiers had to be looked for
+	followed     map[[2]string]map[string]bool // topics that tell outcomes by group and origin topic; true: of dead letters
+	readers      map[[2]string]bool            // whether a group reads a topic
+	works        map[string]bool               // whether a topic is none that records come from
 }
 
 func newRouter(q *Queue, to Destination, edit editor) *router {
-	r := &router{queue: q, admin: q.admin, edit: edit, partitions: make(map[string]int), own: make(map[string]string), tiers: make(map[[2]string]string), followed: make(map[[2]string]map[string]bool), readers: make(map[[2]string]bool), works: make(map[string]bool)}
+	r := &router{queue: q, admin: q.admin, edit: edit, destinations: make(map[string]destinationTopic), own: make(map[string]string), tiers: make(map[[2]string]string), followed: make(map[[2]string]map[string]bool), readers: make(map[[2]string]bool), works: make(map[string]bool)}
 	r.to, r.cluster = to.split()
 	return r
 }
@@ -226,22 +225,16 @@ func (r *router) retried(ctx context.Context, e *Entry, now time.Time, headers [
 	return nil
 }
 
-// check makes sure that the record's topic and partition are there, before a transaction fails on them.
+// check makes sure that the record can be written, before a transaction fails on it.
 func (r *router) check(ctx context.Context, record *kgo.Record) error {
-	n, known := r.partitions[record.Topic]
-	if !known {
-		topic, err := describe(ctx, r.admin, record.Topic)
-		if err != nil && !errors.Is(err, ErrNoTopic) {
-			return err
-		}
-		n = len(topic.Partitions)
-		r.partitions[record.Topic] = n
-	}
+	at, err := r.topic(ctx, record.Topic)
 	switch {
-	case n == 0:
-		return unroutable("topic " + record.Topic + " does not exist" + r.where() + r.remedy())
-	case r.to.keyed() == "" && int(record.Partition) >= n:
-		return unroutable(fmt.Sprintf("topic %s%s has %d partitions, and the records come from partition %d%s", record.Topic, r.where(), n, record.Partition, r.remedy()))
+	case err != nil:
+		return err
+	case at.barred != "":
+		return at.barred
+	case r.to.keyed() == "" && int(record.Partition) >= at.partitions:
+		return unroutable(fmt.Sprintf("topic %s%s has %d partitions, and the records come from partition %d%s", record.Topic, r.where(), at.partitions, record.Partition, r.remedy()))
 	}
 	return nil
 }

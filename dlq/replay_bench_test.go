@@ -42,7 +42,7 @@ func BenchmarkReplayedEntry(b *testing.B) {
 		writer: &writer{queue: q, ledger: q.Ledger(), keys: keysOf(kadm.TopicID{}), self: Writer{Run: "20251123-121320-5f1c", By: "somebody@host", Task: "20251123-121320-5f1c"}},
 	}
 	router := newRouter(q, OwnTier, editor{})
-	router.task, router.partitions[tier] = "20251123-121320-5f1c", 12
+	router.task, router.destinations[tier] = "20251123-121320-5f1c", destinationTopic{partitions: 12}
 	d := &replayDecision{Replay: Replay{MaxReplays: DefaultMaxReplays}, router: router, task: t}
 	letters := benchLetters(20_000)
 	var records []*kgo.Record

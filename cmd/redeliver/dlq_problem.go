@@ -51,8 +51,11 @@ func (p *program) problemsOf(ctx context.Context, q queue, all []queue, flags *f
 		return nil, 0, err
 	}
 	destinations, err := destinationsOf(ctx, q, largest)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
 		return nil, 0, err
+	case err != nil: // what was counted is told all the same
+		fmt.Fprintf(p.err, "where the dead letters of %s can go back to is not known, so that commands which name no destination may leave them out: %v\n", q.Topic(), err)
 	}
 	views := make([]problemView, 0, len(largest))
 	for _, one := range hidden {
@@ -124,14 +127,15 @@ func sameEntries(f dlq.Filter, s dlq.Stats, noIndex bool) string {
 }
 
 // destinationsOf says by which flag a replay takes each problem's example to where it can go, "" for its retry topic. Dead letters of another program may be
-// of a group, or a topic, that has none; and those that do not tell of a topic that is there need one to be named.
+// of a group, or a topic, that has none; and those that do not tell of a topic that is there need one to be named. With an error it says what is known.
 func destinationsOf(ctx context.Context, q queue, problems []dlq.Problem) (map[string]string, error) {
 	flags := make(map[string]string, len(problems))
 	if !q.foreign {
 		return flags, nil
 	}
+	const named = " --to topic:NAME"
 	for _, one := range problems {
-		flags[one.Example] = " --to topic:NAME"
+		flags[one.Example] = named
 	}
 	for _, d := range []struct {
 		to   dlq.Destination
@@ -145,7 +149,8 @@ func destinationsOf(ctx context.Context, q queue, problems []dlq.Problem) (map[s
 			Entry: func(e dlq.Entry, _ string) { flags[e.ID()] = d.flag },
 		}
 		if _, err := q.Replay(ctx, r); err != nil {
-			return nil, err
+			maps.DeleteFunc(flags, func(_, flag string) bool { return flag == named })
+			return flags, err
 		}
 	}
 	return flags, nil

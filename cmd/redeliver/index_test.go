@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/redeliver/redeliver/internal/certs/certstest"
 )
@@ -36,6 +37,20 @@ func TestAnswerWithoutWhatIsKeptIsAPart(t *testing.T) {
 	expiring := m.run("dlq", "list", "--expiring", "1h") // what the topics have lost expires no more
 	if expiring.want(t, exitDone, "the topics are read"); strings.Contains(expiring.err, "is left out") {
 		t.Errorf("of what expires it says:\n%s", expiring.err)
+	}
+}
+
+// What is counted of another program's dead letters is told also where it cannot be found out where they can go back to, as it cannot without what the index keeps.
+func TestStatsWhereDestinationsAreNotKnown(t *testing.T) {
+	m := configured(t, "index: {kind: redis, keep: 90d, redis: {address: '"+freeAddress(t)+"'}}\n")
+	if _, err := kadm.NewClient(m.client).CreateTopic(t.Context(), 1, 1, nil, springDLT); err != nil {
+		t.Fatal(err)
+	}
+	m.springDies(1, "Connection refused")
+	stats := m.run("dlq", "stats", "--queue", springDLT)
+	stats.want(t, exitPart, springDLT+" (pipeline orders): 1 dead letter", "where the dead letters of "+springDLT+" can go back to is not known", "--queue "+springDLT+" --fingerprint ")
+	if strings.Contains(stats.out, "--to ") {
+		t.Errorf("it names a destination that nobody has found:\n%s", stats.out)
 	}
 }
 
