@@ -216,3 +216,43 @@ func TestAPrivilegeThatIsMissingIsNamed(t *testing.T) {
 	}
 	t.Logf("%d privileges, each named when it was missing", len(all))
 }
+
+// Dead letters of another program may name topics that the user has no part in: they are left out, each with what to grant, and the others are replayed.
+func TestADestinationThatIsDeniedIsLeftOut(t *testing.T) {
+	b := setup(t, "")
+	dead := b.topic + "-dlt"
+	compact := kadm.StringPtr("compact")
+	for topic, configs := range map[string]map[string]*string{dead: nil, retrytopics.LedgerTopic(dead): {"cleanup.policy": compact}, b.topic + "-audit": nil, b.topic + "-payroll": nil} {
+		if _, err := b.admin.CreateTopic(t.Context(), 1, 1, configs, topic); err != nil {
+			t.Fatal(err)
+		}
+	}
+	may := func(resource, name string, operations ...string) {
+		for _, operation := range operations {
+			b.grant(t, config.Privilege{Resource: resource, Name: name, Pattern: "literal", Operation: operation})
+		}
+	}
+	may("topic", dead, "READ")
+	may("topic", retrytopics.LedgerTopic(dead), "READ", "WRITE", "DESCRIBE_CONFIGS")
+	may("topic", b.topic, "WRITE")
+	may("topic", b.topic+"-audit", "READ")
+	may("transactional_id", "redeliver."+dead, "WRITE")
+	for i, from := range []string{b.topic, b.topic + "-payroll", b.topic + "-none", b.topic + "-audit", "foo bar"} {
+		letter := &kgo.Record{Topic: dead, Value: []byte("v"), Headers: []kgo.RecordHeader{
+			{Key: "dead-letter-topic", Value: []byte(from)}, {Key: "dead-letter-partition", Value: []byte("0")}, {Key: "dead-letter-offset", Value: fmt.Append(nil, i)},
+		}}
+		if err := b.client.ProduceSync(t.Context(), letter).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{
+		"replayed 1 dead letter to " + b.topic,
+		"1 left out: topic " + b.topic + "-payroll may not be looked up by this user", "1 left out: topic " + b.topic + "-none may not be looked up by this user",
+		"1 left out: topic " + b.topic + "-audit may not be written to by this user", `1 left out: the headers say that the record came from "foo bar"`,
+	}
+	eventually(t, "the others are replayed", func() (string, bool) {
+		out, status := b.redeliver(t, "replay", "--queue", dead, "--to", "source", "--yes")
+		return out, status == 3 && !slices.ContainsFunc(want, func(text string) bool { return !strings.Contains(out, text) })
+	})
+	b.must(t, "dlq", "stats", "--queue", dead)
+}
