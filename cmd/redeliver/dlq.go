@@ -53,6 +53,12 @@ type queues struct {
 	close   func()
 }
 
+// attended says whether a running pipeline takes up the queue's replays, as the caretaker does: those of another program's dead letters none does, for no
+// configuration names them.
+func (q queue) attended() bool {
+	return !q.foreign || slices.ContainsFunc(q.config.Pipelines, func(one config.Pipeline) bool { return one.DLQ.Enabled && one.Names().MatchDLQ(q.Topic()) })
+}
+
 // opener opens a dead-letter topic for a pipeline.
 type opener func(one *config.Pipeline, topic string, options ...dlq.Option) (*dlq.Queue, error)
 

@@ -68,6 +68,22 @@ func TestDeadLettersOfSpring(t *testing.T) {
 	m.run("dlq", "stats").want(t, exitDone, "6 dead letters")
 }
 
+// No running pipeline looks after the dead letters of another program: a replay of them that is only started says what it waits for.
+func TestStartedReplayOfForeignDeadLettersSaysWhoDoesIt(t *testing.T) {
+	m := newMorgue(t)
+	if _, err := kadm.NewClient(m.client).CreateTopic(t.Context(), 1, 1, nil, springDLT); err != nil {
+		t.Fatal(err)
+	}
+	m.springDies(1, "Connection refused")
+	e := m.run("replay", "start", "--queue", springDLT, "--yes")
+	_, resume, told := strings.Cut(strings.TrimSpace(e.out), " waits for this, for running pipelines take up those of their own dead letters only: redeliver ")
+	if !told || e.status != exitDone {
+		t.Fatalf("exit status %d, printed is\n%s", e.status, e.out)
+	}
+	run(t, append(strings.Fields(resume), "--yes")...).want(t, exitDone, "replayed 1 dead letter to "+testTier)
+	m.run("replay", "start", "--queue", testDLQ, "--yes").want(t, exitDone, "waits for a running pipeline, or for: ") // which is its own
+}
+
 // Headers of another program may name any topic as the source: what pipelines work with is none.
 func TestDeadLettersThatSayTheyComeFromAPipelinesOwnTopics(t *testing.T) {
 	m := newMorgue(t)

@@ -436,8 +436,9 @@ func newReplayStartCommand(p *program) *cobra.Command {
 		Use:   "start",
 		Short: "Write a replay down, for another process to work on",
 		Long: `Write a replay down in the ledger, with what it selects as it is now, and print its id. A 'redeliver run' of the pipeline takes it
-up within some seconds, and another one goes on with it where that one is killed; 'redeliver replay show ID' says how far it is. Without one
-'redeliver replay resume ID' works on it, on any machine that reaches the brokers. 'redeliver replay' does both at once.`,
+up within some seconds, and another one goes on with it where that one is killed; 'redeliver replay show ID' says how far it is. Without one,
+and of the dead letters of another program (--queue), which no 'redeliver run' looks after, 'redeliver replay resume ID' works on it, on any
+machine that reaches the brokers. 'redeliver replay' does both at once.`,
 		Example: "  redeliver replay start --class network --rate 100/s --canary 10\n  redeliver replay show 20251123-121320-5f1c",
 		Args:    noArguments,
 	}

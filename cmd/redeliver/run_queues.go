@@ -27,7 +27,7 @@ const (
 	expiryTold = time.Hour
 )
 
-// caretaker looks after the dead letters of the pipelines beside them: it works on replays that were started and that nobody
+// caretaker looks after the dead letters of the pipelines beside them, and of no other program: it works on replays that were started and that nobody
 // follows, and tells of entries that the topic's retention would take.
 type caretaker struct {
 	service *service
