@@ -171,6 +171,9 @@ func (qs *queues) add(c *config.Config, one *config.Pipeline, sources []string, 
 	if err != nil {
 		return err
 	}
+	if holdsKeys(one) {
+		options = append(options, dlq.KeysAreHeld())
+	}
 	if slices.Contains(sources, only) {
 		sources = []string{only}
 	}
@@ -201,9 +204,6 @@ func queueOptions(c *config.Config, one *config.Pipeline) ([]dlq.Option, error) 
 	if len(tiers) > 0 {
 		options = append(options, dlq.FirstTier(func(origin string) string { return names.RetryTopic(origin, tiers[0]) }))
 	}
-	if one.Retry.OnDeadLetter == "hold" {
-		options = append(options, dlq.KeysAreHeld())
-	}
 	if !c.Topics.Create {
 		options = append(options, dlq.LedgerExists())
 	}
@@ -215,6 +215,16 @@ func queueOptions(c *config.Config, one *config.Pipeline) ([]dlq.Option, error) 
 		options = append(options, dlq.Cluster(one.Name, reach...))
 	}
 	return options, nil
+}
+
+// holdsKeys says whether a pipeline keeps keys closed while it has dead letters of them.
+func holdsKeys(one *config.Pipeline) bool { return one.Retry.OnDeadLetter == "hold" }
+
+// holdsKeysFor says whether some pipeline keeps keys closed for the dead letters in a topic: for its own, whoever names them, and for those of no other program.
+func holdsKeysFor(c *config.Config, topic string) bool {
+	return slices.ContainsFunc(c.Pipelines, func(one config.Pipeline) bool {
+		return one.DLQ.Enabled && holdsKeys(&one) && one.Names().MatchDLQ(topic)
+	})
 }
 
 // namesOfAll are the names of the pipeline's topics, and of the others': what another program dead-lettered may be of any.
@@ -237,6 +247,9 @@ func (qs *queues) addForeign(c *config.Config, one *config.Pipeline, topic strin
 	options, err := queueOptions(c, one)
 	if err != nil {
 		return err
+	}
+	if holdsKeysFor(c, topic) {
+		options = append(options, dlq.KeysAreHeld())
 	}
 	q, err := open(one, topic, append(options, dlq.AnyGroup())...)
 	if err != nil {

@@ -10,6 +10,10 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 const springDLT = "orders-dlt"
@@ -66,6 +70,39 @@ func TestDeadLettersOfSpring(t *testing.T) {
 	}
 	m.run("dlq", "stats", "--queue", springDLT).want(t, exitDone, "0 dead letters")
 	m.run("dlq", "stats").want(t, exitDone, "6 dead letters")
+}
+
+// A pipeline that holds keys (on_dead_letter: hold) holds none for the dead letters of another program: each of them is replayed by itself, and found in the
+// index. Its own stay in order, also where they are named by their topic.
+func TestForeignDeadLettersHoldNoKeys(t *testing.T) {
+	m := newMorgue(t)
+	if _, err := kadm.NewClient(m.client).CreateTopic(t.Context(), 1, 1, nil, springDLT); err != nil {
+		t.Fatal(err)
+	}
+	m.config = configFile(t, pipelineOn(m.cluster.ListenAddrs(), "delivery: exactly_once_routing", "retry: {hold_key: true, on_dead_letter: hold}")+"index: {keep: 90d, path: '"+t.TempDir()+"'}\n")
+	for i := range int64(4) {
+		r := springLetter(i, "Connection refused")
+		r.Key = []byte("k")
+		if err := m.client.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.run("dlq", "list", "--queue", springDLT).want(t, exitDone, "orders/0/3") // which builds the index
+	lost := make(kadm.Offsets)
+	lost.AddOffset(springDLT, 0, 1, -1)
+	if _, err := kadm.NewClient(m.client).DeleteRecords(t.Context(), lost); err != nil {
+		t.Fatal(err)
+	}
+	m.run("replay", "--queue", springDLT, "--id", "orders/0/3", "--yes").want(t, exitDone, "replayed 1 dead letter to ")
+	m.run("replay", "--queue", springDLT, "--yes").want(t, exitDone, "replayed 3 dead letters to ") // one of which only the index keeps
+
+	for _, offset := range []int64{6, 7} {
+		state := retrytopics.State{ID: retrytopics.FormatID("", "orders", 0, offset), Topic: "orders", Offset: offset, Group: "orders", Attempt: 4, Class: classify.Network, Reason: retrytopics.ReasonExhausted}
+		if err := m.client.ProduceSync(t.Context(), dlq.Letter(&kgo.Record{Key: []byte("k")}, state, testDLQ, 0)).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.run("replay", "--queue", testDLQ, "--id", "orders/0/7", "--yes").want(t, exitPart, "1 left out: an earlier dead letter of their key stays")
 }
 
 // No running pipeline looks after the dead letters of another program: a replay of them that is only started says what it waits for.
