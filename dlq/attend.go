@@ -27,10 +27,14 @@ type Attend struct {
 	// Took is called when it begins to work on a replay, and Left when it has ended to, with the error of [Queue.Resume].
 	Took func(t Task)
 	Left func(t Task, s Summary, err error)
+	// Skewed is called, once for each call that writes to the queue, when the clock by which that tells that it is alive is ahead of this machine's by 15 seconds
+	// or more, or, negative, behind it. Who attends the queue goes by whether it tells something; who looks once, as [Queue.UnderWay], [Queue.Tasks] and
+	// what begins to write, takes it for dead. It is also called where the brokers take so long to end a transaction.
+	Skewed func(w Writer, by time.Duration)
 }
 
 // Attend works on the queue's replays that nobody works on, one at a time, as [Queue.Resume] does: those that wait since [Queue.Start], and
-// those whose process was killed or failed within the last day. Replays that were paused it leaves alone, and those that were edited by hand,
+// those whose process was killed or failed within the last day: it is taken for dead 15 seconds after its last sign of life was seen, whatever the clocks say. Replays that were paused it leaves alone, and those that were edited by hand,
 // which no other call can repeat, or that cover what an index keeps where this queue has none. Several processes may attend one queue: one of them works. When ctx ends, the replay under way
 // waits again, for another one. It returns when ctx ends, with its error, or when the queue cannot be read; a topic that is deleted and made again meanwhile, it follows.
 func (q *Queue) Attend(ctx context.Context, a Attend) error {
@@ -54,6 +58,7 @@ type attendant struct {
 	ledger  *ledger
 	read    map[int32]int64
 	failed  map[string]backoff // by replay
+	pulse   pulse              // of who writes
 }
 
 type backoff struct {
@@ -63,13 +68,19 @@ type backoff struct {
 
 // look reads on in the ledger and works on the replay that was started first of those that nobody works on.
 func (w *attendant) look(ctx context.Context) error {
+	began := time.Now()
 	if err := w.readOn(ctx); err != nil || w.reader == nil {
 		return err
 	}
-	if w.ledger.writer.alive(time.Now()) {
+	now, writer := time.Now(), w.ledger.writer
+	if by := w.pulse.skew(writer, began, now); by != 0 && w.Skewed != nil {
+		w.Skewed(writer, by)
+	}
+	// Whose clock is ahead seems alive for longer: a call that begins would be refused.
+	if w.pulse.beats(writer, now) || writer.alive(now) {
 		return nil
 	}
-	t, ok := w.next(time.Now())
+	t, ok := w.next(now)
 	if !ok {
 		return nil
 	}
@@ -80,13 +91,18 @@ func (w *attendant) look(ctx context.Context) error {
 	if w.Left != nil {
 		w.Left(t, s, err)
 	}
-	wait := min(max(attendSoon, 2*w.failed[t.ID].wait), attendLate)
-	if err == nil || errors.Is(err, ErrTaskEnded) || errors.Is(err, ErrBusy) || errors.Is(err, ErrFenced) {
-		delete(w.failed, t.ID)
-	} else {
-		w.failed[t.ID] = backoff{time.Now().Add(wait), wait}
-	}
+	w.left(t.ID, err, time.Now())
 	return context.Cause(ctx)
+}
+
+// left notes how the work on a replay ended. Also who was fenced waits, longer each time: two would else take it from each other for ever.
+func (w *attendant) left(id string, err error, now time.Time) {
+	if err == nil || errors.Is(err, ErrTaskEnded) || errors.Is(err, ErrBusy) {
+		delete(w.failed, id)
+		return
+	}
+	wait := min(max(attendSoon, 2*w.failed[id].wait), attendLate)
+	w.failed[id] = backoff{now.Add(wait), wait}
 }
 
 // readOn reads what came to the ledger since the last look. It looks both topics up each time: the ledger stays where the dead letters are deleted and made

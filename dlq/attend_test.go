@@ -3,8 +3,10 @@ package dlq_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -248,6 +250,52 @@ func TestKilledReplayIsTakenUp(t *testing.T) {
 	task := b.ended(s.Task, left)
 	equal(t, "state", task.State, dlq.TaskDone)
 	equal(t, "done", task.Done, int64(9))
+	equal(t, "in the tier", b.ids(tier1), originIDs(9))
+}
+
+// TestReplayOfASlowClockIsNotTakenUp: a replay is left alone while it gives signs of life, by however much the clock is off that they are by, which is told; and
+// taken up when there are none any more.
+func TestReplayOfASlowClockIsNotTakenUp(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(9)
+	started, err := b.open().Start(b.ctx(), dlq.Replay{})
+	must(t, err)
+	id := b.cluster.TopicInfo(dead).TopicID
+	sign := func() {
+		value := fmt.Sprintf(`{"v":1,"at":1,"by":"ann@other","run":"r","of":"%s","doing":"replay","alive":%d}`, started.ID, time.Now().Add(-time.Minute).UnixMilli())
+		b.produce(&kgo.Record{Topic: ledger, Key: []byte(base64.RawURLEncoding.EncodeToString(id[:]) + "/writer"), Value: []byte(value)})
+	}
+	sign()
+	skewed, took := make(chan time.Duration, 1), make(chan string, 100)
+	ctx, stop := context.WithCancel(b.ctx())
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer stop()
+	q := b.open()
+	running.Go(func() {
+		_ = q.Attend(ctx, dlq.Attend{Took: func(t dlq.Task) { took <- t.ID }, Skewed: func(w dlq.Writer, by time.Duration) {
+			if w.By != "ann@other" {
+				t.Errorf("told of %+v", w)
+			}
+			skewed <- by
+		}})
+	})
+	for told := false; !told; {
+		select {
+		case by := <-skewed:
+			if told = true; (by + time.Minute).Abs() > 10*time.Second {
+				t.Errorf("its clock is told to be off by %v", by)
+			}
+		case who := <-took:
+			t.Fatalf("replay %s is taken up while it is under way", who)
+		case <-time.After(500 * time.Millisecond):
+			sign()
+		case <-ctx.Done():
+			t.Fatal("that its clock is off is not told")
+		}
+	}
+	equal(t, "state when it is dead", b.ended(started.ID).State, dlq.TaskDone)
 	equal(t, "in the tier", b.ids(tier1), originIDs(9))
 }
 

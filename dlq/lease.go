@@ -117,7 +117,7 @@ func (q *Queue) transactionsEnded(ctx context.Context) (bool, error) {
 	return stable[writerPartition] >= ends[writerPartition], err
 }
 
-// alive says whether the writer has a lease. A sign of life from a clock that is far ahead is none, or a writer that was
+// alive says whether the writer has a lease, to who looks once; who looks again and again knows better, see [pulse]. A sign of life from a clock that is far ahead is none, or a writer that was
 // killed would keep others out until the clocks get there.
 func (w Writer) alive(now time.Time) bool {
 	return w.Run != "" && !w.Ended && now.Sub(w.Alive).Abs() < leaseTime

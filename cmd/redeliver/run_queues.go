@@ -146,6 +146,10 @@ func (c *caretaker) attend(ctx context.Context, q queue) {
 			Took: func(t dlq.Task) {
 				log.Info("a replay that nobody works on is taken up", "replay", t.ID, "started_by", t.By)
 			},
+			Skewed: func(w dlq.Writer, by time.Duration) {
+				log.Warn("the clock of who works on dead letters differs from this one: commands take it for dead and would end it",
+					"by", w.By, "doing", w.Doing, "run", w.Run, "ahead", by.Round(time.Second), "remedy", "set the clocks of both machines")
+			},
 			Left: func(t dlq.Task, s dlq.Summary, err error) {
 				if err != nil {
 					log.Warn("a replay was left", "replay", t.ID, "replayed", s.Done, "error", err)
