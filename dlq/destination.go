@@ -129,11 +129,12 @@ type router struct {
 	topics       map[string]kadm.TopicDetail   // all of the cluster, when tiers had to be looked for
 	followed     map[[2]string]map[string]bool // topics that tell outcomes by group and origin topic; true: of dead letters
 	readers      map[[2]string]bool            // whether a group reads a topic
+	hidden       map[[2]string]unroutable      // why outcomes cannot be seen by group and origin topic; "": they can
 	works        map[string]bool               // whether a topic is none that records come from
 }
 
 func newRouter(q *Queue, to Destination, edit editor) *router {
-	r := &router{queue: q, admin: q.admin, edit: edit, destinations: make(map[string]destinationTopic), own: make(map[string]string), tiers: make(map[[2]string]string), followed: make(map[[2]string]map[string]bool), readers: make(map[[2]string]bool), works: make(map[string]bool)}
+	r := &router{queue: q, admin: q.admin, edit: edit, destinations: make(map[string]destinationTopic), own: make(map[string]string), tiers: make(map[[2]string]string), followed: make(map[[2]string]map[string]bool), readers: make(map[[2]string]bool), hidden: make(map[[2]string]unroutable), works: make(map[string]bool)}
 	r.to, r.cluster = to.split()
 	return r
 }
@@ -278,7 +279,7 @@ func (r *router) tier(ctx context.Context, group, origin string) (string, error)
 	tier, known := r.tiers[key]
 	if !known {
 		if r.topics == nil {
-			topics, err := r.admin.ListTopics(ctx)
+			topics, err := retrytopics.ListTopics(ctx, r.admin) // past the cache, in which a topic that is denied would be an error of all
 			if err != nil {
 				return "", fmt.Errorf("look for the retry topics of group %s: %w", group, err)
 			}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -75,4 +76,41 @@ func TestDestinationsThatAreDenied(t *testing.T) {
 	equal(t, "to a topic", strings.Join(left(s), "\n"), "5: topic payroll may not be looked up by this user: grant Describe and Write on it, if there is such a topic")
 	s = b.replay(q, dlq.Replay{})
 	equal(t, "to the retry topic", strings.Join(left(s), "\n"), "5: topic "+tier1+" may not be written to by this user: grant Write on it, or replay with --to topic:NAME")
+}
+
+// Where outcomes are waited for, an entry is left out, too, of which this user could not see the outcome.
+func TestOutcomesThatAreDenied(t *testing.T) {
+	t.Parallel()
+	may := func(of kmsg.ACLResourceType, name string, pattern kmsg.ACLResourcePatternType, operation kmsg.ACLOperation) kfake.ACL {
+		return kfake.ACL{Resource: of, Name: name, Pattern: pattern, Operation: operation, Allow: true}
+	}
+	const topic, literal, prefixed, read, all = kmsg.ACLResourceTypeTopic, kmsg.ACLResourcePatternTypeLiteral, kmsg.ACLResourcePatternTypePrefixed, kmsg.ACLOperationRead, kmsg.ACLOperationAll
+	b := guarded(t,
+		may(topic, springDLT, prefixed, all), may(topic, origin, literal, all), may(topic, group+".", prefixed, read), may(topic, "secret.", prefixed, read), may(topic, "blind.orders.retry-1s", literal, kmsg.ACLOperationDescribe), may(topic, "blind.orders.dlq", literal, read),
+		may(kmsg.ACLResourceTypeGroup, group, literal, kmsg.ACLOperationDescribe), may(kmsg.ACLResourceTypeGroup, "other", literal, kmsg.ACLOperationDescribe), may(kmsg.ACLResourceTypeGroup, "blind", literal, kmsg.ACLOperationDescribe),
+	)
+	for _, name := range []string{springDLT, "blind.orders.retry-1s"} {
+		must(t, b.cluster.CreateTopic(name, 1, nil))
+	}
+	var done kadm.Offsets
+	done.AddOffset(origin, 0, 0, -1)
+	for i, of := range []string{group, "secret", "other", "blind"} {
+		must(t, kadm.NewClient(b.client).CommitAllOffsets(b.ctx(), of, done))
+		letter := withoutTopics(foreignLetter(retrytopics.Spring, 0, int64(i), "refused"))
+		letter.Headers[4].Value = []byte(of)
+		b.produce(letter)
+	}
+	q, err := dlq.Open(b.as("clerk"), springDLT, dlq.ForGroup(group), dlq.AnyGroup())
+	must(t, err)
+	s := b.replay(q, dlq.Replay{To: dlq.Source, Wait: true, DryRun: true})
+	var why []string
+	for _, l := range s.LeftOut {
+		why = append(why, strings.TrimSuffix(l.Why, ": replay it without --canary, --concurrency, --stop-at and --wait"))
+	}
+	equal(t, "would be replayed", s.Done, int64(1))
+	equal(t, "left out", strings.Join(why, "\n"), strings.Join([]string{
+		"its outcome could not be known: what group secret has committed may not be looked up by this user, who needs Describe on the group",
+		"its outcome could not be known: topic other.orders.dlq, where its group may write it, may not be read by this user, who needs Read on it",
+		"its outcome could not be known: topic blind.orders.retry-1s, where its group may write it, may not be read by this user, who needs Read on it",
+	}, "\n"))
 }

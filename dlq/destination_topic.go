@@ -45,16 +45,16 @@ func (r *router) lookUp(ctx context.Context, name string) (at destinationTopic, 
 		at.barred = unroutable("topic " + name + r.where() + " may not be looked up by this user: grant Describe and Write on it, if there is such a topic" + r.elsewhere())
 	case err != nil:
 		return at, err
-	case !mayWrite(topic):
+	case !may(topic, kadm.OpWrite):
 		at.barred = unroutable("topic " + name + r.where() + " may not be written to by this user: grant Write on it" + r.elsewhere())
 	}
 	return at, nil
 }
 
-// mayWrite says whether this user may write to a topic. Brokers that do not say are believed.
-func mayWrite(topic kadm.TopicDetail) bool {
-	may := topic.AuthorizedOperations
-	return len(may) == 0 || slices.Contains(may, kadm.OpWrite) || slices.Contains(may, kadm.OpAll)
+// may says whether this user may do something to a topic. Brokers that do not say are taken to allow it.
+func may(topic kadm.TopicDetail, do kadm.ACLOperation) bool {
+	granted := topic.AuthorizedOperations
+	return len(granted) == 0 || slices.Contains(granted, do) || slices.Contains(granted, kadm.OpAll)
 }
 
 // named is the destination that names a topic.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -37,7 +39,7 @@ func (r *router) topicsOf(ctx context.Context, group, origin string) (map[string
 	if topics, known := r.followed[key]; known {
 		return topics, nil
 	}
-	all, err := r.queue.admin.ListTopics(ctx)
+	all, err := retrytopics.ListTopics(ctx, r.queue.admin) // past the cache, as for tiers
 	if err != nil {
 		return nil, fmt.Errorf("look for the retry topics of group %s: %w", group, err)
 	}
@@ -63,20 +65,64 @@ func untold(format string, args ...any) unroutable {
 // tells says, with an unroutable error, why it could not be known what becomes of an entry. Our own pipelines tell by what they commit and by their
 // topics; of another program it is known that it reads the source, commits what it has dealt with, and keeps dead letters in the queue.
 func (r *router) tells(ctx context.Context, e *Entry) error {
-	group := r.queue.groupOf(e)
+	group, theirs := r.queue.groupOf(e), e.Dialect != "" && r.to == Source
 	switch {
 	case group == "":
 		return untold("the headers do not say which consumer group reads it")
-	case e.Dialect == "" || r.to != Source:
-		return nil
-	case e.Dialect.RetriesOverTopics(e.Record):
+	case theirs && e.Dialect.RetriesOverTopics(e.Record):
 		return untold("its program retries over topics of its own, which are not followed")
+	}
+	if why, err := r.hides(ctx, group, e.State.Topic); err != nil {
+		return err
+	} else if why != "" {
+		return why
+	}
+	if !theirs {
+		return nil
 	}
 	reads, err := r.reads(ctx, group, e.State.Topic)
 	if err == nil && !reads {
 		return untold("group %s has committed nothing in %s and no member of it reads that, as with a share group", group, e.State.Topic)
 	}
 	return err
+}
+
+// hides says why it cannot be seen what becomes of a group's records of a topic, "" where it can: this user has to see what the group has committed, and to
+// read the topics in which its copies and dead letters are.
+func (r *router) hides(ctx context.Context, group, origin string) (unroutable, error) {
+	key := [2]string{group, origin}
+	if why, known := r.hidden[key]; known {
+		return why, nil
+	}
+	why, err := r.lookAtOutcomes(ctx, group, origin)
+	if err == nil {
+		r.hidden[key] = why
+	}
+	return why, err
+}
+
+func (r *router) lookAtOutcomes(ctx context.Context, group, origin string) (unroutable, error) {
+	switch _, err := committedBy(ctx, r.queue.admin, group); {
+	case errors.Is(err, kerr.GroupAuthorizationFailed):
+		return untold("what group %s has committed may not be looked up by this user, who needs Describe on the group", group), nil
+	case err != nil:
+		return "", err
+	}
+	topics, err := r.topicsOf(ctx, group, origin)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range slices.Sorted(maps.Keys(topics)) {
+		topic, err := describe(ctx, r.queue.admin, name)
+		switch {
+		case errors.Is(err, ErrNoTopic): // it may come
+		case errors.Is(err, kerr.TopicAuthorizationFailed), err == nil && !may(topic, kadm.OpRead):
+			return untold("topic %s, where its group may write it, may not be read by this user, who needs Read on it", name), nil
+		case err != nil:
+			return "", err
+		}
+	}
+	return "", nil
 }
 
 // committedBy is what a group has committed, nothing where it has not worked yet. Its coordinator may be away or move.
