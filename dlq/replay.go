@@ -199,7 +199,7 @@ func (d *replayDecision) findDeaths(ctx context.Context) error {
 // unfinished counts an entry that a replay has replayed which has not ended.
 func (d *replayDecision) unfinished(e *Entry, s *Summary) {
 	l := d.task.survey.ledger
-	if l == nil || l.tasks[e.Mark.Task] == nil || l.tasks[e.Mark.Task].State.Ended() {
+	if l == nil || l.tasks[e.Mark.Task] == nil || l.tasks[e.Mark.Task].over() {
 		return
 	}
 	if s.Unfinished == nil {

@@ -198,6 +198,9 @@ func (t *Task) obey() bool {
 	return true
 }
 
+// over says whether a task has ended, or somebody wished that it has.
+func (t *Task) over() bool { return t.State.Ended() || t.wished.what == wishCancel }
+
 // byStart sorts tasks, the one that was started last first.
 func byStart(tasks []Task) []Task {
 	slices.SortFunc(tasks, func(a, b Task) int { return b.At.Compare(a.At) })

@@ -284,6 +284,29 @@ func TestTaskIsSettledWhileAnotherOneWrites(t *testing.T) {
 	equal(t, "states in the end", states(), []dlq.TaskState{dlq.TaskCancelled, dlq.TaskDone})
 }
 
+// What a replay had replayed that was cancelled while another one ran is told as replayed by one that has ended.
+func TestTaskThatIsSettledHasEndedForOthers(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(9)
+	first, err := b.open(dlq.OutcomePatience(time.Millisecond)).Replay(b.ctx(), dlq.Replay{Canary: 1})
+	if !errors.Is(err, dlq.ErrPaused) {
+		t.Fatalf("without outcomes it ended with %v", err)
+	}
+	var cancelled bool
+	b.replay(b.open(), dlq.Replay{Filter: dlq.Filter{Limit: 1}, Entry: func(dlq.Entry, string) {
+		before := b.replay(b.open(), dlq.Replay{DryRun: true})
+		_, err := b.open().Cancel(b.ctx(), first.Task)
+		must(t, err)
+		after := b.replay(b.open(), dlq.Replay{DryRun: true})
+		equal(t, "replayed by one that has not ended, before and after", []int{len(before.Unfinished), len(after.Unfinished)}, []int{1, 0})
+		cancelled = true
+	}})
+	if !cancelled {
+		t.Error("nothing was replayed")
+	}
+}
+
 // Who takes a replay up while somebody wishes that nobody does sees that wish, and ends. One that was said before it went on with a paused one does not count.
 func TestTaskThatIsTakenUpWhileItIsSettled(t *testing.T) {
 	t.Parallel()
