@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/retrytopics"
@@ -217,26 +218,37 @@ func TestWhatStandsInLineBehindALetterThatIsSetAsideIsParked(t *testing.T) {
 	}
 }
 
-// TestCopiesThatHaveRoomTogetherOnlyAreTriedTogether has a destination avoided that two copies go to, of which a commit has room to tell together only, for a
+// TestCopiesThatHaveRoomTogetherOnlyAreTriedTogether has something avoided of two copies, of which a commit has room to tell together only, for a
 // transaction has said what is done behind them. Whatever tries what is avoided goes alone.
 func TestCopiesThatHaveRoomTogetherOnlyAreTriedTogether(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := onHeldBench(t)
-		b.fails["a@0"], b.fails["b@1"] = 1, 1
-		b.open(0)
-		b.feed(b.source, "a", "b", "c")
-		synctest.Wait()
-		b.source.metadata, b.source.pinned, b.source.stuck = 0, 2, true
-		b.p.transactor.avoid[outletKey{b.tier.topic, 0}] = &avoided{until: time.Now()}
-		var fits []*route
-		for range 10 {
-			for batch, _, _ := b.p.transactor.next(time.Now()); len(batch) > 0 && len(fits) == 0; batch, _, _ = b.p.transactor.next(time.Now()) {
-				fits = b.p.transactor.fitting(batch)
-			}
-			pass(asideFor)
-		}
-		equal(t, "copies that have room", len(fits), 2)
-	})
+	for name, avoid := range map[string]func(b *heldBench, first *route){
+		"their destination": func(b *heldBench, first *route) {
+			b.p.transactor.avoid[first.to()] = &avoided{until: time.Now()}
+		},
+		"the first, which was refused for its size": func(_ *heldBench, first *route) {
+			first.tries, first.err = 1, kerr.MessageTooLarge
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := onHeldBench(t)
+				b.fails["a@0"], b.fails["b@1"] = 1, 1
+				b.open(0)
+				b.feed(b.source, "a", "b", "c")
+				synctest.Wait()
+				b.source.metadata, b.source.pinned = 0, 2
+				avoid(b, b.p.transactor.queue[0])
+				var fits []*route
+				for range 10 {
+					for batch, _, _ := b.p.transactor.next(time.Now()); len(batch) > 0 && len(fits) == 0; batch, _, _ = b.p.transactor.next(time.Now()) {
+						fits = b.p.transactor.fitting(batch)
+					}
+					pass(asideFor)
+				}
+				equal(t, "copies that have room", len(fits), 2)
+			})
+		})
+	}
 }
 
 // TestATransactionIsWhatACommitHasRoomFor asks whether a transaction may be committed with a part of its copies, where a commit has room to tell of them

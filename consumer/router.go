@@ -30,6 +30,7 @@ type route struct {
 	since   time.Time
 	err     error
 	slim    bool // the history was left out, for the copy was too large
+	joins   bool // it goes with others though brokers may refuse it: a commit has room to tell of them together only
 	next    *time.Timer
 	late    bool // it was written after its lane was closed
 	span    Span // of its writing, nil where nobody traces
@@ -310,9 +311,11 @@ func (p *Pipeline) routeFailed(r *route, err error) {
 		return
 	}
 	r.tries++
+	r.joins = false
 	wait := min(routeBackoff<<min(r.tries-1, 16), routeBackoffMax)
 	st.mu.Lock()
 	r.entry.status = entryHeld
+	r.next = nil // that of the try before is over: nobody hurries this one before it is known when it is
 	gone := r.entry.lane.closed
 	st.mu.Unlock()
 	if gone || errors.Is(err, kgo.ErrClientClosed) {

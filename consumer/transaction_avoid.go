@@ -28,7 +28,7 @@ func (e laneRefusedError) Unwrap() error { return e.why }
 // avoids reports whether transactions go without a copy: one that brokers may refuse for itself would take the others of each transaction with it.
 // The lock is held.
 func (t *transactor) avoids(r *route) bool {
-	return t.avoid[r.to()] != nil || t.avoidLanes[r.entry.lane] != nil || r.tries > 0 && ofTheCopy(r.err) || t.p.outlets.tight(r)
+	return t.avoid[r.to()] != nil || t.avoidLanes[r.entry.lane] != nil || !r.joins && (r.tries > 0 && ofTheCopy(r.err) || t.p.outlets.tight(r))
 }
 
 // ofTheCopy reports whether a destination refused a copy for what the copy is: it may take others.

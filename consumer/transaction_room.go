@@ -33,7 +33,7 @@ func (t *transactor) fitting(batch []*route) (fits []*route) {
 		}
 	}
 	for l, routes := range over {
-		t.setAside(l, routes)
+		t.setAside(ms[partition{l.topic, l.partition}], routes)
 	}
 	return fits
 }
@@ -45,29 +45,33 @@ func (t *transactor) roomFor(part []*route) bool {
 	return !complete || !slices.ContainsFunc(part, func(r *route) bool { return !ms.tellOf(r) })
 }
 
+// forgets reports whether a commit of the mark would forget what a transaction has said.
+func (m *mark) forgets() bool { return m.told < 0 }
+
 // tellOf reports whether the marks tell that the record of a copy is done.
 func (ms marks) tellOf(r *route) bool {
 	l := r.entry.lane
 	return r.entry.record.Offset < ms[partition{l.topic, l.partition}].told
 }
 
-// setAside lets copies of a lane wait. They are on no way meanwhile, and an operator may skip their records. All of a lane are tried again at
-// once, in their order: it may be that they have room together only.
-func (t *transactor) setAside(l *lane, routes []*route) {
+// setAside lets copies of a lane wait that its mark does not tell of. They are on no way meanwhile, and an operator may skip their records. All of a lane are tried
+// again at once, in their order: it may be that they have room together only, as where a mark without one of them would forget what a transaction has said.
+func (t *transactor) setAside(m *mark, routes []*route) {
+	l := m.lane
 	l.strand.mu.Lock()
 	if len(l.aside) == 0 {
 		time.AfterFunc(asideFor, func() { t.takeUp(l) })
 	}
+	together := l.stuck || m.forgets() // one that tries what is avoided goes alone, and has no room so
 	for _, r := range routes {
-		r.entry.status = entryHeld
+		r.entry.status, r.joins = entryHeld, together
 		l.strand.giveWay(r.entry)
 	}
 	l.aside = append(l.aside, routes...)
-	together := l.stuck
 	l.signalQuiet()
 	l.strand.mu.Unlock()
 	if together {
-		t.trust(routes) // one that tries what is avoided goes alone, and has no room so
+		t.trust(routes)
 	}
 	for _, r := range routes {
 		t.p.outlets.pass(r, t.p.write)
