@@ -9,10 +9,11 @@ import (
 // What a partition may have beside others has a bound, so that some is left for whoever comes: of the slots, and of the window. At the bound what
 // else could start of it waits, though nobody else may want anything.
 
-// freeShare is how many times what is free one partition may hold of the slots, and undivided how many slots are not kept for others.
+// freeShare is how many times what is free one partition may hold of the slots: of so many and fewer, none need be free. Of undivided slots and fewer nothing is
+// kept for others.
 const (
 	freeShare = 8
-	undivided = 8
+	undivided = 2
 )
 
 // atBoundUntil returns until when the partition of a call had all that it may have, from a time on; that time when it had not.
@@ -33,7 +34,8 @@ func (x *index) atBoundUntil(c *Call, since time.Time) time.Time {
 }
 
 // slotsBoundUntil is atBoundUntil of the slots: of those that are not kept for the other of fresh records and retries, a partition that holds
-// some gets no more when it holds eight times what is free, and leaves the last.
+// some gets no more when it holds eight times what is free, and leaves the last; nor, as long as its calls do not succeed, what the others have had at one time
+// of late.
 func (x *index) slotsBoundUntil(c *Call, since time.Time) (until time.Time) {
 	if sources, _ := x.owned(c); x.t.Concurrency <= undivided || sources < 2 {
 		return since
@@ -59,6 +61,12 @@ func (x *index) slotsBoundUntil(c *Call, since time.Time) (until time.Time) {
 	slices.SortFunc(changes, func(a, b change) int { return cmp.Compare(a.at.Tick, b.at.Tick) })
 	kind, other, own := 0, 0, 0
 	until = since
+	kept := 1 // for the other kind and, of nine slots and more, for whoever comes
+	if x.t.Concurrency > freeShare {
+		kept++
+	}
+	var all levels
+	others := make(map[Partition]*levels)
 	for i, ch := range changes {
 		if !ch.at.Before(c.Start) {
 			break
@@ -68,18 +76,59 @@ func (x *index) slotsBoundUntil(c *Call, since time.Time) (until time.Time) {
 		} else {
 			other += ch.by
 		}
-		if x.sourceOf(ch.c) == x.sourceOf(c) {
+		if of := x.sourceOf(ch.c); of == x.sourceOf(c) {
 			own += ch.by
+		} else {
+			if others[of] == nil {
+				others[of] = new(levels)
+			}
+			others[of].add(ch.at.At, ch.by)
 		}
+		all.add(ch.at.At, ch.by)
 		ends := c.Start
 		if i+1 < len(changes) && changes[i+1].at.Before(c.Start) {
 			ends = changes[i+1].at
 		}
-		if free := x.t.Concurrency - kind - max(other, 1); own > 0 && (free <= 1 || own >= freeShare*free) && ends.At.After(until) {
+		had := 0
+		for _, l := range others {
+			had += l.highestSince(ch.at.At.Add(-needed))
+		}
+		if had = min(had, all.highestSince(ch.at.At.Add(-needed))); own > 0 && own+had >= x.t.Concurrency-kept && ends.At.After(until) {
+			until = ends.At
+		}
+		if free := x.t.Concurrency - kind - max(other, 1); own > 0 && x.t.Concurrency > freeShare && (free <= 1 || own >= freeShare*free) && ends.At.After(until) {
 			until = ends.At
 		}
 	}
 	return until
+}
+
+// needed is for how long it may be remembered what partitions have had of the slots: two spans of ten seconds, each of which lasts up to twice that.
+const needed = 40 * time.Second
+
+// levels are how many there were, each from a time on until the next one; none at first.
+type levels []level
+
+type level struct {
+	from time.Time
+	n    int
+}
+
+func (l *levels) add(at time.Time, by int) {
+	n := by
+	if len(*l) > 0 {
+		n += (*l)[len(*l)-1].n
+	}
+	*l = append(*l, level{at, n})
+}
+
+func (l levels) highestSince(since time.Time) (n int) {
+	for _, one := range slices.Backward(l) {
+		if n = max(n, one.n); !one.from.After(since) {
+			break
+		}
+	}
+	return n
 }
 
 // heldBoundUntil is atBoundUntil of the memory for held keys: a source partition of which too many records are put off, or dead behind a closed key,
