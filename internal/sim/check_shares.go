@@ -65,8 +65,7 @@ func (x *index) slotsBoundUntil(c *Call, since time.Time) (until time.Time) {
 	if x.t.Concurrency > freeShare {
 		kept++
 	}
-	var all levels
-	others := make(map[Partition]*levels)
+	had := x.needsOfOthers(c)
 	for i, ch := range changes {
 		if !ch.at.Before(c.Start) {
 			break
@@ -76,24 +75,14 @@ func (x *index) slotsBoundUntil(c *Call, since time.Time) (until time.Time) {
 		} else {
 			other += ch.by
 		}
-		if of := x.sourceOf(ch.c); of == x.sourceOf(c) {
+		if x.sourceOf(ch.c) == x.sourceOf(c) {
 			own += ch.by
-		} else {
-			if others[of] == nil {
-				others[of] = new(levels)
-			}
-			others[of].add(ch.at.At, ch.by)
 		}
-		all.add(ch.at.At, ch.by)
 		ends := c.Start
 		if i+1 < len(changes) && changes[i+1].at.Before(c.Start) {
 			ends = changes[i+1].at
 		}
-		had := 0
-		for _, l := range others {
-			had += l.highestSince(ch.at.At.Add(-needed))
-		}
-		if had = min(had, all.highestSince(ch.at.At.Add(-needed))); own > 0 && own+had >= x.t.Concurrency-kept && ends.At.After(until) {
+		if own > 0 && own+had(ch.at.At) >= x.t.Concurrency-kept && ends.At.After(until) {
 			until = ends.At
 		}
 		if free := x.t.Concurrency - kind - max(other, 1); own > 0 && x.t.Concurrency > freeShare && (free <= 1 || own >= freeShare*free) && ends.At.After(until) {
@@ -105,6 +94,42 @@ func (x *index) slotsBoundUntil(c *Call, since time.Time) (until time.Time) {
 
 // needed is for how long it may be remembered what partitions have had of the slots: two spans of ten seconds, each of which lasts up to twice that.
 const needed = 40 * time.Second
+
+// needsOfOthers returns what the other partitions of a call's member had of the slots at one time of late, at a time: no more than each of them by itself, nor
+// than all of them with its own. A call keeps its slot until its hooks are through with how it ended.
+func (x *index) needsOfOthers(c *Call) func(time.Time) int {
+	type change struct {
+		at time.Time
+		of Partition
+		by int
+	}
+	var changes []change
+	for i := range x.h.Calls {
+		if o := &x.h.Calls[i]; o.Member == c.Member && o != c {
+			changes = append(changes, change{o.Start.At, x.sourceOf(o), 1})
+			if !o.End.IsZero() {
+				changes = append(changes, change{o.End.At.Add(telling), x.sourceOf(o), -1})
+			}
+		}
+	}
+	slices.SortStableFunc(changes, func(a, b change) int { return a.at.Compare(b.at) })
+	var all levels
+	each := make(map[Partition]*levels)
+	for _, ch := range changes {
+		if each[ch.of] == nil {
+			each[ch.of] = new(levels)
+		}
+		each[ch.of].add(ch.at, ch.by)
+		all.add(ch.at, ch.by)
+	}
+	delete(each, x.sourceOf(c))
+	return func(at time.Time) (n int) {
+		for _, l := range each {
+			n += l.highest(at.Add(-needed), at)
+		}
+		return min(n, all.highest(at.Add(-needed), at))
+	}
+}
 
 // levels are how many there were, each from a time on until the next one; none at first.
 type levels []level
@@ -122,8 +147,11 @@ func (l *levels) add(at time.Time, by int) {
 	*l = append(*l, level{at, n})
 }
 
-func (l levels) highestSince(since time.Time) (n int) {
+func (l levels) highest(since, until time.Time) (n int) {
 	for _, one := range slices.Backward(l) {
+		if one.from.After(until) {
+			continue
+		}
 		if n = max(n, one.n); !one.from.After(since) {
 			break
 		}
