@@ -30,11 +30,13 @@ func (p *Pipeline) received(l *lane, records []*kgo.Record, now time.Time) {
 	}
 	b := l.add(records, now)
 	if l.tier > 0 {
+		b.walks++ // some of them may be settled as they come, with what is behind them settled already
 		for i, r := range records {
 			if b.state[i] == recordOpen {
 				p.enter(l, b, i, r, now)
 			}
 		}
+		b.walks--
 	} else {
 		p.meter.received.Add(uint64(b.data))
 	}

@@ -69,7 +69,7 @@ func (st *strand) takeChunk() *chunk {
 		c.cursor.Store(int64(c.from))
 		b.taken = c.to
 		st.chunk = c
-		b.chunks++
+		b.walks++
 		l.running++
 		c.seen = int64(c.from)
 		c.watch = time.AfterFunc(patience, func() { st.look(c) })
@@ -156,7 +156,7 @@ func (st *strand) endChunk(c *chunk, stopped int) {
 		st.chunk = nil
 		c.batch.taken = stopped
 	}
-	c.batch.chunks--
+	c.batch.walks--
 	if !l.closed {
 		l.settleRange(c.batch, c.from, stopped)
 	}

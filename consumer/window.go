@@ -53,7 +53,7 @@ type batch struct {
 	data    int      // records that are no control records, as they came
 	bytes   int64
 	arrived time.Time
-	chunks  int // under way in it: while there is one, its indexes hold
+	walks   int // through it that are under way, of chunks and of who takes it up: while there is one, its indexes hold
 	thinAt  int // so many open records are left when it is worth a look whether the others can be let go
 
 	all    span   // from its first to its last record, as it came, control records aside
@@ -172,7 +172,7 @@ func (w *window) drop(b *batch) {
 // with it the batch.
 func (w *window) thin(b *batch) (bytes int64) {
 	b.thinAt = b.open / 2
-	if b.chunks > 0 || b.entries == nil {
+	if b.walks > 0 || b.entries == nil {
 		return 0
 	}
 	for i, s := range b.state {
