@@ -52,7 +52,7 @@ func (q *Queue) DiedAgain(ctx context.Context, id string) (int64, error) {
 	})
 	if err == nil {
 		err = elsewhere.each(ctx, q, func(e *Entry) bool {
-			_, first := s.ledger.meet(e.identity())
+			_, first := s.ledger.meet(e)
 			return !first || look(e)
 		})
 	}
@@ -68,9 +68,12 @@ func (l *ledger) diedOf(task string, s *retrytopics.State, group string) bool {
 		groups = append(groups, "")
 	}
 	for _, prior.Group = range groups {
-		m, known := l.marks[IdentityOf(&prior)]
-		if known && m.status == StatusReplayed && l.origin[m.from].task == task {
-			return s.Replay == "" || s.Replay == replayName(task, &Entry{State: prior}) // which older releases did not write
+		for m := range l.all(IdentityOf(&prior)) { // what was put back to a source does not say when it was born
+			prior.Timestamp = time.UnixMilli(m.birth)
+			named := s.Replay == "" || s.Replay == replayName(task, &Entry{State: prior}) // which older releases did not write
+			if named && m.status == StatusReplayed && l.origin[m.from].task == task {
+				return true
+			}
 		}
 	}
 	return false

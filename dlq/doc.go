@@ -25,7 +25,9 @@
 // status is open, replayed, discarded, replay_limit or parked, at is in Unix ms, run names the call that wrote it, to the topic
 // that the entry was written to, with @ and the name of the cluster where that is another one, edit what a replay changed in the record, reason why it was discarded, renewed when it was
 // last carried forward, which is the time of a mark that says so and leaves the status as it was; id, group, replays and
-// replay (the name of the last one, where the entry has it) say whose copies the mark covers.
+// replay (the name of the last one, where the entry has it) say whose copies the mark covers, and born of which record, in Unix ms of its timestamp where it
+// first stood: a source topic that is deleted and made again has the ids of the one before. What died of a replay that has a name needs none; a mark of a release
+// that noted none covers what has its id but for what was born and died more than a minute after it.
 // A mark with status open takes back another one, and so does a tombstone with the header redeliver-forgets, whose value names the entry as a mark
 // does: a purge left nothing of it. A tombstone without that header leaves what is known: the mark that counts has another place. times says how
 // often the entry was replayed, where its status does not.

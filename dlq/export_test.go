@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // SmallBatches makes transactions of n entries, a third of which are sent at a time, so that few entries are many transactions.
@@ -54,3 +56,6 @@ func OrderOf(line []OrderedEntry) (offsets []int64) {
 
 // SealedForTest puts a checksum behind a value of an index, as if another release had written it.
 func SealedForTest(b []byte) []byte { return sealed(b) }
+
+// NameOfReplay is that of what a task does with the entry of a state.
+func NameOfReplay(task string, s retrytopics.State) string { return replayName(task, &Entry{State: s}) }

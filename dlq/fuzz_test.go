@@ -82,7 +82,7 @@ func FuzzMark(f *testing.F) {
 		at = min(max(at, 1), year9999)
 		w := &writer{queue: &Queue{topic: "dlq"}, keys: keysOf([16]byte{9}), self: Writer{Run: run, By: by, Doing: doingReplay, At: time.UnixMilli(at)}}
 		status := Status(kind) % statuses
-		e := &Entry{Partition: max(partition, 0), Offset: max(offset, 0), State: retrytopics.State{ID: id, Group: group, Replays: int(replays)}, Mark: Mark{Times: int(times)}}
+		e := &Entry{Partition: max(partition, 0), Offset: max(offset, 0), State: retrytopics.State{ID: id, Group: group, Replays: int(replays), Timestamp: time.UnixMilli(at)}, Mark: Mark{Times: int(times)}}
 		record := &kgo.Record{}
 		w.mark(record, e, status, at, to, reason)
 		values, err := (&ledgerReader{keys: w.keys}).decode([]*kgo.Record{record, w.sign(time.UnixMilli(at))})
@@ -91,7 +91,7 @@ func FuzzMark(f *testing.F) {
 		}
 		l := newLedger()
 		l.add(values)
-		got := l.describe(l.marks[e.identity()])
+		got := l.describe(l.of(e))
 		replayed := int(times)
 		if status == StatusReplayed {
 			replayed++
@@ -113,7 +113,7 @@ func FuzzMarkIsJSON(f *testing.F) {
 	f.Add(1, "replayed", int64(1_700_000_000_000), "operator", "<a>&\u2028\u2029\x7f", int64(0))
 	f.Add(0, "", int64(-1), "\xff\xe2\x80", "\x00\b\f\n\r\t\v\"\\/\x1f\ufffd", int64(7))
 	f.Fuzz(func(t *testing.T, n int, status string, at int64, one, other string, renewed int64) {
-		v := ledgerValue{V: n, Status: status, At: at, By: one, Run: other, To: one + other, Reason: other + one, Edit: one, ID: other, Group: one, Replays: n, Replay: other, Times: n, Renewed: renewed, TaskID: one}
+		v := ledgerValue{V: n, Status: status, At: at, By: one, Run: other, To: one + other, Reason: other + one, Edit: one, ID: other, Group: one, Replays: n, Replay: other, Times: n, Renewed: renewed, Born: renewed, TaskID: one}
 		if renewed != 0 {
 			v.Was = decided{At: renewed, By: other, Run: one, TaskID: one + other}
 		}

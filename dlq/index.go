@@ -54,7 +54,7 @@ func Indexed(ix Index) Option {
 }
 
 const (
-	indexVersion = 8
+	indexVersion = 9
 
 	indexEmpty = "it is empty" // which need not be told
 
@@ -98,6 +98,7 @@ type indexMeta struct {
 	Seq        uint64         // of the last segment
 	MarksEpoch uint64         // of the marks without an entry; with another ledger another begins
 	Strays     int64          // marks whose entries are not in the index; never fewer than there are
+	Unborn     bool           // some of them say no birth
 	Purges     []indexedPurge // that were read, and by which nothing was taken out yet
 	Purged     bool           // something was, and the store may still have bytes of it
 	Keep       time.Duration  // the longest that anybody kept what the topic has lost: one look by somebody who keeps less deletes nothing of it

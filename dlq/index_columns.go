@@ -8,12 +8,12 @@ import (
 
 // columns are the fixed-width columns of a segment, one behind the other.
 type columns struct {
-	n                                                                               int
-	offsets, times, written, ids, origins, keys, sizes, kinds, errorEnds, valueEnds []byte
-	hidden                                                                          []byte
+	n                                                                                       int
+	offsets, times, written, ids, births, origins, keys, sizes, kinds, errorEnds, valueEnds []byte
+	hidden                                                                                  []byte
 }
 
-const columnsWidth = 8 + 8 + 8 + 16 + 8 + 8 + 4 + 4 + 4 + 4 + 1
+const columnsWidth = 8 + 8 + 8 + 16 + 8 + 8 + 8 + 4 + 4 + 4 + 4 + 1
 
 func columnsOf(name string, b []byte) (c columns, err error) {
 	b, err = unsealed(name, b)
@@ -37,7 +37,7 @@ type columnPart struct {
 }
 
 func (c *columns) parts() []columnPart {
-	return []columnPart{{&c.offsets, 8}, {&c.times, 8}, {&c.written, 8}, {&c.ids, 16}, {&c.origins, 8}, {&c.keys, 8}, {&c.sizes, 4}, {&c.kinds, 4}, {&c.errorEnds, 4}, {&c.valueEnds, 4}, {&c.hidden, 1}}
+	return []columnPart{{&c.offsets, 8}, {&c.times, 8}, {&c.written, 8}, {&c.ids, 16}, {&c.births, 8}, {&c.origins, 8}, {&c.keys, 8}, {&c.sizes, 4}, {&c.kinds, 4}, {&c.errorEnds, 4}, {&c.valueEnds, 4}, {&c.hidden, 1}}
 }
 
 func (c *columns) bytes() []byte {
@@ -53,8 +53,12 @@ func u32(column []byte, i int) uint32 { return binary.LittleEndian.Uint32(column
 
 func (c *columns) offset(i int) int64 { return int64(u64(c.offsets, i)) }
 func (c *columns) time(i int) int64   { return int64(u64(c.times, i)) } // of death, Unix ms
-func (c *columns) id(i int) stableID  { return stableID(c.ids[i*16 : i*16+16]) }
+func (c *columns) birth(i int) int64  { return int64(u64(c.births, i)) }
 func (c *columns) kind(i int) uint32  { return u32(c.kinds, i) }
+
+// own is what only entry i and its copies have; identity what those of a source that was made again may have too.
+func (c *columns) own(i int) stableID      { return c.identity(i).born(c.birth(i)) }
+func (c *columns) identity(i int) stableID { return stableID(c.ids[i*16 : i*16+16]) }
 
 // hides says whether any of these parts of entry i is hidden.
 func (c *columns) hides(i int, parts hidden) bool { return hidden(c.hidden[i])&parts != 0 }
@@ -84,7 +88,8 @@ type segmentMark struct {
 	times  uint16 // that it was replayed
 	status Status
 	none   bool // a purge took back what was known
-	copies bool // there are further records with this identity in the index
+	unborn bool // it says no birth
+	copies bool // there are further records of the entry in the index
 }
 
 // What the last byte of a mark says.
@@ -92,6 +97,7 @@ const (
 	markCopies  = 1 << iota // segmentMark.copies
 	markRenewal             // moments.renewal
 	markNone                // segmentMark.none
+	markUnborn              // segmentMark.unborn
 )
 
 const segmentMarkSize = 8 + 8 + 4 + 2 + 1 + 1
@@ -111,7 +117,21 @@ func (m segmentMark) append(b []byte) []byte {
 	if m.none {
 		says |= markNone
 	}
+	if m.unborn {
+		says |= markUnborn
+	}
 	return append(b, byte(m.status), says)
+}
+
+// follows says whether a mark counts where another one of the entry is known. One that says no birth and takes back takes back what it is like.
+func (m segmentMark) follows(other segmentMark) bool {
+	switch {
+	case m.none && m.unborn && other.at > 0 && !other.unborn:
+		return false
+	case other.none && other.unborn && !m.unborn:
+		return true
+	}
+	return m.at >= other.at
 }
 
 // copiesAt is segmentMarkOf(b, i).copies.
@@ -123,5 +143,6 @@ func segmentMarkOf(b []byte, i int) segmentMark {
 	return segmentMark{
 		moments: moments{at: int64(le.Uint64(b)), beside: int64(le.Uint64(b[8:])), renewal: b[23]&markRenewal != 0},
 		from:    le.Uint32(b[16:]), times: le.Uint16(b[20:]), status: min(Status(b[22]), statuses-1), copies: b[23]&markCopies != 0, none: b[23]&markNone != 0,
+		unborn: b[23]&markUnborn != 0,
 	}
 }

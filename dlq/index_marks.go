@@ -11,7 +11,7 @@ import (
 // segments are those that are made of what was read.
 type segments struct {
 	of     map[int32][]*segment
-	placed map[stableID]place // the last one with the identity
+	placed map[stableID]place // the last one of the entry
 }
 
 type place struct {
@@ -25,7 +25,7 @@ func newSegments() *segments {
 
 func (m *segments) add(s *segment, l *indexedLetter, st *indexState) {
 	var mark segmentMark
-	if other, ok := m.placed[l.id]; ok {
+	if other, ok := m.placed[l.own()]; ok {
 		other.in.marks[other.at].copies, mark.copies = true, true
 	}
 	n, ok := uint32(0), false
@@ -35,7 +35,7 @@ func (m *segments) add(s *segment, l *indexedLetter, st *indexState) {
 	if !ok {
 		n = st.kind(l.kind.cloned())
 	}
-	m.placed[l.id] = place{s, s.n}
+	m.placed[l.own()] = place{s, s.n}
 	s.add(l, n, mark)
 }
 
@@ -51,9 +51,16 @@ func (m *segments) meet(u IndexUpdate, st *indexState) error {
 			return err
 		}
 	}
-	err := st.each(u, m.placed, func(id stableID, old *segmentMark) {
+	if st.Unborn {
+		if err := m.meetUnborn(u, st, found); err != nil {
+			return err
+		}
+	}
+	w := newIdentitySet(m.placed)
+	err := st.each(u, func(c *columns, i int) bool { return w.has(c.own(i)) }, func(c *columns, i int, old *segmentMark) {
+		id := c.own(i)
 		old.copies = true
-		if mark, ok := found[id]; !ok || old.at >= mark.at {
+		if mark, ok := found[id]; !ok || old.follows(mark) {
 			found[id] = *old
 		}
 		p := m.placed[id]
@@ -65,7 +72,7 @@ func (m *segments) meet(u IndexUpdate, st *indexState) error {
 	for _, made := range m.of {
 		for _, s := range made {
 			for i := range s.n {
-				if mark, ok := found[s.id(i)]; ok {
+				if mark, ok := found[s.own(i)]; ok {
 					mark.copies = mark.copies || s.marks[i].copies
 					s.marks[i] = mark
 				}
@@ -75,9 +82,26 @@ func (m *segments) meet(u IndexUpdate, st *indexState) error {
 	return nil
 }
 
-// each calls f with the marks of stored entries whose identities are among these, and stores what f changes.
-func (st *indexState) each(u IndexUpdate, wanted any, f func(stableID, *segmentMark)) error {
-	w := newIdentitySet(wanted)
+// meetUnborn adds to what was found the marks that say no birth and hold for new entries that were born at some time.
+func (m *segments) meetUnborn(u IndexUpdate, st *indexState, found map[stableID]segmentMark) error {
+	entries := make(map[stableID][]stableID)
+	for id, p := range m.placed {
+		if p.in.birth(p.at) != 0 {
+			entries[p.in.identity(p.at)] = append(entries[p.in.identity(p.at)], id)
+		}
+	}
+	return st.strays(u, maps.Keys(entries), func(id stableID, mark segmentMark) {
+		for _, own := range entries[id] {
+			p := m.placed[own]
+			if !precedes(mark.at, p.in.birth(p.at), p.in.time(p.at)) && mark.follows(found[own]) {
+				found[own] = mark
+			}
+		}
+	})
+}
+
+// each calls f with the marks of stored entries that are wanted, and stores what f changes.
+func (st *indexState) each(u IndexUpdate, wanted func(*columns, int) bool, f func(*columns, int, *segmentMark)) error {
 	for _, p := range st.Letters {
 		for _, ref := range p.Segments {
 			got, err := u.Get(ref.name(partColumns), ref.name(partMarks))
@@ -90,8 +114,7 @@ func (st *indexState) each(u IndexUpdate, wanted any, f func(stableID, *segmentM
 			}
 			var marks []segmentMark
 			for i := range c.n {
-				id := c.id(i)
-				if !w.has(id) {
+				if !wanted(&c, i) {
 					continue
 				}
 				if marks == nil {
@@ -104,7 +127,7 @@ func (st *indexState) each(u IndexUpdate, wanted any, f func(stableID, *segmentM
 						marks[i] = segmentMarkOf(stored, i)
 					}
 				}
-				f(id, &marks[i])
+				f(&c, i, &marks[i])
 			}
 			if marks != nil {
 				if err := putMarks(u, ref, &c, marks); err != nil {
@@ -153,11 +176,22 @@ func (s *identitySet) has(id stableID) bool {
 // addMarks stores marks: with their entries, and for themselves where there are none.
 func (st *indexState) addMarks(u IndexUpdate, marks map[stableID]segmentMark) error {
 	met := make(map[stableID]bool, len(marks))
-	err := st.each(u, marks, func(id stableID, old *segmentMark) {
-		met[id] = true
-		if mark := marks[id]; mark.at >= old.at {
-			mark.copies = old.copies
-			*old = mark
+	w := newIdentitySet(marks)
+	err := st.each(u, func(c *columns, i int) bool { return w.has(c.own(i)) || w.has(c.identity(i)) }, func(c *columns, i int, old *segmentMark) {
+		set := func(id stableID) {
+			met[id] = true
+			if mark := marks[id]; mark.follows(*old) {
+				mark.copies = old.copies
+				*old = mark
+			}
+		}
+		own, identity := c.own(i), c.identity(i)
+		if w.has(own) {
+			set(own)
+		}
+		// One that says no birth, and has met an entry, is of that one: none that comes later has it.
+		if mark, is := marks[identity]; is && own != identity && !precedes(mark.at, c.birth(i), c.time(i)) {
+			set(identity)
 		}
 	})
 	if err != nil {
@@ -198,6 +232,7 @@ func (st *indexState) stray(u IndexUpdate, marks map[stableID]segmentMark) error
 			return err
 		}
 		st.Strays++
+		st.Unborn = st.Unborn || mark.unborn
 	}
 	return nil
 }

@@ -107,7 +107,7 @@ func (st *indexState) purge(u IndexUpdate, p indexedPurge) (lost int, err error)
 			gone := make([]bool, c.n)
 			strays := make(map[stableID]segmentMark)
 			for i := range c.n {
-				id, m := c.id(i), segmentMarkOf(marks, i)
+				id, m := c.own(i), segmentMarkOf(marks, i)
 				f := p.fate(partition, &c, i, m)
 				gone[i] = f != stays
 				switch {
@@ -150,11 +150,12 @@ func (st *indexState) takeBack(u IndexUpdate, p indexedPurge, copied map[stableI
 				return err
 			}
 			for i := c.at(p.To[partition]); i < c.n && c.offset(i) < p.Ends[partition]; i++ {
-				delete(copied, c.id(i)) // the purge has seen it
+				delete(copied, c.own(i)) // the purge has seen it
 			}
 		}
 	}
-	return st.each(u, copied, func(id stableID, m *segmentMark) {
+	w := newIdentitySet(copied)
+	return st.each(u, func(c *columns, i int) bool { return w.has(c.own(i)) }, func(_ *columns, _ int, m *segmentMark) {
 		if m.at <= p.At {
 			*m = segmentMark{moments: moments{at: p.At}, none: true, copies: m.copies}
 		}
@@ -197,7 +198,7 @@ func (s *segment) without(ref segmentRef, gone []bool) (*segment, error) {
 			record.Value = append([]byte{}, piece(s.values, s.valueEnds, i)...)
 		}
 		rest.add(&indexedLetter{
-			offset: s.offset(i), at: s.time(i), written: int64(u64(s.written, i)), id: s.id(i), origin: u64(s.origins, i), key: u64(s.keys, i),
+			offset: s.offset(i), at: s.time(i), written: int64(u64(s.written, i)), id: s.identity(i), birth: s.birth(i), origin: u64(s.origins, i), key: u64(s.keys, i),
 			size: u32(s.sizes, i), text: string(piece(s.errors, s.errorEnds, i)), record: record, hidden: hidden(s.hidden[i]),
 		}, s.kind(i), s.marks[i])
 	}

@@ -108,7 +108,7 @@ func (x *index) letterIn(e Entry) indexedLetter {
 	s, r := &e.State, e.Record
 	text := normalize(s.Error)
 	l := indexedLetter{
-		offset: e.Offset, at: e.At.UnixMilli(), written: r.Timestamp.UnixMilli(), id: stableIdentity(s.ID, s.Group, s.Replays, s.Replay), origin: originHash(s.ID), key: keyHash(r.Key),
+		offset: e.Offset, at: e.At.UnixMilli(), written: r.Timestamp.UnixMilli(), id: stableIdentity(s.ID, s.Group, s.Replays, s.Replay), birth: birthOf(s), origin: originHash(s.ID), key: keyHash(r.Key),
 		size: uint32(len(r.Key) + len(r.Value)), text: s.Error, record: r,
 		kind: kind{
 			Class: s.Class, Severity: s.Severity, Reason: s.Reason, Topic: s.Topic, Group: s.Group,
@@ -142,7 +142,7 @@ func (x *index) readMarks(ctx context.Context, q *Queue, ledger kadm.TopicDetail
 					if v.Doing != "" {
 						continue
 					}
-					if id := stableIdentity(v.ID, v.Group, v.Replays, v.Replay); marks[id].at <= v.At {
+					if id := stableIdentity(v.ID, v.Group, v.Replays, v.Replay).born(v.Born); marks[id].at <= v.At {
 						marks[id] = x.markIn(v, st)
 					}
 				}
@@ -155,12 +155,12 @@ func (x *index) readMarks(ctx context.Context, q *Queue, ledger kadm.TopicDetail
 // markIn is what the index keeps of a mark.
 func (x *index) markIn(v *ledgerValue, st *indexState) segmentMark {
 	if v.forgets {
-		return segmentMark{moments: moments{at: v.At}, none: true}
+		return segmentMark{moments: moments{at: v.At}, none: true, unborn: v.Born == 0}
 	}
 	status, _ := ParseStatus(v.Status)
 	from := v.provenance()
 	from.reason, from.edit = x.Redaction.String(from.reason), x.Redaction.edit(from.edit)
-	return segmentMark{moments: v.moments(), times: v.times(), status: status, from: st.origin(from)}
+	return segmentMark{moments: v.moments(), times: v.times(), status: status, from: st.origin(from), unborn: v.Born == 0}
 }
 
 // cloned takes the strings of a kind out of the records that they were read in, for it stays.

@@ -40,6 +40,9 @@ func stableIdentity(id, group string, replays int, replay string) stableID {
 	return stableID(sum[:16])
 }
 
+// own is what only the letter and its copies have.
+func (l *indexedLetter) own() stableID { return l.id.born(l.birth) }
+
 // keyHash is never 0, which is that of no key.
 func keyHash(key []byte) uint64 {
 	if key == nil {
@@ -87,6 +90,7 @@ type indexedLetter struct {
 	offset      int64
 	at, written int64 // Unix ms of death, and of the record
 	id          stableID
+	birth       int64
 	origin, key uint64
 	size        uint32
 	kind        kind
@@ -102,6 +106,7 @@ func (s *segment) add(l *indexedLetter, kind uint32, m segmentMark) {
 	s.times = le.AppendUint64(s.times, uint64(l.at))
 	s.written = le.AppendUint64(s.written, uint64(l.written))
 	s.ids = append(s.ids, l.id[:]...)
+	s.births = le.AppendUint64(s.births, uint64(l.birth))
 	s.origins = le.AppendUint64(s.origins, l.origin)
 	s.keys = le.AppendUint64(s.keys, l.key)
 	s.sizes = le.AppendUint32(s.sizes, l.size)

@@ -278,7 +278,7 @@ func (iq *indexQuery) countSegment(o *opened, part span, at int64, wanted [statu
 			matches = matches && x.retention >= 0 && takenAt < ceilMilli(iq.sel.ExpiringBefore)
 		}
 		if m.copies {
-			t.copies = append(t.copies, copied{*latest, position{part.partition, offset}, o.id(i), matches, m.status, o.kind(i), died, takenAt, u32(o.sizes, i)})
+			t.copies = append(t.copies, copied{*latest, position{part.partition, offset}, o.own(i), matches, m.status, o.kind(i), died, takenAt, u32(o.sizes, i)})
 			continue
 		}
 		if !matches {

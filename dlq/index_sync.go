@@ -184,7 +184,7 @@ func (x *index) begin(ctx context.Context, topic, ledger kadm.TopicDetail, start
 		}
 		st.Keep = x.keepsFor(st)
 		st.Version, st.Topic, st.Ledger, st.Redaction = indexVersion, topic.ID, ledger.ID, x.Redaction.name()
-		st.MarksEpoch, st.Strays, st.Purges = st.MarksEpoch+1, 0, nil
+		st.MarksEpoch, st.Strays, st.Unborn, st.Purges = st.MarksEpoch+1, 0, false, nil
 		st.Marks = make(map[int32]indexedMarks)
 		for partition, start := range starts {
 			st.Marks[partition] = indexedMarks{Start: start, Next: start, Known: start}

@@ -55,7 +55,7 @@ func (s *survey) order(ctx context.Context, chosen func(*Entry) (bool, error)) (
 	var waiting []candidateEntry
 	var failed error
 	err = newScan(s.scan.fetcher, spans).each(ctx, func(e *Entry) bool {
-		m, first := s.ledger.meet(e.identity())
+		m, first := s.ledger.meet(e)
 		if !first || e.Record.Key == nil || s.queue.foreign(e) {
 			return true
 		}
@@ -116,7 +116,7 @@ func (s *survey) came(ctx context.Context, summary *Summary) error {
 			return true
 		}
 		// What the replay waited for it may have been dealt with, or be a copy of what was replayed.
-		if m, first := s.ledger.meet(e.identity()); first && slices.Contains(toBeDealtWith, m.status) {
+		if m, first := s.ledger.meet(e); first && slices.Contains(toBeDealtWith, m.status) {
 			summary.leaveOut(e, whyCame)
 		}
 		return true

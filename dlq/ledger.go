@@ -9,7 +9,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/maphash"
+	"iter"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,7 +35,8 @@ const year9999 = 253402300799999
 const writerPartition = 0
 
 // Identity is what the copies of one dead letter have in common: id, group, number of replays and the name of the last one. It is a hash of them,
-// 128 bits with seeds of this process, for a ledger of millions is held in memory: it means nothing outside.
+// 128 bits with seeds of this process, for a ledger of millions is held in memory: it means nothing outside. Dead letters of a source topic that was deleted
+// and made again may have those of the topic before; a [Queue] tells them apart by the time of their origin besides.
 type Identity [2]uint64
 
 var identitySeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
@@ -51,12 +54,13 @@ func IdentityOf(s *retrytopics.State) Identity { return identify(s.ID, s.Group, 
 
 func (e *Entry) identity() Identity { return IdentityOf(&e.State) }
 
-// ledger is what became of the entries of one dead-letter topic. It takes some 50 bytes an entry. It is not safe for
+// ledger is what became of the entries of one dead-letter topic. It takes some 60 bytes an entry. It is not safe for
 // concurrent use.
 type ledger struct {
 	marks  map[Identity]mark
-	met    identities   // in the scan under way
-	origin []provenance // of the marks
+	others map[Identity][]mark // of entries that were born at another time than the one in marks
+	met    identities          // their own, in the scan under way
+	origin []provenance        // of the marks
 	index  map[provenance]uint32
 	writer Writer // who began to write last
 	latest int64  // Unix ms of the latest mark
@@ -74,9 +78,11 @@ type wish struct {
 // mark is a [Mark] in few bytes.
 type mark struct {
 	at     int64 // Unix ms
+	birth  int64 // of the entry
 	from   uint32
 	times  uint16 // that it was replayed
 	status Status
+	none   bool // a tombstone took back what was known
 }
 
 // provenance is what the marks of one call have in common.
@@ -88,9 +94,6 @@ type provenance struct {
 	beside  int64  // see moments
 	renewal bool
 }
-
-// takenBack is the provenance of what a tombstone says of an entry: that its mark is none any more.
-var takenBack provenance
 
 // Writer is a call that writes to a ledger, or did.
 type Writer struct {
@@ -104,16 +107,60 @@ type Writer struct {
 }
 
 func newLedger() *ledger {
-	return &ledger{marks: make(map[Identity]mark), index: make(map[provenance]uint32), tasks: make(map[string]*Task), wishes: make(map[string]wish)}
+	return &ledger{marks: make(map[Identity]mark), others: make(map[Identity][]mark), index: make(map[provenance]uint32), tasks: make(map[string]*Task), wishes: make(map[string]wish)}
 }
 
 // meet notes that the scan came upon a copy of an entry, and says what the ledger knows about it and whether this is the
 // first copy of it.
-func (l *ledger) meet(id Identity) (m mark, first bool) {
-	if len(l.marks) > 0 {
-		m = l.marks[id]
+func (l *ledger) meet(e *Entry) (m mark, first bool) {
+	return l.of(e), l.met.add(e.own())
+}
+
+// of is what is known about an entry.
+func (l *ledger) of(e *Entry) mark {
+	if len(l.marks) == 0 {
+		return mark{}
 	}
-	return m, l.met.add(id)
+	id, birth := e.identity(), birthOf(&e.State)
+	if m, known := l.marks[id]; !known || m.birth == birth && len(l.others) == 0 {
+		return m
+	}
+	own, unborn := l.with(id, birth), mark{}
+	if birth != 0 {
+		unborn = l.with(id, 0)
+	}
+	switch {
+	case unborn.at <= own.at, precedes(unborn.at, birth, e.At.UnixMilli()):
+		return own
+	case own.at > 0 && unborn.none: // such a tombstone takes back what it is like
+		return own
+	}
+	return unborn
+}
+
+// with is the mark of the entry that was born then, or the one that says no birth.
+func (l *ledger) with(id Identity, birth int64) mark {
+	for m := range l.all(id) {
+		if m.birth == birth {
+			return m
+		}
+	}
+	return mark{}
+}
+
+// all goes through the marks with an identity.
+func (l *ledger) all(id Identity) iter.Seq[mark] {
+	return func(yield func(mark) bool) {
+		m, known := l.marks[id]
+		if !known || !yield(m) {
+			return
+		}
+		for _, m := range l.others[id] {
+			if !yield(m) {
+				return
+			}
+		}
+	}
 }
 
 // now is the time for the next marks: after the latest one that was read, whatever the clocks of the machines say that
@@ -125,7 +172,12 @@ func (l *ledger) after(now time.Time) int64 { return max(now.UnixMilli(), l.late
 
 // set notes what became of an entry, unless something later is known.
 func (l *ledger) set(id Identity, m mark, from provenance) {
-	if l.marks[id].at > m.at {
+	first, known := l.marks[id]
+	old := first
+	if known && first.birth != m.birth {
+		old = l.with(id, m.birth)
+	}
+	if old.at > m.at {
 		return
 	}
 	l.latest = max(l.latest, m.at)
@@ -135,17 +187,18 @@ func (l *ledger) set(id Identity, m mark, from provenance) {
 		l.origin, l.index[from] = append(l.origin, from), n
 	}
 	m.from = n
-	l.marks[id] = m
+	if !known || first.birth == m.birth {
+		l.marks[id] = m
+		return
+	}
+	l.others[id] = append(slices.DeleteFunc(l.others[id], func(o mark) bool { return o.birth == m.birth }), m)
 }
 
 func (l *ledger) describe(m mark) Mark {
-	if m.at == 0 {
+	if m.at == 0 || m.none {
 		return Mark{}
 	}
 	from := l.origin[m.from]
-	if from == takenBack {
-		return Mark{}
-	}
 	return moments{at: m.at, beside: from.beside, renewal: from.renewal}.mark(m.status, m.times, from)
 }
 
@@ -163,6 +216,7 @@ type ledgerValue struct {
 	Group   string      `json:"group,omitempty"`
 	Replays int         `json:"replays,omitempty"`
 	Replay  string      `json:"replay,omitempty"`  // the name that the entry carries of the last one
+	Born    int64       `json:"born,omitempty"`    // Unix ms of its origin, see birthOf
 	Times   int         `json:"times,omitempty"`   // that the entry was replayed, where that is more than its status says
 	Renewed int64       `json:"renewed,omitempty"` // that of a mark which says that it was: its own time
 	Was     decided     `json:"was,omitzero"`      // of one that says that it was: who marked the entry before, if anybody did
@@ -317,12 +371,8 @@ func (l *ledger) add(values []ledgerValue) {
 			continue
 		}
 		status, _ := ParseStatus(v.Status)
-		from := takenBack
-		if !v.forgets {
-			when := v.moments()
-			from = v.provenance()
-			from.writer, from.beside, from.renewal = v.Run, when.beside, when.renewal
-		}
-		l.set(identify(v.ID, v.Group, v.Replays, v.Replay), mark{at: v.At, status: status, times: v.times()}, from)
+		when, from := v.moments(), v.provenance()
+		from.writer, from.beside, from.renewal = v.Run, when.beside, when.renewal
+		l.set(identify(v.ID, v.Group, v.Replays, v.Replay), mark{at: v.At, birth: v.Born, status: status, times: v.times(), none: v.forgets}, from)
 	}
 }

@@ -56,7 +56,7 @@ func TestLedgerFormat(t *testing.T) {
 		}
 		delete(v, "at")
 		equal(t, "mark", v, map[string]any{
-			"v": 1.0, "status": "replayed", "by": "ann", "run": s.Run, "to": tier1, "id": e.State.ID, "group": group,
+			"v": 1.0, "status": "replayed", "by": "ann", "run": s.Run, "to": tier1, "id": e.State.ID, "group": group, "born": float64(e.State.Timestamp.UnixMilli()),
 		})
 	}
 }
@@ -193,7 +193,7 @@ func TestReplayWaitsForTheEndOfTheLedger(t *testing.T) {
 	if err := other.BeginTransaction(); err != nil {
 		t.Fatal(err)
 	}
-	mark := b.ledgerRecord(`{"v":1,"status":"replayed","at":1,"id":"orders/0/0","group":"shop"}`)
+	mark := b.ledgerRecord(fmt.Sprintf(`{"v":1,"status":"replayed","at":%d,"id":"orders/0/0","group":"shop"}`, time.Now().UnixMilli()))
 	if err := other.ProduceSync(b.ctx(), mark).FirstErr(); err != nil {
 		t.Fatal(err)
 	}

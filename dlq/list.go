@@ -11,7 +11,7 @@ import (
 // Entries goes through the entries that the filter selects, in the order of their time of death as far as each
 // partition keeps it, as the queue was when the iteration began: one that stands behind others of its partition which died later comes after them, as
 // the copy of a [Queue.Renew] does when the topic has taken the entry's first one. An error ends it. It reads the whole ledger and, from
-// Filter.Since on, the whole topic; memory is bounded but for some 50 bytes an entry of the topic.
+// Filter.Since on, the whole topic; memory is bounded but for some 60 bytes an entry of the topic.
 //
 // An entry may be kept; it keeps the bytes of the batch alive that it was read in.
 func (q *Queue) Entries(ctx context.Context, f Filter) iter.Seq2[Entry, error] {
@@ -90,9 +90,9 @@ func (q *Queue) firstCopy(ctx context.Context, e *Entry) (string, error) {
 			before = append(before, span{s.partition, max(s.from, e.Offset-copyReach), e.Offset})
 		}
 	}
-	first, wanted := "", e.identity()
+	first, wanted := "", e.own()
 	err = newScan(newFetcher(q.client, q.admin, topic), before).each(ctx, func(other *Entry) bool {
-		if other.identity() == wanted {
+		if other.own() == wanted {
 			first = other.ID()
 		}
 		return first == ""

@@ -11,7 +11,7 @@ import (
 func (w *writer) mark(r *kgo.Record, e *Entry, status Status, at int64, to, reason string) {
 	v := ledgerValue{
 		V: ledgerVersion, Status: status.String(), At: at, By: w.self.By, Run: w.self.Run, TaskID: w.self.taskOf(), To: to, Reason: reason,
-		ID: e.State.ID, Group: e.State.Group, Replays: e.State.Replays, Replay: e.State.Replay,
+		ID: e.State.ID, Group: e.State.Group, Replays: e.State.Replays, Replay: e.State.Replay, Born: birthOf(&e.State),
 	}
 	times, told := e.Mark.Times, 0
 	if status == StatusReplayed {
@@ -45,7 +45,7 @@ const markRoom = 32 << 10
 
 // sizeBound is the most that appendMark appends.
 func (v *ledgerValue) sizeBound() int {
-	const names, numbers, escape = 210, 7 * 20, len(`\u0000`)
+	const names, numbers, escape = 220, 8 * 20, len(`\u0000`)
 	return names + numbers + escape*(len(v.Status)+len(v.By)+len(v.Run)+len(v.To)+len(v.Reason)+len(v.Edit)+len(v.ID)+len(v.Group)+len(v.Replay)+len(v.TaskID)+
 		len(v.Was.By)+len(v.Was.Run)+len(v.Was.TaskID))
 }
@@ -66,6 +66,9 @@ func (v *ledgerValue) appendMark(b []byte) []byte {
 		b = strconv.AppendInt(append(b, `,"replays":`...), int64(v.Replays), 10)
 	}
 	b = appendField(b, `,"replay":`, v.Replay)
+	if v.Born != 0 {
+		b = strconv.AppendInt(append(b, `,"born":`...), v.Born, 10)
+	}
 	if v.Times != 0 {
 		b = strconv.AppendInt(append(b, `,"times":`...), int64(v.Times), 10)
 	}

@@ -38,8 +38,9 @@ type outcomes struct {
 	mu                sync.Mutex
 	changed           chan struct{} // closed when what follows changes
 	flying            map[Identity]flight
-	taken             int64 // to be replayed; some may have been refused since
-	exhausted         bool  // there are no more to take
+	elder             map[Identity]Identity // of what was adopted: by what dies of it where a release had replayed it that put no birth into names
+	taken             int64                 // to be replayed; some may have been refused since
+	exhausted         bool                  // there are no more to take
 	succeeded, failed int64
 	stop              error
 	last              time.Time // that something was heard
@@ -59,7 +60,7 @@ type followed struct {
 func newOutcomes(q *Queue, topicID kadm.TopicID, r *router, t *Task) *outcomes {
 	o := &outcomes{
 		queue: q, topicID: topicID, router: r, limit: t.Replay.Concurrency, canary: t.Replay.Canary, canaryRate: share(t.Replay.CanaryRate),
-		patience: q.outcomePatience, changed: make(chan struct{}), flying: make(map[Identity]flight), last: time.Now(),
+		patience: q.outcomePatience, changed: make(chan struct{}), flying: make(map[Identity]flight), elder: make(map[Identity]Identity), last: time.Now(),
 		followed: make(map[string]*followed), ends: t.ends,
 	}
 	if o.limit == 0 {
@@ -158,6 +159,10 @@ func (o *outcomes) adopt(ctx context.Context, e *Entry, to string) error {
 		o.taken++
 	}
 	o.flying[id] = flight{group: group, copies: []copyPlace{{to, e.State.Partition, offset}}}
+	unborn := *e
+	unborn.State.Timestamp = time.Time{}
+	as, _ := o.after(&unborn)
+	o.elder[as] = id
 	o.rewind = true // its copies and its death may have been read before it was known
 	return nil
 }
@@ -419,6 +424,9 @@ func (o *outcomes) readOn(ctx context.Context, topic string, f *followed) error 
 func (o *outcomes) seen(r *kgo.Record, dead bool) {
 	e := entryOf(r, o.topicID)
 	id := o.queue.meant(&e.State)
+	if own, is := o.elder[id]; is {
+		id = own
+	}
 	f, is := o.flying[id]
 	switch at := (copyPlace{r.Topic, r.Partition, r.Offset}); {
 	case !is:

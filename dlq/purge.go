@@ -82,7 +82,7 @@ func (q *Queue) Purge(ctx context.Context, p Purge) (Purged, error) {
 		return done, err
 	}
 	defer t.end(ctx)
-	work := &purge{Purge: p, task: t, done: &done, last: make(map[Identity]lastCopy), cuts: make(map[int32]int64), spared: began.UnixMilli()}
+	work := &purge{Purge: p, task: t, done: &done, last: make(map[Identity]lastCopy), unborn: make(map[Identity]lastCopy), cuts: make(map[int32]int64), spared: began.UnixMilli()}
 	if q.index != nil {
 		work.index = q.index.longest(ctx)
 		if work.index.Keep > 0 {
@@ -107,14 +107,15 @@ type purge struct {
 	done  *Purged
 	index *index // as who shares it keeps the longest; nil: there is none
 
-	last   map[Identity]lastCopy
-	starts map[int32]int64   // by partition: where it began
-	ends   map[int32]int64   // and up to where it is looked at
-	old    map[int32][]int64 // by partition: offsets of the records of that age
-	cuts   map[int32]int64   // where what stays begins
-	spared int64             // Unix ms: marks since then stay of what the topic's retention took, for an index may keep that
-	marks  []*kgo.Record     // tombstones
-	lost   keptOnly          // that go with it
+	last   map[Identity]lastCopy // by what only they have
+	unborn map[Identity]lastCopy // of those that a mark which says no birth holds for, by its identity
+	starts map[int32]int64       // by partition: where it began
+	ends   map[int32]int64       // and up to where it is looked at
+	old    map[int32][]int64     // by partition: offsets of the records of that age
+	cuts   map[int32]int64       // where what stays begins
+	spared int64                 // Unix ms: marks since then stay of what the topic's retention took, for an index may keep that
+	marks  []*kgo.Record         // tombstones
+	lost   keptOnly              // that go with it
 }
 
 // lastCopy is where the last copy of an entry stands.
@@ -173,10 +174,13 @@ func (p *purge) look(ctx context.Context, asked map[int32]int64) error {
 	at := make(map[position]Entry) // of those that are to be dealt with
 	began, told := time.Now(), time.Time{}
 	err := s.scan.each(ctx, func(e *Entry) bool {
-		m := s.ledger.marks[e.identity()]
+		m := s.ledger.of(e)
 		here := position{e.Partition, e.Offset}
 		open := slices.Contains(toBeDealtWith, m.status)
-		p.last[e.identity()] = lastCopy{here, open}
+		p.last[e.own()] = lastCopy{here, open}
+		if elder := s.ledger.with(e.identity(), 0); elder.at > 0 && !precedes(elder.at, birthOf(&e.State), e.At.UnixMilli()) {
+			p.unborn[e.identity()] = lastCopy{here, open}
+		}
 		if e.Offset < asked[e.Partition] {
 			p.old[e.Partition] = append(p.old[e.Partition], e.Offset)
 			if open {

@@ -43,7 +43,7 @@ func (p *purge) keptIn(ctx context.Context, iq *indexQuery, spans []span) (k kep
 	scan.query = iq
 	until, met := p.Before.UnixMilli(), identities{}
 	err = scan.each(ctx, func(e *Entry) bool {
-		id := e.identity()
+		id := e.own()
 		if _, there := p.last[id]; there || e.Record.Timestamp.UnixMilli() >= until {
 			return true // it has a copy in the topic, which is counted there, or it stays
 		}

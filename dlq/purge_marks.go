@@ -113,13 +113,17 @@ func (p *purge) stale(keys ledgerKeys, r *kgo.Record, stale map[string]*kgo.Reco
 		return err
 	}
 	id := identify(v.ID, v.Group, v.Replays, v.Replay)
-	last, known := p.last[id]
+	m := p.task.survey.ledger.with(id, v.Born)
+	last, known := p.last[id.born(v.Born)]
+	if v.Born == 0 {
+		last, known = p.unborn[id]
+	}
 	left := known && last.offset >= p.cuts[last.partition]
-	replaced := v.At < p.task.survey.ledger.marks[id].at // by a mark with the place of a later copy
+	replaced := v.At < m.at // by a mark with the place of a later copy
 	switch {
 	case left && !replaced, at.offset >= p.cuts[at.partition]:
 		return nil
-	case !known && at.offset < p.starts[at.partition] && (v.At >= p.spared || !p.IncludeOpen && slices.Contains(toBeDealtWith, p.task.survey.ledger.marks[id].status)):
+	case !known && at.offset < p.starts[at.partition] && (v.At >= p.spared || !p.IncludeOpen && slices.Contains(toBeDealtWith, m.status)):
 		return nil
 	}
 	tombstone := &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key}
@@ -132,7 +136,7 @@ func (p *purge) stale(keys ledgerKeys, r *kgo.Record, stale map[string]*kgo.Reco
 
 // forgets says whose mark a tombstone takes back.
 func (p *purge) forgets(v *ledgerValue) []byte {
-	none := ledgerValue{V: ledgerVersion, Status: StatusOpen.String(), At: p.at(), ID: v.ID, Group: v.Group, Replays: v.Replays, Replay: v.Replay}
+	none := ledgerValue{V: ledgerVersion, Status: StatusOpen.String(), At: p.at(), ID: v.ID, Group: v.Group, Replays: v.Replays, Replay: v.Replay, Born: v.Born}
 	return none.appendMark(nil)
 }
 

@@ -242,7 +242,7 @@ func (s *survey) met(e *Entry, f func(*Entry) bool) bool {
 	if s.ledger == nil {
 		return s.metIndexed(e, f)
 	}
-	m, first := s.ledger.meet(e.identity())
+	m, first := s.ledger.meet(e)
 	if !s.sel.match(e) {
 		return true
 	}

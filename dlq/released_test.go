@@ -62,6 +62,8 @@ func TestReleasedLedger(t *testing.T) {
 		"mark that carries forward":   marked(w, &carried, StatusParked, "", "waits"),
 		"mark of a first dead letter": marked(w, &Entry{State: retrytopics.State{ID: "o/0/0", Group: "g"}}, StatusDiscarded, "", ""),
 	}
+	first := &Entry{Partition: 3, Offset: 18, State: retrytopics.State{ID: "orders/3/1043", Group: "billing", Timestamp: releasedTime.Add(-time.Minute)}}
+	records["mark that says a birth"] = marked(w, first, StatusParked, "", "waits")
 	for _, status := range []Status{StatusOpen, StatusReplayed, StatusDiscarded, StatusLimited, StatusParked} {
 		records["mark "+status.String()] = marked(w, entry, status, "billing.orders.retry-1s", "told so")
 	}
@@ -134,6 +136,9 @@ func readReleasedLedger(r *kgo.Record) (map[string]any, error) {
 	says := map[string]any{
 		"id": v.ID, "group": v.Group, "replays": v.Replays, "replay": v.Replay, "status": m.Status.String(), "at": m.At.UnixMilli(), "by": m.By, "run": m.Run, "task": m.Task,
 		"to": m.To, "reason": m.Reason, "edit": m.Edit,
+	}
+	if v.Born != 0 {
+		says["born"] = v.Born
 	}
 	if !m.Renewed.IsZero() {
 		says["renewed"] = m.Renewed.UnixMilli()

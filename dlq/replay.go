@@ -180,7 +180,7 @@ func (d *replayDecision) findDeaths(ctx context.Context) error {
 			return true
 		}
 		err = all.scan.each(ctx, func(e *Entry) bool {
-			if d.task.survey.ledger.marks[e.identity()].status == StatusReplayed {
+			if d.task.survey.ledger.of(e).status == StatusReplayed {
 				elsewhere.add(q, e)
 			}
 			return note(e)

@@ -60,7 +60,7 @@ func (q *Queue) tail(ctx context.Context, f Filter, yield func(Entry, error) boo
 		stopped := false
 		err = newScan(fetcher, spans).each(ctx, func(e *Entry) bool {
 			carried := !e.State.Died.IsZero() && f.Since.IsZero() // what is said to have died earlier has not died now
-			if met.add(e.identity()) && !carried && sel.match(e) {
+			if met.add(e.own()) && !carried && sel.match(e) {
 				left--
 				stopped = !yield(*e, nil) || left == 0
 			}

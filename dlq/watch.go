@@ -59,8 +59,28 @@ func (m Marked) Done() bool { return m.Status == StatusReplayed || m.Status == S
 // candidate is a dead letter of which it is not known yet what has become.
 type candidate struct {
 	Awaited
+	birth  int64
 	marked int64 // Unix ms of its latest mark
 	done   bool
+	other  *candidate // with the identity, born at another time
+}
+
+// born is the one of these that was born then.
+func (c *candidate) born(birth int64) *candidate {
+	for c != nil && c.birth != birth {
+		c = c.other
+	}
+	return c
+}
+
+// mark takes note of a mark of one with the identity.
+func (c *candidate) mark(v *ledgerValue, done bool) {
+	for ; c != nil; c = c.other {
+		mine := v.Born == c.birth || v.Born == 0 && !precedes(v.At, c.birth, c.Died)
+		if mine && v.At >= c.marked {
+			c.marked, c.done = v.At, done
+		}
+	}
 }
 
 // Read goes through the dead letters of one partition of the queue's group, and calls f with each that is still to be dealt
@@ -80,8 +100,8 @@ func (w *Watch) Read(ctx context.Context, partition int32, hash func(key []byte)
 		err := fetcher.read(ctx, whole, func(records []*kgo.Record, next int64) error {
 			whole.from = next
 			for _, r := range records {
-				if c := w.candidate(r, hash); c != nil && byIdentity[c.Identity] == nil {
-					byIdentity[c.Identity] = c
+				if c := w.candidate(r, hash); c != nil && byIdentity[c.Identity].born(c.birth) == nil {
+					c.other, byIdentity[c.Identity] = byIdentity[c.Identity], c
 					found = append(found, c)
 				}
 			}
@@ -124,7 +144,7 @@ func (w *Watch) candidate(r *kgo.Record, hash func([]byte) uint64) *candidate {
 	if !e.OriginKnown() || w.queue.foreign(&e) {
 		return nil
 	}
-	return &candidate{Awaited: Awaited{Identity: e.identity(), Key: hash(r.Key), Origin: e.State.Offset, Died: e.At.UnixMilli()}}
+	return &candidate{Awaited: Awaited{Identity: e.identity(), Key: hash(r.Key), Origin: e.State.Offset, Died: e.At.UnixMilli()}, birth: birthOf(&e.State)}
 }
 
 // marks reads the ledger, for the candidates and for whoever is told of every mark, up to where it ends now.
@@ -145,9 +165,7 @@ func (w *Watch) marks(ctx context.Context, partition int32, candidates map[Ident
 			}
 			m := v.marked()
 			marked(m)
-			if c := candidates[m.Identity]; c != nil && v.At >= c.marked {
-				c.marked, c.done = v.At, m.Done()
-			}
+			candidates[m.Identity].mark(&v, m.Done())
 		}
 		return nil
 	})

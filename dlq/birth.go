@@ -1,0 +1,46 @@
+package dlq
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// The ids of a source topic that is deleted and made again begin anew, so that its dead letters have the identities of those of the topic before. They are
+// told apart by the birth of the record: when it was written to its source, which every copy of a dead letter says. It is in Unix ms; 0 where the headers say
+// nothing of it, as those of some programs, and in marks of releases that did not note it. What died of a replay that has a name needs none: the name is of one
+// entry. What was put back to a source has the time of its place there, which is another one each time where it may have come there twice.
+
+func birthOf(s *retrytopics.State) int64 {
+	if s.Timestamp.IsZero() || s.Replay != "" {
+		return 0
+	}
+	return s.Timestamp.UnixMilli()
+}
+
+// born is the identity of the one dead letter that was born then, among those that share this one.
+func (id Identity) born(birth int64) Identity {
+	const odd = 0x9e3779b97f4a7c15 // so that births that follow one another are spread
+	return Identity{id[0] ^ uint64(birth)*odd, id[1]}
+}
+
+// own is the identity that only the entry and its copies have.
+func (e *Entry) own() Identity { return e.identity().born(birthOf(&e.State)) }
+
+// born is [Identity.born].
+func (id stableID) born(birth int64) stableID {
+	last := id[8:]
+	binary.LittleEndian.PutUint64(last, binary.LittleEndian.Uint64(last)^uint64(birth))
+	return id
+}
+
+// clocksDiffer is how far apart the clocks may be of who produced a record, who gave it up and who marked it.
+const clocksDiffer = time.Minute
+
+// precedes says whether a mark that was made then, by a release that noted no birth, was made before the entry was there, so that it is of another one with
+// its identity. Else it holds, as it did for that release: neither a copy of an entry, which may die later than the first one, nor a record whose producer
+// gave it a time to come is another one for that alone.
+func precedes(marked, birth, died int64) bool {
+	return min(birth, died)-marked > clocksDiffer.Milliseconds()
+}

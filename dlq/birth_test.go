@@ -1,0 +1,231 @@
+package dlq_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// reborn is the dead letter of a record of a source that was deleted and made again, with the id of one that died before.
+func reborn(partition int32, offset int64) *kgo.Record {
+	s := death(partition, offset)
+	s.Timestamp = time.Now().Add(time.Hour) // whenever a test began
+	r := letter(s)
+	r.Value = []byte("new " + s.ID)
+	return r
+}
+
+// payloads are the values of entries, sorted.
+func payloads(entries []dlq.Entry) (values []string) {
+	for _, e := range entries {
+		values = append(values, string(e.Record.Value))
+	}
+	slices.Sort(values)
+	return values
+}
+
+// scannedAndIndexed runs a test with a queue that reads the topics and one that has an index.
+func scannedAndIndexed(t *testing.T, run func(t *testing.T, b *bundle, q *dlq.Queue)) {
+	t.Parallel()
+	t.Run("scanned", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		run(t, b, b.open())
+	})
+	t.Run("indexed", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		run(t, b, b.indexed(filepath.Join(t.TempDir(), "index"), 0).Queue)
+	})
+}
+
+// A source that is deleted and made again has the ids of the one before: what dies of it is an entry of its own beside one that was replayed.
+func TestDeadLetterOfASourceThatWasMadeAgain(t *testing.T) {
+	scannedAndIndexed(t, func(t *testing.T, b *bundle, q *dlq.Queue) {
+		b.letters(2)
+		b.replay(q, dlq.Replay{})
+		equal(t, "open", len(b.entries(q, dlq.Filter{})), 0) // an index has read so far
+		b.produce(reborn(0, 0))
+		equal(t, "open", payloads(b.entries(q, dlq.Filter{})), []string{"new orders/0/0"})
+		equal(t, "all", payloads(b.entries(q, dlq.Filter{All: true})), []string{"new orders/0/0", "payload of orders/0/0", "payload of orders/1/0"})
+		stats, err := q.Stats(b.ctx(), dlq.Filter{})
+		must(t, err)
+		equal(t, "counted", stats.ByStatus[dlq.StatusOpen], int64(1))
+		purged := b.purge(q, dlq.Purge{Before: time.Now().Add(time.Minute)})
+		equal(t, "purged", []int{int(purged.Records), len(purged.Kept)}, []int{2, 1})
+		equal(t, "left", payloads(b.entries(q, dlq.Filter{})), []string{"new orders/0/0"})
+		s := b.replay(q, dlq.Replay{})
+		equal(t, "replayed", []int64{s.Done, s.Replayed, s.Duplicates}, []int64{1, 0, 0})
+		var sent []string
+		for _, r := range b.records(tier1) {
+			sent = append(sent, string(r.Value))
+		}
+		slices.Sort(sent)
+		equal(t, "sent", sent, []string{"new orders/0/0", "payload of orders/0/0", "payload of orders/1/0"})
+		equal(t, "marked", len(b.entries(q, dlq.Filter{})), 0)
+	})
+}
+
+// Beside one that is open both are replayed, and what dies of them then are two entries also where both were put back to a source at once.
+func TestDeadLettersOfTwoSourcesWithOneID(t *testing.T) {
+	scannedAndIndexed(t, func(t *testing.T, b *bundle, q *dlq.Queue) {
+		b.letters(1)
+		b.produce(reborn(0, 0))
+		equal(t, "open", payloads(b.entries(q, dlq.Filter{})), []string{"new orders/0/0", "payload of orders/0/0"})
+		s := b.replay(q, dlq.Replay{To: dlq.Source})
+		equal(t, "replayed", []int64{s.Done, s.Replayed, s.Duplicates}, []int64{2, 0, 0})
+		names := make(map[string]string)
+		for _, r := range b.records(origin) {
+			names[header(r, retrytopics.HeaderReplay)] = string(r.Value)
+			again := retrytopics.Fresh(r, "")
+			again.Timestamp, again.Group, again.Attempt = time.UnixMilli(1_800_000_000_000), group, 4 // within a millisecond
+			b.produce(dlq.Letter(r, again, dead, 0))
+		}
+		equal(t, "names", len(names), 2)
+		equal(t, "died again", payloads(b.entries(q, dlq.Filter{})), []string{"new orders/0/0", "payload of orders/0/0"})
+		died, err := q.DiedAgain(b.ctx(), s.Task)
+		must(t, err)
+		equal(t, "known as what died again", died, int64(2))
+		// A mark on one of them is not one on the other.
+		for _, e := range b.entries(q, dlq.Filter{}) {
+			if string(e.Record.Value) == "new orders/0/0" {
+				_, err := q.Discard(b.ctx(), dlq.Discard{Filter: dlq.Filter{IDs: []string{e.ID()}}})
+				must(t, err)
+			}
+		}
+		equal(t, "left", payloads(b.entries(q, dlq.Filter{})), []string{"payload of orders/0/0"})
+	})
+}
+
+// Copies of an entry are that still beside one that was born later: of a crash, a renewal, and an import.
+func TestCopiesBesideALetterOfASourceThatWasMadeAgain(t *testing.T) {
+	scannedAndIndexed(t, func(t *testing.T, b *bundle, q *dlq.Queue) {
+		b.letters(1)
+		b.produce(reborn(0, 0), letter(death(0, 0)))
+		exported := b.letterLines(q)
+		renewed, err := q.Renew(b.ctx(), dlq.Renew{})
+		must(t, err)
+		equal(t, "renewed", renewed.Done, int64(2))
+		equal(t, "open", payloads(b.entries(q, dlq.Filter{})), []string{"new orders/0/0", "payload of orders/0/0"})
+		b.takes(0, 3)
+		_, err = q.Import(b.ctx(), exported)
+		must(t, err)
+		equal(t, "open", payloads(b.entries(q, dlq.Filter{})), []string{"new orders/0/0", "payload of orders/0/0"})
+		s := b.replay(q, dlq.Replay{})
+		equal(t, "replayed", []int64{s.Done, s.Duplicates}, []int64{2, 2})
+		equal(t, "sent", len(b.records(tier1)), 2)
+	})
+}
+
+// unbornMark is one of a release that noted no birth, of the entry orders/0/0 at 0/0.
+func (b *bundle) unbornMark(status string, at time.Time) *kgo.Record {
+	return b.ledgerRecord(fmt.Sprintf(`{"v":1,"status":%q,"at":%d,"by":"ann","run":"0196-run","id":"orders/0/0","group":"shop"}`, status, at.UnixMilli()))
+}
+
+// Marks of releases that noted no birth hold for their entries, whichever was read first, and not for what was born and died after them.
+func TestMarksWithoutABirth(t *testing.T) {
+	for _, first := range []string{"the mark", "the entries"} {
+		t.Run(first, func(t *testing.T) {
+			scannedAndIndexed(t, func(t *testing.T, b *bundle, q *dlq.Queue) {
+				b.create(ledger, map[string]string{"cleanup.policy": "compact"})
+				marked := time.Now().Add(-time.Hour)
+				old := letter(death(0, 0))
+				old.Timestamp = marked.Add(-time.Hour)
+				later := reborn(0, 0)
+				if first == "the mark" {
+					b.produce(b.unbornMark("replayed", marked))
+					equal(t, "entries", len(b.entries(q, dlq.Filter{})), 0)
+				}
+				b.produce(old, later)
+				open := func() []string { return payloads(b.entries(q, dlq.Filter{})) }
+				if first == "the entries" {
+					equal(t, "open", len(open()), 2)
+					b.produce(b.unbornMark("replayed", marked))
+				}
+				equal(t, "open", open(), []string{"new orders/0/0"})
+				s := b.replay(q, dlq.Replay{})
+				equal(t, "replayed", []int64{s.Done, s.Replayed}, []int64{1, 1})
+				equal(t, "open", open(), []string(nil))
+
+				// A purge that takes the old entry takes back its mark, and no other.
+				b.takes(0, 1)
+				equal(t, "marks taken back", b.purge(q, dlq.Purge{}).Marks, int64(1))
+				equal(t, "open", open(), []string(nil))
+			})
+		})
+	}
+}
+
+// A purge leaves the mark of an entry of which a copy is left, though the mark says no birth and its place is gone.
+func TestPurgeLeavesMarksWithoutABirth(t *testing.T) {
+	scannedAndIndexed(t, func(t *testing.T, b *bundle, q *dlq.Queue) {
+		b.create(ledger, map[string]string{"cleanup.policy": "compact"})
+		b.letters(1)
+		b.produce(letter(death(0, 0)), b.unbornMark("discarded", time.Now().Add(-time.Second)))
+		b.takes(0, 1)
+		equal(t, "marks taken back", b.purge(q, dlq.Purge{}).Marks, int64(0))
+		equal(t, "open", len(b.entries(q, dlq.Filter{})), 0)
+	})
+}
+
+// A later mark counts, whichever of the two says no birth.
+func TestMarksWithAndWithoutABirth(t *testing.T) {
+	scannedAndIndexed(t, func(t *testing.T, b *bundle, q *dlq.Queue) {
+		b.letters(1)
+		b.create(ledger, map[string]string{"cleanup.policy": "compact"})
+		b.produce(b.unbornMark("parked", time.Now()))
+		status := func() dlq.Status {
+			entries := b.entries(q, dlq.Filter{All: true})
+			equal(t, "entries", len(entries), 1)
+			return entries[0].Status
+		}
+		equal(t, "status", status(), dlq.StatusParked)
+		_, err := q.Reopen(b.ctx(), dlq.Discard{Filter: dlq.Filter{IDs: []string{"orders/0/0"}}})
+		must(t, err)
+		equal(t, "status", status(), dlq.StatusOpen)
+		b.produce(b.unbornMark("discarded", time.Now().Add(time.Minute)))
+		equal(t, "status", status(), dlq.StatusDiscarded)
+	})
+}
+
+// To a consumer that holds keys a dead letter waits whose source was made again, whatever became of the one before.
+func TestWatchOfASourceThatWasMadeAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(6)
+	b.replay(b.open(), dlq.Replay{Filter: dlq.Filter{IDs: []string{"orders/0/0"}}})
+	b.produce(reborn(0, 0))
+	for _, chunk := range []int{1, 3, 1000} {
+		got, _ := b.awaited(b.watch(chunk), 0)
+		equal(t, fmt.Sprintf("to be dealt with, asked for every %d", chunk), got, []int64{1, 0})
+	}
+}
+
+// What died of an entry that an earlier release replayed, which put no birth into names, is its failure still, to who goes on with the replay and to who counts.
+func TestOutcomeOfWhatAnEarlierReleaseReplayed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.create(ledger, map[string]string{"cleanup.policy": "compact"})
+	b.letters(1)
+	started, err := b.open().Start(b.ctx(), dlq.Replay{Wait: true})
+	must(t, err)
+	s := death(0, 0)
+	s.Timestamp = time.Time{}
+	name := dlq.NameOfReplay(started.ID, s)
+	b.produce(b.ledgerRecord(fmt.Sprintf(`{"v":1,"status":"replayed","at":%d,"run":%q,"to":%q,"id":"orders/0/0","group":"shop"}`, time.Now().UnixMilli(), started.ID, tier1)))
+	again := death(0, 0)
+	again.Replays, again.Replay = 1, name
+	b.produce(letter(again))
+	summary := b.resume(started.ID)
+	equal(t, "replayed earlier, failed", []int64{summary.Earlier, summary.Failed}, []int64{1, 1})
+	died, err := b.open().DiedAgain(b.ctx(), started.ID)
+	must(t, err)
+	equal(t, "died again", died, int64(1))
+}
