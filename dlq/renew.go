@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -111,14 +112,25 @@ func (t *task) renewal(e *Entry, now time.Time) *item {
 }
 
 // renewed makes the copy. A header says when the entry died, for the copy's own time is that of the copy: retention deletes by it. Of an entry that is
-// known by its place alone, since its headers say nothing of an origin, another one says its id: the copy stands in another place.
+// known by its place alone, since its headers say nothing of an origin, another one says its id: the copy stands in another place. The topic's tag stands before
+// that, for another record will have that place when the topic is deleted and made again, and the copy may be imported there.
 func renewed(e *Entry, now time.Time) *kgo.Record {
 	set := []kgo.RecordHeader{{Key: retrytopics.HeaderDied, Value: strconv.AppendInt(nil, e.At.UnixMilli(), 10)}}
 	if e.State.ID == retrytopics.FormatID("", e.Topic, e.Partition, e.Offset) {
-		set = append(set, kgo.RecordHeader{Key: retrytopics.HeaderID, Value: []byte(e.State.ID)})
+		set = append(set, kgo.RecordHeader{Key: retrytopics.HeaderID, Value: []byte(topicTag(e.TopicID) + ":" + e.State.ID)})
 	}
 	headers := slices.DeleteFunc(slices.Clone(e.Record.Headers), func(h kgo.RecordHeader) bool {
 		return slices.ContainsFunc(set, func(own kgo.RecordHeader) bool { return own.Key == h.Key })
 	})
 	return &kgo.Record{Topic: e.Topic, Partition: e.Partition, Key: e.Record.Key, Value: e.Record.Value, Timestamp: now, Headers: append(headers, set...)}
+}
+
+// unmarkID takes the topic's own tag off the id of a copy whose entry is known by its place alone: it is that of the first copy, which says none.
+func (e *Entry) unmarkID() {
+	if e.State.Topic != e.Topic { // as of nearly all
+		return
+	}
+	if tag, place, tagged := strings.Cut(e.State.ID, ":"); tagged && tag == topicTag(e.TopicID) {
+		e.State.ID = place
+	}
 }

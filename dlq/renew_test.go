@@ -433,3 +433,32 @@ func TestRenewOfWhatSaysNothingOfItsOrigin(t *testing.T) {
 		}
 	}
 }
+
+// TestImportOfWhatWasKnownByItsPlace: what was carried forward is an entry of its own in a topic that was made again, beside the record that has its place
+// there, and one entry still, however often it is imported.
+func TestImportOfWhatWasKnownByItsPlace(t *testing.T) {
+	scannedAndIndexed(t, func(t *testing.T, b *bundle, q *dlq.Queue) {
+		b.produce(&kgo.Record{Topic: dead, Value: []byte("old")})
+		_, err := q.Renew(b.ctx(), dlq.Renew{})
+		must(t, err)
+		b.takes(0, 1)
+		exported := b.letterLines(q)
+		_, err = b.admin.DeleteTopics(b.ctx(), dead)
+		must(t, err)
+		_, err = b.admin.CreateTopics(b.ctx(), 3, 1, nil, dead)
+		must(t, err)
+		b.client = b.connect()
+		b.produce(&kgo.Record{Topic: dead, Value: []byte("new")})
+		for range 2 {
+			n, err := q.Import(b.ctx(), exported)
+			must(t, err)
+			equal(t, "imported", n, int64(1))
+		}
+		equal(t, "open", payloads(b.entries(q, dlq.Filter{})), []string{"new", "old"})
+		s := b.replay(q, dlq.Replay{To: dlq.ToTopic(origin)})
+		equal(t, "replayed, duplicates", []int64{s.Done, s.Duplicates}, []int64{2, 1})
+		for _, r := range b.records(origin) {
+			equal(t, "id of a record that is replayed", header(r, retrytopics.HeaderID), "")
+		}
+	})
+}

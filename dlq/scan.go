@@ -167,6 +167,7 @@ func (e *Entry) read(r *kgo.Record, topicID kadm.TopicID) {
 	} else {
 		e.State, e.Dialect, e.Err = decodeOther(r)
 	}
+	e.unmarkID()
 	e.At = r.Timestamp
 	if !e.State.Died.IsZero() {
 		e.At = e.State.Died
