@@ -95,7 +95,15 @@ func orderKey(e *Entry) uint64 {
 }
 
 // late says whether an entry stands behind the ends of what the survey covers. It waits all the same, and keeps its key closed.
-func (s *survey) late(e *Entry) bool { return s.ends != nil && e.Offset >= s.ends[e.Partition] }
+func (s *survey) late(e *Entry) bool { return s.behind(e) && !s.carried(e) }
+
+func (s *survey) behind(e *Entry) bool { return s.ends != nil && e.Offset >= s.ends[e.Partition] }
+
+// carried says whether a copy behind the ends is of an entry that was there when they were so, as its mark and the time of its death tell: one that was
+// carried forward before stands before them.
+func (s *survey) carried(e *Entry) bool {
+	return !s.began.IsZero() && !e.State.Died.IsZero() && !e.Mark.Renewed.IsZero() && !e.At.After(s.began)
+}
 
 // came counts what died behind others of keys that were replayed whole, after what the replay covers, and is still to be dealt with: these keys are still
 // closed.

@@ -57,16 +57,17 @@ func (e *Entry) identity() Identity { return IdentityOf(&e.State) }
 // ledger is what became of the entries of one dead-letter topic. It takes some 60 bytes an entry. It is not safe for
 // concurrent use.
 type ledger struct {
-	marks  map[Identity]mark
-	others map[Identity][]mark // of entries that were born at another time than the one in marks
-	met    identities          // their own, in the scan under way
-	origin []provenance        // of the marks
-	index  map[provenance]uint32
-	writer Writer // who began to write last
-	latest int64  // Unix ms of the latest mark
-	tasks  map[string]*Task
-	wishes map[string]wish // by the run that is to end, or the task
-	purges []string        // runs that deleted something
+	marks   map[Identity]mark
+	others  map[Identity][]mark // of entries that were born at another time than the one in marks
+	met     identities          // their own, in the scan under way
+	origin  []provenance        // of the marks
+	index   map[provenance]uint32
+	writer  Writer // who began to write last
+	latest  int64  // Unix ms of the latest mark
+	renewed int64  // Unix ms of the latest renewal
+	tasks   map[string]*Task
+	wishes  map[string]wish // by the run that is to end, or the task
+	purges  []string        // runs that deleted something
 }
 
 // wish is what somebody wants of a run, or of a task that nobody works on.
@@ -371,6 +372,7 @@ func (l *ledger) add(values []ledgerValue) {
 			continue
 		}
 		status, _ := ParseStatus(v.Status)
+		l.renewed = max(l.renewed, v.Renewed)
 		when, from := v.moments(), v.provenance()
 		from.writer, from.beside, from.renewal = v.Run, when.beside, when.renewal
 		l.set(identify(v.ID, v.Group, v.Replays, v.Replay), mark{at: v.At, birth: v.Born, status: status, times: v.times(), none: v.forgets}, from)

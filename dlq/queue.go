@@ -156,7 +156,8 @@ type survey struct {
 	sel    *selector
 	ledger *ledger
 	scan   *scan
-	ends   map[int32]int64 // of the partitions, behind which nothing is covered, also of what only an index keeps; nil: the scan's own
+	ends   map[int32]int64 // of the partitions, behind which nothing is covered, also of what only an index keeps, but for what was carried there; nil: the scan's own
+	began  time.Time       // when they were so; zero: nothing that was carried is covered
 
 	replayOrder *replayOrder // nil: that of the topic
 	query       *indexQuery  // nil: it does not answer from an index
@@ -241,6 +242,11 @@ func (s *survey) each(ctx context.Context, f func(*Entry) bool) error {
 func (s *survey) met(e *Entry, f func(*Entry) bool) bool {
 	if s.ledger == nil {
 		return s.metIndexed(e, f)
+	}
+	if s.behind(e) {
+		if e.Mark = s.ledger.describe(s.ledger.of(e)); s.late(e) {
+			return true
+		}
 	}
 	m, first := s.ledger.meet(e)
 	if !s.sel.match(e) {

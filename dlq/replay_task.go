@@ -419,7 +419,7 @@ func (q *Queue) Resume(ctx context.Context, id string, w Work) (Summary, error) 
 		t.limit = max(r.Filter.Limit-int(t.of.Done), 0)
 		t.spent = t.limit == 0
 	}
-	if t.survey, err = q.surveyTo(ctx, topic, r.Filter, l, t.of.ends); err == nil {
+	if t.survey, err = q.surveyTo(ctx, topic, r.Filter, l, t.of); err == nil {
 		err = t.help(ctx)
 	}
 	if err != nil {
@@ -428,19 +428,21 @@ func (q *Queue) Resume(ctx context.Context, id string, w Work) (Summary, error) 
 	return summary, t.replay(ctx, r, &summary)
 }
 
-// surveyTo is survey of what was there when the partitions had these ends; none: when it is called.
-func (q *Queue) surveyTo(ctx context.Context, topic kadm.TopicDetail, f Filter, l *ledger, ends map[int32]int64) (*survey, error) {
+// surveyTo is survey of what was there when a replay was started, also where it stands behind the ends of then since it was carried forward.
+func (q *Queue) surveyTo(ctx context.Context, topic kadm.TopicDetail, f Filter, l *ledger, of *Task) (*survey, error) {
 	spans, err := spansOf(ctx, q.admin, q.topic, f.Since, stable)
 	if err != nil {
 		return nil, err
 	}
-	for i := range spans {
-		spans[i].to = min(spans[i].to, ends[spans[i].partition])
+	if l.renewed < of.At.Add(-clocksDiffer).UnixMilli() { // nothing was: the rest need not be read
+		for i := range spans {
+			spans[i].to = min(spans[i].to, of.ends[spans[i].partition])
+		}
+		spans = slices.DeleteFunc(spans, func(s span) bool { return s.from >= s.to })
 	}
-	spans = slices.DeleteFunc(spans, func(s span) bool { return s.from >= s.to })
 	s, err := q.surveyOf(ctx, topic, f, l, spans)
 	if err == nil {
-		s.ends = ends
+		s.ends, s.began = of.ends, of.At
 	}
 	return s, err
 }

@@ -381,3 +381,34 @@ func TestKilledTaskIsGoneOnWith(t *testing.T) {
 		equal(t, "counted", b.task(started.ID).Done, entries)
 	}
 }
+
+// A replay covers what was there when it was started also where it was carried forward since, and the topic has taken it from where it stood; not what has died
+// since and was carried forward too, or was imported.
+func TestReplayOfWhatWasRenewedSinceItWasStarted(t *testing.T) {
+	t.Parallel()
+	for _, held := range []bool{false, true} {
+		t.Run(fmt.Sprint("keys held: ", held), func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			options := map[bool][]dlq.Option{true: {dlq.KeysAreHeld()}}[held]
+			b.aged(3*day, 2*day, day)
+			imported := b.letterLines(b.open())
+			b.takes(0, 1) // which is imported later
+			started, err := b.open(options...).Start(b.ctx(), dlq.Replay{})
+			must(t, err)
+			since := letter(death(0, 7))
+			since.Timestamp = time.Now().Add(time.Minute)
+			b.produce(since)
+			_, err = b.open().Renew(b.ctx(), dlq.Renew{})
+			must(t, err)
+			b.takes(0, 4)
+			_, err = b.open().Import(b.ctx(), imported)
+			must(t, err)
+			s, err := b.open(options...).Resume(b.ctx(), started.ID, dlq.Work{})
+			must(t, err)
+			equal(t, "replayed", s.Done, int64(2))
+			equal(t, "left", originsOf(b.entries(b.open(), dlq.Filter{})), "orders/0/0 orders/0/7")
+			equal(t, "state", b.task(started.ID).State, dlq.TaskDone)
+		})
+	}
+}
