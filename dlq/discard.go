@@ -121,7 +121,9 @@ func (q *Queue) begin(ctx context.Context, o order) (*task, error) {
 	if o.task == nil {
 		t.survey, err = q.survey(ctx, topic, o.filter, l)
 	} else if o.task.ends, err = q.ends(ctx); err == nil {
-		t.survey, err = q.surveyTo(ctx, topic, o.filter, l, o.task)
+		if o.task.starts, err = q.startsSince(ctx, o.filter.Since); err == nil {
+			t.survey, err = q.surveyTo(ctx, topic, o.filter, l, o.task)
+		}
 	}
 	if err == nil && o.doing != doingPurge && o.filter.ExpiringBefore.IsZero() { // which is about what the topic holds, as what expires is
 		err = t.help(ctx)

@@ -53,6 +53,7 @@ type Task struct {
 	Skipped Skipped
 
 	ends   map[int32]int64 // of the queue's partitions when it was started; nil: nobody has worked on it
+	starts map[int32]int64 // where what it covers began then; nil: not known
 	canary bool            // it is passed
 	wished wish            // since it was last written about; the zero wish: nothing
 	life   string          // of the index that keeps what the topic loses of what it covers; "": none is known
@@ -69,6 +70,7 @@ type Skipped struct {
 	OtherGroup int64     `json:"other_group,omitempty"`
 	LeftOut    []LeftOut `json:"left_out,omitempty"`
 	KeptLost   bool      `json:"kept_lost,omitempty"`
+	Taken      int64     `json:"taken,omitempty"`
 }
 
 // Left counts those that somebody should look at: that were left out, and not since they had been dealt with.
@@ -82,7 +84,7 @@ func (s Skipped) Left() int64 {
 
 // skipped is what of a summary a task keeps.
 func (s *Summary) skipped() Skipped {
-	kept := Skipped{Replayed: s.Replayed, Discarded: s.Discarded, Superseded: s.Superseded, Parked: s.Parked, Limited: s.Limited, OtherGroup: s.OtherGroup, LeftOut: slices.Clone(s.LeftOut), KeptLost: s.KeptLost}
+	kept := Skipped{Replayed: s.Replayed, Discarded: s.Discarded, Superseded: s.Superseded, Parked: s.Parked, Limited: s.Limited, OtherGroup: s.OtherGroup, LeftOut: slices.Clone(s.LeftOut), KeptLost: s.KeptLost, Taken: s.Taken}
 	for i := range kept.LeftOut {
 		kept.LeftOut[i].Why = cutBytes(kept.LeftOut[i].Why, normalizedSize)
 	}
@@ -120,6 +122,7 @@ type taskValue struct {
 	Began     int64            `json:"began"` // Unix ms
 	Spec      taskSpec         `json:"spec"`
 	Ends      map[int32]int64  `json:"ends,omitempty"`
+	Starts    map[int32]int64  `json:"starts,omitempty"`
 	Done      int64            `json:"done,omitempty"`
 	Succeeded int64            `json:"succeeded,omitempty"`
 	Failed    int64            `json:"failed,omitempty"`
@@ -147,7 +150,7 @@ func (q *Queue) taskRecord(keys ledgerKeys, t *Task, now int64) *kgo.Record {
 	value, _ := json.Marshal(ledgerValue{ // a regular expression is text: it cannot fail
 		V: ledgerVersion, At: now, By: t.By, Run: t.ID, Doing: doingTask,
 		Task: &taskValue{
-			State: t.State, Why: t.Why, Began: t.At.UnixMilli(), Spec: specOf(t.Replay), Ends: t.ends,
+			State: t.State, Why: t.Why, Began: t.At.UnixMilli(), Spec: specOf(t.Replay), Ends: t.ends, Starts: t.starts,
 			Done: t.Done, Succeeded: t.Succeeded, Failed: t.Failed, To: t.To, Canary: t.canary, Skipped: t.Skipped, Kept: t.Kept, Life: t.life, First: t.first,
 		},
 	})
@@ -165,7 +168,7 @@ func (v *ledgerValue) task() (*Task, error) {
 	r.By = v.By
 	return &Task{
 		ID: v.Run, State: v.Task.State, Why: v.Task.Why, Replay: r, By: v.By, At: time.UnixMilli(v.Task.Began), Change: time.UnixMilli(v.At),
-		Done: v.Task.Done, Succeeded: v.Task.Succeeded, Failed: v.Task.Failed, To: v.Task.To, ends: v.Task.Ends, canary: v.Task.Canary, Skipped: v.Task.Skipped, Kept: v.Task.Kept, life: v.Task.Life, first: v.Task.First,
+		Done: v.Task.Done, Succeeded: v.Task.Succeeded, Failed: v.Task.Failed, To: v.Task.To, ends: v.Task.Ends, starts: v.Task.Starts, canary: v.Task.Canary, Skipped: v.Task.Skipped, Kept: v.Task.Kept, life: v.Task.Life, first: v.Task.First,
 	}, nil
 }
 
@@ -309,6 +312,9 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	// now on, also where it waits for outcomes first.
 	known := t.survey.ledger.tasks[t.of.ID] != nil
 	if known {
+		if summary.Taken, err = t.took(ctx); err != nil {
+			return err
+		}
 		began := t.survey.queue.taskRecord(t.writer.keys, t.of, time.Now().UnixMilli())
 		if sent := t.writer.transact(ctx, []*kgo.Record{began}); !sent.committed() {
 			return t.fail(ctx, sent, nil, summary)

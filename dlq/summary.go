@@ -67,6 +67,9 @@ type Summary struct {
 	// KeptLost: the replay covered what only the index kept ([Index].Keep), and that was emptied since it was started: of what it lost nothing more
 	// could be replayed, and nobody knows how much that was. It is not known of an index that was away then.
 	KeptLost bool
+	// Taken counts offsets that the topic's retention took since the replay was started, of what it covers, and of which the ledger does not say that they
+	// were dealt with. They need not be entries that it selects: the filter is not asked, and further copies and the ends of transactions have offsets too.
+	Taken int64
 	// Complete: the whole range was gone through. It was not when Filter.Limit was reached or an error ended the call, but for [ErrStopped] of a
 	// replay that had nothing more to replay when it was stopped.
 	Complete bool
@@ -87,7 +90,7 @@ const (
 
 // Partly says whether entries that the filter selects are left that somebody should look at.
 func (s Summary) Partly() bool {
-	return s.Limited > 0 || len(s.LeftOut) > 0 || len(s.Missing) > 0 || len(s.Unselected) > 0 || s.InDoubt > 0 || s.Unmarked > 0 || s.Failed > 0 || s.KeptLost
+	return s.Limited > 0 || len(s.LeftOut) > 0 || len(s.Missing) > 0 || len(s.Unselected) > 0 || s.InDoubt > 0 || s.Unmarked > 0 || s.Failed > 0 || s.KeptLost || s.Taken > 0
 }
 
 func (s *Summary) leaveOut(e *Entry, why string) {

@@ -90,6 +90,9 @@ func (q *Queue) Start(ctx context.Context, r Replay) (Task, error) {
 	if t.ends, err = q.ends(ctx); err != nil {
 		return Task{}, err
 	}
+	if t.starts, err = q.startsSince(ctx, r.Filter.Since); err != nil {
+		return Task{}, err
+	}
 	if t.Kept {
 		starts, err := listed(ctx, q.topic, q.admin.ListStartOffsets)
 		if err != nil {

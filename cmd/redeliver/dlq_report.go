@@ -72,6 +72,7 @@ type changeSummary struct {
 	Unselected []string         `json:"unselected,omitempty"` // ids whose entries the other filters leave out
 	Open       int64            `json:"open_before,omitempty"`
 	KeptLost   bool             `json:"kept_lost,omitempty"` // the index was emptied since the replay was started
+	Taken      int64            `json:"taken,omitempty"`     // offsets, by retention, since then
 	Seconds    float64          `json:"seconds"`
 	Error      string           `json:"error,omitempty"`
 	// Entries are those that would be changed, on a dry run only.
@@ -193,7 +194,7 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 		Pipeline: q.pipeline.Name, Queue: q.Topic(), Run: s.Run, Task: s.Task, DryRun: s.DryRun, Complete: s.Complete, Done: s.Done, To: s.To,
 		Earlier: s.Earlier, Succeeded: s.Succeeded, Failed: s.Failed, Pending: s.Pending, NoGroup: s.NoGroup,
 		Matched: s.Matched, Replayed: s.Replayed, Discarded: s.Discarded, Unfinished: s.Unfinished, Superseded: s.Superseded, Parked: s.Parked, Limited: s.Limited, LeftOut: viewLeftOut(q, s.LeftOut),
-		OtherGroup: s.OtherGroup, Duplicates: s.Duplicates, InDoubt: s.InDoubt, Cluster: r.chore.cluster, Unmarked: s.Unmarked, Missing: append([]string{}, s.Missing...), Unselected: s.Unselected, Open: s.Open, KeptLost: s.KeptLost, Seconds: s.Took.Seconds(),
+		OtherGroup: s.OtherGroup, Duplicates: s.Duplicates, InDoubt: s.InDoubt, Cluster: r.chore.cluster, Unmarked: s.Unmarked, Missing: append([]string{}, s.Missing...), Unselected: s.Unselected, Open: s.Open, KeptLost: s.KeptLost, Taken: s.Taken, Seconds: s.Took.Seconds(),
 	}
 	if failed != nil {
 		one.Error = failed.Error()
@@ -296,6 +297,7 @@ func (r *changeReport) print(w io.Writer, q queue, s changeSummary, took time.Du
 	if s.KeptLost {
 		lines = append(lines, "  "+keptLost)
 	}
+	remark(s.Taken, byRetention, plural(int(s.Taken), "record"))
 	remark(s.Duplicates, "further %s, not counted", copies(s.Duplicates))
 	remark(s.InDoubt, "may be %s or not, for the brokers did not answer: run it again, the ledger knows", r.chore.done)
 	_, err := io.WriteString(w, strings.Join(lines, "\n")+"\n")

@@ -51,16 +51,20 @@ type skippedView struct {
 	OtherGroup int64     `json:"other_group"`
 	LeftOut    []leftOut `json:"left_out"`
 	KeptLost   bool      `json:"kept_lost,omitempty"` // the index was emptied: nobody knows how much it lost
+	Taken      int64     `json:"taken,omitempty"`     // offsets, by retention
 
 	left int64 // that somebody should look at
 }
 
 func viewSkipped(q queue, s dlq.Skipped) skippedView {
-	return skippedView{s.Replayed, s.Discarded, s.Superseded, s.Parked, s.Limited, s.OtherGroup, viewLeftOut(q, s.LeftOut), s.KeptLost, s.Left()}
+	return skippedView{s.Replayed, s.Discarded, s.Superseded, s.Parked, s.Limited, s.OtherGroup, viewLeftOut(q, s.LeftOut), s.KeptLost, s.Taken, s.Left()}
 }
 
 // keptLost is what people are told where that is so.
 const keptLost = "what only the index kept and had not been replayed is gone, for the index was emptied since: nobody knows how much that was"
+
+// byRetention is what people are told of how many records retention took.
+const byRetention = "%s of what it covers taken by retention since it was started, not known to be dealt with (copies and ends of transactions among them)"
 
 // text says what was left out and why, a line each.
 func (s skippedView) text(max int) []string {
@@ -82,6 +86,7 @@ func (s skippedView) text(max int) []string {
 	if s.KeptLost {
 		lines = append(lines, keptLost)
 	}
+	add(s.Taken, byRetention, plural(int(s.Taken), "record"))
 	return lines
 }
 

@@ -56,6 +56,21 @@ func TestReplayAsATask(t *testing.T) {
 	}
 }
 
+// What retention took of what a replay covers is told when it is gone on with, and afterwards.
+func TestReplayTellsWhatRetentionTook(t *testing.T) {
+	m := newMorgue(t)
+	started := m.run("replay", "start", "--yes", "-o", "json")
+	var summaries []changeSummary
+	m.decode(started, &summaries)
+	admin := kadm.NewClient(m.client)
+	if _, err := admin.DeleteRecords(t.Context(), kadm.Offsets{testDLQ: {0: {Topic: testDLQ, At: 1}}}); err != nil {
+		t.Fatal(err)
+	}
+	const says = "1 record of what it covers taken by retention since it was started"
+	m.run("replay", "resume", summaries[0].Task, "--yes").want(t, exitPart, says)
+	m.run("replay", "show", summaries[0].Task).want(t, exitDone, says)
+}
+
 // lineWith is the line of a text with these words in it.
 func lineWith(text, words string) string {
 	for line := range strings.Lines(text) {
