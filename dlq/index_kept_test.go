@@ -3,6 +3,7 @@ package dlq_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -158,6 +159,27 @@ func TestReplayOfWhatAnIndexHasLostSinceItWasStarted(t *testing.T) {
 			k.server.SetError("")
 			k.empty() // nobody knows that there was another one
 		}, false, 3},
+		"emptied of what was discarded, and purged": {(*waiting).loses, func(k *waiting) {
+			k.dealWith("orders/0/0", "orders/0/1", "orders/1/0", "orders/1/1", "orders/2/0", "orders/2/1")
+			_, err := k.q.Purge(k.ctx(), dlq.Purge{Before: time.Now()})
+			must(k.t, err)
+			k.empty()
+		}, false, 3},
+		"emptied of what another replay has dealt with": {(*waiting).loses, func(k *waiting) {
+			_, err := k.q.Replay(k.ctx(), dlq.Replay{Filter: dlq.Filter{IDs: []string{"orders/0/0", "orders/0/1", "orders/1/0", "orders/1/1", "orders/2/0", "orders/2/1"}}})
+			must(k.t, err)
+			k.empty()
+		}, false, 3},
+		"emptied of all but what was dealt with": {(*waiting).loses, func(k *waiting) {
+			k.dealWith("orders/0/0", "orders/0/1", "orders/1/0", "orders/1/1", "orders/2/0")
+			k.empty()
+		}, true, 3},
+		"emptied of what was purged, whatever it was": {(*waiting).loses, func(k *waiting) {
+			k.letters(3)
+			_, err := k.q.Purge(k.ctx(), dlq.Purge{Before: time.Now().Add(time.Hour), IncludeOpen: true})
+			must(k.t, err)
+			k.empty()
+		}, false, 0},
 		"purged between two calls": {(*waiting).loses, func(k *waiting) {
 			k.begin()
 			_, err := k.q.Purge(k.ctx(), dlq.Purge{Before: time.Now().Add(time.Hour), IncludeOpen: true})
@@ -203,6 +225,44 @@ func (k *waiting) loses() {
 }
 
 func (k *waiting) empty() { k.server.FlushAll() }
+
+func (k *waiting) dealWith(ids ...string) {
+	k.t.Helper()
+	_, err := k.q.Discard(k.ctx(), dlq.Discard{Filter: dlq.Filter{IDs: ids}})
+	must(k.t, err)
+}
+
+// An index that was away when a replay was started, so that nobody knows what it had, and is another one since: both are told; not of one that was there before.
+func TestReplayThatIsStartedWhileTheIndexIsAway(t *testing.T) {
+	t.Parallel()
+	for _, emptied := range []bool{true, false} {
+		t.Run(fmt.Sprint("emptied: ", emptied), func(t *testing.T) {
+			t.Parallel()
+			var words []string
+			k := &waiting{bundle: setup(t), server: miniredis.RunT(t)}
+			k.letters(9)
+			k.q = k.redisIndexed(k.server.Addr(), time.Hour, &words).Queue
+			k.loses()
+			for next := time.Now().Truncate(time.Second).Add(time.Second); time.Now().Before(next); { // the name of an index has the second in it
+				k.entries(k.q, dlq.Filter{})
+			}
+			k.server.SetError("LOADING")
+			started, err := k.q.Start(k.ctx(), dlq.Replay{})
+			must(t, err)
+			if len(words) == 0 || !strings.Contains(words[len(words)-1], "should it be empty") {
+				t.Errorf("told when it was started: %q", words)
+			}
+			k.server.SetError("")
+			if emptied {
+				k.empty()
+			}
+			s, err := k.q.Resume(k.ctx(), started.ID, dlq.Work{})
+			must(t, err)
+			equal(t, "replayed", s.Done, map[bool]int64{true: 3, false: 9}[emptied])
+			equal(t, "told", strings.Contains(strings.Join(words, " "), "was away when replay "+started.ID), emptied)
+		})
+	}
+}
 
 // begin works on the replay, and is interrupted.
 func (k *waiting) begin() {

@@ -2,6 +2,7 @@ package dlq
 
 import (
 	"context"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 )
@@ -29,26 +30,28 @@ func (st *indexState) life(starts map[int32]int64) indexLife {
 	return l
 }
 
-// lost says whether what an index had from these first entries on, up to the ends, is not all in this life of it.
-func (l indexLife) lost(first, ends map[int32]int64) bool {
-	for partition, from := range first {
-		if from < min(l.read[partition], ends[partition]) {
-			return true
-		}
+// lost is up to where what an index had before, and before the ends, is not in this life of it.
+func (l indexLife) lost(ends map[int32]int64) map[int32]int64 {
+	lost := make(map[int32]int64, len(ends))
+	for partition, end := range ends {
+		lost[partition] = min(l.read[partition], end)
 	}
-	return false
+	return lost
 }
 
-// now is the life of the index as it is; none where it is away, or not of the topic.
-func (x *index) now(ctx context.Context, topic kadm.TopicDetail, starts map[int32]int64) (l indexLife) {
+// since says whether it began after that: its name begins with the time.
+func (l indexLife) since(at time.Time) bool { return l.name >= at.UTC().Format(runTime) }
+
+// now is the life of the index as it is; none where it is not of the topic.
+func (x *index) now(ctx context.Context, topic kadm.TopicDetail, starts map[int32]int64) (l indexLife, err error) {
 	if x.Store == nil {
-		return l
+		return l, nil
 	}
-	_ = x.view(ctx, func(_ IndexView, st *indexState) error {
+	err = x.view(ctx, func(_ IndexView, st *indexState) error {
 		if why := x.fits(st, topic); why == "" || why == indexRedacted { // then it is written anew, and lives on
 			l = st.life(starts)
 		}
 		return nil
 	})
-	return l
+	return l, err
 }

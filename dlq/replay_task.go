@@ -58,6 +58,7 @@ type Task struct {
 	wished wish            // since it was last written about; the zero wish: nothing
 	life   string          // of the index that keeps what the topic loses of what it covers; "": none is known
 	first  map[int32]int64 // where the first entry of each partition stood in that, or in the topic
+	away   bool            // the index was away when it was started: what it had then is not known
 }
 
 // Skipped counts the entries that a replay selects and does not replay, and says whether more are gone, each as the field of its name in [Summary].
@@ -132,6 +133,7 @@ type taskValue struct {
 	Skipped   Skipped          `json:"skipped,omitzero"`
 	Life      string           `json:"index,omitempty"`
 	First     map[int32]int64  `json:"index_from,omitempty"`
+	Away      bool             `json:"index_away,omitempty"`
 }
 
 // newTask makes one that nobody has worked on.
@@ -151,7 +153,7 @@ func (q *Queue) taskRecord(keys ledgerKeys, t *Task, now int64) *kgo.Record {
 		V: ledgerVersion, At: now, By: t.By, Run: t.ID, Doing: doingTask,
 		Task: &taskValue{
 			State: t.State, Why: t.Why, Began: t.At.UnixMilli(), Spec: specOf(t.Replay), Ends: t.ends, Starts: t.starts,
-			Done: t.Done, Succeeded: t.Succeeded, Failed: t.Failed, To: t.To, Canary: t.canary, Skipped: t.Skipped, Kept: t.Kept, Life: t.life, First: t.first,
+			Done: t.Done, Succeeded: t.Succeeded, Failed: t.Failed, To: t.To, Canary: t.canary, Skipped: t.Skipped, Kept: t.Kept, Life: t.life, First: t.first, Away: t.away,
 		},
 	})
 	return &kgo.Record{Topic: q.Ledger(), Partition: writerPartition, Key: keys.task(t.ID), Value: value}
@@ -168,7 +170,7 @@ func (v *ledgerValue) task() (*Task, error) {
 	r.By = v.By
 	return &Task{
 		ID: v.Run, State: v.Task.State, Why: v.Task.Why, Replay: r, By: v.By, At: time.UnixMilli(v.Task.Began), Change: time.UnixMilli(v.At),
-		Done: v.Task.Done, Succeeded: v.Task.Succeeded, Failed: v.Task.Failed, To: v.Task.To, ends: v.Task.Ends, starts: v.Task.Starts, canary: v.Task.Canary, Skipped: v.Task.Skipped, Kept: v.Task.Kept, life: v.Task.Life, first: v.Task.First,
+		Done: v.Task.Done, Succeeded: v.Task.Succeeded, Failed: v.Task.Failed, To: v.Task.To, ends: v.Task.Ends, starts: v.Task.Starts, canary: v.Task.Canary, Skipped: v.Task.Skipped, Kept: v.Task.Kept, life: v.Task.Life, first: v.Task.First, away: v.Task.Away,
 	}, nil
 }
 
@@ -304,7 +306,9 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	summary.Task = t.of.ID
 	t.before = *t.of
 	t.of.State, t.of.Why = TaskRunning, ""
-	summary.KeptLost = t.lostKept()
+	if summary.KeptLost, err = t.lostKept(ctx); err != nil {
+		return err
+	}
 	if r.Waits() {
 		t.outcomes = newOutcomes(t.survey.queue, t.survey.topic.ID, router, t.of)
 	}
@@ -359,16 +363,27 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 }
 
 // lostKept says whether the index that keeps what the topic loses was emptied since, of what the replay covers, and notes which one it is. What is kept no
-// longer for its age, or was purged, is not lost.
-func (t *task) lostKept() bool {
-	switch iq := t.survey.query; {
-	case iq == nil || iq.life.name == "": // the topics are read, which is told
-	case t.of.life != "" && t.of.life != iq.life.name && iq.life.lost(t.of.first, t.of.ends):
-		return true
-	default:
-		t.of.life, t.of.first = iq.life.name, iq.life.first
+// longer for its age, or was purged, is not lost, nor what was dealt with.
+func (t *task) lostKept(ctx context.Context) (bool, error) {
+	iq := t.survey.query
+	if iq == nil || iq.life.name == "" { // the topics are read, which is told
+		return t.of.Skipped.KeptLost, nil
 	}
-	return t.of.Skipped.KeptLost
+	if t.of.life != "" && t.of.life != iq.life.name {
+		lost := int64(0)
+		err := t.writer.during(ctx, func(ctx context.Context) (err error) {
+			lost, err = t.survey.unaccounted(ctx, t.of.first, iq.life.lost(t.of.ends))
+			return err
+		})
+		if err != nil || lost > 0 {
+			return true, err
+		}
+	}
+	if t.of.away && iq.life.since(t.of.At) {
+		iq.index.warn("the index of dead letters was away when replay %s was started, and was empty since: what it had kept of that which the replay covers, if anything, is gone, and nobody knows how much that was", t.of.ID)
+	}
+	t.of.life, t.of.first = iq.life.name, iq.life.first
+	return t.of.Skipped.KeptLost, nil
 }
 
 // keepsNothing says whether nobody has an entry, or the record that it becomes, when its transaction has ended.

@@ -65,7 +65,8 @@ type Summary struct {
 	// writes them once more.
 	Unmarked int64
 	// KeptLost: the replay covered what only the index kept ([Index].Keep), and that was emptied since it was started: of what it lost nothing more
-	// could be replayed, and nobody knows how much that was. It is not known of an index that was away then.
+	// could be replayed, and nobody knows how much that was. What had been dealt with or purged by then is not lost. Of an index that was away when the
+	// replay was started it is not known: [Index].Warn tells of that.
 	KeptLost bool
 	// Taken counts offsets that the topic's retention took since the replay was started, of what it covers, and of which the ledger does not say that they
 	// were dealt with. They need not be entries that it selects: the filter is not asked, and further copies and the ends of transactions have offsets too.

@@ -118,7 +118,8 @@ func (a *accounts) note(keys ledgerKeys, r *kgo.Record) error {
 func (a *accounts) missing(gone span) (n int64) {
 	purged := func(offset int64) bool {
 		return slices.ContainsFunc(a.purges, func(p *purgeValue) bool {
-			return p.From[gone.partition] <= offset && offset < p.To[gone.partition]
+			all := p.Open && p.Until >= a.survey.began.UnixMilli() // of what was there when the range was fixed, from indexes too
+			return offset < p.To[gone.partition] && (all || offset >= p.From[gone.partition])
 		})
 	}
 	for offset := gone.from; offset < gone.to; offset++ {

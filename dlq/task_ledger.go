@@ -98,7 +98,14 @@ func (q *Queue) Start(ctx context.Context, r Replay) (Task, error) {
 		if err != nil {
 			return Task{}, err
 		}
-		of := q.index.now(ctx, topic, starts)
+		of, err := q.index.now(ctx, topic, starts)
+		if ctx.Err() != nil {
+			return Task{}, err
+		}
+		if err != nil {
+			t.away = true
+			q.index.warn("%v: should it be empty when it is back, nobody knows what of that which the replay covers it kept", err)
+		}
 		t.life, t.first = of.name, of.first
 	}
 	return *t, q.tell(ctx, q.taskRecord(keysOf(topic.ID), t, time.Now().UnixMilli()))

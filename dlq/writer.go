@@ -322,9 +322,12 @@ func outlast(ctx context.Context, d time.Duration) (context.Context, context.Can
 	}
 }
 
+// runTime is how the name of a call begins, with when it did.
+const runTime = "20060102-150405"
+
 // newRun names a call: when it began, and six digits that tell it from others of that second.
 func newRun(now time.Time) string {
 	var b [3]byte
 	_, _ = rand.Read(b[:]) // never fails
-	return now.UTC().Format("20060102-150405") + "-" + hex.EncodeToString(b[:])
+	return now.UTC().Format(runTime) + "-" + hex.EncodeToString(b[:])
 }
