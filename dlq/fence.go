@@ -127,8 +127,11 @@ func (w *writer) failure(sent result, f findings) error {
 	case fencing(sent.err):
 		return fmt.Errorf("the brokers ended the transaction of this %s, as they do after %v: what it had done before is marked, run it again for the rest: %w", w.self.Doing, transactionTimeout, sent.err)
 	}
-	if len(sent.refused) > 0 {
-		return fmt.Errorf("topic %s refuses a record of %d bytes as too large: raise its max.message.bytes; what was done before is marked", sent.refused[0].Topic, sizeOf(sent.refused[0]))
+	for r, why := range sent.refused {
+		if why == tooLarge {
+			return fmt.Errorf("topic %s refuses a record of %d bytes as too large: raise its max.message.bytes; what was done before is marked", r.Topic, sizeOf(r))
+		}
+		return fmt.Errorf("topic %s refuses a record: %w; what was done before is marked", r.Topic, why.code)
 	}
 	return fmt.Errorf("write to the brokers: %w; what was done before is marked, run it again for the rest", sent.err)
 }

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -91,7 +90,7 @@ func (p *producer) produce(ctx context.Context, records []*kgo.Record, d *delive
 	for _, r := range records {
 		l, size := p.line(r.Topic), sizeOf(r)
 		under := l.place(r)
-		if under.records > 0 && under.bytes+size > l.limit {
+		if under.records > 0 && under.bytes+size > l.limit || l.most > 0 && under.records >= l.most {
 			if sent := p.flush(ctx, d); !sent.committed() {
 				return sent
 			}
@@ -116,20 +115,28 @@ var over = func() context.Context {
 }()
 
 // flush waits for what is under way. What does not fit into one batch of a topic waits for that, since kgo does not
-// split a batch that a broker refuses; a record that is too large by itself goes alone, for compression may save it.
+// split a batch that a broker refuses; a record that is too large by itself goes alone, for compression may save it. Of a batch that is refused for
+// one of its records fewer go at a time, until it is one.
 func (p *producer) flush(ctx context.Context, d *delivery) result {
 	err := p.client.Flush(ctx)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	sent := result{err: errors.Join(d.err, err)}
-	for _, r := range d.tooLarge {
+	for r, why := range d.refused {
 		l := p.line(r.Topic)
-		if under := l.place(r); under.records > 1 {
+		switch under := l.place(r); {
+		case why.whole || under.records == 1:
+			sent.refuse(r, why)
+			if l.most == 1 { // it is found: the next one is looked for from the start, for there may be none
+				l.most = 0
+			}
+		case why == tooLarge:
 			// Together they were too much: the topic takes less than thought.
 			l.limit = min(l.limit, under.bytes/2)
 			sent.again = true
-		} else {
-			sent.refused = append(sent.refused, r)
+		default:
+			l.fewer(under.records)
+			sent.again = true
 		}
 	}
 	p.landed()
@@ -138,10 +145,10 @@ func (p *producer) flush(ctx context.Context, d *delivery) result {
 
 // delivery gathers what the brokers said of the records of a transaction.
 type delivery struct {
-	mu       sync.Mutex
-	tooLarge []*kgo.Record
-	err      error               // the first one
-	acked    func(r *kgo.Record) // of each that is written, by one goroutine at a time; nil: nobody asks
+	mu      sync.Mutex
+	refused map[*kgo.Record]*refusal
+	err     error               // the first one
+	acked   func(r *kgo.Record) // of each that is written, by one goroutine at a time; nil: nobody asks
 }
 
 func (d *delivery) promise(r *kgo.Record, err error) {
@@ -150,11 +157,14 @@ func (d *delivery) promise(r *kgo.Record, err error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	switch {
+	switch why := refusalOf(err); {
 	case err == nil:
 		d.acked(r)
-	case errors.Is(err, kerr.MessageTooLarge):
-		d.tooLarge = append(d.tooLarge, r)
+	case why != nil:
+		if d.refused == nil {
+			d.refused = make(map[*kgo.Record]*refusal)
+		}
+		d.refused[r] = why
 	case d.err == nil:
 		d.err = fmt.Errorf("topic %s, partition %d: %w", r.Topic, r.Partition, err)
 	}

@@ -7,6 +7,7 @@ type line struct {
 	topic  string
 	keyed  bool        // its partitions are chosen by key
 	limit  int         // bytes that may be under way to a partition
+	most   int         // records that may be, while one is looked for that brokers refuse; 0: any number
 	flying []load      // what is under way, by partition
 	noted  bool        // the client knows its partitions
 	latest *kgo.Record // that was written to it
@@ -41,6 +42,20 @@ func (l *line) place(r *kgo.Record) *load {
 		l.flying = append(l.flying, make([]load, at+1-len(l.flying))...)
 	}
 	return &l.flying[at]
+}
+
+// fewer has half as many records under way to a partition at a time.
+func (l *line) fewer(than int) {
+	if half := max(than/2, 1); l.most == 0 || half < l.most {
+		l.most = half
+	}
+}
+
+// unbounded lets any number of records be under way again, when all that were to be written are.
+func (p *producer) unbounded() {
+	for _, l := range p.lines {
+		l.most = 0
+	}
 }
 
 // landed notes that nothing is under way any more.

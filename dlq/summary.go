@@ -97,7 +97,7 @@ func (s Summary) Partly() bool {
 func (s *Summary) leaveOut(e *Entry, why string) {
 	find := func() int { return slices.IndexFunc(s.LeftOut, func(l LeftOut) bool { return l.Why == why }) }
 	i := find()
-	if i < 0 && len(s.LeftOut) >= maxReasons && why != whyTooLarge { // which is counted elsewhere, and belongs to no other reason
+	if i < 0 && len(s.LeftOut) >= maxReasons && !refusing(why) { // which is counted elsewhere, and belongs to no other reason
 		why = whyElse
 		i = find()
 	}
@@ -113,13 +113,11 @@ func (s *Summary) take(so Summary) {
 	s.Scanned, s.Matched, s.Duplicates = so.Scanned, so.Matched, so.Duplicates
 	s.Earlier, s.Parked, s.Open, s.NoGroup = so.Earlier, so.Parked, so.Open, so.NoGroup
 	s.Replayed, s.Discarded, s.Superseded, s.Limited, s.OtherGroup = so.Replayed, so.Discarded, so.Superseded, so.Limited, so.OtherGroup
-	refused := slices.DeleteFunc(s.LeftOut, func(l LeftOut) bool { return l.Why != whyTooLarge })
+	refused := slices.DeleteFunc(s.LeftOut, func(l LeftOut) bool { return !refusing(l.Why) })
 	s.LeftOut = slices.Concat(so.LeftOut, refused)
 	s.Missing, s.Unselected = so.Missing, so.Unselected
 	s.Unfinished = so.Unfinished
 }
-
-const whyTooLarge = "the brokers refuse the record as too large: raise max.message.bytes of the topic it goes to"
 
 func (s *Summary) done(i *item) {
 	if !i.work {

@@ -278,7 +278,7 @@ func (t *task) writeAhead(ctx context.Context, items []*item) {
 	t.ahead += len(items)
 }
 
-// write writes the items of one transaction, as far as they are not written ahead, and ends it, without those entries that the brokers find too large.
+// write writes the items of one transaction, as far as they are not written ahead, and ends it, without those entries that the brokers refuse.
 func (t *task) write(ctx context.Context, items []*item, summary *Summary) error {
 	var shipping error
 	if t.writer != nil && t.elsewhere != nil {
@@ -308,15 +308,16 @@ func (t *task) write(ctx context.Context, items []*item, summary *Summary) error
 		}
 		of := len(items)
 		items = slices.DeleteFunc(items, func(i *item) bool {
-			refused := slices.Contains(sent.refused, i.copy) || slices.Contains(sent.refused, i.mark)
+			refused := cmp.Or(sent.refused[i.copy], sent.refused[i.mark])
 			switch {
-			case refused && t.elsewhere != nil && i.copy != nil:
+			case refused == nil:
+			case t.elsewhere != nil && i.copy != nil:
 				summary.Unmarked++
-			case refused:
-				summary.leaveOut(i.entry, whyTooLarge)
+			default:
+				summary.leaveOut(i.entry, refused.why)
 				t.landed(i, true)
 			}
-			return refused
+			return refused != nil
 		})
 		if len(items) == of && !sent.again { // it is what is written of the replay itself
 			return t.fail(ctx, sent, items, summary)
@@ -351,8 +352,8 @@ func (t *task) ship(ctx context.Context, items []*item, summary *Summary) ([]*it
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, i := range items {
-		if i.copy != nil && s.refused[i.copy] {
-			summary.leaveOut(i.entry, whyTooLarge)
+		if i.copy != nil && s.refused[i.copy] != nil {
+			summary.leaveOut(i.entry, s.refused[i.copy].why)
 		} else if i.copy != nil && !s.acked[i.copy] {
 			summary.Unmarked++
 		}

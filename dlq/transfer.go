@@ -10,7 +10,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/retrytopics"
@@ -168,8 +167,12 @@ func (i *importing) write(ctx context.Context) error {
 		return s.err
 	}
 	for _, r := range i.records {
-		if s.refused[r] {
-			return fmt.Errorf("write to %s, partition %d: a dead letter of %d bytes: %w: raise max.message.bytes of the topic", r.Topic, r.Partition, sizeOf(r), kerr.MessageTooLarge)
+		switch why := s.refused[r]; why {
+		case nil:
+		case tooLarge:
+			return fmt.Errorf("write to %s, partition %d: a dead letter of %d bytes: %w: raise max.message.bytes of the topic", r.Topic, r.Partition, sizeOf(r), why.code)
+		default:
+			return fmt.Errorf("write to %s, partition %d: a dead letter: %w", r.Topic, r.Partition, why.code)
 		}
 	}
 	i.records, i.bytes = nil, 0

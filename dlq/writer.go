@@ -179,12 +179,19 @@ func (w Writer) taskOf() string {
 
 // result is what became of a transaction. It was committed when all is zero.
 type result struct {
-	refused []*kgo.Record // too large for the brokers, each by itself; nothing was written
-	again   bool          // nothing was written; the same records in smaller batches may go through
-	err     error         // the transaction failed, and this writer with it
-	inDoubt bool          // whether it was committed is not known
-	aborted bool          // it was ended, and another one may begin
-	took    time.Duration // until it failed
+	refused map[*kgo.Record]*refusal // by the brokers, each by itself; nothing was written
+	again   bool                     // nothing was written; the same records in smaller batches may go through
+	err     error                    // the transaction failed, and this writer with it
+	inDoubt bool                     // whether it was committed is not known
+	aborted bool                     // it was ended, and another one may begin
+	took    time.Duration            // until it failed
+}
+
+func (r *result) refuse(record *kgo.Record, why *refusal) {
+	if r.refused == nil {
+		r.refused = make(map[*kgo.Record]*refusal)
+	}
+	r.refused[record] = why
 }
 
 func (r result) committed() bool { return r.err == nil && !r.again && len(r.refused) == 0 }
@@ -271,6 +278,7 @@ func (w *writer) write(ctx context.Context, records []*kgo.Record) (sent result)
 	if err := w.client.EndTransaction(ctx, kgo.TryCommit); err != nil {
 		return result{err: err, inDoubt: true}
 	}
+	w.unbounded()
 	return result{}
 }
 
