@@ -236,6 +236,8 @@ func (r *router) check(ctx context.Context, record *kgo.Record) error {
 		return at.barred
 	case r.to.keyed() == "" && int(record.Partition) >= at.partitions:
 		return unroutable(fmt.Sprintf("topic %s%s has %d partitions, and the records come from partition %d%s", record.Topic, r.where(), at.partitions, record.Partition, r.remedy()))
+	case record.Key == nil && !r.takesKeyless(ctx, record.Topic):
+		return unroutable("topic " + record.Topic + r.where() + " is compacted (cleanup.policy) and takes no record without a key: give it one with --set-key, or replay it to another topic")
 	}
 	return nil
 }

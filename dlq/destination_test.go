@@ -1,6 +1,7 @@
 package dlq_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -135,5 +136,46 @@ func TestSetHeaders(t *testing.T) {
 	_, err := b.open().Replay(b.ctx(), dlq.Replay{SetHeaders: []kgo.RecordHeader{{Key: retrytopics.HeaderAttempt}}})
 	if err == nil || !strings.Contains(err.Error(), "Redeliver's own") {
 		t.Errorf("setting one of our headers: %v, want it refused", err)
+	}
+}
+
+// What brokers would refuse is known beforehand, on a dry run too: records for a topic of Kafka's own, and those without a key for one that is compacted.
+func TestDestinationsThatTakeNoSuchRecord(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	must(t, b.cluster.CreateTopic("__consumer_offsets", 1, map[string]string{"kfake.is_internal": "true"}))
+	must(t, b.cluster.CreateTopic("state", 1, map[string]string{"cleanup.policy": "compact,delete"}))
+	for i, from := range []string{"__consumer_offsets", origin, origin, origin} {
+		state := death(0, int64(i))
+		state.Topic = from
+		record := letter(state)
+		switch i {
+		case 1:
+			record.Key = nil
+		case 2:
+			record.Key = []byte{} // which is one
+		}
+		b.produce(record)
+	}
+	for _, c := range []struct {
+		replay dlq.Replay
+		done   int64
+		why    string
+	}{
+		{dlq.Replay{To: dlq.Source}, 3, "topic __consumer_offsets is one of Kafka's own, which takes no records of others: replay it with --to topic:NAME"},
+		{dlq.Replay{To: dlq.ToTopic("state")}, 3, "topic state is compacted (cleanup.policy) and takes no record without a key: give it one with --set-key, or replay it to another topic"},
+		{dlq.Replay{To: dlq.ToTopic("state"), SetKey: []byte("any")}, 4, ""},
+	} {
+		c.replay.DryRun = true
+		s := b.replay(b.open(), c.replay)
+		equal(t, "would be replayed", s.Done, c.done)
+		why := ""
+		for _, l := range s.LeftOut {
+			why += fmt.Sprint(l.Why, l.Count)
+		}
+		if c.why != "" {
+			c.why += "1"
+		}
+		equal(t, "left out", why, c.why)
 	}
 }

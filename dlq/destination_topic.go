@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -16,6 +17,7 @@ import (
 type destinationTopic struct {
 	partitions int
 	barred     unroutable // why nothing can be; "": it can
+	compacted  *bool      // nil: nobody has asked
 }
 
 // topic looks a topic up, once. What headers of another program name may be any text, and topics that this user has no part in: one of them ends no replay,
@@ -45,10 +47,34 @@ func (r *router) lookUp(ctx context.Context, name string) (at destinationTopic, 
 		at.barred = unroutable("topic " + name + r.where() + " may not be looked up by this user: grant Describe and Write on it, if there is such a topic" + r.elsewhere())
 	case err != nil:
 		return at, err
+	case topic.IsInternal:
+		at.barred = unroutable("topic " + name + r.where() + " is one of Kafka's own, which takes no records of others: replay it with --to " + r.named())
 	case !may(topic, kadm.OpWrite):
 		at.barred = unroutable("topic " + name + r.where() + " may not be written to by this user: grant Write on it" + r.elsewhere())
 	}
 	return at, nil
+}
+
+// takesKeyless says whether brokers take a record without a key for a topic, as they do unless it is compacted: they would refuse all that is written
+// with it. Where that cannot be found out, as without leave to, it is taken to be so, and the brokers say.
+func (r *router) takesKeyless(ctx context.Context, name string) bool {
+	at := r.destinations[name]
+	if at.compacted == nil {
+		is := compacted(ctx, r.admin, name)
+		at.compacted = &is
+		r.destinations[name] = at
+	}
+	return !*at.compacted
+}
+
+func compacted(ctx context.Context, admin *kadm.Client, topic string) bool {
+	configs, err := admin.DescribeTopicConfigs(ctx, topic)
+	if err != nil || len(configs) != 1 || configs[0].Err != nil {
+		return false
+	}
+	return slices.ContainsFunc(configs[0].Configs, func(c kadm.Config) bool {
+		return c.Key == "cleanup.policy" && c.Value != nil && strings.Contains(*c.Value, "compact")
+	})
 }
 
 // may says whether this user may do something to a topic. Brokers that do not say are taken to allow it.
