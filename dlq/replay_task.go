@@ -35,7 +35,7 @@ func (s TaskState) Ended() bool { return s == TaskDone || s == TaskStopped || s 
 type Task struct {
 	ID    string
 	State TaskState
-	Why   string // it was paused or stopped
+	Why   string // it was paused, stopped or, by an error, interrupted; "" where who worked on it could not write that down
 	// Replay is what it does, without its functions.
 	Replay Replay
 	By     string    // who started it
@@ -342,8 +342,7 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 		t.of.State = TaskWaiting
 	case errors.Is(err, ErrPaused), errors.Is(err, ErrKeptLost), ctx.Err() != nil:
 		t.of.State = TaskPaused
-	default:
-		return err // it was interrupted, and the ledger says no more than that
+	default: // it was interrupted, as what is running is that nobody works on: releases that know no why of it go on with it the same
 	}
 	switch {
 	case err == nil, t.of.State == TaskWaiting:
@@ -356,6 +355,10 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 		return err
 	}
 	end := append(t.survey.queue.forget(t.writer.keys, t.survey.ledger), t.noted(nil, summary))
+	if t.of.State == TaskRunning {
+		t.writer.tryTo(ctx, end)
+		return err
+	}
 	if sent := t.writer.transact(ctx, end); !sent.committed() {
 		return errors.Join(err, t.fail(ctx, sent, nil, summary))
 	}

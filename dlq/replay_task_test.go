@@ -12,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/dlq"
@@ -411,4 +414,27 @@ func TestReplayOfWhatWasRenewedSinceItWasStarted(t *testing.T) {
 			equal(t, "state", b.task(started.ID).State, dlq.TaskDone)
 		})
 	}
+}
+
+// A replay that an error ends says which, to whoever asks, and can be gone on with: it says so no more then.
+func TestInterruptedTaskSaysWhy(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(9)
+	started, err := b.open().Start(b.ctx(), dlq.Replay{})
+	must(t, err)
+	fault := b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: tier1, Err: kerr.TopicAuthorizationFailed, Count: -1})
+	if _, err := b.open().Resume(b.ctx(), started.ID, dlq.Work{}); !errors.Is(err, kerr.TopicAuthorizationFailed) {
+		t.Errorf("the replay ended with %v", err)
+	}
+	task := b.task(started.ID)
+	equal(t, "state", task.State, dlq.TaskInterrupted)
+	if !strings.Contains(task.Why, "TOPIC_AUTHORIZATION_FAILED") {
+		t.Errorf("why: %q, want what the brokers said", task.Why)
+	}
+	fault.Remove()
+	equal(t, "replayed", b.resume(started.ID).Done, 9)
+	task = b.task(started.ID)
+	equal(t, "state", task.State, dlq.TaskDone)
+	equal(t, "why", task.Why, "")
 }

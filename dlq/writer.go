@@ -216,6 +216,13 @@ func (w *writer) transact(ctx context.Context, records []*kgo.Record) result {
 	return w.write(ctx, records)
 }
 
+// tryTo writes records that nothing depends on, after an error: brokers that are away are not waited for longer than it takes to end a transaction.
+func (w *writer) tryTo(ctx context.Context, records []*kgo.Record) {
+	ctx, cancel := context.WithTimeout(ctx, w.queue.patience)
+	defer cancel()
+	_ = w.write(ctx, records)
+}
+
 // ahead writes records in a transaction that waits for more. What became of them says transact, which ends it.
 func (w *writer) ahead(ctx context.Context, records []*kgo.Record) {
 	if w.open == nil {
