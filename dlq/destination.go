@@ -159,7 +159,7 @@ func (r *router) copy(ctx context.Context, e *Entry, now time.Time, record *kgo.
 	case !e.OriginKnown():
 		return unroutable("the headers do not say where the record came from: replay it with --to topic:NAME")
 	case r.to == Source && r.working(e.State.Topic):
-		return unroutable("the headers say that the record came from " + e.State.Topic + ", which is no source but a retry topic, a dead-letter topic or a ledger of a pipeline: replay it with --to topic:NAME")
+		return unroutable("the headers say that the record came from " + e.State.Topic + ", which is no source but a retry topic, a dead-letter topic, a ledger or a control topic of a pipeline: replay it with --to topic:NAME")
 	case r.to == Source:
 		record.Topic = e.State.Topic
 		record.Headers = r.sourceHeaders(headers, e)
@@ -171,22 +171,26 @@ func (r *router) copy(ctx context.Context, e *Entry, now time.Time, record *kgo.
 	return r.check(ctx, record)
 }
 
-// working says whether a topic is one that pipelines work with, and no source: what headers of another program name may be any topic, and a record in
-// a ledger would be taken for what became of dead letters.
+// working says whether headers of another program, which may name any topic, name one that pipelines work with.
 func (r *router) working(topic string) bool {
 	if !r.queue.anyGroup {
 		return false
 	}
 	is, known := r.works[topic]
 	if !known {
-		is = strings.HasSuffix(topic, retrytopics.LedgerTopic("")) || retrytopics.IsOurs(topic) ||
-			slices.ContainsFunc(r.queue.names, func(n retrytopics.Names) bool {
-				_, _, retries := n.Match(topic)
-				return retries || n.MatchDLQ(topic)
-			})
+		is = r.queue.working(topic)
 		r.works[topic] = is
 	}
 	return is
+}
+
+// working says whether a topic is one that pipelines work with, and no source: a record in a ledger would be taken for what became of dead letters.
+func (q *Queue) working(topic string) bool {
+	return strings.HasSuffix(topic, retrytopics.LedgerTopic("")) || retrytopics.IsOurs(topic) ||
+		slices.ContainsFunc(q.names, func(n retrytopics.Names) bool {
+			_, _, retries := n.Match(topic)
+			return retries || n.MatchDLQ(topic)
+		})
 }
 
 // UserHeaders returns the headers of an entry's record that are its producer's, which a replay hands on: without those of Redeliver, of the dialects

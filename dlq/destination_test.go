@@ -179,3 +179,20 @@ func TestDestinationsThatTakeNoSuchRecord(t *testing.T) {
 		equal(t, "left out", why, c.why)
 	}
 }
+
+// What pipelines work with is no place to replay to: a record in the ledger of another queue would be lost there. Names tell, by default and of RetryNames.
+func TestDestinationThatPipelinesWorkWith(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, toWest := west(t)
+	q := b.open(toWest, dlq.RetryNames(retrytopics.Names{Group: "bills", DLQ: "dead-{topic}"}))
+	for _, topic := range []string{tier1, "other.orders.dlq", "other.orders.dlq.ledger", "orders-dlt.ledger", "dead-orders", "redeliver.control"} {
+		if err := q.Check(dlq.Replay{To: dlq.ToTopic(topic)}); err == nil || !strings.Contains(err.Error(), topic+" is no source but a retry topic") {
+			t.Errorf("%s: %v, want that it is no source", topic, err)
+		}
+		must(t, q.Check(dlq.Replay{To: dlq.ToTopic(topic).On("west")})) // where it may be anybody's
+	}
+	for _, topic := range []string{origin, "orders-dlt", "by-hand"} {
+		must(t, q.Check(dlq.Replay{To: dlq.ToTopic(topic)}))
+	}
+}

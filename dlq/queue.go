@@ -53,7 +53,7 @@ func ForGroup(group string) Option { return func(q *Queue) { q.group = group } }
 func FirstTier(topic func(origin string) string) Option { return func(q *Queue) { q.tier = topic } }
 
 // RetryNames says how the retry topics and the dead-letter topics of groups are named, the queue's own among them, where a replay waits for
-// outcomes. Those of other groups have the default names.
+// outcomes, and for what it is not to write to. Those of other groups have the default names.
 func RetryNames(names ...retrytopics.Names) Option { return func(q *Queue) { q.names = names } }
 
 // HeaderLimit bounds the bytes of Redeliver's headers on the records that [OwnTier] writes. Defaults to 4096.

@@ -117,7 +117,8 @@ func (r Replay) Check() error {
 	return r.To.check()
 }
 
-// Check is [Replay.Check] and refuses what this queue cannot do: to be replayed into itself.
+// Check is [Replay.Check] and refuses what this queue cannot do: to be replayed into itself, or into another topic that pipelines work with, as far as
+// names tell: the default ones, and those of [RetryNames].
 func (q *Queue) Check(r Replay) error {
 	if err := r.To.check(); err != nil {
 		return err
@@ -127,6 +128,9 @@ func (q *Queue) Check(r Replay) error {
 	}
 	if to := r.To.keyedHere(); to == q.topic || to == q.Ledger() {
 		return fmt.Errorf("%s is not replayed into itself: name another topic than it and its ledger", q.topic)
+	}
+	if to := r.To.keyedHere(); to != "" && q.working(to) { // on another cluster such a name may be anybody's
+		return fmt.Errorf("%s is no source but a retry topic, a dead-letter topic, a ledger or a control topic of a pipeline: name another topic", to)
 	}
 	if _, err := q.editor(r); err != nil {
 		return err

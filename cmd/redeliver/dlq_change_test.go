@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -113,6 +114,13 @@ func TestAReplayIsNamedWhereItIsKnown(t *testing.T) {
 // What cannot be done with any dead letter is wrong usage, and there is nothing to sum up.
 func TestReplaysThatNobodyCanDo(t *testing.T) {
 	m := newMorgue(t)
+	m.config = configFile(t, pipelineOn(m.cluster.ListenAddrs())+`  - name: returns
+    topics: [returns]
+    handler: {http: {url: 'http://127.0.0.1:9/'}}
+    dlq: {topic: '{group}.{topic}.dead'}
+    breaker: {scope: fleet}
+fleet: {topic: steering.redeliver-control}
+`)
 	for _, c := range []struct {
 		args []string
 		says string
@@ -121,11 +129,15 @@ func TestReplaysThatNobodyCanDo(t *testing.T) {
 		{[]string{"--set-header", "redeliver-id=x"}, "--unset-header: header redeliver-id is Redeliver's own"},
 		{[]string{"--to", "topic:" + testDLQ}, testDLQ + " is not replayed into itself"},
 		{[]string{"--to", "topic:" + testDLQ + ".ledger"}, testDLQ + " is not replayed into itself"},
+		{[]string{"--to", "topic:steering.redeliver-control"}, "steering.redeliver-control is no source but a retry topic"},
+		{[]string{"--to", "topic:returns.returns.dead"}, "returns.returns.dead is no source but a retry topic, a dead-letter topic, a ledger or a control topic of a pipeline"},
 	} {
-		e := m.run(append([]string{"replay", "--yes"}, c.args...)...)
-		e.want(t, exitUsage, c.says)
-		if e.out != "" {
-			t.Errorf("%v: summed up: %s", c.args, e.out)
+		for _, command := range [][]string{{"replay"}, {"replay", "start"}} {
+			e := m.run(slices.Concat(command, []string{"--yes", "--pipeline", "orders"}, c.args)...)
+			e.want(t, exitUsage, c.says)
+			if e.out != "" {
+				t.Errorf("%v: summed up: %s", c.args, e.out)
+			}
 		}
 	}
 }
