@@ -18,7 +18,8 @@ func newTopicsACLsCommand(p *program) *cobra.Command {
 'redeliver run' needs, "operate" what the commands need that act on dead letters and read the cluster; --for keeps one of them.
 Without topics.create the topics have to be made by somebody else, and the user needs less.
 
-READ and WRITE imply DESCRIBE, and ALTER_CONFIGS implies DESCRIBE_CONFIGS. 'redeliver replay --to source' and '--to topic:NAME' need WRITE there, too.
+READ and WRITE imply DESCRIBE, and ALTER_CONFIGS implies DESCRIBE_CONFIGS. 'redeliver replay --to source' and '--to topic:NAME' need WRITE there, too,
+as does who runs the pipeline, where 'redeliver replay start' leaves that to it.
 'redeliver validate --connect' says which of these the user lacks.`,
 		Example: "  redeliver topics acls\n  redeliver topics acls --commands --principal User:redeliver | sh",
 		Args:    noArguments,

@@ -76,7 +76,7 @@ func (c *Config) privileges(p *Pipeline, sources []subject) ([]Privilege, error)
 		}
 		for _, tier := range tiers {
 			topic := g.topic(s, func(name string) string { return names.RetryTopic(name, tier) })
-			topic.grant("READ", true, "retry", ForRun)
+			topic.grant("READ", true, "retry, and wait for the outcomes of replays", ForRun, ForOperate)
 			topic.grant("WRITE", true, "retry, and replay dead letters", ForRun, ForOperate)
 			topic.grant("DELETE", false, "trim away what is done, which the topic keeps otherwise as long as its retention says", ForRun)
 			topic.made()

@@ -202,6 +202,27 @@ pipelines: [{name: orders, topics: [orders], handler: {http: {url: "http://h/"}}
 	}
 }
 
+// Who operates may replay into the retry topics, and see there what became of it.
+func TestWhoOperatesMayWaitForOutcomes(t *testing.T) {
+	c := mustParse(t, `
+kafka: {brokers: [a:1]}
+pipelines: [{name: orders, topics: [orders], handler: {http: {url: "http://h/"}}, delivery: exactly_once_routing, retry: {tiers: [1s], hold_key: true}}]
+`, nil)
+	all, err := c.Privileges(&c.Pipelines[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, topic := range []string{"orders.orders.retry-1s", "orders.orders.retry-park"} {
+		var got []string
+		for _, p := range all {
+			if p.Name == topic && slices.Contains(p.For, ForOperate) {
+				got = append(got, p.Operation)
+			}
+		}
+		check(t, "operations on "+topic, got, []string{"READ", "WRITE"})
+	}
+}
+
 // The transactional id of a static member is allowed as its pipeline uses it.
 func TestPrivilegeOfAStaticMembersTransactionalID(t *testing.T) {
 	for instance, want := range map[string]string{
