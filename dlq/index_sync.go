@@ -62,8 +62,12 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 		why = x.fits(st, topic)
 	}
 	if why != "" || st.Ledger != ledger.ID || st.marksLost(ledgerStarts) {
+		forgotten := why == "" && st.Ledger != ledger.ID && st.hasMarks()
 		if st, err = x.begin(ctx, topic, ledger, ledgerStarts, why); err != nil {
 			return err
+		}
+		if forgotten {
+			x.warn("%s was deleted: what had been replayed, discarded or parked of %s is open again, for nothing else knew of it", q.Ledger(), topic.Topic)
 		}
 		if why == indexEmpty && x.Keep > 0 && hasLost(starts) {
 			x.warn("the index of dead letters is new, or was emptied: of what %s has lost until now it keeps nothing", topic.Topic)
@@ -152,6 +156,16 @@ func (q *Queue) ledgerSpans(ctx context.Context) (topic kadm.TopicDetail, spans 
 		}
 	}
 	return topic, spans, starts, err
+}
+
+// hasMarks says whether something stood in the ledger, as far as it was read.
+func (st *indexState) hasMarks() bool {
+	for _, read := range st.Marks {
+		if read.Next > read.Start {
+			return true
+		}
+	}
+	return false
 }
 
 // marksLost says whether somebody took marks away that a scan would not find any more.

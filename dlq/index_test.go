@@ -406,7 +406,11 @@ func TestIndexOfATopicMadeAgain(t *testing.T) {
 	}
 	again(ledger)
 	equal(t, "open with a new ledger", len(b.entries(ix.Queue, dlq.Filter{})), 9)
-	equal(t, "words", len(ix.words), 0)
+	equal(t, "words", ix.words, []string{ledger + " was deleted: what had been replayed, discarded or parked of " + dead + " is open again, for nothing else knew of it"})
+	ix.words = nil
+	again(ledger) // in which nothing stood
+	equal(t, "open once more", len(b.entries(ix.Queue, dlq.Filter{})), 9)
+	equal(t, "words of an empty one", len(ix.words), 0)
 	again(dead)
 	b.client = b.connect()
 	b.letters(5)
