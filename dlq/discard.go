@@ -2,6 +2,7 @@ package dlq
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -136,11 +137,16 @@ func (q *Queue) begin(ctx context.Context, o order) (*task, error) {
 }
 
 // help lets the index help, while the writer gives its signs of life: the index may have to be built first.
-func (t *task) help(ctx context.Context) error {
+func (t *task) help(ctx context.Context) (err error) {
 	if t.writer == nil {
-		return t.survey.helped(ctx)
+		err = t.survey.helped(ctx)
+	} else {
+		err = t.writer.during(ctx, t.survey.helped)
 	}
-	return t.writer.during(ctx, t.survey.helped)
+	if t.survey.indexAway(ctx, err) && (t.of == nil || !t.of.Kept) { // one that covers what is kept is not gone on with without it
+		err = fmt.Errorf("%w, or without an index (--no-index)", err)
+	}
+	return err
 }
 
 func (t *task) end(ctx context.Context) {

@@ -40,6 +40,26 @@ func TestAnswerWithoutWhatIsKeptIsAPart(t *testing.T) {
 	}
 }
 
+// A replay is gone on with while the index is away by the flag that its message names, but for one that covers what only that keeps: of this it names none.
+func TestReplayIsGoneOnWithWhileTheIndexIsAway(t *testing.T) {
+	m := configured(t, "index: {kind: redis, keep: 90d, redis: {address: '"+freeAddress(t)+"'}}\n")
+	start := func(flags ...string) (id string) {
+		var started []struct{ Task string }
+		m.decode(m.run(append([]string{"replay", "start", "--yes", "--limit", "1", "-o", "json"}, flags...)...), &started)
+		return started[0].Task
+	}
+	const away = "so that nothing was done: try again when it is there"
+	plain, kept := start("--no-index"), start()
+	m.run("replay", "resume", plain, "--yes").want(t, exitFailed, away+", or without an index (--no-index)")
+	m.run("replay", "resume", plain, "--yes", "--no-index").want(t, exitDone, "replayed 1 dead letter")
+	e := m.run("replay", "resume", kept, "--yes")
+	if e.want(t, exitFailed, away); strings.Contains(e.err, "--no-index") {
+		t.Errorf("it names what is refused:\n%s", e.err)
+	}
+	m.run("replay", "resume", kept, "--yes", "--no-index").want(t, exitFailed, "there is no such index here")
+	m.run("replay", "--yes").want(t, exitFailed, away+", or without an index (--no-index)")
+}
+
 // What is counted of another program's dead letters is told also where it cannot be found out where they can go back to, as it cannot without what the index keeps.
 func TestStatsWhereDestinationsAreNotKnown(t *testing.T) {
 	m := configured(t, "index: {kind: redis, keep: 90d, redis: {address: '"+freeAddress(t)+"'}}\n")

@@ -407,6 +407,7 @@ func newReplayResumeCommand(p *program) *cobra.Command {
 		Args:  argument("a replay", false),
 	}
 	format, change, flags, takeOver := addOutput(cmd), addChangeFlags(cmd), p.addQueueFlags(cmd), addTakeOver(cmd)
+	flags.addNoIndex()
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return p.withTask(cmd.Context(), flags, args[0], func(q queue, t dlq.Task) error {
 			if t.State.Ended() {
