@@ -25,7 +25,7 @@ type chore struct {
 	cluster  string                                 // that it writes to; "" for the queue's own
 	task     string                                 // that it goes on with, which was named; "": a new one, or none
 	waits    bool                                   // for outcomes
-	starts   bool                                   // what is done is only written down, for another process to do
+	starts   map[string]bool                        // what is done is only written down, for another process to do: by task, whether that has to have the index; nil: it is done here
 	edits    func(q queue) func(e dlq.Entry) string // tells what is edited in an entry; nil, or returns nil: nothing ever
 	check    func(q queue) error                    // what is wrong with it for the queue, before anything is done; nil: nothing can be
 	ask      func(q queue, would dlq.Summary) string
@@ -135,7 +135,7 @@ func (p *program) changeQueue(ctx context.Context, q queue, filter dlq.Filter, c
 	s, err := c.do(q, filter, false, report.doing(q))
 	report.endProgress()
 	err = p.busy(q, err)
-	if s.Task != "" && !c.starts && s.Done+s.InDoubt+s.Unmarked == 0 {
+	if s.Task != "" && c.starts == nil && s.Done+s.InDoubt+s.Unmarked == 0 {
 		if _, unknown := q.Task(ctx, s.Task); unknown != nil { // a replay is written down with the first entries that it changes
 			s.Task = ""
 		}

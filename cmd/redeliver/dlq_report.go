@@ -243,13 +243,12 @@ func viewLeftOut(q queue, all []dlq.LeftOut) []leftOut {
 
 // print tells the summary to people.
 func (r *changeReport) print(w io.Writer, q queue, s changeSummary, took time.Duration) error {
-	if r.chore.starts && !s.DryRun {
+	if r.chore.starts != nil && !s.DryRun {
 		who := "a running pipeline, or for: "
-		keeps := q.config.Index
 		switch {
 		case !q.attended():
 			who = "this, for running pipelines take up those of their own dead letters only: "
-		case keeps.Kind == "file" && keeps.Keep > 0:
+		case q.config.Index.Kind == "file" && r.chore.starts[s.Task]:
 			who = "this, for what only the index keeps is in a file here: "
 		}
 		_, err := fmt.Fprintf(w, "%s: replay %s waits for %s%s\n", s.Queue, s.Task, who, r.resuming(q, s.Task))

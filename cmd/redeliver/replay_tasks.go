@@ -460,7 +460,7 @@ machine that reaches the brokers. 'redeliver replay' does both at once.`,
 			return err
 		}
 		c := replayChore(replay)
-		c.filter = filter
+		c.filter, c.starts = filter, make(map[string]bool)
 		c.ask = func(q queue, s dlq.Summary) string { return "Start a task: " + replayQuestion(q, replay, s) }
 		c.do = func(q queue, f dlq.Filter, dry bool, tell tellers) (dlq.Summary, error) {
 			r := replay
@@ -472,9 +472,9 @@ machine that reaches the brokers. 'redeliver replay' does both at once.`,
 			if err != nil {
 				return dlq.Summary{}, err // it did not begin
 			}
+			c.starts[t.ID] = t.Kept
 			return dlq.Summary{Task: t.ID, Took: time.Since(t.At), Complete: true}, nil
 		}
-		c.starts = true
 		return p.changeQueues(cmd.Context(), flags, change, *format, c)
 	}
 	return cmd

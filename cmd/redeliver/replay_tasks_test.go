@@ -158,3 +158,12 @@ func TestReplayWhoseTopicIsDeleted(t *testing.T) {
 		}
 	}
 }
+
+// Who works on a replay that is started depends on what it covers: what an index keeps in a file is for who has that.
+func TestStartedReplayOfWhatAFileKeepsSaysWhoDoesIt(t *testing.T) {
+	m := configured(t, "index: {keep: 90d}\n")
+	for flag, who := range map[string]string{"": "this, for what only the index keeps is in a file here: ", "--no-index": "a running pipeline, or for: ", "--expiring=1h": "a running pipeline, or for: "} {
+		args := append([]string{"replay", "start", "--yes"}, strings.Fields(flag)...)
+		m.run(args...).want(t, exitDone, " waits for "+who)
+	}
+}
