@@ -276,6 +276,7 @@ func TestTaskIsSettledWhileAnotherOneWrites(t *testing.T) {
 	equal(t, "the next one", b.ended(next, left).State, dlq.TaskDone)
 	stop()
 	states := func() []dlq.TaskState { return []dlq.TaskState{b.task(mistake).State, b.task(later).State} }
+	equal(t, "when it was cancelled, after the next one", b.task(mistake).Change, cancelled.Change)
 	equal(t, "states after the next one", states(), []dlq.TaskState{dlq.TaskCancelled, dlq.TaskPaused})
 	if states := said(mistake); states[len(states)-1] != "cancelled" {
 		t.Errorf("said of the cancelled one as a task: %v", states)

@@ -95,14 +95,16 @@ func (q *Queue) beginWriting(ctx context.Context, topic kadm.TopicDetail, self W
 func (w *writer) settleOthers(ctx context.Context, l *ledger, from Writer) error {
 	var records []*kgo.Record
 	for _, t := range l.tasks {
+		at := l.now()
 		switch {
 		case t.obey():
+			at = t.Change.UnixMilli() // that of the wish, since when it is so
 		case t.ID == from.Task && t.ID != w.self.Task && t.State == TaskRunning:
 			t.State, t.Why = TaskPaused, fmt.Sprintf("a %s by %s took the queue over", w.self.Doing, w.self.By)
 		default:
 			continue
 		}
-		records = append(records, w.queue.taskRecord(w.keys, t, l.now()))
+		records = append(records, w.queue.taskRecord(w.keys, t, at))
 	}
 	if len(records) == 0 {
 		return nil
