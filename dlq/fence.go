@@ -24,9 +24,16 @@ type FencedError struct {
 	By    Writer // the zero Writer when it is not known
 	Doing string // what was ended, replay or discard
 	Cause error  // what the brokers said
+	// State is TaskPaused or TaskCancelled of a replay that somebody made so meanwhile, since it gave no sign of life, and Why says who. The error is then
+	// ErrPaused or ErrCancelled, too. "" where there is no more to say than that it was ended.
+	State TaskState
+	Why   string
 }
 
 func (e *FencedError) Error() string {
+	if is := e.settled(); is != nil {
+		return fmt.Sprintf("%v %s, when it gave no sign of life", is, e.Why)
+	}
 	if e.By.Run == "" {
 		return fmt.Sprintf("the brokers ended this %s of %s, as they do when another call begins to write to it; what it had done is marked, run it again for the rest: %v", e.Doing, e.Topic, e.Cause)
 	}
@@ -37,8 +44,19 @@ func (e *FencedError) Error() string {
 	return text + "; what it had not got to is as it was"
 }
 
-// Is reports whether target is ErrFenced.
-func (e *FencedError) Is(target error) bool { return target == ErrFenced }
+// Is reports whether target is ErrFenced, or what the replay was made.
+func (e *FencedError) Is(target error) bool { return target == ErrFenced || target == e.settled() }
+
+// settled is the error of a replay that was paused or cancelled; nil where it was neither.
+func (e *FencedError) settled() error {
+	switch e.State {
+	case TaskPaused:
+		return ErrPaused
+	case TaskCancelled:
+		return ErrCancelled
+	}
+	return nil
+}
 
 // Unwrap returns what the brokers said.
 func (e *FencedError) Unwrap() error { return e.Cause }
@@ -63,6 +81,7 @@ var errEpochMoved = errors.New("the transaction was ended by the brokers")
 // findings are what a writer left behind that had to stop, read back from the ledger.
 type findings struct {
 	writer Writer // who writes now
+	task   *Task  // that this run works on, as it is now; nil: none, or nothing was written about it
 	marked int64  // entries that this run replayed or discarded
 	exact  bool   // marked is all of them
 }
@@ -107,7 +126,7 @@ func (w *writer) lookBack(ctx context.Context, all bool) findings {
 	l := newLedger()
 	l.writer = w.self
 	err = reader.read(ctx, l, spans)
-	found.writer, found.exact = l.writer, all && err == nil
+	found.writer, found.task, found.exact = l.writer, l.tasks[w.self.Task], all && err == nil
 	for _, m := range l.marks {
 		if l.origin[m.from].writer == w.self.Run && (m.status == w.counts || w.counts == statuses) {
 			found.marked++
@@ -120,7 +139,12 @@ func (w *writer) lookBack(ctx context.Context, all bool) findings {
 func (w *writer) failure(sent result, f findings) error {
 	switch {
 	case f.writer.Run != w.self.Run:
-		return &FencedError{Topic: w.queue.topic, By: f.writer, Doing: w.self.Doing, Cause: sent.err}
+		fenced := &FencedError{Topic: w.queue.topic, By: f.writer, Doing: w.self.Doing, Cause: sent.err}
+		// What took the queue over for something else pauses it, too, which is told as what it is.
+		if t := f.task; t != nil && (t.State == TaskCancelled || t.State == TaskPaused && f.writer.Task == t.ID) {
+			fenced.State, fenced.Why = t.State, t.Why
+		}
+		return fenced
 	case fencing(sent.err) && sent.took < transactionTimeout && !errors.Is(sent.err, errEpochMoved):
 		// Too early for the brokers to have given the transaction up: whoever it was has not said so yet.
 		return &FencedError{Topic: w.queue.topic, Doing: w.self.Doing, Cause: sent.err}

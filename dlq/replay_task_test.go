@@ -439,3 +439,36 @@ func TestInterruptedTaskSaysWhy(t *testing.T) {
 	equal(t, "state", task.State, dlq.TaskDone)
 	equal(t, "why", task.Why, "")
 }
+
+// A replay that is cancelled or paused while it gives no sign of life, as of a process that hangs, says so when it goes on.
+func TestTaskThatIsSettledWhileItHangs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		settle func(*dlq.Queue, context.Context, string) (dlq.Task, error)
+		want   error
+	}{{(*dlq.Queue).Cancel, dlq.ErrCancelled}, {(*dlq.Queue).Pause, dlq.ErrPaused}} {
+		t.Run(c.want.Error(), func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.letters(9)
+			begun, ended := make(chan string, 1), make(chan error, 1)
+			var once sync.Once
+			go func() {
+				_, err := b.open(dlq.RenewTime(3*time.Second)).Replay(b.ctx(), dlq.Replay{Rate: 1e-6, Progress: func(p dlq.Progress) {
+					if p.Done > 0 {
+						once.Do(func() { begun <- p.Task })
+					}
+				}})
+				ended <- err
+			}()
+			id := <-begun
+			b.leaseEnds()
+			_, err := c.settle(b.open(), b.ctx(), id)
+			must(t, err)
+			err = <-ended
+			if !errors.Is(err, c.want) || !errors.Is(err, dlq.ErrFenced) || !strings.HasPrefix(err.Error(), c.want.Error()+" by ") {
+				t.Errorf("it ended with %v, want %v", err, c.want)
+			}
+		})
+	}
+}
