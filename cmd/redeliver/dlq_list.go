@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -231,10 +232,13 @@ func keyText(d deadLetter) string {
 
 func errorText(d deadLetter) string {
 	if d.Error == "" && d.Problem != "" {
-		return clip("not written by Redeliver: "+d.Problem, 80)
+		return clip("not written by Redeliver: "+onOneLine(d.Problem), 80)
 	}
 	return clip(d.Error, 80)
 }
+
+// onOneLine is what is wrong with several things, one a line, as one line.
+func onOneLine(problems string) string { return strings.ReplaceAll(problems, "\n", "; ") }
 
 func orDash(s string) string {
 	if s == "" {

@@ -150,7 +150,7 @@ func showEntry(w io.Writer, q queue, e dlq.Entry, p shownPayload) error {
 	line("group", s.Group)
 	line("attempts", fmt.Sprintf("%d, replayed %d %s", s.Attempt, replaysOf(e), plural(replaysOf(e), "time")))
 	if e.Err != nil {
-		line("problem", strings.ReplaceAll(e.Err.Error(), "\n", "; "))
+		line("problem", onOneLine(e.Err.Error()))
 	}
 	if err := printTable(w, lines, []bool{false, false}); err != nil {
 		return err

@@ -427,3 +427,15 @@ func TestParseRate(t *testing.T) {
 		}
 	}
 }
+
+// A record without any of the headers that are expected is a row like others: what is wrong with it stands on one line.
+func TestListOfWhatHasNoHeaders(t *testing.T) {
+	m := newMorgue(t)
+	if err := m.client.ProduceSync(t.Context(), &kgo.Record{Topic: testDLQ, Value: []byte("v")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	list := m.run("dlq", "list")
+	if list.want(t, exitDone, "not written by Redeliver: ", "; "); strings.Contains(list.out, `\n`) {
+		t.Errorf("there are ends of lines in it:\n%s", list.out)
+	}
+}
