@@ -113,6 +113,12 @@ func TestStartedReplayOfForeignDeadLettersSaysWhoDoesIt(t *testing.T) {
 	}
 	m.springDies(1, "Connection refused")
 	e := m.run("replay", "start", "--queue", springDLT, "--yes")
+	id, _, _ := strings.Cut(strings.TrimPrefix(e.out, springDLT+": replay "), " ")
+	m.run("replay", "show", id).want(t, exitFailed, id+": there is no such replay: see `redeliver replay list -c "+m.config+"`; one of another program's dead letters is found with --queue")
+	m.run("replay", "show", id, "--queue", springDLT).want(t, exitDone, "waiting")
+	if e := m.run("replay", "show", "20260101-000000-beef00", "--queue", springDLT); strings.Contains(e.err, "is found with") {
+		t.Errorf("it names what was said: %s", e.err)
+	}
 	_, resume, told := strings.Cut(strings.TrimSpace(e.out), " waits for this, for running pipelines take up those of their own dead letters only: redeliver ")
 	if !told || e.status != exitDone {
 		t.Fatalf("exit status %d, printed is\n%s", e.status, e.out)

@@ -301,7 +301,11 @@ func (p *program) withTask(ctx context.Context, flags *filterFlags, id string, f
 		}
 		return f(q, t)
 	}
-	return fmt.Errorf("%s: there is no such replay: see `%s`", id, p.commandLike("replay list", flags))
+	elsewhere := ""
+	if flags.queue == "" { // whose replays no list shows that does not name it
+		elsewhere = "; one of another program's dead letters is found with --queue"
+	}
+	return fmt.Errorf("%s: there is no such replay: see `%s`%s", id, p.commandLike("replay list", flags), elsewhere)
 }
 
 func newReplayShowCommand(p *program) *cobra.Command {
