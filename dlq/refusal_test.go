@@ -2,6 +2,7 @@ package dlq_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,11 +16,9 @@ import (
 	"github.com/redeliver/redeliver/dlq"
 )
 
-// picky makes a topic of one partition whose brokers refuse each batch with a record in it that says so.
-func (b *bundle) picky(err *kerr.Error) (topic string) {
-	b.t.Helper()
-	must(b.t, b.cluster.CreateTopic("picky", 1, nil))
-	b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "picky", Err: err, Count: -1, When: func(req kmsg.Request) bool {
+// refuses has the brokers refuse each batch for a topic with a record in it that says so.
+func (b *bundle) refuses(topic string, err *kerr.Error) {
+	b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: topic, Err: err, Count: -1, When: func(req kmsg.Request) bool {
 		for _, topic := range req.(*kmsg.ProduceRequest).Topics {
 			for _, p := range topic.Partitions {
 				if bytes.Contains(p.Records, []byte("poison")) {
@@ -29,7 +28,6 @@ func (b *bundle) picky(err *kerr.Error) (topic string) {
 		}
 		return false
 	}})
-	return "picky"
 }
 
 // plain is a client whose batches can be read in requests.
@@ -73,7 +71,8 @@ func TestRecordsThatTheBrokersRefuse(t *testing.T) {
 					options = append(options, dlq.Cluster(cluster, there.plain().Opts()...))
 					to = to.On(cluster)
 				}
-				there.picky(err)
+				must(t, there.cluster.CreateTopic("picky", 1, nil))
+				there.refuses("picky", err)
 				b.poisoned(40, 3, 4, 31)
 				q, openErr := dlq.Open(b.plain(), dead, append(options, dlq.ForGroup(group), dlq.SmallBatches(20))...)
 				must(t, openErr)
@@ -109,4 +108,20 @@ func TestTopicThatTheBrokersRefuse(t *testing.T) {
 	equal(t, "left out", len(s.LeftOut), 1)
 	equal(t, "of them", s.LeftOut[0].Count, 10)
 	equal(t, "in the source", len(b.ids(origin)), 10)
+}
+
+// An import names the dead letter that the brokers refuse.
+func TestImportOfWhatTheBrokersRefuse(t *testing.T) {
+	t.Parallel()
+	b, other := setup(t), setup(t)
+	b.poisoned(20, 13)
+	other.refuses(dead, kerr.InvalidTimestamp)
+	refused := b.entries(b.open(), dlq.Filter{})[13].ID()
+	q, err := dlq.Open(other.plain(), dead, dlq.ForGroup(group))
+	must(t, err)
+	n, err := q.Import(other.ctx(), b.letterLines(b.open()))
+	if !errors.Is(err, kerr.InvalidTimestamp) || !strings.Contains(err.Error(), "write to "+dead+", partition 0: dead letter "+refused+": ") {
+		t.Errorf("imported %d: %v, want that %s is refused", n, err, refused)
+	}
+	equal(t, "there", len(other.records(dead)), int(n))
 }

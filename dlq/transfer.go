@@ -127,7 +127,7 @@ func (q *Queue) Import(ctx context.Context, letters iter.Seq2[Exported, error]) 
 			}
 		}
 		if err == nil {
-			err = i.add(ctx, x.Record())
+			err = i.add(ctx, x.ID, x.Record())
 		} else {
 			err = errors.Join(err, i.write(ctx)) // what came before it
 		}
@@ -143,12 +143,13 @@ func (q *Queue) Import(ctx context.Context, letters iter.Seq2[Exported, error]) 
 type importing struct {
 	*producer
 	records []*kgo.Record // that are to be written
+	ids     []string      // of their entries where they were exported, "" where that is not told
 	bytes   int           // of them
 	written int64         // that are acknowledged
 }
 
-func (i *importing) add(ctx context.Context, r *kgo.Record) error {
-	i.records, i.bytes = append(i.records, r), i.bytes+sizeOf(r)
+func (i *importing) add(ctx context.Context, id string, r *kgo.Record) error {
+	i.records, i.ids, i.bytes = append(i.records, r), append(i.ids, id), i.bytes+sizeOf(r)
 	if len(i.records) < batchRecords && i.bytes < batchBytes {
 		return nil
 	}
@@ -166,15 +167,19 @@ func (i *importing) write(ctx context.Context) error {
 	if s.err != nil {
 		return s.err
 	}
-	for _, r := range i.records {
+	for n, r := range i.records {
+		letter := "a dead letter"
+		if id := i.ids[n]; id != "" {
+			letter = "dead letter " + id
+		}
 		switch why := s.refused[r]; why {
 		case nil:
 		case tooLarge:
-			return fmt.Errorf("write to %s, partition %d: a dead letter of %d bytes: %w: raise max.message.bytes of the topic", r.Topic, r.Partition, sizeOf(r), why.code)
+			return fmt.Errorf("write to %s, partition %d: %s of %d bytes: %w: raise max.message.bytes of the topic", r.Topic, r.Partition, letter, sizeOf(r), why.code)
 		default:
-			return fmt.Errorf("write to %s, partition %d: a dead letter: %w", r.Topic, r.Partition, why.code)
+			return fmt.Errorf("write to %s, partition %d: %s: %w", r.Topic, r.Partition, letter, why.code)
 		}
 	}
-	i.records, i.bytes = nil, 0
+	i.records, i.ids, i.bytes = nil, nil, 0
 	return nil
 }

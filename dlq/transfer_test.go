@@ -174,9 +174,15 @@ func TestImportIntoATopicThatTakesLittleAtATime(t *testing.T) {
 	letters(6, 7, 30_000)
 	letters(7, 10, 15_000)
 	other.configures("max.message.bytes", "20000")
+	var large string // the id of the one
+	for _, e := range b.entries(b.open(), dlq.Filter{}) {
+		if len(e.Record.Value) == 30_000 {
+			large = e.ID()
+		}
+	}
 	n, err = other.open().Import(other.ctx(), b.letterLines(b.open()))
-	if !errors.Is(err, kerr.MessageTooLarge) || !strings.Contains(err.Error(), "write to "+dead+", partition 0: a dead letter of 30") {
-		t.Errorf("imported %d: %v", n, err)
+	if !errors.Is(err, kerr.MessageTooLarge) || !strings.Contains(err.Error(), "write to "+dead+", partition 0: dead letter "+large+" of 30") {
+		t.Errorf("imported %d: %v, want that %s is too large", n, err, large)
 	}
 	if there := len(other.records(dead)); n < 6 || n != int64(there) {
 		t.Errorf("it says that it imported %d, and %d are there", n, there)
