@@ -144,6 +144,7 @@ func TestDestinationsThatTakeNoSuchRecord(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	must(t, b.cluster.CreateTopic("__consumer_offsets", 1, map[string]string{"kfake.is_internal": "true"}))
+	must(t, b.cluster.CreateTopic("__transaction_state", 1, nil)) // of which it is known without
 	must(t, b.cluster.CreateTopic("state", 1, map[string]string{"cleanup.policy": "compact,delete"}))
 	for i, from := range []string{"__consumer_offsets", origin, origin, origin} {
 		state := death(0, int64(i))
@@ -163,6 +164,7 @@ func TestDestinationsThatTakeNoSuchRecord(t *testing.T) {
 		why    string
 	}{
 		{dlq.Replay{To: dlq.Source}, 3, "topic __consumer_offsets is one of Kafka's own, which takes no records of others: replay it with --to topic:NAME"},
+		{dlq.Replay{To: dlq.ToTopic("__transaction_state"), Filter: dlq.Filter{Limit: 1, IDs: []string{"0-0"}}}, 0, "topic __transaction_state is one of Kafka's own, which takes no records of others: replay it with --to topic:NAME"},
 		{dlq.Replay{To: dlq.ToTopic("state")}, 3, "topic state is compacted (cleanup.policy) and takes no record without a key: give it one with --set-key, or replay it to another topic"},
 		{dlq.Replay{To: dlq.ToTopic("state"), SetKey: []byte("any")}, 4, ""},
 	} {

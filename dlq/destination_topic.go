@@ -47,7 +47,7 @@ func (r *router) lookUp(ctx context.Context, name string) (at destinationTopic, 
 		at.barred = unroutable("topic " + name + r.where() + " may not be looked up by this user: grant Describe and Write on it, if there is such a topic" + r.elsewhere())
 	case err != nil:
 		return at, err
-	case topic.IsInternal:
+	case topic.IsInternal, retrytopics.IsInternal(name): // not all brokers say so
 		at.barred = unroutable("topic " + name + r.where() + " is one of Kafka's own, which takes no records of others: replay it with --to " + r.named())
 	case !may(topic, kadm.OpWrite):
 		at.barred = unroutable("topic " + name + r.where() + " may not be written to by this user: grant Write on it" + r.elsewhere())
