@@ -37,6 +37,7 @@ read, which is named: --from FILE goes on with it, in the place of an editor.`,
 	}
 	change, flags, takeOver := addChangeFlags(cmd), p.addQueueFlags(cmd), addTakeOver(cmd)
 	addUnredacted(cmd, flags)
+	flags.addNoIndex()
 	to := cmd.Flags().String("to", string(dlq.OwnTier), "`where` to: retry (the group's own first tier), source, or topic:NAME; with @CLUSTER behind it on another cluster")
 	again := cmd.Flags().Bool("again", false, "also when it was replayed before")
 	from := cmd.Flags().String("from", "", "`file` of an edit that was kept, in the place of an editor")
@@ -83,7 +84,7 @@ read, which is named: --from FILE goes on with it, in the place of an editor.`,
 		for _, flag := range []struct {
 			said bool
 			text string
-		}{{flags.whole, " --unredacted"}, {cmd.Flags().Changed("to"), " --to " + shellWord(*to)}, {*again, " --again"}} {
+		}{{flags.whole, " --unredacted"}, {cmd.Flags().Changed("to"), " --to " + shellWord(*to)}, {*again, " --again"}, {flags.noIndex, " --no-index"}} {
 			if flag.said {
 				made.goOn += flag.text
 			}

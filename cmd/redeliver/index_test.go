@@ -57,6 +57,13 @@ func TestReplayIsGoneOnWithWhileTheIndexIsAway(t *testing.T) {
 		t.Errorf("it names what is refused:\n%s", e.err)
 	}
 	m.run("replay", "resume", kept, "--yes", "--no-index").want(t, exitFailed, "there is no such index here")
+	edited := filepath.Join(t.TempDir(), "edited.json")
+	if err := os.WriteFile(edited, []byte(`{"key": "k", "headers": [], "kind": "json", "payload": {"order": 17}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e = m.run("dlq", "edit", m.id(3), "--from", edited, "--yes")
+	e.want(t, exitFailed, away+", or without an index (--no-index)")
+	m.run("dlq", "edit", m.id(3), "--from", edited, "--yes", "--no-index").want(t, exitDone, "replayed 1 dead letter")
 	m.run("replay", "--yes").want(t, exitFailed, away+", or without an index (--no-index)")
 }
 
