@@ -127,9 +127,7 @@ func (p *producer) flush(ctx context.Context, d *delivery) result {
 		switch under := l.place(r); {
 		case why.whole || under.records == 1:
 			sent.refuse(r, why)
-			if l.most == 1 { // it is found: the next one is looked for from the start, for there may be none
-				l.most = 0
-			}
+			l.found = l.found || l.most == 1
 		case why == tooLarge:
 			// Together they were too much: the topic takes less than thought.
 			l.limit = min(l.limit, under.bytes/2)
@@ -138,6 +136,9 @@ func (p *producer) flush(ctx context.Context, d *delivery) result {
 			l.fewer(under.records)
 			sent.again = true
 		}
+	}
+	if len(d.refused) == 0 {
+		p.goOn()
 	}
 	p.landed()
 	return sent

@@ -8,6 +8,7 @@ type line struct {
 	keyed  bool        // its partitions are chosen by key
 	limit  int         // bytes that may be under way to a partition
 	most   int         // records that may be, while one is looked for that brokers refuse; 0: any number
+	found  bool        // it is, and the next record may be another: where brokers refuse them all they are not looked for one by one
 	flying []load      // what is under way, by partition
 	noted  bool        // the client knows its partitions
 	latest *kgo.Record // that was written to it
@@ -51,10 +52,19 @@ func (l *line) fewer(than int) {
 	}
 }
 
+// goOn lets any number of records be under way again where one that brokers refuse was found and the next one is none.
+func (p *producer) goOn() {
+	for _, l := range p.lines {
+		if l.found {
+			l.most, l.found = 0, false
+		}
+	}
+}
+
 // unbounded lets any number of records be under way again, when all that were to be written are.
 func (p *producer) unbounded() {
 	for _, l := range p.lines {
-		l.most = 0
+		l.most, l.found = 0, false
 	}
 }
 

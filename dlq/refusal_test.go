@@ -17,8 +17,8 @@ import (
 )
 
 // refuses has the brokers refuse each batch for a topic with a record in it that says so.
-func (b *bundle) refuses(topic string, err *kerr.Error) {
-	b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: topic, Err: err, Count: -1, When: func(req kmsg.Request) bool {
+func (b *bundle) refuses(topic string, err *kerr.Error) *kfake.FaultHandle {
+	return b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: topic, Err: err, Count: -1, When: func(req kmsg.Request) bool {
 		for _, topic := range req.(*kmsg.ProduceRequest).Topics {
 			for _, p := range topic.Partitions {
 				if bytes.Contains(p.Records, []byte("poison")) {
@@ -87,6 +87,28 @@ func TestRecordsThatTheBrokersRefuse(t *testing.T) {
 				equal(t, "the example", s.LeftOut[0].ID, open[0].ID())
 			})
 		}
+	}
+}
+
+// Where brokers refuse all that goes to a topic they are not asked for each record again and again.
+func TestRecordsThatTheBrokersRefuseAll(t *testing.T) {
+	t.Parallel()
+	const entries = 64
+	b := setup(t)
+	must(t, b.cluster.CreateTopic("picky", 1, nil))
+	refused := b.refuses("picky", kerr.InvalidRecord)
+	all := make([]int, entries)
+	for i := range all {
+		all[i] = i
+	}
+	b.poisoned(entries, all...)
+	q, err := dlq.Open(b.plain(), dead, dlq.ForGroup(group))
+	must(t, err)
+	s := b.replay(q, dlq.Replay{To: dlq.ToTopic("picky")})
+	equal(t, "replayed", s.Done, 0)
+	equal(t, "left out", s.LeftOut[0].Count, entries)
+	if asked := refused.Hits(); asked > entries+10 {
+		t.Errorf("the brokers were asked %d times for %d records", asked, entries)
 	}
 }
 
