@@ -3,12 +3,10 @@ package dlq
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -50,15 +48,7 @@ func forgotten(tombstone *kgo.Record) ([]byte, bool) {
 
 // gone finds the marks of entries of which no copy is left.
 func (p *purge) gone(ctx context.Context) error {
-	q := p.task.survey.queue
-	reader, err := q.ledgerReader(ctx, p.task.survey.topic.ID)
-	if errors.Is(err, ErrNoTopic) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	spans, err := spansOf(ctx, q.admin, q.Ledger(), time.Time{}, stable)
+	reader, spans, err := p.task.survey.wholeLedger(ctx)
 	if err != nil {
 		return err
 	}

@@ -148,6 +148,20 @@ func (q *Queue) ledgerReader(ctx context.Context, topicID kadm.TopicID) (*ledger
 	return &ledgerReader{fetcher: newFetcher(q.client, q.admin, topic), keys: keysOf(topicID)}, nil
 }
 
+// wholeLedger returns what reads the queue's ledger, and all that there is of it; nothing where there is none.
+func (s *survey) wholeLedger(ctx context.Context) (*ledgerReader, []span, error) {
+	q := s.queue
+	reader, err := q.ledgerReader(ctx, s.topic.ID)
+	if errors.Is(err, ErrNoTopic) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	spans, err := spansOf(ctx, q.admin, q.Ledger(), time.Time{}, stable)
+	return reader, spans, err
+}
+
 // survey is what a call goes through: the entries of the queue as they were when it began, each with what the ledger
 // says about it.
 type survey struct {

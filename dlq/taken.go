@@ -2,7 +2,6 @@ package dlq
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -63,15 +62,7 @@ type accounts struct {
 }
 
 func (a *accounts) read(ctx context.Context) error {
-	q := a.survey.queue
-	reader, err := q.ledgerReader(ctx, a.survey.topic.ID)
-	if errors.Is(err, ErrNoTopic) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	spans, err := spansOf(ctx, q.admin, q.Ledger(), time.Time{}, stable)
+	reader, spans, err := a.survey.wholeLedger(ctx)
 	if err != nil {
 		return err
 	}
