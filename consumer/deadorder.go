@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // deadOrder knows, for each key of a strand, its dead letters that nobody has dealt with: which were neither replayed nor
@@ -14,8 +15,10 @@ import (
 // forgets the last ones of keys that have several: what closes a key is the first. When all that it knows of such a key were dealt
 // with, or when there are more keys than it may know, the topics have to be read once more.
 type deadOrder struct {
-	lines map[uint64][]deadLetter      // of each key, by origin
-	index map[dlq.Identity]deadAddress // of all that are remembered
+	lines  map[uint64][]deadLetter        // of each key, by origin
+	index  map[dlq.Identity]deadAddress   // of all that are remembered
+	others map[dlq.Identity][]deadAddress // of those whose identity one in index has that was born at another time
+	known  int                            // in lines
 
 	limit    int                 // of these; 0: none
 	several  map[uint64]struct{} // keys with more than one
@@ -31,25 +34,36 @@ type deadOrder struct {
 type deadLetter struct {
 	origin int64
 	died   int64 // Unix ms
-	id     dlq.Identity
+	deadName
 }
+
+// deadName tells a dead letter from all others: of a source topic that was deleted and made again there may be some with the identity that those of the topic
+// before have, and they are open at the same time.
+type deadName struct {
+	id   dlq.Identity
+	born int64 // Unix ms, see [dlq.BirthOf]
+}
+
+// nameOf is the name of the dead letter that a record with this state is, or would be.
+func nameOf(s *retrytopics.State) deadName { return deadName{dlq.IdentityOf(s), dlq.BirthOf(s)} }
 
 // deadAddress is where one stands in the lines.
 type deadAddress struct {
 	key    uint64
 	origin int64
+	born   int64
 }
 
 func newDeadOrder(limit int) *deadOrder {
 	return &deadOrder{
-		lines: make(map[uint64][]deadLetter), index: make(map[dlq.Identity]deadAddress), limit: limit,
+		lines: make(map[uint64][]deadLetter), index: make(map[dlq.Identity]deadAddress), others: make(map[dlq.Identity][]deadAddress), limit: limit,
 		several: make(map[uint64]struct{}), cuts: make(map[uint64]int64), furthest: -1,
 	}
 }
 
 // put adds a dead letter. It may be known already: copies of one are one.
 func (o *deadOrder) put(key uint64, d deadLetter) {
-	if _, known := o.index[d.id]; known {
+	if _, known := o.find(d.deadName); known {
 		return
 	}
 	o.furthest = max(o.furthest, d.origin)
@@ -57,11 +71,17 @@ func (o *deadOrder) put(key uint64, d deadLetter) {
 		o.unkept++
 		return
 	}
-	if o.limit > 0 && len(o.index) >= o.limit && !o.makeRoom(key, d.origin) {
+	if o.limit > 0 && o.known >= o.limit && !o.makeRoom(key, d.origin) {
 		o.unkept++
 		return
 	}
-	o.index[d.id] = deadAddress{key, d.origin}
+	at := deadAddress{key, d.origin, d.born}
+	if _, shared := o.index[d.id]; shared {
+		o.others[d.id] = append(o.others[d.id], at)
+	} else {
+		o.index[d.id] = at
+	}
+	o.known++
 	line := o.lines[key]
 	i, _ := findDead(line, d.origin+1)
 	o.keep(key, slices.Insert(line, i, d))
@@ -90,7 +110,7 @@ func (o *deadOrder) makeRoom(key uint64, origin int64) bool {
 func (o *deadOrder) shorten(key uint64) {
 	line := o.lines[key]
 	last := line[len(line)-1]
-	delete(o.index, last.id)
+	o.strike(last.deadName)
 	o.cuts[key] = last.origin
 	o.unkept++
 	o.keep(key, line[:len(line)-1])
@@ -110,18 +130,72 @@ func (o *deadOrder) keep(key uint64, line []deadLetter) {
 	}
 }
 
+// find says where a dead letter stands.
+func (o *deadOrder) find(name deadName) (at deadAddress, known bool) {
+	at, known = o.index[name.id]
+	if known && at.born != name.born {
+		i := slices.IndexFunc(o.others[name.id], func(other deadAddress) bool { return other.born == name.born })
+		if i < 0 {
+			return at, false
+		}
+		at = o.others[name.id][i]
+	}
+	return at, known
+}
+
+// strike takes one out of the index.
+func (o *deadOrder) strike(name deadName) {
+	o.known--
+	others := o.others[name.id]
+	switch {
+	case len(others) == 0:
+		delete(o.index, name.id)
+		return
+	case o.index[name.id].born == name.born:
+		o.index[name.id], others = others[0], others[1:]
+	default:
+		others = slices.DeleteFunc(others, func(other deadAddress) bool { return other.born == name.born })
+	}
+	if len(others) == 0 {
+		delete(o.others, name.id)
+	} else {
+		o.others[name.id] = others
+	}
+}
+
+// at is the place in its key's line of one that is known.
+func (o *deadOrder) at(name deadName, a deadAddress) (i int) {
+	line := o.lines[a.key]
+	i, _ = findDead(line, a.origin)
+	for line[i].deadName != name {
+		i++
+	}
+	return i
+}
+
+// marked are those that a mark is of: of one that does not say when its letter was born there may be several.
+func (o *deadOrder) marked(m dlq.Marked) (names []deadName) {
+	first, known := o.index[m.Identity]
+	if !known {
+		return nil
+	}
+	for _, at := range append([]deadAddress{first}, o.others[m.Identity]...) {
+		name := deadName{m.Identity, at.born}
+		if m.Holds(at.born, o.lines[at.key][o.at(name, at)].died) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // remove says that a dead letter was dealt with. It reports where it stood, and whether it was known.
-func (o *deadOrder) remove(id dlq.Identity) (at deadAddress, known bool) {
-	at, known = o.index[id]
+func (o *deadOrder) remove(name deadName) (at deadAddress, known bool) {
+	at, known = o.find(name)
 	if !known {
 		return at, false
 	}
-	delete(o.index, id)
-	line := o.lines[at.key]
-	i, _ := findDead(line, at.origin)
-	for line[i].id != id {
-		i++
-	}
+	o.strike(name)
+	line, i := o.lines[at.key], o.at(name, at)
 	if i == 0 {
 		line = line[1:] // most often; what is behind it may be long
 	} else {
@@ -149,14 +223,14 @@ func (o *deadOrder) closes(key uint64, offset int64) bool {
 // outdated reports whether so much was dealt with that the topics are to be read once more: of a key nothing is known but that there is
 // more, or a quarter may be free, or is, where there were more keys than can be known. The limit may be another one than at first.
 func (o *deadOrder) outdated() bool {
-	return o.outrun || o.lost > 0 && (4*o.dealt >= o.limit || 4*len(o.index) <= 3*o.limit)
+	return o.outrun || o.lost > 0 && (4*o.dealt >= o.limit || 4*o.known <= 3*o.limit)
 }
 
 // idle reports whether there is none.
-func (o *deadOrder) idle() bool { return len(o.index) == 0 && o.unkept == 0 }
+func (o *deadOrder) idle() bool { return o.known == 0 && o.unkept == 0 }
 
 // size is how many are remembered.
-func (o *deadOrder) size() int { return len(o.index) }
+func (o *deadOrder) size() int { return o.known }
 
 // oldest is when the first of those died that keys stand behind, in Unix ms; 0: there is none.
 func (o *deadOrder) oldest() (at int64) {

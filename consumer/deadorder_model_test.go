@@ -8,47 +8,80 @@ import (
 	"github.com/redeliver/redeliver/dlq"
 )
 
-// TestDeadOrderModel lets records die and be dealt with in any order, some more than once, and holds which of a key are to follow
-// them to a list.
-func TestDeadOrderModel(t *testing.T) {
-	type letter struct {
-		key             uint64
-		origin, replays int64
+// deadOfModel is a dead letter of a model. Those that differ in their birth alone are of a source that was made again: they share an identity, and have other keys.
+type deadOfModel struct{ origin, replays, born int64 }
+
+const modelKeys = 5
+
+func (l deadOfModel) key() uint64 { return uint64(l.origin+l.born)%modelKeys + 1 }
+
+func (l deadOfModel) letter() deadLetter {
+	return deadLetter{l.origin, 10_000_000 - l.origin, deadName{dlq.Identity{uint64(l.origin), uint64(l.replays)}, l.born}}
+}
+
+func drawDead(t *rapid.T) deadOfModel {
+	return deadOfModel{
+		rapid.Int64Range(0, 12).Draw(t, "origin"), rapid.Int64Range(0, 2).Draw(t, "replays"), rapid.SampledFrom([]int64{0, 1_000_001, 2_000_002}).Draw(t, "born"),
 	}
+}
+
+// firstOf is the lowest origin of each key.
+func firstOf(model map[deadOfModel]bool) map[uint64]int64 {
+	first := make(map[uint64]int64)
+	for l := range model {
+		if origin, any := first[l.key()]; !any || l.origin < origin {
+			first[l.key()] = l.origin
+		}
+	}
+	return first
+}
+
+// TestDeadOrderModel lets records die and be dealt with in any order, some more than once, and holds which of a key are to follow
+// them, and which a mark is of, to a list.
+func TestDeadOrderModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := newDeadOrder(0)
-		model := make(map[letter]bool)
-		draw := func(t *rapid.T) letter {
-			return letter{rapid.Uint64Range(1, 3).Draw(t, "key"), rapid.Int64Range(0, 12).Draw(t, "origin"), rapid.Int64Range(0, 2).Draw(t, "replays")}
-		}
-		id := func(l letter) dlq.Identity { return dlq.Identity{l.key<<32 | uint64(l.origin), uint64(l.replays)} }
+		model := make(map[deadOfModel]bool)
 		t.Repeat(map[string]func(*rapid.T){
 			"put": func(t *rapid.T) {
-				l := draw(t)
-				o.put(l.key, deadLetter{origin: l.origin, died: 100 - l.origin, id: id(l)})
+				l := drawDead(t)
+				o.put(l.key(), l.letter())
 				model[l] = true
 			},
 			"remove": func(t *rapid.T) {
-				l := draw(t)
-				at, known := o.remove(id(l))
+				l := drawDead(t)
+				at, known := o.remove(l.letter().deadName)
 				equalTo(t, "known", known, model[l])
 				if known {
-					equalTo(t, "address", at, deadAddress{l.key, l.origin})
+					equalTo(t, "address", at, deadAddress{l.key(), l.origin, l.born})
 				}
 				delete(model, l)
 			},
-			"": func(t *rapid.T) {
-				first := make(map[uint64]int64)
-				for l := range model {
-					if origin, any := first[l.key]; !any || l.origin < origin {
-						first[l.key] = l.origin
+			"mark": func(t *rapid.T) {
+				l := drawDead(t)
+				m := dlq.Marked{Identity: l.letter().id, Born: l.born, At: rapid.SampledFrom([]int64{500_000, 1_500_000, 3_000_000}).Draw(t, "at")}
+				want := make(map[deadName]bool)
+				for other := range model {
+					noted := l.born != 0
+					if other.origin == l.origin && other.replays == l.replays && (other.born == l.born || !noted && other.born <= m.At) {
+						want[other.letter().deadName] = true
+						delete(model, other)
 					}
 				}
+				for _, name := range o.marked(m) {
+					equalTo(t, "marked", want[name], true)
+					delete(want, name)
+					o.remove(name)
+				}
+				equalTo(t, "that are not marked", len(want), 0)
+			},
+			"": func(t *rapid.T) {
+				first := firstOf(model)
 				oldest := int64(0)
-				for key := uint64(1); key <= 3; key++ {
+				for key := uint64(1); key <= modelKeys; key++ {
 					origin, any := first[key]
-					if any && (oldest == 0 || 100-origin < oldest) {
-						oldest = 100 - origin
+					if died := 10_000_000 - origin; any && (oldest == 0 || died < oldest) {
+						oldest = died
 					}
 					for offset := range int64(14) {
 						equalTo(t, "closed", o.closes(key, offset), any && origin < offset)
@@ -58,6 +91,11 @@ func TestDeadOrderModel(t *testing.T) {
 				equalTo(t, "idle", o.idle(), len(model) == 0)
 				equalTo(t, "keys", len(o.lines), len(first))
 				equalTo(t, "oldest", o.oldest(), oldest)
+				shared := 0
+				for _, others := range o.others {
+					shared += len(others)
+				}
+				equalTo(t, "addresses", len(o.index)+shared, len(model))
 			},
 		})
 	})
@@ -66,52 +104,38 @@ func TestDeadOrderModel(t *testing.T) {
 // TestDeadOrderForgetsWhatIsBehind gives the order less room than there are dead letters, and holds it to a list: which keys are closed
 // is right as long as it does not ask for the topics to be read again, or says that there are keys that it does not know.
 func TestDeadOrderForgetsWhatIsBehind(t *testing.T) {
-	type letter struct {
-		key             uint64
-		origin, replays int64
-	}
-	id := func(l letter) dlq.Identity { return dlq.Identity{l.key<<32 | uint64(l.origin), uint64(l.replays)} }
 	rapid.Check(t, func(t *rapid.T) {
-		const keys = 5
 		limit := rapid.IntRange(2, 12).Draw(t, "limit")
 		o := newDeadOrder(limit)
-		model := make(map[letter]bool)
+		model := make(map[deadOfModel]bool)
 		readAgain := func() {
 			o = newDeadOrder(limit)
 			for l := range model {
-				o.put(l.key, deadLetter{origin: l.origin, died: 1, id: id(l)})
+				o.put(l.key(), l.letter())
 			}
-		}
-		draw := func(t *rapid.T) letter {
-			return letter{rapid.Uint64Range(1, keys).Draw(t, "key"), rapid.Int64Range(0, 12).Draw(t, "origin"), rapid.Int64Range(0, 1).Draw(t, "replays")}
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"put": func(t *rapid.T) {
-				l := draw(t)
+				l := drawDead(t)
 				if !model[l] {
-					o.put(l.key, deadLetter{origin: l.origin, died: 1, id: id(l)})
+					o.put(l.key(), l.letter())
 				}
 				model[l] = true
 			},
 			"remove": func(t *rapid.T) {
-				l := draw(t)
+				l := drawDead(t)
 				if !model[l] {
 					return
 				}
 				o.dealt++
-				o.remove(id(l))
+				o.remove(l.letter().deadName)
 				delete(model, l)
 				if o.outdated() {
 					readAgain()
 				}
 			},
 			"": func(t *rapid.T) {
-				first := make(map[uint64]int64)
-				for l := range model {
-					if origin, any := first[l.key]; !any || l.origin < origin {
-						first[l.key] = l.origin
-					}
-				}
+				first := firstOf(model)
 				if o.size() > limit {
 					t.Fatalf("%d are remembered, want at most %d", o.size(), limit)
 				}
@@ -121,7 +145,7 @@ func TestDeadOrderForgetsWhatIsBehind(t *testing.T) {
 					}
 					return
 				}
-				for key := uint64(1); key <= keys; key++ {
+				for key := uint64(1); key <= modelKeys; key++ {
 					origin, any := first[key]
 					for offset := range int64(14) {
 						equalTo(t, "closed", o.closes(key, offset), any && origin < offset)
@@ -137,14 +161,14 @@ func TestDeadOrderForgetsWhatIsBehind(t *testing.T) {
 // leave: when those that are known are open again the topics are to be read, though that is no quarter of the new limit.
 func TestDeadOrderIsReadAgainWhenItsLimitHasGrown(t *testing.T) {
 	o := newDeadOrder(2)
-	id := func(key uint64) dlq.Identity { return dlq.Identity{key, 0} }
+	name := func(key uint64) deadName { return deadName{id: dlq.Identity{key, 0}} }
 	for key := range uint64(3) {
-		o.put(key, deadLetter{origin: 1, died: 1, id: id(key)})
+		o.put(key, deadLetter{1, 1, name(key)})
 	}
 	equal(t, "keys that are not known", o.lost, 1)
 	equal(t, "to be read again at the limit", o.outdated(), false)
 	o.limit = 100
 	o.dealt++
-	o.remove(id(0))
+	o.remove(name(0))
 	equal(t, "to be read again with room", o.outdated(), true)
 }

@@ -89,7 +89,7 @@ func (d *deadWatch) read(ctx context.Context, st *strand) error {
 		st.mu.Unlock()
 	}
 	next, damaged, err := watch.Read(ctx, st.partition, keyHash, marked, func(a dlq.Awaited) {
-		found.put(a.Key, deadLetter{origin: a.Origin, died: a.Died, id: a.Identity})
+		found.put(a.Key, deadLetter{a.Origin, a.Died, deadName{a.Identity, a.Born}})
 	})
 	if err != nil {
 		return err

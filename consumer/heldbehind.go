@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"slices"
 	"time"
 
 	"github.com/redeliver/redeliver/dlq"
@@ -19,7 +20,7 @@ import (
 func (st *strand) bury(e *entry) {
 	e.buried = true
 	st.holding.dead.limit = st.p.heldLimit()
-	st.holding.dead.put(e.keyHash, deadLetter{origin: e.origin(), died: time.Now().UnixMilli(), id: dlq.IdentityOf(e.state)})
+	st.holding.dead.put(e.keyHash, deadLetter{e.origin(), time.Now().UnixMilli(), nameOf(e.state)})
 }
 
 // unbury says that an entry is settled and will be no dead letter.
@@ -28,7 +29,7 @@ func (st *strand) unbury(e *entry) {
 	if e.lane.closed { // whoever has the partition next sees to it
 		return
 	}
-	st.holding.dead.remove(dlq.IdentityOf(e.state))
+	st.holding.dead.remove(nameOf(e.state))
 	st.callUp(e.keyHash)
 }
 
@@ -69,11 +70,11 @@ func (st *strand) replayed(e *entry) {
 	if h == nil || h.dead == nil || e.state.Replays == 0 {
 		return
 	}
-	id := before(e.state)
-	h.dead.remove(id)
-	st.handPlace(e.keyHash, id)
-	at, awaited := h.coming[id]
-	delete(h.coming, id)
+	died := before(e.state)
+	h.dead.remove(died)
+	st.handPlace(e.keyHash, died)
+	at, awaited := h.coming[died]
+	delete(h.coming, died)
 	if awaited && (!e.keyed || e.keyHash != at.key) {
 		h.order.remove(at.key, at.origin)
 		st.callUp(at.key)
@@ -82,16 +83,16 @@ func (st *strand) replayed(e *entry) {
 
 // handPlace says that the place in the order of an entry whose letter was replayed is that of the replay's copy from now on. The letter is written,
 // though its member may not have heard of that.
-func (st *strand) handPlace(key uint64, id dlq.Identity) {
-	if e := st.keys[key]; e != nil && e.buried && dlq.IdentityOf(e.state) == id {
+func (st *strand) handPlace(key uint64, died deadName) {
+	if e := st.keys[key]; e != nil && e.buried && nameOf(e.state) == died {
 		e.deferred = false
 	}
 }
 
 // before is the dead letter that a replayed record was.
-func before(s *retrytopics.State) dlq.Identity {
+func before(s *retrytopics.State) deadName {
 	died := s.Prior()
-	return dlq.IdentityOf(&died)
+	return nameOf(&died)
 }
 
 // dealtWith takes note of a mark. The copy of an entry that was replayed to a topic of the strand is on its way there, where
@@ -100,25 +101,29 @@ func (st *strand) dealtWith(m dlq.Marked) (changed bool) {
 	if !m.Done() {
 		return false
 	}
+	var keys []uint64
 	st.holding.dead.dealt++
-	at, known := st.holding.dead.remove(m.Identity)
+	for _, died := range st.holding.dead.marked(m) {
+		at, _ := st.holding.dead.remove(died)
+		if m.Status == dlq.StatusReplayed && st.readsFrom(m.To) {
+			st.handPlace(at.key, died)
+			st.holding.order.put(at.key, at.origin, inTier)
+			st.holding.coming[died] = at
+		}
+		keys = append(keys, at.key)
+	}
 	if st.holding.dead.outdated() { // nothing may follow what was not known, and was dealt with: the topics are read first
 		st.holding.open = false
 	}
-	if !known {
-		return false
+	for _, key := range keys {
+		st.callUp(key)
 	}
-	if m.Status == dlq.StatusReplayed {
-		for _, l := range st.lanes {
-			if l.tier != 0 && l.topic == m.To {
-				st.handPlace(at.key, m.Identity)
-				st.holding.order.put(at.key, at.origin, inTier)
-				st.holding.coming[m.Identity] = at
-			}
-		}
-	}
-	st.callUp(at.key)
-	return true
+	return len(keys) > 0
+}
+
+// readsFrom reports whether a topic is a retry topic of the strand.
+func (st *strand) readsFrom(topic string) bool {
+	return slices.ContainsFunc(st.lanes, func(l *lane) bool { return l.tier != 0 && l.topic == topic })
 }
 
 // forgetDead forgets which dead letters there are, but for those on their way there, until the topics were read. Tiers have to be
@@ -135,7 +140,7 @@ func (st *strand) forgetDead() {
 		for _, b := range l.batches {
 			for _, e := range b.entries {
 				if e != nil && e.buried {
-					h.dead.put(e.keyHash, deadLetter{origin: e.origin(), died: time.Now().UnixMilli(), id: dlq.IdentityOf(e.state)})
+					h.dead.put(e.keyHash, deadLetter{e.origin(), time.Now().UnixMilli(), nameOf(e.state)})
 				}
 			}
 		}

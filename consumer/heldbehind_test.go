@@ -25,7 +25,8 @@ func (b *heldBench) mark(status dlq.Status, origin int64, replays int) {
 	b.t.Helper()
 	st := b.source.strand
 	st.mu.Lock()
-	changed := st.dealtWith(dlq.Marked{Identity: identityAt(origin, replays), Status: status, To: b.tier.topic})
+	died := nameAt(origin, replays)
+	changed := st.dealtWith(dlq.Marked{Identity: died.id, Born: died.born, Status: status, To: b.tier.topic})
 	st.mu.Unlock()
 	if changed {
 		st.wake()
@@ -33,13 +34,16 @@ func (b *heldBench) mark(status dlq.Status, origin int64, replays int) {
 	synctest.Wait()
 }
 
-func identityAt(origin int64, replays int) dlq.Identity {
-	return dlq.IdentityOf(&retrytopics.State{ID: fmt.Sprintf("%s/0/%d", testTopic, origin), Group: testGroup, Replays: replays})
+// bubbleBegan is when the clock of a bubble begins, which is what it says for as long as nothing waits for it: records are born then.
+var bubbleBegan = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func nameAt(origin int64, replays int) deadName {
+	return nameOf(&retrytopics.State{ID: fmt.Sprintf("%s/0/%d", testTopic, origin), Group: testGroup, Timestamp: bubbleBegan, Replays: replays})
 }
 
 // replayedCopy is the copy in the tier of a record that was replayed so often.
 func (b *heldBench) replayedCopy(offset int64, key string, origin int64, replays int) *kgo.Record {
-	s := retrytopics.State{ID: fmt.Sprintf("%s/0/%d", testTopic, origin), Topic: testTopic, Offset: origin, Group: testGroup, Timestamp: time.Now(), Due: time.Now(), Replays: replays}
+	s := retrytopics.State{ID: fmt.Sprintf("%s/0/%d", testTopic, origin), Topic: testTopic, Offset: origin, Group: testGroup, Timestamp: bubbleBegan, Due: time.Now(), Replays: replays}
 	r := &kgo.Record{Topic: b.tier.topic, Offset: offset, Value: []byte("v"), Timestamp: time.Now(), Headers: s.AppendHeaders(nil, nil, DefaultHeaderLimit)}
 	if key != "" {
 		r.Key = []byte(key)
@@ -146,7 +150,7 @@ func TestFreshRecordsDoNotOvertakeParkedOnesIntoTheDeadLetters(t *testing.T) {
 func (b *heldBench) die(key string, origin int64, replays int) {
 	st := b.source.strand
 	st.mu.Lock()
-	st.holding.dead.put(keyHash([]byte(key)), deadLetter{origin: origin, died: 1, id: identityAt(origin, replays)})
+	st.holding.dead.put(keyHash([]byte(key)), deadLetter{origin, 1, nameAt(origin, replays)})
 	st.mu.Unlock()
 }
 
@@ -193,6 +197,38 @@ func TestKeyOpensWhenItsDeadLettersAreDealtWith(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAMarkOpensTheKeyOfItsOwnLetter has two dead letters open with one id, of the source's first record and of that of the topic that was there before it:
+// a mark on the one leaves the key of the other closed, and its copy is awaited for that one alone.
+func TestAMarkOpensTheKeyOfItsOwnLetter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onDeadBench(t)
+		b.fails["a@0"] = 1
+		b.open(0)
+		st := b.source.strand
+		before := nameAt(0, 0)
+		before.born -= time.Hour.Milliseconds()
+		st.mu.Lock()
+		st.holding.dead.put(keyHash([]byte("z")), deadLetter{0, 1, before})
+		st.mu.Unlock()
+		b.feed(b.source, "a")
+		synctest.Wait()
+		b.want("written", b.commit(), "dlq a@0")
+		b.commit()
+		mark := func(m dlq.Marked) {
+			st.mu.Lock()
+			st.dealtWith(m)
+			st.mu.Unlock()
+		}
+		mark(dlq.Marked{Identity: before.id, Born: before.born - 1, At: 1, Status: dlq.StatusDiscarded})
+		equal(t, "closed after a mark on a third", [2]bool{b.closed("a"), b.closed("z")}, [2]bool{true, true})
+		mark(dlq.Marked{Identity: before.id, At: before.born, Status: dlq.StatusDiscarded}) // it does not say which, and is older than the other
+		equal(t, "closed after the mark on that of before", [2]bool{b.closed("a"), b.closed("z")}, [2]bool{true, false})
+		b.replay("a", 0, 1)
+		equal(t, "closed after the copy", b.closed("a"), false)
+		equal(t, "dead letters", st.holding.dead.size(), 0)
+	})
 }
 
 // TestAReplayWithAnotherKeyOpensTheOldOne replays a dead letter with another key, and without one: what comes for the old key does not
@@ -277,7 +313,7 @@ func TestAMarkBeforeTheLetterIsKnownToBeWritten(t *testing.T) {
 func readOf(origins ...int64) *deadOrder {
 	o := newDeadOrder(0)
 	for _, origin := range origins {
-		o.put(keyHash([]byte("a")), deadLetter{origin: origin, died: 1, id: identityAt(origin, 0)})
+		o.put(keyHash([]byte("a")), deadLetter{origin, 1, nameAt(origin, 0)})
 	}
 	return o
 }

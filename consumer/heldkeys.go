@@ -6,7 +6,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/redeliver/redeliver/dlq"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -30,13 +29,13 @@ type heldKeys struct {
 	deadKnown bool       // the topics were read for it
 	// coming is where those stand in the order that were replayed, and whose copies were not read yet: they may come with
 	// another key.
-	coming map[dlq.Identity]deadAddress
+	coming map[deadName]deadAddress
 }
 
 func newHeldKeys(p DeadLetterPolicy, limit int) *heldKeys {
 	h := &heldKeys{order: newKeyOrder(), behind: make(map[uint64][]*entry)}
 	if p == HoldOnDeadLetter {
-		h.dead, h.coming = newDeadOrder(limit), make(map[dlq.Identity]deadAddress)
+		h.dead, h.coming = newDeadOrder(limit), make(map[deadName]deadAddress)
 	}
 	return h
 }

@@ -12,7 +12,9 @@ import (
 // nothing of it, as those of some programs, and in marks of releases that did not note it. What died of a replay that has a name needs none: the name is of one
 // entry. What was put back to a source has the time of its place there, which is another one each time where it may have come there twice.
 
-func birthOf(s *retrytopics.State) int64 {
+// BirthOf returns when the record was born, in Unix ms, of whose dead letter this is the state, or would be. Dead letters that share an [Identity] and were not born
+// at the same time are different ones. It is 0 where that is not known, and where the identity needs none: after a replay that has a name.
+func BirthOf(s *retrytopics.State) int64 {
 	if s.Timestamp.IsZero() || s.Replay != "" {
 		return 0
 	}
@@ -26,7 +28,7 @@ func (id Identity) born(birth int64) Identity {
 }
 
 // own is the identity that only the entry and its copies have.
-func (e *Entry) own() Identity { return e.identity().born(birthOf(&e.State)) }
+func (e *Entry) own() Identity { return e.identity().born(BirthOf(&e.State)) }
 
 // born is [Identity.born].
 func (id stableID) born(birth int64) stableID {

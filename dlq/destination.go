@@ -349,7 +349,7 @@ func replayName(task string, e *Entry) string {
 	parts = append(append(parts, e.State.Group...), 0)
 	parts = append(strconv.AppendInt(parts, int64(e.State.Replays), 10), 0)
 	parts = append(append(parts, e.State.Replay...), 0)
-	if birth := birthOf(&e.State); birth != 0 {
+	if birth := BirthOf(&e.State); birth != 0 {
 		parts = strconv.AppendInt(parts, birth, 10)
 	}
 	sum := sha256.Sum256(parts)

@@ -470,7 +470,7 @@ func (s *survey) helped(ctx context.Context) error {
 // metIndexed is met of an entry that comes from the index with its mark.
 func (s *survey) metIndexed(e *Entry, f func(*Entry) bool) bool {
 	if e.copies {
-		id := stableIdentity(e.State.ID, e.State.Group, e.State.Replays, e.State.Replay).born(birthOf(&e.State))
+		id := stableIdentity(e.State.ID, e.State.Group, e.State.Replays, e.State.Replay).born(BirthOf(&e.State))
 		if s.copiesMet[id] {
 			if s.sel.match(e) && s.wanted(e.Status) {
 				s.duplicates++

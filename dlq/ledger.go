@@ -36,7 +36,7 @@ const writerPartition = 0
 
 // Identity is what the copies of one dead letter have in common: id, group, number of replays and the name of the last one. It is a hash of them,
 // 128 bits with seeds of this process, for a ledger of millions is held in memory: it means nothing outside. Dead letters of a source topic that was deleted
-// and made again may have those of the topic before; a [Queue] tells them apart by the time of their origin besides.
+// and made again may have those of the topic before: what tells them apart is when they were born, see [BirthOf].
 type Identity [2]uint64
 
 var identitySeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
@@ -122,7 +122,7 @@ func (l *ledger) of(e *Entry) mark {
 	if len(l.marks) == 0 {
 		return mark{}
 	}
-	id, birth := e.identity(), birthOf(&e.State)
+	id, birth := e.identity(), BirthOf(&e.State)
 	if m, known := l.marks[id]; !known || m.birth == birth && len(l.others) == 0 {
 		return m
 	}
@@ -217,7 +217,7 @@ type ledgerValue struct {
 	Group   string      `json:"group,omitempty"`
 	Replays int         `json:"replays,omitempty"`
 	Replay  string      `json:"replay,omitempty"`  // the name that the entry carries of the last one
-	Born    int64       `json:"born,omitempty"`    // Unix ms of its origin, see birthOf
+	Born    int64       `json:"born,omitempty"`    // Unix ms of its origin, see BirthOf
 	Times   int         `json:"times,omitempty"`   // that the entry was replayed, where that is more than its status says
 	Renewed int64       `json:"renewed,omitempty"` // that of a mark which says that it was: its own time
 	Was     decided     `json:"was,omitzero"`      // of one that says that it was: who marked the entry before, if anybody did

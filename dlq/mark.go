@@ -11,7 +11,7 @@ import (
 func (w *writer) mark(r *kgo.Record, e *Entry, status Status, at int64, to, reason string) {
 	v := ledgerValue{
 		V: ledgerVersion, Status: status.String(), At: at, By: w.self.By, Run: w.self.Run, TaskID: w.self.taskOf(), To: to, Reason: reason,
-		ID: e.State.ID, Group: e.State.Group, Replays: e.State.Replays, Replay: e.State.Replay, Born: birthOf(&e.State),
+		ID: e.State.ID, Group: e.State.Group, Replays: e.State.Replays, Replay: e.State.Replay, Born: BirthOf(&e.State),
 	}
 	times, told := e.Mark.Times, 0
 	if status == StatusReplayed {

@@ -178,7 +178,7 @@ func (p *purge) look(ctx context.Context, asked map[int32]int64) error {
 		here := position{e.Partition, e.Offset}
 		open := slices.Contains(toBeDealtWith, m.status)
 		p.last[e.own()] = lastCopy{here, open}
-		if elder := s.ledger.with(e.identity(), 0); elder.at > 0 && !precedes(elder.at, birthOf(&e.State), e.At.UnixMilli()) {
+		if elder := s.ledger.with(e.identity(), 0); elder.at > 0 && !precedes(elder.at, BirthOf(&e.State), e.At.UnixMilli()) {
 			p.unborn[e.identity()] = lastCopy{here, open}
 		}
 		if e.Offset < asked[e.Partition] {

@@ -40,6 +40,7 @@ func (q *Queue) Watch(ctx context.Context) (*Watch, error) {
 // Awaited is a dead letter that is still to be dealt with, and whose record has a key.
 type Awaited struct {
 	Identity Identity
+	Born     int64  // see [BirthOf]
 	Key      uint64 // as the caller hashes it
 	Origin   int64  // offset of its origin
 	Died     int64  // Unix ms
@@ -48,9 +49,17 @@ type Awaited struct {
 // Marked says what became of an entry.
 type Marked struct {
 	Identity Identity
+	Born     int64 // of the entry, see [BirthOf]; releases that noted none left 0
+	At       int64 // Unix ms
 	Status   Status
 	To       string // the topic that a replay wrote to
 	Renewed  bool   // the entry was carried forward, and nothing else became of it
+}
+
+// Holds reports whether the mark is that of the dead letter of its identity that was born and died at these times, in Unix ms. Death may be said to be later
+// than it was: a copy dies after what it is a copy of.
+func (m Marked) Holds(born, died int64) bool {
+	return m.Born == born || m.Born == 0 && !precedes(m.At, born, died)
 }
 
 // Done reports whether nothing waits for the entry any more: it was replayed or discarded.
@@ -59,7 +68,6 @@ func (m Marked) Done() bool { return m.Status == StatusReplayed || m.Status == S
 // candidate is a dead letter of which it is not known yet what has become.
 type candidate struct {
 	Awaited
-	birth  int64
 	marked int64 // Unix ms of its latest mark
 	done   bool
 	other  *candidate // with the identity, born at another time
@@ -67,18 +75,17 @@ type candidate struct {
 
 // born is the one of these that was born then.
 func (c *candidate) born(birth int64) *candidate {
-	for c != nil && c.birth != birth {
+	for c != nil && c.Born != birth {
 		c = c.other
 	}
 	return c
 }
 
 // mark takes note of a mark of one with the identity.
-func (c *candidate) mark(v *ledgerValue, done bool) {
+func (c *candidate) mark(m Marked) {
 	for ; c != nil; c = c.other {
-		mine := v.Born == c.birth || v.Born == 0 && !precedes(v.At, c.birth, c.Died)
-		if mine && v.At >= c.marked {
-			c.marked, c.done = v.At, done
+		if m.Holds(c.Born, c.Died) && m.At >= c.marked {
+			c.marked, c.done = m.At, m.Done()
 		}
 	}
 }
@@ -100,7 +107,7 @@ func (w *Watch) Read(ctx context.Context, partition int32, hash func(key []byte)
 		err := fetcher.read(ctx, whole, func(records []*kgo.Record, next int64) error {
 			whole.from = next
 			for _, r := range records {
-				if c := w.candidate(r, hash); c != nil && byIdentity[c.Identity].born(c.birth) == nil {
+				if c := w.candidate(r, hash); c != nil && byIdentity[c.Identity].born(c.Born) == nil {
 					c.other, byIdentity[c.Identity] = byIdentity[c.Identity], c
 					found = append(found, c)
 				}
@@ -144,7 +151,7 @@ func (w *Watch) candidate(r *kgo.Record, hash func([]byte) uint64) *candidate {
 	if !e.OriginKnown() || w.queue.foreign(&e) {
 		return nil
 	}
-	return &candidate{Awaited: Awaited{Identity: e.identity(), Key: hash(r.Key), Origin: e.State.Offset, Died: e.At.UnixMilli()}, birth: birthOf(&e.State)}
+	return &candidate{Awaited: Awaited{Identity: e.identity(), Born: BirthOf(&e.State), Key: hash(r.Key), Origin: e.State.Offset, Died: e.At.UnixMilli()}}
 }
 
 // marks reads the ledger, for the candidates and for whoever is told of every mark, up to where it ends now.
@@ -165,7 +172,7 @@ func (w *Watch) marks(ctx context.Context, partition int32, candidates map[Ident
 			}
 			m := v.marked()
 			marked(m)
-			candidates[m.Identity].mark(&v, m.Done())
+			candidates[m.Identity].mark(m)
 		}
 		return nil
 	})
@@ -174,7 +181,7 @@ func (w *Watch) marks(ctx context.Context, partition int32, candidates map[Ident
 
 func (v *ledgerValue) marked() Marked {
 	status, _ := ParseStatus(v.Status)
-	return Marked{Identity: identify(v.ID, v.Group, v.Replays, v.Replay), Status: status, To: v.To, Renewed: v.Renewed == v.At}
+	return Marked{Identity: identify(v.ID, v.Group, v.Replays, v.Replay), Born: v.Born, At: v.At, Status: status, To: v.To, Renewed: v.Renewed == v.At}
 }
 
 // Mark reads a record of the ledger that was followed. ok is false when it says nothing of an entry of the queue.
