@@ -57,7 +57,7 @@ func (x *index) checkDelay(calls []*Call, c *Call) {
 func (x *index) checkSnooze(calls []*Call, c *Call) {
 	var before *Call
 	for _, s := range calls {
-		if s.Attempt == c.Attempt && !s.End.IsZero() && s.End.Before(c.Start) && (before == nil || before.End.Before(s.End)) {
+		if s.Attempt == c.Attempt && !s.End.IsZero() && s.End.Before(c.Start) && !x.stoodBeside(c, s) && (before == nil || before.End.Before(s.End)) {
 			before = s
 		}
 	}
@@ -68,6 +68,13 @@ func (x *index) checkSnooze(calls []*Call, c *Call) {
 		x.report.broken(NeverEarly, "%s was called again at %s, %v before its snooze was over", c.ID, clock(c.Start), early)
 	}
 	x.report.count(NeverEarly, "snoozes", 1)
+}
+
+// stoodBeside reports whether the copy that a call was made with had been written before another call began, of another copy: where one is written twice each has
+// a wait of its own, and neither follows from what becomes of the other.
+func (x *index) stoodBeside(c, other *Call) bool {
+	k := x.copies[c.From]
+	return k != nil && c.From != other.From && unixMilli(k.Timestamp) < unixMilli(other.Start.At)
 }
 
 // checkHops holds the copies of one wait to one due time.

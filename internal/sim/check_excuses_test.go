@@ -617,3 +617,33 @@ func TestWhatWasTakenAndRefusedMayBeWrittenAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestEachCopyHasItsOwnSnooze has a call ask to be called again in ten seconds, and one of the record start before that: with the same copy, with the one that was
+// written for the snooze, and with one that stood beside its own.
+func TestEachCopyHasItsOwnSnooze(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		with   int // of the copies: 0 and 1 are written before the snooze, 2 for it
+		broken bool
+	}{
+		{name: "the one that is snoozed", with: 0, broken: true},
+		{name: "the one that is written for it", with: 2, broken: true},
+		{name: "the one beside it", with: 1},
+	} {
+		p := newTape()
+		p.assign(1, "m1")
+		tier := Partition{"g.orders.retry-10s", 0}
+		origin := p.produce("k", "v")
+		copies := []Place{p.copy(tier, origin, 0, 0, ""), p.copy(tier, origin, 0, 0, "")}
+		p.pass(time.Second)
+		p.call("m1", copies[0], origin, 1, Snoozed, "")
+		p.h.Calls[len(p.h.Calls)-1].Delay = 10 * time.Second
+		copies = append(copies, p.copy(tier, origin, 0, 0, ""))
+		p.pass(time.Second)
+		p.call("m1", copies[tt.with], origin, 1, Succeeded, "")
+		found := slices.ContainsFunc(Check(p.h).Violations, func(v Violation) bool { return strings.Contains(v.Text, "before its snooze was over") })
+		if found != tt.broken {
+			t.Errorf("%s: found early is %v", tt.name, found)
+		}
+	}
+}
