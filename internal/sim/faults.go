@@ -176,7 +176,7 @@ func (w *World) RefuseDeadLetters(err *kerr.Error, lasts time.Duration) {
 func (w *World) RefuseCommits(err *kerr.Error, lasts time.Duration) {
 	w.noteFault(kindOf("commit", err))
 	w.unsaved(lasts)
-	w.refuse(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit, kmsg.TxnOffsetCommit}, Group: w.h.Terms.Group, Err: err}, 0, lasts)
+	w.refuse(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit, kmsg.TxnOffsetCommit}, Group: w.h.Terms.Group, Err: err, When: w.rec.takesMetadata}, 0, lasts)
 }
 
 // RefuseFetches makes fetches of a topic fail, at most so many times: the client asks again at once, and without a
