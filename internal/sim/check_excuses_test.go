@@ -647,3 +647,36 @@ func TestEachCopyHasItsOwnSnooze(t *testing.T) {
 		}
 	}
 }
+
+// TestPartitionsTakeTurnsWhereTheWindowIsSmallerThanThey has a record wait for eight seconds, while another partition has its records called, one each second or two at
+// first only.
+func TestPartitionsTakeTurnsWhereTheWindowIsSmallerThanThey(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		window int
+		turns  int
+		late   bool
+	}{
+		{name: "others have theirs all the time", window: 1, turns: 8},
+		{name: "others had theirs", window: 1, turns: 2, late: true},
+		{name: "the window is as large as they are many", window: 2, turns: 8, late: true},
+	} {
+		p := newTape()
+		p.h.Terms.Concurrency, p.h.Terms.Window = 16, tt.window
+		p.assign(1, "m1")
+		other := Partition{source.Topic, 1}
+		p.h.Assignments[0].Owners[other] = p.h.Assignments[0].Owners[source]
+		waits := p.produce("k", "v")
+		for i := range 8 {
+			if i < tt.turns {
+				at := Place{other, int64(i)}
+				p.h.Calls = append(p.h.Calls, Call{Member: "m1", From: at, Origin: at, ID: at.String(), Group: "g", Attempt: 1, Start: p.now(), End: p.now(), Result: Succeeded})
+			}
+			p.pass(time.Second)
+		}
+		p.call("m1", waits, waits, 1, Succeeded, "")
+		if got := p.isLate(waits); got != tt.late {
+			t.Errorf("%s: found late is %v, want %v", tt.name, got, tt.late)
+		}
+	}
+}

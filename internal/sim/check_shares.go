@@ -29,6 +29,9 @@ func (x *index) atBoundUntil(c *Call, since time.Time) time.Time {
 		if h := x.heldBoundUntil(c, since); h.After(until) {
 			until = h
 		}
+		if t := x.othersTurnsUntil(c, since); t.After(until) {
+			until = t
+		}
 	}
 	return until
 }
@@ -256,6 +259,22 @@ func (x *index) windowBoundUntil(c *Call, since time.Time) time.Time {
 		}
 	}
 	return since
+}
+
+// othersTurnsUntil returns until when others had their turns, where the window is smaller than the source partitions that share it: no part of it is kept for each
+// of them then, and a record waits for all that the client has fetched before it, however long their calls and hooks take.
+func (x *index) othersTurnsUntil(c *Call, since time.Time) (until time.Time) {
+	until = since
+	if sources, _ := x.owned(c); x.t.Window >= sources {
+		return until
+	}
+	for i := range x.h.Calls {
+		o := &x.h.Calls[i]
+		if o.Member == c.Member && o.Start.Before(c.Start) && o.Start.At.After(until) && x.sourceOf(o) != x.sourceOf(c) {
+			until = o.Start.At
+		}
+	}
+	return until
 }
 
 // heldBefore counts what stands before the record of a call in its partition and was certainly in the window at a time: it had been called, or
