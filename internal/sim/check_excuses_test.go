@@ -657,9 +657,9 @@ func TestPartitionsTakeTurnsWhereTheWindowIsSmallerThanThey(t *testing.T) {
 		turns  int
 		late   bool
 	}{
-		{name: "others have theirs all the time", window: 1, turns: 8},
-		{name: "others had theirs", window: 1, turns: 2, late: true},
-		{name: "the window is as large as they are many", window: 2, turns: 8, late: true},
+		{name: "others have theirs all the time", window: 3, turns: 8},
+		{name: "others had theirs", window: 3, turns: 2, late: true},
+		{name: "the window is as large as they are many", window: 4, turns: 8, late: true},
 	} {
 		p := newTape()
 		p.h.Terms.Concurrency, p.h.Terms.Window = 16, tt.window

@@ -22,15 +22,15 @@ func (x *index) atBoundUntil(c *Call, since time.Time) time.Time {
 	if s := x.slotsBoundUntil(c, since); s.After(until) {
 		until = s
 	}
+	if t := x.othersTurnsUntil(c, since); t.After(until) {
+		until = t
+	}
 	if x.t.IsSource(c.From.Topic) {
 		if w := x.windowBoundUntil(c, since); w.After(until) {
 			until = w
 		}
 		if h := x.heldBoundUntil(c, since); h.After(until) {
 			until = h
-		}
-		if t := x.othersTurnsUntil(c, since); t.After(until) {
-			until = t
 		}
 	}
 	return until
@@ -261,17 +261,22 @@ func (x *index) windowBoundUntil(c *Call, since time.Time) time.Time {
 	return since
 }
 
-// othersTurnsUntil returns until when others had their turns, where the window is smaller than the source partitions that share it: no part of it is kept for each
-// of them then, and a record waits for all that the client has fetched before it, however long their calls and hooks take.
+// othersTurnsUntil returns until when others had their turns, where the window is smaller than the partitions that share it: no part of it is kept for each of
+// them then, and a record waits for all that the client has fetched before it, however long their calls and hooks take.
 func (x *index) othersTurnsUntil(c *Call, since time.Time) (until time.Time) {
 	until = since
-	if sources, _ := x.owned(c); x.t.Window >= sources {
+	if sources, retries := x.owned(c); x.t.Window >= sources+retries {
 		return until
 	}
 	for i := range x.h.Calls {
 		o := &x.h.Calls[i]
-		if o.Member == c.Member && o.Start.Before(c.Start) && o.Start.At.After(until) && x.sourceOf(o) != x.sourceOf(c) {
-			until = o.Start.At
+		if o.Member != c.Member || o.From.Partition == c.From.Partition {
+			continue
+		}
+		for _, turn := range []Moment{o.Start, o.End} {
+			if !turn.IsZero() && turn.Before(c.Start) && turn.At.After(until) {
+				until = turn.At
+			}
 		}
 	}
 	return until
