@@ -680,3 +680,33 @@ func TestPartitionsTakeTurnsWhereTheWindowIsSmallerThanThey(t *testing.T) {
 		}
 	}
 }
+
+// TestAHookMayHoldUpABreaker has two failures open a breaker, and a call that was under way fail half a second later, or two seconds: it uses no attempt for certain, but
+// where hooks take a while with each failure the breaker may not have been open yet.
+func TestAHookMayHoldUpABreaker(t *testing.T) {
+	for _, tt := range []struct {
+		after time.Duration
+		slow  bool
+		free  bool
+	}{
+		{after: 500 * time.Millisecond, free: true},
+		{after: 500 * time.Millisecond, slow: true},
+		{after: 2 * time.Second, slow: true, free: true},
+	} {
+		p := newTape()
+		p.h.Terms.BreakerCalls, p.h.Terms.BreakerRate, p.h.Terms.SlowHooks = 2, 1, tt.slow
+		p.assign(1, "m1")
+		fail := func() {
+			at := p.produce("k", "v")
+			p.call("m1", at, at, 1, Failed, "network").Outage = true
+		}
+		fail()
+		fail()
+		p.pass(tt.after)
+		fail()
+		x := newIndex(p.end())
+		if got := x.freeCalls()[&x.h.Calls[2]]; got != tt.free {
+			t.Errorf("%v later, slow hooks %v: certainly free is %v", tt.after, tt.slow, got)
+		}
+	}
+}

@@ -33,10 +33,18 @@ func (x *index) freeIn(calls []*Call, free map[*Call]bool) {
 			if x.opens(calls[:i+1]) {
 				opened = c
 			}
-		case c.End.At.After(opened.End.At) && !x.upset(c.Member, opened.Start, c.End) && x.triedFreely(c) < 3:
+		case c.End.At.After(x.openedBy(opened)) && !x.upset(c.Member, opened.Start, c.End) && x.triedFreely(c) < 3:
 			free[c] = true
 		}
 	}
+}
+
+// openedBy returns until when the failure that opens a breaker has done so.
+func (x *index) openedBy(c *Call) time.Time {
+	if x.t.SlowHooks {
+		return c.End.At.Add(telling)
+	}
+	return c.End.At
 }
 
 // outage reports whether a call failed since the dependency was down, and nothing else can have been made of it.

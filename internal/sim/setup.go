@@ -65,6 +65,7 @@ func termsOf(s Setup) Terms {
 		Eager: c.GroupProtocol == consumer.Eager, Coordinated: c.GroupProtocol == consumer.NextGen, PutsOff: len(c.Limits) > 0 || c.Tenants != nil, Ranks: c.Priority != nil,
 		Burst: cmp.Or(c.DeadLetters.Burst, 1000), PerSuccess: cmp.Or(c.DeadLetters.PerSuccess, consumer.DefaultPerSuccess), NoDeadLetters: c.DeadLetters.Disabled, Drops: c.DeadLetters.Drop, Prompt: max(s.Prompt, 0),
 	}
+	t.SlowHooks = len(c.Hooks) > 0
 	if !c.Breaker.Disabled {
 		t.BreakerCalls, t.BreakerRate = cmp.Or(c.Breaker.MinimumCalls, 20), cmp.Or(c.Breaker.FailureRate, 0.5)
 		t.Probes, t.SlowStart = cmp.Or(c.Breaker.HalfOpenCalls, breaker.DefaultHalfOpenCalls), cmp.Or(c.Breaker.SlowStart, breaker.DefaultSlowStart)

@@ -39,6 +39,8 @@ type Terms struct {
 	// BreakerCalls 0: there is no breaker.
 	BreakerCalls int
 	BreakerRate  float64
+	// SlowHooks is whether hooks take a while with each failure: what is made of it, a breaker's state too, comes after them.
+	SlowHooks bool
 	// Probes are how many calls a half-open breaker lets through, and SlowStart how long calls take to come back to as many at once as before.
 	Probes    int
 	SlowStart time.Duration
