@@ -136,13 +136,17 @@ func (q *Queue) begin(ctx context.Context, o order) (*task, error) {
 	return t, nil
 }
 
-// help lets the index help, while the writer gives its signs of life: the index may have to be built first.
-func (t *task) help(ctx context.Context) (err error) {
+// during does what may take long, while the writer gives its signs of life.
+func (t *task) during(ctx context.Context, f func(context.Context) error) error {
 	if t.writer == nil {
-		err = t.survey.helped(ctx)
-	} else {
-		err = t.writer.during(ctx, t.survey.helped)
+		return f(ctx)
 	}
+	return t.writer.during(ctx, f)
+}
+
+// help lets the index help: it may have to be built first.
+func (t *task) help(ctx context.Context) (err error) {
+	err = t.during(ctx, t.survey.helped)
 	if t.survey.indexAway(ctx, err) && (t.of == nil || !t.of.Kept) { // one that covers what is kept is not gone on with without it
 		err = fmt.Errorf("%w, or without an index (--no-index)", err)
 	}

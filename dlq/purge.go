@@ -89,11 +89,7 @@ func (q *Queue) Purge(ctx context.Context, p Purge) (Purged, error) {
 			work.spared = keptSince(work.index.Keep)
 		}
 	}
-	steps := work.run
-	if t.writer != nil {
-		steps = func(ctx context.Context) error { return t.writer.during(ctx, work.run) }
-	}
-	if err = steps(ctx); err == nil && t.writer != nil {
+	if err = t.during(ctx, work.run); err == nil && t.writer != nil {
 		err = work.forget(ctx)
 	}
 	done.Took = time.Since(began)

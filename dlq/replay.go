@@ -99,7 +99,7 @@ func (q *Queue) Replay(ctx context.Context, r Replay) (Summary, error) {
 		return summary, err
 	}
 	defer t.end(ctx)
-	t.of = o.task
+	t.of, t.ledger = o.task, t.survey.ledger
 	return summary, t.replay(ctx, r, &summary)
 }
 
@@ -158,46 +158,39 @@ func (d *replayDecision) newItem() *item {
 	return i
 }
 
-// findDeaths finds the entries that died of a replay and are entries anew, here or where their groups keep dead letters, while the writer gives its signs
-// of life.
+// findDeaths finds the entries that died of a replay and are entries anew, here or where their groups keep dead letters.
 func (d *replayDecision) findDeaths(ctx context.Context) error {
 	q := d.task.survey.queue
-	find := func(ctx context.Context) error {
-		spans, err := spansOf(ctx, q.admin, q.topic, time.Time{}, stable)
-		if err != nil {
-			return err
-		}
-		all, err := q.surveyOf(ctx, d.task.survey.topic, Filter{All: true}, newLedger(), spans)
-		if err == nil {
-			err = all.helped(ctx)
-		}
-		if err != nil {
-			return err
-		}
-		d.became = make(map[Identity]struct{})
-		elsewhere := make(deadTopics)
-		note := func(e *Entry) bool {
-			if e.State.Replays > 0 {
-				prior := e.State.Prior()
-				d.became[q.meant(&prior)] = struct{}{}
-			}
-			return true
-		}
-		err = all.scan.each(ctx, func(e *Entry) bool {
-			if d.task.survey.ledger.of(e).status == StatusReplayed {
-				elsewhere.add(q, e)
-			}
-			return note(e)
-		})
-		if err != nil {
-			return err
-		}
-		return elsewhere.each(ctx, q, note)
+	spans, err := spansOf(ctx, q.admin, q.topic, time.Time{}, stable)
+	if err != nil {
+		return err
 	}
-	if d.task.writer == nil {
-		return find(ctx)
+	all, err := q.surveyOf(ctx, d.task.survey.topic, Filter{All: true}, newLedger(), spans)
+	if err == nil {
+		err = all.helped(ctx)
 	}
-	return d.task.writer.during(ctx, find)
+	if err != nil {
+		return err
+	}
+	d.became = make(map[Identity]struct{})
+	elsewhere := make(deadTopics)
+	note := func(e *Entry) bool {
+		if e.State.Replays > 0 {
+			prior := e.State.Prior()
+			d.became[q.meant(&prior)] = struct{}{}
+		}
+		return true
+	}
+	err = all.scan.each(ctx, func(e *Entry) bool {
+		if d.task.survey.ledger.of(e).status == StatusReplayed {
+			elsewhere.add(q, e)
+		}
+		return note(e)
+	})
+	if err != nil {
+		return err
+	}
+	return elsewhere.each(ctx, q, note)
 }
 
 // unfinished counts an entry that a replay has replayed which has not ended.
@@ -219,16 +212,10 @@ func (d *replayDecision) superseded(e *Entry) bool {
 	return is && !named && e.Status == StatusReplayed
 }
 
-// order finds out in which order to replay, while the writer gives its signs of life.
-func (d *replayDecision) order(ctx context.Context) error {
-	find := func(ctx context.Context) (err error) {
-		d.task.survey.replayOrder, err = d.task.survey.order(ctx, func(e *Entry) (bool, error) { return d.would(ctx, e) })
-		return err
-	}
-	if d.task.writer == nil {
-		return find(ctx)
-	}
-	return d.task.writer.during(ctx, find)
+// order finds out in which order to replay.
+func (d *replayDecision) order(ctx context.Context) (err error) {
+	d.task.survey.replayOrder, err = d.task.survey.order(ctx, func(e *Entry) (bool, error) { return d.would(ctx, e) })
+	return err
 }
 
 // would says whether an entry would be replayed, as far as it is up to the entry itself.

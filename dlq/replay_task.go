@@ -264,12 +264,21 @@ func (t *task) noted(items []*item, summary *Summary) *kgo.Record {
 
 // replay works on a replay until it has ended or has to, and writes down how it stands then.
 func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
+	return t.leave(ctx, t.work(ctx, r, summary), summary)
+}
+
+// work is replay without what is written down of its end.
+func (t *task) work(ctx context.Context, r Replay, summary *Summary) error {
 	edit, err := t.survey.queue.editor(r)
 	if err != nil {
 		return err
 	}
 	router := newRouter(t.survey.queue, r.To, edit)
-	if t.elsewhere, err = t.survey.queue.connectCluster(ctx, t.survey.topic, r.To); err != nil {
+	err = t.during(ctx, func(ctx context.Context) (err error) {
+		t.elsewhere, err = t.survey.queue.connectCluster(ctx, t.survey.topic, r.To)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	if t.elsewhere != nil {
@@ -288,12 +297,12 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	decision := &replayDecision{Replay: r, router: router, task: t}
 	t.decide = decision.decide
 	if r.Again && !t.survey.sel.placed() { // entries that are named are meant, whatever they became
-		if err := decision.findDeaths(ctx); err != nil {
+		if err := t.during(ctx, decision.findDeaths); err != nil {
 			return err
 		}
 	}
 	if t.survey.queue.keysHeld && r.To.keyed() == "" {
-		if err := decision.order(ctx); err != nil {
+		if err := t.during(ctx, decision.order); err != nil {
 			return err
 		}
 	}
@@ -314,8 +323,7 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	}
 	// It is written down with the first entries that it replays or marks: until then there is nothing to go on with. One that is known is under way from
 	// now on, also where it waits for outcomes first.
-	known := t.survey.ledger.tasks[t.of.ID] != nil
-	if known {
+	if t.known() {
 		if summary.Taken, err = t.took(ctx); err != nil {
 			return err
 		}
@@ -324,13 +332,24 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 			return t.fail(ctx, sent, nil, summary)
 		}
 	}
+	t.begun = true
 	err = t.run(ctx, summary)
 	if err == nil && t.survey.replayOrder != nil {
-		if err := t.survey.came(ctx, summary); err != nil {
-			return err
-		}
+		err = t.survey.came(ctx, summary)
 	}
 	t.count(summary)
+	return err
+}
+
+// known says whether another call has written the replay down.
+func (t *task) known() bool { return t.ledger.tasks[t.of.ID] != nil }
+
+// leave writes down how a replay stands that ended with this error, also where that came before its first entry: whoever looks sees why nothing is done.
+// One that no ledger tells of, for it has replayed nothing, stays untold.
+func (t *task) leave(ctx context.Context, err error, summary *Summary) error {
+	if t.of == nil {
+		return err
+	}
 	switch {
 	case err == nil:
 		t.of.State = TaskDone
@@ -343,18 +362,25 @@ func (t *task) replay(ctx context.Context, r Replay, summary *Summary) error {
 	case errors.Is(err, ErrPaused), errors.Is(err, ErrKeptLost), ctx.Err() != nil:
 		t.of.State = TaskPaused
 	default: // it was interrupted, as what is running is that nobody works on: releases that know no why of it go on with it the same
+		t.of.State = TaskRunning
 	}
 	switch {
 	case err == nil, t.of.State == TaskWaiting:
+		t.of.Why = ""
 	case errors.Is(err, context.Canceled):
 		t.of.Why = "interrupted, as " + t.writer.self.By + " worked on it"
 	default:
 		t.of.Why = err.Error()
 	}
-	if t.writer.failed || !known && !t.told {
+	if t.writer.failed || !t.known() && !t.told {
 		return err
 	}
-	end := append(t.survey.queue.forget(t.writer.keys, t.survey.ledger), t.noted(nil, summary))
+	end := t.writer.queue.forget(t.writer.keys, t.ledger)
+	if t.begun {
+		end = append(end, t.noted(nil, summary))
+	} else { // of what was counted before it says the same
+		end = append(end, t.writer.queue.taskRecord(t.writer.keys, t.of, time.Now().UnixMilli()))
+	}
 	if t.of.State == TaskRunning {
 		t.writer.tryTo(ctx, end)
 		return err
@@ -426,7 +452,7 @@ func (q *Queue) Resume(ctx context.Context, id string, w Work) (Summary, error) 
 	if err != nil {
 		return Summary{}, err
 	}
-	t := &task{writer: writer, progress: w.Progress, of: l.tasks[id], handsOver: w.handsOver}
+	t := &task{writer: writer, ledger: l, progress: w.Progress, of: l.tasks[id], handsOver: w.handsOver}
 	defer t.end(ctx)
 	summary := Summary{Run: writer.self.Run, Task: id}
 	if t.of.State.Ended() {
@@ -447,7 +473,7 @@ func (q *Queue) Resume(ctx context.Context, id string, w Work) (Summary, error) 
 		err = t.help(ctx)
 	}
 	if err != nil {
-		return summary, err
+		return summary, t.leave(ctx, err, &summary)
 	}
 	return summary, t.replay(ctx, r, &summary)
 }

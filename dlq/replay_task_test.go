@@ -440,6 +440,69 @@ func TestInterruptedTaskSaysWhy(t *testing.T) {
 	equal(t, "why", task.Why, "")
 }
 
+// One that ends before its first entry says why, too, with what was counted before, and can be gone on with.
+func TestTaskThatFailsBeforeItsFirstEntrySaysWhy(t *testing.T) {
+	t.Parallel()
+	denied := func(b *bundle, key kmsg.Key) (end func()) {
+		return b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{key}, Topic: dead, Err: kerr.TopicAuthorizationFailed, Count: -1}).Remove
+	}
+	for name, c := range map[string]struct {
+		replay  dlq.Replay
+		options []dlq.Option
+		fails   func(b, west *bundle) (end func())
+		why     string
+	}{
+		"its range": {fails: func(b, _ *bundle) func() { return denied(b, kmsg.ListOffsets) }, why: "TOPIC_AUTHORIZATION_FAILED"},
+		"another cluster": {replay: dlq.Replay{To: dlq.Source.On("west")}, fails: func(_, west *bundle) func() {
+			return west.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: dead, Err: kerr.UnknownServerError, Count: -1}).Remove
+		}, why: "cluster west: "},
+		"what died of a replay": {replay: dlq.Replay{Again: true}, fails: func(b, _ *bundle) func() { return denied(b, kmsg.Fetch) }, why: "TOPIC_AUTHORIZATION_FAILED"},
+		"the order of keys":     {options: []dlq.Option{dlq.KeysAreHeld()}, fails: func(b, _ *bundle) func() { return denied(b, kmsg.Fetch) }, why: "TOPIC_AUTHORIZATION_FAILED"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			other, toWest := west(t)
+			q := func() *dlq.Queue { return b.open(append(c.options, toWest, dlq.SmallBatches(1))...) }
+			for p := range int32(3) {
+				foreign := death(p, 99)
+				foreign.Group = "billing"
+				b.produce(letter(foreign))
+			}
+			b.letters(9)
+			c.replay.Rate = 20 // so that it can be stopped in its middle
+			started, err := q().Start(b.ctx(), c.replay)
+			must(t, err)
+			ctx, stop := context.WithCancel(b.ctx())
+			_, err = q().Resume(ctx, started.ID, dlq.Work{Progress: func(p dlq.Progress) {
+				if p.Done > 0 {
+					stop()
+				}
+			}})
+			before := b.task(started.ID)
+			if !errors.Is(err, context.Canceled) || before.Done == 0 || before.Skipped.OtherGroup == 0 {
+				t.Fatalf("it was to end in its middle, and not with %v: %+v", err, before)
+			}
+
+			end := c.fails(b, other)
+			s, failed := q().Resume(b.ctx(), started.ID, dlq.Work{})
+			end()
+			task := b.task(started.ID)
+			equal(t, "replayed", s.Done, 0)
+			equal(t, "state", task.State, dlq.TaskInterrupted)
+			if failed == nil || task.Why != failed.Error() || !strings.Contains(task.Why, c.why) {
+				t.Errorf("why: %q, want %v", task.Why, failed)
+			}
+			equal(t, "as before", fmt.Sprint(task.Done, task.Skipped), fmt.Sprint(before.Done, before.Skipped))
+			_, err = q().Resume(b.ctx(), started.ID, dlq.Work{})
+			must(t, err)
+			task = b.task(started.ID)
+			equal(t, "done", task.Done, 9)
+			equal(t, "state, why", fmt.Sprint(task.State, task.Why), string(dlq.TaskDone))
+		})
+	}
+}
+
 // A replay that is cancelled or paused while it gives no sign of life, as of a process that hangs, says so when it goes on.
 func TestTaskThatIsSettledWhileItHangs(t *testing.T) {
 	t.Parallel()

@@ -33,7 +33,9 @@ type task struct {
 	progress func(Progress)
 
 	of       *Task     // the replay that is written down; nil: none is
-	told     bool      // it was, by this call
+	ledger   *ledger   // as it was when this call began
+	told     bool      // it is written down by this call
+	begun    bool      // this call has counted anew what it does
 	before   Task      // as it was when this call began
 	outcomes *outcomes // nil: they are not waited for
 	gone     bool      // it was stopped when the whole range had been gone through

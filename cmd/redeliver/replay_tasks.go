@@ -262,6 +262,7 @@ func taskColumns() []column[taskView] {
 		{title: "STARTED", cell: func(t taskView) string { return t.Started.Local().Format(time.DateTime) }},
 		{title: "BY", cell: func(t taskView) string { return t.By }},
 		{title: "SELECTS", cell: func(t taskView) string { return clip(t.Selects, 60) }},
+		{title: "WHY", cell: func(t taskView) string { return clip(t.Why, 60) }},
 	}
 }
 

@@ -32,6 +32,9 @@ func TestReplayAsATask(t *testing.T) {
 	m.run("replay", "pause", id, "--dry-run").want(t, exitDone, "dry run: would pause replay "+id)
 	m.run("replay", "pause", id, "--yes").want(t, exitDone, id+": paused, with 0 dead letters replayed")
 	m.run("replay", "show", id).want(t, exitDone, "paused", "to retry, up to 4 replays of one, set header by", "Go on with it:  redeliver replay resume "+id)
+	if line := lineWith(m.run("replay", "list").out, id); !strings.Contains(line, "  by ") {
+		t.Errorf("listed is %q, without why it stands still", line)
+	}
 	m.run("replay", "resume", id).want(t, exitUsage, "--yes")
 	m.run("replay", "resume", id, "--dry-run").want(t, exitDone, "would go on with replay "+id, "--class network")
 	m.run("replay", "resume", id, "--yes").want(t, exitDone, "replayed 5 dead letters to "+testTier)
