@@ -198,3 +198,24 @@ func TestDestinationThatPipelinesWorkWith(t *testing.T) {
 		must(t, q.Check(dlq.Replay{To: dlq.ToTopic(topic)}))
 	}
 }
+
+// Who goes on with a replay refuses what it would not start, and takes nothing over for it; it stays for who would.
+func TestResumeRefusesWhatStartWould(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(3)
+	if err := b.cluster.CreateTopic("dead-orders", 3, nil); err != nil {
+		t.Fatal(err)
+	}
+	started, err := b.open().Start(b.ctx(), dlq.Replay{To: dlq.ToTopic("dead-orders")})
+	must(t, err)
+	told := len(b.records(ledger))
+	q := b.open(dlq.RetryNames(retrytopics.Names{Group: "bills", DLQ: "dead-{topic}"}))
+	_, want := q.Start(b.ctx(), started.Replay)
+	_, err = q.Resume(b.ctx(), started.ID, dlq.Work{TakeOver: true})
+	if want == nil || err == nil || err.Error() != want.Error() {
+		t.Errorf("resume: %v, want as start: %v", err, want)
+	}
+	equal(t, "written to the ledger", len(b.records(ledger))-told, 0)
+	equal(t, "replayed where it is a topic as others", b.resume(started.ID).Done, 3)
+}

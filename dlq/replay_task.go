@@ -435,14 +435,18 @@ type Work struct {
 
 // Resume goes on with a replay that waits, was paused or was interrupted, wherever that was, and returns as [Queue.Replay]
 // does. It covers what was in the queue when the replay was started, and replays nothing again that it had replayed. A
-// replay that has ended is [ErrTaskEnded], and one that covers what an index keeps [ErrKept] where there is none.
+// replay that has ended is [ErrTaskEnded], one that covers what an index keeps [ErrKept] where there is none, and what [Queue.Start] would refuse here is
+// refused.
 func (q *Queue) Resume(ctx context.Context, id string, w Work) (Summary, error) {
-	found, err := q.Task(ctx, id) // for its destination, which the writer has to know
-	if err == nil {
-		err = q.checkCluster(found.Replay.To)
-	}
-	if err == nil && found.Kept && !q.keeps(found.Replay.Filter) {
+	found, err := q.Task(ctx, id) // what is refused takes nothing over
+	switch {
+	case err != nil:
+	case found.State.Ended():
+		err = fmt.Errorf("%w: it is %s", ErrTaskEnded, found.State)
+	case found.Kept && !q.keeps(found.Replay.Filter):
 		err = ErrKept
+	default:
+		err = q.checkTask(found.Replay)
 	}
 	if err != nil {
 		return Summary{}, err
@@ -462,9 +466,6 @@ func (q *Queue) Resume(ctx context.Context, id string, w Work) (Summary, error) 
 		return summary, fmt.Errorf("%w %s", ErrPaused, t.of.Why)
 	}
 	r := t.of.Replay
-	if r.Edit != nil {
-		return summary, errEdited
-	}
 	if r.Filter.Limit > 0 {
 		t.limit = max(r.Filter.Limit-int(t.of.Done), 0)
 		t.spent = t.limit == 0

@@ -70,11 +70,8 @@ func (q *Queue) readTasks(ctx context.Context) (*ledger, kadm.TopicDetail, error
 
 // Start writes a replay down as a task that waits for somebody to work on it, see [Queue.Resume].
 func (q *Queue) Start(ctx context.Context, r Replay) (Task, error) {
-	if err := q.Check(r); err != nil {
+	if err := q.checkTask(r); err != nil {
 		return Task{}, err
-	}
-	if r.Edit != nil {
-		return Task{}, errEdited
 	}
 	topic, err := q.describe(ctx)
 	if err != nil {
@@ -109,6 +106,14 @@ func (q *Queue) Start(ctx context.Context, r Replay) (Task, error) {
 		t.life, t.first = of.name, of.first
 	}
 	return *t, q.tell(ctx, q.taskRecord(keysOf(topic.ID), t, time.Now().UnixMilli()))
+}
+
+// checkTask is Check of a replay that another call works on than the one that began it.
+func (q *Queue) checkTask(r Replay) error {
+	if r.Edit != nil {
+		return errEdited
+	}
+	return q.Check(r)
 }
 
 // ends are those of the queue's partitions now.
