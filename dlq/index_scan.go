@@ -462,7 +462,7 @@ func (s *survey) helped(ctx context.Context) error {
 	}
 	err := s.byIndex(ctx)
 	if s.indexAway(ctx, err) { // a replay would be done, and what it leaves out still be open
-		return fmt.Errorf("%w; what the topics have lost and only the index keeps would be left out, so that nothing was done: try again when it is there", err)
+		return fmt.Errorf("%w; what the topics have lost and only the index keeps would be left out, so that nothing was done in %s: try again when it is there", err, q.topic)
 	}
 	return err
 }

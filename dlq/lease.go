@@ -39,7 +39,7 @@ func (e *BusyError) Error() string {
 	if e.By.Replays() { // which may take hours
 		pause = fmt.Sprintf(", pause replay %s and go on with it later", e.By.Task)
 	}
-	return fmt.Sprintf("%s; nothing was done: wait until it has ended (one that was killed counts as ended after %v)%s, or end it by taking over (--take-over)", e.By.text(e.Topic), leaseTime, pause)
+	return fmt.Sprintf("%s; nothing was done there: wait until it has ended (one that was killed counts as ended after %v)%s, or end it by taking over (--take-over)", e.By.text(e.Topic), leaseTime, pause)
 }
 
 // Replays says whether what it does is a replay, which Task names: [Queue.Pause] pauses it, and [Queue.Resume] goes on with it.

@@ -147,10 +147,11 @@ func (p *purge) run(ctx context.Context) error {
 	if p.lost, err = p.kept(ctx); err != nil {
 		return err
 	}
-	if p.DryRun {
+	switch {
+	case p.DryRun:
+		p.done.Records, p.done.Open = p.gives(p.cuts)
 		p.tellKept()
-	}
-	if !p.DryRun && p.done.Records > 0 {
+	default:
 		if err := p.delete(ctx); err != nil {
 			return err
 		}
@@ -198,16 +199,14 @@ func (p *purge) look(ctx context.Context, asked map[int32]int64) error {
 		switch {
 		case !l.open || l.offset >= asked[l.partition]:
 		case p.IncludeOpen:
-			p.done.Open++
 		case l.offset < p.cuts[l.partition]:
 			p.cuts[l.partition], stops[l.partition] = l.offset, at[l.position]
 		}
 	}
 	for partition, offsets := range p.old {
 		slices.Sort(offsets)
-		below, _ := slices.BinarySearch(offsets, p.cuts[partition])
-		p.done.Records += int64(below)
 		if stop, stopped := stops[partition]; stopped {
+			below, _ := slices.BinarySearch(offsets, p.cuts[partition])
 			p.done.Kept = append(p.done.Kept, Kept{Entry: stop.ID(), Died: stop.At, Records: int64(len(offsets) - below)})
 		}
 	}
@@ -215,11 +214,27 @@ func (p *purge) look(ctx context.Context, asked map[int32]int64) error {
 	return nil
 }
 
-// delete deletes what stands before the cuts.
+// gives counts what goes with all that stands before these offsets, of what was looked at: records, and the entries that are still to be dealt with.
+func (p *purge) gives(cuts map[int32]int64) (records, open int64) {
+	for partition, offsets := range p.old {
+		below, _ := slices.BinarySearch(offsets, cuts[partition])
+		records += int64(below)
+	}
+	for _, l := range p.last {
+		if l.open && l.offset < cuts[l.partition] {
+			open++
+		}
+	}
+	return records, open
+}
+
+// delete deletes what stands before the cuts, and tells what was deleted.
 func (p *purge) delete(ctx context.Context) error {
 	q, offsets := p.task.survey.queue, kadm.Offsets{}
-	planned := p.done.Records
-	p.done.Records = 0 // yet
+	records, open := p.gives(p.cuts)
+	if records == 0 {
+		return nil
+	}
 	// Brokers are told the topic by its name alone, and it may have taken long to read it.
 	if now, err := q.describe(ctx); err != nil || now.ID != p.task.survey.topic.ID {
 		return cmp.Or(err, fmt.Errorf("%s was deleted and made again while it was read: nothing was deleted of the new one", q.topic))
@@ -230,11 +245,10 @@ func (p *purge) delete(ctx context.Context) error {
 		}
 	}
 	err := whileLeadersMove(ctx, func() error { return deleteRecords(ctx, q.admin, q.topic, offsets) })
-	if err == nil {
-		p.done.Records = planned
-		return nil
+	if err != nil {
+		records, open = p.deleted(context.WithoutCancel(ctx))
 	}
-	p.done.Records = p.deleted(context.WithoutCancel(ctx))
+	p.done.Records, p.done.Open = records, open
 	return err
 }
 
@@ -253,18 +267,17 @@ func deleteRecords(ctx context.Context, admin *kadm.Client, topic string, offset
 }
 
 // deleted counts what is gone of what was looked at, where deleting it failed in part; 0 where nobody says in time.
-func (p *purge) deleted(ctx context.Context) (n int64) {
+func (p *purge) deleted(ctx context.Context) (records, open int64) {
 	ctx, stop := context.WithTimeout(ctx, tellTime)
 	defer stop()
 	starts, err := listed(ctx, p.task.survey.queue.topic, p.task.survey.queue.admin.ListStartOffsets)
 	if err != nil {
-		return 0
+		return 0, 0
 	}
-	for partition, offsets := range p.old {
-		gone, _ := slices.BinarySearch(offsets, starts[partition])
-		n += int64(gone)
+	for partition, cut := range p.cuts { // more may have gone since by itself
+		starts[partition] = min(starts[partition], cut)
 	}
-	return n
+	return p.gives(starts)
 }
 
 // tellTime is for how long it is asked what became of something that failed, before that is told.

@@ -319,9 +319,11 @@ func TestPurgeWithoutTheIndexThatKeeps(t *testing.T) {
 	server.SetError("LOADING Redis is loading the dataset in memory")
 	p := dlq.Purge{Before: time.Now().Add(-7 * day), IncludeOpen: true}
 	start := b.start()
-	if _, err := q.Purge(b.ctx(), p); err == nil || !strings.Contains(err.Error(), "nothing was done") {
+	refused, err := q.Purge(b.ctx(), p)
+	if err == nil || !strings.Contains(err.Error(), "nothing was done in "+dead) {
 		t.Errorf("with what is open: %v", err)
 	}
+	equal(t, "told as deleted", []int64{refused.Records, refused.Open}, []int64{0, 0})
 	equal(t, "start", b.start(), start)
 	p.IncludeOpen = false
 	done := b.purge(q, p)

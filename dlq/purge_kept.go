@@ -27,7 +27,7 @@ func (p *purge) kept(ctx context.Context) (k keptOnly, err error) {
 	case !s.indexAway(ctx, err):
 		return k, err
 	case p.IncludeOpen: // what is still to be dealt with would be gone for good, and nobody told how much that is
-		return k, fmt.Errorf("%w; what it keeps that is still to be dealt with would go with the rest, and cannot be counted, so that nothing was done: try again when it is there", err)
+		return k, fmt.Errorf("%w; what it keeps that is still to be dealt with would go with the rest, and cannot be counted, so that nothing was done in %s: try again when it is there", err, s.queue.topic)
 	}
 	x.warn("%v: what it keeps of that age and was dealt with goes too, and is not counted", err)
 	return keptOnly{unknown: true}, nil

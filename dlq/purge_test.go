@@ -248,22 +248,27 @@ func TestPurgeThatIsRefusedInPart(t *testing.T) {
 	}
 	q := b.open()
 	b.replay(q, dlq.Replay{})
+	for partition := range int32(2) {
+		r := letter(death(partition, 1))
+		r.Timestamp = time.Now().Add(-8 * day)
+		b.produce(r)
+	}
 	moved := b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Topic: dead, Err: kerr.OffsetNotAvailable, Count: 5})
 	late := b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DeleteRecords}, Topic: dead, Err: kerr.NotLeaderForPartition, Count: 1})
 	refused := b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DeleteRecords}, Topic: dead, Partitions: []int32{1}, Err: kerr.TopicAuthorizationFailed, Count: -1})
-	week := dlq.Purge{Before: time.Now().Add(-7 * day)}
+	week := dlq.Purge{Before: time.Now().Add(-7 * day), IncludeOpen: true}
 	done, err := q.Purge(b.ctx(), week)
 	if !errors.Is(err, kerr.TopicAuthorizationFailed) {
 		t.Fatalf("got %v", err)
 	}
-	equal(t, "deleted", done.Records, 1)
+	equal(t, "deleted, open", []int64{done.Records, done.Open}, []int64{2, 1})
 	equal(t, "marks, which the next one takes", done.Marks, 0)
 	if moved.Hits() == 0 || late.Hits() == 0 {
 		t.Error("no leader moved")
 	}
 	refused.Remove()
 	rest := b.purge(q, week)
-	equal(t, "deleted then", rest.Records, 1)
+	equal(t, "deleted then", []int64{rest.Records, rest.Open}, []int64{2, 1})
 	equal(t, "marks", rest.Marks, 2)
 }
 

@@ -24,6 +24,9 @@ func addChangeFlags(cmd *cobra.Command) *changeFlags {
 	return f
 }
 
+// errNotConfirmed is what the error is of a change that somebody was asked for and said no to.
+var errNotConfirmed = errors.New("not confirmed; nothing was changed")
+
 // confirm says whether to go on with a change. With --dry-run it says no, and the command has said what it would do.
 // With --yes it says yes. Otherwise it asks on the terminal; without one the command fails with exitUsage, and so it
 // does, with exitFailed, when the answer is no. The question is a sentence without a question mark: "Create 4 topics".
@@ -46,7 +49,7 @@ func (p *program) confirm(f *changeFlags, question string) (bool, error) {
 	case "y", "yes":
 		return true, nil
 	}
-	return false, &exitError{status: exitFailed, err: fmt.Errorf("not confirmed; nothing was changed")}
+	return false, &exitError{status: exitFailed, err: errNotConfirmed}
 }
 
 // interruptible is standard input that gives up when the command is interrupted, as a read from a terminal does not. What

@@ -58,16 +58,13 @@ Exit status 3 says that some records of that age stay, behind one that is still 
 		}
 		defer qs.close()
 		rows := newRows[purgeView](p.out, *format)
-		kept, told := false, len(qs.all) == 0
+		kept, told, begun := false, len(qs.all) == 0, false
 		err = p.each(qs, func(q queue) error {
 			done, err := p.purge(cmd.Context(), q, purge, change)
 			if err != nil && (done.DryRun || done.Records+done.Marks == 0) {
-				if errors.Is(err, context.Canceled) { // at the question, or before
-					err = &exitError{status: exitFailed, err: errors.New("interrupted; nothing was deleted")}
-				}
-				return p.busy(q, err)
+				return p.unpurged(q, err, begun)
 			}
-			kept, told = kept || len(done.Kept) > 0, true
+			kept, told, begun = kept || len(done.Kept) > 0, true, begun || !done.DryRun && done.Records+done.Marks > 0
 			tell := func() error { return rows.add(viewPurged(q, done)) }
 			if *format == asTable {
 				tell = func() error { return showPurged(p.out, q, done) }
@@ -90,6 +87,22 @@ Exit status 3 says that some records of that age stay, behind one that is still 
 		return err
 	}
 	return cmd
+}
+
+// unpurged is the error of a queue of which nothing was deleted. Where something was of those before it, it says of which it speaks.
+func (p *program) unpurged(q queue, err error, begun bool) error {
+	interrupted := errors.Is(err, context.Canceled) // at the question, or before
+	switch {
+	case interrupted && begun:
+		return partlyf("interrupted; nothing was deleted of %s, and what was deleted before is told above", q.Topic())
+	case interrupted:
+		return &exitError{status: exitFailed, err: errors.New("interrupted; nothing was deleted")}
+	case begun && errors.Is(err, errNotConfirmed):
+		return partlyf("not confirmed for %s; nothing was changed there", q.Topic())
+	case begun:
+		return partlyf("%s was not purged, and what was deleted before is told above: %w", q.Topic(), p.busy(q, err))
+	}
+	return p.busy(q, err)
 }
 
 // purge purges one queue. Unless it is told --yes, it first finds out what that would delete, and asks.

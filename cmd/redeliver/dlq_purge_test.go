@@ -2,10 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -82,4 +85,44 @@ func TestDLQPurgeOfWhatTheIndexKeeps(t *testing.T) {
 	if v := view("--yes"); v.Records != 0 || *v.FromIndex != 0 {
 		t.Errorf("once more it purges %+v", v)
 	}
+}
+
+// Where the dead letters of one topic were deleted, and those of the next cannot be, it is told of which nothing was.
+func TestDLQPurgeThatEndsBetweenTwoQueues(t *testing.T) {
+	const second = "orders.returns.dlq"
+	redis := miniredis.RunT(t)
+	m := newMorgue(t)
+	m.config = configFile(t, strings.Replace(pipelineOn(m.cluster.ListenAddrs()), "topics: [orders]", "topics: [orders, returns]", 1)+
+		"index: {kind: redis, keep: 3650d, redis: {address: '"+redis.Addr()+"'}}\n")
+	if err := m.cluster.CreateTopic(second, 3, nil); err != nil {
+		t.Fatal(err)
+	}
+	copied, err := kgo.NewClient(kgo.SeedBrokers(m.cluster.ListenAddrs()...), kgo.ConsumeTopics(testDLQ))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer copied.Close()
+	for n := 0; n < 6; {
+		for _, r := range copied.PollFetches(t.Context()).Records() {
+			if err := m.client.ProduceSync(t.Context(), &kgo.Record{Topic: second, Key: r.Key, Value: r.Value, Headers: r.Headers, Timestamp: r.Timestamp}).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+			n++
+		}
+	}
+	m.run("dlq", "list").want(t, exitDone) // both are in the index
+	for _, name := range redis.Keys() {
+		if strings.HasSuffix(name, second) { // a look at it fails, as of a Redis that goes away before it
+			redis.Del(name)
+			if err := redis.Set(name, "no hash"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	purge := []string{"dlq", "purge", "--before", "300d", "--include-open", "-c", m.config}
+	declined := session{terminal: true, answer: "n\n"}.run(t, purge...)
+	declined.want(t, exitFailed, "not confirmed; nothing was changed")
+	e := session{terminal: true}.run(t, append(slices.Clone(purge), "--yes")...)
+	e.want(t, exitPart, testDLQ+": deleted 6 records", second+" was not purged, and what was deleted before is told above", "so that nothing was done in "+second)
+	m.run("dlq", "list", "--queue", second, "--no-index").want(t, exitDone, "orders/0/5")
 }

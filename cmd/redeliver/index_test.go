@@ -48,7 +48,7 @@ func TestReplayIsGoneOnWithWhileTheIndexIsAway(t *testing.T) {
 		m.decode(m.run(append([]string{"replay", "start", "--yes", "--limit", "1", "-o", "json"}, flags...)...), &started)
 		return started[0].Task
 	}
-	const away = "so that nothing was done: try again when it is there"
+	const away = "so that nothing was done in " + testDLQ + ": try again when it is there"
 	plain, kept := start("--no-index"), start()
 	m.run("replay", "resume", plain, "--yes").want(t, exitFailed, away+", or without an index (--no-index)")
 	m.run("replay", "resume", plain, "--yes", "--no-index").want(t, exitDone, "replayed 1 dead letter")
