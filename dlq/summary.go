@@ -68,8 +68,9 @@ type Summary struct {
 	// could be replayed, and nobody knows how much that was. What had been dealt with or purged by then is not lost. Of an index that was away when the
 	// replay was started it is not known: [Index].Warn tells of that.
 	KeptLost bool
-	// Taken counts offsets that the topic's retention took since the replay was started, of what it covers, and of which the ledger does not say that they
-	// were dealt with. They need not be entries that it selects: the filter is not asked, and further copies and the ends of transactions have offsets too.
+	// Taken is how many entries that the replay covers the topic's retention took at most since it was started: it counts offsets of which the ledger does
+	// not say that they were dealt with. What they were nobody knows any more: the filter is not asked, and further copies and the ends of transactions
+	// have offsets too. 0: none was taken.
 	Taken int64
 	// Complete: the whole range was gone through. It was not when Filter.Limit was reached or an error ended the call, but for [ErrStopped] of a
 	// replay that had nothing more to replay when it was stopped.

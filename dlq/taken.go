@@ -9,8 +9,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// took counts the offsets that the topic's retention took since the replay was started, of those that it covers, and that are not known to be dealt with. One
-// that named its entries tells of each that is missing, and what an index keeps is not gone.
+// took counts the offsets that the topic's retention took since the replay was started, of those that it covers, and that are not known to be dealt with: so
+// many entries at most, for neither the ledger nor an index that keeps nothing says what stood there. One that named its entries tells of each that is
+// missing, and what an index keeps is not gone.
 func (t *task) took(ctx context.Context) (n int64, err error) {
 	s := t.survey
 	if t.of.starts == nil || t.of.Kept || s.sel.placed() {

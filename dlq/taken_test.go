@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/dlq"
 )
 
@@ -30,9 +31,10 @@ func TestReplayTellsWhatRetentionTook(t *testing.T) {
 		"purged with what is open": {since: func(b *bundle) {
 			b.purge(b.open(), dlq.Purge{Before: time.Now().Add(-150 * time.Minute), IncludeOpen: true})
 		}, done: 2},
-		"taken, and marks purged":  {since: func(b *bundle) { b.discard(dlq.Filter{Limit: 3}); b.takes(0, 4); b.purge(b.open(), dlq.Purge{}) }, taken: 1, done: 2},
-		"not what is before since": {filter: dlq.Filter{Since: time.Now().Add(-150 * time.Minute)}, since: func(b *bundle) { b.takes(0, 5) }, taken: 1, done: 1},
-		"what is named is missing": {filter: dlq.Filter{IDs: []string{"0-0", "0-5"}}, since: func(b *bundle) { b.takes(0, 4) }, done: 1},
+		"taken, and marks purged":    {since: func(b *bundle) { b.discard(dlq.Filter{Limit: 3}); b.takes(0, 4); b.purge(b.open(), dlq.Purge{}) }, taken: 1, done: 2},
+		"not what is before since":   {filter: dlq.Filter{Since: time.Now().Add(-150 * time.Minute)}, since: func(b *bundle) { b.takes(0, 5) }, taken: 1, done: 1},
+		"what the filter leaves out": {filter: dlq.Filter{Class: classify.System}, since: func(b *bundle) { b.takes(0, 4) }, taken: 4}, // a bound
+		"what is named is missing":   {filter: dlq.Filter{IDs: []string{"0-0", "0-5"}}, since: func(b *bundle) { b.takes(0, 4) }, done: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -72,7 +72,7 @@ type changeSummary struct {
 	Unselected []string         `json:"unselected,omitempty"` // ids whose entries the other filters leave out
 	Open       int64            `json:"open_before,omitempty"`
 	KeptLost   bool             `json:"kept_lost,omitempty"` // the index was emptied since the replay was started
-	Taken      int64            `json:"taken,omitempty"`     // offsets, by retention, since then
+	Taken      int64            `json:"taken,omitempty"`     // by retention, since then, at most: offsets
 	Seconds    float64          `json:"seconds"`
 	Error      string           `json:"error,omitempty"`
 	// Entries are those that would be changed, on a dry run only.
@@ -296,7 +296,9 @@ func (r *changeReport) print(w io.Writer, q queue, s changeSummary, took time.Du
 	if s.KeptLost {
 		lines = append(lines, "  "+keptLost)
 	}
-	remark(s.Taken, byRetention, plural(int(s.Taken), "record"))
+	if s.Taken > 0 {
+		lines = append(lines, "  "+byRetention(s.Taken))
+	}
 	remark(s.Duplicates, "further %s, not counted", copies(s.Duplicates))
 	remark(s.InDoubt, "may be %s or not, for the brokers did not answer: run it again, the ledger knows", r.chore.done)
 	_, err := io.WriteString(w, strings.Join(lines, "\n")+"\n")

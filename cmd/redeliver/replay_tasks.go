@@ -51,7 +51,7 @@ type skippedView struct {
 	OtherGroup int64     `json:"other_group"`
 	LeftOut    []leftOut `json:"left_out"`
 	KeptLost   bool      `json:"kept_lost,omitempty"` // the index was emptied: nobody knows how much it lost
-	Taken      int64     `json:"taken,omitempty"`     // offsets, by retention
+	Taken      int64     `json:"taken,omitempty"`     // by retention, at most: offsets
 
 	left int64 // that somebody should look at
 }
@@ -63,8 +63,10 @@ func viewSkipped(q queue, s dlq.Skipped) skippedView {
 // keptLost is what people are told where that is so.
 const keptLost = "what only the index kept and had not been replayed is gone, for the index was emptied since: nobody knows how much that was"
 
-// byRetention is what people are told of how many records retention took.
-const byRetention = "%s of what it covers taken by retention since it was started, not known to be dealt with (copies and ends of transactions among them)"
+// byRetention is what people are told of how many records retention took at most.
+func byRetention(n int64) string {
+	return fmt.Sprintf("up to %d %s of what it covers taken by retention since it was started, not known to be dealt with (copies, ends of transactions and what the filters leave out count, too)", n, plural(int(n), "record"))
+}
 
 // text says what was left out and why, a line each.
 func (s skippedView) text(max int) []string {
@@ -86,7 +88,9 @@ func (s skippedView) text(max int) []string {
 	if s.KeptLost {
 		lines = append(lines, keptLost)
 	}
-	add(s.Taken, byRetention, plural(int(s.Taken), "record"))
+	if s.Taken > 0 {
+		lines = append(lines, byRetention(s.Taken))
+	}
 	return lines
 }
 
