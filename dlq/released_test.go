@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,6 +81,31 @@ func TestReleasedLedger(t *testing.T) {
 	shared := (&Queue{}).newTask(Replay{By: "ops@host", To: ToTopic("elsewhere"), MaxReplays: -1}, releasedTime)
 	shared.ID = "0198-shared"
 	records["task to a shared topic"] = q.taskRecord(releasedKeys, shared, releasedTime.UnixMilli())
+	counted := (&Queue{}).newTask(Replay{By: "ops@host"}, releasedTime)
+	counted.ID, counted.State, counted.Kept, counted.away = "0198-counted", TaskRunning, true, true
+	counted.ends, counted.starts = map[int32]int64{0: 5, 3: 18}, map[int32]int64{0: 1, 3: 0}
+	counted.life, counted.first = "20260101-000000-5f1c", map[int32]int64{0: 2}
+	counted.Skipped = Skipped{
+		Replayed: 1, Discarded: 2, Superseded: 3, Parked: 4, Limited: 5, OtherGroup: 6, KeptLost: true, Taken: 7, LeftOut: []LeftOut{{Why: "too large", Count: 8, ID: "k7qp-3-1042"}},
+	}
+	records["task with what it covers and has left out"] = q.taskRecord(releasedKeys, counted, releasedTime.UnixMilli())
+	byHand := (&Queue{}).newTask(Replay{By: "ops@host", Edit: func(*kgo.Record) error { return nil }}, releasedTime)
+	byHand.ID = "0198-hand"
+	records["task that is edited by hand"] = q.taskRecord(releasedKeys, byHand, releasedTime.UnixMilli())
+	often := *entry
+	often.Mark.Times = 4
+	records["mark of what was replayed often"] = marked(w, &often, StatusReplayed, "orders", "")
+	beganAt := *w
+	beganAt.began = map[int32]int64{0: 40}
+	purged := &purge{
+		Purge: Purge{Before: releasedTime.Add(-time.Hour), IncludeOpen: true}, done: &Purged{Run: "0198-purge"}, spared: releasedTime.Add(-2 * time.Hour).UnixMilli(),
+		task:   &task{writer: &beganAt, survey: &survey{ledger: &ledger{latest: releasedTime.UnixMilli()}}},
+		starts: map[int32]int64{0: 1}, cuts: map[int32]int64{0: 3}, ends: map[int32]int64{0: 9},
+	}
+	records["purge"] = purged.records()[0]
+	records["mark that is taken out"] = &kgo.Record{Key: marked(w, entry, StatusDiscarded, "", "").Key, Headers: []kgo.RecordHeader{{
+		Key: headerForgets, Value: purged.forgets(&ledgerValue{ID: entry.State.ID, Group: "billing", Replays: 2, Replay: "0197-run/7", Born: 17}),
+	}}}
 	for _, what := range []string{wishPause, wishCancel} {
 		value := ledgerValue{V: ledgerVersion, At: releasedTime.UnixMilli(), By: "ops@host", Run: "0198-run", Doing: doingWish, Reason: what}
 		text, err := json.Marshal(value)
@@ -98,6 +125,28 @@ func TestReleasedLedger(t *testing.T) {
 		today = append(today, released.Sample{Name: name, Record: records[name]})
 	}
 	released.Check(t, "ledger", today, readReleasedLedger)
+	for _, name := range namesIn(reflect.TypeFor[ledgerValue]()) {
+		if !slices.ContainsFunc(today, func(s released.Sample) bool { return strings.Contains(string(s.Record.Value), `"`+name+`":`) }) {
+			t.Errorf("no sample has %q in it: a later release might name it otherwise, and nobody would see it", name)
+		}
+	}
+}
+
+// namesIn are those that a type's fields have in JSON, and the fields of those.
+func namesIn(t reflect.Type) (names []string) {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		return namesIn(t.Elem())
+	case reflect.Struct:
+	default:
+		return nil
+	}
+	for i := range t.NumField() {
+		if name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ","); name != "" {
+			names = append(append(names, name), namesIn(t.Field(i).Type)...)
+		}
+	}
+	return names
 }
 
 func readReleasedLedger(r *kgo.Record) (map[string]any, error) {
@@ -114,10 +163,24 @@ func readReleasedLedger(r *kgo.Record) (map[string]any, error) {
 			return nil, err
 		}
 		spec, err := json.Marshal(specOf(task.Replay))
+		leftOut := []any{}
+		for _, one := range task.Skipped.LeftOut {
+			leftOut = append(leftOut, []any{one.Why, one.Count, one.ID})
+		}
 		return map[string]any{
 			"task": task.ID, "state": task.State, "why": task.Why, "by": task.By, "began": task.At.UnixMilli(), "change": task.Change.UnixMilli(), "replay": json.RawMessage(spec),
 			"done": task.Done, "succeeded": task.Succeeded, "failed": task.Failed, "to": task.To, "ends": task.ends, "canary": task.canary,
+			"starts": task.starts, "kept": task.Kept, "index": task.life, "index_from": task.first, "index_away": task.away, "by_hand": task.Replay.Edit != nil,
+			"skipped": []int64{
+				task.Skipped.Replayed, task.Skipped.Discarded, task.Skipped.Superseded, task.Skipped.Parked, task.Skipped.Limited, task.Skipped.OtherGroup, task.Skipped.Taken,
+			},
+			"kept_lost": task.Skipped.KeptLost, "left_out": leftOut,
 		}, err
+	case v.Doing == doingPurged:
+		p := v.Purge
+		return map[string]any{
+			"purge": l.purges, "at": p.At, "from": p.From, "to": p.To, "ends": p.Ends, "until": p.Until, "open": p.Open, "forgot": p.Forgot, "ledger": p.Ledger,
+		}, nil
 	case v.Doing == doingWish:
 		wish := l.wishes[v.Run]
 		says := map[string]any{"wish": wish.what, "by": wish.by, "run": v.Run}
@@ -132,6 +195,9 @@ func readReleasedLedger(r *kgo.Record) (map[string]any, error) {
 		w := l.writer
 		return map[string]any{"run": w.Run, "by": w.By, "doing": w.Doing, "task": w.Task, "at": w.At.UnixMilli(), "alive": w.Alive.UnixMilli(), "ended": w.Ended}, nil
 	}
+	if v.forgets {
+		return map[string]any{"id": v.ID, "group": v.Group, "replays": v.Replays, "replay": v.Replay, "born": v.Born, "forgets": true, "at": v.At}, nil
+	}
 	m := l.describe(l.marks[identify(v.ID, v.Group, v.Replays, v.Replay)])
 	says := map[string]any{
 		"id": v.ID, "group": v.Group, "replays": v.Replays, "replay": v.Replay, "status": m.Status.String(), "at": m.At.UnixMilli(), "by": m.By, "run": m.Run, "task": m.Task,
@@ -139,6 +205,9 @@ func readReleasedLedger(r *kgo.Record) (map[string]any, error) {
 	}
 	if v.Born != 0 {
 		says["born"] = v.Born
+	}
+	if v.Times != 0 {
+		says["times"] = m.Times
 	}
 	if !m.Renewed.IsZero() {
 		says["renewed"] = m.Renewed.UnixMilli()
