@@ -104,6 +104,69 @@ func TestDeadLettersOfTwoSourcesWithOneID(t *testing.T) {
 	})
 }
 
+// diesAgain makes dead letters of what was replayed to a topic with these payloads, as the group does that handles it.
+func (b *bundle) diesAgain(topic string, which ...string) {
+	b.t.Helper()
+	for _, r := range b.records(topic) {
+		if !slices.Contains(which, string(r.Value)) {
+			continue
+		}
+		again := retrytopics.Fresh(r, "")
+		if topic != origin {
+			var err error
+			again, err = retrytopics.Decode(r)
+			must(b.t, err)
+		}
+		again.Group, again.Attempt, again.Reason = group, 4, retrytopics.ReasonExhausted
+		b.produce(dlq.Letter(r, again, dead, 0))
+	}
+}
+
+// What died of the replay of an entry stands for that one with --again, and not for the one of another source that has its id.
+func TestReplayAgainOfTwoSourcesWithOneID(t *testing.T) {
+	t.Parallel()
+	const elder, newer = "payload of orders/0/0", "new orders/0/0"
+	for to, topic := range map[dlq.Destination]string{dlq.OwnTier: tier1, dlq.Source: origin} {
+		for _, c := range []struct {
+			name             string
+			replayed, died   []string
+			again            []string // that are sent then
+			done, superseded int64
+		}{
+			{"the new one's", []string{elder, newer}, []string{newer}, []string{newer, elder}, 2, 1},
+			{"the old one's", []string{elder, newer}, []string{elder}, []string{newer, elder}, 2, 1},
+			{"both", []string{elder, newer}, []string{elder, newer}, []string{newer, elder}, 2, 2},
+			{"neither", []string{elder, newer}, nil, []string{newer, elder}, 2, 0},
+			{"the new one's, replayed once more", []string{elder, newer, newer}, []string{newer}, []string{newer, newer, elder}, 3, 1},
+			{"the new one's beside one that was replayed twice", []string{elder, elder, newer}, []string{newer}, []string{newer, elder}, 2, 1},
+			{"the new one's beside an open one", []string{newer}, []string{newer}, []string{newer, elder}, 2, 1},
+			{"the old one's beside an open one", []string{elder}, []string{elder}, []string{newer, elder}, 2, 1},
+		} {
+			t.Run(fmt.Sprintf("%s to %s", c.name, to), func(t *testing.T) {
+				scannedAndIndexed(t, func(t *testing.T, b *bundle, q *dlq.Queue) {
+					b.letters(1)
+					b.produce(reborn(0, 0))
+					ids := make(map[string]string)
+					for _, e := range b.entries(q, dlq.Filter{}) {
+						ids[string(e.Record.Value)] = e.ID()
+					}
+					for _, one := range c.replayed {
+						b.replay(q, dlq.Replay{To: to, Again: true, Filter: dlq.Filter{IDs: []string{ids[one]}}})
+					}
+					b.diesAgain(topic, c.died...)
+					s := b.replay(q, dlq.Replay{To: to, Again: true, DryRun: true})
+					equal(t, "would be replayed, superseded", []int64{s.Done, s.Superseded}, []int64{c.done, c.superseded})
+					var sent []string
+					s = b.replay(q, dlq.Replay{To: to, Again: true, Entry: func(e dlq.Entry, _ string) { sent = append(sent, string(e.Record.Value)) }})
+					slices.Sort(sent)
+					equal(t, "replayed", sent, c.again)
+					equal(t, "replayed, superseded", []int64{s.Done, s.Superseded}, []int64{c.done, c.superseded})
+				})
+			})
+		}
+	}
+}
+
 // Copies of an entry are that still beside one that was born later: of a crash, a renewal, and an import.
 func TestCopiesBesideALetterOfASourceThatWasMadeAgain(t *testing.T) {
 	scannedAndIndexed(t, func(t *testing.T, b *bundle, q *dlq.Queue) {

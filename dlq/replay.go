@@ -143,8 +143,8 @@ type replayDecision struct {
 	Replay
 	router *router
 	task   *task
-	items  []item                // room for the next ones
-	became map[Identity]struct{} // entries that died of an earlier replay, by what they had been, of the group that was meant; nil: not looked for
+	items  []item // room for the next ones
+	became deaths // nil: not looked for
 }
 
 // newItem is one of many that are made at a time.
@@ -158,41 +158,6 @@ func (d *replayDecision) newItem() *item {
 	return i
 }
 
-// findDeaths finds the entries that died of a replay and are entries anew, here or where their groups keep dead letters.
-func (d *replayDecision) findDeaths(ctx context.Context) error {
-	q := d.task.survey.queue
-	spans, err := spansOf(ctx, q.admin, q.topic, time.Time{}, stable)
-	if err != nil {
-		return err
-	}
-	all, err := q.surveyOf(ctx, d.task.survey.topic, Filter{All: true}, newLedger(), spans)
-	if err == nil {
-		err = all.helped(ctx)
-	}
-	if err != nil {
-		return err
-	}
-	d.became = make(map[Identity]struct{})
-	elsewhere := make(deadTopics)
-	note := func(e *Entry) bool {
-		if e.State.Replays > 0 {
-			prior := e.State.Prior()
-			d.became[q.meant(&prior)] = struct{}{}
-		}
-		return true
-	}
-	err = all.scan.each(ctx, func(e *Entry) bool {
-		if d.task.survey.ledger.of(e).status == StatusReplayed {
-			elsewhere.add(q, e)
-		}
-		return note(e)
-	})
-	if err != nil {
-		return err
-	}
-	return elsewhere.each(ctx, q, note)
-}
-
 // unfinished counts an entry that a replay has replayed which has not ended.
 func (d *replayDecision) unfinished(e *Entry, s *Summary) {
 	l := d.task.survey.ledger
@@ -203,13 +168,6 @@ func (d *replayDecision) unfinished(e *Entry, s *Summary) {
 		s.Unfinished = make(map[string]int64)
 	}
 	s.Unfinished[e.Mark.Task]++
-}
-
-// superseded says whether an entry was replayed before and died of it. One that is named by its own id is meant all the same.
-func (d *replayDecision) superseded(e *Entry) bool {
-	_, is := d.became[d.task.survey.queue.meant(&e.State)]
-	_, named := d.task.survey.sel.positions[position{e.Partition, e.Offset}]
-	return is && !named && e.Status == StatusReplayed
 }
 
 // order finds out in which order to replay.
