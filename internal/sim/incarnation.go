@@ -33,14 +33,19 @@ func (h *History) tellApart() {
 			}
 		}
 		last := make(map[Partition]int64) // commits of the one that was deleted
+		anew := make(map[Partition]bool)  // a commit since then has begun with the new one
 		for i := range h.Commits {
 			c := &h.Commits[i]
-			if c.When.Before(d.When) {
-				last[c.Partition] = c.Offset
+			at := c.Partition
+			switch {
+			case c.When.Before(d.When):
+				last[at] = c.Offset
+			case c.Offset == 0 || c.Offset < last[at]:
+				anew[at] = true
 			}
 			late := c.TopicID == d.ID
 			if c.TopicID == "" || d.ID == "" {
-				late = c.When.At.Before(d.When.At.Add(remaking)) && c.Offset > 0 && c.Offset >= last[c.Partition]
+				late = c.When.At.Before(d.When.At.Add(remaking)) && !anew[at]
 			}
 			c.tellApart(d, gone, late)
 		}
@@ -56,8 +61,8 @@ func (h *History) tellApart() {
 	}
 }
 
-// remaking is within what time nothing is done in a topic that was deleted and made again: a commit that does not say which one it is of and comes
-// so soon, of more than the one before, is still of the old one, and the fake broker takes it.
+// remaking is within what time little is done in a topic that was deleted and made again: a commit that does not say which one it is of and comes
+// so soon, of more than the one before, is still of the old one, and the fake broker takes it, unless there was one of less since.
 const remaking = time.Second
 
 // tellApart says which incarnation a commit is of, and its ends are. Gone are the partitions of the one that was deleted,
