@@ -54,7 +54,7 @@ func Indexed(ix Index) Option {
 }
 
 const (
-	indexVersion = 9
+	indexVersion = 10
 
 	indexEmpty = "it is empty" // which need not be told
 

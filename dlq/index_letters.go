@@ -88,8 +88,9 @@ func (st *indexState) dropExpired(u IndexUpdate, starts map[int32]int64, keep ti
 			}
 			strays := make(map[stableID]segmentMark)
 			for i := range c.n {
-				if m := segmentMarkOf(marks, i); m.at > strays[c.own(i)].at {
-					strays[c.own(i)] = m
+				m := segmentMarkOf(marks, i)
+				if id := strayOf(&c, i, m); m.at > strays[id].at {
+					strays[id] = m
 				}
 			}
 			if err := st.stray(u, strays); err != nil {

@@ -176,6 +176,7 @@ func (s *identitySet) has(id stableID) bool {
 // addMarks stores marks: with their entries, and for themselves where there are none.
 func (st *indexState) addMarks(u IndexUpdate, marks map[stableID]segmentMark) error {
 	met := make(map[stableID]bool, len(marks))
+	takenBack := make(map[stableID]bool) // of entries that have a copy here; what is stored of copies that went holds no more either
 	w := newIdentitySet(marks)
 	err := st.each(u, func(c *columns, i int) bool { return w.has(c.own(i)) || w.has(c.identity(i)) }, func(c *columns, i int, old *segmentMark) {
 		set := func(id stableID) {
@@ -183,6 +184,9 @@ func (st *indexState) addMarks(u IndexUpdate, marks map[stableID]segmentMark) er
 			if mark := marks[id]; mark.follows(*old) {
 				mark.copies = old.copies
 				*old = mark
+				if mark.none {
+					takenBack[c.own(i)], takenBack[c.identity(i)] = true, true
+				}
 			}
 		}
 		own, identity := c.own(i), c.identity(i)
@@ -197,10 +201,25 @@ func (st *indexState) addMarks(u IndexUpdate, marks map[stableID]segmentMark) er
 	if err != nil {
 		return err
 	}
+	if st.Strays > 0 {
+		for id := range takenBack {
+			if err := u.Delete(st.strayName(id)); err != nil {
+				return err
+			}
+		}
+	}
 	for id := range met {
 		delete(marks, id)
 	}
 	return st.stray(u, marks)
+}
+
+// strayOf is by what the mark of entry i is stored when the entry goes: where it says no birth what takes it back says none either.
+func strayOf(c *columns, i int, m segmentMark) stableID {
+	if m.unborn {
+		return c.identity(i)
+	}
+	return c.own(i)
 }
 
 // stray stores marks without entries, unless later ones are known.

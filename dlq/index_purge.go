@@ -113,8 +113,8 @@ func (st *indexState) purge(u IndexUpdate, p indexedPurge) (lost int, err error)
 				switch {
 				case f == unknown:
 					lost++
-				case f == dropped && m.at > strays[id].at:
-					strays[id] = m
+				case f == dropped && m.at > strays[strayOf(&c, i, m)].at:
+					strays[strayOf(&c, i, m)] = m
 				case f == deleted && m.copies:
 					copied[id] = segmentMark{moments: moments{at: p.At}, none: true}
 				}

@@ -112,6 +112,43 @@ func TestPurgedIsNotInTheFile(t *testing.T) {
 	}
 }
 
+// What a purge took back of an entry stays taken back, for an index too that has read the mark with a copy which it has dropped since: it is open when it is
+// imported.
+func TestAnIndexForgetsMarksOfCopiesThatItHasDropped(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		unborn bool // the mark is of a release that noted no birth
+		copied bool // a further copy of the entry is there when the first one goes
+	}{"a copy is left": {false, true}, "a copy is left, no birth": {true, true}, "no copy is left": {false, false}, "no copy is left, no birth": {true, false}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.anchor()
+			ix := b.indexed(filepath.Join(t.TempDir(), "index"), 0)
+			b.produce(letter(death(0, 0)))
+			lines := b.letterLines(b.open())
+			if c.unborn {
+				b.produce(b.unbornMark("discarded", time.Now().Add(-time.Second)))
+			} else {
+				b.discard(dlq.Filter{})
+			}
+			equal(t, "open", len(b.entries(ix.Queue, dlq.Filter{})), 0) // the index has read so far
+			if c.copied {
+				b.produce(letter(death(0, 0)))
+			}
+			b.produce(letter(death(0, 7)))
+			equal(t, "open", originsOf(b.entries(ix.Queue, dlq.Filter{})), "orders/0/7")
+			equal(t, "marks taken back", b.purge(b.open(), dlq.Purge{Before: time.Now().Add(time.Minute)}).Marks, int64(1))
+			equal(t, "open", originsOf(b.entries(ix.Queue, dlq.Filter{})), "orders/0/7")
+			_, err := b.open().Import(b.ctx(), lines)
+			must(t, err)
+			equal(t, "open by a scan", originsOf(b.entries(b.open(), dlq.Filter{})), "orders/0/0 orders/0/7")
+			ix.same(dlq.Filter{})
+			equal(t, "replayed by a filter", b.replay(ix.Queue, dlq.Replay{Filter: dlq.Filter{Text: "payload"}, DryRun: true}).Done, int64(2))
+		})
+	}
+}
+
 func originsOf(entries []dlq.Entry) string {
 	var ids []string
 	for _, e := range entries {
