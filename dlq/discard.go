@@ -9,7 +9,8 @@ import (
 // Discard says what [Queue.Discard], [Queue.Park] and [Queue.Reopen] do.
 type Discard struct {
 	// Filter selects the entries. The zero Filter selects all that are still to be dealt with. Entries that were replayed
-	// or discarded before are left as they are, whatever it says.
+	// or discarded before are left as they are, whatever it says. So are those that are to be discarded or parked and carry another consumer group
+	// than the queue's, unless they are named by their own ids: [Summary.OtherGroup].
 	Filter Filter
 	// Reason is why, for the ledger.
 	Reason string
@@ -71,6 +72,8 @@ func (q *Queue) setAside(ctx context.Context, d Discard, asked Filter, doing str
 			s.Parked++
 		case status == StatusOpen && e.Status != StatusParked:
 			s.Open++
+		case t.survey.wanted(e.Status) && status != StatusOpen && q.foreign(e) && !t.survey.sel.byOwnID(e): // theirs to give up
+			s.OtherGroup++
 		case t.survey.wanted(e.Status):
 			if d.Entry != nil {
 				d.Entry(*e)

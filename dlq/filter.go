@@ -145,6 +145,12 @@ func (s *selector) named(e *Entry) bool {
 	return len(texts) > 0 || s.origins[e.State.ID]
 }
 
+// byOwnID says whether an entry is named by its own id, and not by that of its origin.
+func (s *selector) byOwnID(e *Entry) bool {
+	_, is := s.positions[position{e.Partition, e.Offset}]
+	return is
+}
+
 // absent tells the ids apart that no entry had: of those in the first list there is none, and those of the second one are left out by the rest of the filter.
 func (s *survey) absent(ctx context.Context) (missing, unselected []string, err error) {
 	missing = s.sel.missing()

@@ -27,7 +27,7 @@ const renewalRest = time.Minute
 type Renew struct {
 	// Filter selects the entries. The zero Filter selects all that are still to be dealt with, parked ones too; [Filter.ExpiringBefore]
 	// those that the topic's retention would take soon, which has to be a minute less than the retention at least: [ErrRenewedAgain]. Entries that
-	// were replayed or discarded are left as they are. With an index that keeps entries ([Index].Keep) those that the topic has lost are carried forward
+	// were replayed or discarded are left as they are; those of another consumer group are carried forward like the others, for nobody else would. With an index that keeps entries ([Index].Keep) those that the topic has lost are carried forward
 	// too, back into the topic, unless ExpiringBefore is set: they expire no more.
 	Filter Filter
 	// By is who the ledger says it was. Defaults to user@host.

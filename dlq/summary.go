@@ -48,7 +48,7 @@ type Summary struct {
 	Limited int64
 	// LeftOut are further entries that matched and could not be done, by the reason.
 	LeftOut []LeftOut
-	// OtherGroup entries matched and carry another consumer group than the queue's: they are not ours to do.
+	// OtherGroup entries matched and carry another consumer group than the queue's: they are not ours to replay, discard or park.
 	OtherGroup int64
 	// Open entries matched and were so already: there was nothing to do for [Queue.Reopen].
 	Open int64

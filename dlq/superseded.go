@@ -56,7 +56,7 @@ func (d *replayDecision) superseded(e *Entry) bool {
 		return false
 	}
 	s := d.task.survey
-	if _, named := s.sel.positions[position{e.Partition, e.Offset}]; named {
+	if s.sel.byOwnID(e) {
 		return false
 	}
 	for _, one := range d.became[s.queue.meant(&e.State)] {

@@ -21,6 +21,7 @@ type chore struct {
 	doing    string
 	done     string
 	remedy   map[dlq.Status]string                  // how it is done all the same to what it leaves out
+	others   string                                 // and to what is of another consumer group; "": not at all
 	max      int                                    // replays
 	cluster  string                                 // that it writes to; "" for the queue's own
 	task     string                                 // that it goes on with, which was named; "": a new one, or none

@@ -78,6 +78,7 @@ func (p *program) setsAside(cmd *cobra.Command, a aside) {
 			doing:  a.doing,
 			done:   a.done,
 			remedy: a.remedy,
+			others: ": named by their own ids they are " + a.done,
 			ask: func(_ queue, s dlq.Summary) string {
 				return fmt.Sprintf("%s %d %s", strings.ToUpper(a.doing[:1])+a.doing[1:], s.Done, plural(int(s.Done), "dead letter"))
 			},

@@ -292,7 +292,7 @@ func (r *changeReport) print(w io.Writer, q queue, s changeSummary, took time.Du
 	for _, l := range s.LeftOut {
 		remark(l.Count, "left out: %s (for example %s)", l.Why, l.ID)
 	}
-	remark(s.OtherGroup, "left out, of another consumer group")
+	remark(s.OtherGroup, "left out, of another consumer group%s", r.chore.others)
 	if s.KeptLost {
 		lines = append(lines, "  "+keptLost)
 	}

@@ -55,9 +55,20 @@ func newMorgue(t *testing.T) *morgue {
 
 func (m *morgue) dies(offset int64, class classify.Class, replays int, value []byte) {
 	m.t.Helper()
+	m.diesAs("orders", offset, class, replays, value)
+}
+
+// diesOf writes a dead letter of another group into the queue.
+func (m *morgue) diesOf(group string, offset int64) {
+	m.t.Helper()
+	m.diesAs(group, offset, classify.Network, 0, []byte("{}"))
+}
+
+func (m *morgue) diesAs(group string, offset int64, class classify.Class, replays int, value []byte) {
+	m.t.Helper()
 	headers := []kgo.RecordHeader{{Key: "trace", Value: []byte("t-1")}, {Key: "trace", Value: nil}}
 	state := retrytopics.State{
-		ID: retrytopics.FormatID("", "orders", 0, offset), Topic: "orders", Offset: offset, Group: "orders",
+		ID: retrytopics.FormatID("", "orders", 0, offset), Topic: "orders", Offset: offset, Group: group,
 		Timestamp: time.UnixMilli(1_763_900_000_000), Attempt: 4, Replays: replays, Class: class,
 		Error: "*errors.errorString: the shop is closed", Reason: retrytopics.ReasonExhausted,
 		History: []retrytopics.Try{
@@ -319,6 +330,26 @@ func TestDLQDiscard(t *testing.T) {
 	m.run("dlq", "list", "--status", "discarded").want(t, exitDone, "orders/0/1", "orders/0/2")
 	if list := m.run("dlq", "list", "-o", "jsonl"); strings.Count(list.out, "\n") != 4 {
 		t.Errorf("left:\n%s", list.out)
+	}
+}
+
+// What is of another group is theirs to give up, unless it is named.
+func TestSettingAsideLeavesOtherGroups(t *testing.T) {
+	for _, doing := range []string{"discard", "park"} {
+		t.Run(doing, func(t *testing.T) {
+			m := newMorgue(t)
+			m.diesOf("billing", 6)
+			left := "1 left out, of another consumer group: named by their own ids they are " + doing
+			m.run("dlq", doing, "--class", "network", "--dry-run").want(t, exitDone, "5 dead letters", left)
+			m.run("dlq", doing, "--class", "network", "--why", "a test", "--yes").want(t, exitDone, "5 dead letters", left)
+			m.run("dlq", "list").want(t, exitDone, "orders/0/6")
+			var data []changeSummary
+			m.decode(m.run("dlq", doing, "orders/0/6", "--dry-run", "-o", "json"), &data)
+			if len(data) != 1 || data[0].Done != 0 || data[0].OtherGroup != 1 {
+				t.Errorf("by the id of its origin: %+v", data)
+			}
+			m.run("dlq", doing, "0-6", "--why", "a test", "--yes").want(t, exitDone, "1 dead letter")
+		})
 	}
 }
 
