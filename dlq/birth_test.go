@@ -271,6 +271,41 @@ func TestWatchOfASourceThatWasMadeAgain(t *testing.T) {
 	}
 }
 
+// To a consumer that holds keys a dead letter waits that was purged, with its mark, and imported again, as `list` says.
+func TestWatchOfWhatWasPurgedAndImported(t *testing.T) {
+	t.Parallel()
+	for _, unborn := range []bool{false, true} { // the mark is of a release that noted no birth
+		t.Run(fmt.Sprintf("unborn %t", unborn), func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.create(ledger, map[string]string{"cleanup.policy": "compact"})
+			q := b.open()
+			b.letters(1)
+			lines := b.letterLines(q)
+			if unborn {
+				b.produce(b.unbornMark("replayed", time.Now().Add(-time.Second)))
+			} else {
+				b.replay(q, dlq.Replay{})
+			}
+			equal(t, "marks taken back", b.purge(q, dlq.Purge{Before: time.Now().Add(time.Minute)}).Marks, int64(1))
+			_, err := q.Import(b.ctx(), lines)
+			must(t, err)
+			equal(t, "open", len(b.entries(q, dlq.Filter{})), 1)
+			got, _ := b.awaited(b.watch(1000), 0)
+			equal(t, "waited for", got, []int64{0})
+
+			// The tombstone of a mark without a birth takes back no mark that has one.
+			b.discard(dlq.Filter{})
+			none := b.unbornMark("open", time.Now().Add(time.Minute))
+			none.Headers, none.Value = []kgo.RecordHeader{{Key: "redeliver-forgets", Value: none.Value}}, nil
+			b.produce(none)
+			equal(t, "open", len(b.entries(q, dlq.Filter{})), 0)
+			got, _ = b.awaited(b.watch(1000), 0)
+			equal(t, "waited for", got, []int64(nil))
+		})
+	}
+}
+
 // What died of an entry that an earlier release replayed, which put no birth into names, is its failure still, to who goes on with the replay and to who counts.
 func TestOutcomeOfWhatAnEarlierReleaseReplayed(t *testing.T) {
 	t.Parallel()

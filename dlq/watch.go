@@ -68,9 +68,24 @@ func (m Marked) Done() bool { return m.Status == StatusReplayed || m.Status == S
 // candidate is a dead letter of which it is not known yet what has become.
 type candidate struct {
 	Awaited
-	marked int64 // Unix ms of its latest mark
-	done   bool
+	own    outlook    // by the latest mark with its birth
+	unborn outlook    // and by the latest that says none
 	other  *candidate // with the identity, born at another time
+}
+
+// outlook is what a mark makes of a candidate.
+type outlook struct {
+	at   int64 // Unix ms; 0: there is no mark
+	done bool
+	none bool // a tombstone takes back what was known
+}
+
+// done says whether nothing waits for it any more. Which of its marks counts [ledger.of] says too.
+func (c *candidate) done() bool {
+	if c.unborn.at <= c.own.at || c.own.at > 0 && c.unborn.none {
+		return c.own.done
+	}
+	return c.unborn.done
 }
 
 // born is the one of these that was born then.
@@ -81,11 +96,15 @@ func (c *candidate) born(birth int64) *candidate {
 	return c
 }
 
-// mark takes note of a mark of one with the identity.
-func (c *candidate) mark(m Marked) {
+// mark takes note of a mark of one with the identity, or of the tombstone of one.
+func (c *candidate) mark(m Marked, tombstone bool) {
 	for ; c != nil; c = c.other {
-		if m.Holds(c.Born, c.Died) && m.At >= c.marked {
-			c.marked, c.done = m.At, m.Done()
+		into := &c.own
+		if m.Born != c.Born {
+			into = &c.unborn
+		}
+		if m.Holds(c.Born, c.Died) && m.At >= into.at {
+			*into = outlook{m.At, m.Done() && !tombstone, tombstone}
 		}
 	}
 }
@@ -130,7 +149,7 @@ func (w *Watch) Read(ctx context.Context, partition int32, hash func(key []byte)
 			follow = at
 		}
 		for _, c := range found {
-			if !c.done {
+			if !c.done() {
 				f(c.Awaited)
 			}
 		}
@@ -167,12 +186,14 @@ func (w *Watch) marks(ctx context.Context, partition int32, candidates map[Ident
 				damaged = err // one of them tells enough
 				continue
 			}
-			if !about || v.Doing != "" || v.forgets { // what is gone is waited for no longer
+			if !about || v.Doing != "" {
 				continue
 			}
 			m := v.marked()
-			marked(m)
-			candidates[m.Identity].mark(m)
+			if !v.forgets { // what is gone is waited for no longer, unless it was imported since
+				marked(m)
+			}
+			candidates[m.Identity].mark(m, v.forgets)
 		}
 		return nil
 	})
