@@ -70,6 +70,63 @@ func TestEntryByID(t *testing.T) {
 	}
 }
 
+// The id of an origin that is that of several dead letters means the one that is still to be dealt with, and of those that became each other the last; where
+// that does not tell, nothing is taken for what was meant.
+func TestEntryOfSeveralByOrigin(t *testing.T) {
+	const elder, newer = "payload of orders/0/0", "new orders/0/0"
+	scannedAndIndexed(t, func(t *testing.T, b *bundle, q *dlq.Queue) {
+		means := func(what string) {
+			t.Helper()
+			e, err := q.Entry(b.ctx(), "orders/0/0")
+			must(t, err)
+			equal(t, "meant", string(e.Record.Value), what)
+		}
+		refused := func(statuses ...dlq.Status) {
+			t.Helper()
+			_, err := q.Entry(b.ctx(), "orders/0/0")
+			var several *dlq.SeveralEntriesError
+			if !errors.As(err, &several) {
+				t.Fatalf("%v", err)
+			}
+			var got []dlq.Status
+			for _, one := range several.Entries {
+				got = append(got, one.Status)
+				if !strings.Contains(err.Error(), one.ID) {
+					t.Errorf("%v does not name %s", err, one.ID)
+				}
+				if e, err := q.Entry(b.ctx(), one.ID); err != nil || e.Status != one.Status {
+					t.Errorf("%s: %v %v", one.ID, e.Status, err)
+				}
+			}
+			equal(t, "statuses", got, statuses)
+		}
+		b.letters(1)
+		means(elder)
+		b.produce(reborn(0, 0))
+		refused(dlq.StatusOpen, dlq.StatusOpen)
+		b.discard(dlq.Filter{Text: newer})
+		means(elder)
+		b.replay(q, dlq.Replay{})
+		refused(dlq.StatusReplayed, dlq.StatusDiscarded)
+		b.diesAgain(tier1, elder)
+		means(elder)
+	})
+	t.Run("one that died again and again", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		q := b.open()
+		b.letters(1)
+		for range 2 {
+			b.replay(q, dlq.Replay{})
+			b.diesAgain(tier1, elder)
+		}
+		b.discard(dlq.Filter{})
+		e, err := q.Entry(b.ctx(), "orders/0/0")
+		must(t, err)
+		equal(t, "replays", e.State.Replays, 2)
+	})
+}
+
 func TestStatusNames(t *testing.T) {
 	t.Parallel()
 	for _, s := range dlq.Statuses() {

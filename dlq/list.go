@@ -3,7 +3,6 @@ package dlq
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"time"
 )
@@ -45,30 +44,6 @@ func (q *Queue) Entries(ctx context.Context, f Filter) iter.Seq2[Entry, error] {
 
 // ErrNoEntry is the error of an id that no entry has.
 var ErrNoEntry = errors.New("there is no such entry")
-
-// Entry returns the entry with the id, whatever its status: the latest one where the id is that of an origin which died
-// more than once. Where there is none the error is ErrNoEntry: it was never there, or the topic's retention took it, or
-// the topic was deleted and made again since. A further copy of an entry has what the ledger says of the entry; see
-// [Entry.CopyOf].
-func (q *Queue) Entry(ctx context.Context, id string) (Entry, error) {
-	var last Entry
-	for e, err := range q.Entries(ctx, Filter{IDs: []string{id}, All: true}) {
-		if err != nil {
-			return Entry{}, err
-		}
-		last = e
-	}
-	if last.Record == nil {
-		return Entry{}, fmt.Errorf("%s in %s: %w", id, q.topic, ErrNoEntry)
-	}
-	if ref, err := parseReference(id); err == nil && ref.origin == "" {
-		var err error
-		if last.CopyOf, err = q.firstCopy(ctx, &last); err != nil {
-			return Entry{}, err
-		}
-	}
-	return last, nil
-}
 
 // copyReach is how many offsets before a record its first copy is looked for: a crash repeats what was not yet committed,
 // which is seconds of dead letters.

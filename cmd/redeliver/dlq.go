@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -322,7 +323,13 @@ func (qs *queues) entry(ctx context.Context, id string) (of queue, found dlq.Ent
 	by := ""
 	for _, q := range qs.all {
 		e, err := q.Entry(ctx, id)
+		var several *dlq.SeveralEntriesError
 		switch {
+		case errors.As(err, &several):
+			for _, one := range several.Entries {
+				all = append(all, fmt.Sprintf("%s (pipeline %s, %s, %s, died %s)", one.ID, q.pipeline.Name, q.Topic(), one.Status, one.Died.Local().Format(time.DateTime)))
+			}
+			continue
 		case errors.Is(err, dlq.ErrNoEntry), errors.Is(err, dlq.ErrNoTopic):
 			continue
 		case err != nil:

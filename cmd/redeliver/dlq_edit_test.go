@@ -267,6 +267,26 @@ func TestLineDiff(t *testing.T) {
 	}
 }
 
+// Nor is that of one that died twice in one pipeline, as when its source was deleted and made again.
+func TestAnOriginOfTwoDeadLettersIsNoOneDeadLetter(t *testing.T) {
+	m := newMorgue(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	state := retrytopics.State{ID: "orders/0/1", Topic: "orders", Offset: 1, Group: "orders", Timestamp: time.Now(), Class: classify.System, Reason: retrytopics.ReasonExhausted}
+	if err := m.client.ProduceSync(t.Context(), dlq.Letter(&kgo.Record{Value: []byte(`{"order":1}`)}, state, testDLQ, 0)).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	edits := editorOf(t, "y\n", `s/"order": 1/"order": 17/`)
+	for _, e := range []ended{
+		edits.run(t, "dlq", "edit", "orders/0/1", "-c", m.config),
+		m.run("dlq", "show", "orders/0/1"),
+		m.run("classify", "--id", "orders/0/1"),
+	} {
+		e.want(t, exitUsage, "orders/0/1 is of several dead letters, "+m.id(1)+" (pipeline orders, "+testDLQ+", open, died ", " and "+m.id(6)+" (pipeline orders", "): name one by its own id\n")
+	}
+	m.run("dlq", "discard", m.id(1), "--why", "a test", "--yes").want(t, exitDone)
+	m.run("dlq", "show", "orders/0/1").want(t, exitDone, m.id(6))
+}
+
 // The id of an origin that died in two pipelines is no dead letter's alone: which one is meant has to be said, and the question says which one it is.
 func TestAnOriginOfTwoPipelinesIsNoOneDeadLetter(t *testing.T) {
 	m := newMorgue(t)
