@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/dlq/indexfile"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -302,6 +303,48 @@ func TestWatchOfWhatWasPurgedAndImported(t *testing.T) {
 			equal(t, "open", len(b.entries(q, dlq.Filter{})), 0)
 			got, _ = b.awaited(b.watch(1000), 0)
 			equal(t, "waited for", got, []int64(nil))
+		})
+	}
+}
+
+// Kafka Connect puts the time of the record of its source on the dead letter, by which one of a source that was made again is told from the one before. A
+// copy that was written after a crash, carried forward or imported is the same entry.
+func TestDeadLettersOfConnectOfASourceThatWasMadeAgain(t *testing.T) {
+	t.Parallel()
+	connects := func(value string, written time.Time) *kgo.Record {
+		r := foreignLetter(retrytopics.Connect, 0, 0, "closed")
+		r.Value, r.Timestamp = []byte(value), written
+		return r
+	}
+	for _, by := range []string{"scan", "index"} {
+		t.Run("by "+by, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			must(t, b.cluster.CreateTopic(springDLT, 1, nil))
+			q := b.openForeign()
+			if by == "index" {
+				file := indexfile.At(filepath.Join(t.TempDir(), "index"), indexfile.Options{})
+				t.Cleanup(func() { _ = file.Close() })
+				var err error
+				q, err = dlq.Open(b.connect(), springDLT, dlq.ForGroup(group), dlq.AnyGroup(), dlq.Indexed(dlq.Index{Store: file}))
+				must(t, err)
+			}
+			elder := time.Now().Add(-time.Hour)
+			b.produce(connects("old", elder), connects("old", elder))
+			equal(t, "open", payloads(b.entries(q, dlq.Filter{})), []string{"old"})
+			renewed, err := q.Renew(b.ctx(), dlq.Renew{})
+			must(t, err)
+			equal(t, "renewed", renewed.Done, int64(1))
+			_, err = q.Import(b.ctx(), b.letterLines(q))
+			must(t, err)
+			equal(t, "copies of one entry", payloads(b.entries(q, dlq.Filter{})), []string{"old"})
+			_, err = q.Discard(b.ctx(), dlq.Discard{})
+			must(t, err)
+			b.produce(connects("new", time.Now().Add(time.Hour)))
+			equal(t, "open", payloads(b.entries(q, dlq.Filter{})), []string{"new"})
+			p := b.purge(q, dlq.Purge{Before: time.Now().Add(2 * time.Hour)})
+			equal(t, "purged, kept", []int{int(p.Records), len(p.Kept)}, []int{4, 1})
+			equal(t, "left", payloads(b.entries(q, dlq.Filter{})), []string{"new"})
 		})
 	}
 }

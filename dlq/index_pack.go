@@ -95,14 +95,23 @@ func (p *packs) record(i int) (*kgo.Record, bool, error) {
 	return r, valued, nil
 }
 
+// What a byte of a packed record says.
+const (
+	packValued     = 1 << iota // it has a value, which is not nil
+	packAppendTime             // its timestamp is that of the brokers
+)
+
 // packRecord appends a record without its value, and how long it is before it.
 func packRecord(b []byte, r *kgo.Record) []byte {
 	body := appendBytes(nil, r.Key)
-	valued := byte(0)
+	is := byte(0)
 	if r.Value != nil {
-		valued = 1
+		is |= packValued
 	}
-	body = append(body, valued)
+	if r.Attrs.TimestampType() == 1 {
+		is |= packAppendTime
+	}
+	body = append(body, is)
 	body = binary.AppendUvarint(body, uint64(len(r.Headers)))
 	for _, h := range r.Headers {
 		body = appendBytes(appendBytes(body, []byte(h.Key)), h.Value)
@@ -130,7 +139,10 @@ func takeBytes(b []byte) (v, rest []byte) {
 func unpackRecord(b []byte) (r *kgo.Record, valued bool) {
 	r = &kgo.Record{}
 	r.Key, b = takeBytes(b)
-	valued, b = b[0] == 1, b[1:]
+	is, b := b[0], b[1:]
+	if is&packAppendTime != 0 {
+		r.Attrs = kgo.NewRecordAttrs(kgo.RecordAttrsOpts{TimestampType: 1})
+	}
 	n, w := binary.Uvarint(b)
 	b = b[w:]
 	if n > 0 {
@@ -142,5 +154,5 @@ func unpackRecord(b []byte) (r *kgo.Record, valued bool) {
 		r.Headers[i].Key = string(name)
 		r.Headers[i].Value, b = takeBytes(b)
 	}
-	return r, valued
+	return r, is&packValued != 0
 }

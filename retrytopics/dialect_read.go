@@ -44,7 +44,7 @@ func DecodeForeign(r *kgo.Record) (State, Dialect, error) {
 	case ShareGroup:
 		d.shareGroup()
 	case Connect:
-		d.connect()
+		d.connect(r)
 	default:
 		return State{}, "", nil
 	}
@@ -239,8 +239,14 @@ func (d *foreign) shareGroup() {
 	d.state.Error = d.words(shareGroupPrefix + "message")
 }
 
-// connect reads what a sink connector says. Its consumer group is not among that: it has the connector's name.
-func (d *foreign) connect() {
+// connect reads what a sink connector says. Its consumer group is not among that: it has the connector's name. When the record was written to its source no
+// header says either: its dead letter has the same timestamp, unless the brokers of its topic set it, and what was carried forward has that in [HeaderDied].
+func (d *foreign) connect(r *kgo.Record) {
+	if createTime := r.Attrs.TimestampType() == 0; createTime && !d.state.Died.IsZero() {
+		d.state.Timestamp = d.state.Died
+	} else if createTime && r.Timestamp.UnixMilli() > 0 {
+		d.state.Timestamp = r.Timestamp
+	}
 	d.origin(connectPrefix+"topic", connectPrefix+"partition", connectPrefix+"offset", d.decimal)
 	if name := d.words(connectPrefix + "connector.name"); name != "" {
 		d.state.Group = "connect-" + name

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -142,6 +143,30 @@ func TestForeignDeadLettersAreReadByTheirHeaders(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", g, w)
 			}
 		})
+	}
+}
+
+// Kafka Connect says nothing of when the record was written to its source but by the time of its dead letter, where the brokers have not set that.
+func TestTheTimeOfADeadLetterOfConnectIsThatOfItsSource(t *testing.T) {
+	letter := headersOf("__connect.errors.topic", "orders", "__connect.errors.partition", "3", "__connect.errors.offset", "77")
+	carried := append(headersOf(retrytopics.HeaderDied, strconv.FormatInt(at, 10)), letter...)
+	byBrokers, byNobody := kgo.NewRecordAttrs(kgo.RecordAttrsOpts{TimestampType: 1}), kgo.NewRecordAttrs(kgo.RecordAttrsOpts{TimestampType: -1})
+	for name, c := range map[string]struct {
+		record kgo.Record
+		want   time.Time
+	}{
+		"its source's":                     {kgo.Record{Headers: letter, Timestamp: time.UnixMilli(at)}, time.UnixMilli(at)},
+		"carried forward":                  {kgo.Record{Headers: carried, Timestamp: time.UnixMilli(at + 1000)}, time.UnixMilli(at)},
+		"none":                             {kgo.Record{Headers: letter, Timestamp: time.UnixMilli(-1)}, time.Time{}},
+		"the brokers'":                     {kgo.Record{Headers: letter, Timestamp: time.UnixMilli(at), Attrs: byBrokers}, time.Time{}},
+		"carried forward where brokers do": {kgo.Record{Headers: carried, Timestamp: time.UnixMilli(at), Attrs: byBrokers}, time.Time{}},
+		"of brokers that knew no times":    {kgo.Record{Headers: letter, Timestamp: time.UnixMilli(at), Attrs: byNobody}, time.Time{}},
+		"another program's":                {kgo.Record{Headers: headersOf("dead-letter-topic", "orders", "dead-letter-partition", "3", "dead-letter-offset", "77"), Timestamp: time.UnixMilli(at)}, time.Time{}},
+	} {
+		got, _, err := retrytopics.DecodeForeign(&c.record)
+		if err != nil || !got.Timestamp.Equal(c.want) {
+			t.Errorf("%s: got %v, %v, want %v", name, got.Timestamp, err, c.want)
+		}
 	}
 }
 
