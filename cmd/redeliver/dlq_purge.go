@@ -58,7 +58,7 @@ Exit status 3 says that some records of that age stay, behind one that is still 
 		}
 		defer qs.close()
 		rows := newRows[purgeView](p.out, *format)
-		kept, told, begun := false, len(qs.all) == 0, false
+		kept, told, begun := false, false, false
 		err = p.each(qs, func(q queue) error {
 			done, err := p.purge(cmd.Context(), q, purge, change)
 			if err != nil && (done.DryRun || done.Records+done.Marks == 0) {
@@ -78,7 +78,7 @@ Exit status 3 says that some records of that age stay, behind one that is still 
 			}
 			return errors.Join(tell(), err)
 		})
-		if told && *format != asTable {
+		if (told || err == nil) && *format != asTable { // nothing, where there are no dead letters
 			err = errors.Join(err, rows.close())
 		}
 		if err == nil && kept {

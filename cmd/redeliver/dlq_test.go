@@ -392,6 +392,17 @@ func TestReplayOfAQueueThatIsNotThere(t *testing.T) {
 	}
 }
 
+// As data there is nothing of a queue that is not there, which is said as data too.
+func TestNothingAsData(t *testing.T) {
+	config := configFile(t, pipelineOn(cluster(t).ListenAddrs()))
+	for _, args := range [][]string{{"dlq", "purge", "--yes"}, {"dlq", "purge", "--dry-run"}, {"dlq", "list"}, {"dlq", "discard", "--class", "network", "--dry-run"}, {"replay", "--yes"}} {
+		e := run(t, append(args, "-o", "json", "-c", config)...)
+		if e.want(t, exitDone, "topic "+testDLQ+" does not exist"); strings.TrimSpace(e.out) != "[]" {
+			t.Errorf("%v prints %q, want []", args, e.out)
+		}
+	}
+}
+
 func TestDeadLettersThatAreNotEnabled(t *testing.T) {
 	c := cluster(t)
 	config := configFile(t, pipelineOn(c.ListenAddrs(), "dlq: {enabled: false}"))
