@@ -11,6 +11,7 @@ import (
 	"iter"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -238,11 +239,7 @@ func readLetters(file *os.File, name string) iter.Seq2[dlq.Exported, error] {
 		for n := 1; ; n++ {
 			line, err := lines.ReadBytes('\n')
 			if text := bytes.TrimSpace(line); len(text) > 0 {
-				var x dlq.Exported
-				failed := json.Unmarshal(text, &x)
-				if failed == nil {
-					failed = x.Check()
-				}
+				x, failed := readLetter(text)
 				if failed != nil {
 					failed = usagef("%s:%d: %w: want lines of `redeliver dlq export`", name, n, failed)
 				}
@@ -258,4 +255,35 @@ func readLetters(file *os.File, name string) iter.Seq2[dlq.Exported, error] {
 			}
 		}
 	}
+}
+
+// readLetter reads a line, which has to say all that decides where and when its record is written: the first partition, or 1970, is meant by nobody who has
+// mistyped a name.
+func readLetter(line []byte) (dlq.Exported, error) {
+	var x struct {
+		dlq.Exported
+		Partition *int32 `json:"partition"`
+		Timestamp *int64 `json:"timestamp"`
+	}
+	lines := json.NewDecoder(bytes.NewReader(line))
+	lines.DisallowUnknownFields()
+	if err := lines.Decode(&x); err != nil {
+		if name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
+			err = fmt.Errorf("key %s is none of a dead letter", name)
+		}
+		return x.Exported, err
+	}
+	if _, err := lines.Token(); !errors.Is(err, io.EOF) {
+		return x.Exported, errors.New("something stands behind the dead letter")
+	}
+	switch {
+	case x.Topic == "": // which says what is wrong with it
+	case x.Partition == nil:
+		return x.Exported, errors.New("there is no partition")
+	case x.Timestamp == nil:
+		return x.Exported, errors.New("there is no timestamp")
+	default:
+		x.Exported.Partition, x.Exported.Timestamp = *x.Partition, *x.Timestamp
+	}
+	return x.Exported, x.Check()
 }

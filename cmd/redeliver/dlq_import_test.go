@@ -31,9 +31,16 @@ func TestDLQImport(t *testing.T) {
 		t.Errorf("exported again:\n%s\nwant\n%s", again, out)
 	}
 	for text, says := range map[string]string{
-		"{}":                        ":1: topic",
-		out + "no json":             ":7: ",
-		`{"topic":"elsewhere.dlq"}`: "1 dead letter of elsewhere.dlq: that is a dead-letter topic of no pipeline",
+		"{}":            ":1: topic",
+		out + "no json": ":7: ",
+		`{"topic":"elsewhere.dlq","partition":0,"timestamp":1}`:                                  "1 dead letter of elsewhere.dlq: that is a dead-letter topic of no pipeline",
+		out + `{"topic":"` + testDLQ + `","partition":0,"timestmp":1,"value":"AA=="}`:            `:7: key "timestmp" is none of a dead letter`,
+		out + `{"topic":"` + testDLQ + `","partition":0,"timestamp":1,"headers":[{"name":"x"}]}`: `:7: key "name" is none of a dead letter`,
+		`{"topic":"` + testDLQ + `","partition":0,"value":"AA=="}`:                               ":1: there is no timestamp: want lines of `redeliver dlq export`",
+		`{"topic":"` + testDLQ + `","timestamp":1}`:                                              ":1: there is no partition",
+		`{"topic":"` + testDLQ + `","partition":0,"timestamp":1}{"topic":"` + testDLQ + `"}`:     ":1: something stands behind the dead letter",
+		`{"topic":"` + testDLQ + `","partition":-1,"timestamp":1}`:                               ":1: partition -1",
+		`{"topic":"` + testDLQ + `","partition":null,"timestamp":1}`:                             ":1: there is no partition",
 	} {
 		session{answer: text}.run(t, "dlq", "import", "-", "--yes", "-c", m.config).want(t, exitUsage, says)
 	}
@@ -42,6 +49,31 @@ func TestDLQImport(t *testing.T) {
 	session{}.run(t, "dlq", "import", "-", "--yes", "-c", m.config).want(t, exitDone, "nothing to import")
 	if strings.Contains(m.run("dlq", "stats").out, "18 further") {
 		t.Error("what is wrong in the last line was found after the first was written")
+	}
+}
+
+// What any release exported is a dead letter to import.
+func TestExportsOfEarlierReleasesAreRead(t *testing.T) {
+	files, err := filepath.Glob("../../dlq/testdata/released/export/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there are no samples: %v", err)
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var file struct {
+			Samples []struct{ Name, Value string }
+		}
+		if err := json.Unmarshal(text, &file); err != nil || len(file.Samples) == 0 {
+			t.Fatalf("%s: %d samples, %v", name, len(file.Samples), err)
+		}
+		for _, sample := range file.Samples {
+			if x, err := readLetter([]byte(sample.Value)); err != nil || x.Topic == "" || x.Timestamp == 0 {
+				t.Errorf("%s, %s: %+v, %v", name, sample.Name, x, err)
+			}
+		}
 	}
 }
 
