@@ -1,13 +1,18 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/dlq"
 )
@@ -98,6 +103,37 @@ func TestDLQTail(t *testing.T) {
 	}
 	m.run("dlq", "tail", "--since", "2025-01-01", "--class", "validation", "--limit", "1", "-o", "jsonl").want(t, exitDone, `"offset":4`)
 	m.run("dlq", "tail", "-o", "json").want(t, exitUsage, "want jsonl")
+}
+
+// A topic that is not there yet is waited for: it may be made with the first dead letter, which is shown.
+func TestDLQTailWaitsForTheTopic(t *testing.T) {
+	c := cluster(t)
+	config := configFile(t, pipelineOn(c.ListenAddrs()))
+	out, told := io.Pipe()
+	e := make(chan int, 1)
+	var letters bytes.Buffer
+	go func() {
+		p := &program{in: strings.NewReader(""), out: &letters, err: told, patience: 2 * time.Second, getenv: func(string) (string, bool) { return "", false }}
+		e <- p.main(t.Context(), []string{"dlq", "tail", "--limit", "1", "-c", config})
+		_ = told.Close()
+	}()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if want := "pipeline orders: topic " + testDLQ + " does not exist yet: it is followed as soon as it does\n"; line != want {
+		t.Fatalf("told %q, %v, want %q", line, err, want)
+	}
+	if err := c.CreateTopic(testDLQ, 3, nil); err != nil {
+		t.Fatal(err)
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	(&morgue{t: t, client: client}).diesOf("orders", 7)
+	if status := <-e; status != exitDone || !strings.Contains(letters.String(), "orders/0/7") {
+		t.Errorf("exit status %d, printed %q", status, letters.String())
+	}
+	run(t, "dlq", "tail", "--queue", "nowhere", "-c", config).want(t, exitFailed, "nowhere", "is that its name?")
 }
 
 // A Parquet file is written back byte for byte as lines of JSON are.

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 
@@ -36,14 +39,18 @@ func newDLQTailCommand(p *program) *cobra.Command {
 			return err
 		}
 		defer qs.close()
-		var mu sync.Mutex // of the output
+		var mu sync.Mutex // of what is printed
 		var all sync.WaitGroup
 		failed := make([]error, len(qs.all))
 		for i, q := range qs.all {
 			all.Go(func() {
 				filter := filter
 				filter.IDs = q.ids
-				for e, err := range q.Tail(cmd.Context(), filter) {
+				for e, err := range tail(cmd.Context(), q, filter, func() {
+					mu.Lock()
+					defer mu.Unlock()
+					fmt.Fprintf(p.err, "pipeline %s: topic %s does not exist yet: it is followed as soon as it does\n", q.pipeline.Name, q.Topic())
+				}) {
 					if err == nil {
 						mu.Lock()
 						err = p.tell(q, e, format)
@@ -58,12 +65,50 @@ func newDLQTailCommand(p *program) *cobra.Command {
 		}
 		all.Wait()
 		next := 0
-		return p.each(qs, func(queue) error { // a queue whose topic is missing is told
+		return p.each(qs, func(queue) error { // whose topic was named and is missing is told
 			next++
 			return failed[next-1]
 		})
 	}
 	return cmd
+}
+
+// tailTime is between two looks for a topic that is not there yet.
+const tailTime = 500 * time.Millisecond
+
+// tail is [dlq.Queue.Tail] that waits for the topic of a pipeline, which may be made with its first dead letter. It says so once. One that was named is waited
+// for by nobody: its name may be wrong.
+func tail(ctx context.Context, q queue, f dlq.Filter, waits func()) iter.Seq2[dlq.Entry, error] {
+	return func(yield func(dlq.Entry, error) bool) {
+		for {
+			missing := false
+			for e, err := range q.Tail(ctx, f) {
+				if missing = errors.Is(err, dlq.ErrNoTopic) && !q.foreign; missing {
+					break
+				}
+				if !yield(e, err) {
+					return
+				}
+			}
+			if !missing {
+				return
+			}
+			if waits != nil {
+				waits()
+				waits = nil
+			}
+			if f.Since.IsZero() {
+				f.Since = time.UnixMilli(1) // all that is in it when it is there has died since
+			}
+			timer := time.NewTimer(tailTime)
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				timer.Stop()
+				return
+			}
+		}
+	}
 }
 
 // tell prints one dead letter on one line.
