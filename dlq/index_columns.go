@@ -8,12 +8,12 @@ import (
 
 // columns are the fixed-width columns of a segment, one behind the other.
 type columns struct {
-	n                                                                                       int
-	offsets, times, written, ids, births, origins, keys, sizes, kinds, errorEnds, valueEnds []byte
-	hidden                                                                                  []byte
+	n                                                                                               int
+	offsets, times, written, failed, ids, births, origins, keys, sizes, kinds, errorEnds, valueEnds []byte
+	hidden                                                                                          []byte
 }
 
-const columnsWidth = 8 + 8 + 8 + 16 + 8 + 8 + 8 + 4 + 4 + 4 + 4 + 1
+const columnsWidth = 8 + 8 + 8 + 8 + 16 + 8 + 8 + 8 + 4 + 4 + 4 + 4 + 1
 
 func columnsOf(name string, b []byte) (c columns, err error) {
 	b, err = unsealed(name, b)
@@ -37,7 +37,7 @@ type columnPart struct {
 }
 
 func (c *columns) parts() []columnPart {
-	return []columnPart{{&c.offsets, 8}, {&c.times, 8}, {&c.written, 8}, {&c.ids, 16}, {&c.births, 8}, {&c.origins, 8}, {&c.keys, 8}, {&c.sizes, 4}, {&c.kinds, 4}, {&c.errorEnds, 4}, {&c.valueEnds, 4}, {&c.hidden, 1}}
+	return []columnPart{{&c.offsets, 8}, {&c.times, 8}, {&c.written, 8}, {&c.failed, 8}, {&c.ids, 16}, {&c.births, 8}, {&c.origins, 8}, {&c.keys, 8}, {&c.sizes, 4}, {&c.kinds, 4}, {&c.errorEnds, 4}, {&c.valueEnds, 4}, {&c.hidden, 1}}
 }
 
 func (c *columns) bytes() []byte {
@@ -54,6 +54,7 @@ func u32(column []byte, i int) uint32 { return binary.LittleEndian.Uint32(column
 func (c *columns) offset(i int) int64 { return int64(u64(c.offsets, i)) }
 func (c *columns) time(i int) int64   { return int64(u64(c.times, i)) } // of death, Unix ms
 func (c *columns) birth(i int) int64  { return int64(u64(c.births, i)) }
+func (c *columns) fails(i int) int64  { return int64(u64(c.failed, i)) } // first, Unix ms
 func (c *columns) kind(i int) uint32  { return u32(c.kinds, i) }
 
 // own is what only entry i and its copies have; identity what those of a source that was made again may have too.

@@ -198,7 +198,7 @@ func (s *segment) without(ref segmentRef, gone []bool) (*segment, error) {
 			record.Value = append([]byte{}, piece(s.values, s.valueEnds, i)...)
 		}
 		rest.add(&indexedLetter{
-			offset: s.offset(i), at: s.time(i), written: int64(u64(s.written, i)), id: s.identity(i), birth: s.birth(i), origin: u64(s.origins, i), key: u64(s.keys, i),
+			offset: s.offset(i), at: s.time(i), written: int64(u64(s.written, i)), failed: s.fails(i), id: s.identity(i), birth: s.birth(i), origin: u64(s.origins, i), key: u64(s.keys, i),
 			size: u32(s.sizes, i), text: string(piece(s.errors, s.errorEnds, i)), record: record, hidden: hidden(s.hidden[i]),
 		}, s.kind(i), s.marks[i])
 	}

@@ -108,7 +108,7 @@ func (x *index) letterIn(e Entry) indexedLetter {
 	s, r := &e.State, e.Record
 	text := normalize(s.Error)
 	l := indexedLetter{
-		offset: e.Offset, at: e.At.UnixMilli(), written: r.Timestamp.UnixMilli(), id: stableIdentity(s.ID, s.Group, s.Replays, s.Replay), birth: BirthOf(s), origin: originHash(s.ID), key: keyHash(r.Key),
+		offset: e.Offset, at: e.At.UnixMilli(), written: r.Timestamp.UnixMilli(), failed: e.failedFirst(), id: stableIdentity(s.ID, s.Group, s.Replays, s.Replay), birth: BirthOf(s), origin: originHash(s.ID), key: keyHash(r.Key),
 		size: uint32(len(r.Key) + len(r.Value)), text: s.Error, record: r,
 		kind: kind{
 			Class: s.Class, Severity: s.Severity, Reason: s.Reason, Topic: s.Topic, Group: s.Group,

@@ -192,7 +192,7 @@ func (r *redacting) letter(st *indexState, old *segment, packed *packs, partitio
 		return r.letterIn(entryOf(stored, r.topic.ID)), nil
 	}
 	l := indexedLetter{
-		offset: old.offset(i), at: old.time(i), written: int64(u64(old.written, i)), id: old.identity(i), birth: old.birth(i), origin: u64(old.origins, i), key: u64(old.keys, i),
+		offset: old.offset(i), at: old.time(i), written: int64(u64(old.written, i)), failed: old.fails(i), id: old.identity(i), birth: old.birth(i), origin: u64(old.origins, i), key: u64(old.keys, i),
 		size: u32(old.sizes, i), text: string(piece(old.errors, old.errorEnds, i)), record: stored, hidden: hidden(old.hidden[i]),
 	}
 	if n := old.kind(i); int(n) < len(st.kinds) {

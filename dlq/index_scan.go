@@ -469,15 +469,19 @@ func (s *survey) helped(ctx context.Context) error {
 
 // metIndexed is met of an entry that comes from the index with its mark.
 func (s *survey) metIndexed(e *Entry, f func(*Entry) bool) bool {
+	matches := s.sel.match(e)
+	if matches {
+		s.noteAnew(e, e.Status, e.Mark.At.UnixMilli())
+	}
 	if e.copies {
 		id := stableIdentity(e.State.ID, e.State.Group, e.State.Replays, e.State.Replay).born(BirthOf(&e.State))
 		if s.copiesMet[id] {
-			if s.sel.match(e) && s.wanted(e.Status) {
+			if matches && s.wanted(e.Status) {
 				s.duplicates++
 			}
 			return true
 		}
 		s.copiesMet[id] = true
 	}
-	return !s.sel.match(e) || !s.sel.expires(e) || f(e)
+	return !matches || !s.sel.expires(e) || f(e)
 }

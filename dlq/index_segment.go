@@ -89,6 +89,7 @@ type segment struct {
 type indexedLetter struct {
 	offset      int64
 	at, written int64 // Unix ms of death, and of the record
+	failed      int64 // Unix ms, see Entry.failedFirst
 	id          stableID
 	birth       int64
 	origin, key uint64
@@ -105,6 +106,7 @@ func (s *segment) add(l *indexedLetter, kind uint32, m segmentMark) {
 	s.offsets = le.AppendUint64(s.offsets, uint64(l.offset))
 	s.times = le.AppendUint64(s.times, uint64(l.at))
 	s.written = le.AppendUint64(s.written, uint64(l.written))
+	s.failed = le.AppendUint64(s.failed, uint64(l.failed))
 	s.ids = append(s.ids, l.id[:]...)
 	s.births = le.AppendUint64(s.births, uint64(l.birth))
 	s.origins = le.AppendUint64(s.origins, l.origin)

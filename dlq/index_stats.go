@@ -25,6 +25,7 @@ type tally struct {
 	copies   []copied // entries that have copies: which one is the first shows when all partitions are counted
 	expiring int64    // entries
 	expires  int64    // Unix ms; of the first of them
+	anew     anew
 }
 
 type kindTally struct {
@@ -277,6 +278,9 @@ func (iq *indexQuery) countSegment(o *opened, part span, at int64, wanted [statu
 		if !iq.sel.ExpiringBefore.IsZero() {
 			matches = matches && x.retention >= 0 && takenAt < ceilMilli(iq.sel.ExpiringBefore)
 		}
+		if matches && iq.sel.ExpiringBefore.IsZero() && failedAnew(m.status, m.decided(), o.fails(i)) {
+			t.anew.died(1, died)
+		}
 		if m.copies {
 			t.copies = append(t.copies, copied{*latest, position{part.partition, offset}, o.own(i), matches, m.status, o.kind(i), died, takenAt, u32(o.sizes, i)})
 			continue
@@ -335,6 +339,7 @@ func (iq *indexQuery) sum(tallies []*tally, kinds []kind, wanted [statuses]bool,
 	}
 
 	oldest, newest := int64(math.MaxInt64), int64(math.MinInt64)
+	var anew anew
 	problems := newGrouping()
 	examples := make(map[Fingerprint]exampleEntry)
 	for _, t := range tallies {
@@ -350,6 +355,7 @@ func (iq *indexQuery) sum(tallies []*tally, kinds []kind, wanted [statuses]bool,
 			}
 		}
 		s.Bytes += t.bytes
+		anew.died(t.anew.records, t.anew.first)
 		oldest, newest = min(oldest, t.oldest), max(newest, t.newest)
 		for hour, n := range t.byHour {
 			s.ByHour[time.UnixMilli(hour*hourMillis).UTC()] += n
@@ -371,6 +377,7 @@ func (iq *indexQuery) sum(tallies []*tally, kinds []kind, wanted [statuses]bool,
 	if s.Entries > 0 {
 		s.Oldest, s.Newest = time.UnixMilli(oldest), time.UnixMilli(newest)
 	}
+	anew.tell(&s)
 	s.Problems, s.Trends = problems.sorted()
 	return s, true, nil
 }

@@ -26,6 +26,7 @@ type tallyGroup struct {
 	kind           uint32
 	status         Status
 	entries, bytes int64
+	anew           anew  // of the entries
 	first, last    int64 // Unix ms of death
 	example, key   int64 // offset of the last of those that died last, and the latest death in the segment up to it
 	minutes        []minuteCount
@@ -60,6 +61,9 @@ func tallyOf(c *columns, marks []segmentMark) (t segmentTally, ok bool) {
 		g := &t.groups[n]
 		g.entries++
 		g.bytes += int64(u32(c.sizes, i))
+		if failedAnew(m.status, m.decided(), c.fails(i)) {
+			g.anew.died(1, died)
+		}
 		g.first = min(g.first, died)
 		if died >= g.last {
 			g.last, g.example, g.key = died, c.offset(i), t.newest
@@ -123,7 +127,7 @@ func (t *segmentTally) bytes() []byte {
 	}
 	for i := range t.groups {
 		g := &t.groups[i]
-		for _, n := range []int64{int64(g.kind), int64(g.status), g.entries, g.bytes, g.first, g.last, g.example, g.key, int64(len(g.minutes))} {
+		for _, n := range []int64{int64(g.kind), int64(g.status), g.entries, g.bytes, g.anew.records, g.anew.first, g.first, g.last, g.example, g.key, int64(len(g.minutes))} {
 			b = binary.AppendVarint(b, n)
 		}
 		before := int64(0)
@@ -172,7 +176,7 @@ func readTally(v IndexView, r segmentRef) (t segmentTally, ok bool, err error) {
 	t.oldest, t.newest, t.lasts = next(), next(), next()
 	for range next() {
 		g := tallyGroup{
-			kind: uint32(next()), status: min(Status(next()), statuses-1), entries: next(), bytes: next(), first: next(), last: next(), example: next(), key: next(),
+			kind: uint32(next()), status: min(Status(next()), statuses-1), entries: next(), bytes: next(), anew: anew{next(), next()}, first: next(), last: next(), example: next(), key: next(),
 		}
 		minute := int64(0)
 		for range next() {
@@ -212,6 +216,7 @@ func (iq *indexQuery) countTally(v IndexView, ref segmentRef, part span, at int6
 		if int(g.kind) >= len(kinds) || !kinds[g.kind] {
 			continue
 		}
+		t.anew.died(g.anew.records, g.anew.first)
 		if t.byStatus[g.status] += g.entries; wanted[g.status] {
 			t.addGroup(g, max(*latest, g.key), part.partition)
 		}

@@ -177,6 +177,7 @@ type survey struct {
 	query       *indexQuery  // nil: it does not answer from an index
 	copiesMet   map[stableID]bool
 	duplicates  int64
+	anew        anew
 }
 
 // look is survey for calls that only look: where there is an index it knows what the ledger says, and survey.ledger is nil.
@@ -266,6 +267,7 @@ func (s *survey) met(e *Entry, f func(*Entry) bool) bool {
 	if !s.sel.match(e) {
 		return true
 	}
+	s.noteAnew(e, m.status, s.ledger.decided(m))
 	if !first {
 		if s.wanted(m.status) {
 			s.duplicates++

@@ -258,6 +258,27 @@ func TestDLQStats(t *testing.T) {
 }
 
 // A problem is told with the command that replays just its dead letters.
+// What failed once more after it was replayed stands in no list, and is told, with what puts it back to work.
+func TestDLQStatsTellWhatFailedAnew(t *testing.T) {
+	m := newMorgue(t)
+	m.run("replay", "--id", "0-1", "--yes").want(t, exitDone)
+	died := time.Now().Add(time.Hour) // by the clock of a machine that goes far ahead
+	state := retrytopics.State{
+		ID: "orders/0/1", Topic: "orders", Offset: 1, Group: "orders", Timestamp: time.UnixMilli(1_763_900_000_000), FirstFailed: died, Attempt: 4, Reason: retrytopics.ReasonExhausted,
+	}
+	record := dlq.Letter(&kgo.Record{Value: []byte("{}")}, state, testDLQ, 0)
+	record.Timestamp = died
+	if err := m.client.ProduceSync(t.Context(), record).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	m.run("dlq", "stats").want(t, exitDone, "1 record of dead letters that had been replayed or discarded failed anew, the first ", "`redeliver replay --again -c "+m.config+" --since "+died.UTC().Format("2006-01-02T15:04:05Z")+"`")
+	var stats []queueStats
+	m.decode(m.run("dlq", "stats", "-o", "json", "--no-index"), &stats)
+	if len(stats) != 1 || stats[0].FailedAnew != 1 || stats[0].FailedAnewSince.UnixMilli() != died.UnixMilli() {
+		t.Errorf("as data: %+v", stats)
+	}
+}
+
 func TestDLQStatsTellProblems(t *testing.T) {
 	m := newMorgue(t)
 	var stats []queueStats

@@ -1,0 +1,88 @@
+package dlq_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/redeliver/redeliver/dlq"
+)
+
+// What fails once more after it was dealt with, since the offsets of its group were reset, is a copy of its entry, and no list shows it: stats tell how much
+// of that there is, by a scan and by an index, and a replay --again of it settles it.
+func TestStatsTellWhatFailedAnew(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.anchor()
+	ix := b.indexed(filepath.Join(t.TempDir(), "index"), 0)
+	now := time.Now()
+	diesIn := func(partition int32, offset int64, failed, died time.Duration) {
+		s := death(partition, offset)
+		if failed != 0 {
+			s.FirstFailed = now.Add(failed)
+		}
+		r := letter(s)
+		r.Timestamp = now.Add(died)
+		b.produce(r)
+	}
+	dies := func(offset int64, failed, died time.Duration) { diesIn(0, offset, failed, died) }
+	marks := func(partition int32, offset int64, status string) {
+		mark := b.ledgerRecord(fmt.Sprintf(`{"v":1,"status":%q,"at":%d,"by":"ann","run":"0196-run","id":"orders/%d/%d","group":"shop"}`, status, now.Add(-time.Hour).UnixMilli(), partition, offset))
+		mark.Key, mark.Partition = fmt.Appendf(mark.Key[:len(mark.Key)-len("0/0")], "%d/%d", partition, offset), partition
+		b.produce(mark)
+	}
+	first := -30 * time.Minute
+	anew := func(f dlq.Filter, want int64) {
+		t.Helper()
+		ix.same(f)
+		for _, q := range []*dlq.Queue{ix.Queue, b.open()} {
+			stats, err := q.Stats(b.ctx(), f)
+			must(t, err)
+			equal(t, "failed anew", stats.FailedAnew, want)
+			if want > 0 {
+				equal(t, "since", stats.FailedAnewSince.UnixMilli(), now.Add(first).UnixMilli())
+			}
+		}
+	}
+	const replayed, discarded, parked, open, once = 0, 1, 2, 3, 4
+	for offset := range int64(5) {
+		dies(offset, -3*time.Hour, -2*time.Hour)
+	}
+	for offset, status := range []string{"replayed", "discarded", "parked", "open", "replayed"} {
+		marks(0, int64(offset), status)
+	}
+	anew(dlq.Filter{}, 0)
+
+	dies(once, -3*time.Hour, -40*time.Minute) // the copy of a crash that was restarted late
+	anew(dlq.Filter{}, 0)
+	first = -29 * time.Minute
+	for _, offset := range []int64{replayed, parked, open} {
+		dies(offset, -30*time.Minute, first)
+	}
+	anew(dlq.Filter{}, 1)
+	first = -31 * time.Minute
+	dies(discarded, 0, first) // headers say nothing of when it failed
+	dies(discarded, -time.Hour+time.Second, -32*time.Minute)
+	anew(dlq.Filter{}, 2)
+	anew(dlq.Filter{Status: []dlq.Status{dlq.StatusDiscarded}}, 2)
+	anew(dlq.Filter{Text: "payload of orders/0/1"}, 1)
+	anew(dlq.Filter{Topic: "returns"}, 0)
+
+	// Of the first copy there may be nothing left: the next one is listed then, as what became of the entry.
+	marks(1, 0, "replayed")
+	diesIn(1, 0, 0, -20*time.Minute)
+	anew(dlq.Filter{}, 3)
+	b.takes(0, 5)
+	anew(dlq.Filter{}, 3)
+	fresh := &indexed{b: b, path: filepath.Join(t.TempDir(), "index")}
+	fresh.open()
+	fresh.same(dlq.Filter{})
+	must(t, fresh.file.Close())
+
+	var again []string
+	s := b.replay(b.open(), dlq.Replay{Again: true, Filter: dlq.Filter{Since: now.Add(first)}, Entry: func(e dlq.Entry, _ string) { again = append(again, e.State.ID) }})
+	equal(t, "replayed again, and what is open", again, []string{"orders/0/0", "orders/0/3", "orders/1/0"})
+	equal(t, "replayed", s.Done, int64(3))
+	anew(dlq.Filter{}, 1)
+}
