@@ -16,6 +16,9 @@ func TestStatsTellWhatFailedAnew(t *testing.T) {
 	b := setup(t)
 	b.anchor()
 	ix := b.indexed(filepath.Join(t.TempDir(), "index"), 0)
+	hidden := &indexed{b: b, path: filepath.Join(t.TempDir(), "hidden"), hides: secrets} // which looks for texts in the records
+	hidden.open()
+	t.Cleanup(func() { _ = hidden.file.Close() })
 	now := time.Now()
 	diesIn := func(partition int32, offset int64, failed, died time.Duration) {
 		s := death(partition, offset)
@@ -36,7 +39,7 @@ func TestStatsTellWhatFailedAnew(t *testing.T) {
 	anew := func(f dlq.Filter, want int64) {
 		t.Helper()
 		ix.same(f)
-		for _, q := range []*dlq.Queue{ix.Queue, b.open()} {
+		for _, q := range []*dlq.Queue{ix.Queue, hidden.Queue, b.open()} {
 			stats, err := q.Stats(b.ctx(), f)
 			must(t, err)
 			equal(t, "failed anew", stats.FailedAnew, want)
