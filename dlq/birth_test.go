@@ -227,6 +227,41 @@ func TestMarksWithoutABirth(t *testing.T) {
 	}
 }
 
+// A mark without a birth holds for what comes later too, where nothing says that it was born and died after it: of a source that was made again and filled
+// with records of old timestamps. An index that read the mark with an entry says so as a scan does, whether it has that entry still or not.
+func TestMarksWithoutABirthHoldForWhatIsSaidToBeOlder(t *testing.T) {
+	t.Parallel()
+	for _, left := range []bool{true, false} {
+		t.Run(fmt.Sprintf("the entry is left %t", left), func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.anchor()
+			ix := b.indexed(filepath.Join(t.TempDir(), "index"), 0)
+			marked := time.Now().Add(-time.Hour)
+			dies := func(born time.Duration, value string) {
+				s := death(0, 0)
+				s.Timestamp = marked.Add(born)
+				r := letter(s)
+				r.Value = []byte(value)
+				b.produce(r)
+			}
+			dies(-48*time.Hour, "old")
+			b.produce(b.unbornMark("replayed", marked))
+			ix.same(dlq.Filter{All: true}) // it has read so far
+			if !left {
+				b.takes(0, 1)
+				b.produce(letter(death(0, 9)))
+				ix.same(dlq.Filter{All: true})
+			}
+			dies(-24*time.Hour, "restored")
+			dies(time.Hour, "new")
+			ix.same(dlq.Filter{All: true})
+			ix.same(dlq.Filter{})
+			equal(t, "open of that id", payloads(b.entries(ix.Queue, dlq.Filter{IDs: []string{"orders/0/0"}, Status: []dlq.Status{dlq.StatusOpen}})), []string{"new"})
+		})
+	}
+}
+
 // A purge leaves the mark of an entry of which a copy is left, though the mark says no birth and its place is gone.
 func TestPurgeLeavesMarksWithoutABirth(t *testing.T) {
 	scannedAndIndexed(t, func(t *testing.T, b *bundle, q *dlq.Queue) {

@@ -98,7 +98,7 @@ type indexMeta struct {
 	Seq        uint64         // of the last segment
 	MarksEpoch uint64         // of the marks without an entry; with another ledger another begins
 	Strays     int64          // marks whose entries are not in the index; never fewer than there are
-	Unborn     bool           // some of them say no birth
+	Unborn     bool           // some marks say no birth, of these or of others
 	Purges     []indexedPurge // that were read, and by which nothing was taken out yet
 	Purged     bool           // something was, and the store may still have bytes of it
 	Keep       time.Duration  // the longest that anybody kept what the topic has lost: one look by somebody who keeps less deletes nothing of it

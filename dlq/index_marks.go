@@ -51,14 +51,23 @@ func (m *segments) meet(u IndexUpdate, st *indexState) error {
 			return err
 		}
 	}
+	var born map[stableID][]stableID
 	if st.Unborn {
-		if err := m.meetUnborn(u, st, found); err != nil {
+		born = m.born()
+		err := st.strays(u, maps.Keys(born), func(id stableID, mark segmentMark) { m.meetUnborn(born[id], mark, found) })
+		if err != nil {
 			return err
 		}
 	}
-	w := newIdentitySet(m.placed)
-	err := st.each(u, func(c *columns, i int) bool { return w.has(c.own(i)) }, func(c *columns, i int, old *segmentMark) {
+	w, b := newIdentitySet(m.placed), newIdentitySet(born)
+	err := st.each(u, func(c *columns, i int) bool { return w.has(c.own(i)) || b.has(c.identity(i)) }, func(c *columns, i int, old *segmentMark) {
 		id := c.own(i)
+		if old.unborn {
+			m.meetUnborn(born[c.identity(i)], *old, found)
+		}
+		if _, copied := m.placed[id]; !copied {
+			return
+		}
 		old.copies = true
 		if mark, ok := found[id]; !ok || old.follows(mark) {
 			found[id] = *old
@@ -82,22 +91,26 @@ func (m *segments) meet(u IndexUpdate, st *indexState) error {
 	return nil
 }
 
-// meetUnborn adds to what was found the marks that say no birth and hold for new entries that were born at some time.
-func (m *segments) meetUnborn(u IndexUpdate, st *indexState, found map[stableID]segmentMark) error {
+// born are the new entries that were born at some time, by their identities.
+func (m *segments) born() map[stableID][]stableID {
 	entries := make(map[stableID][]stableID)
 	for id, p := range m.placed {
 		if p.in.birth(p.at) != 0 {
 			entries[p.in.identity(p.at)] = append(entries[p.in.identity(p.at)], id)
 		}
 	}
-	return st.strays(u, maps.Keys(entries), func(id stableID, mark segmentMark) {
-		for _, own := range entries[id] {
-			p := m.placed[own]
-			if !precedes(mark.at, p.in.birth(p.at), p.in.time(p.at)) && mark.follows(found[own]) {
-				found[own] = mark
-			}
+	return entries
+}
+
+// meetUnborn adds to what was found a mark that says no birth, where it holds for these new entries with its identity.
+func (m *segments) meetUnborn(entries []stableID, mark segmentMark, found map[stableID]segmentMark) {
+	mark.copies = false
+	for _, own := range entries {
+		p := m.placed[own]
+		if !precedes(mark.at, p.in.birth(p.at), p.in.time(p.at)) && mark.follows(found[own]) {
+			found[own] = mark
 		}
-	})
+	}
 }
 
 // each calls f with the marks of stored entries that are wanted, and stores what f changes.
@@ -159,6 +172,11 @@ func newIdentitySet(wanted any) *identitySet {
 			note(id)
 		}
 		s.exact = func(id stableID) bool { _, ok := m[id]; return ok }
+	case map[stableID][]stableID:
+		for id := range m {
+			note(id)
+		}
+		s.exact = func(id stableID) bool { _, ok := m[id]; return ok }
 	case map[stableID]segmentMark:
 		for id := range m {
 			note(id)
@@ -193,7 +211,7 @@ func (st *indexState) addMarks(u IndexUpdate, marks map[stableID]segmentMark) er
 		if w.has(own) {
 			set(own)
 		}
-		// One that says no birth, and has met an entry, is of that one: none that comes later has it.
+		// One that says no birth stays with the entry that it met: what comes later meets it there.
 		if mark, is := marks[identity]; is && own != identity && !precedes(mark.at, c.birth(i), c.time(i)) {
 			set(identity)
 		}
@@ -209,6 +227,7 @@ func (st *indexState) addMarks(u IndexUpdate, marks map[stableID]segmentMark) er
 		}
 	}
 	for id := range met {
+		st.Unborn = st.Unborn || marks[id].unborn
 		delete(marks, id)
 	}
 	return st.stray(u, marks)
