@@ -25,6 +25,7 @@ type stage struct {
 	*terminal
 	shop    *httptest.Server
 	away    atomic.Bool // the warehouse does not answer
+	taken   atomic.Int64
 	client  *kgo.Client
 	process *exec.Cmd // redeliver run
 	ended   chan error
@@ -99,7 +100,7 @@ pipelines:
     breaker: {enabled: false}
 `
 
-// take takes an order as the shop does: amounts are numbers, and the warehouse of every third order is away now and then.
+// take takes an order as the shop does: amounts are numbers, and the warehouse of every eighth order is away now and then.
 func (s *stage) take(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	order, text := r.Header.Get("Redeliver-Id"), string(body)
@@ -111,6 +112,8 @@ func (s *stage) take(w http.ResponseWriter, r *http.Request) {
 	case s.away.Load() && strings.Contains(text, `"warehouse":7`):
 		w.WriteHeader(http.StatusServiceUnavailable)
 		fmt.Fprintf(w, "warehouse 7 did not answer within %d ms (trace %s)", 1500+len(trace)*int(time.Now().UnixNano()%9), trace)
+	default:
+		s.taken.Add(1)
 	}
 }
 

@@ -78,6 +78,9 @@ func (s *stage) morning(ctx context.Context) error {
 	if err := s.sell(ctx, 400, false); err != nil {
 		return err
 	}
+	if err := s.until(ctx, "the shop has taken the orders", func() (bool, error) { return s.taken.Load() >= 400, nil }); err != nil {
+		return err
+	}
 	s.say("400 orders came, and the shop took them all.")
 	_, err := s.run(ctx, 0, "redeliver dlq stats")
 	return err
