@@ -122,6 +122,7 @@ type router struct {
 	edit    editor
 	task    string // that replays
 
+	originals    *originals
 	replayed     retrytopics.ReplayedHeaders
 	destinations map[string]destinationTopic   // by name
 	own          map[string]string             // the queue's own tiers by origin topic
@@ -134,7 +135,7 @@ type router struct {
 }
 
 func newRouter(q *Queue, to Destination, edit editor) *router {
-	r := &router{queue: q, admin: q.admin, edit: edit, destinations: make(map[string]destinationTopic), own: make(map[string]string), tiers: make(map[[2]string]string), followed: make(map[[2]string]map[string]bool), readers: make(map[[2]string]bool), hidden: make(map[[2]string]unroutable), works: make(map[string]bool)}
+	r := &router{queue: q, admin: q.admin, edit: edit, originals: newOriginals(q), destinations: make(map[string]destinationTopic), own: make(map[string]string), tiers: make(map[[2]string]string), followed: make(map[[2]string]map[string]bool), readers: make(map[[2]string]bool), hidden: make(map[[2]string]unroutable), works: make(map[string]bool)}
 	r.to, r.cluster = to.split()
 	return r
 }
@@ -146,7 +147,13 @@ func (u unroutable) Error() string { return string(u) }
 
 // copy fills in the record. An unroutable error leaves the entry out, any other ends the replay.
 func (r *router) copy(ctx context.Context, e *Entry, now time.Time, record *kgo.Record) error {
-	record.Key, record.Value, record.Headers = e.Record.Key, e.Record.Value, e.Record.Headers
+	original, err := r.originals.of(ctx, e)
+	if err != nil {
+		return err
+	}
+	e.Original = original
+	whole := e.Whole()
+	record.Key, record.Value, record.Headers = whole.Key, whole.Value, whole.Headers
 	if err := r.edit.payload(record); err != nil {
 		return err
 	}
@@ -197,7 +204,7 @@ func (q *Queue) working(topic string) bool {
 // that the queue has beside them, and of the program whose dead letter it is. They keep their order, their duplicates and their null values. The result
 // shares the record's memory, and must not be changed in place.
 func (q *Queue) UserHeaders(e *Entry) []kgo.RecordHeader {
-	return q.withoutDialects(retrytopics.UserHeaders(e.Record.Headers), e)
+	return q.withoutDialects(retrytopics.UserHeaders(e.Whole().Headers), e)
 }
 
 // withoutDialects are headers of an entry without those that a replay writes anew, or that are of the program whose dead letter it is.
@@ -221,6 +228,9 @@ func (r *router) retried(ctx context.Context, e *Entry, now time.Time, headers [
 	state := e.State.Replayed(now, name)
 	if state.Group == "" {
 		state.Group = r.queue.group
+	}
+	if e.Original != nil && state.Timestamp.IsZero() {
+		state.Timestamp = e.Original.Timestamp // handlers see it; the entry is known by what the dead letter says
 	}
 	r.queue.reserve(&state)
 	if record.Topic, err = r.tier(ctx, state.Group, state.Topic); err != nil {

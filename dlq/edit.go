@@ -91,13 +91,14 @@ func (q *Queue) editor(r Replay) (editor, error) {
 }
 
 // Edited returns what a replay makes of an entry by its edits: a record with the key, the value and the headers, of which Redeliver's own are written
-// anew when it is replayed. It asks the cluster nothing. The error says why the entry would be left out, or is that of [Replay.Edit].
+// anew when it is replayed. It asks the cluster nothing: of an entry that has its record from its origin it edits that where [Entry.Original] is set. The error says why the entry would be left out, or is that of [Replay.Edit].
 func (q *Queue) Edited(r Replay, e Entry) (*kgo.Record, error) {
 	edit, err := q.editor(r)
 	if err != nil {
 		return nil, err
 	}
-	record := &kgo.Record{Key: e.Record.Key, Value: e.Record.Value, Headers: e.Record.Headers}
+	whole := e.Whole()
+	record := &kgo.Record{Key: whole.Key, Value: whole.Value, Headers: whole.Headers}
 	return record, edit.payload(record)
 }
 

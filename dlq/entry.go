@@ -106,8 +106,11 @@ type Entry struct {
 	Err error
 	// Record is the dead-letter record. It must not be changed.
 	Record *kgo.Record
-	Status Status
-	Mark   Mark
+	// Original is the record at its origin where a replay takes key, value and headers from there, see [Queue.Original]: a replay that the entry comes
+	// from has set it. nil: Record is what is replayed, or nobody has looked.
+	Original *kgo.Record
+	Status   Status
+	Mark     Mark
 	// CopyOf is the id of the entry whose further copy this record is, where [Queue.Entry] was asked for the copy by its
 	// position and the first one stands at most 1000 offsets before it. "": none is known.
 	CopyOf string

@@ -232,7 +232,20 @@ func (r *Redaction) Entry(e Entry) Entry {
 	}
 	e.Err = r.damage(e.Err, e.Record.Headers, record.Headers)
 	e.Record = &record
+	if e.Original != nil {
+		e.Original = r.original(e.Original)
+	}
 	return e
+}
+
+// original is the record at an entry's origin without what is hidden.
+func (r *Redaction) original(record *kgo.Record) *kgo.Record {
+	hidden := *record
+	hidden.Key, hidden.Value, hidden.Headers = r.Bytes(record.Key), r.Bytes(record.Value), slices.Clone(record.Headers)
+	for i, h := range hidden.Headers {
+		hidden.Headers[i] = r.Header(h)
+	}
+	return &hidden
 }
 
 // errorText is the error of an entry without what is hidden.

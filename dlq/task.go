@@ -58,6 +58,15 @@ type item struct {
 	made struct{ copy, mark kgo.Record } // one allocation instead of three
 }
 
+// size is how much memory the item takes: a copy may be larger than its dead letter.
+func (i *item) size() int {
+	size := sizeOf(i.entry.Record)
+	if i.copy != nil {
+		size = max(size, sizeOf(i.copy))
+	}
+	return size
+}
+
 // records are those of the item's transaction.
 func (i *item) records(dst []*kgo.Record, elsewhere bool) []*kgo.Record {
 	if i.copy != nil && !elsewhere {
@@ -167,7 +176,7 @@ func (t *task) collect(ctx context.Context, batches chan<- *batch, began time.Ti
 			}
 			b.items = append(b.items, i)
 			into.records++
-			into.bytes += sizeOf(e.Record)
+			into.bytes += i.size()
 			if i.work {
 				taken++
 			}

@@ -1,0 +1,184 @@
+package dlq
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// Share groups of Apache Kafka (KIP-1191) write dead letters without the key and the value of the record, unless their group has
+// errors.deadletterqueue.copy.record.enable: these are at its origin only, for as long as the topic has them.
+
+// NoOriginalError is why an entry of which the dead letter has neither key nor value cannot be replayed: its record cannot be had from its origin, either.
+type NoOriginalError struct{ Why string }
+
+func (e *NoOriginalError) Error() string { return e.Why }
+
+// Original reads the record of which an entry is the dead letter, where a replay takes key, value and headers from its origin: of a dead letter of a
+// share group that has neither key nor value. It is nil where a replay takes what the dead letter has. A [*NoOriginalError] says
+// why a replay leaves the entry out.
+//
+// The record is nobody else's. A replay does the same, and sets [Entry.Original]; the other calls do not read it.
+func (q *Queue) Original(ctx context.Context, e Entry) (*kgo.Record, error) {
+	record, err := newOriginals(q).of(ctx, &e)
+	var why unroutable
+	if errors.As(err, &why) {
+		return nil, &NoOriginalError{Why: string(why)}
+	}
+	return record, err
+}
+
+// Whole is the record that a replay goes by: the original where that is known, and else that of the dead letter.
+func (e *Entry) Whole() *kgo.Record {
+	if e.Original != nil {
+		return e.Original
+	}
+	return e.Record
+}
+
+// bare says whether the dead letter has nothing of its record. One whose record has neither key nor value, either, looks the same.
+func (e *Entry) bare() bool {
+	return e.Dialect == retrytopics.ShareGroup && e.Record.Key == nil && e.Record.Value == nil
+}
+
+// originals finds records at their origins. It is not safe for concurrent use.
+type originals struct {
+	queue  *Queue
+	topics map[string]*originTopic
+	windows
+}
+
+func newOriginals(q *Queue) *originals {
+	return &originals{queue: q, topics: make(map[string]*originTopic), windows: newWindows()}
+}
+
+// originTopic is what has to be known of a topic to read in it.
+type originTopic struct {
+	fetcher *fetcher
+	stable  map[int32]int64 // up to where a read_committed reader reads
+	written map[int32]int64
+	missing unroutable // why nothing can be had of it; "": it can
+}
+
+// of returns the record that a replay of the entry goes by, nil where that is the dead letter. An unroutable error leaves the entry out, any other ends
+// the replay: what might be found the next time is not given up, nor replayed without its headers.
+func (o *originals) of(ctx context.Context, e *Entry) (*kgo.Record, error) {
+	if !e.bare() {
+		return nil, nil
+	}
+	record, err := o.find(ctx, e)
+	var why unroutable
+	if errors.As(err, &why) {
+		return nil, "the dead letter has neither key nor value (errors.deadletterqueue.copy.record.enable of its share group), and " + why
+	}
+	return record, err
+}
+
+// find returns the record at the origin of an entry. An unroutable error goes on behind "and", and says why it is not there, in words that are the same
+// for all entries with the same trouble.
+func (o *originals) find(ctx context.Context, e *Entry) (*kgo.Record, error) {
+	s := &e.State
+	if !e.OriginKnown() {
+		return nil, unroutable("its headers do not say where its record is: discard it")
+	}
+	topic, err := o.topic(ctx, s.Topic)
+	if err != nil {
+		return nil, err
+	}
+	gone := unroutable("topic " + s.Topic + " has its record no more: retention or compaction took it, its transaction was aborted, or the topic was deleted and made again: discard it")
+	switch {
+	case topic.missing != "":
+		return nil, topic.missing
+	case s.Offset >= topic.written[s.Partition]:
+		return nil, gone
+	case s.Offset >= topic.stable[s.Partition]:
+		return nil, unroutable("a transaction is open before its record in topic " + s.Topic + ": replay it when that has ended")
+	}
+	record, err := o.read(ctx, topic, s.Partition, s.Offset)
+	switch {
+	case errors.As(err, new(*TopicDeletedError)):
+		topic.missing = notThere(s.Topic)
+	case errors.Is(err, kerr.TopicAuthorizationFailed):
+		topic.missing = notReadable(s.Topic)
+	case errors.Is(err, errUnreadable):
+		return nil, unroutable("what topic " + s.Topic + " has in the place of its record cannot be read: the batch is damaged")
+	case err != nil:
+		return nil, err
+	case record == nil:
+		return nil, gone
+	case record.Timestamp.After(e.At.Add(clocksDiffer)):
+		return nil, unroutable("what topic " + s.Topic + " has in the place of its record was written after that had died: the topic was deleted and made again: discard it")
+	default:
+		return own(record), nil
+	}
+	return nil, topic.missing
+}
+
+// own is a copy of a record that shares no memory with the batch that it came in, which may be many times as large.
+func own(r *kgo.Record) *kgo.Record {
+	c := *r
+	c.Key, c.Value, c.Headers = bytes.Clone(r.Key), bytes.Clone(r.Value), slices.Clone(r.Headers)
+	for i := range c.Headers {
+		c.Headers[i].Value = bytes.Clone(c.Headers[i].Value)
+	}
+	return &c
+}
+
+func notThere(topic string) unroutable {
+	return unroutable("topic " + topic + ", where its record was, does not exist: discard it")
+}
+
+func notReadable(topic string) unroutable {
+	return unroutable("topic " + topic + ", where its record is, may not be read by this user: grant Describe and Read on it, if there is such a topic")
+}
+
+// topic looks up a topic that headers name, once.
+func (o *originals) topic(ctx context.Context, name string) (*originTopic, error) {
+	if at := o.topics[name]; at != nil {
+		return at, nil
+	}
+	at, err := o.lookUp(ctx, name)
+	switch {
+	case errors.Is(err, kerr.TopicAuthorizationFailed):
+		at = &originTopic{missing: notReadable(name)}
+	case errors.Is(err, ErrNoTopic), errors.Is(err, kerr.UnknownTopicOrPartition):
+		at = &originTopic{missing: notThere(name)}
+	case err != nil:
+		return nil, err
+	}
+	o.topics[name] = at
+	return at, nil
+}
+
+// lookUp is topic of one that was not met before. What headers name may be anything: a topic that pipelines work with, or one of Kafka's own, is read for
+// nobody, so that a dead letter with such headers brings nothing of it to where others see it.
+func (o *originals) lookUp(ctx context.Context, name string) (*originTopic, error) {
+	if retrytopics.Legal(name) != name || retrytopics.IsInternal(name) || o.queue.working(name) {
+		return &originTopic{missing: unroutable("its headers name " + cutBytes(name, maxOriginName) + " as the topic of its record, which is no source of any: discard it")}, nil
+	}
+	q := o.queue
+	detail, err := describe(ctx, q.admin, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case detail.IsInternal:
+		return &originTopic{missing: unroutable("its headers name " + name + " as the topic of its record, which is no source of any: discard it")}, nil
+	case !may(detail, kadm.OpRead):
+		return &originTopic{missing: notReadable(name)}, nil
+	}
+	at := &originTopic{fetcher: newFetcher(q.client, q.admin, detail)}
+	if at.stable, err = listed(ctx, name, q.admin.ListCommittedOffsets); err != nil {
+		return nil, err
+	}
+	at.written, err = listed(ctx, name, q.admin.ListEndOffsets)
+	return at, err
+}
+
+const maxOriginName = 249 // of a topic's name, in bytes

@@ -1,0 +1,296 @@
+package dlq_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/retrytopics"
+)
+
+// shareDLQ is where the brokers write the dead letters of a share group.
+const shareDLQ = "dlq.bare"
+
+// shareLetter is a dead letter of a share group, as Apache Kafka 4.4.0 writes it: without the headers of its record, and without more where key and value are
+// null, as where the group has no copies made.
+func shareLetter(topic string, partition int32, offset int64, key, value []byte) *kgo.Record {
+	text := func(s string) []byte { return []byte(s) }
+	return &kgo.Record{Topic: shareDLQ, Key: key, Value: value, Headers: []kgo.RecordHeader{
+		{Key: "__dlq.errors.topic", Value: text(topic)}, {Key: "__dlq.errors.partition", Value: strconv.AppendInt(nil, int64(partition), 10)}, {Key: "__dlq.errors.offset", Value: strconv.AppendInt(nil, offset, 10)},
+		{Key: "__dlq.errors.group", Value: text(group)}, {Key: "__dlq.errors.delivery.count", Value: text("1")}, {Key: "__dlq.errors.message", Value: text("Offset rejected by client.")},
+	}}
+}
+
+// shared is a cluster with a topic for the dead letters of a share group.
+func shared(t *testing.T, options ...kfake.Opt) *bundle {
+	t.Helper()
+	b := setup(t, options...)
+	must(t, b.cluster.CreateTopic(shareDLQ, 1, nil))
+	return b
+}
+
+func (b *bundle) openShared(options ...dlq.Option) *dlq.Queue {
+	b.t.Helper()
+	q, err := dlq.Open(b.connect(), shareDLQ, append([]dlq.Option{dlq.ForGroup(group), dlq.AnyGroup(), dlq.FirstTier(func(string) string { return tier1 })}, options...)...)
+	must(b.t, err)
+	return q
+}
+
+// odd are records of which something is easily lost on the way.
+func odd() []*kgo.Record {
+	headers := []kgo.RecordHeader{{Key: "trace", Value: []byte("a")}, {Key: "none"}, {Key: "trace", Value: []byte{0xff, 0}}, {Key: "", Value: []byte{}}}
+	written := time.UnixMilli(1_700_000_000_123)
+	return []*kgo.Record{
+		{Topic: origin, Key: []byte("k"), Value: []byte(`{"n":1}`), Headers: headers, Timestamp: written},
+		{Topic: origin, Value: []byte{0xff, 0, 1}, Timestamp: written},
+		{Topic: origin, Key: []byte("tombstone"), Headers: headers, Timestamp: written},
+		{Topic: origin, Headers: headers, Timestamp: written}, // it truly has neither key nor value
+		{Topic: origin, Key: []byte{}, Value: []byte{}, Timestamp: written},
+	}
+}
+
+// sameAs says that the copy of a record has its key, its value and its headers, byte for byte.
+func sameAs(t *testing.T, copied, of *kgo.Record) {
+	t.Helper()
+	id := header(copied, retrytopics.HeaderID)
+	sameBytes(t, "key of "+id, copied.Key, of.Key)
+	sameBytes(t, "value of "+id, copied.Value, of.Value)
+	user := retrytopics.UserHeaders(copied.Headers)
+	equal(t, "headers of "+id, len(user), len(of.Headers))
+	for i := range min(len(user), len(of.Headers)) {
+		equal(t, "name of a header of "+id, user[i].Key, of.Headers[i].Key)
+		sameBytes(t, "a header of "+id, user[i].Value, of.Headers[i].Value)
+	}
+}
+
+// A dead letter of a share group that has neither key nor value is replayed as the record that is at its origin, byte for byte, wherever to, and each once.
+func TestOriginalsAreReplayed(t *testing.T) {
+	t.Parallel()
+	for to, topic := range map[dlq.Destination]string{
+		dlq.OwnTier: tier1, dlq.Source: origin, dlq.ToTopic("shop.audit"): "shop.audit", dlq.Source.On("west"): origin,
+	} {
+		t.Run(string(to), func(t *testing.T) {
+			t.Parallel()
+			b := shared(t)
+			there, toWest := west(t)
+			if to.Cluster() == "" {
+				there = b
+			}
+			must(t, b.cluster.CreateTopic("shop.audit", 3, nil))
+			b.produce(odd()...)
+			for i := range odd() {
+				b.produce(shareLetter(origin, 0, int64(i), nil, nil))
+			}
+			q := b.openShared(toWest)
+			would := b.replay(q, dlq.Replay{To: to, DryRun: true})
+			equal(t, "would have replayed", would.Done, int64(len(odd())))
+			done := b.replay(q, dlq.Replay{To: to})
+			equal(t, "replayed", done.Done, int64(len(odd())))
+			equal(t, "replayed again", b.replay(q, dlq.Replay{To: to}).Done, int64(0))
+			copies := 0
+			for _, r := range there.records(topic) {
+				id := header(r, retrytopics.HeaderID)
+				if id == "" {
+					continue // the origin
+				}
+				_, _, _, offset, err := retrytopics.ParseID(id)
+				must(t, err)
+				sameAs(t, r, odd()[offset])
+				copies++
+				if to == dlq.OwnTier {
+					s, err := retrytopics.Decode(r)
+					must(t, err)
+					equal(t, "written first", s.Timestamp.UnixMilli(), int64(1_700_000_000_123))
+				}
+			}
+			equal(t, "copies", copies, len(odd()))
+		})
+	}
+}
+
+// Nothing is written for a dead letter that has neither key nor value while its record cannot be had, on a dry run as on a real one, and each is told with
+// why; it can be replayed when that has changed.
+func TestOriginalsThatAreGone(t *testing.T) {
+	t.Parallel()
+	b := shared(t)
+	must(t, b.cluster.CreateTopic("brief", 1, nil))
+	for i := range 6 {
+		b.produce(&kgo.Record{Topic: "brief", Key: []byte("k"), Value: []byte(fmt.Sprint("v", i))})
+	}
+	must(t, b.cluster.DeleteRecords("brief", 0, 2))
+	aborted, err := kgo.NewClient(append(b.connect().Opts(), kgo.TransactionalID("aborted"))...)
+	must(t, err)
+	t.Cleanup(aborted.Close)
+	ends := func(how kgo.TransactionEndTry) {
+		must(t, aborted.BeginTransaction())
+		must(t, aborted.ProduceSync(b.ctx(), &kgo.Record{Topic: "brief", Value: []byte("uncertain")}).FirstErr())
+		must(t, aborted.EndTransaction(b.ctx(), how))
+	}
+	ends(kgo.TryAbort) // offset 6, and the marker
+	b.produce(&kgo.Record{Topic: "brief", Value: []byte("later"), Timestamp: time.Now().Add(time.Hour)})
+	must(t, aborted.BeginTransaction())
+	must(t, aborted.ProduceSync(b.ctx(), &kgo.Record{Topic: "brief", Value: []byte("open")}).FirstErr()) // offset 9
+
+	b.produce(
+		shareLetter("brief", 0, 1, nil, nil), shareLetter("brief", 0, 6, nil, nil), shareLetter("brief", 0, 99, nil, nil), shareLetter("brief", 7, 0, nil, nil),
+		shareLetter("brief", 0, 8, nil, nil), shareLetter("brief", 0, 9, nil, nil), shareLetter("no-such-topic", 0, 1, nil, nil), shareLetter(ledger, 0, 1, nil, nil),
+		shareLetter("__consumer_offsets", 0, 1, nil, nil), shareLetter(shareDLQ, 0, 1, nil, nil), shareLetter("brief", 0, 4, nil, nil),
+	)
+	must(t, b.cluster.CreateTopic("out", 1, nil))
+	q := b.openShared()
+	var told [2][]string
+	for i, dry := range []bool{true, false} {
+		s := b.replay(q, dlq.Replay{To: dlq.ToTopic("out"), DryRun: dry})
+		equal(t, "replayed", s.Done, int64(1))
+		for _, l := range s.LeftOut {
+			why, is := strings.CutPrefix(l.Why, "the dead letter has neither key nor value (errors.deadletterqueue.copy.record.enable of its share group), and ")
+			if !is {
+				t.Errorf("left out since %s", l.Why)
+			}
+			told[i] = append(told[i], fmt.Sprintf("%d: %s", l.Count, why))
+		}
+	}
+	equal(t, "left out", strings.Join(told[1], "\n"), strings.Join([]string{
+		"4: topic brief has its record no more: retention or compaction took it, its transaction was aborted, or the topic was deleted and made again: discard it",
+		"1: what topic brief has in the place of its record was written after that had died: the topic was deleted and made again: discard it",
+		"1: a transaction is open before its record in topic brief: replay it when that has ended",
+		"1: topic no-such-topic, where its record was, does not exist: discard it",
+		"1: its headers name " + ledger + " as the topic of its record, which is no source of any: discard it",
+		"1: its headers name __consumer_offsets as the topic of its record, which is no source of any: discard it",
+		"1: its headers do not say where its record is: discard it",
+	}, "\n"))
+	equal(t, "a dry run tells", strings.Join(told[0], "\n"), strings.Join(told[1], "\n"))
+
+	must(t, aborted.EndTransaction(b.ctx(), kgo.TryCommit))
+	s := b.replay(q, dlq.Replay{To: dlq.ToTopic("out")})
+	equal(t, "replayed when the transaction has ended", s.Done, int64(1))
+	var values []string
+	for _, r := range b.records("out") {
+		values = append(values, string(r.Value))
+	}
+	equal(t, "written", values, []string{"v4", "open"})
+}
+
+// Who may not read a topic replays nothing of it, and is told what to grant.
+func TestOriginalsThatMayNotBeRead(t *testing.T) {
+	t.Parallel()
+	topic := func(name string, operation kmsg.ACLOperation) kfake.ACL {
+		return kfake.ACL{Resource: kmsg.ACLResourceTypeTopic, Name: name, Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: operation, Allow: true}
+	}
+	b := guarded(t,
+		topic(shareDLQ, kmsg.ACLOperationAll), topic(dlq.LedgerTopic(shareDLQ), kmsg.ACLOperationAll), topic(origin, kmsg.ACLOperationWrite),
+		kfake.ACL{Resource: kmsg.ACLResourceTypeTransactionalId, Name: "*", Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: kmsg.ACLOperationAll, Allow: true},
+	)
+	must(t, b.cluster.CreateTopic(shareDLQ, 1, nil))
+	must(t, b.cluster.CreateTopic(dlq.LedgerTopic(shareDLQ), 1, map[string]string{"cleanup.policy": "compact"}))
+	must(t, b.cluster.CreateTopic("payroll", 1, nil))
+	b.produce(&kgo.Record{Topic: "payroll", Value: []byte("salary")}, &kgo.Record{Topic: origin, Value: []byte("v")}, &kgo.Record{Topic: origin, Value: []byte("v"), Headers: odd()[0].Headers})
+	b.produce(shareLetter("payroll", 0, 0, nil, nil), shareLetter(origin, 0, 0, nil, nil), shareLetter(origin, 0, 1, nil, []byte("v")))
+	q, err := dlq.Open(b.as("clerk"), shareDLQ, dlq.ForGroup(group), dlq.AnyGroup(), dlq.FirstTier(func(string) string { return tier1 }))
+	must(t, err)
+	s := b.replay(q, dlq.Replay{To: dlq.Source})
+	equal(t, "replayed as it is", s.Done, int64(1))
+	equal(t, "left out", len(s.LeftOut), 2)
+	for i, name := range []string{"payroll", origin} {
+		if want := "and topic " + name + ", where its record is, may not be read by this user: grant Describe and Read on it"; !strings.Contains(s.LeftOut[i].Why, want) {
+			t.Errorf("%s does not say %s", s.LeftOut[i].Why, want)
+		}
+	}
+}
+
+// What a replay edits is the record at the origin, and who is told of an entry is told of that.
+func TestOriginalsAreEdited(t *testing.T) {
+	t.Parallel()
+	b := shared(t)
+	b.produce(odd()...)
+	b.produce(shareLetter(origin, 0, 0, nil, nil))
+	must(t, b.cluster.CreateTopic("out", 1, nil))
+	q := b.openShared(dlq.JQ(func(string) (func([]byte) ([]byte, error), error) {
+		return func(document []byte) ([]byte, error) {
+			return bytes.ReplaceAll(document, []byte("1"), []byte("2")), nil
+		}, nil
+	}))
+	r := dlq.Replay{To: dlq.ToTopic("out"), JQ: ".", SetHeaders: []kgo.RecordHeader{{Key: "none", Value: []byte("some")}}, UnsetHeaders: []string{"trace"}, Entry: func(e dlq.Entry, _ string) {
+		edited, err := b.openShared().Edited(dlq.Replay{SetKey: []byte("set")}, e)
+		must(t, err)
+		equal(t, "value that is told", string(edited.Value), `{"n":1}`)
+	}}
+	equal(t, "replayed", b.replay(q, r).Done, int64(1))
+	sameAs(t, b.records("out")[0], &kgo.Record{Key: []byte("k"), Value: []byte(`{"n":2}`), Headers: []kgo.RecordHeader{{Key: "none", Value: []byte("some")}, {Key: "", Value: []byte{}}}})
+}
+
+// Many dead letters take few fetches of their originals, whichever way they lie: all of a run, and few of many.
+func TestOriginalsAreReadTogether(t *testing.T) {
+	t.Parallel()
+	const records, partitions = 3000, 3
+	b := shared(t)
+	for p := range int32(partitions) {
+		var batch []*kgo.Record
+		for i := range records / partitions {
+			batch = append(batch, &kgo.Record{Topic: origin, Partition: p, Key: fmt.Appendf(nil, "key-%d-%d", p, i), Value: fmt.Appendf(nil, "%d-%d", p, i), Headers: []kgo.RecordHeader{{Key: "trace", Value: []byte("t")}}})
+		}
+		b.produce(batch...)
+	}
+	var letters []*kgo.Record
+	for i := range int64(records) {
+		letters = append(letters, shareLetter(origin, int32(i%partitions), i/partitions, nil, nil))
+	}
+	b.produce(letters...)
+	must(t, b.cluster.CreateTopic("out", 1, nil))
+	topics, err := b.admin.ListTopics(b.ctx(), origin)
+	must(t, err)
+	id := topics[origin].ID
+	var fetches atomic.Int64
+	b.cluster.ControlKey(int16(kmsg.Fetch), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		b.cluster.KeepControl()
+		if slices.ContainsFunc(req.(*kmsg.FetchRequest).Topics, func(t kmsg.FetchRequestTopic) bool { return t.Topic == origin || t.TopicID == [16]byte(id) }) {
+			fetches.Add(1)
+		}
+		return nil, nil, false
+	})
+	s := b.replay(b.openShared(), dlq.Replay{To: dlq.ToTopic("out")})
+	equal(t, "replayed", s.Done, int64(records))
+	if n := fetches.Load(); n == 0 || n > 30 {
+		t.Errorf("%d fetches of originals", n)
+	}
+	seen := make(map[string]bool)
+	for _, r := range b.records("out") {
+		_, _, p, offset, err := retrytopics.ParseID(header(r, retrytopics.HeaderID))
+		must(t, err)
+		equal(t, "value", string(r.Value), fmt.Sprintf("%d-%d", p, offset))
+		seen[string(r.Value)] = true
+	}
+	equal(t, "records", len(seen), records)
+}
+
+// Who looks at an entry gets its original by asking for it, and why it cannot be had.
+func TestOriginalOfAnEntry(t *testing.T) {
+	t.Parallel()
+	b := shared(t)
+	b.produce(odd()...)
+	b.produce(shareLetter(origin, 0, 0, nil, nil), shareLetter(origin, 0, 98, nil, nil), shareLetter(origin, 0, 99, nil, []byte("v")))
+	q := b.openShared()
+	entries := b.entries(q, dlq.Filter{})
+	original, err := q.Original(b.ctx(), entries[0])
+	must(t, err)
+	equal(t, "value", string(original.Value), `{"n":1}`)
+	equal(t, "offset", original.Offset, int64(0))
+	var gone *dlq.NoOriginalError
+	if _, err := q.Original(b.ctx(), entries[1]); !errors.As(err, &gone) || !strings.Contains(gone.Why, "has its record no more") {
+		t.Errorf("of one that is gone: %v", err)
+	}
+	if original, err := q.Original(b.ctx(), entries[2]); original != nil || err != nil {
+		t.Errorf("of one that has a value: %v, %v", original, err)
+	}
+}
