@@ -13,8 +13,8 @@ import (
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
-// Share groups of Apache Kafka (KIP-1191) write dead letters without the key and the value of the record, unless their group has
-// errors.deadletterqueue.copy.record.enable: these are at its origin only, for as long as the topic has them.
+// Share groups of Apache Kafka (KIP-1191) write dead letters without the headers of the record and, unless their group has
+// errors.deadletterqueue.copy.record.enable, without its key and value: these are at its origin only, for as long as the topic has them.
 
 // NoOriginalError is why an entry of which the dead letter has neither key nor value cannot be replayed: its record cannot be had from its origin, either.
 type NoOriginalError struct{ Why string }
@@ -22,8 +22,8 @@ type NoOriginalError struct{ Why string }
 func (e *NoOriginalError) Error() string { return e.Why }
 
 // Original reads the record of which an entry is the dead letter, where a replay takes key, value and headers from its origin: of a dead letter of a
-// share group that has neither key nor value. It is nil where a replay takes what the dead letter has. A [*NoOriginalError] says
-// why a replay leaves the entry out.
+// share group that has neither key nor value, and of one without headers of the record while its key and its value are those at the origin. It is nil
+// where a replay takes what the dead letter has. A [*NoOriginalError] says why a replay leaves the entry out.
 //
 // The record is nobody else's. A replay does the same, and sets [Entry.Original]; the other calls do not read it.
 func (q *Queue) Original(ctx context.Context, e Entry) (*kgo.Record, error) {
@@ -70,15 +70,26 @@ type originTopic struct {
 // of returns the record that a replay of the entry goes by, nil where that is the dead letter. An unroutable error leaves the entry out, any other ends
 // the replay: what might be found the next time is not given up, nor replayed without its headers.
 func (o *originals) of(ctx context.Context, e *Entry) (*kgo.Record, error) {
-	if !e.bare() {
+	bare := e.bare()
+	if e.Dialect != retrytopics.ShareGroup || !bare && len(o.queue.UserHeaders(e)) > 0 {
 		return nil, nil
 	}
 	record, err := o.find(ctx, e)
-	var why unroutable
-	if errors.As(err, &why) {
-		return nil, "the dead letter has neither key nor value (errors.deadletterqueue.copy.record.enable of its share group), and " + why
+	switch {
+	case bare && errors.As(err, new(unroutable)):
+		return nil, "the dead letter has neither key nor value (errors.deadletterqueue.copy.record.enable of its share group), and " + err.(unroutable)
+	case err != nil && !errors.As(err, new(unroutable)):
+		return nil, err
+	case record == nil, !bare && !samePayload(record, e.Record):
+		return nil, nil
 	}
-	return record, err
+	return record, nil
+}
+
+// samePayload says whether two records have the same key and value.
+func samePayload(a, b *kgo.Record) bool {
+	same := func(a, b []byte) bool { return (a == nil) == (b == nil) && bytes.Equal(a, b) }
+	return same(a.Key, b.Key) && same(a.Value, b.Value)
 }
 
 // find returns the record at the origin of an entry. An unroutable error goes on behind "and", and says why it is not there, in words that are the same

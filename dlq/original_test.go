@@ -209,6 +209,34 @@ func TestOriginalsThatMayNotBeRead(t *testing.T) {
 	}
 }
 
+// A dead letter with a copy of key and value lacks the headers of its record: they are taken from the origin, where that is the record. Else what the dead letter
+// has is replayed, as it is where it has headers itself.
+func TestHeadersOfOriginals(t *testing.T) {
+	t.Parallel()
+	b := shared(t)
+	records := odd()
+	records[4] = &kgo.Record{Topic: origin, Key: []byte("k"), Value: []byte("late"), Headers: records[0].Headers, Timestamp: time.Now().Add(time.Hour)}
+	b.produce(records...)
+	whole := shareLetter(origin, 0, 2, records[2].Key, nil)
+	whole.Headers = append([]kgo.RecordHeader{{Key: "kept", Value: []byte("by the letter")}}, whole.Headers...)
+	b.produce(
+		shareLetter(origin, 0, 0, records[0].Key, records[0].Value), // whose origin is there
+		shareLetter(origin, 0, 1, []byte("k"), []byte("another")),   // is another record
+		whole,
+		shareLetter(origin, 0, 4, records[4].Key, records[4].Value), // is of a topic that was made again
+		shareLetter(origin, 1, 9, []byte("k"), []byte("gone")),      // is gone
+	)
+	must(t, b.cluster.CreateTopic("out", 1, nil))
+	s := b.replay(b.openShared(), dlq.Replay{To: dlq.ToTopic("out")})
+	equal(t, "replayed", s.Done, int64(5))
+	copies := b.records("out")
+	sameAs(t, copies[0], records[0])
+	sameAs(t, copies[1], &kgo.Record{Key: []byte("k"), Value: []byte("another")})
+	sameAs(t, copies[2], &kgo.Record{Key: records[2].Key, Headers: whole.Headers[:1]})
+	sameAs(t, copies[3], &kgo.Record{Key: []byte("k"), Value: []byte("late")})
+	sameAs(t, copies[4], &kgo.Record{Key: []byte("k"), Value: []byte("gone")})
+}
+
 // What a replay edits is the record at the origin, and who is told of an entry is told of that.
 func TestOriginalsAreEdited(t *testing.T) {
 	t.Parallel()
