@@ -79,7 +79,10 @@ read, which is named: --from FILE goes on with it, in the place of an editor.`,
 		if err := p.reachCluster(cmd.Context(), q.config, destination.Cluster()); err != nil {
 			return err
 		}
-		before := editableOf(e.Record, q.UserHeaders(&e))
+		if _, err := originalOf(cmd.Context(), q, &e); err != nil { // one that is missing is left out, which is told
+			return err
+		}
+		before := editableOf(e.Whole(), q.UserHeaders(&e))
 		made := draft{file: *from, goOn: p.commandOf("dlq edit "+args[0], q, "")}
 		for _, flag := range []struct {
 			said bool

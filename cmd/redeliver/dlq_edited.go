@@ -31,8 +31,8 @@ func editsOf(q queue, r dlq.Replay) func(e dlq.Entry) string {
 		if err != nil {
 			return fmt.Sprintf("    the edits fail: %s\n", printable(q.redact.Why(err.Error())))
 		}
-		whole, hidden := *e.Record, q.redact.Entry(e)
-		before, after := *hidden.Record, hiding(q.redact, *record)
+		whole, hidden := *e.Whole(), q.redact.Entry(e)
+		before, after := *hidden.Whole(), hiding(q.redact, *record)
 		value := !bytes.Equal(whole.Value, record.Value)
 		if value && !bytes.Equal(before.Value, whole.Value) {
 			// A program may move what is hidden to where no pattern finds it. What it makes of the payload without that shows nothing, and is shown where it

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,10 @@ func newDLQShowCommand(p *program) *cobra.Command {
 'redeliver dlq list' shows, or that of the origin (orders/3/1042), which is the idempotency key that handlers get.
 
 Payloads are shown by their kind: JSON and other text, bytes in hex, and, where schema_registry or --schema-registry says where schemas are,
-Avro and Protobuf as JSON. What dlq.redact hides is not shown, unless --unredacted is said.`,
+Avro and Protobuf as JSON. What dlq.redact hides is not shown, unless --unredacted is said.
+
+A dead letter of a share group may have neither key nor value, and has no headers of its record: they are read from the origin, as a replay does, as
+long as it has them.`,
 		Example: "  redeliver dlq show k7qp-3-1042\n  redeliver dlq show orders/3/1042 --raw > payload",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -48,29 +52,40 @@ Avro and Protobuf as JSON. What dlq.redact hides is not shown, unless --unredact
 			return err
 		}
 		defer done()
+		missing, err := originalOf(cmd.Context(), q, &e)
+		switch {
+		case cmd.Context().Err() != nil:
+			return err
+		case err != nil: // what the dead letter has is shown all the same
+			missing = err.Error()
+		}
+		if *raw && unknown(e, missing) { // nothing would be printed, as of an empty payload
+			return fmt.Errorf("%s: its payload is not known: %s", args[0], q.redact.Why(missing))
+		}
+		payload := e.Whole().Value
 		if *raw && !q.redact.Hides() {
-			_, err = p.out.Write(e.Record.Value)
+			_, err = p.out.Write(payload)
 			return err
 		}
 		at := q.registry
 		if *registry != "" && *registry != at.URL {
 			at = config.SchemaRegistry{URL: *registry} // the password is not for others
 		}
-		value, err := p.payloadOf(cmd.Context(), at, q.redact, e.Record.Value)
+		value, err := p.payloadOf(cmd.Context(), at, q.redact, payload)
 		if err != nil {
 			return err
 		}
 		if *raw {
-			if wrong := value.withheld(e.Record.Value); wrong != "" {
+			if wrong := value.withheld(payload); wrong != "" {
 				return usagef("--raw prints byte for byte, and %s: say --unredacted", wrong)
 			}
-			_, err = p.out.Write(e.Record.Value)
+			_, err = p.out.Write(payload)
 			return err
 		}
 		if *format != asTable {
-			return printOne(p.out, *format, shown(q, e, value))
+			return printOne(p.out, *format, shown(q, e, value, missing))
 		}
-		return showEntry(p.out, q, e, value)
+		return showEntry(p.out, q, e, value, missing)
 	}
 	return cmd
 }
@@ -79,6 +94,8 @@ Avro and Protobuf as JSON. What dlq.redact hides is not shown, unless --unredact
 type shownLetter struct {
 	deadLetter
 	CopyOf  string            `json:"copy_of,omitempty"`
+	Origin  string            `json:"original,omitempty"`         // where what the dead letter lacks of its record was read
+	Missing string            `json:"original_missing,omitempty"` // why that is not known
 	Value   bytesView         `json:"value"`
 	Decoded json.RawMessage   `json:"decoded,omitempty"` // by its schema
 	Schema  int               `json:"schema_id,omitempty"`
@@ -92,7 +109,7 @@ type headerView struct {
 	Value bytesView `json:"value"`
 }
 
-func shown(q queue, e dlq.Entry, p shownPayload) shownLetter {
+func shown(q queue, e dlq.Entry, p shownPayload, missing string) shownLetter {
 	e = q.redact.Entry(e)
 	s := shownLetter{deadLetter: view(q, e), CopyOf: e.CopyOf, Value: p.value, Headers: []headerView{}, History: e.State.History}
 	if s.Schema = p.decoded.SchemaID; json.Valid(p.decoded.JSON) {
@@ -101,7 +118,11 @@ func shown(q queue, e dlq.Entry, p shownPayload) shownLetter {
 	if p.problem != nil {
 		s.Failed = p.problem.Error()
 	}
-	for _, h := range retrytopics.UserHeaders(e.Record.Headers) {
+	s.Missing = q.redact.Why(missing)
+	if e.Original != nil {
+		s.Origin, s.Key = retrytopics.FormatID("", e.Original.Topic, e.Original.Partition, e.Original.Offset), e.Original.Key
+	}
+	for _, h := range allHeaders(e) {
 		s.Headers = append(s.Headers, headerView{h.Key, h.Value})
 	}
 	if s.History == nil {
@@ -110,8 +131,17 @@ func shown(q queue, e dlq.Entry, p shownPayload) shownLetter {
 	return s
 }
 
+// allHeaders are those of the dead letter, and those of its original behind them.
+func allHeaders(e dlq.Entry) []kgo.RecordHeader {
+	headers := retrytopics.UserHeaders(e.Record.Headers)
+	if e.Original != nil {
+		headers = append(slices.Clone(headers), retrytopics.UserHeaders(e.Original.Headers)...)
+	}
+	return headers
+}
+
 // showEntry prints an entry for people.
-func showEntry(w io.Writer, q queue, e dlq.Entry, p shownPayload) error {
+func showEntry(w io.Writer, q queue, e dlq.Entry, p shownPayload, missing string) error {
 	e = q.redact.Entry(e)
 	s := e.State
 	var lines [][]string
@@ -147,6 +177,7 @@ func showEntry(w io.Writer, q queue, e dlq.Entry, p shownPayload) error {
 		}
 		line("origin", origin)
 	}
+	line("original", originalText(e, q.redact.Why(missing)))
 	line("group", s.Group)
 	line("attempts", fmt.Sprintf("%d, replayed %d %s", s.Attempt, replaysOf(e), plural(replaysOf(e), "time")))
 	if e.Err != nil {
@@ -159,10 +190,13 @@ func showEntry(w io.Writer, q queue, e dlq.Entry, p shownPayload) error {
 	if err := showTimeline(w, s.History); err != nil {
 		return err
 	}
-	if err := showHeaders(w, retrytopics.UserHeaders(e.Record.Headers)); err != nil {
+	if err := showHeaders(w, allHeaders(e)); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "KEY     %s\n\n", payloadLine(e.Record.Key))
+	if unknown(e, missing) { // null would be said of a record that may have both
+		return nil
+	}
+	fmt.Fprintf(w, "KEY     %s\n\n", payloadLine(e.Whole().Key))
 	p.show(w)
 	return nil
 }

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const bareDLQ = "dlq.bare"
+
+// sharedMorgue has, beside what newMorgue has, dead letters of a share group: of orders/0/0 without anything of its record, of orders/0/1 with key and value, and of
+// orders/0/9, which is not there.
+func sharedMorgue(t *testing.T) *morgue {
+	t.Helper()
+	m := newMorgue(t)
+	if _, err := kadm.NewClient(m.client).CreateTopic(t.Context(), 1, 1, nil, bareDLQ); err != nil {
+		t.Fatal(err)
+	}
+	dies := func(offset int, key, value []byte) *kgo.Record {
+		return &kgo.Record{Topic: bareDLQ, Key: key, Value: value, Headers: []kgo.RecordHeader{
+			{Key: "__dlq.errors.topic", Value: []byte("orders")}, {Key: "__dlq.errors.partition", Value: []byte("0")}, {Key: "__dlq.errors.offset", Value: fmt.Append(nil, offset)},
+			{Key: "__dlq.errors.group", Value: []byte("workers")}, {Key: "__dlq.errors.message", Value: []byte("Offset rejected by client.")},
+		}}
+	}
+	var records []*kgo.Record
+	for i := range 2 {
+		records = append(records, &kgo.Record{Topic: "orders", Key: fmt.Append(nil, "customer-", i), Value: fmt.Appendf(nil, `{"card":"4111","order":%d}`, i), Headers: []kgo.RecordHeader{{Key: "trace", Value: []byte("t-1")}}})
+	}
+	records = append(records, dies(0, nil, nil), dies(1, records[1].Key, records[1].Value), dies(9, nil, nil))
+	if err := m.client.ProduceSync(t.Context(), records...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// What a dead letter of a share group lacks is shown as it is at the origin, with where it is from, and what cannot be had as that.
+func TestShowOfAnOriginal(t *testing.T) {
+	m := sharedMorgue(t)
+	show := func(id string, more ...string) ended {
+		return m.run(append([]string{"dlq", "show", id, "--queue", bareDLQ}, more...)...)
+	}
+	show("orders/0/0").want(t, exitDone, "original     orders, partition 0, offset 0; key, value and headers are read from there: the dead letter has none of them", "KEY     customer-0", `"order": 0`, "trace", "t-1", "__dlq.errors.group")
+	show("orders/0/1").want(t, exitDone, "original     orders, partition 0, offset 1; the headers are read from there", "KEY     customer-1", "t-1")
+	show("orders/0/0", "--raw").want(t, exitDone, `{"card":"4111","order":0}`)
+	gone := show("orders/0/9")
+	gone.want(t, exitDone, "original     not known: the dead letter has neither key nor value", "topic orders has its record no more")
+	if strings.Contains(gone.out, "KEY ") {
+		t.Errorf("a key is shown that nobody knows:\n%s", gone.out)
+	}
+	if raw := show("orders/0/9", "--raw"); raw.status == exitDone || !strings.Contains(raw.err, "its payload is not known") {
+		t.Errorf("exit %d: %s", raw.status, raw.err)
+	}
+	var letter shownLetter
+	m.decode(show("orders/0/0", "-o", "json"), &letter)
+	if string(letter.Key) != "customer-0" || string(letter.Value) != `{"card":"4111","order":0}` || letter.Origin != "orders/0/0" || letter.Missing != "" || letter.Headers[len(letter.Headers)-1].Key != "trace" {
+		t.Errorf("as data: %+v", letter)
+	}
+	letter = shownLetter{}
+	m.decode(show("orders/0/9", "-o", "json"), &letter)
+	if letter.Value != nil || letter.Origin != "" || !strings.Contains(letter.Missing, "has its record no more") {
+		t.Errorf("as data: %+v", letter)
+	}
+}
+
+// What is hidden of dead letters is hidden of what is read from their origins.
+func TestOriginalsAreRedacted(t *testing.T) {
+	m := sharedMorgue(t)
+	m.config = configFile(t, pipelineOn(m.cluster.ListenAddrs(), "dlq: {redact: {headers: [trace], text: ['4111', 'customer-0']}}"))
+	for _, args := range [][]string{{"dlq", "show", "orders/0/0"}, {"dlq", "show", "orders/0/0", "-o", "json"}, {"replay", "--dry-run", "--to", "source", "--set-header", "by=ann", "--jq", ".order = 7"}} {
+		got := m.run(append(args, "--queue", bareDLQ)...)
+		for _, secret := range []string{"4111", "customer-0", "t-1"} {
+			if strings.Contains(got.out, secret) {
+				t.Errorf("%v shows %s:\n%s", args, secret, got.out)
+			}
+		}
+	}
+}
+
+// An editor gets the original, and a dry run shows what its edits make of that.
+func TestOriginalsAreEdited(t *testing.T) {
+	m := sharedMorgue(t)
+	m.run("replay", "--dry-run", "--to", "source", "--jq", ".order += 5", "--queue", bareDLQ, "--id", "orders/0/0").want(t, exitDone, `-     "order": 0`, `+     "order": 5`)
+	opened := filepath.Join(t.TempDir(), "opened")
+	session{terminal: true, env: map[string]string{"EDITOR": "cat > " + opened + " <"}}.run(t, "dlq", "edit", "orders/0/0", "--to", "source", "--queue", bareDLQ, "-c", m.config).want(t, exitDone, "Nothing was edited")
+	if text, err := os.ReadFile(opened); err != nil || !strings.Contains(string(text), `"order": 0`) || !strings.Contains(string(text), "customer-0") || !strings.Contains(string(text), "trace") {
+		t.Errorf("%v; to be edited is:\n%s", err, text)
+	}
+	session{terminal: true, env: map[string]string{"EDITOR": "false"}}.run(t, "dlq", "edit", "orders/0/9", "--to", "source", "--queue", bareDLQ, "-c", m.config).want(t, exitFailed, "a replay leaves it out: the dead letter has neither key nor value")
+}
