@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
+	"math/rand/v2"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -258,48 +258,94 @@ func TestOriginalsAreEdited(t *testing.T) {
 	sameAs(t, b.records("out")[0], &kgo.Record{Key: []byte("k"), Value: []byte(`{"n":2}`), Headers: []kgo.RecordHeader{{Key: "none", Value: []byte("some")}, {Key: "", Value: []byte{}}}})
 }
 
-// Many dead letters take few fetches of their originals, whichever way they lie: all of a run, and few of many.
+// Many dead letters of records that follow one another take few fetches, which become larger; where few of many records have died, fetches become smaller.
 func TestOriginalsAreReadTogether(t *testing.T) {
 	t.Parallel()
-	const records, partitions = 3000, 3
+	const records, partitions = 1000, 3 // each partition
 	b := shared(t)
-	for p := range int32(partitions) {
+	origins := make(map[string][]byte)
+	random := rand.NewChaCha8([32]byte{})
+	for range records / 50 {
 		var batch []*kgo.Record
-		for i := range records / partitions {
-			batch = append(batch, &kgo.Record{Topic: origin, Partition: p, Key: fmt.Appendf(nil, "key-%d-%d", p, i), Value: fmt.Appendf(nil, "%d-%d", p, i), Headers: []kgo.RecordHeader{{Key: "trace", Value: []byte("t")}}})
+		for i := range 50 * partitions {
+			value := make([]byte, 1000) // which do not compress
+			_, _ = random.Read(value)
+			batch = append(batch, &kgo.Record{Topic: origin, Partition: int32(i % partitions), Value: value})
 		}
 		b.produce(batch...)
+		for _, r := range batch {
+			origins[retrytopics.FormatID("", origin, r.Partition, r.Offset)] = r.Value
+		}
 	}
-	var letters []*kgo.Record
-	for i := range int64(records) {
-		letters = append(letters, shareLetter(origin, int32(i%partitions), i/partitions, nil, nil))
-	}
-	b.produce(letters...)
-	must(t, b.cluster.CreateTopic("out", 1, nil))
+	must(t, b.cluster.CreateTopic("out", partitions, nil))
 	topics, err := b.admin.ListTopics(b.ctx(), origin)
 	must(t, err)
-	id := topics[origin].ID
-	var fetches atomic.Int64
+	var mu sync.Mutex
+	var asked []int32
 	b.cluster.ControlKey(int16(kmsg.Fetch), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		b.cluster.KeepControl()
-		if slices.ContainsFunc(req.(*kmsg.FetchRequest).Topics, func(t kmsg.FetchRequestTopic) bool { return t.Topic == origin || t.TopicID == [16]byte(id) }) {
-			fetches.Add(1)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, topic := range req.(*kmsg.FetchRequest).Topics {
+			if topic.Topic == origin || topic.TopicID == [16]byte(topics[origin].ID) {
+				asked = append(asked, topic.Partitions[0].PartitionMaxBytes)
+			}
 		}
 		return nil, nil, false
 	})
-	s := b.replay(b.openShared(), dlq.Replay{To: dlq.ToTopic("out")})
-	equal(t, "replayed", s.Done, int64(records))
-	if n := fetches.Load(); n == 0 || n > 30 {
-		t.Errorf("%d fetches of originals", n)
+	for _, c := range []struct {
+		every, group string
+		step         int64
+		fetches      int
+		last         int32
+	}{{"all", "a", 1, 40, 256 << 10}, {"few", "b", 150, records / 150 * 4, 16 << 10}} {
+		mu.Lock()
+		asked = nil
+		mu.Unlock()
+		var letters []*kgo.Record
+		for offset := int64(0); offset < records; offset += c.step {
+			for p := range int32(partitions) {
+				r := shareLetter(origin, p, offset, nil, nil)
+				r.Headers[3].Value = []byte(c.group)
+				letters = append(letters, r)
+			}
+		}
+		b.produce(letters...)
+		s := b.replay(b.openShared(), dlq.Replay{To: dlq.ToTopic("out")})
+		equal(t, "replayed of "+c.every, s.Done, int64(len(letters)))
+		mu.Lock()
+		if len(asked) == 0 || len(asked) > c.fetches || asked[len(asked)-1] != c.last {
+			t.Errorf("of %s: %d fetches, of %v bytes", c.every, len(asked), asked)
+		}
+		mu.Unlock()
 	}
-	seen := make(map[string]bool)
 	for _, r := range b.records("out") {
-		_, _, p, offset, err := retrytopics.ParseID(header(r, retrytopics.HeaderID))
-		must(t, err)
-		equal(t, "value", string(r.Value), fmt.Sprintf("%d-%d", p, offset))
-		seen[string(r.Value)] = true
+		id := header(r, retrytopics.HeaderID)
+		sameBytes(t, "value of "+id, r.Value, origins[id])
 	}
-	equal(t, "records", len(seen), records)
+}
+
+// A transaction is bounded by what is written in it: dead letters without anything of their records are small, and these may be large.
+func TestTransactionsOfLargeOriginals(t *testing.T) {
+	t.Parallel()
+	const records, size = 50, 900 << 10
+	b := shared(t)
+	for i := range int64(records) {
+		b.produce(&kgo.Record{Topic: origin, Value: bytes.Repeat([]byte{byte(i)}, size)})
+		b.produce(shareLetter(origin, 0, i, nil, nil))
+	}
+	must(t, b.cluster.CreateTopic("out", 1, nil))
+	equal(t, "replayed", b.replay(b.openShared(), dlq.Replay{To: dlq.ToTopic("out")}).Done, int64(records))
+	run, last := int64(0), int64(-1) // the end of a transaction has an offset of its own
+	for _, r := range b.records("out") {
+		if r.Offset != last+1 {
+			run = 0
+		}
+		run, last = run+1, r.Offset
+		if run*size > 16<<20+size {
+			t.Fatalf("a transaction of %d records of %d bytes", run, size)
+		}
+	}
 }
 
 // Who looks at an entry gets its original by asking for it, and why it cannot be had.

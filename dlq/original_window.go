@@ -85,12 +85,17 @@ func (w *windows) fetch(ctx context.Context, topic *originTopic, place originPla
 	for _, r := range at.records {
 		at.bytes += sizeOf(r)
 	}
+	w.keep(place, at)
+	return at, nil
+}
+
+// keep adds the window of a partition that has none, and drops those that there is no room for beside it.
+func (w *windows) keep(place originPlace, at *window) {
 	w.all[place] = at
 	w.bytes += at.bytes
 	for w.bytes > windowsBytes && len(w.all) > 1 {
 		w.drop(w.oldest(place))
 	}
-	return at, nil
 }
 
 // oldest is the place of the window that was not used for longest, other than this.

@@ -85,6 +85,7 @@ func TestOriginalsAreRedacted(t *testing.T) {
 func TestOriginalsAreEdited(t *testing.T) {
 	m := sharedMorgue(t)
 	m.run("replay", "--dry-run", "--to", "source", "--jq", ".order += 5", "--queue", bareDLQ, "--id", "orders/0/0").want(t, exitDone, `-     "order": 0`, `+     "order": 5`)
+	m.run("replay", "--dry-run", "--to", "source", "--jq", ".", "--queue", bareDLQ, "--id", "orders/0/0").want(t, exitDone, "the edits change nothing")
 	opened := filepath.Join(t.TempDir(), "opened")
 	session{terminal: true, env: map[string]string{"EDITOR": "cat > " + opened + " <"}}.run(t, "dlq", "edit", "orders/0/0", "--to", "source", "--queue", bareDLQ, "-c", m.config).want(t, exitDone, "Nothing was edited")
 	if text, err := os.ReadFile(opened); err != nil || !strings.Contains(string(text), `"order": 0`) || !strings.Contains(string(text), "customer-0") || !strings.Contains(string(text), "trace") {
