@@ -182,6 +182,25 @@ func TestOriginalsThatAreGone(t *testing.T) {
 	equal(t, "written", values, []string{"v4", "open"})
 }
 
+// A topic that is deleted while a replay reads it takes what is not read yet out of the replay, and does not end it.
+func TestOriginalsThatAreDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	b := shared(t)
+	for p := range int32(3) {
+		b.produce(&kgo.Record{Topic: origin, Partition: p, Value: []byte("v")})
+		b.produce(shareLetter(origin, p, 0, nil, nil))
+	}
+	must(t, b.cluster.CreateTopic("out", 1, nil))
+	s := b.replay(b.openShared(), dlq.Replay{To: dlq.ToTopic("out"), Entry: func(dlq.Entry, string) {
+		_, err := b.admin.DeleteTopics(b.ctx(), origin)
+		must(t, err)
+	}})
+	equal(t, "replayed", s.Done, int64(1))
+	if len(s.LeftOut) != 1 || s.LeftOut[0].Count != 2 || !strings.HasSuffix(s.LeftOut[0].Why, "topic orders, where its record was, does not exist: discard it") {
+		t.Errorf("left out: %+v", s.LeftOut)
+	}
+}
+
 // Who may not read a topic replays nothing of it, and is told what to grant.
 func TestOriginalsThatMayNotBeRead(t *testing.T) {
 	t.Parallel()

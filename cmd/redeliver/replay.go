@@ -41,6 +41,9 @@ What another program is given back on its source is followed where the program t
 letters come to --queue. Of share groups, and of programs that retry over topics of their own (@RetryableTopic), that cannot be known: with
 these flags such entries are left out, and told. A dead letter that names no group, as SmallRye's, is taken for one of the pipeline's group.
 
+Dead letters of share groups have by default neither key nor value of their records, and never the headers: a replay reads these at the origin. Where
+nothing of a record is left, there or in its dead letter, it is left out, and told.
+
 With @NAME behind --to the records go to another cluster, which clusters in the configuration names. No transaction spans two clusters: each
 record is written there at least once, and marked when it is acknowledged. What was cut off between the two is written there once more
 by the next run; its id, the idempotency key, is the same. Outcomes there are not known.
