@@ -75,12 +75,13 @@ func (o *originals) of(ctx context.Context, e *Entry) (*kgo.Record, error) {
 		return nil, nil
 	}
 	record, err := o.find(ctx, e)
+	var why unroutable
 	switch {
-	case bare && errors.As(err, new(unroutable)):
-		return nil, "the dead letter has neither key nor value (errors.deadletterqueue.copy.record.enable of its share group), and " + err.(unroutable)
-	case err != nil && !errors.As(err, new(unroutable)):
+	case errors.As(err, &why) && bare:
+		return nil, "the dead letter has neither key nor value (errors.deadletterqueue.copy.record.enable of its share group), and " + why
+	case err != nil && why == "":
 		return nil, err
-	case record == nil, !bare && !samePayload(record, e.Record):
+	case err != nil, !bare && !samePayload(record, e.Record):
 		return nil, nil
 	}
 	return record, nil
