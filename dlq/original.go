@@ -126,7 +126,7 @@ func (o *originals) find(ctx context.Context, e *Entry) (*kgo.Record, error) {
 	case record == nil:
 		return nil, gone
 	case record.Timestamp.After(e.At.Add(clocksDiffer)):
-		return nil, unroutable("what topic " + s.Topic + " has in the place of its record was written after that had died: the topic was deleted and made again: discard it")
+		return nil, unroutable("what topic " + s.Topic + " has in the place of its record was written after that had died: the topic was deleted and made again, and a later dead letter with its id may be of that record")
 	default:
 		return own(record), nil
 	}

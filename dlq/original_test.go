@@ -163,7 +163,7 @@ func TestOriginalsThatAreGone(t *testing.T) {
 	}
 	equal(t, "left out", strings.Join(told[1], "\n"), strings.Join([]string{
 		"4: topic brief has its record no more: retention or compaction took it, its transaction was aborted, or the topic was deleted and made again: discard it",
-		"1: what topic brief has in the place of its record was written after that had died: the topic was deleted and made again: discard it",
+		"1: what topic brief has in the place of its record was written after that had died: the topic was deleted and made again, and a later dead letter with its id may be of that record",
 		"1: a transaction is open before its record in topic brief: replay it when that has ended",
 		"1: topic no-such-topic, where its record was, does not exist: discard it",
 		"1: its headers name " + ledger + " as the topic of its record, which is no source of any: discard it",
