@@ -89,5 +89,5 @@ func TestNodeIsKilled(t *testing.T) {
 	})
 	m.mustBeReady(t)
 	b.wave(100, back)
-	b.mustHaveSeenNothing(m, "cannot commit offsets: will try again", "copy cannot be written: the record is held and tried again")
+	b.mustHaveSeenNothing(m, "cannot commit offsets: will try again", "cannot write copies and offsets in one transaction: will try again", "copy cannot be written: the record is held and tried again")
 }
