@@ -89,3 +89,73 @@ func TestStatsTellWhatFailedAnew(t *testing.T) {
 	equal(t, "replayed", s.Done, int64(3))
 	anew(dlq.Filter{}, 1)
 }
+
+// marksAt writes a mark of long ago, as a release that noted births did.
+func (b *bundle) marksAt(partition int32, offset int64, status string, at time.Time) {
+	b.t.Helper()
+	mark := b.ledgerRecord(fmt.Sprintf(`{"v":1,"status":%q,"at":%d,"by":"ann","run":"0196-run","id":"orders/%d/%d","group":"shop","born":1700000000000}`, status, at.UnixMilli(), partition, offset))
+	mark.Key, mark.Partition = fmt.Appendf(mark.Key[:len(mark.Key)-len("0/0")], "%d/%d", partition, offset), partition
+	b.produce(mark)
+}
+
+// diesAt writes a dead letter that failed first then, and died.
+func (b *bundle) diesAt(partition int32, offset int64, failed, died time.Time) {
+	b.t.Helper()
+	s := death(partition, offset)
+	s.FirstFailed = failed
+	r := letter(s)
+	r.Timestamp = died
+	b.produce(r)
+}
+
+// What failed anew is told by nothing but its record: a purge stops at it as at what is still to be dealt with, and indexes keep it when retention took it.
+func TestPurgeStopsAtWhatFailedAnew(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.anchor()
+	ix := b.kept()
+	now := time.Now()
+	long, marked, lately := now.Add(-3*time.Hour), now.Add(-2*time.Hour), now.Add(-time.Hour)
+	for p, status := range []string{"replayed", "discarded", "replayed"} {
+		b.diesAt(int32(p), 0, long, long)
+		b.marksAt(int32(p), 0, status, marked)
+	}
+	b.diesAt(0, 0, lately, lately) // anew
+	b.diesAt(0, 0, long, lately)   // and a copy that a crash left, or an import, behind it
+	b.diesAt(1, 0, lately, lately)
+	b.diesAt(2, 0, long, lately)
+	anew := func(q *dlq.Queue) int64 {
+		t.Helper()
+		stats, err := q.Stats(b.ctx(), dlq.Filter{})
+		must(t, err)
+		return stats.FailedAnew
+	}
+	equal(t, "failed anew", anew(ix.Queue), int64(2))
+	for _, q := range []*dlq.Queue{b.open(), ix.Queue} {
+		dry := b.purge(q, dlq.Purge{Before: now, IncludeOpen: true, DryRun: true})
+		equal(t, "records with those", dry.Records, int64(7))
+		equal(t, "of which failed anew", dry.Open, int64(2))
+		dry = b.purge(q, dlq.Purge{Before: now, DryRun: true})
+		equal(t, "records", dry.Records, int64(4))
+	}
+	done := b.purge(ix.Queue, dlq.Purge{Before: now})
+	equal(t, "records", done.Records, int64(4))
+	equal(t, "open", done.Open, int64(0))
+	equal(t, "marks", done.Marks, int64(1)) // of what has no copy left
+	if len(done.Kept) != 2 || !done.Kept[0].Anew || !done.Kept[1].Anew || done.Kept[0].Records+done.Kept[1].Records != 3 {
+		t.Errorf("kept: %+v", done.Kept)
+	}
+	ix.same(dlq.Filter{All: true})
+	equal(t, "failed anew still", anew(b.open()), int64(2))
+
+	// Retention takes them, and the index keeps them.
+	b.loses(0)
+	equal(t, "failed anew, in the index", anew(ix.Queue), int64(2))
+	done = b.purge(ix.Queue, dlq.Purge{Before: now})
+	equal(t, "records of the index", done.FromIndex, int64(0))
+	equal(t, "failed anew, in the index still", anew(ix.Queue), int64(2))
+	done = b.purge(ix.Queue, dlq.Purge{Before: now, IncludeOpen: true})
+	equal(t, "records of the index with those", done.FromIndex, int64(2))
+	equal(t, "of which failed anew", done.FromIndexOpen, int64(2))
+	equal(t, "failed anew, when all is gone", anew(ix.Queue), int64(0))
+}

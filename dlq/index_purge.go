@@ -74,12 +74,13 @@ const (
 // fate says what the purge makes of entry i.
 func (p *indexedPurge) fate(partition int32, c *columns, i int, m segmentMark) fate {
 	at, open := c.offset(i), slices.Contains(toBeDealtWith, m.status)
+	again := failedAnew(m.status, m.decided(), c.fails(i)) // which nothing else tells
 	switch {
 	case at >= p.To[partition]:
 		return stays
 	case at >= p.From[partition], m.none:
 		return deleted
-	case int64(u64(c.written, i)) < p.Until && (p.Open || !open):
+	case int64(u64(c.written, i)) < p.Until && (p.Open || !open && !again):
 		if m.at < p.Forgot {
 			return deleted
 		}

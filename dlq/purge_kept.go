@@ -41,20 +41,28 @@ func (p *purge) keptIn(ctx context.Context, iq *indexQuery, spans []span) (k kep
 	}
 	scan := newScan(s.scan.fetcher, slices.DeleteFunc(spans, func(s span) bool { return s.from >= s.to }))
 	scan.query = iq
-	until, met := p.Before.UnixMilli(), identities{}
+	until, goes, stay := p.Before.UnixMilli(), make(map[Identity]bool), identities{}
 	err = scan.each(ctx, func(e *Entry) bool {
 		id := e.own()
 		if _, there := p.last[id]; there || e.Record.Timestamp.UnixMilli() >= until {
 			return true // it has a copy in the topic, which is counted there, or it stays
 		}
-		open := slices.Contains(toBeDealtWith, e.Status)
-		if (p.IncludeOpen || !open) && met.add(id) {
-			k.all++
-			if open {
-				k.open++
-			}
+		open := slices.Contains(toBeDealtWith, e.Status) || failedAnew(e.Status, e.Mark.At.UnixMilli(), e.failedFirst())
+		switch {
+		case p.IncludeOpen || !open:
+			goes[id] = goes[id] || open
+		default:
+			stay.add(id)
 		}
 		return true
 	})
+	for id, open := range goes {
+		if stay.has(id) { // other copies of it go
+			continue
+		}
+		if k.all++; open {
+			k.open++
+		}
+	}
 	return k, err
 }

@@ -18,7 +18,9 @@ func newDLQPurgeCommand(p *program) *cobra.Command {
 		Short: "Delete old dead letters that were dealt with, and what the ledger says of those that are gone",
 		Long: `Delete the records of the dead-letter topic that were written before --before, with DeleteRecords, and take the marks of dead letters that
 are gone out of the ledger. In each partition it stops at the first dead letter that is still to be dealt with, open or parked, and says
-which: deal with it, carry it forward ('redeliver dlq renew'), or say --include-open, which deletes it too. What is deleted is gone for good.
+which: deal with it, carry it forward ('redeliver dlq renew'), or say --include-open, which deletes it too. It stops as well at what failed anew
+after its dead letter had been replayed or discarded, as after the offsets of the group were reset: 'redeliver dlq stats' says how to replay that.
+What is deleted is gone for good.
 
 What indexes hold of it goes too, and what they keep of that age (index.keep) when the topic's retention took it: what the index of this
 command keeps is counted by itself. While that index is away --include-open is refused.
@@ -31,7 +33,7 @@ Exit status 3 says that some records of that age stay, behind one that is still 
 	}
 	format, change, flags, takeOver := addOutput(cmd), addChangeFlags(cmd), p.addQueueFlags(cmd), addTakeOver(cmd)
 	before := cmd.Flags().String("before", "", "delete what was written before this `time`: 30d, 2006-01-02, 2006-01-02T15:04:05Z")
-	includeOpen := cmd.Flags().Bool("include-open", false, "delete those too that are still to be dealt with")
+	includeOpen := cmd.Flags().Bool("include-open", false, "delete those too that are still to be dealt with, or failed anew")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		purge := dlq.Purge{IncludeOpen: *includeOpen, DryRun: change.dryRun, TakeOver: *takeOver}
 		var err error
@@ -161,6 +163,7 @@ type keptView struct {
 	ID      string    `json:"id"` // of the dead letter that they stand behind
 	Died    time.Time `json:"died"`
 	Records int64     `json:"records"`
+	Anew    bool      `json:"failed_anew"` // it had been dealt with, and its record failed once more
 }
 
 func viewPurged(q queue, d dlq.Purged) purgeView {
@@ -172,7 +175,7 @@ func viewPurged(q queue, d dlq.Purged) purgeView {
 		v.FromIndex, v.FromIndexOpen = &d.FromIndex, d.FromIndexOpen
 	}
 	for _, k := range d.Kept {
-		v.Kept = append(v.Kept, keptView{k.Entry, k.Died.UTC(), k.Records})
+		v.Kept = append(v.Kept, keptView{k.Entry, k.Died.UTC(), k.Records, k.Anew})
 	}
 	return v
 }
@@ -194,7 +197,11 @@ func showPurged(w io.Writer, q queue, d dlq.Purged) error {
 	}
 	var err error
 	for _, k := range d.Kept {
-		_, err = fmt.Fprintf(w, "  %d %s left: %s, dead since %s, is still to be dealt with\n", k.Records, plural(int(k.Records), "record"), k.Entry, k.Died.Local().Format(time.DateTime))
+		why := "is still to be dealt with"
+		if k.Anew {
+			why = "failed anew since its dead letter had been dealt with: `redeliver dlq stats` says how to replay it"
+		}
+		_, err = fmt.Fprintf(w, "  %d %s left: %s, dead since %s, %s\n", k.Records, plural(int(k.Records), "record"), k.Entry, k.Died.Local().Format(time.DateTime), why)
 	}
 	return err
 }
