@@ -207,8 +207,12 @@ func (q *Queue) UserHeaders(e *Entry) []kgo.RecordHeader {
 	return q.withoutDialects(retrytopics.UserHeaders(e.Whole().Headers), e)
 }
 
-// withoutDialects are headers of an entry without those that a replay writes anew, or that are of the program whose dead letter it is.
+// withoutDialects are headers of an entry without those that a replay writes anew, or that are of the program whose dead letter it is. Those of that program
+// on a record that was read at its origin are the record's own: who wrote it there may have had it from dead letters.
 func (q *Queue) withoutDialects(headers []kgo.RecordHeader, e *Entry) []kgo.RecordHeader {
+	if e.Original != nil {
+		return retrytopics.Without(headers, q.dialects...)
+	}
 	if e.Dialect == "" && len(q.dialects) == 0 {
 		return headers
 	}

@@ -256,6 +256,32 @@ func TestHeadersOfOriginals(t *testing.T) {
 	sameAs(t, copies[4], &kgo.Record{Key: []byte("k"), Value: []byte("gone")})
 }
 
+// A source may carry dead letters of another share group: what these have in headers is what the record had, and goes along wherever the record is read there.
+func TestOriginalsThatAreDeadLettersThemselves(t *testing.T) {
+	t.Parallel()
+	for _, to := range []dlq.Destination{dlq.OwnTier, dlq.ToTopic("out")} {
+		b := shared(t)
+		var records []*kgo.Record
+		for i := range int64(2) {
+			records = append(records, shareLetter("upstream", 3, i, []byte("k"), []byte("v")))
+			records[i].Topic = origin
+		}
+		b.produce(records...)
+		b.produce(shareLetter(origin, 0, 0, nil, nil), shareLetter(origin, 0, 1, []byte("k"), []byte("v")))
+		must(t, b.cluster.CreateTopic("out", 1, nil))
+		equal(t, "replayed", b.replay(b.openShared(), dlq.Replay{To: to}).Done, int64(2))
+		topic := "out"
+		if to == dlq.OwnTier {
+			topic = tier1
+		}
+		copies := b.records(topic)
+		equal(t, "copies", len(copies), 2)
+		for i := range copies {
+			sameAs(t, copies[i], records[i])
+		}
+	}
+}
+
 // What a replay edits is the record at the origin, and who is told of an entry is told of that.
 func TestOriginalsAreEdited(t *testing.T) {
 	t.Parallel()
