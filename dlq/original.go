@@ -104,12 +104,13 @@ func (o *originals) find(ctx context.Context, e *Entry) (*kgo.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	gone := unroutable("topic " + s.Topic + " has its record no more: retention or compaction took it, its transaction was aborted, or the topic was deleted and made again: discard it")
+	// None of these says to discard it: where the topic was made again, or may be yet, a later dead letter with its id would be discarded with it.
+	gone := unroutable("topic " + s.Topic + " has its record no more: retention or compaction took it, its transaction was aborted, or the topic was deleted and made again")
 	switch {
 	case topic.missing != "":
 		return nil, topic.missing
 	case s.Offset >= topic.written[s.Partition]:
-		return nil, gone
+		return nil, unroutable("topic " + s.Topic + " has no such record, or not yet: the topic was deleted and made again, or the headers are wrong")
 	case s.Offset >= topic.stable[s.Partition]:
 		return nil, unroutable("a transaction is open before its record in topic " + s.Topic + ": replay it when that has ended")
 	}
@@ -144,7 +145,7 @@ func own(r *kgo.Record) *kgo.Record {
 }
 
 func notThere(topic string) unroutable {
-	return unroutable("topic " + topic + ", where its record was, does not exist: discard it")
+	return unroutable("topic " + topic + ", where its record was, does not exist")
 }
 
 func notReadable(topic string) unroutable {

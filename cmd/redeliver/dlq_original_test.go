@@ -48,7 +48,7 @@ func TestShowOfAnOriginal(t *testing.T) {
 	show("orders/0/1").want(t, exitDone, "original     orders, partition 0, offset 1; the headers are read from there", "KEY     customer-1", "t-1")
 	show("orders/0/0", "--raw").want(t, exitDone, `{"card":"4111","order":0}`)
 	gone := show("orders/0/9")
-	gone.want(t, exitDone, "original     not known: the dead letter has neither key nor value", "topic orders has its record no more")
+	gone.want(t, exitDone, "original     not known: the dead letter has neither key nor value", "topic orders has no such record, or not yet")
 	if strings.Contains(gone.out, "KEY ") {
 		t.Errorf("a key is shown that nobody knows:\n%s", gone.out)
 	}
@@ -62,7 +62,7 @@ func TestShowOfAnOriginal(t *testing.T) {
 	}
 	letter = shownLetter{}
 	m.decode(show("orders/0/9", "-o", "json"), &letter)
-	if letter.Value != nil || letter.Origin != "" || !strings.Contains(letter.Missing, "has its record no more") {
+	if letter.Value != nil || letter.Origin != "" || !strings.Contains(letter.Missing, "has no such record, or not yet") {
 		t.Errorf("as data: %+v", letter)
 	}
 }
