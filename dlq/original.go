@@ -71,7 +71,9 @@ type originTopic struct {
 // the replay: what might be found the next time is not given up, nor replayed without its headers.
 func (o *originals) of(ctx context.Context, e *Entry) (*kgo.Record, error) {
 	bare := e.bare()
-	if e.Dialect != retrytopics.ShareGroup || !bare && len(o.queue.UserHeaders(e)) > 0 {
+	letter := *e
+	letter.Original = nil // the headers that count are those of the dead letter, also of an entry that has its original already
+	if e.Dialect != retrytopics.ShareGroup || !bare && len(o.queue.UserHeaders(&letter)) > 0 {
 		return nil, nil
 	}
 	record, err := o.find(ctx, e)

@@ -394,6 +394,26 @@ func TestTransactionsOfLargeOriginals(t *testing.T) {
 	}
 }
 
+// An entry that has its original has it also when it is asked for once more, as of one that a replay or [Queue.Original] was told of.
+func TestOriginalOfAnEntryThatHasIt(t *testing.T) {
+	t.Parallel()
+	b := shared(t)
+	b.produce(odd()...)
+	b.produce(shareLetter(origin, 0, 0, nil, nil), shareLetter(origin, 0, 2, odd()[2].Key, nil))
+	q := b.openShared()
+	for _, e := range b.entries(q, dlq.Filter{}) {
+		for range 2 {
+			original, err := q.Original(b.ctx(), e)
+			must(t, err)
+			if original == nil {
+				t.Fatalf("none of %s", e.State.ID)
+			}
+			sameAs(t, original, odd()[e.State.Offset])
+			e.Original = original
+		}
+	}
+}
+
 // Who looks at an entry gets its original by asking for it, and why it cannot be had.
 func TestOriginalOfAnEntry(t *testing.T) {
 	t.Parallel()
