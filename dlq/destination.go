@@ -123,6 +123,7 @@ type router struct {
 	task    string // that replays
 
 	originals    *originals
+	headless     bool // the last copy is without the headers of its record
 	replayed     retrytopics.ReplayedHeaders
 	destinations map[string]destinationTopic   // by name
 	own          map[string]string             // the queue's own tiers by origin topic
@@ -147,11 +148,11 @@ func (u unroutable) Error() string { return string(u) }
 
 // copy fills in the record. An unroutable error leaves the entry out, any other ends the replay.
 func (r *router) copy(ctx context.Context, e *Entry, now time.Time, record *kgo.Record) error {
-	original, err := r.originals.of(ctx, e)
+	original, without, err := r.originals.of(ctx, e)
 	if err != nil {
 		return err
 	}
-	e.Original = original
+	e.Original, r.headless = original, without != ""
 	whole := e.Whole()
 	record.Key, record.Value, record.Headers = whole.Key, whole.Value, whole.Headers
 	if err := r.edit.payload(record); err != nil {

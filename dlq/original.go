@@ -16,21 +16,28 @@ import (
 // Share groups of Apache Kafka (KIP-1191) write dead letters without the headers of the record and, unless their group has
 // errors.deadletterqueue.copy.record.enable, without its key and value: these are at its origin only, for as long as the topic has them.
 
-// NoOriginalError is why an entry of which the dead letter has neither key nor value cannot be replayed: its record cannot be had from its origin, either.
-type NoOriginalError struct{ Why string }
+// NoOriginalError is why what a dead letter lacks of its record cannot be had from its origin, either.
+type NoOriginalError struct {
+	Why string
+	// Replayed: a replay goes without, for the dead letter has key or value, and lacks the headers of its record only. It leaves other entries out.
+	Replayed bool
+}
 
 func (e *NoOriginalError) Error() string { return e.Why }
 
 // Original reads the record of which an entry is the dead letter, where a replay takes key, value and headers from its origin: of a dead letter of a
 // share group that has neither key nor value, and of one without headers of the record while its key and its value are those at the origin. It is nil
-// where a replay takes what the dead letter has. A [*NoOriginalError] says why a replay leaves the entry out.
+// where the dead letter has all that a replay takes. A [*NoOriginalError] says why the record cannot be had, and whether a replay goes without.
 //
 // The record is nobody else's. A replay does the same, and sets [Entry.Original]; the other calls do not read it.
 func (q *Queue) Original(ctx context.Context, e Entry) (*kgo.Record, error) {
-	record, err := newOriginals(q).of(ctx, &e)
+	record, without, err := newOriginals(q).of(ctx, &e)
 	var why unroutable
-	if errors.As(err, &why) {
+	switch {
+	case errors.As(err, &why):
 		return nil, &NoOriginalError{Why: string(why)}
+	case without != "":
+		return nil, &NoOriginalError{Why: without, Replayed: true}
 	}
 	return record, err
 }
@@ -64,29 +71,42 @@ type originTopic struct {
 	fetcher *fetcher
 	stable  map[int32]int64 // up to where a read_committed reader reads
 	written map[int32]int64
-	missing unroutable // why nothing can be had of it; "": it can
+	missing *absent // why nothing can be had of it; nil: it can
 }
 
-// of returns the record that a replay of the entry goes by, nil where that is the dead letter. An unroutable error leaves the entry out, any other ends
-// the replay: what might be found the next time is not given up, nor replayed without its headers.
-func (o *originals) of(ctx context.Context, e *Entry) (*kgo.Record, error) {
+// absent is why a record is not had from its origin, in words that go on behind "and" and are the same for all entries with the same trouble.
+type absent struct {
+	why   string
+	later bool // it can be had when that has changed
+}
+
+func (a *absent) Error() string { return a.why }
+
+// of returns the record that a replay of the entry goes by, nil where that is the dead letter; without says why the headers of its record, which that lacks,
+// cannot be had any more. An unroutable error leaves the entry out, any other ends the replay: what might be found the next time is not given up, nor replayed
+// without its headers.
+func (o *originals) of(ctx context.Context, e *Entry) (record *kgo.Record, without string, err error) {
 	bare := e.bare()
 	letter := *e
 	letter.Original = nil // the headers that count are those of the dead letter, also of an entry that has its original already
 	if e.Dialect != retrytopics.ShareGroup || !bare && len(o.queue.UserHeaders(&letter)) > 0 {
-		return nil, nil
+		return nil, "", nil
 	}
-	record, err := o.find(ctx, e)
-	var why unroutable
+	record, err = o.find(ctx, e)
+	var not *absent
 	switch {
-	case errors.As(err, &why) && bare:
-		return nil, "the dead letter has neither key nor value (errors.deadletterqueue.copy.record.enable of its share group), and " + why
-	case err != nil && why == "":
-		return nil, err
-	case err != nil, !bare && !samePayload(record, e.Record):
-		return nil, nil
+	case errors.As(err, &not) && bare:
+		return nil, "", "the dead letter has neither key nor value (errors.deadletterqueue.copy.record.enable of its share group), and " + unroutable(not.why)
+	case not != nil && not.later:
+		return nil, "", "the dead letter has no headers of its record, and " + unroutable(not.why)
+	case not != nil:
+		return nil, "the dead letter has no headers of its record, and " + not.why, nil
+	case err != nil:
+		return nil, "", err
+	case !bare && !samePayload(record, e.Record):
+		return nil, "the dead letter has no headers of its record, and what topic " + e.State.Topic + " has in the place of its record has another key or value, as where the topic was deleted and made again", nil
 	}
-	return record, nil
+	return record, "", nil
 }
 
 // samePayload says whether two records have the same key and value.
@@ -95,26 +115,25 @@ func samePayload(a, b *kgo.Record) bool {
 	return same(a.Key, b.Key) && same(a.Value, b.Value)
 }
 
-// find returns the record at the origin of an entry. An unroutable error goes on behind "and", and says why it is not there, in words that are the same
-// for all entries with the same trouble.
+// find returns the record at the origin of an entry. An [*absent] says why it is not there.
 func (o *originals) find(ctx context.Context, e *Entry) (*kgo.Record, error) {
 	s := &e.State
 	if !e.OriginKnown() {
-		return nil, unroutable("its headers do not say where its record is: discard it")
+		return nil, &absent{why: "its headers do not say where its record is: discard it"}
 	}
 	topic, err := o.topic(ctx, s.Topic)
 	if err != nil {
 		return nil, err
 	}
 	// None of these says to discard it: where the topic was made again, or may be yet, a later dead letter with its id would be discarded with it.
-	gone := unroutable("topic " + s.Topic + " has its record no more: retention or compaction took it, its transaction was aborted, or the topic was deleted and made again")
+	gone := &absent{why: "topic " + s.Topic + " has its record no more: retention or compaction took it, its transaction was aborted, or the topic was deleted and made again"}
 	switch {
-	case topic.missing != "":
+	case topic.missing != nil:
 		return nil, topic.missing
 	case s.Offset >= topic.written[s.Partition]:
-		return nil, unroutable("topic " + s.Topic + " has no such record, or not yet: the topic was deleted and made again, or the headers are wrong")
+		return nil, &absent{why: "topic " + s.Topic + " has no such record, or not yet: the topic was deleted and made again, or the headers are wrong"}
 	case s.Offset >= topic.stable[s.Partition]:
-		return nil, unroutable("a transaction is open before its record in topic " + s.Topic + ": replay it when that has ended")
+		return nil, &absent{"a transaction is open before its record in topic " + s.Topic + ": replay it when that has ended", true}
 	}
 	record, err := o.read(ctx, topic, s.Partition, s.Offset)
 	switch {
@@ -123,13 +142,13 @@ func (o *originals) find(ctx context.Context, e *Entry) (*kgo.Record, error) {
 	case errors.Is(err, kerr.TopicAuthorizationFailed):
 		topic.missing = notReadable(s.Topic)
 	case errors.Is(err, errUnreadable):
-		return nil, unroutable("what topic " + s.Topic + " has in the place of its record cannot be read: the batch is damaged")
+		return nil, &absent{why: "what topic " + s.Topic + " has in the place of its record cannot be read: the batch is damaged"}
 	case err != nil:
 		return nil, err
 	case record == nil:
 		return nil, gone
 	case record.Timestamp.After(e.At.Add(clocksDiffer)):
-		return nil, unroutable("what topic " + s.Topic + " has in the place of its record was written after that had died: the topic was deleted and made again, and a later dead letter with its id may be of that record")
+		return nil, &absent{why: "what topic " + s.Topic + " has in the place of its record was written after that had died: the topic was deleted and made again, and a later dead letter with its id may be of that record"}
 	default:
 		return own(record), nil
 	}
@@ -146,12 +165,12 @@ func own(r *kgo.Record) *kgo.Record {
 	return &c
 }
 
-func notThere(topic string) unroutable {
-	return unroutable("topic " + topic + ", where its record was, does not exist")
+func notThere(topic string) *absent {
+	return &absent{why: "topic " + topic + ", where its record was, does not exist"}
 }
 
-func notReadable(topic string) unroutable {
-	return unroutable("topic " + topic + ", where its record is, may not be read by this user: grant Describe and Read on it, if there is such a topic")
+func notReadable(topic string) *absent {
+	return &absent{"topic " + topic + ", where its record is, may not be read by this user: grant Describe and Read on it, if there is such a topic", true}
 }
 
 // topic looks up a topic that headers name, once.
@@ -176,7 +195,7 @@ func (o *originals) topic(ctx context.Context, name string) (*originTopic, error
 // nobody, so that a dead letter with such headers brings nothing of it to where others see it.
 func (o *originals) lookUp(ctx context.Context, name string) (*originTopic, error) {
 	if retrytopics.Legal(name) != name || retrytopics.IsInternal(name) || o.queue.working(name) {
-		return &originTopic{missing: unroutable("its headers name " + cutBytes(name, maxOriginName) + " as the topic of its record, which is no source of any: discard it")}, nil
+		return &originTopic{missing: &absent{why: "its headers name " + cutBytes(name, maxOriginName) + " as the topic of its record, which is no source of any: discard it"}}, nil
 	}
 	q := o.queue
 	detail, err := describe(ctx, q.admin, name)
@@ -184,7 +203,7 @@ func (o *originals) lookUp(ctx context.Context, name string) (*originTopic, erro
 	case err != nil:
 		return nil, err
 	case detail.IsInternal:
-		return &originTopic{missing: unroutable("its headers name " + name + " as the topic of its record, which is no source of any: discard it")}, nil
+		return &originTopic{missing: &absent{why: "its headers name " + name + " as the topic of its record, which is no source of any: discard it"}}, nil
 	case !may(detail, kadm.OpRead):
 		return &originTopic{missing: notReadable(name)}, nil
 	}

@@ -220,9 +220,9 @@ func TestOriginalsThatMayNotBeRead(t *testing.T) {
 	q, err := dlq.Open(b.as("clerk"), shareDLQ, dlq.ForGroup(group), dlq.AnyGroup(), dlq.FirstTier(func(string) string { return tier1 }))
 	must(t, err)
 	s := b.replay(q, dlq.Replay{To: dlq.Source})
-	equal(t, "replayed as it is", s.Done, int64(1))
-	equal(t, "left out", len(s.LeftOut), 2)
-	for i, name := range []string{"payroll", origin} {
+	equal(t, "replayed", s.Done, int64(0))
+	equal(t, "left out", len(s.LeftOut), 3) // also the one that lacks headers only: they can be had
+	for i, name := range []string{"payroll", origin, origin} {
 		if want := "and topic " + name + ", where its record is, may not be read by this user: grant Describe and Read on it"; !strings.Contains(s.LeftOut[i].Why, want) {
 			t.Errorf("%s does not say %s", s.LeftOut[i].Why, want)
 		}
@@ -247,14 +247,46 @@ func TestHeadersOfOriginals(t *testing.T) {
 		shareLetter(origin, 1, 9, []byte("k"), []byte("gone")),      // is gone
 	)
 	must(t, b.cluster.CreateTopic("out", 1, nil))
-	s := b.replay(b.openShared(), dlq.Replay{To: dlq.ToTopic("out")})
+	q := b.openShared()
+	would := b.replay(q, dlq.Replay{To: dlq.ToTopic("out"), DryRun: true})
+	equal(t, "would be without their headers", would.Headerless, int64(3))
+	s := b.replay(q, dlq.Replay{To: dlq.ToTopic("out")})
 	equal(t, "replayed", s.Done, int64(5))
+	equal(t, "without their headers", s.Headerless, int64(3))
 	copies := b.records("out")
 	sameAs(t, copies[0], records[0])
 	sameAs(t, copies[1], &kgo.Record{Key: []byte("k"), Value: []byte("another")})
 	sameAs(t, copies[2], &kgo.Record{Key: records[2].Key, Headers: whole.Headers[:1]})
 	sameAs(t, copies[3], &kgo.Record{Key: []byte("k"), Value: []byte("late")})
 	sameAs(t, copies[4], &kgo.Record{Key: []byte("k"), Value: []byte("gone")})
+}
+
+// Headers that can be had when a transaction has ended are not given up: the entry stays open until then, though the dead letter has key and value.
+func TestHeadersOfOriginalsBehindATransaction(t *testing.T) {
+	t.Parallel()
+	b := shared(t)
+	open, err := kgo.NewClient(append(b.connect().Opts(), kgo.TransactionalID("open"))...)
+	must(t, err)
+	t.Cleanup(open.Close)
+	must(t, open.BeginTransaction())
+	must(t, open.ProduceSync(b.ctx(), &kgo.Record{Topic: origin, Value: []byte("first")}).FirstErr())
+	b.produce(odd()[0])
+	b.produce(shareLetter(origin, 0, 1, odd()[0].Key, odd()[0].Value))
+	must(t, b.cluster.CreateTopic("out", 1, nil))
+	q := b.openShared()
+	for _, dry := range []bool{true, false} {
+		s := b.replay(q, dlq.Replay{To: dlq.ToTopic("out"), DryRun: dry})
+		equal(t, "replayed behind the transaction", s.Done, int64(0))
+		want := "the dead letter has no headers of its record, and a transaction is open before its record in topic orders: replay it when that has ended"
+		if len(s.LeftOut) != 1 || s.LeftOut[0].Why != want {
+			t.Errorf("left out: %+v", s.LeftOut)
+		}
+	}
+	must(t, open.EndTransaction(b.ctx(), kgo.TryAbort))
+	s := b.replay(q, dlq.Replay{To: dlq.ToTopic("out")})
+	equal(t, "replayed", s.Done, int64(1))
+	equal(t, "without its headers", s.Headerless, int64(0))
+	sameAs(t, b.records("out")[0], odd()[0])
 }
 
 // A source may carry dead letters of another share group: what these have in headers is what the record had, and goes along wherever the record is read there.
@@ -430,7 +462,8 @@ func TestOriginalOfAnEntry(t *testing.T) {
 	if _, err := q.Original(b.ctx(), entries[1]); !errors.As(err, &gone) || !strings.Contains(gone.Why, "has no such record, or not yet") {
 		t.Errorf("of one that is gone: %v", err)
 	}
-	if original, err := q.Original(b.ctx(), entries[2]); original != nil || err != nil {
-		t.Errorf("of one that has a value: %v, %v", original, err)
+	equal(t, "is replayed", gone.Replayed, false)
+	if _, err := q.Original(b.ctx(), entries[2]); !errors.As(err, &gone) || !gone.Replayed || !strings.Contains(gone.Why, "no headers of its record") {
+		t.Errorf("of one that has a value: %v", err)
 	}
 }

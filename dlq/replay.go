@@ -272,6 +272,9 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, now time.Time, s 
 	if d.Waits() && e.State.Group == "" {
 		s.NoGroup++
 	}
+	if d.router.headless {
+		s.Headerless++
+	}
 	if !d.DryRun {
 		d.task.survey.queue.trace(e, i.copy)
 	}

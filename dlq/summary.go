@@ -36,6 +36,9 @@ type Summary struct {
 	Succeeded, Failed, Pending int64
 	// NoGroup entries name no consumer group, as another program's need not: the outcomes that were waited for are those of the queue's.
 	NoGroup int64
+	// Headerless entries were replayed, or would be, without the headers of their records, which dead letters of share groups lack: their origins have them
+	// no more.
+	Headerless int64
 	// Replayed and Discarded entries matched and had been dealt with before.
 	Replayed, Discarded int64
 	// Unfinished counts those of Replayed that a replay has replayed which has not ended, by its id: it may know of outcomes, and can be gone on with.
@@ -112,7 +115,7 @@ func (s *Summary) leaveOut(e *Entry, why string) {
 // take adopts what the collector counted.
 func (s *Summary) take(so Summary) {
 	s.Scanned, s.Matched, s.Duplicates = so.Scanned, so.Matched, so.Duplicates
-	s.Earlier, s.Parked, s.Open, s.NoGroup = so.Earlier, so.Parked, so.Open, so.NoGroup
+	s.Earlier, s.Parked, s.Open, s.NoGroup, s.Headerless = so.Earlier, so.Parked, so.Open, so.NoGroup, so.Headerless
 	s.Replayed, s.Discarded, s.Superseded, s.Limited, s.OtherGroup = so.Replayed, so.Discarded, so.Superseded, so.Limited, so.OtherGroup
 	refused := slices.DeleteFunc(s.LeftOut, func(l LeftOut) bool { return !refusing(l.Why) })
 	s.LeftOut = slices.Concat(so.LeftOut, refused)

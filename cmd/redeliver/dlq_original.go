@@ -8,11 +8,15 @@ import (
 	"github.com/redeliver/redeliver/dlq"
 )
 
-// originalOf reads what a replay of an entry takes from its origin into it. missing says why an entry that has nothing of its record is left out of a replay.
+// originalOf reads what a replay of an entry takes from its origin into it. missing says why what the dead letter lacks is not there: a
+// replay leaves the entry out then, or goes without the headers of its record.
 func originalOf(ctx context.Context, q queue, e *dlq.Entry) (missing string, err error) {
 	e.Original, err = q.Original(ctx, *e)
 	var gone *dlq.NoOriginalError
 	if errors.As(err, &gone) {
+		if gone.Replayed {
+			return gone.Why + "; a replay goes without them", nil
+		}
 		return gone.Why, nil
 	}
 	return "", err

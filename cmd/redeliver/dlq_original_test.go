@@ -14,7 +14,7 @@ import (
 const bareDLQ = "dlq.bare"
 
 // sharedMorgue has, beside what newMorgue has, dead letters of a share group: of orders/0/0 without anything of its record, of orders/0/1 with key and value, and of
-// orders/0/9, which is not there.
+// orders/0/9 and orders/0/8, which are not there, the last one with a value.
 func sharedMorgue(t *testing.T) *morgue {
 	t.Helper()
 	m := newMorgue(t)
@@ -31,7 +31,7 @@ func sharedMorgue(t *testing.T) *morgue {
 	for i := range 2 {
 		records = append(records, &kgo.Record{Topic: "orders", Key: fmt.Append(nil, "customer-", i), Value: fmt.Appendf(nil, `{"card":"4111","order":%d}`, i), Headers: []kgo.RecordHeader{{Key: "trace", Value: []byte("t-1")}}})
 	}
-	records = append(records, dies(0, nil, nil), dies(1, records[1].Key, records[1].Value), dies(9, nil, nil))
+	records = append(records, dies(0, nil, nil), dies(1, records[1].Key, records[1].Value), dies(9, nil, nil), dies(8, nil, []byte("alone")))
 	if err := m.client.ProduceSync(t.Context(), records...).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
@@ -60,10 +60,33 @@ func TestShowOfAnOriginal(t *testing.T) {
 	if string(letter.Key) != "customer-0" || string(letter.Value) != `{"card":"4111","order":0}` || letter.Origin != "orders/0/0" || letter.Missing != "" || letter.Headers[len(letter.Headers)-1].Key != "trace" {
 		t.Errorf("as data: %+v", letter)
 	}
+	show("orders/0/8").want(t, exitDone, "original     not known: the dead letter has no headers of its record, and topic orders has no such record", "a replay goes without them", "KEY     null", "alone")
+	letter = shownLetter{}
+	m.decode(show("orders/0/8", "-o", "json"), &letter)
+	if string(letter.Value) != "alone" || letter.Origin != "" || !strings.Contains(letter.Missing, "no headers of its record") {
+		t.Errorf("as data: %+v", letter)
+	}
 	letter = shownLetter{}
 	m.decode(show("orders/0/9", "-o", "json"), &letter)
 	if letter.Value != nil || letter.Origin != "" || !strings.Contains(letter.Missing, "has no such record, or not yet") {
 		t.Errorf("as data: %+v", letter)
+	}
+}
+
+// A replay tells how many it writes without the headers of their records.
+func TestReplayWithoutHeadersOfOriginals(t *testing.T) {
+	m := sharedMorgue(t)
+	const says = "1 without the headers of their records, for their origin has them no more"
+	for _, how := range []string{"--dry-run", "--yes"} {
+		args := []string{"replay", "--to", "source", "--queue", bareDLQ, "--id", "orders/0/8", how}
+		if how == "--dry-run" {
+			var summaries []changeSummary
+			m.decode(m.run(append(args, "-o", "json")...), &summaries)
+			if len(summaries) != 1 || summaries[0].Headerless != 1 {
+				t.Errorf("as data: %+v", summaries)
+			}
+		}
+		m.run(args...).want(t, exitDone, says)
 	}
 }
 

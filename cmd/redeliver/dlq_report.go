@@ -54,7 +54,8 @@ type changeSummary struct {
 	Succeeded  int64            `json:"succeeded,omitempty"`
 	Failed     int64            `json:"failed,omitempty"`
 	Pending    int64            `json:"pending,omitempty"`
-	NoGroup    int64            `json:"no_group,omitempty"` // whose outcomes are those of the pipeline's group
+	NoGroup    int64            `json:"no_group,omitempty"`        // whose outcomes are those of the pipeline's group
+	Headerless int64            `json:"without_headers,omitempty"` // of their records, which their origins have no more
 	Matched    int64            `json:"matched"`
 	Replayed   int64            `json:"replayed_before"`
 	Discarded  int64            `json:"discarded_before"`
@@ -192,7 +193,7 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 	}
 	one := changeSummary{
 		Pipeline: q.pipeline.Name, Queue: q.Topic(), Run: s.Run, Task: s.Task, DryRun: s.DryRun, Complete: s.Complete, Done: s.Done, To: s.To,
-		Earlier: s.Earlier, Succeeded: s.Succeeded, Failed: s.Failed, Pending: s.Pending, NoGroup: s.NoGroup,
+		Earlier: s.Earlier, Succeeded: s.Succeeded, Failed: s.Failed, Pending: s.Pending, NoGroup: s.NoGroup, Headerless: s.Headerless,
 		Matched: s.Matched, Replayed: s.Replayed, Discarded: s.Discarded, Unfinished: s.Unfinished, Superseded: s.Superseded, Parked: s.Parked, Limited: s.Limited, LeftOut: viewLeftOut(q, s.LeftOut),
 		OtherGroup: s.OtherGroup, Duplicates: s.Duplicates, InDoubt: s.InDoubt, Cluster: r.chore.cluster, Unmarked: s.Unmarked, Missing: append([]string{}, s.Missing...), Unselected: s.Unselected, Open: s.Open, KeptLost: s.KeptLost, Taken: s.Taken, Seconds: s.Took.Seconds(),
 	}
@@ -280,6 +281,7 @@ func (r *changeReport) print(w io.Writer, q queue, s changeSummary, took time.Du
 	remark(s.Failed, "failed again: they are dead letters anew")
 	remark(s.Pending, "whose outcome is not known yet: see `%s`", r.program.commandOf("replay show "+s.Task, q, ""))
 	remark(s.NoGroup, "name no consumer group: the outcomes are those of group %s, of pipeline %s", q.pipeline.Group, q.pipeline.Name)
+	remark(s.Headerless, "without the headers of their records, for their origin has them no more")
 	remark(s.Replayed, "%s", r.before(dlq.StatusReplayed))
 	remark(s.Discarded, "%s", r.before(dlq.StatusDiscarded))
 	for _, id := range slices.Sorted(maps.Keys(s.Unfinished)) {
