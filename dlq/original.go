@@ -29,9 +29,14 @@ func (e *NoOriginalError) Error() string { return e.Why }
 // share group that has neither key nor value, and of one without headers of the record while its key and its value are those at the origin. It is nil
 // where the dead letter has all that a replay takes. A [*NoOriginalError] says why the record cannot be had, and whether a replay goes without.
 //
+// It is the record that a replay takes of an entry that is named by its own id ([Filter].IDs). Without that a replay does not take one which was written, by
+// its producer's clock, more than a minute after the death of the dead letter: it may be another one, of a topic that was deleted and made again.
+//
 // The record is nobody else's. A replay does the same, and sets [Entry.Original]; the other calls do not read it.
 func (q *Queue) Original(ctx context.Context, e Entry) (*kgo.Record, error) {
-	record, without, err := newOriginals(q).of(ctx, &e)
+	originals := newOriginals(q)
+	originals.named = func(*Entry) bool { return true }
+	record, without, err := originals.of(ctx, &e)
 	var why unroutable
 	switch {
 	case errors.As(err, &why):
@@ -59,6 +64,7 @@ func (e *Entry) bare() bool {
 type originals struct {
 	queue  *Queue
 	topics map[string]*originTopic
+	named  func(*Entry) bool // whether an entry is named by its own id; nil: none is
 	windows
 }
 
@@ -147,13 +153,19 @@ func (o *originals) find(ctx context.Context, e *Entry) (*kgo.Record, error) {
 		return nil, err
 	case record == nil:
 		return nil, gone
-	case record.Timestamp.After(e.At.Add(clocksDiffer)):
-		return nil, &absent{why: "what topic " + s.Topic + " has in the place of its record was written after that had died: the topic was deleted and made again, and a later dead letter with its id may be of that record"}
-	default:
+	case !record.Timestamp.After(e.At.Add(clocksDiffer)):
 		return own(record), nil
+	case record.Attrs.TimestampType() != logAppendTime && o.named != nil && o.named(e): // a producer may say any time: who names the entry knows better
+		return own(record), nil
+	case record.Attrs.TimestampType() != logAppendTime:
+		return nil, &absent{why: "what topic " + s.Topic + " has in the place of its record was written, by its producer's clock, after that had died: that clock is ahead, or the topic was deleted and made again; one that is named by its own id is replayed all the same"}
+	default:
+		return nil, &absent{why: "what topic " + s.Topic + " has in the place of its record was written after that had died: the topic was deleted and made again, and a later dead letter with its id may be of that record"}
 	}
 	return nil, topic.missing
 }
+
+const logAppendTime = 1 // of a record's timestamp, which a broker gave it
 
 // own is a copy of a record that shares no memory with the batch that it came in, which may be many times as large.
 func own(r *kgo.Record) *kgo.Record {

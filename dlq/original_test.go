@@ -164,7 +164,7 @@ func TestOriginalsThatAreGone(t *testing.T) {
 	equal(t, "left out", strings.Join(told[1], "\n"), strings.Join([]string{
 		"2: topic brief has its record no more: retention or compaction took it, its transaction was aborted, or the topic was deleted and made again",
 		"2: topic brief has no such record, or not yet: the topic was deleted and made again, or the headers are wrong",
-		"1: what topic brief has in the place of its record was written after that had died: the topic was deleted and made again, and a later dead letter with its id may be of that record",
+		"1: what topic brief has in the place of its record was written, by its producer's clock, after that had died: that clock is ahead, or the topic was deleted and made again; one that is named by its own id is replayed all the same",
 		"1: a transaction is open before its record in topic brief: replay it when that has ended",
 		"1: topic no-such-topic, where its record was, does not exist",
 		"1: its headers name " + ledger + " as the topic of its record, which is no source of any: discard it",
@@ -287,6 +287,43 @@ func TestHeadersOfOriginalsBehindATransaction(t *testing.T) {
 	equal(t, "replayed", s.Done, int64(1))
 	equal(t, "without its headers", s.Headerless, int64(0))
 	sameAs(t, b.records("out")[0], odd()[0])
+}
+
+// A producer's clock may be wrong: who names the entry by its own id has the record that was written after the death by it, by [dlq.Queue.Original] too.
+func TestOriginalsOfTheFuture(t *testing.T) {
+	t.Parallel()
+	b := shared(t)
+	record := &kgo.Record{Topic: origin, Key: []byte("k"), Value: []byte("v"), Headers: odd()[0].Headers, Timestamp: time.Now().Add(10 * time.Minute)}
+	b.produce(record, record)
+	b.produce(shareLetter(origin, 0, 0, nil, nil), shareLetter(origin, 0, 1, []byte("k"), []byte("v")))
+	must(t, b.cluster.CreateTopic("out", 1, nil))
+	q := b.openShared()
+	r := dlq.Replay{To: dlq.ToTopic("out"), DryRun: true}
+	s := b.replay(q, r)
+	equal(t, "would be replayed", s.Done, int64(1))
+	equal(t, "without its headers", s.Headerless, int64(1))
+	if len(s.LeftOut) != 1 || !strings.Contains(s.LeftOut[0].Why, "was written, by its producer's clock, after that had died") {
+		t.Errorf("left out: %+v", s.LeftOut)
+	}
+	for _, e := range b.entries(q, dlq.Filter{}) {
+		original, err := q.Original(b.ctx(), e)
+		must(t, err)
+		sameAs(t, original, record)
+		r.Filter.IDs = append(r.Filter.IDs, e.State.ID)
+	}
+	equal(t, "would be replayed by the ids of origins", b.replay(q, r).Headerless, int64(1))
+	r.Filter.IDs = nil
+	for _, e := range b.entries(q, dlq.Filter{}) {
+		r.Filter.IDs = append(r.Filter.IDs, e.ID())
+	}
+	equal(t, "would be replayed by their own ids", b.replay(q, r).Done, int64(2))
+	r.DryRun = false
+	s = b.replay(q, r)
+	equal(t, "replayed by their own ids", s.Done, int64(2))
+	equal(t, "without their headers", s.Headerless, int64(0))
+	for _, copied := range b.records("out") {
+		sameAs(t, copied, record)
+	}
 }
 
 // A source may carry dead letters of another share group: what these have in headers is what the record had, and goes along wherever the record is read there.

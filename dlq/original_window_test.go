@@ -1,6 +1,14 @@
 package dlq
 
-import "testing"
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/redeliver/redeliver/retrytopics"
+)
 
 // What is kept of originals is bounded: the windows that were not used for longest make room for another one, and a fetch that is larger than all of it stays
 // alone.
@@ -30,5 +38,35 @@ func TestWindowsAreBounded(t *testing.T) {
 	w.drop(place(5))
 	if w.bytes != 0 {
 		t.Errorf("%d bytes of nothing", w.bytes)
+	}
+}
+
+// When a broker says that it wrote a record after the death, that is another record than the one that died, whoever names the entry.
+func TestOriginalsThatABrokerWroteLater(t *testing.T) {
+	died := time.UnixMilli(1_700_000_000_000)
+	e := &Entry{Dialect: retrytopics.ShareGroup, At: died}
+	e.State.Topic, e.State.ID = "orders", "orders/0/0"
+	for _, c := range []struct {
+		appended, named, taken bool
+		later                  time.Duration
+		why                    string
+	}{
+		{true, false, true, clocksDiffer, ""},
+		{true, true, false, 2 * clocksDiffer, "was written after that had died: the topic was deleted and made again"},
+		{false, false, false, 2 * clocksDiffer, "was written, by its producer's clock, after that had died"},
+		{false, true, true, 2 * clocksDiffer, ""},
+	} {
+		o := newOriginals(nil)
+		o.named = func(*Entry) bool { return c.named }
+		o.topics["orders"] = &originTopic{fetcher: &fetcher{topic: "orders"}, stable: map[int32]int64{0: 1}, written: map[int32]int64{0: 1}}
+		record := &kgo.Record{Topic: "orders", Timestamp: died.Add(c.later)}
+		if c.appended {
+			record.Attrs = kgo.NewRecordAttrs(kgo.RecordAttrsOpts{TimestampType: logAppendTime})
+		}
+		o.keep(originPlace{"orders", 0}, &window{next: 1, records: []*kgo.Record{record}})
+		got, err := o.find(t.Context(), e)
+		if (got != nil) != c.taken || err == nil != (c.why == "") || err != nil && !strings.Contains(err.Error(), c.why) {
+			t.Errorf("%+v: %v, %v", c, got, err)
+		}
 	}
 }

@@ -274,6 +274,7 @@ func (t *task) work(ctx context.Context, r Replay, summary *Summary) error {
 		return err
 	}
 	router := newRouter(t.survey.queue, r.To, edit)
+	router.originals.named = t.survey.sel.byOwnID
 	err = t.during(ctx, func(ctx context.Context) (err error) {
 		t.elsewhere, err = t.survey.queue.connectCluster(ctx, t.survey.topic, r.To)
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/redeliver/redeliver/dlq"
 )
@@ -38,6 +39,9 @@ func originalText(e dlq.Entry, missing string) string {
 	what := "key, value and headers are read from there: the dead letter has none of them"
 	if e.Record.Key != nil || e.Record.Value != nil {
 		what = "the headers are read from there: the dead letter has none of them"
+	}
+	if e.Original.Timestamp.After(e.At.Add(time.Minute)) {
+		what += ". By its producer's clock it was written after the dead letter had died: a replay takes it only where that is named by its own id, " + e.ID()
 	}
 	return fmt.Sprintf("%s; %s", originOf(e), what)
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -21,21 +22,38 @@ func sharedMorgue(t *testing.T) *morgue {
 	if _, err := kadm.NewClient(m.client).CreateTopic(t.Context(), 1, 1, nil, bareDLQ); err != nil {
 		t.Fatal(err)
 	}
-	dies := func(offset int, key, value []byte) *kgo.Record {
-		return &kgo.Record{Topic: bareDLQ, Key: key, Value: value, Headers: []kgo.RecordHeader{
-			{Key: "__dlq.errors.topic", Value: []byte("orders")}, {Key: "__dlq.errors.partition", Value: []byte("0")}, {Key: "__dlq.errors.offset", Value: fmt.Append(nil, offset)},
-			{Key: "__dlq.errors.group", Value: []byte("workers")}, {Key: "__dlq.errors.message", Value: []byte("Offset rejected by client.")},
-		}}
-	}
 	var records []*kgo.Record
 	for i := range 2 {
 		records = append(records, &kgo.Record{Topic: "orders", Key: fmt.Append(nil, "customer-", i), Value: fmt.Appendf(nil, `{"card":"4111","order":%d}`, i), Headers: []kgo.RecordHeader{{Key: "trace", Value: []byte("t-1")}}})
 	}
-	records = append(records, dies(0, nil, nil), dies(1, records[1].Key, records[1].Value), dies(9, nil, nil), dies(8, nil, []byte("alone")))
+	records = append(records, diesShared(0, nil, nil), diesShared(1, records[1].Key, records[1].Value), diesShared(9, nil, nil), diesShared(8, nil, []byte("alone")))
 	if err := m.client.ProduceSync(t.Context(), records...).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// diesShared is a dead letter of a share group.
+func diesShared(offset int, key, value []byte) *kgo.Record {
+	return &kgo.Record{Topic: bareDLQ, Key: key, Value: value, Headers: []kgo.RecordHeader{
+		{Key: "__dlq.errors.topic", Value: []byte("orders")}, {Key: "__dlq.errors.partition", Value: []byte("0")}, {Key: "__dlq.errors.offset", Value: fmt.Append(nil, offset)},
+		{Key: "__dlq.errors.group", Value: []byte("workers")}, {Key: "__dlq.errors.message", Value: []byte("Offset rejected by client.")},
+	}}
+}
+
+// A record that was written after its dead letter, by its producer's clock, is shown with that, and edited, for an editor names the dead letter by its own id.
+func TestOriginalOfTheFuture(t *testing.T) {
+	m := sharedMorgue(t)
+	ahead := &kgo.Record{Topic: "orders", Value: []byte(`{"order":7}`), Timestamp: time.Now().Add(time.Hour)}
+	if err := m.client.ProduceSync(t.Context(), ahead, diesShared(2, nil, nil)).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	shown := m.run("dlq", "show", "orders/0/2", "--queue", bareDLQ, "-o", "json")
+	var letter shownLetter
+	m.decode(shown, &letter)
+	m.run("dlq", "show", "orders/0/2", "--queue", bareDLQ).want(t, exitDone, `"order": 7`, "By its producer's clock it was written after the dead letter had died: a replay takes it only where that is named by its own id, "+letter.ID)
+	m.run("replay", "--to", "source", "--queue", bareDLQ, "--id", "orders/0/2", "--dry-run").want(t, exitPart, "would have replayed 0", "by its producer's clock")
+	session{terminal: true, env: map[string]string{"EDITOR": "sed -i s/7/8/"}}.run(t, "dlq", "edit", "orders/0/2", "--to", "source", "--queue", bareDLQ, "--yes", "-c", m.config).want(t, exitDone, `+     "order": 8`)
 }
 
 // What a dead letter of a share group lacks is shown as it is at the origin, with where it is from, and what cannot be had as that.
