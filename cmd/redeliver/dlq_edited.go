@@ -32,7 +32,9 @@ func editsOf(q queue, r dlq.Replay) func(e dlq.Entry) string {
 			return fmt.Sprintf("    the edits fail: %s\n", printable(q.redact.Why(err.Error())))
 		}
 		whole, hidden := *e.Whole(), q.redact.Entry(e)
+		record.Headers = handedOn(q, e, record)
 		before, after := *hidden.Whole(), hiding(q.redact, *record)
+		whole.Headers, before.Headers = q.UserHeaders(&e), q.UserHeaders(&hidden)
 		value := !bytes.Equal(whole.Value, record.Value)
 		if value && !bytes.Equal(before.Value, whole.Value) {
 			// A program may move what is hidden to where no pattern finds it. What it makes of the payload without that shows nothing, and is shown where it
@@ -54,6 +56,16 @@ func editsOf(q queue, r dlq.Replay) func(e dlq.Entry) string {
 		}
 		return indented(text)
 	}
+}
+
+// handedOn are the headers of what an entry was edited to that its copy has: without those of the program whose dead letter it is.
+func handedOn(q queue, e dlq.Entry, edited *kgo.Record) []kgo.RecordHeader {
+	if e.Original != nil {
+		e.Original = edited
+	} else {
+		e.Record = edited
+	}
+	return q.UserHeaders(&e)
 }
 
 // matches says whether there still is something to hide in a payload as it would be shown, with its keys in another order.

@@ -122,6 +122,19 @@ func TestOriginalsAreRedacted(t *testing.T) {
 	}
 }
 
+// The difference that edits make is told in what the copy has: the headers of another program's dead letter, which a replay takes off, are no part of it.
+func TestEditsAreToldWithoutHeadersThatGo(t *testing.T) {
+	m := sharedMorgue(t)
+	for _, id := range []string{"orders/0/0", "orders/0/8"} { // of an original, and of the dead letter itself
+		got := m.run("replay", "--dry-run", "--to", "source", "--set-header", "by=ann", "--queue", bareDLQ, "--id", id)
+		got.want(t, exitDone, `+       "key": "by"`)
+		if strings.Contains(got.out, "__dlq.errors") {
+			t.Errorf("%s: headers are told that the copy has not:\n%s", id, got.out)
+		}
+	}
+	m.run("replay", "--dry-run", "--to", "source", "--unset-header", "__dlq.errors.group", "--queue", bareDLQ, "--id", "orders/0/8").want(t, exitDone, "the edits change nothing")
+}
+
 // An editor gets the original, and a dry run shows what its edits make of that.
 func TestOriginalsAreEdited(t *testing.T) {
 	m := sharedMorgue(t)
