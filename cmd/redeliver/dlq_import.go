@@ -10,6 +10,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -276,6 +277,9 @@ func readLetter(line []byte) (dlq.Exported, error) {
 	if _, err := lines.Token(); !errors.Is(err, io.EOF) {
 		return x.Exported, errors.New("something stands behind the dead letter")
 	}
+	if err := checkKeys(line); err != nil {
+		return x.Exported, err
+	}
 	switch {
 	case x.Topic == "": // which says what is wrong with it
 	case x.Partition == nil:
@@ -286,4 +290,54 @@ func readLetter(line []byte) (dlq.Exported, error) {
 		x.Exported.Partition, x.Exported.Timestamp = *x.Partition, *x.Timestamp
 	}
 	return x.Exported, x.Check()
+}
+
+// letterKeys are the keys of a dead letter, and of a header of it.
+var letterKeys = append(keysOf(reflect.TypeFor[dlq.Exported]()), keysOf(reflect.TypeFor[dlq.ExportedHeader]())...)
+
+// keysOf are the keys that the fields of a struct have in JSON.
+func keysOf(of reflect.Type) []string {
+	var keys []string
+	for i := range of.NumField() {
+		key, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// checkKeys refuses what was read of a line though it is not said clearly: a key that an object has twice, of which the last one counted, and one in other
+// letters, as "Topic", which counted as another one. The line is JSON.
+func checkKeys(line []byte) error {
+	var open [][]string // keys of the objects around, the innermost last
+	for i := 0; i < len(line); i++ {
+		switch line[i] {
+		case '{':
+			open = append(open, nil)
+		case '}':
+			open = open[:len(open)-1]
+		case '"':
+			from := i
+			for i++; line[i] != '"'; i++ {
+				if line[i] == '\\' {
+					i++
+				}
+			}
+			if !bytes.HasPrefix(bytes.TrimLeft(line[i+1:], " \t\r\n"), []byte(":")) {
+				continue // a value
+			}
+			var key string
+			if err := json.Unmarshal(line[from:i+1], &key); err != nil {
+				return err
+			}
+			in := &open[len(open)-1]
+			switch {
+			case !slices.Contains(letterKeys, key):
+				return fmt.Errorf("key %q is none of a dead letter", key)
+			case slices.Contains(*in, key):
+				return fmt.Errorf("key %q stands there twice", key)
+			}
+			*in = append(*in, key)
+		}
+	}
+	return nil
 }

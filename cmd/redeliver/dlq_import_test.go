@@ -38,14 +38,18 @@ func TestDLQImport(t *testing.T) {
 	for text, says := range map[string]string{
 		"{}":            ":1: topic",
 		out + "no json": ":7: ",
-		`{"topic":"elsewhere.dlq","partition":0,"timestamp":1}`:                                  "1 dead letter of elsewhere.dlq: that is a dead-letter topic of no pipeline",
-		out + `{"topic":"` + testDLQ + `","partition":0,"timestmp":1,"value":"AA=="}`:            `:7: key "timestmp" is none of a dead letter`,
-		out + `{"topic":"` + testDLQ + `","partition":0,"timestamp":1,"headers":[{"name":"x"}]}`: `:7: key "name" is none of a dead letter`,
-		`{"topic":"` + testDLQ + `","partition":0,"value":"AA=="}`:                               ":1: there is no timestamp: want lines of `redeliver dlq export`",
-		`{"topic":"` + testDLQ + `","timestamp":1}`:                                              ":1: there is no partition",
-		`{"topic":"` + testDLQ + `","partition":0,"timestamp":1}{"topic":"` + testDLQ + `"}`:     ":1: something stands behind the dead letter",
-		`{"topic":"` + testDLQ + `","partition":-1,"timestamp":1}`:                               ":1: partition -1",
-		`{"topic":"` + testDLQ + `","partition":null,"timestamp":1}`:                             ":1: there is no partition",
+		`{"topic":"elsewhere.dlq","partition":0,"timestamp":1}`:                                                                     "1 dead letter of elsewhere.dlq: that is a dead-letter topic of no pipeline",
+		out + `{"topic":"` + testDLQ + `","partition":0,"timestmp":1,"value":"AA=="}`:                                               `:7: key "timestmp" is none of a dead letter`,
+		out + `{"topic":"` + testDLQ + `","partition":0,"timestamp":1,"headers":[{"name":"x"}]}`:                                    `:7: key "name" is none of a dead letter`,
+		out + `{"topic":"` + testDLQ + `","partition":0,"timestamp":1,"key":"AA==", "key" :"AQ=="}`:                                 `:7: key "key" stands there twice`,
+		`{"topic":"` + testDLQ + `","partition":0,"timestamp":1,"headers":[{"key":"a","value":"AA=="},{"key":"b","k\u0065y":"c"}]}`: `:1: key "key" stands there twice`,
+		out + `{"Topic":"` + testDLQ + `","partition":0,"timestamp":1}`:                                                             `:7: key "Topic" is none of a dead letter`,
+		`{"topic":"` + testDLQ + `","partition":0,"timestamp":1,"headers":[{"KEY":"a"}]}`:                                           `:1: key "KEY" is none of a dead letter`,
+		`{"topic":"` + testDLQ + `","partition":0,"value":"AA=="}`:                                                                  ":1: there is no timestamp: want lines of `redeliver dlq export`",
+		`{"topic":"` + testDLQ + `","timestamp":1}`:                                                                                 ":1: there is no partition",
+		`{"topic":"` + testDLQ + `","partition":0,"timestamp":1}{"topic":"` + testDLQ + `"}`:                                        ":1: something stands behind the dead letter",
+		`{"topic":"` + testDLQ + `","partition":-1,"timestamp":1}`:                                                                  ":1: partition -1",
+		`{"topic":"` + testDLQ + `","partition":null,"timestamp":1}`:                                                                ":1: there is no partition",
 	} {
 		session{answer: text}.run(t, "dlq", "import", "-", "--yes", "-c", m.config).want(t, exitUsage, says)
 	}
