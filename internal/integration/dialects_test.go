@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -16,26 +17,62 @@ import (
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
-// replays is what a handler saw of replayed records: how often each, by its id, and the headers.
-type replays struct {
+// returned is what a handler got of replayed records, by their ids.
+type returned struct {
 	mu      sync.Mutex
-	times   map[string]int
-	headers map[string][]string // names
+	records map[string][]*kgo.Record
 	more    chan struct{}
 }
 
-func (s *replays) handle(_ context.Context, r *consumer.Record) error {
+func newReturned(records int) *returned {
+	return &returned{records: make(map[string][]*kgo.Record), more: make(chan struct{}, 10*records)}
+}
+
+func (s *returned) handle(_ context.Context, r *consumer.Record) error {
 	if r.Replays() == 0 {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.times[r.ID()]++
-	for _, h := range r.Headers {
-		s.headers[r.ID()] = append(s.headers[r.ID()], h.Key)
-	}
+	s.records[r.ID()] = append(s.records[r.ID()], &kgo.Record{Key: bytes.Clone(r.Key), Value: bytes.Clone(r.Value), Headers: slices.Clone(r.Headers)})
 	s.more <- struct{}{}
 	return nil
+}
+
+// foreign says what there is of another program's dead letters, of which so many of so many problems are wanted.
+func foreign(ctx context.Context, q *dlq.Queue, records, problems int) error {
+	stats, err := q.Stats(ctx, dlq.Filter{})
+	if err == nil && (stats.Entries != int64(records) || len(stats.Problems) != problems || stats.Damaged != 0) {
+		err = fmt.Errorf("%d entries of %d problems, %d of them damaged; want %d of %d, and none", stats.Entries, len(stats.Problems), stats.Damaged, records, problems)
+	}
+	return err
+}
+
+// replayed replays all of a queue, twice, of which the second time finds nothing to do, and wants each of the records that it is made of to come back once, as it was.
+func (s *returned) replayed(b *bundle, q *dlq.Queue, to dlq.Destination, given []*kgo.Record) {
+	b.t.Helper()
+	for range 2 {
+		if _, err := q.Replay(b.t.Context(), dlq.Replay{To: to}); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	for range given {
+		within(b.t, "a replayed record", s.more)
+	}
+	b.settled()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range given {
+		got := s.records[id(r)]
+		if len(got) != 1 {
+			b.t.Errorf("%s was replayed %d times", id(r), len(got))
+			continue
+		}
+		same := func(a, b kgo.RecordHeader) bool { return a.Key == b.Key && bytes.Equal(a.Value, b.Value) }
+		if !bytes.Equal(got[0].Key, r.Key) || !bytes.Equal(got[0].Value, r.Value) || !slices.EqualFunc(got[0].Headers, r.Headers, same) {
+			b.t.Errorf("%s came as %q %x %v, want %q %x %v", id(r), got[0].Key, got[0].Value, got[0].Headers, r.Key, r.Value, r.Headers)
+		}
+	}
 }
 
 // springLetter is the dead letter that Spring for Apache Kafka makes of a record.
@@ -62,11 +99,11 @@ func TestSpringDeadLettersAreReplayed(t *testing.T) {
 	const records = 60
 	b := setup(t, 3)
 	dlt := kafkatest.Topic(t, 3)
-	seen := &replays{times: make(map[string]int), headers: make(map[string][]string), more: make(chan struct{}, 10*records)}
+	seen := newReturned(records)
 	b.start(seen.handle)
 	var given, letters []*kgo.Record
 	for i := range records {
-		given = append(given, &kgo.Record{Partition: int32(i % 3), Key: []byte(fmt.Sprint("key-", i)), Value: []byte(fmt.Sprint("value-", i))})
+		given = append(given, &kgo.Record{Partition: int32(i % 3), Key: []byte(fmt.Sprint("key-", i)), Value: []byte(fmt.Sprint("value-", i)), Headers: []kgo.RecordHeader{{Key: "trace", Value: []byte("t")}}})
 	}
 	b.produceTo(given...)
 	b.calls.awaitDone(t, records)
@@ -84,32 +121,10 @@ func TestSpringDeadLettersAreReplayed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stats, err := q.Stats(t.Context(), dlq.Filter{})
-	if err != nil {
+	if err := foreign(t.Context(), q, records, 2); err != nil {
 		t.Fatal(err)
 	}
-	if stats.Entries != records || len(stats.Problems) != 2 || stats.Damaged != 0 {
-		t.Fatalf("%d entries of %d problems, %d of them damaged; want %d of 2, and none", stats.Entries, len(stats.Problems), stats.Damaged, records)
-	}
-	for range 2 { // the second one finds nothing to do
-		if _, err := q.Replay(t.Context(), dlq.Replay{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for range records {
-		within(t, "a replayed record", seen.more)
-	}
-	b.settled()
-	seen.mu.Lock()
-	defer seen.mu.Unlock()
-	for _, r := range given {
-		if n := seen.times[id(r)]; n != 1 {
-			t.Errorf("%s was replayed %d times", id(r), n)
-		}
-		if got := seen.headers[id(r)]; !slices.Equal(got, []string{"trace"}) {
-			t.Errorf("%s came with the headers %v, want trace only", id(r), got)
-		}
-	}
+	seen.replayed(b, q, dlq.OwnTier, given)
 }
 
 // Copies and dead letters carry the headers of other programs beside Redeliver's own, once each however often they travelled, and a

@@ -1,19 +1,14 @@
 package integration_test
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/redeliver/redeliver/consumer"
 	"github.com/redeliver/redeliver/dlq"
 	"github.com/redeliver/redeliver/internal/kafkatest"
 )
@@ -59,7 +54,7 @@ func TestDeadLettersOfAShareGroupAreReplayed(t *testing.T) {
 			letters := "dlq." + b.source // brokers want the prefix
 			group := shareGroup(t, letters, copies)
 			b.createTopics(3, []string{letters}, "errors.deadletterqueue.group.enable=true")
-			seen := &returned{more: make(chan struct{}, 10*records), records: make(map[string][]*kgo.Record)}
+			seen := newReturned(records)
 			b.start(seen.handle)
 			var given []*kgo.Record
 			for i := range records {
@@ -78,34 +73,9 @@ func TestDeadLettersOfAShareGroupAreReplayed(t *testing.T) {
 				t.Fatal(err)
 			}
 			eventually(t, func() error { // the brokers write them when they are rejected already
-				stats, err := q.Stats(t.Context(), dlq.Filter{})
-				if err == nil && (stats.Entries != records || len(stats.Problems) != 1 || stats.Damaged != 0) {
-					err = fmt.Errorf("%d entries of %d problems, %d of them damaged; want %d of 1, and none", stats.Entries, len(stats.Problems), stats.Damaged, records)
-				}
-				return err
+				return foreign(t.Context(), q, records, 1)
 			})
-			for range 2 { // the second one finds nothing to do
-				if _, err := q.Replay(t.Context(), dlq.Replay{To: dlq.Source}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			for range records {
-				within(t, "a replayed record", seen.more)
-			}
-			b.settled()
-			seen.mu.Lock()
-			defer seen.mu.Unlock()
-			for _, r := range given {
-				got := seen.records[id(r)]
-				if len(got) != 1 {
-					t.Errorf("%s was replayed %d times", id(r), len(got))
-					continue
-				}
-				same := func(a, b kgo.RecordHeader) bool { return a.Key == b.Key && bytes.Equal(a.Value, b.Value) }
-				if !bytes.Equal(got[0].Key, r.Key) || !bytes.Equal(got[0].Value, r.Value) || !slices.EqualFunc(got[0].Headers, r.Headers, same) {
-					t.Errorf("%s came as %q %x %v, want %q %x %v", id(r), got[0].Key, got[0].Value, got[0].Headers, r.Key, r.Value, r.Headers)
-				}
-			}
+			seen.replayed(b, q, dlq.Source, given)
 		})
 	}
 }
@@ -124,22 +94,4 @@ func reject(t *testing.T, group, topic string, records int) {
 			t.Fatal(err)
 		}
 	}
-}
-
-// returned is what a handler got of replayed records, by their ids.
-type returned struct {
-	mu      sync.Mutex
-	records map[string][]*kgo.Record
-	more    chan struct{}
-}
-
-func (s *returned) handle(_ context.Context, r *consumer.Record) error {
-	if r.Replays() == 0 {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.records[r.ID()] = append(s.records[r.ID()], &kgo.Record{Key: bytes.Clone(r.Key), Value: bytes.Clone(r.Value), Headers: slices.Clone(r.Headers)})
-	s.more <- struct{}{}
-	return nil
 }
