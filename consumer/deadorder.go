@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/redeliver/redeliver/dlq"
@@ -34,8 +35,13 @@ type deadOrder struct {
 type deadLetter struct {
 	origin int64
 	died   int64 // Unix ms
+	failed int64 // first, in Unix ms
+	at     int64 // its offset; onItsWay: it is not written yet
 	deadName
 }
+
+// onItsWay is behind all that anybody can have seen.
+const onItsWay = math.MaxInt64
 
 // deadName tells a dead letter from all others: of a source topic that was deleted and made again there may be some with the identity that those of the topic
 // before have, and they are open at the same time.
@@ -63,7 +69,9 @@ func newDeadOrder(limit int) *deadOrder {
 
 // put adds a dead letter. It may be known already: copies of one are one.
 func (o *deadOrder) put(key uint64, d deadLetter) {
-	if _, known := o.find(d.deadName); known {
+	if at, known := o.find(d.deadName); known {
+		known := &o.lines[at.key][o.at(d.deadName, at)]
+		known.at, known.failed = max(known.at, d.at), max(known.failed, d.failed) // what settles the later one settles both
 		return
 	}
 	o.furthest = max(o.furthest, d.origin)
@@ -85,6 +93,13 @@ func (o *deadOrder) put(key uint64, d deadLetter) {
 	line := o.lines[key]
 	i, _ := findDead(line, d.origin+1)
 	o.keep(key, slices.Insert(line, i, d))
+}
+
+// written says that the letter of one that was on its way is.
+func (o *deadOrder) written(name deadName, offset int64) {
+	if at, known := o.find(name); known {
+		o.lines[at.key][o.at(name, at)].at = offset
+	}
 }
 
 // makeRoom forgets another dead letter than that of a key with this origin, or says that it is the one to be forgotten.
@@ -173,7 +188,7 @@ func (o *deadOrder) at(name deadName, a deadAddress) (i int) {
 	return i
 }
 
-// marked are those that a mark is of: of one that does not say when its letter was born there may be several.
+// marked are those that a mark settles: of one that does not say when its letter was born there may be several.
 func (o *deadOrder) marked(m dlq.Marked) (names []deadName) {
 	first, known := o.index[m.Identity]
 	if !known {
@@ -181,7 +196,7 @@ func (o *deadOrder) marked(m dlq.Marked) (names []deadName) {
 	}
 	for _, at := range append([]deadAddress{first}, o.others[m.Identity]...) {
 		name := deadName{m.Identity, at.born}
-		if m.Holds(at.born, o.lines[at.key][o.at(name, at)].died) {
+		if d := &o.lines[at.key][o.at(name, at)]; m.Holds(d.born, d.died) && m.Settles(d.at, d.failed) {
 			names = append(names, name)
 		}
 	}

@@ -11,12 +11,15 @@ import (
 // deadOfModel is a dead letter of a model. Those that differ in their birth alone are of a source that was made again: they share an identity, and have other keys.
 type deadOfModel struct{ origin, replays, born int64 }
 
-const modelKeys = 5
+const (
+	modelKeys   = 5
+	modelFailed = 2_000_000 // when all records failed first, Unix ms
+)
 
 func (l deadOfModel) key() uint64 { return uint64(l.origin+l.born)%modelKeys + 1 }
 
 func (l deadOfModel) letter() deadLetter {
-	return deadLetter{l.origin, 10_000_000 - l.origin, deadName{dlq.Identity{uint64(l.origin), uint64(l.replays)}, l.born}}
+	return deadLetter{l.origin, 10_000_000 - l.origin, modelFailed, l.origin, deadName{dlq.Identity{uint64(l.origin), uint64(l.replays)}, l.born}}
 }
 
 func drawDead(t *rapid.T) deadOfModel {
@@ -59,10 +62,16 @@ func TestDeadOrderModel(t *testing.T) {
 			},
 			"mark": func(t *rapid.T) {
 				l := drawDead(t)
-				m := dlq.Marked{Identity: l.letter().id, Born: l.born, At: rapid.SampledFrom([]int64{500_000, 1_500_000, 3_000_000}).Draw(t, "at")}
+				m := dlq.Marked{
+					Identity: l.letter().id, Born: l.born, Status: dlq.StatusReplayed, At: rapid.SampledFrom([]int64{500_000, 1_500_000, 3_000_000}).Draw(t, "at"),
+					Seen: rapid.Int64Range(0, 14).Draw(t, "seen"),
+				}
 				want := make(map[deadName]bool)
 				for other := range model {
 					noted := l.born != 0
+					if m.Seen > 0 && other.origin >= m.Seen && m.At < modelFailed { // which is where its letter stands, too: it came later
+						continue
+					}
 					if other.origin == l.origin && other.replays == l.replays && (other.born == l.born || !noted && other.born <= m.At) {
 						want[other.letter().deadName] = true
 						delete(model, other)
@@ -163,7 +172,7 @@ func TestDeadOrderIsReadAgainWhenItsLimitHasGrown(t *testing.T) {
 	o := newDeadOrder(2)
 	name := func(key uint64) deadName { return deadName{id: dlq.Identity{key, 0}} }
 	for key := range uint64(3) {
-		o.put(key, deadLetter{1, 1, name(key)})
+		o.put(key, deadLetter{origin: 1, died: 1, deadName: name(key)})
 	}
 	equal(t, "keys that are not known", o.lost, 1)
 	equal(t, "to be read again at the limit", o.outdated(), false)
@@ -171,4 +180,26 @@ func TestDeadOrderIsReadAgainWhenItsLimitHasGrown(t *testing.T) {
 	o.dealt++
 	o.remove(name(0))
 	equal(t, "to be read again with room", o.outdated(), true)
+}
+
+// TestAMarkOfBeforeSettlesNoLaterDeath has a record die anew whose dead letter had been dealt with: the mark on that one does not open its key, while the letter is
+// on its way and when it is written, but the first one by somebody who had seen it does.
+func TestAMarkOfBeforeSettlesNoLaterDeath(t *testing.T) {
+	const died, before = 100_000_000, 100_000_000 - 3_600_000
+	name := deadName{id: dlq.Identity{1, 1}}
+	mark := func(at, seen int64) dlq.Marked {
+		return dlq.Marked{Identity: name.id, Status: dlq.StatusDiscarded, At: at, Seen: seen}
+	}
+	o := newDeadOrder(0)
+	o.put(1, deadLetter{1, died, died, onItsWay, name})
+	equal(t, "marked before it is written", len(o.marked(mark(before, 8))), 0)
+	equal(t, "marked when clocks may differ", len(o.marked(mark(died-1000, 8))), 1)
+	equal(t, "marked by a release that says nothing of it", len(o.marked(mark(before, 0))), 1)
+	o.written(name, 7)
+	equal(t, "marked before it was written", len(o.marked(mark(before, 7))), 0)
+	equal(t, "marked with it, by a clock that is behind", len(o.marked(mark(before, 8))), 1)
+	o.put(1, deadLetter{1, died, died - 1, 4, name}) // an earlier copy that is read
+	equal(t, "marked before it was written, then", len(o.marked(mark(before, 7))), 0)
+	o.written(deadName{id: dlq.Identity{2, 2}}, 9) // one that is forgotten
+	equal(t, "dead letters", o.size(), 1)
 }

@@ -20,7 +20,17 @@ import (
 func (st *strand) bury(e *entry) {
 	e.buried = true
 	st.holding.dead.limit = st.p.heldLimit()
-	st.holding.dead.put(e.keyHash, deadLetter{e.origin(), time.Now().UnixMilli(), nameOf(e.state)})
+	st.holding.dead.put(e.keyHash, onItsWayOf(e))
+}
+
+// onItsWayOf is the dead letter that an entry is about to be.
+func onItsWayOf(e *entry) deadLetter {
+	now := time.Now().UnixMilli()
+	d := deadLetter{origin: e.origin(), died: now, failed: now, at: onItsWay, deadName: nameOf(e.state)}
+	if !e.state.FirstFailed.IsZero() {
+		d.failed = e.state.FirstFailed.UnixMilli()
+	}
+	return d
 }
 
 // unbury says that an entry is settled and will be no dead letter.
@@ -140,7 +150,7 @@ func (st *strand) forgetDead() {
 		for _, b := range l.batches {
 			for _, e := range b.entries {
 				if e != nil && e.buried {
-					h.dead.put(e.keyHash, deadLetter{e.origin(), time.Now().UnixMilli(), nameOf(e.state)})
+					h.dead.put(e.keyHash, onItsWayOf(e))
 				}
 			}
 		}

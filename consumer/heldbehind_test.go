@@ -150,7 +150,7 @@ func TestFreshRecordsDoNotOvertakeParkedOnesIntoTheDeadLetters(t *testing.T) {
 func (b *heldBench) die(key string, origin int64, replays int) {
 	st := b.source.strand
 	st.mu.Lock()
-	st.holding.dead.put(keyHash([]byte(key)), deadLetter{origin, 1, nameAt(origin, replays)})
+	st.holding.dead.put(keyHash([]byte(key)), deadLetter{origin: origin, died: 1, deadName: nameAt(origin, replays)})
 	st.mu.Unlock()
 }
 
@@ -210,7 +210,7 @@ func TestAMarkOpensTheKeyOfItsOwnLetter(t *testing.T) {
 		before := nameAt(0, 0)
 		before.born -= time.Hour.Milliseconds()
 		st.mu.Lock()
-		st.holding.dead.put(keyHash([]byte("z")), deadLetter{0, 1, before})
+		st.holding.dead.put(keyHash([]byte("z")), deadLetter{died: 1, deadName: before})
 		st.mu.Unlock()
 		b.feed(b.source, "a")
 		synctest.Wait()
@@ -228,6 +228,30 @@ func TestAMarkOpensTheKeyOfItsOwnLetter(t *testing.T) {
 		b.replay("a", 0, 1)
 		equal(t, "closed after the copy", b.closed("a"), false)
 		equal(t, "dead letters", st.holding.dead.size(), 0)
+	})
+}
+
+// TestAMarkOpensAKeyWhateverItsClockSays has a dead letter marked by somebody who had seen it, and whose clock is an hour behind.
+func TestAMarkOpensAKeyWhateverItsClockSays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onDeadBench(t)
+		b.fails["a@0"] = 1
+		b.open(0)
+		b.feed(b.source, "a")
+		synctest.Wait()
+		died := nameAt(0, 0)
+		st := b.source.strand
+		mark := func() {
+			st.mu.Lock()
+			st.dealtWith(dlq.Marked{Identity: died.id, Born: died.born, Status: dlq.StatusDiscarded, At: time.Now().Add(-time.Hour).UnixMilli(), Seen: 1})
+			st.mu.Unlock()
+		}
+		mark() // on what it had been before
+		equal(t, "closed while its letter is on its way", b.closed("a"), true)
+		b.want("written", b.commit(), "dlq a@0")
+		b.commit()
+		mark()
+		equal(t, "closed after the mark", b.closed("a"), false)
 	})
 }
 
@@ -313,7 +337,7 @@ func TestAMarkBeforeTheLetterIsKnownToBeWritten(t *testing.T) {
 func readOf(origins ...int64) *deadOrder {
 	o := newDeadOrder(0)
 	for _, origin := range origins {
-		o.put(keyHash([]byte("a")), deadLetter{origin, 1, nameAt(origin, 0)})
+		o.put(keyHash([]byte("a")), deadLetter{origin: origin, died: 1, deadName: nameAt(origin, 0)})
 	}
 	return o
 }

@@ -276,7 +276,10 @@ func (p *Pipeline) settleRoute(r *route) {
 	if r.outcome != Dead {
 		e.deferred = false // its copy is
 	}
-	e.buried = false // its letter is
+	if e.buried { // its letter is written
+		st.holding.dead.written(nameOf(e.state), r.record.Offset)
+		e.buried = false
+	}
 	st.settle(e)
 	e.lane.signalQuiet()
 }

@@ -1,10 +1,9 @@
 package dlq
 
-import "time"
-
 // A group whose offsets were reset, or whose source was restored as it was, handles records once more that are dead letters already. What fails again then has
-// the identity of the entry that it was, and is a further copy of it: where that had been replayed or discarded nothing shows that it is dead again. Such
-// records are told by the time at which they failed first.
+// the identity of the entry that it was. Where that is still to be dealt with it is a further copy of it; where it was replayed or discarded the entry is open
+// again by it, until the next mark. A copy that a crash left, that was imported or carried forward stays a part of what was dealt with: it stood in the topic by
+// then, or its record had failed by then.
 
 // failedFirst is when the record of a dead letter first failed, in Unix ms: when it died, where its headers do not say.
 func (e *Entry) failedFirst() int64 {
@@ -14,48 +13,53 @@ func (e *Entry) failedFirst() int64 {
 	return e.At.UnixMilli()
 }
 
-// failedAnew says whether a record of an entry failed first after the entry had been replayed or discarded, though nobody has replayed it since: what died of a
-// replay is an entry of its own. A copy that a crash left failed before that.
-func failedAnew(status Status, decided, failed int64) bool {
-	return (status == StatusReplayed || status == StatusDiscarded) && failed-decided > clocksDiffer.Milliseconds()
+// failedAnew says whether a record at an offset of the dead letters, which first failed then, is of a failure that came after its entry had got this status: at
+// a time in Unix ms, by a call that had seen the partition up to an offset. 0: of a release that did not say, whose marks hold for all that has the identity.
+func failedAnew(status Status, at, seen, offset, failed int64) bool {
+	return (status == StatusReplayed || status == StatusDiscarded) && seen > 0 && offset >= seen && failed-at > clocksDiffer.Milliseconds()
 }
 
-// anew counts such records.
-type anew struct {
-	records int64
-	first   int64 // Unix ms of death, where there are any
+// FailedAnew says whether the entry is open again since its record failed anew: Mark is what had become of it.
+func (e *Entry) FailedAnew() bool {
+	return e.Status == StatusOpen && (e.Mark.Status == StatusReplayed || e.Mark.Status == StatusDiscarded)
 }
 
-// died counts records that died then and later.
-func (a *anew) died(records, first int64) {
-	if records == 0 {
-		return
+// stands is the status of a record of an entry with this mark.
+func (m Mark) stands(e *Entry) Status {
+	if failedAnew(m.Status, m.At.UnixMilli(), m.seen, e.Offset, e.failedFirst()) {
+		return StatusOpen
 	}
-	if a.records == 0 || first < a.first {
-		a.first = first
-	}
-	a.records += records
+	return m.Status
 }
 
-// tell puts the count where it is told.
-func (a anew) tell(s *Stats) {
-	if s.FailedAnew = a.records; a.records > 0 {
-		s.FailedAnewSince = time.UnixMilli(a.first)
+// stands is the status of a record of an entry with this mark.
+func (l *ledger) stands(e *Entry, m mark) Status {
+	if m.at > 0 && failedAnew(m.status, m.at, l.origin[m.from].seen, e.Offset, e.failedFirst()) {
+		return StatusOpen
 	}
+	return m.status
 }
 
-// noteAnew counts a record that the filter selects, whatever its status.
-func (s *survey) noteAnew(e *Entry, status Status, decided int64) {
-	if s.sel.ExpiringBefore.IsZero() && failedAnew(status, decided, e.failedFirst()) {
-		s.anew.died(1, e.At.UnixMilli())
+// stands is the status of entry i, which has this mark.
+func (st *indexState) stands(c *columns, i int, m segmentMark) Status {
+	if m.at > 0 && int(m.from) < len(st.from) && failedAnew(m.status, m.at, st.from[m.from].seen, c.offset(i), c.fails(i)) {
+		return StatusOpen
 	}
+	return m.status
 }
 
-// decided is when an entry became what a mark says.
-func (l *ledger) decided(m mark) int64 {
-	if m.at == 0 {
-		return 0
+// anew is the identity of those records of an entry that failed after it had been dealt with.
+func (id Identity) anew() Identity { return Identity{id[0], id[1] ^ 2} }
+
+func (id stableID) anew() stableID {
+	id[0] ^= 1
+	return id
+}
+
+// part is the identity that the entry's copies share which stand as it does.
+func (e *Entry) part() Identity {
+	if e.FailedAnew() {
+		return e.own().anew()
 	}
-	from := l.origin[m.from]
-	return moments{at: m.at, beside: from.beside, renewal: from.renewal}.decided()
+	return e.own()
 }

@@ -7,142 +7,212 @@ import (
 	"time"
 
 	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
-// What fails once more after it was dealt with, since the offsets of its group were reset, is a copy of its entry, and no list shows it: stats tell how much
-// of that there is, by a scan and by an index, and a replay --again of it settles it.
-func TestStatsTellWhatFailedAnew(t *testing.T) {
+// aged is a queue that looks back on hours: dead letters and marks of then.
+type aged struct {
+	*bundle
+	now time.Time
+}
+
+// marks writes what a call made of an entry, which had seen the partition up to an offset; 0: of a release that did not say.
+func (a *aged) marks(partition int32, offset int64, status string, ago time.Duration, seen int64) {
+	a.t.Helper()
+	said := ""
+	if seen > 0 {
+		said = fmt.Sprintf(`,"seen":%d`, seen)
+	}
+	mark := a.ledgerRecord(fmt.Sprintf(`{"v":1,"status":%q,"at":%d,"by":"ann","run":"0196-run","id":"orders/%d/%d","group":"shop","born":%d%s}`,
+		status, a.now.Add(-ago).UnixMilli(), partition, offset, 1_700_000_000_000+offset, said))
+	mark.Key, mark.Partition = fmt.Appendf(mark.Key[:len(mark.Key)-len("0/0")], "%d/%d", partition, offset), partition
+	a.produce(mark)
+}
+
+// dies writes a dead letter whose record failed first then; 0: its headers do not say.
+func (a *aged) dies(partition int32, offset int64, failed, died time.Duration) {
+	a.t.Helper()
+	s := death(partition, offset)
+	if failed != 0 {
+		s.FirstFailed = a.now.Add(-failed)
+	}
+	r := letter(s)
+	r.Timestamp = a.now.Add(-died)
+	a.produce(r)
+}
+
+// What fails once more after it was dealt with, since the offsets of its group were reset, is open: whoever looks sees it, by a scan and by an index, until it
+// is dealt with too. A copy that a crash left, or an import, is a part of what was.
+func TestWhatFailsAnewIsOpen(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := &aged{setup(t), time.Now()}
 	b.anchor()
 	ix := b.indexed(filepath.Join(t.TempDir(), "index"), 0)
-	hidden := &indexed{b: b, path: filepath.Join(t.TempDir(), "hidden"), hides: secrets} // which looks for texts in the records
+	hidden := &indexed{b: b.bundle, path: filepath.Join(t.TempDir(), "hidden"), hides: secrets} // which looks for texts in the records
 	hidden.open()
 	t.Cleanup(func() { _ = hidden.file.Close() })
-	now := time.Now()
-	diesIn := func(partition int32, offset int64, failed, died time.Duration) {
-		s := death(partition, offset)
-		if failed != 0 {
-			s.FirstFailed = now.Add(failed)
-		}
-		r := letter(s)
-		r.Timestamp = now.Add(died)
-		b.produce(r)
-	}
-	dies := func(offset int64, failed, died time.Duration) { diesIn(0, offset, failed, died) }
-	marks := func(partition int32, offset int64, status string) {
-		mark := b.ledgerRecord(fmt.Sprintf(`{"v":1,"status":%q,"at":%d,"by":"ann","run":"0196-run","id":"orders/%d/%d","group":"shop"}`, status, now.Add(-time.Hour).UnixMilli(), partition, offset))
-		mark.Key, mark.Partition = fmt.Appendf(mark.Key[:len(mark.Key)-len("0/0")], "%d/%d", partition, offset), partition
-		b.produce(mark)
-	}
-	first := -30 * time.Minute
-	anew := func(f dlq.Filter, want int64) {
+	anew := func(want int64, open ...string) {
 		t.Helper()
-		ix.same(f)
+		ix.same(dlq.Filter{})
+		ix.same(dlq.Filter{All: true})
+		ix.same(dlq.Filter{Text: "payload of orders/0/1"})
 		for _, q := range []*dlq.Queue{ix.Queue, hidden.Queue, b.open()} {
-			stats, err := q.Stats(b.ctx(), f)
-			must(t, err)
-			equal(t, "failed anew", stats.FailedAnew, want)
-			if want > 0 {
-				equal(t, "since", stats.FailedAnewSince.UnixMilli(), now.Add(first).UnixMilli())
+			var ids []string
+			for _, e := range b.entries(q, dlq.Filter{}) {
+				ids = append(ids, e.State.ID)
+				if was := e.Mark.Status != dlq.StatusOpen && e.Status == dlq.StatusOpen; was != e.FailedAnew() || was && e.Mark.By != "ann" {
+					t.Errorf("%s is %s, and its mark %+v", e.ID(), e.Status, e.Mark)
+				}
 			}
+			equal(t, "to be dealt with", ids, open)
+			stats, err := q.Stats(b.ctx(), dlq.Filter{})
+			must(t, err)
+			equal(t, "counted", stats.Entries, int64(len(open)))
+			equal(t, "failed anew", stats.FailedAnew, want)
 		}
 	}
-	const replayed, discarded, parked, open, once = 0, 1, 2, 3, 4
-	for offset := range int64(5) {
-		dies(offset, -3*time.Hour, -2*time.Hour)
+	const replayed, discarded, parked, open, old, once = 0, 1, 2, 3, 4, 5
+	for offset := range int64(6) {
+		b.dies(0, offset, 3*time.Hour, 2*time.Hour)
 	}
-	for offset, status := range []string{"replayed", "discarded", "parked", "open", "replayed"} {
-		marks(0, int64(offset), status)
+	for offset, status := range []string{"replayed", "discarded", "parked", "open", "replayed", "discarded"} {
+		seen := int64(6)
+		if offset == old {
+			seen = 0
+		}
+		b.marks(0, int64(offset), status, time.Hour, seen)
 	}
-	anew(dlq.Filter{}, 0)
+	anew(0, "orders/0/3")
 
-	dies(once, -3*time.Hour, -40*time.Minute) // the copy of a crash that was restarted late
-	anew(dlq.Filter{}, 0)
-	first = -29 * time.Minute
+	b.dies(0, once, 3*time.Hour, 40*time.Minute) // the copy of a crash that was restarted late
+	b.dies(0, once, 0, time.Hour-time.Second)    // as soon as clocks may differ
+	b.dies(0, old, 30*time.Minute, 30*time.Minute)
+	anew(0, "orders/0/3")
 	for _, offset := range []int64{replayed, parked, open} {
-		dies(offset, -30*time.Minute, first)
+		b.dies(0, offset, 30*time.Minute, 29*time.Minute)
 	}
-	anew(dlq.Filter{}, 1)
-	first = -31 * time.Minute
-	dies(discarded, 0, first) // headers say nothing of when it failed
-	dies(discarded, -time.Hour+time.Second, -32*time.Minute)
-	anew(dlq.Filter{}, 2)
-	anew(dlq.Filter{Status: []dlq.Status{dlq.StatusDiscarded}}, 2)
-	anew(dlq.Filter{Text: "payload of orders/0/1"}, 1)
-	anew(dlq.Filter{Topic: "returns"}, 0)
+	anew(1, "orders/0/3", "orders/0/0")
+	b.dies(0, discarded, 0, 28*time.Minute) // headers say nothing of when it failed
+	b.dies(0, discarded, 27*time.Minute, 27*time.Minute)
+	anew(2, "orders/0/3", "orders/0/0", "orders/0/1")
 
-	// Of the first copy there may be nothing left: the next one is listed then, as what became of the entry.
-	marks(1, 0, "replayed")
-	diesIn(1, 0, 0, -20*time.Minute)
-	anew(dlq.Filter{}, 3)
+	// What a call had seen it has dealt with, whatever the clock of its machine says.
+	b.marks(1, 0, "replayed", time.Hour, 1)
+	b.dies(1, 0, 0, 20*time.Minute)
+	anew(2, "orders/0/3", "orders/0/0", "orders/0/1")
+
+	// Of the first copy there may be nothing left.
+	b.marks(2, 0, "replayed", time.Hour, 1)
+	b.dies(2, 1, 3*time.Hour, 2*time.Hour)
+	b.dies(2, 0, 0, 20*time.Minute)
+	anew(3, "orders/0/3", "orders/2/1", "orders/0/0", "orders/0/1", "orders/2/0")
 	b.takes(0, 5)
-	anew(dlq.Filter{}, 3)
-	fresh := &indexed{b: b, path: filepath.Join(t.TempDir(), "index")}
+	anew(3, "orders/2/1", "orders/0/0", "orders/0/3", "orders/0/1", "orders/2/0")
+	fresh := &indexed{b: b.bundle, path: filepath.Join(t.TempDir(), "index")}
 	fresh.open()
 	fresh.same(dlq.Filter{})
 	must(t, fresh.file.Close())
 
-	var again []string
-	s := b.replay(b.open(), dlq.Replay{Again: true, Filter: dlq.Filter{Since: now.Add(first)}, Entry: func(e dlq.Entry, _ string) { again = append(again, e.State.ID) }})
-	equal(t, "replayed again, and what is open", again, []string{"orders/0/0", "orders/0/3", "orders/1/0"})
-	equal(t, "replayed", s.Done, int64(3))
-	anew(dlq.Filter{}, 1)
+	s := b.discards(b.open(), dlq.Filter{IDs: []string{"orders/2/0"}})
+	equal(t, "discarded", s.Done, int64(1))
+	anew(2, "orders/2/1", "orders/0/0", "orders/0/3", "orders/0/1")
+	s = b.replay(b.open(), dlq.Replay{})
+	equal(t, "replayed", s.Done, int64(4))
+	equal(t, "left as they were", s.Replayed+s.Discarded, int64(4))
+	anew(0)
+	s = b.replay(b.open(), dlq.Replay{})
+	equal(t, "replayed once more", s.Done, int64(0))
 }
 
-// marksAt writes a mark of long ago, as a release that noted births did.
-func (b *bundle) marksAt(partition int32, offset int64, status string, at time.Time) {
+func (b *bundle) discards(q *dlq.Queue, f dlq.Filter) dlq.Summary {
 	b.t.Helper()
-	mark := b.ledgerRecord(fmt.Sprintf(`{"v":1,"status":%q,"at":%d,"by":"ann","run":"0196-run","id":"orders/%d/%d","group":"shop","born":1700000000000}`, status, at.UnixMilli(), partition, offset))
-	mark.Key, mark.Partition = fmt.Appendf(mark.Key[:len(mark.Key)-len("0/0")], "%d/%d", partition, offset), partition
-	b.produce(mark)
+	s, err := q.Discard(b.ctx(), dlq.Discard{Filter: f, Reason: "a test", By: "bob"})
+	must(b.t, err)
+	return s
 }
 
-// diesAt writes a dead letter that failed first then, and died.
-func (b *bundle) diesAt(partition int32, offset int64, failed, died time.Time) {
-	b.t.Helper()
-	s := death(partition, offset)
-	s.FirstFailed = failed
-	r := letter(s)
-	r.Timestamp = died
-	b.produce(r)
+// One that failed anew can be carried forward, and set aside, as any that is open, and is one entry with what it had been then.
+func TestWhatFailedAnewIsCarriedForward(t *testing.T) {
+	t.Parallel()
+	b := &aged{setup(t), time.Now()}
+	b.anchor()
+	b.keeps(24 * time.Hour)
+	ix := b.indexed(filepath.Join(t.TempDir(), "index"), 0)
+	b.dies(0, 0, 23*time.Hour, 23*time.Hour)
+	b.marks(0, 0, "replayed", 22*time.Hour, 1)
+	b.dies(0, 0, 21*time.Hour, 21*time.Hour)
+	summary, err := b.open().Renew(b.ctx(), dlq.Renew{})
+	must(t, err)
+	equal(t, "carried forward", summary.Done, int64(1))
+	ix.same(dlq.Filter{All: true})
+	entries := b.entries(ix.Queue, dlq.Filter{All: true})
+	equal(t, "entries", len(entries), 1)
+	e := entries[0]
+	equal(t, "status", e.Status, dlq.StatusOpen)
+	equal(t, "replays that are known", e.Mark.Times, 1)
+	equal(t, "of the mark", e.Mark.Status, dlq.StatusOpen)
+	equal(t, "carried forward", e.Mark.Renewed.IsZero(), false)
 }
 
-// What failed anew is told by nothing but its record: a purge stops at it as at what is still to be dealt with, and indexes keep it when retention took it.
+// A copy by its own id says which entry it is a copy of, among those that stand as it does.
+func TestCopyOfWhatFailedAnew(t *testing.T) {
+	t.Parallel()
+	b := &aged{setup(t), time.Now()}
+	b.anchor()
+	b.dies(0, 0, 3*time.Hour, 3*time.Hour)
+	b.marks(0, 0, "replayed", 2*time.Hour, 1)
+	b.dies(0, 0, time.Hour, time.Hour)
+	b.dies(0, 0, 3*time.Hour, time.Hour)
+	b.dies(0, 0, time.Hour, time.Hour)
+	for offset, want := range []string{"", "", "0-0", "0-1"} {
+		e, err := b.open().Entry(b.ctx(), fmt.Sprintf("0-%d", offset))
+		must(t, err)
+		got := e.CopyOf
+		if got != "" {
+			got = got[5:] // without the tag of the topic
+		}
+		equal(t, fmt.Sprintf("copy %d is of", offset), got, want)
+	}
+	e, err := b.open().Entry(b.ctx(), retrytopics.FormatID("", "orders", 0, 0))
+	must(t, err)
+	equal(t, "the one that is meant stands at", e.Offset, int64(1))
+}
+
+// A purge stops at what failed anew as at all that is open, and indexes keep it when retention took it.
 func TestPurgeStopsAtWhatFailedAnew(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := &aged{setup(t), time.Now()}
 	b.anchor()
 	ix := b.kept()
-	now := time.Now()
-	long, marked, lately := now.Add(-3*time.Hour), now.Add(-2*time.Hour), now.Add(-time.Hour)
+	const long, marked, lately = 3 * time.Hour, 2 * time.Hour, time.Hour
 	for p, status := range []string{"replayed", "discarded", "replayed"} {
-		b.diesAt(int32(p), 0, long, long)
-		b.marksAt(int32(p), 0, status, marked)
+		b.dies(int32(p), 0, long, long)
+		b.marks(int32(p), 0, status, marked, 1)
 	}
-	b.diesAt(0, 0, lately, lately) // anew
-	b.diesAt(0, 0, long, lately)   // and a copy that a crash left, or an import, behind it
-	b.diesAt(1, 0, lately, lately)
-	b.diesAt(2, 0, long, lately)
+	b.dies(0, 0, lately, lately) // anew
+	b.dies(0, 0, long, lately)   // and a copy that a crash left, or an import, behind it
+	b.dies(1, 0, lately, lately)
+	b.dies(2, 0, long, lately)
 	anew := func(q *dlq.Queue) int64 {
 		t.Helper()
 		stats, err := q.Stats(b.ctx(), dlq.Filter{})
 		must(t, err)
+		equal(t, "open ones failed anew", stats.Entries, stats.FailedAnew)
 		return stats.FailedAnew
 	}
 	equal(t, "failed anew", anew(ix.Queue), int64(2))
 	for _, q := range []*dlq.Queue{b.open(), ix.Queue} {
-		dry := b.purge(q, dlq.Purge{Before: now, IncludeOpen: true, DryRun: true})
+		dry := b.purge(q, dlq.Purge{Before: b.now, IncludeOpen: true, DryRun: true})
 		equal(t, "records with those", dry.Records, int64(7))
 		equal(t, "of which failed anew", dry.Open, int64(2))
-		dry = b.purge(q, dlq.Purge{Before: now, DryRun: true})
+		dry = b.purge(q, dlq.Purge{Before: b.now, DryRun: true})
 		equal(t, "records", dry.Records, int64(4))
 	}
-	done := b.purge(ix.Queue, dlq.Purge{Before: now})
+	done := b.purge(ix.Queue, dlq.Purge{Before: b.now})
 	equal(t, "records", done.Records, int64(4))
 	equal(t, "open", done.Open, int64(0))
 	equal(t, "marks", done.Marks, int64(1)) // of what has no copy left
-	if len(done.Kept) != 2 || !done.Kept[0].Anew || !done.Kept[1].Anew || done.Kept[0].Records+done.Kept[1].Records != 3 {
+	if len(done.Kept) != 2 || done.Kept[0].Records+done.Kept[1].Records != 3 {
 		t.Errorf("kept: %+v", done.Kept)
 	}
 	ix.same(dlq.Filter{All: true})
@@ -151,10 +221,10 @@ func TestPurgeStopsAtWhatFailedAnew(t *testing.T) {
 	// Retention takes them, and the index keeps them.
 	b.loses(0)
 	equal(t, "failed anew, in the index", anew(ix.Queue), int64(2))
-	done = b.purge(ix.Queue, dlq.Purge{Before: now})
-	equal(t, "records of the index", done.FromIndex, int64(0))
+	done = b.purge(ix.Queue, dlq.Purge{Before: b.now})
+	equal(t, "records of the index", done.FromIndex, int64(1)) // the copy of what was dealt with
 	equal(t, "failed anew, in the index still", anew(ix.Queue), int64(2))
-	done = b.purge(ix.Queue, dlq.Purge{Before: now, IncludeOpen: true})
+	done = b.purge(ix.Queue, dlq.Purge{Before: b.now, IncludeOpen: true})
 	equal(t, "records of the index with those", done.FromIndex, int64(2))
 	equal(t, "of which failed anew", done.FromIndexOpen, int64(2))
 	equal(t, "failed anew, when all is gone", anew(ix.Queue), int64(0))

@@ -52,7 +52,7 @@ func (q *Queue) DiedAgain(ctx context.Context, id string) (int64, error) {
 	})
 	if err == nil {
 		err = elsewhere.each(ctx, q, func(e *Entry) bool {
-			_, first := s.ledger.meet(e)
+			_, _, first := s.ledger.meet(e)
 			return !first || look(e)
 		})
 	}

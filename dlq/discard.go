@@ -129,6 +129,9 @@ func (q *Queue) begin(ctx context.Context, o order) (*task, error) {
 			t.survey, err = q.surveyTo(ctx, topic, o.filter, l, o.task)
 		}
 	}
+	if err == nil {
+		err = t.see(ctx)
+	}
 	if err == nil && o.doing != doingPurge && o.filter.ExpiringBefore.IsZero() { // which is about what the topic holds, as what expires is
 		err = t.help(ctx)
 	}
@@ -137,6 +140,14 @@ func (q *Queue) begin(ctx context.Context, o order) (*task, error) {
 		return nil, err
 	}
 	return t, nil
+}
+
+// see notes what the queue holds now that the range to go through is fixed, for the marks.
+func (t *task) see(ctx context.Context) (err error) {
+	if t.writer != nil {
+		t.writer.ends, err = t.writer.queue.ends(ctx)
+	}
+	return err
 }
 
 // during does what may take long, while the writer gives its signs of life.

@@ -77,6 +77,8 @@ type Mark struct {
 	Times int
 	// Renewed is when the entry was last carried forward, see [Queue.Renew]; zero: never.
 	Renewed time.Time
+
+	seen int64 // where the entry's partition ended for the call
 }
 
 // latest is the time of the last thing that the ledger says.
@@ -109,8 +111,10 @@ type Entry struct {
 	// Original is the record at its origin where a replay takes key, value and headers from there, see [Queue.Original]: a replay that the entry comes
 	// from has set it. nil: Record is what is replayed, or nobody has looked.
 	Original *kgo.Record
-	Status   Status
-	Mark     Mark
+	// Status is what became of the entry. One that was replayed or discarded is open again when its record has failed anew since, with the Mark of what had
+	// become of it: more than a minute later, in a dead letter that came after that, as when the offsets of its group were reset.
+	Status Status
+	Mark   Mark
 	// CopyOf is the id of the entry whose further copy this record is, where [Queue.Entry] was asked for the copy by its
 	// position and the first one stands at most 1000 offsets before it. "": none is known.
 	CopyOf string

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,7 +55,7 @@ func Indexed(ix Index) Option {
 }
 
 const (
-	indexVersion = 10
+	indexVersion = 11
 
 	indexEmpty = "it is empty" // which need not be told
 
@@ -319,13 +320,16 @@ func (x *index) cold(ctx context.Context, topic kadm.TopicDetail) bool {
 
 // MarshalJSON and UnmarshalJSON keep a provenance in an index, where its times stand with the mark.
 func (p provenance) MarshalJSON() ([]byte, error) {
-	return json.Marshal([...]string{p.by, p.run, p.task, p.to, p.reason, p.edit})
+	return json.Marshal([...]string{p.by, p.run, p.task, p.to, p.reason, p.edit, strconv.FormatInt(p.seen, 10)})
 }
 
 func (p *provenance) UnmarshalJSON(b []byte) error {
-	var s [6]string
-	err := json.Unmarshal(b, &s)
-	*p = provenance{by: s[0], run: s[1], task: s[2], to: s[3], reason: s[4], edit: s[5]}
+	var s [7]string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	seen, err := strconv.ParseInt(s[6], 10, 64)
+	*p = provenance{by: s[0], run: s[1], task: s[2], to: s[3], reason: s[4], edit: s[5], seen: seen}
 	return err
 }
 

@@ -38,7 +38,7 @@ func writtenSegment(t testing.TB) (kept, segmentRef) {
 		s.add(&indexedLetter{offset: int64(i), text: "refused", record: r}, 0, segmentMark{})
 	}
 	ref := s.ref(1)
-	if err := s.put(store, ref); err != nil {
+	if err := s.put(store, &indexState{}, ref); err != nil {
 		t.Fatal(err)
 	}
 	return store, ref

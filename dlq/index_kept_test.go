@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -403,22 +404,26 @@ func TestPurgeByWhoKeepsLess(t *testing.T) {
 // watched notes which parts of an index are read.
 type watched struct {
 	dlq.IndexStore
+	mu   *sync.Mutex // partitions are read side by side
 	read map[string]bool
 }
 
 func (s watched) View(ctx context.Context, do func(dlq.IndexView) error) error {
-	return s.IndexStore.View(ctx, func(v dlq.IndexView) error { return do(watchedView{v, s.read}) })
+	return s.IndexStore.View(ctx, func(v dlq.IndexView) error { return do(watchedView{v, s.mu, s.read}) })
 }
 
 type watchedView struct {
 	dlq.IndexView
+	mu   *sync.Mutex
 	read map[string]bool
 }
 
 func (v watchedView) Get(names ...string) ([][]byte, error) {
+	v.mu.Lock()
 	for _, name := range names {
 		v.read[name] = true
 	}
+	v.mu.Unlock()
 	return v.IndexView.Get(names...)
 }
 
@@ -429,7 +434,7 @@ func TestReplayAgainOfANamedEntryReadsNoOther(t *testing.T) {
 	b.letters(30)
 	file := indexfile.At(filepath.Join(t.TempDir(), "index"), indexfile.Options{})
 	t.Cleanup(func() { _ = file.Close() })
-	store := watched{file, make(map[string]bool)}
+	store := watched{file, new(sync.Mutex), make(map[string]bool)}
 	q := b.open(dlq.Indexed(dlq.Index{Store: store, Keep: time.Hour}))
 	b.replay(q, dlq.Replay{})
 	clear(store.read)

@@ -74,7 +74,7 @@ func (st *indexState) append(u IndexUpdate, partition int32, s *segment) error {
 	st.Seq++
 	ref := s.ref(st.Seq)
 	p.Segments = append(p.Segments, ref)
-	return s.put(u, ref)
+	return s.put(u, st, ref)
 }
 
 // dropExpired takes out the segments whose entries the topic has lost and that are not kept.

@@ -143,7 +143,7 @@ func (st *indexState) each(u IndexUpdate, wanted func(*columns, int) bool, f fun
 				f(&c, i, &marks[i])
 			}
 			if marks != nil {
-				if err := putMarks(u, ref, &c, marks); err != nil {
+				if err := st.putMarks(u, ref, &c, marks); err != nil {
 					return err
 				}
 			}

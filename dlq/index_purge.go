@@ -72,20 +72,19 @@ const (
 )
 
 // fate says what the purge makes of entry i.
-func (p *indexedPurge) fate(partition int32, c *columns, i int, m segmentMark) fate {
-	at, open := c.offset(i), slices.Contains(toBeDealtWith, m.status)
-	again := failedAnew(m.status, m.decided(), c.fails(i)) // which nothing else tells
+func (p *indexedPurge) fate(partition int32, c *columns, i int, m segmentMark, status Status) fate {
+	at, open := c.offset(i), slices.Contains(toBeDealtWith, status)
 	switch {
 	case at >= p.To[partition]:
 		return stays
 	case at >= p.From[partition], m.none:
 		return deleted
-	case int64(u64(c.written, i)) < p.Until && (p.Open || !open && !again):
+	case int64(u64(c.written, i)) < p.Until && (p.Open || !open):
 		if m.at < p.Forgot {
 			return deleted
 		}
 		return dropped
-	case open && !p.Known && c.time(i) < p.Forgot:
+	case slices.Contains(toBeDealtWith, m.status) && !p.Known && c.time(i) < p.Forgot:
 		return unknown
 	}
 	return stays
@@ -109,7 +108,7 @@ func (st *indexState) purge(u IndexUpdate, p indexedPurge) (lost int, err error)
 			strays := make(map[stableID]segmentMark)
 			for i := range c.n {
 				id, m := c.own(i), segmentMarkOf(marks, i)
-				f := p.fate(partition, &c, i, m)
+				f := p.fate(partition, &c, i, m, st.stands(&c, i, m))
 				gone[i] = f != stays
 				switch {
 				case f == unknown:
@@ -180,7 +179,7 @@ func (st *indexState) rewrite(u IndexUpdate, ref segmentRef, gone []bool) ([]seg
 	}
 	st.Seq++
 	anew := rest.ref(st.Seq)
-	return []segmentRef{anew}, rest.put(u, anew)
+	return []segmentRef{anew}, rest.put(u, st, anew)
 }
 
 // without makes a segment of the entries that are not gone.

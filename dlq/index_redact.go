@@ -165,7 +165,7 @@ func (r *redacting) segment(u IndexUpdate, st *indexState, partition int32, ref 
 	for _, s := range made {
 		st.Seq++
 		anew := s.ref(st.Seq)
-		if err := s.put(u, anew); err != nil {
+		if err := s.put(u, st, anew); err != nil {
 			return err
 		}
 		r.done[anew.Seq] = true

@@ -361,7 +361,8 @@ func (iq *indexQuery) page(v IndexView, st *indexState, part span, at int64, lat
 			continue
 		}
 		m := segmentMarkOf(o.marks, i)
-		if !m.copies && (iq.status != nil && !iq.status[m.status] || !iq.match(o, part.partition, i)) {
+		status := st.stands(&o.columns, i, m)
+		if !m.copies && (iq.status != nil && !iq.status[status] || !iq.match(o, part.partition, i)) {
 			if o.err != nil {
 				return p, o.err
 			}
@@ -373,7 +374,7 @@ func (iq *indexQuery) page(v IndexView, st *indexState, part span, at int64, lat
 		} else if e, records, err = iq.stored(o, records, part.partition, i); err != nil {
 			return p, err
 		}
-		e.copies, e.Status, e.Mark = m.copies, m.status, st.mark(m)
+		e.copies, e.Status, e.Mark = m.copies, status, st.mark(m)
 		if kind := o.kind(i); int(kind) < len(st.kinds) {
 			e.print = st.kinds[kind].Print
 		}
@@ -469,12 +470,12 @@ func (s *survey) helped(ctx context.Context) error {
 
 // metIndexed is met of an entry that comes from the index with its mark.
 func (s *survey) metIndexed(e *Entry, f func(*Entry) bool) bool {
-	matches := s.sel.match(e)
-	if matches {
-		s.noteAnew(e, e.Status, e.Mark.At.UnixMilli())
-	}
+	matches := s.sel.match(e) && s.sel.expires(e)
 	if e.copies {
 		id := stableIdentity(e.State.ID, e.State.Group, e.State.Replays, e.State.Replay).born(BirthOf(&e.State))
+		if e.FailedAnew() {
+			id = id.anew()
+		}
 		if s.copiesMet[id] {
 			if matches && s.wanted(e.Status) {
 				s.duplicates++
@@ -483,5 +484,5 @@ func (s *survey) metIndexed(e *Entry, f func(*Entry) bool) bool {
 		}
 		s.copiesMet[id] = true
 	}
-	return !matches || !s.sel.expires(e) || f(e)
+	return !matches || f(e)
 }

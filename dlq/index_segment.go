@@ -140,7 +140,7 @@ func (s *segment) ref(seq uint64) segmentRef {
 }
 
 // put stores the segment under the name of the reference.
-func (s *segment) put(u IndexUpdate, r segmentRef) error {
+func (s *segment) put(u IndexUpdate, st *indexState, r segmentRef) error {
 	s.pack()
 	records := binary.LittleEndian.AppendUint32(nil, uint32(len(s.packEnd)))
 	for _, end := range s.packEnd {
@@ -159,7 +159,7 @@ func (s *segment) put(u IndexUpdate, r segmentRef) error {
 			return err
 		}
 	}
-	return putMarks(u, r, &s.columns, s.marks)
+	return st.putMarks(u, r, &s.columns, s.marks)
 }
 
 func marksBytes(marks []segmentMark) []byte {

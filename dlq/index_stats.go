@@ -25,7 +25,7 @@ type tally struct {
 	copies   []copied // entries that have copies: which one is the first shows when all partitions are counted
 	expiring int64    // entries
 	expires  int64    // Unix ms; of the first of them
-	anew     anew
+	anew     int64
 }
 
 type kindTally struct {
@@ -87,6 +87,7 @@ type copied struct {
 	id      stableID
 	matches bool
 	status  Status
+	anew    bool
 	kind    uint32
 	time    int64
 	expires int64
@@ -244,7 +245,7 @@ func (iq *indexQuery) count(ctx context.Context, part span, wanted [statuses]boo
 				at = part.to
 				return err
 			}
-			iq.countSegment(o, part, at, wanted, x, &latest, t)
+			iq.countSegment(st, o, part, at, wanted, x, &latest, t)
 			at = o.ref.Last + 1
 			return o.err
 		})
@@ -258,7 +259,7 @@ func (iq *indexQuery) count(ctx context.Context, part span, wanted [statuses]boo
 	return kinds, nil
 }
 
-func (iq *indexQuery) countSegment(o *opened, part span, at int64, wanted [statuses]bool, x expiry, latest *int64, t *tally) {
+func (iq *indexQuery) countSegment(st *indexState, o *opened, part span, at int64, wanted [statuses]bool, x expiry, latest *int64, t *tally) {
 	hour, inHour := int64(math.MinInt64), int64(0)
 	for i := o.at(at); i < o.n; i++ {
 		offset, died := o.offset(i), o.time(i)
@@ -273,24 +274,30 @@ func (iq *indexQuery) countSegment(o *opened, part span, at int64, wanted [statu
 			continue
 		}
 		m := segmentMarkOf(o.marks, i)
+		status := st.stands(&o.columns, i, m)
+		again := status != m.status
 		matches := iq.match(o, part.partition, i)
 		takenAt := expires(&o.columns, i, m, x.retention)
 		if !iq.sel.ExpiringBefore.IsZero() {
 			matches = matches && x.retention >= 0 && takenAt < ceilMilli(iq.sel.ExpiringBefore)
 		}
-		if matches && iq.sel.ExpiringBefore.IsZero() && failedAnew(m.status, m.decided(), o.fails(i)) {
-			t.anew.died(1, died)
-		}
 		if m.copies {
-			t.copies = append(t.copies, copied{*latest, position{part.partition, offset}, o.own(i), matches, m.status, o.kind(i), died, takenAt, u32(o.sizes, i)})
+			id := o.own(i)
+			if again {
+				id = id.anew()
+			}
+			t.copies = append(t.copies, copied{*latest, position{part.partition, offset}, id, matches, status, again, o.kind(i), died, takenAt, u32(o.sizes, i)})
 			continue
 		}
 		if !matches {
 			continue
 		}
-		t.note(x, m.status, takenAt)
-		if t.byStatus[m.status]++; !wanted[m.status] {
+		t.note(x, status, takenAt)
+		if t.byStatus[status]++; !wanted[status] {
 			continue
+		}
+		if again {
+			t.anew++
 		}
 		t.add(o.kind(i), *latest, died, u32(o.sizes, i), position{part.partition, offset})
 		if h := floorDiv(died, hourMillis); h != hour {
@@ -334,12 +341,14 @@ func (iq *indexQuery) sum(tallies []*tally, kinds []kind, wanted [statuses]bool,
 		last.note(x, c.status, c.expires)
 		if last.byStatus[c.status]++; wanted[c.status] {
 			last.add(c.kind, c.key, c.time, c.size, c.at)
+			if c.anew {
+				last.anew++
+			}
 			last.byHour[floorDiv(c.time, hourMillis)]++
 		}
 	}
 
 	oldest, newest := int64(math.MaxInt64), int64(math.MinInt64)
-	var anew anew
 	problems := newGrouping()
 	examples := make(map[Fingerprint]exampleEntry)
 	for _, t := range tallies {
@@ -355,7 +364,7 @@ func (iq *indexQuery) sum(tallies []*tally, kinds []kind, wanted [statuses]bool,
 			}
 		}
 		s.Bytes += t.bytes
-		anew.died(t.anew.records, t.anew.first)
+		s.FailedAnew += t.anew
 		oldest, newest = min(oldest, t.oldest), max(newest, t.newest)
 		for hour, n := range t.byHour {
 			s.ByHour[time.UnixMilli(hour*hourMillis).UTC()] += n
@@ -377,7 +386,6 @@ func (iq *indexQuery) sum(tallies []*tally, kinds []kind, wanted [statuses]bool,
 	if s.Entries > 0 {
 		s.Oldest, s.Newest = time.UnixMilli(oldest), time.UnixMilli(newest)
 	}
-	anew.tell(&s)
 	s.Problems, s.Trends = problems.sorted()
 	return s, true, nil
 }

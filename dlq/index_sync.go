@@ -205,7 +205,7 @@ func (x *index) begin(ctx context.Context, topic, ledger kadm.TopicDetail, start
 		}
 		for _, p := range st.Letters {
 			for _, ref := range p.Segments {
-				if err := forgetMarks(u, ref); err != nil {
+				if err := st.forgetMarks(u, ref); err != nil {
 					return err
 				}
 			}
@@ -216,7 +216,7 @@ func (x *index) begin(ctx context.Context, topic, ledger kadm.TopicDetail, start
 	return begun, err
 }
 
-func forgetMarks(u IndexUpdate, ref segmentRef) error {
+func (st *indexState) forgetMarks(u IndexUpdate, ref segmentRef) error {
 	c, old, err := marked(u, ref)
 	if err != nil {
 		return err
@@ -225,7 +225,7 @@ func forgetMarks(u IndexUpdate, ref segmentRef) error {
 	for i := range marks {
 		marks[i].copies = segmentMarkOf(old, i).copies
 	}
-	return putMarks(u, ref, &c, marks)
+	return st.putMarks(u, ref, &c, marks)
 }
 
 // unread is what of the spans is not in the index.

@@ -26,7 +26,7 @@ type tallyGroup struct {
 	kind           uint32
 	status         Status
 	entries, bytes int64
-	anew           anew  // of the entries
+	anew           int64 // of the entries, see Stats.FailedAnew
 	first, last    int64 // Unix ms of death
 	example, key   int64 // offset of the last of those that died last, and the latest death in the segment up to it
 	minutes        []minuteCount
@@ -35,7 +35,7 @@ type tallyGroup struct {
 type minuteCount struct{ minute, entries int64 }
 
 // tallyOf counts a segment; ok is false where it has none.
-func tallyOf(c *columns, marks []segmentMark) (t segmentTally, ok bool) {
+func (st *indexState) tallyOf(c *columns, marks []segmentMark) (t segmentTally, ok bool) {
 	t = segmentTally{oldest: math.MaxInt64, newest: math.MinInt64, lasts: math.MaxInt64}
 	type kindStatus struct {
 		kind   uint32
@@ -47,11 +47,12 @@ func tallyOf(c *columns, marks []segmentMark) (t segmentTally, ok bool) {
 		if m.copies {
 			return t, false
 		}
+		status := st.stands(c, i, m)
 		t.oldest, t.newest = min(t.oldest, died), max(t.newest, died)
-		if slices.Contains(toBeDealtWith, m.status) {
+		if slices.Contains(toBeDealtWith, status) {
 			t.lasts = min(t.lasts, expires(c, i, m, 0))
 		}
-		id := kindStatus{c.kind(i), m.status}
+		id := kindStatus{c.kind(i), status}
 		n, known := at[id]
 		if !known {
 			n = len(t.groups)
@@ -61,8 +62,8 @@ func tallyOf(c *columns, marks []segmentMark) (t segmentTally, ok bool) {
 		g := &t.groups[n]
 		g.entries++
 		g.bytes += int64(u32(c.sizes, i))
-		if failedAnew(m.status, m.decided(), c.fails(i)) {
-			g.anew.died(1, died)
+		if status != m.status {
+			g.anew++
 		}
 		g.first = min(g.first, died)
 		if died >= g.last {
@@ -99,8 +100,8 @@ func (g *tallyGroup) sort() {
 }
 
 // putMarks stores the marks of a segment, and what is counted with them.
-func putMarks(u IndexUpdate, r segmentRef, c *columns, marks []segmentMark) error {
-	t, ok := tallyOf(c, marks) // before anything is put where the columns may lie
+func (st *indexState) putMarks(u IndexUpdate, r segmentRef, c *columns, marks []segmentMark) error {
+	t, ok := st.tallyOf(c, marks) // before anything is put where the columns may lie
 	b := marksBytes(marks)
 	t.marks = sumOf(b)
 	if err := u.Put(r.name(partMarks), b); err != nil {
@@ -127,7 +128,7 @@ func (t *segmentTally) bytes() []byte {
 	}
 	for i := range t.groups {
 		g := &t.groups[i]
-		for _, n := range []int64{int64(g.kind), int64(g.status), g.entries, g.bytes, g.anew.records, g.anew.first, g.first, g.last, g.example, g.key, int64(len(g.minutes))} {
+		for _, n := range []int64{int64(g.kind), int64(g.status), g.entries, g.bytes, g.anew, g.first, g.last, g.example, g.key, int64(len(g.minutes))} {
 			b = binary.AppendVarint(b, n)
 		}
 		before := int64(0)
@@ -176,7 +177,7 @@ func readTally(v IndexView, r segmentRef) (t segmentTally, ok bool, err error) {
 	t.oldest, t.newest, t.lasts = next(), next(), next()
 	for range next() {
 		g := tallyGroup{
-			kind: uint32(next()), status: min(Status(next()), statuses-1), entries: next(), bytes: next(), anew: anew{next(), next()}, first: next(), last: next(), example: next(), key: next(),
+			kind: uint32(next()), status: min(Status(next()), statuses-1), entries: next(), bytes: next(), anew: next(), first: next(), last: next(), example: next(), key: next(),
 		}
 		minute := int64(0)
 		for range next() {
@@ -216,7 +217,6 @@ func (iq *indexQuery) countTally(v IndexView, ref segmentRef, part span, at int6
 		if int(g.kind) >= len(kinds) || !kinds[g.kind] {
 			continue
 		}
-		t.anew.died(g.anew.records, g.anew.first)
 		if t.byStatus[g.status] += g.entries; wanted[g.status] {
 			t.addGroup(g, max(*latest, g.key), part.partition)
 		}
@@ -229,6 +229,7 @@ func (iq *indexQuery) countTally(v IndexView, ref segmentRef, part span, at int6
 func (t *tally) addGroup(g *tallyGroup, key int64, partition int32) {
 	k := t.kind(g.kind)
 	t.entries += g.entries
+	t.anew += g.anew
 	t.bytes += g.bytes
 	t.oldest, t.newest = min(t.oldest, g.first), max(t.newest, g.last)
 	k.entries += g.entries

@@ -109,6 +109,9 @@ func randomLetter(r *rand.Rand, n int) *kgo.Record {
 	if r.IntN(8) == 0 {
 		s.Offset = int64(r.IntN(n + 1))
 		s.ID = retrytopics.FormatID("", origin, s.Partition, s.Offset)
+		if r.IntN(4) > 0 { // else the source was made again
+			s.Timestamp = death(s.Partition, s.Offset).Timestamp
+		}
 	}
 	s.Class = classify.Classes()[r.IntN(3)]
 	s.Reason = retrytopics.Reasons()[r.IntN(3)]
@@ -118,6 +121,9 @@ func randomLetter(r *rand.Rand, n int) *kgo.Record {
 		s.Group = "another"
 	}
 	s.Replays = r.IntN(2)
+	if r.IntN(4) == 0 { // anew, where it was dealt with before
+		s.FirstFailed = time.Now().Add(2 * time.Minute)
+	}
 	letter := letter(s)
 	letter.Timestamp = time.UnixMilli(1_700_000_000_000 + int64(n)*20_000 + int64(r.IntN(60_000)))
 	switch r.IntN(8) {

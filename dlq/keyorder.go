@@ -55,11 +55,11 @@ func (s *survey) order(ctx context.Context, chosen func(*Entry) (bool, error)) (
 	var waiting []candidateEntry
 	var failed error
 	err = newScan(s.scan.fetcher, spans).each(ctx, func(e *Entry) bool {
-		m, first := s.ledger.meet(e)
+		m, status, first := s.ledger.meet(e)
 		if !first || e.Record.Key == nil || s.queue.foreign(e) {
 			return true
 		}
-		e.Status, e.Mark = m.status, s.ledger.describe(m)
+		e.Status, e.Mark = status, s.ledger.describe(m)
 		replayed, late := false, s.late(e)
 		if !late && s.sel.match(e) && s.sel.expires(e) {
 			if replayed, failed = chosen(e); failed != nil {
@@ -124,7 +124,7 @@ func (s *survey) came(ctx context.Context, summary *Summary) error {
 			return true
 		}
 		// What the replay waited for it may have been dealt with, or be a copy of what was replayed.
-		if m, first := s.ledger.meet(e); first && slices.Contains(toBeDealtWith, m.status) {
+		if _, status, first := s.ledger.meet(e); first && slices.Contains(toBeDealtWith, status) {
 			summary.leaveOut(e, whyCame)
 		}
 		return true

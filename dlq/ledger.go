@@ -89,6 +89,7 @@ type mark struct {
 // provenance is what the marks of one call have in common.
 type provenance struct {
 	by, run, task, to, reason, edit string
+	seen                            int64 // where their partition of dead letters ended for that call, see failedAnew
 
 	// The rest is not of an index, whose marks have their moments with them.
 	writer  string // the run that wrote them
@@ -111,10 +112,16 @@ func newLedger() *ledger {
 	return &ledger{marks: make(map[Identity]mark), others: make(map[Identity][]mark), index: make(map[provenance]uint32), tasks: make(map[string]*Task), wishes: make(map[string]wish)}
 }
 
-// meet notes that the scan came upon a copy of an entry, and says what the ledger knows about it and whether this is the
-// first copy of it.
-func (l *ledger) meet(e *Entry) (m mark, first bool) {
-	return l.of(e), l.met.add(e.own())
+// meet notes that the scan came upon a copy of an entry, and says what the ledger knows about it, how it stands, and whether this is the
+// first copy of it that does.
+func (l *ledger) meet(e *Entry) (m mark, status Status, first bool) {
+	m = l.of(e)
+	status = l.stands(e, m)
+	id := e.own()
+	if status != m.status {
+		id = id.anew()
+	}
+	return m, status, l.met.add(id)
 }
 
 // of is what is known about an entry.
@@ -221,6 +228,7 @@ type ledgerValue struct {
 	Times   int         `json:"times,omitempty"`   // that the entry was replayed, where that is more than its status says
 	Renewed int64       `json:"renewed,omitempty"` // that of a mark which says that it was: its own time
 	Was     decided     `json:"was,omitzero"`      // of one that says that it was: who marked the entry before, if anybody did
+	Seen    int64       `json:"seen,omitempty"`    // of one by which the entry is dealt with: where its partition of dead letters ended for that call
 	Doing   string      `json:"doing,omitempty"`
 	Alive   int64       `json:"alive,omitempty"`
 	Ended   bool        `json:"ended,omitempty"`

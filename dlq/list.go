@@ -65,9 +65,9 @@ func (q *Queue) firstCopy(ctx context.Context, e *Entry) (string, error) {
 			before = append(before, span{s.partition, max(s.from, e.Offset-copyReach), e.Offset})
 		}
 	}
-	first, wanted := "", e.own()
+	first, wanted := "", e.part()
 	err = newScan(newFetcher(q.client, q.admin, topic), before).each(ctx, func(other *Entry) bool {
-		if other.own() == wanted {
+		if other.Status, other.Mark = e.Mark.stands(other), e.Mark; other.part() == wanted {
 			first = other.ID()
 		}
 		return first == ""

@@ -13,6 +13,9 @@ func (w *writer) mark(r *kgo.Record, e *Entry, status Status, at int64, to, reas
 		V: ledgerVersion, Status: status.String(), At: at, By: w.self.By, Run: w.self.Run, TaskID: w.self.taskOf(), To: to, Reason: reason,
 		ID: e.State.ID, Group: e.State.Group, Replays: e.State.Replays, Replay: e.State.Replay, Born: BirthOf(&e.State),
 	}
+	if status == StatusReplayed || status == StatusDiscarded {
+		v.Seen = max(w.ends[e.Partition], e.Offset+1)
+	}
 	times, told := e.Mark.Times, 0
 	if status == StatusReplayed {
 		v.Edit = w.edit
@@ -45,7 +48,7 @@ const markRoom = 32 << 10
 
 // sizeBound is the most that appendMark appends.
 func (v *ledgerValue) sizeBound() int {
-	const names, numbers, escape = 220, 8 * 20, len(`\u0000`)
+	const names, numbers, escape = 230, 9 * 20, len(`\u0000`)
 	return names + numbers + escape*(len(v.Status)+len(v.By)+len(v.Run)+len(v.To)+len(v.Reason)+len(v.Edit)+len(v.ID)+len(v.Group)+len(v.Replay)+len(v.TaskID)+
 		len(v.Was.By)+len(v.Was.Run)+len(v.Was.TaskID))
 }
@@ -77,6 +80,9 @@ func (v *ledgerValue) appendMark(b []byte) []byte {
 	}
 	if v.Was != (decided{}) {
 		b = v.Was.append(append(b, `,"was":`...))
+	}
+	if v.Seen != 0 {
+		b = strconv.AppendInt(append(b, `,"seen":`...), v.Seen, 10)
 	}
 	b = appendField(b, `,"of":`, v.TaskID)
 	return append(b, '}')

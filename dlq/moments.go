@@ -32,7 +32,7 @@ func (m moments) mark(status Status, times uint16, from provenance) Mark {
 	}
 	mark := Mark{
 		Status: status, At: time.UnixMilli(m.decided()), By: from.by, Run: from.run, Task: from.task, To: from.to, Reason: from.reason, Edit: from.edit,
-		Times: int(times),
+		Times: int(times), seen: from.seen,
 	}
 	if renewed := m.renewed(); renewed > 0 {
 		mark.Renewed = time.UnixMilli(renewed)
@@ -63,7 +63,7 @@ func (v *ledgerValue) provenance() provenance {
 	if v.Renewed == v.At && v.Was.At > 0 {
 		who = v.Was
 	}
-	p := provenance{by: who.By, run: who.Run, task: who.TaskID, to: v.To, reason: v.Reason, edit: v.Edit}
+	p := provenance{by: who.By, run: who.Run, task: who.TaskID, to: v.To, reason: v.Reason, edit: v.Edit, seen: v.Seen}
 	if p.task == "" {
 		p.task = who.Run
 	}

@@ -22,7 +22,7 @@ type Purge struct {
 	// Before is the time of the records that are deleted: they were written before it. Zero: none is deleted, and only marks of entries
 	// that are gone from the topic are.
 	Before time.Time
-	// IncludeOpen deletes entries too that are still to be dealt with, and what failed anew ([Stats.FailedAnew]).
+	// IncludeOpen deletes entries too that are still to be dealt with.
 	IncludeOpen bool
 	// By is who the ledger says it was. Defaults to user@host.
 	By string
@@ -40,14 +40,14 @@ type Purged struct {
 	DryRun bool
 	// Records were deleted, copies of entries among them.
 	Records int64
-	// Open entries among them were still to be dealt with, or had failed anew. They are gone, with IncludeOpen only.
+	// Open entries among them were still to be dealt with. They are gone, with IncludeOpen only.
 	Open int64
 	// FromIndex are entries that the topic has lost and only the queue's index keeps ([Index].Keep): they go from it when it answers next, as they do from
-	// those of other machines, which may keep others. FromIndexOpen of them were still to be dealt with, or had failed anew; there are some with IncludeOpen only.
+	// those of other machines, which may keep others. FromIndexOpen of them were still to be dealt with; there are some with IncludeOpen only.
 	FromIndex, FromIndexOpen int64
 	// Uncounted: the index was away, so that FromIndex says nothing. With IncludeOpen that is an error, and nothing is done.
 	Uncounted bool
-	// Kept are the partitions in which records of that age stay, since they stand behind an entry that is still to be dealt with, or one that failed anew.
+	// Kept are the partitions in which records of that age stay, since they stand behind an entry that is still to be dealt with.
 	Kept []Kept
 	// Marks were taken out of the ledger, since their entries are gone.
 	Marks int64
@@ -59,14 +59,12 @@ type Kept struct {
 	Entry   string    // that it stops at: the first that is still to be dealt with
 	Died    time.Time //
 	Records int64     // of that age that stay, this one and those behind it
-	Anew    bool      // its entry was dealt with, and its record failed anew since ([Stats.FailedAnew])
 }
 
 // Purge deletes the records of the dead-letter topic that were written before a time, with DeleteRecords, and takes the marks of entries
 // that are gone, by this or by the topic's retention, out of the ledger, and those that a later mark of the same entry replaced, whose place is
 // gone: of an entry that was renewed or imported. In each partition it stops at the first entry that is still to be
-// dealt with, parked or not, unless that was carried forward ([Queue.Renew]) or IncludeOpen is set, and at the last copy of one that failed anew after its entry
-// had been replayed or discarded: nothing else says that it is dead again. What is deleted is gone for good: what indexes
+// dealt with, parked or not, unless that was carried forward ([Queue.Renew]) or IncludeOpen is set. What is deleted is gone for good: what indexes
 // hold of it goes when they catch up, and so does what they keep of that age that retention took ([Index].Keep), of which those stay that are
 // still to be dealt with, unless IncludeOpen is set, which is refused while the queue's index is away: nobody could say what goes. An entry whose mark was taken out and that is imported once more is open.
 //
@@ -84,7 +82,7 @@ func (q *Queue) Purge(ctx context.Context, p Purge) (Purged, error) {
 		return done, err
 	}
 	defer t.end(ctx)
-	work := &purge{Purge: p, task: t, done: &done, last: make(map[Identity]lastCopy), anew: make(map[Identity]lastCopy), unborn: make(map[Identity]lastCopy), cuts: make(map[int32]int64), spared: began.UnixMilli()}
+	work := &purge{Purge: p, task: t, done: &done, last: make(map[Identity]lastCopy), unborn: make(map[Identity]lastCopy), cuts: make(map[int32]int64), spared: began.UnixMilli()}
 	if q.index != nil {
 		work.index = q.index.longest(ctx)
 		if work.index.Keep > 0 {
@@ -105,8 +103,7 @@ type purge struct {
 	done  *Purged
 	index *index // as who shares it keeps the longest; nil: there is none
 
-	last   map[Identity]lastCopy // by what only they have
-	anew   map[Identity]lastCopy // of those whose records failed anew: where the last of these stands, be there copies behind it or not
+	last   map[Identity]lastCopy // by what only they have, and of those that failed anew as it is for these
 	unborn map[Identity]lastCopy // of those that a mark which says no birth holds for, by its identity
 	starts map[int32]int64       // by partition: where it began
 	ends   map[int32]int64       // and up to where it is looked at
@@ -175,19 +172,16 @@ func (p *purge) look(ctx context.Context, asked map[int32]int64) error {
 	began, told := time.Now(), time.Time{}
 	err := s.scan.each(ctx, func(e *Entry) bool {
 		m := s.ledger.of(e)
+		e.Status, e.Mark = s.ledger.stands(e, m), s.ledger.describe(m)
 		here := position{e.Partition, e.Offset}
-		open := slices.Contains(toBeDealtWith, m.status)
-		p.last[e.own()] = lastCopy{here, open}
-		failedAgain := failedAnew(m.status, s.ledger.decided(m), e.failedFirst())
-		if failedAgain {
-			p.anew[e.own()] = lastCopy{here, true}
-		}
+		open := slices.Contains(toBeDealtWith, e.Status)
+		p.last[e.part()] = lastCopy{here, open}
 		if elder := s.ledger.with(e.identity(), 0); elder.at > 0 && !precedes(elder.at, BirthOf(&e.State), e.At.UnixMilli()) {
 			p.unborn[e.identity()] = lastCopy{here, open}
 		}
 		if e.Offset < asked[e.Partition] {
 			p.old[e.Partition] = append(p.old[e.Partition], e.Offset)
-			if open || failedAgain {
+			if open {
 				at[here] = Entry{TopicID: e.TopicID, Partition: e.Partition, Offset: e.Offset, At: e.At}
 			}
 		}
@@ -202,26 +196,19 @@ func (p *purge) look(ctx context.Context, asked map[int32]int64) error {
 	}
 	maps.Copy(p.cuts, asked)
 	stops := make(map[int32]Entry)
-	again := make(map[int32]bool)
-	stop := func(l lastCopy, failedAgain bool) {
+	for _, l := range p.last {
 		switch {
 		case !l.open || l.offset >= asked[l.partition]:
 		case p.IncludeOpen:
 		case l.offset < p.cuts[l.partition]:
-			p.cuts[l.partition], stops[l.partition], again[l.partition] = l.offset, at[l.position], failedAgain
+			p.cuts[l.partition], stops[l.partition] = l.offset, at[l.position]
 		}
-	}
-	for _, l := range p.last {
-		stop(l, false)
-	}
-	for _, l := range p.anew {
-		stop(l, true)
 	}
 	for partition, offsets := range p.old {
 		slices.Sort(offsets)
 		if stop, stopped := stops[partition]; stopped {
 			below, _ := slices.BinarySearch(offsets, p.cuts[partition])
-			p.done.Kept = append(p.done.Kept, Kept{Entry: stop.ID(), Died: stop.At, Records: int64(len(offsets) - below), Anew: again[partition]})
+			p.done.Kept = append(p.done.Kept, Kept{Entry: stop.ID(), Died: stop.At, Records: int64(len(offsets) - below)})
 		}
 	}
 	slices.SortFunc(p.done.Kept, func(a, b Kept) int { return cmp.Or(a.Died.Compare(b.Died), strings.Compare(a.Entry, b.Entry)) })
@@ -234,11 +221,9 @@ func (p *purge) gives(cuts map[int32]int64) (records, open int64) {
 		below, _ := slices.BinarySearch(offsets, cuts[partition])
 		records += int64(below)
 	}
-	for _, found := range []map[Identity]lastCopy{p.last, p.anew} { // none is in both: what failed anew is of an entry that was dealt with
-		for _, l := range found {
-			if l.open && l.offset < cuts[l.partition] {
-				open++
-			}
+	for _, l := range p.last {
+		if l.open && l.offset < cuts[l.partition] {
+			open++
 		}
 	}
 	return records, open

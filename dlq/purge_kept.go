@@ -43,11 +43,11 @@ func (p *purge) keptIn(ctx context.Context, iq *indexQuery, spans []span) (k kep
 	scan.query = iq
 	until, goes, stay := p.Before.UnixMilli(), make(map[Identity]bool), identities{}
 	err = scan.each(ctx, func(e *Entry) bool {
-		id := e.own()
+		id := e.part()
 		if _, there := p.last[id]; there || e.Record.Timestamp.UnixMilli() >= until {
 			return true // it has a copy in the topic, which is counted there, or it stays
 		}
-		open := slices.Contains(toBeDealtWith, e.Status) || failedAnew(e.Status, e.Mark.At.UnixMilli(), e.failedFirst())
+		open := slices.Contains(toBeDealtWith, e.Status)
 		switch {
 		case p.IncludeOpen || !open:
 			goes[id] = goes[id] || open

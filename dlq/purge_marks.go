@@ -105,6 +105,9 @@ func (p *purge) stale(keys ledgerKeys, r *kgo.Record, stale map[string]*kgo.Reco
 	id := identify(v.ID, v.Group, v.Replays, v.Replay)
 	m := p.task.survey.ledger.with(id, v.Born)
 	last, known := p.last[id.born(v.Born)]
+	if again, is := p.last[id.born(v.Born).anew()]; is && (!known || again.offset > last.offset) {
+		last, known = again, true
+	}
 	if v.Born == 0 {
 		last, known = p.unborn[id]
 	}

@@ -177,7 +177,6 @@ type survey struct {
 	query       *indexQuery  // nil: it does not answer from an index
 	copiesMet   map[stableID]bool
 	duplicates  int64
-	anew        anew
 }
 
 // look is survey for calls that only look: where there is an index it knows what the ledger says, and survey.ledger is nil.
@@ -263,24 +262,22 @@ func (s *survey) met(e *Entry, f func(*Entry) bool) bool {
 			return true
 		}
 	}
-	m, first := s.ledger.meet(e)
+	m, status, first := s.ledger.meet(e)
 	if !s.sel.match(e) {
 		return true
 	}
-	s.noteAnew(e, m.status, s.ledger.decided(m))
-	if !first {
-		if s.wanted(m.status) {
-			s.duplicates++
-		}
-		return true
-	}
 	if e.Mark.latest().UnixMilli() <= m.at || e.Mark.At.IsZero() { // not one that only an index keeps
-		e.Status, e.Mark = m.status, s.ledger.describe(m)
+		e.Status, e.Mark = status, s.ledger.describe(m)
 	}
-	if !s.sel.expires(e) {
+	switch {
+	case !s.sel.expires(e):
 		return true
+	case first:
+		return f(e)
+	case s.wanted(e.Status):
+		s.duplicates++
 	}
-	return f(e)
+	return true
 }
 
 // wanted says whether the filter asks for entries of this status.

@@ -206,6 +206,9 @@ func readReleasedLedger(r *kgo.Record) (map[string]any, error) {
 	if v.Born != 0 {
 		says["born"] = v.Born
 	}
+	if m.seen != 0 {
+		says["seen"] = m.seen
+	}
 	if v.Times != 0 {
 		says["times"] = m.Times
 	}

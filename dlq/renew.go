@@ -101,6 +101,9 @@ func (t *task) renewal(e *Entry, now time.Time) *item {
 	i := &item{entry: e, copy: renewed(e, now), to: e.Topic, work: true}
 	if t.writer != nil {
 		at := t.survey.ledger.after(now)
+		if e.FailedAnew() { // it is open by nobody's doing
+			e.Mark = Mark{Times: e.Mark.Times}
+		}
 		if e.Mark.onlyRenewed() {
 			e.Mark.At = time.UnixMilli(at)
 		}

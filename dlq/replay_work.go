@@ -273,7 +273,7 @@ func (q *Queue) Resume(ctx context.Context, id string, w Work) (Summary, error) 
 		t.spent = t.limit == 0
 	}
 	if t.survey, err = q.surveyTo(ctx, topic, r.Filter, l, t.of); err == nil {
-		err = t.help(ctx)
+		err = errors.Join(t.see(ctx), t.help(ctx))
 	}
 	if err != nil {
 		return summary, t.leave(ctx, err, &summary)

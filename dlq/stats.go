@@ -37,12 +37,9 @@ type Stats struct {
 	OtherGroup int64
 	// Duplicates are further copies of entries that the filter selects, in the range that was read.
 	Duplicates int64
-	// FailedAnew are records of what the rest of the filter selects that failed first more than a minute after their entry had been replayed or discarded,
-	// and that died though nobody has replayed it since. They are further copies of it, or what is left of it: a consumer group whose offsets were reset, or
-	// whose source was restored, has handled it once more. [Replay.Again] puts such an entry back to work, and with Filter.Since just those of which a record
-	// died since then: the first one did at FailedAnewSince. With Filter.ExpiringBefore none are counted.
-	FailedAnew      int64
-	FailedAnewSince time.Time
+	// FailedAnew counts entries that had been replayed or discarded and are open again, for their record failed once more since, and not of a replay: a consumer
+	// group whose offsets were reset, or whose source was restored, has handled it anew. [Entry.Mark] says what had become of one before.
+	FailedAnew int64
 	// Expiry is of what the rest of the filter selects and is still to be dealt with, parked or not, within [ExpiryNotice].
 	Expiry Expiry
 }
@@ -93,7 +90,6 @@ func (s *survey) stats(ctx context.Context, retention time.Duration) (Stats, err
 	stats.Problems, stats.Trends = problems.sorted()
 	stats.Ungrouped = problems.ungrouped
 	stats.Duplicates = s.duplicates
-	s.anew.tell(&stats)
 	return stats, err
 }
 
@@ -112,6 +108,9 @@ func (s *Stats) count(e *Entry, otherGroup bool) {
 	}
 	if e.Err != nil {
 		s.Damaged++
+	}
+	if e.FailedAnew() {
+		s.FailedAnew++
 	}
 	if otherGroup {
 		s.OtherGroup++

@@ -44,6 +44,8 @@ type Awaited struct {
 	Key      uint64 // as the caller hashes it
 	Origin   int64  // offset of its origin
 	Died     int64  // Unix ms
+	Offset   int64  // in its own topic: where the last of its copies stands of which that holds
+	Failed   int64  // when the record of one of these first failed, in Unix ms: the latest
 }
 
 // Marked says what became of an entry.
@@ -54,6 +56,7 @@ type Marked struct {
 	Status   Status
 	To       string // the topic that a replay wrote to
 	Renewed  bool   // the entry was carried forward, and nothing else became of it
+	Seen     int64  // where the partition of the dead letters ended for whoever marked it; 0: not known
 }
 
 // Holds reports whether the mark is that of the dead letter of its identity that was born and died at these times, in Unix ms. Death may be said to be later
@@ -65,27 +68,52 @@ func (m Marked) Holds(born, died int64) bool {
 // Done reports whether nothing waits for the entry any more: it was replayed or discarded.
 func (m Marked) Done() bool { return m.Status == StatusReplayed || m.Status == StatusDiscarded }
 
+// Settles reports whether nothing waits for a dead letter of the entry any more that stands at this offset, and whose record first failed then, in Unix ms: one
+// that came after the mark and failed anew is open.
+func (m Marked) Settles(offset, failed int64) bool {
+	return m.Done() && !failedAnew(m.Status, m.At, m.Seen, offset, failed)
+}
+
 // candidate is a dead letter of which it is not known yet what has become.
 type candidate struct {
 	Awaited
-	own    outlook    // by the latest mark with its birth
-	unborn outlook    // and by the latest that says none
-	other  *candidate // with the identity, born at another time
+	further []Awaited  // copies of it
+	own     outlook    // by the latest mark with its birth
+	unborn  outlook    // and by the latest that says none
+	other   *candidate // with the identity, born at another time
 }
 
 // outlook is what a mark makes of a candidate.
 type outlook struct {
-	at   int64 // Unix ms; 0: there is no mark
-	done bool
-	none bool // a tombstone takes back what was known
+	at, seen int64  // Unix ms, and see failedAnew; 0: there is no mark
+	status   Status // none of a tombstone, which takes back what was known
+	none     bool
 }
 
-// done says whether nothing waits for it any more. Which of its marks counts [ledger.of] says too.
-func (c *candidate) done() bool {
+// settles says whether nothing waits for a copy of the candidate any more.
+func (o *outlook) settles(a *Awaited) bool {
+	return Marked{At: o.at, Seen: o.seen, Status: o.status}.Settles(a.Offset, a.Failed)
+}
+
+// awaits returns what is still to be dealt with. Which of its marks counts [ledger.of] says too.
+func (c *candidate) awaits() (a Awaited, is bool) {
+	counts := &c.unborn
 	if c.unborn.at <= c.own.at || c.own.at > 0 && c.unborn.none {
-		return c.own.done
+		counts = &c.own
 	}
-	return c.unborn.done
+	if !counts.settles(&c.Awaited) {
+		a, is = c.Awaited, true
+	}
+	for i := range c.further {
+		switch one := &c.further[i]; {
+		case counts.settles(one):
+		case is:
+			a.Offset, a.Failed = max(a.Offset, one.Offset), max(a.Failed, one.Failed)
+		default:
+			a, is = *one, true
+		}
+	}
+	return a, is
 }
 
 // born is the one of these that was born then.
@@ -103,8 +131,12 @@ func (c *candidate) mark(m Marked, tombstone bool) {
 		if m.Born != c.Born {
 			into = &c.unborn
 		}
-		if m.Holds(c.Born, c.Died) && m.At >= into.at {
-			*into = outlook{m.At, m.Done() && !tombstone, tombstone}
+		if !m.Holds(c.Born, c.Died) || m.At < into.at {
+			continue
+		}
+		*into = outlook{at: m.At, none: tombstone}
+		if !tombstone {
+			into.seen, into.status = m.Seen, m.Status
 		}
 	}
 }
@@ -122,16 +154,24 @@ func (w *Watch) Read(ctx context.Context, partition int32, hash func(key []byte)
 	follow = -1
 	for {
 		var found []*candidate
+		met := 0
 		byIdentity := make(map[Identity]*candidate)
 		err := fetcher.read(ctx, whole, func(records []*kgo.Record, next int64) error {
 			whole.from = next
 			for _, r := range records {
-				if c := w.candidate(r, hash); c != nil && byIdentity[c.Identity].born(c.Born) == nil {
-					c.other, byIdentity[c.Identity] = byIdentity[c.Identity], c
-					found = append(found, c)
+				c := w.candidate(r, hash)
+				if c == nil {
+					continue
 				}
+				met++
+				if known := byIdentity[c.Identity].born(c.Born); known != nil {
+					known.further = append(known.further, c.Awaited)
+					continue
+				}
+				c.other, byIdentity[c.Identity] = byIdentity[c.Identity], c
+				found = append(found, c)
 			}
-			if len(found) >= w.chunk && next < whole.to {
+			if met >= w.chunk && next < whole.to {
 				return errChunkFull
 			}
 			return nil
@@ -149,8 +189,8 @@ func (w *Watch) Read(ctx context.Context, partition int32, hash func(key []byte)
 			follow = at
 		}
 		for _, c := range found {
-			if !c.done() {
-				f(c.Awaited)
+			if a, is := c.awaits(); is {
+				f(a)
 			}
 		}
 		if !full {
@@ -170,7 +210,7 @@ func (w *Watch) candidate(r *kgo.Record, hash func([]byte) uint64) *candidate {
 	if !e.OriginKnown() || w.queue.foreign(&e) {
 		return nil
 	}
-	return &candidate{Awaited: Awaited{Identity: e.identity(), Born: BirthOf(&e.State), Key: hash(r.Key), Origin: e.State.Offset, Died: e.At.UnixMilli()}}
+	return &candidate{Awaited: Awaited{Identity: e.identity(), Born: BirthOf(&e.State), Key: hash(r.Key), Origin: e.State.Offset, Died: e.At.UnixMilli(), Offset: e.Offset, Failed: e.failedFirst()}}
 }
 
 // marks reads the ledger, for the candidates and for whoever is told of every mark, up to where it ends now.
@@ -202,7 +242,7 @@ func (w *Watch) marks(ctx context.Context, partition int32, candidates map[Ident
 
 func (v *ledgerValue) marked() Marked {
 	status, _ := ParseStatus(v.Status)
-	return Marked{Identity: identify(v.ID, v.Group, v.Replays, v.Replay), Born: v.Born, At: v.At, Status: status, To: v.To, Renewed: v.Renewed == v.At}
+	return Marked{Identity: identify(v.ID, v.Group, v.Replays, v.Replay), Born: v.Born, At: v.At, Status: status, To: v.To, Renewed: v.Renewed == v.At, Seen: v.Seen}
 }
 
 // Mark reads a record of the ledger that was followed. ok is false when it says nothing of an entry of the queue.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -68,6 +69,33 @@ func TestWatchReadsWhatIsToBeDealtWith(t *testing.T) {
 	}
 }
 
+// What failed anew after it had been dealt with waits, as the lists say, until a mark settles it.
+func TestWatchAwaitsWhatFailedAnew(t *testing.T) {
+	t.Parallel()
+	b := &aged{setup(t), time.Now()}
+	b.anchor()
+	const long, marked, lately = 3 * time.Hour, 2 * time.Hour, time.Hour
+	for offset := range int64(4) {
+		b.dies(0, offset, long, long)
+		b.marks(0, offset, "replayed", marked, 4)
+	}
+	b.dies(0, 1, lately, lately)
+	b.dies(0, 1, long, lately) // and a copy of what it was
+	b.dies(0, 2, long, lately)
+	b.dies(0, 3, lately, lately)
+	for _, chunk := range []int{1, 3, 1000} {
+		got, _ := b.awaited(b.watch(chunk), 0)
+		if want := []int64{1, 3}; !slices.Equal(got, want) {
+			t.Errorf("asked for every %d: to be dealt with are %v, want %v", chunk, got, want)
+		}
+	}
+	b.discard(dlq.Filter{IDs: []string{death(0, 3).ID}})
+	got, _ := b.awaited(b.watch(1000), 0)
+	if want := []int64{1}; !slices.Equal(got, want) {
+		t.Errorf("to be dealt with are %v, want %v", got, want)
+	}
+}
+
 // Whoever follows the ledger from where it was read learns of every mark that was not there then.
 func TestWatchFollowsTheLedger(t *testing.T) {
 	t.Parallel()
@@ -96,7 +124,7 @@ func TestWatchFollowsTheLedger(t *testing.T) {
 	s := death(1, 1)
 	want := dlq.Marked{Identity: dlq.IdentityOf(&s), Born: dlq.BirthOf(&s), Status: dlq.StatusReplayed, To: tier1}
 	if len(marks) == 1 {
-		want.At = marks[0].At // now
+		want.At, want.Seen = marks[0].At, 3 // now, and all that the partition has
 	}
 	if len(marks) != 1 || marks[0] != want || !marks[0].Done() {
 		t.Errorf("marks since: %v, want %v alone", marks, want)

@@ -41,6 +41,7 @@ type writer struct {
 	edit    string          // what a replay changes, for the marks
 	counts  Status          // of the marks that are this run's work; statuses: all are
 	began   map[int32]int64 // where the ledger's partitions ended when this run began
+	ends    map[int32]int64 // and those of the dead letters, when what it goes through was fixed
 
 	open   *transaction
 	signed time.Time // of the last sign of life; zero: none yet

@@ -130,12 +130,14 @@ type originView struct {
 
 // markView is what the ledger says.
 type markView struct {
-	At     time.Time `json:"at"`
-	By     string    `json:"by,omitempty"`
-	Run    string    `json:"run,omitempty"`
-	To     string    `json:"to,omitempty"`
-	Reason string    `json:"reason,omitempty"`
-	Edit   string    `json:"edit,omitempty"`
+	// Status is that of the entry, but for one that is open again since its record failed anew: then what had become of it.
+	Status dlq.Status `json:"status"`
+	At     time.Time  `json:"at"`
+	By     string     `json:"by,omitempty"`
+	Run    string     `json:"run,omitempty"`
+	To     string     `json:"to,omitempty"`
+	Reason string     `json:"reason,omitempty"`
+	Edit   string     `json:"edit,omitempty"`
 	// Renewed is when it was carried forward last: the time of the mark where nothing else was done to it.
 	Renewed time.Time `json:"renewed,omitzero"`
 }
@@ -189,7 +191,7 @@ func view(q queue, e dlq.Entry) deadLetter {
 		}
 	}
 	if m := e.Mark; !m.At.IsZero() {
-		d.Mark = &markView{At: m.At.UTC(), By: m.By, Run: m.Run, To: m.To, Reason: m.Reason, Edit: m.Edit}
+		d.Mark = &markView{Status: m.Status, At: m.At.UTC(), By: m.By, Run: m.Run, To: m.To, Reason: m.Reason, Edit: m.Edit}
 		if !m.Renewed.IsZero() {
 			d.Mark.Renewed = m.Renewed.UTC()
 		}

@@ -33,7 +33,7 @@ Exit status 3 says that some records of that age stay, behind one that is still 
 	}
 	format, change, flags, takeOver := addOutput(cmd), addChangeFlags(cmd), p.addQueueFlags(cmd), addTakeOver(cmd)
 	before := cmd.Flags().String("before", "", "delete what was written before this `time`: 30d, 2006-01-02, 2006-01-02T15:04:05Z")
-	includeOpen := cmd.Flags().Bool("include-open", false, "delete those too that are still to be dealt with, or failed anew")
+	includeOpen := cmd.Flags().Bool("include-open", false, "delete those too that are still to be dealt with")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		purge := dlq.Purge{IncludeOpen: *includeOpen, DryRun: change.dryRun, TakeOver: *takeOver}
 		var err error
@@ -163,7 +163,6 @@ type keptView struct {
 	ID      string    `json:"id"` // of the dead letter that they stand behind
 	Died    time.Time `json:"died"`
 	Records int64     `json:"records"`
-	Anew    bool      `json:"failed_anew"` // it had been dealt with, and its record failed once more
 }
 
 func viewPurged(q queue, d dlq.Purged) purgeView {
@@ -175,7 +174,7 @@ func viewPurged(q queue, d dlq.Purged) purgeView {
 		v.FromIndex, v.FromIndexOpen = &d.FromIndex, d.FromIndexOpen
 	}
 	for _, k := range d.Kept {
-		v.Kept = append(v.Kept, keptView{k.Entry, k.Died.UTC(), k.Records, k.Anew})
+		v.Kept = append(v.Kept, keptView{k.Entry, k.Died.UTC(), k.Records})
 	}
 	return v
 }
@@ -197,11 +196,7 @@ func showPurged(w io.Writer, q queue, d dlq.Purged) error {
 	}
 	var err error
 	for _, k := range d.Kept {
-		why := "is still to be dealt with"
-		if k.Anew {
-			why = "failed anew since its dead letter had been dealt with: `redeliver dlq stats` says how to replay it"
-		}
-		_, err = fmt.Fprintf(w, "  %d %s left: %s, dead since %s, %s\n", k.Records, plural(int(k.Records), "record"), k.Entry, k.Died.Local().Format(time.DateTime), why)
+		_, err = fmt.Fprintf(w, "  %d %s left: %s, dead since %s, is still to be dealt with\n", k.Records, plural(int(k.Records), "record"), k.Entry, k.Died.Local().Format(time.DateTime))
 	}
 	return err
 }

@@ -209,7 +209,11 @@ func statusText(e dlq.Entry) string {
 	if m.At.IsZero() || m.At.Equal(m.Renewed) { // nothing but that was done to it
 		return e.Status.String()
 	}
-	text := e.Status.String() + ", " + m.At.Local().Format(time.DateTime)
+	text := e.Status.String() + ", "
+	if e.FailedAnew() {
+		text += "for it failed anew after it had been " + m.Status.String() + ", "
+	}
+	text += m.At.Local().Format(time.DateTime)
 	for _, part := range []struct{ word, value string }{{"by", m.By}, {"to", m.To}, {"run", m.Run}, {"because", m.Reason}, {"edited:", m.Edit}} {
 		if part.value != "" {
 			text += " " + part.word + " " + part.value

@@ -68,7 +68,7 @@ example, and the command that replays just these. The trends of all problems are
 				fmt.Fprintln(p.out)
 			}
 			first = false
-			return showStats(p.out, counts, remedies{p.commandOf("dlq renew", q, flags.pipeline), p.commandOf("replay --again", q, flags.pipeline)}, time.Now())
+			return showStats(p.out, counts, p.commandOf("dlq renew", q, flags.pipeline), time.Now())
 		})
 		if err != nil || *format == asTable {
 			return err
@@ -101,9 +101,8 @@ type queueStats struct {
 	// Expiring are still to be dealt with, and may be taken by the topic's retention soon; Expires is when the first may be.
 	Expiring int64     `json:"expiring"`
 	Expires  time.Time `json:"expires,omitzero"`
-	// FailedAnew are records that failed once more after their dead letters had been replayed or discarded, the first of which died at FailedAnewSince.
-	FailedAnew      int64     `json:"failed_anew"`
-	FailedAnewSince time.Time `json:"failed_anew_since,omitzero"`
+	// FailedAnew had been replayed or discarded, and are open again since their records failed once more.
+	FailedAnew int64 `json:"failed_anew"`
 }
 
 type hourCount struct {
@@ -117,9 +116,7 @@ func statsOf(q queue, s dlq.Stats) queueStats {
 		ByStatus: named(s.ByStatus), ByClass: named(s.ByClass), ByReason: named(s.ByReason), ByTopic: s.ByTopic,
 		ByHour: []hourCount{}, Bytes: s.Bytes, Ungrouped: s.Ungrouped, Duplicates: s.Duplicates, OtherGroup: s.OtherGroup, Damaged: s.Damaged,
 		Expiring: s.Expiry.Entries, Expires: s.Expiry.First,
-	}
-	if stats.FailedAnew = s.FailedAnew; s.FailedAnew > 0 {
-		stats.FailedAnewSince = s.FailedAnewSince.UTC()
+		FailedAnew: s.FailedAnew,
 	}
 	if s.Entries > 0 {
 		stats.Oldest, stats.Newest = s.Oldest.UTC(), s.Newest.UTC()
@@ -138,11 +135,8 @@ func named[K comparable](counts map[K]int64) map[string]int64 {
 	return all
 }
 
-// remedies are the commands for what stats warn of.
-type remedies struct{ renew, again string }
-
-// showStats prints counts for people, with the commands that carry forward what expires, and that put back to work what failed anew.
-func showStats(w io.Writer, s queueStats, remedy remedies, now time.Time) error {
+// showStats prints counts for people, with the command that carries forward what expires.
+func showStats(w io.Writer, s queueStats, renew string, now time.Time) error {
 	fmt.Fprintf(w, "%s (pipeline %s): %d %s", s.Queue, s.Pipeline, s.Entries, plural(int(s.Entries), "dead letter"))
 	if s.Entries > 0 {
 		fmt.Fprintf(w, ", %s; the oldest died %s, the newest %s", sizeText(s.Bytes), ago(s.Oldest, now), ago(s.Newest, now))
@@ -163,16 +157,13 @@ func showStats(w io.Writer, s queueStats, remedy remedies, now time.Time) error 
 		return err
 	}
 	if s.Expiring > 0 {
-		fmt.Fprintf(w, "%d %s, the first %s: the topic's retention takes them; `%s` carries them forward\n", s.Expiring, expireText(s.Expiring), in(s.Expires, now), remedy.renew)
-	}
-	if s.FailedAnew > 0 {
-		fmt.Fprintf(w, "%d %s of dead letters that had been replayed or discarded failed anew, the first %s: the offsets of the group were reset, or the source was restored; `%s --since %s` replays what died since then, but for what was discarded (`--status discarded`)\n",
-			s.FailedAnew, plural(int(s.FailedAnew), "record"), ago(s.FailedAnewSince, now), remedy.again, s.FailedAnewSince.Format("2006-01-02T15:04:05Z"))
+		fmt.Fprintf(w, "%d %s, the first %s: the topic's retention takes them; `%s` carries them forward\n", s.Expiring, expireText(s.Expiring), in(s.Expires, now), renew)
 	}
 	for _, remark := range []struct {
 		n    int64
 		text string
 	}{
+		{s.FailedAnew, "open again: they had been replayed or discarded, and their records failed anew, as where the offsets of the group were reset"},
 		{s.Duplicates, "further " + copies(s.Duplicates) + ", not counted"},
 		{s.Ungrouped, "of further problems, too many to keep apart"},
 		{s.OtherGroup, "of another consumer group"},

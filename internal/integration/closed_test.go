@@ -2,11 +2,13 @@ package integration_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -171,6 +173,62 @@ func TestKeyIsClosedBehindALetterThatWasReplayedAgain(t *testing.T) {
 	all := b.calls.awaitCount(t, 6)
 	if got, want := []string{all[4].id, all[5].id}, ids([]*kgo.Record{dead, later}); !slices.Equal(got, want) {
 		t.Errorf("ordered: the last calls were for %v, want %v", got, want)
+	}
+}
+
+// A dead letter is discarded, by somebody whose clock is an hour behind, and its record dies once more since the offsets of its group are reset: it is open again
+// and closes its key, as whoever looks sees, and whoever has the partition next.
+func TestKeyIsClosedBehindWhatFailsAnew(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 1)
+	var p poisoned
+	m := b.start(p.handle, closingKeys)
+	dead := record("a", "poison")
+	b.produce(dead)
+	b.awaitLetters(dead)
+	m.awaitClosed(t, 1)
+	open := func() (open []dlq.Entry) {
+		t.Helper()
+		for e, err := range b.heldQueue().Entries(t.Context(), dlq.Filter{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			open = append(open, e)
+		}
+		return open
+	}
+	of := open()[0]
+	kafkatest.ProduceTo(t, &kgo.Record{
+		Topic: dlq.LedgerTopic(b.dlq()), Key: []byte(base64.RawURLEncoding.EncodeToString(of.TopicID[:]) + "/0/0"),
+		Value: fmt.Appendf(nil, `{"v":1,"status":"discarded","at":%d,"by":"ann","run":"a-run","id":%q,"group":%q,"born":%d,"seen":1}`,
+			time.Now().Add(-time.Hour).UnixMilli(), of.State.ID, b.group, dlq.BirthOf(&of.State)),
+	})
+	m.awaitClosed(t, 0)
+	m.stop()
+
+	offsets := kadm.Offsets{}
+	offsets.AddOffset(b.source, 0, 0, -1)
+	if err := kafkatest.Admin(t).CommitAllOffsets(t.Context(), b.group, offsets); err != nil {
+		t.Fatal(err)
+	}
+	m = b.start(p.handle, closingKeys)
+	b.awaitLetters(dead, dead)
+	m.awaitClosed(t, 1)
+	m.stop()
+	m = b.start(p.handle, closingKeys)
+	m.awaitClosed(t, 1)
+	later := record("a", "later")
+	b.produce(later)
+	b.awaitLetters(dead, dead, later)
+	if all := open(); len(all) != 2 || !all[0].FailedAnew() || all[0].Mark.By != "ann" || all[1].FailedAnew() {
+		t.Errorf("to be dealt with are %+v, want what failed anew and what is behind it", all)
+	}
+	b.discardAll()
+	m.awaitClosed(t, 0)
+	last := record("a", "last")
+	b.produce(last)
+	if got := b.calls.awaitCount(t, 3)[2].id; got != id(last) {
+		t.Errorf("the last call was for %s, want %s", got, id(last))
 	}
 }
 
