@@ -36,12 +36,19 @@ type deadLetter struct {
 	origin int64
 	died   int64 // Unix ms
 	failed int64 // first, in Unix ms
-	at     int64 // its offset; onItsWay: it is not written yet
+	at     int64 // its offset, of several copies that of the last; below 0: none is written yet
+	comes  bool  // one is on its way
 	deadName
 }
 
-// onItsWay is behind all that anybody can have seen.
-const onItsWay = math.MaxInt64
+// settledBy reports whether a mark is about it. Nobody can have seen what is on its way.
+func (d *deadLetter) settledBy(m dlq.Marked) bool {
+	at := d.at
+	if d.comes {
+		at = math.MaxInt64
+	}
+	return m.Settles(at, d.failed)
+}
 
 // deadName tells a dead letter from all others: of a source topic that was deleted and made again there may be some with the identity that those of the topic
 // before have, and they are open at the same time.
@@ -71,7 +78,7 @@ func newDeadOrder(limit int) *deadOrder {
 func (o *deadOrder) put(key uint64, d deadLetter) {
 	if at, known := o.find(d.deadName); known {
 		known := &o.lines[at.key][o.at(d.deadName, at)]
-		known.at, known.failed = max(known.at, d.at), max(known.failed, d.failed) // what settles the later one settles both
+		known.at, known.failed, known.comes = max(known.at, d.at), max(known.failed, d.failed), known.comes || d.comes // what settles the later one settles both
 		return
 	}
 	o.furthest = max(o.furthest, d.origin)
@@ -98,8 +105,36 @@ func (o *deadOrder) put(key uint64, d deadLetter) {
 // written says that the letter of one that was on its way is.
 func (o *deadOrder) written(name deadName, offset int64) {
 	if at, known := o.find(name); known {
-		o.lines[at.key][o.at(name, at)].at = offset
+		d := &o.lines[at.key][o.at(name, at)]
+		d.at, d.comes = max(d.at, offset), false
 	}
+}
+
+// spare says that a letter that was on its way will not be: where another one is written its dead letter stays.
+func (o *deadOrder) spare(name deadName) {
+	at, known := o.find(name)
+	if !known {
+		return
+	}
+	if d := &o.lines[at.key][o.at(name, at)]; d.at >= 0 {
+		d.comes = false
+		return
+	}
+	o.remove(name)
+}
+
+// putBack says that the copy of a replay was read, which has this state: what it had been was dealt with, unless it failed anew later than the copy. It reports
+// whether it was.
+func (o *deadOrder) putBack(s *retrytopics.State) bool {
+	died := before(s)
+	if at, known := o.find(died); known && !s.FirstFailed.IsZero() {
+		replayed := dlq.Marked{Status: dlq.StatusReplayed, At: s.FirstFailed.UnixMilli(), Seen: 1} // by the clocks of members, as the other failure
+		if d := &o.lines[at.key][o.at(died, at)]; !replayed.Settles(math.MaxInt64, d.failed) {
+			return false
+		}
+	}
+	o.remove(died)
+	return true
 }
 
 // makeRoom forgets another dead letter than that of a key with this origin, or says that it is the one to be forgotten.
@@ -196,7 +231,7 @@ func (o *deadOrder) marked(m dlq.Marked) (names []deadName) {
 	}
 	for _, at := range append([]deadAddress{first}, o.others[m.Identity]...) {
 		name := deadName{m.Identity, at.born}
-		if d := &o.lines[at.key][o.at(name, at)]; m.Holds(d.born, d.died) && m.Settles(d.at, d.failed) {
+		if d := &o.lines[at.key][o.at(name, at)]; m.Holds(d.born, d.died) && d.settledBy(m) {
 			names = append(names, name)
 		}
 	}

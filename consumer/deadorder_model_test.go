@@ -2,10 +2,12 @@ package consumer
 
 import (
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
 	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // deadOfModel is a dead letter of a model. Those that differ in their birth alone are of a source that was made again: they share an identity, and have other keys.
@@ -19,7 +21,7 @@ const (
 func (l deadOfModel) key() uint64 { return uint64(l.origin+l.born)%modelKeys + 1 }
 
 func (l deadOfModel) letter() deadLetter {
-	return deadLetter{l.origin, 10_000_000 - l.origin, modelFailed, l.origin, deadName{dlq.Identity{uint64(l.origin), uint64(l.replays)}, l.born}}
+	return deadLetter{l.origin, 10_000_000 - l.origin, modelFailed, l.origin, false, deadName{dlq.Identity{uint64(l.origin), uint64(l.replays)}, l.born}}
 }
 
 func drawDead(t *rapid.T) deadOfModel {
@@ -191,15 +193,42 @@ func TestAMarkOfBeforeSettlesNoLaterDeath(t *testing.T) {
 		return dlq.Marked{Identity: name.id, Status: dlq.StatusDiscarded, At: at, Seen: seen}
 	}
 	o := newDeadOrder(0)
-	o.put(1, deadLetter{1, died, died, onItsWay, name})
+	o.put(1, deadLetter{1, died, died, -1, true, name})
 	equal(t, "marked before it is written", len(o.marked(mark(before, 8))), 0)
 	equal(t, "marked when clocks may differ", len(o.marked(mark(died-1000, 8))), 1)
 	equal(t, "marked by a release that says nothing of it", len(o.marked(mark(before, 0))), 1)
 	o.written(name, 7)
 	equal(t, "marked before it was written", len(o.marked(mark(before, 7))), 0)
 	equal(t, "marked with it, by a clock that is behind", len(o.marked(mark(before, 8))), 1)
-	o.put(1, deadLetter{1, died, died - 1, 4, name}) // an earlier copy that is read
+	o.put(1, deadLetter{1, died, died - 1, 4, false, name}) // an earlier copy that is read
 	equal(t, "marked before it was written, then", len(o.marked(mark(before, 7))), 0)
 	o.written(deadName{id: dlq.Identity{2, 2}}, 9) // one that is forgotten
 	equal(t, "dead letters", o.size(), 1)
+
+	o.put(1, deadLetter{1, died, died, -1, true, name}) // a further copy, which is skipped
+	equal(t, "marked before that is written", len(o.marked(mark(before, 8))), 0)
+	o.spare(name)
+	equal(t, "marked when it will not be", len(o.marked(mark(before, 8))), 1)
+	equal(t, "dead letters", o.size(), 1)
+	o.put(2, deadLetter{1, died, died, -1, true, deadName{id: dlq.Identity{3, 3}}})
+	o.spare(deadName{id: dlq.Identity{3, 3}})
+	equal(t, "dead letters of what is skipped and was not written", o.size(), 1)
+}
+
+// TestACopyOfBeforeOpensNoKeyOfALaterDeath reads the copy of a replay that was retried since, of a record that failed anew after the copy had: its dead letter stays.
+func TestACopyOfBeforeOpensNoKeyOfALaterDeath(t *testing.T) {
+	at := time.Now()
+	replayed := retrytopics.State{ID: "orders/0/1", Group: "shop", Replays: 1, FirstFailed: at.Add(-time.Hour)}
+	o := newDeadOrder(0)
+	letter := deadLetter{1, at.UnixMilli(), at.UnixMilli(), 7, false, before(&replayed)}
+	o.put(1, letter)
+	equal(t, "dealt with by a copy of before", o.putBack(&replayed), false)
+	equal(t, "dead letters", o.size(), 1)
+	replayed.FirstFailed = at.Add(time.Second)
+	equal(t, "dealt with by its own copy, which failed", o.putBack(&replayed), true)
+	equal(t, "dead letters then", o.size(), 0)
+	o.put(1, letter)
+	replayed.FirstFailed = time.Time{}
+	equal(t, "dealt with by its own copy", o.putBack(&replayed), true)
+	equal(t, "dead letters at last", o.size(), 0)
 }

@@ -89,7 +89,7 @@ func (d *deadWatch) read(ctx context.Context, st *strand) error {
 		st.mu.Unlock()
 	}
 	next, damaged, err := watch.Read(ctx, st.partition, keyHash, marked, func(a dlq.Awaited) {
-		found.put(a.Key, deadLetter{a.Origin, a.Died, a.Failed, a.Offset, deadName{a.Identity, a.Born}})
+		found.put(a.Key, deadLetter{a.Origin, a.Died, a.Failed, a.Offset, false, deadName{a.Identity, a.Born}})
 	})
 	if err != nil {
 		return err

@@ -26,7 +26,7 @@ func (st *strand) bury(e *entry) {
 // onItsWayOf is the dead letter that an entry is about to be.
 func onItsWayOf(e *entry) deadLetter {
 	now := time.Now().UnixMilli()
-	d := deadLetter{origin: e.origin(), died: now, failed: now, at: onItsWay, deadName: nameOf(e.state)}
+	d := deadLetter{origin: e.origin(), died: now, failed: now, at: -1, comes: true, deadName: nameOf(e.state)}
 	if !e.state.FirstFailed.IsZero() {
 		d.failed = e.state.FirstFailed.UnixMilli()
 	}
@@ -39,7 +39,7 @@ func (st *strand) unbury(e *entry) {
 	if e.lane.closed { // whoever has the partition next sees to it
 		return
 	}
-	st.holding.dead.remove(nameOf(e.state))
+	st.holding.dead.spare(nameOf(e.state))
 	st.callUp(e.keyHash)
 }
 
@@ -80,8 +80,10 @@ func (st *strand) replayed(e *entry) {
 	if h == nil || h.dead == nil || e.state.Replays == 0 {
 		return
 	}
+	if !h.dead.putBack(e.state) {
+		return
+	}
 	died := before(e.state)
-	h.dead.remove(died)
 	st.handPlace(e.keyHash, died)
 	at, awaited := h.coming[died]
 	delete(h.coming, died)
@@ -168,7 +170,7 @@ func (st *strand) found(read *deadOrder, round int) bool {
 		for _, b := range l.batches {
 			for _, e := range b.entries {
 				if l.tier != 0 && e != nil && e.state != nil && e.state.Replays > 0 {
-					read.remove(before(e.state)) // this member has read the copy: it may have been replayed since
+					read.putBack(e.state) // this member has read the copy: it may have been replayed since
 				}
 			}
 		}

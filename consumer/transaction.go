@@ -255,6 +255,7 @@ func (t *transactor) writeWave(ctx, flushed context.Context, heard func(), clien
 			case over: // who is called back from now on changes nothing
 			case why == nil:
 				left[i] = nil
+				r.record.Offset = copies[i].Offset
 				heard() // others may be on their way
 			case producerFailed(why):
 				left[i], err = why, why

@@ -229,3 +229,99 @@ func TestPurgeStopsAtWhatFailedAnew(t *testing.T) {
 	equal(t, "of which failed anew", done.FromIndexOpen, int64(2))
 	equal(t, "failed anew, when all is gone", anew(ix.Queue), int64(0))
 }
+
+// What failed anew and only an index keeps is open there, whoever purges the mark of before and whenever: nothing else knows of it.
+func TestWhatFailedAnewIsKept(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		died, marked, anew time.Duration
+		purge              func(b *aged, ix *indexed)
+	}{
+		"the mark is taken out by one who knows of no index": {3 * time.Hour, 2 * time.Hour, time.Hour, func(b *aged, _ *indexed) { b.purge(b.open(), dlq.Purge{}) }},
+		"and what died before is purged":                     {3 * time.Hour, 2 * time.Hour, time.Hour, func(b *aged, _ *indexed) { b.purge(b.open(), dlq.Purge{Before: b.now.Add(-2 * time.Hour)}) }},
+		"it is older than what is kept":                      {101 * day, 100 * day, 80 * day, func(b *aged, ix *indexed) { b.purge(ix.Queue, dlq.Purge{}) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := &aged{setup(t), time.Now()}
+			b.anchor()
+			ix := b.kept()
+			b.dies(0, 0, c.died, c.died)
+			b.marks(0, 0, "replayed", c.marked, 1)
+			b.dies(0, 0, c.anew, c.anew)
+			b.dies(0, 1, c.anew, c.anew)
+			const want = "orders/0/0 orders/0/1"
+			equal(t, "open", originsOf(b.entries(ix.Queue, dlq.Filter{})), want)
+			b.loses(0)
+			equal(t, "open when the topic has lost them", originsOf(b.entries(ix.Queue, dlq.Filter{})), want)
+			c.purge(b, ix)
+			equal(t, "open then", originsOf(b.entries(ix.Queue, dlq.Filter{})), want)
+		})
+	}
+}
+
+// An index that missed the replay of what had failed anew, and whose marks are gone, drops it, rather than that it be replayed twice.
+func TestAnIndexThatMissedTheSecondReplayReplaysNothingTwice(t *testing.T) {
+	t.Parallel()
+	b := &aged{setup(t), time.Now()}
+	b.anchor()
+	missed := b.kept()
+	b.dies(0, 0, 9*day, 9*day)
+	b.marks(0, 0, "replayed", 8*day, 1)
+	b.dies(0, 0, 7*day, 7*day)
+	b.dies(0, 1, 7*day, 7*day)
+	equal(t, "open", originsOf(b.entries(missed.Queue, dlq.Filter{})), "orders/0/0 orders/0/1")
+	equal(t, "replayed", b.replay(b.open(), dlq.Replay{}).Done, int64(2))
+	b.loses(0)
+	b.purge(b.open(), dlq.Purge{})
+	b.compact()
+	equal(t, "open then", originsOf(b.entries(missed.Queue, dlq.Filter{})), "")
+	equal(t, "replayed again", b.replay(missed.Queue, dlq.Replay{}).Done, int64(0))
+}
+
+// One that was dealt with and is open again is replayed once where both are asked for.
+func TestWhatFailedAnewIsReplayedOnce(t *testing.T) {
+	t.Parallel()
+	for status, r := range map[string]dlq.Replay{
+		"replayed":  {Again: true},
+		"discarded": {Filter: dlq.Filter{Status: []dlq.Status{dlq.StatusOpen, dlq.StatusDiscarded}}},
+	} {
+		for _, held := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, keys held %v", status, held), func(t *testing.T) {
+				t.Parallel()
+				b := &aged{setup(t), time.Now()}
+				b.anchor()
+				b.dies(0, 0, 3*time.Hour, 3*time.Hour)
+				b.marks(0, 0, status, 2*time.Hour, 1)
+				b.dies(0, 0, time.Hour, time.Hour)
+				q := b.open()
+				if held {
+					q = b.open(dlq.KeysAreHeld())
+				}
+				equal(t, "replayed", b.replay(q, r).Done, int64(1))
+				equal(t, "written", len(b.records(tier1)), 1)
+			})
+		}
+	}
+}
+
+// What died of a replay, was discarded and failed anew died of the replay once.
+func TestWhatFailedAnewDiedAgainOnce(t *testing.T) {
+	t.Parallel()
+	b := &aged{setup(t), time.Now()}
+	b.dies(0, 0, 3*time.Hour, 3*time.Hour)
+	q := b.open()
+	task := b.replay(q, dlq.Replay{}).Task
+	s, err := retrytopics.Decode(b.records(tier1)[0])
+	must(t, err)
+	for _, failed := range []time.Time{b.now, b.now.Add(2 * time.Hour)} { // the second by a clock that is ahead
+		s.FirstFailed = failed
+		r := letter(s)
+		r.Timestamp = failed
+		b.produce(r)
+		n, err := q.DiedAgain(b.ctx(), task)
+		must(t, err)
+		equal(t, "died again", n, int64(1))
+		equal(t, "discarded", b.discards(q, dlq.Filter{}).Done, int64(1))
+	}
+}

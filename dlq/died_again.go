@@ -38,8 +38,9 @@ func (q *Queue) DiedAgain(ctx context.Context, id string) (int64, error) {
 	}
 	var died int64
 	elsewhere := make(deadTopics)
+	var counted identities // one that failed anew after it had been dealt with is there twice
 	look := func(e *Entry) bool {
-		if s.ledger.diedOf(id, &e.State, q.group) {
+		if s.ledger.diedOf(id, &e.State, q.group) && counted.add(e.own()) {
 			died++
 		}
 		return true

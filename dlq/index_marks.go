@@ -199,7 +199,11 @@ func (st *indexState) addMarks(u IndexUpdate, marks map[stableID]segmentMark) er
 	err := st.each(u, func(c *columns, i int) bool { return w.has(c.own(i)) || w.has(c.identity(i)) }, func(c *columns, i int, old *segmentMark) {
 		set := func(id stableID) {
 			met[id] = true
-			if mark := marks[id]; mark.follows(*old) {
+			mark := marks[id]
+			if mark.none && st.stands(c, i, *old) != old.status { // it is open by what came after the mark that is taken back
+				return
+			}
+			if mark.follows(*old) {
 				mark.copies = old.copies
 				*old = mark
 				if mark.none {

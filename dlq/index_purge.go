@@ -84,7 +84,7 @@ func (p *indexedPurge) fate(partition int32, c *columns, i int, m segmentMark, s
 			return deleted
 		}
 		return dropped
-	case slices.Contains(toBeDealtWith, m.status) && !p.Known && c.time(i) < p.Forgot:
+	case open && !p.Known && c.time(i) < p.Forgot:
 		return unknown
 	}
 	return stays
@@ -155,8 +155,8 @@ func (st *indexState) takeBack(u IndexUpdate, p indexedPurge, copied map[stableI
 		}
 	}
 	w := newIdentitySet(copied)
-	return st.each(u, func(c *columns, i int) bool { return w.has(c.own(i)) }, func(_ *columns, _ int, m *segmentMark) {
-		if m.at <= p.At {
+	return st.each(u, func(c *columns, i int) bool { return w.has(c.own(i)) }, func(c *columns, i int, m *segmentMark) {
+		if m.at <= p.At && st.stands(c, i, *m) == m.status {
 			*m = segmentMark{moments: moments{at: p.At}, none: true, copies: m.copies}
 		}
 	})

@@ -256,6 +256,11 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, now time.Time, s 
 		}
 		return d.task.item(&item{entry: e}, StatusLimited, now, ""), nil
 	}
+	if done := e.Status == StatusReplayed || e.Status == StatusDiscarded; done || e.FailedAnew() { // the other part of it is replayed with this one
+		met := &d.task.survey.ledger.met
+		met.add(e.own())
+		met.add(e.own().anew())
+	}
 	i := d.newItem()
 	i.entry, i.work = e, true
 	i.copy = &i.made.copy

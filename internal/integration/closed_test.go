@@ -198,11 +198,12 @@ func TestKeyIsClosedBehindWhatFailsAnew(t *testing.T) {
 		return open
 	}
 	of := open()[0]
-	kafkatest.ProduceTo(t, &kgo.Record{
+	mark := &kgo.Record{
 		Topic: dlq.LedgerTopic(b.dlq()), Key: []byte(base64.RawURLEncoding.EncodeToString(of.TopicID[:]) + "/0/0"),
 		Value: fmt.Appendf(nil, `{"v":1,"status":"discarded","at":%d,"by":"ann","run":"a-run","id":%q,"group":%q,"born":%d,"seen":1}`,
 			time.Now().Add(-time.Hour).UnixMilli(), of.State.ID, b.group, dlq.BirthOf(&of.State)),
-	})
+	}
+	kafkatest.ProduceTo(t, mark)
 	m.awaitClosed(t, 0)
 	m.stop()
 
@@ -214,12 +215,22 @@ func TestKeyIsClosedBehindWhatFailsAnew(t *testing.T) {
 	m = b.start(p.handle, closingKeys)
 	b.awaitLetters(dead, dead)
 	m.awaitClosed(t, 1)
+	other := record("z", "poison")
+	b.produce(other)
+	b.awaitLetters(dead, dead, other)
+	m.awaitClosed(t, 2)
+	again := &kgo.Record{Topic: mark.Topic, Key: mark.Key, Value: mark.Value}
+	kafkatest.ProduceTo(t, again) // it is of before, whenever it is read
+	if _, err := b.heldQueue().Discard(t.Context(), dlq.Discard{Filter: dlq.Filter{Key: other.Key}, Reason: "as the test says"}); err != nil {
+		t.Fatal(err)
+	}
+	m.awaitClosed(t, 1)
 	m.stop()
 	m = b.start(p.handle, closingKeys)
 	m.awaitClosed(t, 1)
 	later := record("a", "later")
 	b.produce(later)
-	b.awaitLetters(dead, dead, later)
+	b.awaitLetters(dead, dead, other, later)
 	if all := open(); len(all) != 2 || !all[0].FailedAnew() || all[0].Mark.By != "ann" || all[1].FailedAnew() {
 		t.Errorf("to be dealt with are %+v, want what failed anew and what is behind it", all)
 	}
@@ -227,7 +238,7 @@ func TestKeyIsClosedBehindWhatFailsAnew(t *testing.T) {
 	m.awaitClosed(t, 0)
 	last := record("a", "last")
 	b.produce(last)
-	if got := b.calls.awaitCount(t, 3)[2].id; got != id(last) {
+	if got := b.calls.awaitCount(t, 4)[3].id; got != id(last) {
 		t.Errorf("the last call was for %s, want %s", got, id(last))
 	}
 }
