@@ -47,6 +47,18 @@ func (b *bundle) heldQueue() *dlq.Queue {
 	return q
 }
 
+// openLetters are the entries that are still to be dealt with.
+func (b *bundle) openLetters() (open []dlq.Entry) {
+	b.t.Helper()
+	for e, err := range b.heldQueue().Entries(b.t.Context(), dlq.Filter{}) {
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		open = append(open, e)
+	}
+	return open
+}
+
 // awaitLetters waits until the dead letters are those of these records, in their order.
 func (b *bundle) awaitLetters(want ...*kgo.Record) {
 	b.t.Helper()
@@ -141,13 +153,7 @@ func TestKeyIsClosedBehindALetterThatWasReplayedAgain(t *testing.T) {
 			t.Fatalf("replay: %v, %+v", err, summary)
 		}
 	}
-	first := dlq.Filter{}
-	for e, err := range b.heldQueue().Entries(ctx, dlq.Filter{}) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		first.IDs = []string{e.ID()}
-	}
+	first := dlq.Filter{IDs: []string{b.openLetters()[0].ID()}}
 	replay(dlq.Replay{})
 	b.awaitLetters(dead, dead)
 	p.cured.Store(true)
@@ -187,17 +193,7 @@ func TestKeyIsClosedBehindWhatFailsAnew(t *testing.T) {
 	b.produce(dead)
 	b.awaitLetters(dead)
 	m.awaitClosed(t, 1)
-	open := func() (open []dlq.Entry) {
-		t.Helper()
-		for e, err := range b.heldQueue().Entries(t.Context(), dlq.Filter{}) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			open = append(open, e)
-		}
-		return open
-	}
-	of := open()[0]
+	of := b.openLetters()[0]
 	mark := &kgo.Record{
 		Topic: dlq.LedgerTopic(b.dlq()), Key: []byte(base64.RawURLEncoding.EncodeToString(of.TopicID[:]) + "/0/0"),
 		Value: fmt.Appendf(nil, `{"v":1,"status":"discarded","at":%d,"by":"ann","run":"a-run","id":%q,"group":%q,"born":%d,"seen":1}`,
@@ -231,7 +227,7 @@ func TestKeyIsClosedBehindWhatFailsAnew(t *testing.T) {
 	later := record("a", "later")
 	b.produce(later)
 	b.awaitLetters(dead, dead, other, later)
-	if all := open(); len(all) != 2 || !all[0].FailedAnew() || all[0].Mark.By != "ann" || all[1].FailedAnew() {
+	if all := b.openLetters(); len(all) != 2 || !all[0].FailedAnew() || all[0].Mark.By != "ann" || all[1].FailedAnew() {
 		t.Errorf("to be dealt with are %+v, want what failed anew and what is behind it", all)
 	}
 	b.discardAll()
