@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kfake"
+
 	"github.com/redeliver/redeliver/breaker"
 	"github.com/redeliver/redeliver/consumer"
 	"github.com/redeliver/redeliver/internal/logbook"
@@ -185,4 +187,21 @@ func TestCopiesOfNewPartitionsAreWrittenSoon(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestWhatAnEndedMemberIsGivenNobodyHas has the recorder forget a member whose process has ended, and which the fake broker has forgotten at the
+// same moment: nothing of what it was given could be prompt until then, whoever of the two was first.
+func TestWhatAnEndedMemberIsGivenNobodyHas(t *testing.T) {
+	var given, forgotten time.Time
+	run(t, Setup{}, func(w *World) {
+		w.Join()
+		w.Sleep(10 * time.Minute) // after the join, which disturbs, too
+		forgotten = time.Now()
+		given = forgotten.Add(-w.session())
+		w.rec.forget(&kfake.GroupMember{MemberID: "gone"}, false)
+	}, func(h *History, _ *Report) {
+		if !slices.ContainsFunc(h.Disturbed, func(s Span) bool { return !s.From.After(given) && !s.To.Before(forgotten) }) {
+			t.Errorf("nothing is disturbed from %v to %v: %v", given, forgotten, h.Disturbed)
+		}
+	})
 }
