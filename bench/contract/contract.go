@@ -27,6 +27,7 @@ type Task struct {
 	Work     time.Duration // that a handler call takes; 0: it adds up a byte
 	Limit    time.Duration // after which the contender stops, and tells how far it came; 0: none
 	URL      string        // of the service to call, in the scenario that calls one
+	Batch    int           // records a transaction at most, of those that are told so
 }
 
 // Copies is the topic, which is there, that those write failed records to who make no topic of their own.
@@ -45,10 +46,14 @@ func (t Task) LimitOf(attempts int) time.Duration {
 
 // Flags returns the command line of a task.
 func (t Task) Flags() []string {
-	return []string{
+	flags := []string{
 		"-brokers", strings.Join(t.Brokers, ","), "-topic", t.Topic, "-group", t.Group, "-scenario", t.Scenario, "-records", fmt.Sprint(t.Records),
 		"-partitions", fmt.Sprint(t.Parts), "-work", t.Work.String(), "-limit", t.Limit.String(), "-url", t.URL,
 	}
+	if t.Batch > 0 {
+		flags = append(flags, "-batch", fmt.Sprint(t.Batch))
+	}
+	return flags
 }
 
 // ParseTask reads a command line.
@@ -64,6 +69,7 @@ func ParseTask(args []string) (t Task, err error) {
 	f.DurationVar(&t.Work, "work", 0, "")
 	f.DurationVar(&t.Limit, "limit", 0, "")
 	f.StringVar(&t.URL, "url", "", "")
+	f.IntVar(&t.Batch, "batch", 0, "")
 	if err := f.Parse(args); err != nil {
 		return t, err
 	}

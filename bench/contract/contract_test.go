@@ -8,7 +8,7 @@ import (
 )
 
 func TestATaskSurvivesTheCommandLine(t *testing.T) {
-	want := Task{Brokers: []string{"a:1", "b:2"}, Topic: "t", Group: "g", Scenario: "d", Records: 10, Parts: 3, Work: time.Millisecond, Limit: time.Second, URL: "http://c/"}
+	want := Task{Brokers: []string{"a:1", "b:2"}, Topic: "t", Group: "g", Scenario: "d", Records: 10, Parts: 3, Work: time.Millisecond, Limit: time.Second, URL: "http://c/", Batch: 7}
 	got, err := ParseTask(want.Flags())
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v; want %+v", got, err, want)

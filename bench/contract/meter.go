@@ -96,6 +96,15 @@ func (m *Meter) Elapsed() time.Duration {
 	return time.Since(first.at)
 }
 
+// CPU is what the process has used since the first record.
+func (m *Meter) CPU() time.Duration {
+	first := m.first.Load()
+	if first == nil {
+		return 0
+	}
+	return read().cpu - first.cpu
+}
+
 // End marks the last record and says how many there were with the head's; a later call replaces an earlier one.
 func (m *Meter) End(records int) {
 	began, now := m.first.Load(), read()

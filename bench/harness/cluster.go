@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -251,7 +252,10 @@ func (c *Cluster) Feed(ctx context.Context, topic string, partitions, size int, 
 	}
 }
 
-// Describe asks the brokers which version they speak, and how many of them there are.
+// told are the settings of a broker that say how it was started, and that figures depend on.
+var told = []string{"num.io.threads", "num.network.threads", "group.initial.rebalance.delay.ms"}
+
+// Describe asks the brokers which version they speak, how many of them there are, and how the first one is set up.
 func (c *Cluster) Describe(ctx context.Context) (string, error) {
 	versions, err := c.admin.ApiVersions(ctx)
 	if err != nil {
@@ -271,5 +275,17 @@ func (c *Cluster) Describe(ctx context.Context) (string, error) {
 	if n := len(versions); n != 1 {
 		nodes = fmt.Sprintf("%d nodes", n)
 	}
-	return fmt.Sprintf("speaks %s, %s", strings.Join(guesses, " and "), nodes), nil
+	all := []string{"speaks " + strings.Join(guesses, " and "), nodes}
+	configs, err := c.admin.DescribeBrokerConfigs(ctx, slices.Sorted(maps.Keys(versions))[0])
+	if err != nil {
+		return "", fmt.Errorf("the settings of the brokers: %w", err)
+	}
+	for _, of := range configs {
+		for _, config := range of.Configs {
+			if slices.Contains(told, config.Key) {
+				all = append(all, config.Key+"="+config.MaybeValue())
+			}
+		}
+	}
+	return strings.Join(all, ", "), nil
 }

@@ -118,6 +118,9 @@ func rounds(ctx context.Context, cluster *Cluster, s Scenario, one Case, o Optio
 			if said != "" && e.own {
 				o.Tell("  it said: %s", said)
 			}
+			if one.Learn != nil {
+				one.Learn(e.measured.Contender, r)
+			}
 			if round > 0 || o.Rounds == 0 {
 				e.measured.Rounds = append(e.measured.Rounds, r)
 			}

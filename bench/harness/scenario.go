@@ -28,6 +28,8 @@ type Contender struct {
 	Name string
 	// Against is whom its rate is divided by, round by round. "": nobody.
 	Against string
+	// Behind is who is to be ahead of it, a contender whose rate is divided by its own, round by round. "": nobody.
+	Behind string
 	// Run does a task once. nil: it is a peer, a program of that name.
 	Run func(context.Context, contract.Task, *contract.Meter) error
 }
@@ -44,8 +46,20 @@ type Case struct {
 	// Round makes what one round of one contender needs, and may change its task. stop ends what was started beside it.
 	// nil: nothing.
 	Round func(ctx context.Context, c *Cluster, contender string, t *contract.Task) (stop func() error, err error)
+	// Learn is told what a round of a contender came to, the one that warms up included. nil: nobody is.
+	Learn func(contender string, r contract.Result)
 	// Only names the contenders that take part. nil: all.
 	Only []string
+}
+
+// Contender returns the contender of a name. One that there is no more has nothing but that.
+func (s Scenario) Contender(name string) Contender {
+	for _, c := range s.Contenders {
+		if c.Name == name {
+			return c
+		}
+	}
+	return Contender{Name: name}
 }
 
 // Scaled returns n by scale, at least least. What would not fit into an int is as much as does.

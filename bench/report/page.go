@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,26 +40,14 @@ func page(directory string, rs Runs, all []harness.Scenario) (string, error) {
 	var b strings.Builder
 	b.WriteString("All figures are medians of the rounds; a ratio is the median of the ratios round by round, with their range. CPU is seconds of a core, and allocations are objects on the heap, where a language can count them. " +
 		"\"cut off\" is whose round a scenario's limit ended before all records were handled, with the fewest that a round came to; \"left out\" is who could not be run, or failed in a round.\n\n")
-	before := ""
-	for _, r := range rs {
-		if on := r.on(); on != before { // once for runs that follow each other
-			if before != "" {
-				b.WriteString("\n")
-			}
-			fmt.Fprintf(&b, "%s\n\n", on)
-			before = on
+	for i, on := range rs.settings() {
+		if i > 0 {
+			b.WriteString("\n")
 		}
-		var measured []string
-		for _, m := range r.Measured {
-			if one := fmt.Sprintf("(%s) on %s", m.Scenario, called(m.Broker)); !slices.Contains(measured, one) {
-				measured = append(measured, one)
-			}
+		fmt.Fprintf(&b, "%s\n\n| measured | when | interleaved rounds | commit | in `bench` |\n|---|---|--:|---|---|\n", on)
+		for _, r := range on.runs {
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | `%s` |\n", r.what(), r.At.Format("2006-01-02"), r.size(), r.Versions[commitKey], r.shell())
 		}
-		fmt.Fprintf(&b, "- %s: %s, medians of %d interleaved rounds", strings.Join(measured, ", "), r.At.Format("2006-01-02"), r.Rounds)
-		if r.Scale != 1 {
-			fmt.Fprintf(&b, " of %g of the full size", r.Scale)
-		}
-		fmt.Fprintf(&b, ", in bench: `%s`\n", r.shell())
 	}
 	for _, s := range all {
 		parts := rs.sections(s)
@@ -103,13 +90,23 @@ func forget(directory string, s harness.Scenario) error {
 	return nil
 }
 
-// on says what a run was made on.
-func (r *Results) on() string {
-	var versions []string
-	for _, name := range slices.Sorted(maps.Keys(r.Versions)) {
-		versions = append(versions, name+" "+r.Versions[name])
+// what says of which scenarios on which brokers a run's results are.
+func (r *Results) what() string {
+	var all []string
+	for _, m := range r.Measured {
+		if one := fmt.Sprintf("(%s) on %s", m.Scenario, called(m.Broker)); !slices.Contains(all, one) {
+			all = append(all, one)
+		}
 	}
-	return fmt.Sprintf("Machine: %s. Brokers: %s. Versions: %s.", r.Machine, strings.Join(r.Brokers, ", "), strings.Join(versions, ", "))
+	return strings.Join(all, ", ")
+}
+
+// size is how many rounds a run had, and of what size where that is not the full one.
+func (r *Results) size() string {
+	if r.Scale != 1 {
+		return fmt.Sprintf("%d of %g of the full size", r.Rounds, r.Scale)
+	}
+	return fmt.Sprint(r.Rounds)
 }
 
 // shell is the command as it is pasted; which addresses a broker had is nobody's business.

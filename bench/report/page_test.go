@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,20 +12,22 @@ import (
 // The page as a whole: what the run was, how to repeat it, and a table for each case.
 func TestThePageSaysWhatWasMeasuredAndHow(t *testing.T) {
 	r := measured(harness.Measured{Contender: "franz-go", Rounds: rounds(1000)}, harness.Measured{Contender: "a peer", Left: "there is no java"})
-	r.At, r.Machine, r.Versions, r.Brokers, r.Scale = time.Unix(0, 0).UTC(), "two cores", map[string]string{"Go": "go1"}, []string{"embedded"}, 1
+	r.At, r.Machine, r.Versions, r.Brokers, r.Scale = time.Unix(0, 0).UTC(), "two cores", map[string]string{"Go": "go1", "a peer": "v2", "commit": "aaa"}, []string{"embedded"}, 1
 	s := one
 	s.About = "What it is about."
 	kafka := *r
-	kafka.Command, kafka.Scale = "-embedded=false", 0.5
+	kafka.Command, kafka.Scale, kafka.Brokers = "-embedded=false", 0.5, []string{"Apache Kafka (speaks v4.4)"}
+	kafka.Versions = map[string]string{"Go": "go1", "commit": "bbb"}
 	kafka.Measured = []harness.Measured{{Broker: "Apache Kafka", Scenario: s.Letter, Case: "a case", Contender: "franz-go", Rounds: rounds(1000)}}
 	text, err := page(t.TempDir(), Runs{r, &kafka}, []harness.Scenario{s})
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, got, _ := strings.Cut(text, "\n\n")
-	const want = "Machine: two cores. Brokers: embedded. Versions: Go go1.\n\n" +
-		"- (x) on the embedded broker: 1970-01-01, medians of 3 interleaved rounds, in bench: `go run .`\n" +
-		"- (x) on Apache Kafka: 1970-01-01, medians of 3 interleaved rounds of 0.5 of the full size, in bench: `REDELIVER_TEST_BROKERS=host:port go run . -embedded=false`\n" +
+	const want = "Machine: two cores. Brokers: embedded; Apache Kafka (speaks v4.4). Versions: Go go1, a peer v2.\n\n" +
+		"| measured | when | interleaved rounds | commit | in `bench` |\n|---|---|--:|---|---|\n" +
+		"| (x) on the embedded broker | 1970-01-01 | 3 | aaa | `go run .` |\n" +
+		"| (x) on Apache Kafka | 1970-01-01 | 3 of 0.5 of the full size | bbb | `REDELIVER_TEST_BROKERS=host:port go run . -embedded=false` |\n" +
 		`
 ### (x) an example
 
@@ -47,5 +50,20 @@ a case, on Apache Kafka:
 `
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// Runs on another machine, or of other versions, are told of apart, each with what it was made on.
+func TestRunsAreToldWithWhatTheyWereMadeOn(t *testing.T) {
+	run := func(machine, version, commit string) *Results {
+		return &Results{Machine: machine, Versions: map[string]string{"Go": version, "commit": commit}, Brokers: []string{"embedded"}}
+	}
+	rs := Runs{run("a", "go1", "x"), run("b", "go1", "x"), run("a", "go2", "x"), run("a", "go1", "y")}
+	var got []int
+	for _, s := range rs.settings() {
+		got = append(got, len(s.runs))
+	}
+	if want := []int{2, 1, 1}; !slices.Equal(got, want) {
+		t.Errorf("got settings of %d runs, want %d", got, want)
 	}
 }

@@ -28,6 +28,9 @@ type Results struct {
 	broken []harness.Measured // of scenarios that broke off
 }
 
+// commitKey names among the versions what the program itself was built of.
+const commitKey = "commit"
+
 // Add adds what was measured of a scenario on a broker. What broke off before the last of the scenario's cases is in the table, and is not
 // recorded: it would look like all that there is to measure.
 func (r *Results) Add(measured []harness.Measured, cases []harness.Case) {
@@ -48,7 +51,7 @@ func New(rounds int, scale float64, command string) *Results {
 			}
 		}
 		if revision := commit(info.Settings); revision != "" {
-			r.Versions["commit"] = revision
+			r.Versions[commitKey] = revision
 		}
 	}
 	return r

@@ -94,7 +94,8 @@ type section struct {
 type row struct {
 	harness.Measured
 	harness.Summary
-	lost bool // whom it is held against is left out
+	lost  bool            // whom it is held against is left out
+	ahead harness.Summary // of who is to be ahead of it, whose ratio is that to this one
 }
 
 // shown are the rows that have figures.
@@ -138,7 +139,11 @@ func (r *Results) sections(all []section, s harness.Scenario) []section {
 		}
 		base := r.find(m.Broker, m.Scenario, m.Case, m.Against)
 		summary := harness.Summarize(m, base)
-		all[at].rows = append(all[at].rows, row{m, summary, base != nil && base.Left != ""})
+		one := row{Measured: m, Summary: summary, lost: base != nil && base.Left != ""}
+		if ahead := r.find(m.Broker, m.Scenario, m.Case, s.Contender(m.Contender).Behind); ahead != nil {
+			one.ahead = harness.Summarize(*ahead, &m)
+		}
+		all[at].rows = append(all[at].rows, one)
 		if m.Left != "" {
 			continue // what it measured before it failed is shown nowhere
 		}

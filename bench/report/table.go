@@ -44,6 +44,12 @@ type column struct {
 func columns(s harness.Scenario, part section) []column {
 	peak := column{"peak MiB", func(r row) string { return fmt.Sprintf("%.0f", r.PeakBytes/(1<<20)) }}
 	all := []column{{"", func(r row) string { return r.Contender }}, {unit(s) + "/s", rate}, {"ratio", ratio}}
+	for _, r := range part.shown() {
+		if r.ahead.Ratio > 0 {
+			all = append(all, column{s.Contender(r.Contender).Behind + " to it", ahead})
+			break
+		}
+	}
 	if s.Plot != "" {
 		all = append(all, column{"CPU s", func(r row) string { return fmt.Sprintf("%.2f", cpu(r)) }}, peak)
 	} else {
@@ -122,6 +128,14 @@ func ratio(r row) string {
 		return ""
 	}
 	return fmt.Sprintf("%.2f of %s (%.2f to %.2f)", r.Ratio, r.Against, r.Least, r.Most)
+}
+
+// ahead is by how much another one is ahead of a contender.
+func ahead(r row) string {
+	if r.ahead.Ratio == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f (%.2f to %.2f)", r.ahead.Ratio, r.ahead.Least, r.ahead.Most)
 }
 
 // oneLine makes a cell of a reason. Of a long one, such as all that a program printed, it is the end: what came before it is how it was called.

@@ -67,6 +67,22 @@ func TestARatioNamesWhomItIsOf(t *testing.T) {
 	)
 }
 
+// By how much ours is ahead of a peer stands beside it: both may be held against a third.
+func TestAPeerIsToldHowFarBehindItIs(t *testing.T) {
+	s := one
+	s.Contenders = []harness.Contender{{Name: "the limit"}, {Name: "ours", Against: "the limit"}, {Name: "a peer", Against: "the limit", Behind: "ours"}}
+	wantLines(t, lines(t, s, measured(
+		harness.Measured{Contender: "the limit", Rounds: rounds(1000, 1000, 1000)},
+		harness.Measured{Contender: "ours", Against: "the limit", Rounds: rounds(800, 850, 900)},
+		harness.Measured{Contender: "a peer", Against: "the limit", Rounds: rounds(400, 500, 1000)},
+	)),
+		"records/s  ratio  ours to it  CPU s/million  peak MiB  allocations each",
+		"the limit  1,000  2000.00  3",
+		"ours  850  0.85 of the limit (0.80 to 0.90)  2352.94  3",
+		"a peer  500  0.50 of the limit (0.40 to 1.00)  1.70 (0.90 to 2.00)  4000.00  3",
+	)
+}
+
 // Who was left out is told with the reason, and so is whose ratio that takes away; what it measured before it failed is not shown.
 func TestWhoIsLeftOutIsTold(t *testing.T) {
 	failed := rounds(1000)

@@ -25,11 +25,11 @@ const (
 	parallelConsumer = "parallel-consumer"
 )
 
-// peers returns the contenders that are programs of their own, each held against another one.
+// peers returns the contenders that are programs of their own, each held against another one, and the pipeline to be ahead of each.
 func peers(against string, names ...string) []harness.Contender {
 	var all []harness.Contender
 	for _, name := range names {
-		all = append(all, harness.Contender{Name: name, Against: against})
+		all = append(all, harness.Contender{Name: name, Against: against, Behind: redeliver})
 	}
 	return all
 }

@@ -17,8 +17,8 @@ import (
 const byPartition = "Redeliver, ordered by partition"
 
 var slow = harness.Scenario{
-	Letter: "d",
-	Name:   "handlers that take their time",
+	Letter: "d", Apart: true,
+	Name: "handlers that take their time",
 	About: "Handlers of 1 ms and 10 ms, one partition, 1,000 keys, ordered by key, 64 calls at a time. The ideal is 64 divided by the 1 or 10 ms of a call. A sleep takes longer than it is asked for: " +
 		"\"of mere sleeping\" is the rate divided by that of 64 goroutines that only sleep, in the same process for a second before. A consumer that handles " +
 		"one record after the other is the same pipeline ordered by partition, and the plain loop. A round ends after 10 s, with the rate by then.",
