@@ -21,6 +21,8 @@ type committer struct {
 	dirty chan struct{} // a watermark has moved
 	press chan struct{} // much has been settled
 	late  atomic.Int64  // until when a commit that was not answered may be carried out, in Unix nanoseconds; 0: there is none
+
+	refused atomic.Int64 // until when a lane may be put off at most, in Unix nanoseconds
 }
 
 const (
@@ -217,7 +219,7 @@ func (l *lane) mark(leaving bool) *mark {
 	if !l.placed || l.closed || l.inDoubt {
 		return nil
 	}
-	again := l.strand.p.committer.sayAgain(l, time.Now())
+	again := l.strand.p.committer.sayAgain(l)
 	if !leaving && l.version == l.committedVersion && l.watermark() == l.committed && again == 0 {
 		return nil
 	}

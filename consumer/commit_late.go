@@ -23,9 +23,9 @@ func (c *committer) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e kgo.BrokerE2E
 }
 
 // sayAgain returns until when a commit may come late that the lane has to correct now, 0 when there is none. The strand's lock is held.
-func (c *committer) sayAgain(l *lane, now time.Time) int64 {
+func (c *committer) sayAgain(l *lane) int64 {
 	late := c.late.Load()
-	if late > l.repeated && (l.draining || now.UnixNano() >= late) {
+	if late > l.repeated && (l.draining || time.Now().UnixNano() >= late) { // mostly there is none, and the clock would be read for each lane
 		return late
 	}
 	return 0

@@ -33,6 +33,9 @@ func aboutTopic(err error) bool {
 
 // due leaves out the lanes whose commits were refused a moment ago.
 func (c *committer) due(lanes []*lane, now time.Time) []*lane {
+	if now.UnixNano() >= c.refused.Load() {
+		return lanes
+	}
 	return slices.DeleteFunc(lanes, func(l *lane) bool {
 		l.strand.mu.Lock()
 		defer l.strand.mu.Unlock()
@@ -42,8 +45,10 @@ func (c *committer) due(lanes []*lane, now time.Time) []*lane {
 
 // putOff leaves a lane out of commits for a while, and has the next one sent after that.
 func (c *committer) putOff(l *lane) {
+	now := time.Now()
 	l.strand.mu.Lock()
-	wait := l.refusals.note(time.Now())
+	wait := l.refusals.note(now)
 	l.strand.mu.Unlock()
+	c.refused.Store(now.Add(commitBackoffMax).UnixNano()) // no other one is put off for longer
 	time.AfterFunc(wait, c.moved)
 }

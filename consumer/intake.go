@@ -67,6 +67,7 @@ func (in *intake) hasFetched(topic string, partition int32) bool {
 func (in *intake) all() (lanes []*lane) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	lanes = make([]*lane, 0, in.count.Load())
 	for _, ps := range in.lanes {
 		for _, l := range ps {
 			lanes = append(lanes, l)
