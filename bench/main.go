@@ -23,12 +23,14 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/google/pprof/profile"
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/redeliver/redeliver/bench/contract"
 	"github.com/redeliver/redeliver/bench/harness"
 	"github.com/redeliver/redeliver/bench/report"
 	"github.com/redeliver/redeliver/bench/scenarios"
+	"github.com/redeliver/redeliver/bench/shares"
 )
 
 // plain are the characters that mean nothing to a shell.
@@ -84,7 +86,7 @@ func command(args []string) error {
 	f.StringVar(&o.docs, "docs", "", "write the tables and plots into performance.md in this directory")
 	f.StringVar(&o.from, "from", "", "measure nothing, read the results from this JSON file")
 	f.DurationVar(&o.patience, "patience", 5*time.Minute, "with one round of one contender")
-	f.StringVar(&o.profiles, "profiles", "", "write a CPU profile of every round of our own contenders to this directory; it costs a few percent")
+	f.StringVar(&o.profiles, "profiles", "", "write a CPU profile of every round of our own contenders to this directory, and tell of its parts in nanoseconds a record; it costs a few percent")
 	_ = f.Parse(args) // it exits
 	if f.NArg() > 0 {
 		return fmt.Errorf("%q: want flags only", f.Args())
@@ -303,7 +305,7 @@ func contend(ctx context.Context, args []string) error {
 
 type contender = func(context.Context, contract.Task, *contract.Meter) error
 
-// profiled writes a CPU profile of the round to a file that carries the name of its group.
+// profiled writes a CPU profile of the round to a file that carries the name of its group, and notes what it says of the parts.
 func profiled(directory string, run contender) contender {
 	if directory == "" {
 		return run
@@ -321,6 +323,29 @@ func profiled(directory string, run contender) contender {
 		}
 		err = run(ctx, t, m)
 		pprof.StopCPUProfile()
-		return errors.Join(err, f.Close())
+		if err = errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+		return tellShares(f.Name(), m)
 	}
+}
+
+// tellShares notes where the CPU time of a round went, as nanoseconds a record, those of the head included, of the whole process.
+func tellShares(file string, m *contract.Meter) error {
+	r, err := m.Result()
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	p, err := profile.Parse(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	for part, took := range shares.Of(p) {
+		m.Figure(part+", ns", float64(took.Nanoseconds())/float64(r.Head+r.Records))
+	}
+	return nil
 }

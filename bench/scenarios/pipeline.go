@@ -40,6 +40,17 @@ func work(ctx context.Context, t contract.Task, m *contract.Meter, c consumer.Co
 	return err
 }
 
+// seldom counts each ten milliseconds once it has begun to: to ask for all of the statistics each millisecond would be a part of what is measured.
+func seldom(count func(*consumer.Pipeline) int) func(*consumer.Pipeline) int {
+	n, asked := 0, 0
+	return func(p *consumer.Pipeline) int {
+		if asked++; n == 0 || asked%10 == 0 {
+			n = count(p)
+		}
+		return n
+	}
+}
+
 // watch runs a pipeline until over says that it is; it is asked each millisecond.
 func watch(ctx context.Context, c consumer.Config, over func(*consumer.Pipeline) bool) error {
 	ctx, cancel := context.WithCancel(ctx)

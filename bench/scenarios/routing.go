@@ -150,26 +150,14 @@ func routeAll(d consumer.Delivery) func(context.Context, contract.Task, *contrac
 			return consumer.RetryAfter(putOff, contract.ErrFails)
 		}))
 		c.Delivery, c.Breaker = d, breaker.Config{Disabled: true}
-		var routed copies
-		c.Hooks = append(c.Hooks, &routed)
-		var transactions uint64
-		err := work(ctx, t, m, c, func(p *consumer.Pipeline) int {
-			n := int(routed.n.Load())
-			if n >= t.Records || m.Over(t.Limit) { // once: to ask for all of the statistics is a part of what is measured
-				transactions = p.Stats().Transactions
-			}
-			return n
-		})
-		if transactions > 0 {
-			m.Figure(copiesATransaction, float64(routed.n.Load())/float64(transactions))
+		var now consumer.Stats
+		err := work(ctx, t, m, c, seldom(func(p *consumer.Pipeline) int {
+			now = p.Stats()
+			return int(now.Retried)
+		}))
+		if now.Transactions > 0 {
+			m.Figure(copiesATransaction, float64(now.Retried)/float64(now.Transactions))
 		}
 		return err
 	}
 }
-
-// copies counts the copies that are acknowledged: to ask for all of [consumer.Pipeline.Stats] each millisecond would be a part of what is
-// measured.
-type copies struct{ n atomic.Int64 }
-
-// OnRouted implements [consumer.HookRouted].
-func (c *copies) OnRouted(consumer.Routed) { c.n.Add(1) }

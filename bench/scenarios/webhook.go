@@ -77,16 +77,13 @@ func call(batch int) func(context.Context, contract.Task, *contract.Meter) error
 			return err
 		}
 		defer w.Close()
-		n, asked := 0, 0
-		return work(ctx, t, m, member(t, w.Handler()), func(p *consumer.Pipeline) int {
-			if asked++; n > 0 && asked%10 > 0 { // to ask for all of the statistics each millisecond would be a part of what is measured
-				return n
-			}
-			if n = int(p.Stats().Completed); n > 0 {
+		return work(ctx, t, m, member(t, w.Handler()), seldom(func(p *consumer.Pipeline) int {
+			n := int(p.Stats().Completed)
+			if n > 0 {
 				m.Begin()
 			}
 			return n
-		})
+		}))
 	}
 }
 
