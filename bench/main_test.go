@@ -131,7 +131,7 @@ func TestWhoFailsIsLeftOut(t *testing.T) {
 func told(t *testing.T, all report.Runs) {
 	directory := t.TempDir()
 	page, file := filepath.Join(directory, "performance.md"), filepath.Join(directory, "results.json")
-	if err := os.WriteFile(page, []byte("before\n<!-- results: make bench -->\nold\n<!-- end of results -->\nafter\n"), 0o600); err != nil {
+	if err := os.WriteFile(page, []byte("before\n<!-- targets: make bench -->\n<!-- end of targets -->\nbetween\n<!-- results: make bench -->\nold\n<!-- end of results -->\nafter\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := all.Write(file); err != nil {
@@ -154,6 +154,10 @@ func told(t *testing.T, all report.Runs) {
 	}
 	if got := string(text); !strings.HasPrefix(got, "before\n") || !strings.HasSuffix(got, "after\n") || strings.Contains(got, "\nold\n") {
 		t.Errorf("the page is not what stood around the marks with results between them:\n%s", got)
+	}
+	// Of whom a target is about, all but the peers were measured: they are found by their names.
+	if n := strings.Count(string(text), "not measured"); n != 3 {
+		t.Errorf("%d targets were not measured, want the three that are about peers:\n%s", n, text[:strings.Index(string(text), "between")])
 	}
 	for _, s := range scenarios.All() {
 		if want := fmt.Sprintf("(%s) %s", s.Letter, s.Name); !strings.Contains(table.String(), want) || !strings.Contains(string(text), want) {

@@ -12,26 +12,33 @@ import (
 	"github.com/redeliver/redeliver/bench/harness"
 )
 
-const (
-	pageName  = "performance.md"
-	beginMark = "<!-- results: make bench -->\n"
-	endMark   = "<!-- end of results -->\n"
+const pageName = "performance.md"
+
+// place is a part of the page that is written by a run, between two marks.
+type place struct{ begin, end string }
+
+var (
+	targetsPlace = place{"<!-- targets: make bench -->\n", "<!-- end of targets -->\n"}
+	resultsPlace = place{"<!-- results: make bench -->\n", "<!-- end of results -->\n"}
 )
 
-// Page writes the tables between the marks of performance.md in a directory, and the plots beside it.
+// Page writes the targets and the tables between their marks of performance.md in a directory, and the plots beside it.
 func Page(directory string, rs Runs, all []harness.Scenario) error {
 	text, err := page(directory, rs, all)
 	if err != nil {
 		return err
 	}
-	return insert(filepath.Join(directory, pageName), text)
+	path := filepath.Join(directory, pageName)
+	return errors.Join(targetsPlace.insert(path, targetTable(rs, all)), resultsPlace.insert(path, text))
 }
 
 // PageWritable reports why Page could not write to a directory.
 func PageWritable(directory string) error {
 	path := filepath.Join(directory, pageName)
-	if _, _, err := around(path); err != nil {
-		return err
+	for _, one := range []place{targetsPlace, resultsPlace} {
+		if _, _, err := one.around(path); err != nil {
+			return err
+		}
 	}
 	return Writable(path)
 }
@@ -118,25 +125,25 @@ func (r *Results) shell() string {
 	return command
 }
 
-// insert puts the results between the marks of a page.
-func insert(path, results string) error {
-	before, after, err := around(path)
+// insert puts a text in its place on a page.
+func (p place) insert(path, written string) error {
+	before, after, err := p.around(path)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, []byte(before+beginMark+results+endMark+after), 0o644)
+	return os.WriteFile(path, []byte(before+p.begin+written+p.end+after), 0o644)
 }
 
-// around returns what a page has before and after the marks of the results.
-func around(path string) (before, after string, err error) {
+// around returns what a page has before and after the marks of a place.
+func (p place) around(path string) (before, after string, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return "", "", err
 	}
-	before, rest, found := strings.Cut(string(text), beginMark)
-	_, after, closed := strings.Cut(rest, endMark)
+	before, rest, found := strings.Cut(string(text), p.begin)
+	_, after, closed := strings.Cut(rest, p.end)
 	if !found || !closed {
-		return "", "", fmt.Errorf("%s: the marks of the results are missing: %s and %s", path, strings.TrimSpace(beginMark), strings.TrimSpace(endMark))
+		return "", "", fmt.Errorf("%s: marks are missing: %s and %s", path, strings.TrimSpace(p.begin), strings.TrimSpace(p.end))
 	}
 	return before, after, nil
 }
