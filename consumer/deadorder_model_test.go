@@ -66,12 +66,16 @@ func TestDeadOrderModel(t *testing.T) {
 				l := drawDead(t)
 				m := dlq.Marked{
 					Identity: l.letter().id, Born: l.born, Status: dlq.StatusReplayed, At: rapid.SampledFrom([]int64{500_000, 1_500_000, 3_000_000}).Draw(t, "at"),
-					Seen: rapid.Int64Range(0, 14).Draw(t, "seen"),
+					Seen: rapid.Int64Range(0, 14).Draw(t, "seen"), Until: rapid.SampledFrom([]int64{0, modelFailed - 1, modelFailed}).Draw(t, "until"),
+				}
+				until := m.Until
+				if until == 0 {
+					until = m.At
 				}
 				want := make(map[deadName]bool)
 				for other := range model {
 					noted := l.born != 0
-					if m.Seen > 0 && other.origin >= m.Seen && m.At < modelFailed { // which is where its letter stands, too: it came later
+					if m.Seen > 0 && other.origin >= m.Seen && until < modelFailed { // which is where its letter stands, too: it came later
 						continue
 					}
 					if other.origin == l.origin && other.replays == l.replays && (other.born == l.born || !noted && other.born <= m.At) {
@@ -189,13 +193,14 @@ func TestDeadOrderIsReadAgainWhenItsLimitHasGrown(t *testing.T) {
 func TestAMarkOfBeforeSettlesNoLaterDeath(t *testing.T) {
 	const died, before = 100_000_000, 100_000_000 - 3_600_000
 	name := deadName{id: dlq.Identity{1, 1}}
-	mark := func(at, seen int64) dlq.Marked {
-		return dlq.Marked{Identity: name.id, Status: dlq.StatusDiscarded, At: at, Seen: seen}
+	mark := func(until, seen int64) dlq.Marked { // by a clock that was ahead of all others
+		return dlq.Marked{Identity: name.id, Status: dlq.StatusDiscarded, At: died + 3_600_000, Seen: seen, Until: until}
 	}
 	o := newDeadOrder(0)
 	o.put(1, deadLetter{1, died, died, -1, true, name})
 	equal(t, "marked before it is written", len(o.marked(mark(before, 8))), 0)
-	equal(t, "marked when clocks may differ", len(o.marked(mark(died-1000, 8))), 1)
+	equal(t, "marked just before it is written", len(o.marked(mark(died-1, 8))), 0)
+	equal(t, "marked by somebody who had seen a copy of it", len(o.marked(mark(died, 8))), 1)
 	equal(t, "marked by a release that says nothing of it", len(o.marked(mark(before, 0))), 1)
 	o.written(name, 7)
 	equal(t, "marked before it was written", len(o.marked(mark(before, 7))), 0)

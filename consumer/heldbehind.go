@@ -23,10 +23,11 @@ func (st *strand) bury(e *entry) {
 	st.holding.dead.put(e.keyHash, onItsWayOf(e))
 }
 
-// onItsWayOf is the dead letter that an entry is about to be.
+// onItsWayOf is the dead letter that an entry is about to be. Of one that has not failed a mark says when its letter was written, perhaps by the brokers' clock, or
+// what its own clock said a minute before: what was marked by now does not hold for it, and what is marked when it is written does.
 func onItsWayOf(e *entry) deadLetter {
-	now := time.Now().UnixMilli()
-	d := deadLetter{origin: e.origin(), died: now, failed: now, at: -1, comes: true, deadName: nameOf(e.state)}
+	now := time.Now()
+	d := deadLetter{origin: e.origin(), died: now.UnixMilli(), failed: now.Add(-time.Minute).UnixMilli(), at: -1, comes: true, deadName: nameOf(e.state)}
 	if !e.state.FirstFailed.IsZero() {
 		d.failed = e.state.FirstFailed.UnixMilli()
 	}

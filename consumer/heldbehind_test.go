@@ -255,6 +255,30 @@ func TestAMarkOpensAKeyWhateverItsClockSays(t *testing.T) {
 	})
 }
 
+// TestAMarkSettlesALetterThatHasNotFailed has somebody discard what follows a dead letter, before its member hears that it is written, and by the time that brokers gave
+// it, whose clock is behind: a mark of before does not open its key, and that one does.
+func TestAMarkSettlesALetterThatHasNotFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onDeadBench(t)
+		b.fails["a@0"] = 1
+		b.open(0)
+		b.feed(b.source, "a", "a")
+		synctest.Wait()
+		b.want("written", b.commit(), "dlq a@0")
+		b.mark(dlq.StatusDiscarded, 0, 0)
+		follows := nameAt(1, 0)
+		mark := func(until time.Time) {
+			b.source.strand.mu.Lock()
+			defer b.source.strand.mu.Unlock()
+			b.source.strand.dealtWith(dlq.Marked{Identity: follows.id, Born: follows.born, Status: dlq.StatusDiscarded, At: time.Now().UnixMilli(), Seen: 2, Until: until.UnixMilli()})
+		}
+		mark(time.Now().Add(-time.Minute - time.Second))
+		equal(t, "closed after a mark of before", b.closed("a"), true)
+		mark(time.Now().Add(-30 * time.Second))
+		equal(t, "closed after its own", b.closed("a"), false)
+	})
+}
+
 // TestAReplayWithAnotherKeyOpensTheOldOne replays a dead letter with another key, and without one: what comes for the old key does not
 // wait for it, whether the mark or the copy is seen first.
 func TestAReplayWithAnotherKeyOpensTheOldOne(t *testing.T) {

@@ -1,9 +1,14 @@
 package dlq
 
+import (
+	"cmp"
+	"time"
+)
+
 // A group whose offsets were reset, or whose source was restored as it was, handles records once more that are dead letters already. What fails again then has
 // the identity of the entry that it was. Where that is still to be dealt with it is a further copy of it; where it was replayed or discarded the entry is open
-// again by it, until the next mark. A copy that a crash left, that was imported or carried forward stays a part of what was dealt with: it stood in the topic by
-// then, or its record had failed by then.
+// again by it, until the next mark. A copy that a crash left, that was imported or carried forward stays a part of what was dealt with: whoever marked that had
+// seen it, or it says that its record first failed no later.
 
 // failedFirst is when the record of a dead letter first failed, in Unix ms: when it died, where its headers do not say.
 func (e *Entry) failedFirst() int64 {
@@ -13,10 +18,24 @@ func (e *Entry) failedFirst() int64 {
 	return e.At.UnixMilli()
 }
 
-// failedAnew says whether a record at an offset of the dead letters, which first failed then, is of a failure that came after its entry had got this status: at
-// a time in Unix ms, by a call that had seen the partition up to an offset. 0: of a release that did not say, whose marks hold for all that has the identity.
-func failedAnew(status Status, at, seen, offset, failed int64) bool {
-	return (status == StatusReplayed || status == StatusDiscarded) && seen > 0 && offset >= seen && failed-at > clocksDiffer.Milliseconds()
+// settlement is what a mark says of what it settles.
+type settlement struct {
+	status Status
+	at     int64 // Unix ms of the mark, which is later than those before it, whatever the clock of its call said
+	seen   int64 // where the partition of the dead letters ended for that call; 0: of a release that did not say, whose marks hold for all that has the identity
+	until  int64 // Unix ms, see untilOf; 0: not said, by which at counts
+}
+
+// untilOf is up to when the record of a dead letter that its call had not seen may have failed first to be a copy of an entry that is marked now. A copy says the
+// same of that as the entry, whatever the clocks. Beyond that what failed within the last minute may have come after the mark, by another clock: in doubt it is
+// open.
+func untilOf(e *Entry, now time.Time) int64 {
+	return min(max(now.Add(-clocksDiffer).UnixMilli(), e.failedFirst(), 1), year9999)
+}
+
+// failedAnew says whether a record at an offset of the dead letters, which first failed then, in Unix ms, is of a failure that came after the mark.
+func (s settlement) failedAnew(offset, failed int64) bool {
+	return (s.status == StatusReplayed || s.status == StatusDiscarded) && s.seen > 0 && offset >= s.seen && failed > cmp.Or(s.until, s.at)
 }
 
 // FailedAnew says whether the entry is open again since its record failed anew: Mark is what had become of it.
@@ -26,7 +45,7 @@ func (e *Entry) FailedAnew() bool {
 
 // stands is the status of a record of an entry with this mark.
 func (m Mark) stands(e *Entry) Status {
-	if failedAnew(m.Status, m.At.UnixMilli(), m.seen, e.Offset, e.failedFirst()) {
+	if (settlement{m.Status, m.At.UnixMilli(), m.seen, m.until}).failedAnew(e.Offset, e.failedFirst()) {
 		return StatusOpen
 	}
 	return m.Status
@@ -34,7 +53,7 @@ func (m Mark) stands(e *Entry) Status {
 
 // stands is the status of a record of an entry with this mark.
 func (l *ledger) stands(e *Entry, m mark) Status {
-	if m.at > 0 && failedAnew(m.status, m.at, l.origin[m.from].seen, e.Offset, e.failedFirst()) {
+	if m.at > 0 && (settlement{m.status, m.at, l.origin[m.from].seen, m.until}).failedAnew(e.Offset, e.failedFirst()) {
 		return StatusOpen
 	}
 	return m.status
@@ -42,7 +61,7 @@ func (l *ledger) stands(e *Entry, m mark) Status {
 
 // stands is the status of entry i, which has this mark.
 func (st *indexState) stands(c *columns, i int, m segmentMark) Status {
-	if m.at > 0 && int(m.from) < len(st.from) && failedAnew(m.status, m.at, st.from[m.from].seen, c.offset(i), c.fails(i)) {
+	if m.at > 0 && int(m.from) < len(st.from) && (settlement{m.status, m.at, st.from[m.from].seen, m.until}).failedAnew(c.offset(i), c.fails(i)) {
 		return StatusOpen
 	}
 	return m.status

@@ -16,13 +16,20 @@ type aged struct {
 	now time.Time
 }
 
-// marks writes what a call made of an entry, which had seen the partition up to an offset; 0: of a release that did not say.
+// marks writes what a call made of an entry that had failed more than a minute before, and which had seen the partition up to an offset; 0: of a release that did
+// not say.
 func (a *aged) marks(partition int32, offset int64, status string, ago time.Duration, seen int64) {
 	a.t.Helper()
 	said := ""
 	if seen > 0 {
-		said = fmt.Sprintf(`,"seen":%d`, seen)
+		said = fmt.Sprintf(`,"seen":%d,"until":%d`, seen, a.now.Add(-ago-time.Minute).UnixMilli())
 	}
+	a.marksSo(partition, offset, status, ago, said)
+}
+
+// marksSo writes a mark that says something besides.
+func (a *aged) marksSo(partition int32, offset int64, status string, ago time.Duration, said string) {
+	a.t.Helper()
 	mark := a.ledgerRecord(fmt.Sprintf(`{"v":1,"status":%q,"at":%d,"by":"ann","run":"0196-run","id":"orders/%d/%d","group":"shop","born":%d%s}`,
 		status, a.now.Add(-ago).UnixMilli(), partition, offset, 1_700_000_000_000+offset, said))
 	mark.Key, mark.Partition = fmt.Appendf(mark.Key[:len(mark.Key)-len("0/0")], "%d/%d", partition, offset), partition
@@ -85,7 +92,7 @@ func TestWhatFailsAnewIsOpen(t *testing.T) {
 	anew(0, "orders/0/3")
 
 	b.dies(0, once, 3*time.Hour, 40*time.Minute) // the copy of a crash that was restarted late
-	b.dies(0, once, 0, time.Hour-time.Second)    // as soon as clocks may differ
+	b.dies(0, once, 0, time.Hour+time.Minute)    // and one of what had failed before the mark by any clock
 	b.dies(0, old, 30*time.Minute, 30*time.Minute)
 	anew(0, "orders/0/3")
 	for _, offset := range []int64{replayed, parked, open} {
@@ -122,6 +129,69 @@ func TestWhatFailsAnewIsOpen(t *testing.T) {
 	anew(0)
 	s = b.replay(b.open(), dlq.Replay{})
 	equal(t, "replayed once more", s.Done, int64(0))
+}
+
+// What fails anew is open from the mark on: in its first minute too, and also while a clock that was ahead makes all marks later than they are. A copy says of
+// when its record first failed what the entry does, and stays what that is, whatever the clocks of members.
+func TestWhatFailsAnewIsOpenWhateverTheClocksSay(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		ahead  time.Duration // of the clock that made an earlier mark
+		failed time.Duration // ago, when the entry's record first failed
+		died   time.Duration // ago, when the record failed next that comes after the mark; 0: it is a copy
+	}{
+		"in the first minute":                  {0, 3 * time.Hour, time.Second},
+		"a clock was ahead that marked before": {time.Hour, 3 * time.Hour, time.Second},
+		"a copy":                               {0, 3 * time.Hour, 0},
+		"a copy, by a clock that is ahead":     {0, -10 * time.Minute, 0},
+		"by a clock that is ahead":             {0, -10 * time.Minute, -11 * time.Minute},
+		"a copy of what has just failed":       {0, 2 * time.Second, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := &aged{setup(t), time.Now()}
+			b.anchor()
+			ix := b.indexed(filepath.Join(t.TempDir(), "index"), 0)
+			if c.ahead > 0 {
+				b.marks(0, 9, "discarded", -c.ahead, 10)
+			}
+			b.dies(0, 0, c.failed, c.failed)
+			equal(t, "discarded", b.discards(b.open(), dlq.Filter{}).Done, int64(1))
+			want, again := "orders/0/0", c.died
+			if c.died == 0 {
+				want, again = "", c.failed
+			}
+			b.dies(0, 0, again, time.Second)
+			ix.same(dlq.Filter{All: true})
+			equal(t, "open", originsOf(b.entries(ix.Queue, dlq.Filter{})), want)
+			awaited, _ := b.awaited(b.watch(1000), 0)
+			equal(t, "awaited", len(awaited), len(b.entries(b.open(), dlq.Filter{})))
+			if want != "" {
+				equal(t, "discarded then", b.discards(ix.Queue, dlq.Filter{}).Done, int64(1))
+				b.dies(0, 0, again, time.Second) // a copy of that
+				ix.same(dlq.Filter{All: true})
+				equal(t, "open then", originsOf(b.entries(ix.Queue, dlq.Filter{})), "")
+			}
+		})
+	}
+}
+
+// A mark that says what its call had seen, and not until when its entry counts as that, holds until its own time.
+func TestMarkOfWhatWasSeenAlone(t *testing.T) {
+	t.Parallel()
+	b := &aged{setup(t), time.Now()}
+	b.anchor()
+	ix := b.indexed(filepath.Join(t.TempDir(), "index"), 0)
+	b.dies(0, 0, 3*time.Hour, 3*time.Hour)
+	b.marksSo(0, 0, "discarded", time.Hour, `,"seen":1`)
+	for _, c := range []struct {
+		failed time.Duration
+		want   string
+	}{{time.Hour, ""}, {time.Hour - time.Second, "orders/0/0"}} {
+		b.dies(0, 0, c.failed, c.failed)
+		ix.same(dlq.Filter{All: true})
+		equal(t, "open", originsOf(b.entries(ix.Queue, dlq.Filter{})), c.want)
+	}
 }
 
 func (b *bundle) discards(q *dlq.Queue, f dlq.Filter) dlq.Summary {

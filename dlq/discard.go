@@ -177,7 +177,7 @@ func (t *task) end(ctx context.Context) {
 func (t *task) item(i *item, status Status, now time.Time, reason string) *item {
 	if t.writer != nil {
 		i.mark = &i.made.mark
-		t.writer.mark(i.mark, i.entry, status, t.survey.ledger.after(now), i.to, reason)
+		t.writer.mark(i.mark, i.entry, status, now, t.survey.ledger.after(now), i.to, reason)
 	}
 	return i
 }

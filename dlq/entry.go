@@ -78,7 +78,7 @@ type Mark struct {
 	// Renewed is when the entry was last carried forward, see [Queue.Renew]; zero: never.
 	Renewed time.Time
 
-	seen int64 // where the entry's partition ended for the call
+	seen, until int64 // see settlement
 }
 
 // latest is the time of the last thing that the ledger says.

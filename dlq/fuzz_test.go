@@ -84,7 +84,7 @@ func FuzzMark(f *testing.F) {
 		status := Status(kind) % statuses
 		e := &Entry{Partition: max(partition, 0), Offset: max(offset, 0), State: retrytopics.State{ID: id, Group: group, Replays: int(replays), Timestamp: time.UnixMilli(at)}, Mark: Mark{Times: int(times)}}
 		record := &kgo.Record{}
-		w.mark(record, e, status, at, to, reason)
+		w.mark(record, e, status, time.UnixMilli(at), at, to, reason)
 		values, err := (&ledgerReader{keys: w.keys}).decode([]*kgo.Record{record, w.sign(time.UnixMilli(at))})
 		if err != nil || len(values) != 2 {
 			t.Fatalf("%d records are read again: %v", len(values), err)
@@ -96,11 +96,11 @@ func FuzzMark(f *testing.F) {
 		if status == StatusReplayed {
 			replayed++
 		}
-		seen := int64(0)
+		seen, until := int64(0), int64(0)
 		if status == StatusReplayed || status == StatusDiscarded {
-			seen = e.Offset + 1
+			seen, until = e.Offset+1, max(at-time.Minute.Milliseconds(), 1)
 		}
-		if want := (Mark{Times: replayed, seen: seen, Status: status, At: time.UnixMilli(at), By: by, Run: run, Task: run, To: to, Reason: reason}); got != want {
+		if want := (Mark{Times: replayed, seen: seen, until: until, Status: status, At: time.UnixMilli(at), By: by, Run: run, Task: run, To: to, Reason: reason}); got != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 		if l.writer.Run != run || l.writer.By != by || l.writer.Doing != doingReplay || !l.writer.Alive.Equal(time.UnixMilli(at)) || !l.writer.At.Equal(time.UnixMilli(at)) {
@@ -117,7 +117,7 @@ func FuzzMarkIsJSON(f *testing.F) {
 	f.Add(1, "replayed", int64(1_700_000_000_000), "operator", "<a>&\u2028\u2029\x7f", int64(0))
 	f.Add(0, "", int64(-1), "\xff\xe2\x80", "\x00\b\f\n\r\t\v\"\\/\x1f\ufffd", int64(7))
 	f.Fuzz(func(t *testing.T, n int, status string, at int64, one, other string, renewed int64) {
-		v := ledgerValue{V: n, Status: status, At: at, By: one, Run: other, To: one + other, Reason: other + one, Edit: one, ID: other, Group: one, Replays: n, Replay: other, Times: n, Renewed: renewed, Born: renewed, Seen: renewed, TaskID: one}
+		v := ledgerValue{V: n, Status: status, At: at, By: one, Run: other, To: one + other, Reason: other + one, Edit: one, ID: other, Group: one, Replays: n, Replay: other, Times: n, Renewed: renewed, Born: renewed, Seen: renewed, Until: renewed, TaskID: one}
 		if renewed != 0 {
 			v.Was = decided{At: renewed, By: other, Run: one, TaskID: one + other}
 		}

@@ -69,6 +69,7 @@ func (h *history) die() {
 		n := len(h.dead)
 		s := death(int32(n%3), int64(n))
 		s.Class = classify.Classes()[h.random.IntN(3)]
+		s.FirstFailed = time.UnixMilli(s.History[0].At) // as its copies say
 		h.dead = append(h.dead, s)
 		for range 1 + h.random.IntN(5)/4 {
 			h.produce(letter(s))

@@ -55,7 +55,7 @@ func Indexed(ix Index) Option {
 }
 
 const (
-	indexVersion = 11
+	indexVersion = 12
 
 	indexEmpty = "it is empty" // which need not be told
 
@@ -286,7 +286,7 @@ func (st *indexState) mark(m segmentMark) Mark {
 	if m.at == 0 || m.none || int(m.from) >= len(st.from) {
 		return Mark{}
 	}
-	return m.mark(m.status, m.times, st.from[m.from])
+	return m.mark(m.status, m.times, m.until, st.from[m.from])
 }
 
 // fits says whether the state is of this topic, release and redaction; "" where it is, or why not.

@@ -82,9 +82,10 @@ func piece(arena, ends []byte, i int) []byte {
 	return arena[from:to:to]
 }
 
-// segmentMark is what is known of the fate of an entry: 24 bytes.
+// segmentMark is what is known of the fate of an entry: 32 bytes.
 type segmentMark struct {
 	moments
+	until  int64 // see settlement
 	from   uint32
 	times  uint16 // that it was replayed
 	status Status
@@ -101,11 +102,12 @@ const (
 	markUnborn              // segmentMark.unborn
 )
 
-const segmentMarkSize = 8 + 8 + 4 + 2 + 1 + 1
+const segmentMarkSize = 8 + 8 + 8 + 4 + 2 + 1 + 1
 
 func (m segmentMark) append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(m.at))
 	b = binary.LittleEndian.AppendUint64(b, uint64(m.beside))
+	b = binary.LittleEndian.AppendUint64(b, uint64(m.until))
 	b = binary.LittleEndian.AppendUint32(b, m.from)
 	b = binary.LittleEndian.AppendUint16(b, m.times)
 	says := byte(0)
@@ -142,8 +144,8 @@ func segmentMarkOf(b []byte, i int) segmentMark {
 	b = b[i*segmentMarkSize:][:segmentMarkSize]
 	le := binary.LittleEndian
 	return segmentMark{
-		moments: moments{at: int64(le.Uint64(b)), beside: int64(le.Uint64(b[8:])), renewal: b[23]&markRenewal != 0},
-		from:    le.Uint32(b[16:]), times: le.Uint16(b[20:]), status: min(Status(b[22]), statuses-1), copies: b[23]&markCopies != 0, none: b[23]&markNone != 0,
-		unborn: b[23]&markUnborn != 0,
+		moments: moments{at: int64(le.Uint64(b)), beside: int64(le.Uint64(b[8:])), renewal: b[31]&markRenewal != 0},
+		until:   int64(le.Uint64(b[16:])), from: le.Uint32(b[24:]), times: le.Uint16(b[28:]), status: min(Status(b[30]), statuses-1),
+		copies: b[31]&markCopies != 0, none: b[31]&markNone != 0, unborn: b[31]&markUnborn != 0,
 	}
 }

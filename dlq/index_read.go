@@ -160,7 +160,7 @@ func (x *index) markIn(v *ledgerValue, st *indexState) segmentMark {
 	status, _ := ParseStatus(v.Status)
 	from := v.provenance()
 	from.reason, from.edit = x.Redaction.String(from.reason), x.Redaction.edit(from.edit)
-	return segmentMark{moments: v.moments(), times: v.times(), status: status, from: st.origin(from), unborn: v.Born == 0}
+	return segmentMark{moments: v.moments(), until: v.Until, times: v.times(), status: status, from: st.origin(from), unborn: v.Born == 0}
 }
 
 // cloned takes the strings of a kind out of the records that they were read in, for it stays.

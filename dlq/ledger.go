@@ -54,7 +54,7 @@ func IdentityOf(s *retrytopics.State) Identity { return identify(s.ID, s.Group, 
 
 func (e *Entry) identity() Identity { return IdentityOf(&e.State) }
 
-// ledger is what became of the entries of one dead-letter topic. It takes some 60 bytes an entry. It is not safe for
+// ledger is what became of the entries of one dead-letter topic. It takes some 80 to 120 bytes an entry. It is not safe for
 // concurrent use.
 type ledger struct {
 	marks   map[Identity]mark
@@ -80,6 +80,7 @@ type wish struct {
 type mark struct {
 	at     int64 // Unix ms
 	birth  int64 // of the entry
+	until  int64 // see settlement
 	from   uint32
 	times  uint16 // that it was replayed
 	status Status
@@ -89,7 +90,7 @@ type mark struct {
 // provenance is what the marks of one call have in common.
 type provenance struct {
 	by, run, task, to, reason, edit string
-	seen                            int64 // where their partition of dead letters ended for that call, see failedAnew
+	seen                            int64 // see settlement
 
 	// The rest is not of an index, whose marks have their moments with them.
 	writer  string // the run that wrote them
@@ -207,7 +208,7 @@ func (l *ledger) describe(m mark) Mark {
 		return Mark{}
 	}
 	from := l.origin[m.from]
-	return moments{at: m.at, beside: from.beside, renewal: from.renewal}.mark(m.status, m.times, from)
+	return moments{at: m.at, beside: from.beside, renewal: from.renewal}.mark(m.status, m.times, m.until, from)
 }
 
 // ledgerValue is the value of a ledger record: of a mark, or of the writer.
@@ -229,6 +230,7 @@ type ledgerValue struct {
 	Renewed int64       `json:"renewed,omitempty"` // that of a mark which says that it was: its own time
 	Was     decided     `json:"was,omitzero"`      // of one that says that it was: who marked the entry before, if anybody did
 	Seen    int64       `json:"seen,omitempty"`    // of one by which the entry is dealt with: where its partition of dead letters ended for that call
+	Until   int64       `json:"until,omitempty"`   // and up to when what stands behind that first failed which is dealt with too, in Unix ms
 	Doing   string      `json:"doing,omitempty"`
 	Alive   int64       `json:"alive,omitempty"`
 	Ended   bool        `json:"ended,omitempty"`
@@ -343,7 +345,7 @@ func (k ledgerKeys) decode(record *kgo.Record) (v ledgerValue, about bool, err e
 	if err == nil && v.Doing == "" && (v.At < 1 || v.At > year9999) {
 		err = fmt.Errorf("%d is no time in Unix ms", v.At)
 	}
-	for _, beside := range []int64{v.Renewed, v.Was.At} {
+	for _, beside := range []int64{v.Renewed, v.Was.At, v.Until} {
 		if err == nil && (beside < 0 || beside > year9999) {
 			err = fmt.Errorf("%d is no time in Unix ms", beside)
 		}
@@ -383,6 +385,6 @@ func (l *ledger) add(values []ledgerValue) {
 		l.renewed = max(l.renewed, v.Renewed)
 		when, from := v.moments(), v.provenance()
 		from.writer, from.beside, from.renewal = v.Run, when.beside, when.renewal
-		l.set(identify(v.ID, v.Group, v.Replays, v.Replay), mark{at: v.At, birth: v.Born, status: status, times: v.times(), none: v.forgets}, from)
+		l.set(identify(v.ID, v.Group, v.Replays, v.Replay), mark{at: v.At, birth: v.Born, until: v.Until, status: status, times: v.times(), none: v.forgets}, from)
 	}
 }

@@ -56,7 +56,7 @@ func TestLedgerFormat(t *testing.T) {
 		}
 		delete(v, "at")
 		equal(t, "mark", v, map[string]any{
-			"v": 1.0, "status": "replayed", "by": "ann", "run": s.Run, "to": tier1, "id": e.State.ID, "group": group, "born": float64(e.State.Timestamp.UnixMilli()), "seen": 1.0,
+			"v": 1.0, "status": "replayed", "by": "ann", "run": s.Run, "to": tier1, "id": e.State.ID, "group": group, "born": float64(e.State.Timestamp.UnixMilli()), "seen": 1.0, "until": float64(e.At.UnixMilli()),
 		})
 	}
 }

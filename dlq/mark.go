@@ -2,19 +2,20 @@ package dlq
 
 import (
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// mark fills in the ledger record that says what became of an entry.
-func (w *writer) mark(r *kgo.Record, e *Entry, status Status, at int64, to, reason string) {
+// mark fills in the ledger record that says what became of an entry: now, at a time that is after all marks that were read.
+func (w *writer) mark(r *kgo.Record, e *Entry, status Status, now time.Time, at int64, to, reason string) {
 	v := ledgerValue{
 		V: ledgerVersion, Status: status.String(), At: at, By: w.self.By, Run: w.self.Run, TaskID: w.self.taskOf(), To: to, Reason: reason,
 		ID: e.State.ID, Group: e.State.Group, Replays: e.State.Replays, Replay: e.State.Replay, Born: BirthOf(&e.State),
 	}
 	if status == StatusReplayed || status == StatusDiscarded {
-		v.Seen = max(w.ends[e.Partition], e.Offset+1)
+		v.Seen, v.Until = max(w.ends[e.Partition], e.Offset+1), untilOf(e, now)
 	}
 	times, told := e.Mark.Times, 0
 	if status == StatusReplayed {
@@ -48,7 +49,7 @@ const markRoom = 32 << 10
 
 // sizeBound is the most that appendMark appends.
 func (v *ledgerValue) sizeBound() int {
-	const names, numbers, escape = 230, 9 * 20, len(`\u0000`)
+	const names, numbers, escape = 240, 10 * 20, len(`\u0000`)
 	return names + numbers + escape*(len(v.Status)+len(v.By)+len(v.Run)+len(v.To)+len(v.Reason)+len(v.Edit)+len(v.ID)+len(v.Group)+len(v.Replay)+len(v.TaskID)+
 		len(v.Was.By)+len(v.Was.Run)+len(v.Was.TaskID))
 }
@@ -83,6 +84,9 @@ func (v *ledgerValue) appendMark(b []byte) []byte {
 	}
 	if v.Seen != 0 {
 		b = strconv.AppendInt(append(b, `,"seen":`...), v.Seen, 10)
+	}
+	if v.Until != 0 {
+		b = strconv.AppendInt(append(b, `,"until":`...), v.Until, 10)
 	}
 	b = appendField(b, `,"of":`, v.TaskID)
 	return append(b, '}')

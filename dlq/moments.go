@@ -26,13 +26,13 @@ func (m moments) decided() int64 {
 }
 
 // mark is what they say, with what else is known: times is how often the entry was replayed.
-func (m moments) mark(status Status, times uint16, from provenance) Mark {
+func (m moments) mark(status Status, times uint16, until int64, from provenance) Mark {
 	if m.at == 0 {
 		return Mark{}
 	}
 	mark := Mark{
 		Status: status, At: time.UnixMilli(m.decided()), By: from.by, Run: from.run, Task: from.task, To: from.to, Reason: from.reason, Edit: from.edit,
-		Times: int(times), seen: from.seen,
+		Times: int(times), seen: from.seen, until: until,
 	}
 	if renewed := m.renewed(); renewed > 0 {
 		mark.Renewed = time.UnixMilli(renewed)

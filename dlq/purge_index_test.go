@@ -125,7 +125,9 @@ func TestAnIndexForgetsMarksOfCopiesThatItHasDropped(t *testing.T) {
 			b := setup(t)
 			b.anchor()
 			ix := b.indexed(filepath.Join(t.TempDir(), "index"), 0)
-			b.produce(letter(death(0, 0)))
+			died := death(0, 0)
+			died.FirstFailed = time.UnixMilli(died.History[0].At)
+			b.produce(letter(died))
 			lines := b.letterLines(b.open())
 			if c.unborn {
 				b.produce(b.unbornMark("discarded", time.Now().Add(-time.Second)))
@@ -134,7 +136,7 @@ func TestAnIndexForgetsMarksOfCopiesThatItHasDropped(t *testing.T) {
 			}
 			equal(t, "open", len(b.entries(ix.Queue, dlq.Filter{})), 0) // the index has read so far
 			if c.copied {
-				b.produce(letter(death(0, 0)))
+				b.produce(letter(died))
 			}
 			b.produce(letter(death(0, 7)))
 			equal(t, "open", originsOf(b.entries(ix.Queue, dlq.Filter{})), "orders/0/7")

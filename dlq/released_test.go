@@ -53,7 +53,7 @@ func TestReleasedLedger(t *testing.T) {
 
 	marked := func(w *writer, e *Entry, status Status, to, reason string) *kgo.Record {
 		r := new(kgo.Record)
-		w.mark(r, e, status, releasedTime.UnixMilli(), to, reason)
+		w.mark(r, e, status, releasedTime, releasedTime.UnixMilli(), to, reason)
 		r.Partition = 0 // as the samples have it: of a ledger with one partition
 		return r
 	}
@@ -208,6 +208,9 @@ func readReleasedLedger(r *kgo.Record) (map[string]any, error) {
 	}
 	if m.seen != 0 {
 		says["seen"] = m.seen
+	}
+	if v.Until != 0 {
+		says["until"] = m.until
 	}
 	if v.Times != 0 {
 		says["times"] = m.Times

@@ -109,7 +109,7 @@ func (t *task) renewal(e *Entry, now time.Time) *item {
 		}
 		e.Mark.Renewed = time.UnixMilli(at)
 		i.mark = &i.made.mark
-		t.writer.mark(i.mark, e, e.Status, at, "", e.Mark.Reason)
+		t.writer.mark(i.mark, e, e.Status, now, at, "", e.Mark.Reason)
 	}
 	return i
 }

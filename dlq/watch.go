@@ -57,6 +57,7 @@ type Marked struct {
 	To       string // the topic that a replay wrote to
 	Renewed  bool   // the entry was carried forward, and nothing else became of it
 	Seen     int64  // where the partition of the dead letters ended for whoever marked it; 0: not known
+	Until    int64  // of what stands behind that the mark settles what first failed up to then, in Unix ms; 0: up to At
 }
 
 // Holds reports whether the mark is that of the dead letter of its identity that was born and died at these times, in Unix ms. Death may be said to be later
@@ -71,7 +72,7 @@ func (m Marked) Done() bool { return m.Status == StatusReplayed || m.Status == S
 // Settles reports whether nothing waits for a dead letter of the entry any more that stands at this offset, and whose record first failed then, in Unix ms: one
 // that came after the mark and failed anew is open.
 func (m Marked) Settles(offset, failed int64) bool {
-	return m.Done() && !failedAnew(m.Status, m.At, m.Seen, offset, failed)
+	return m.Done() && !settlement{m.Status, m.At, m.Seen, m.Until}.failedAnew(offset, failed)
 }
 
 // candidate is a dead letter of which it is not known yet what has become.
@@ -83,16 +84,15 @@ type candidate struct {
 	other   *candidate // with the identity, born at another time
 }
 
-// outlook is what a mark makes of a candidate.
+// outlook is what a mark makes of a candidate: nothing where there is none.
 type outlook struct {
-	at, seen int64  // Unix ms, and see failedAnew; 0: there is no mark
-	status   Status // none of a tombstone, which takes back what was known
-	none     bool
+	settlement
+	none bool // of a tombstone, which takes back what was known
 }
 
 // settles says whether nothing waits for a copy of the candidate any more.
 func (o *outlook) settles(a *Awaited) bool {
-	return Marked{At: o.at, Seen: o.seen, Status: o.status}.Settles(a.Offset, a.Failed)
+	return Marked{At: o.at, Seen: o.seen, Until: o.until, Status: o.status}.Settles(a.Offset, a.Failed)
 }
 
 // awaits returns what is still to be dealt with. Which of its marks counts [ledger.of] says too.
@@ -134,10 +134,10 @@ func (c *candidate) mark(m Marked, tombstone bool) {
 		if !m.Holds(c.Born, c.Died) || m.At < into.at {
 			continue
 		}
-		*into = outlook{at: m.At, none: tombstone}
-		if !tombstone {
-			into.seen, into.status = m.Seen, m.Status
+		if tombstone {
+			m.Status = StatusOpen
 		}
+		*into = outlook{settlement{m.Status, m.At, m.Seen, m.Until}, tombstone}
 	}
 }
 
@@ -242,7 +242,7 @@ func (w *Watch) marks(ctx context.Context, partition int32, candidates map[Ident
 
 func (v *ledgerValue) marked() Marked {
 	status, _ := ParseStatus(v.Status)
-	return Marked{Identity: identify(v.ID, v.Group, v.Replays, v.Replay), Born: v.Born, At: v.At, Status: status, To: v.To, Renewed: v.Renewed == v.At, Seen: v.Seen}
+	return Marked{Identity: identify(v.ID, v.Group, v.Replays, v.Replay), Born: v.Born, At: v.At, Status: status, To: v.To, Renewed: v.Renewed == v.At, Seen: v.Seen, Until: v.Until}
 }
 
 // Mark reads a record of the ledger that was followed. ok is false when it says nothing of an entry of the queue.

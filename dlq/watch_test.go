@@ -124,7 +124,7 @@ func TestWatchFollowsTheLedger(t *testing.T) {
 	s := death(1, 1)
 	want := dlq.Marked{Identity: dlq.IdentityOf(&s), Born: dlq.BirthOf(&s), Status: dlq.StatusReplayed, To: tier1}
 	if len(marks) == 1 {
-		want.At, want.Seen = marks[0].At, 3 // now, and all that the partition has
+		want.At, want.Seen, want.Until = marks[0].At, 3, marks[0].Until // now, all that the partition has, and when it died
 	}
 	if len(marks) != 1 || marks[0] != want || !marks[0].Done() {
 		t.Errorf("marks since: %v, want %v alone", marks, want)

@@ -196,8 +196,8 @@ func TestKeyIsClosedBehindWhatFailsAnew(t *testing.T) {
 	of := b.openLetters()[0]
 	mark := &kgo.Record{
 		Topic: dlq.LedgerTopic(b.dlq()), Key: []byte(base64.RawURLEncoding.EncodeToString(of.TopicID[:]) + "/0/0"),
-		Value: fmt.Appendf(nil, `{"v":1,"status":"discarded","at":%d,"by":"ann","run":"a-run","id":%q,"group":%q,"born":%d,"seen":1}`,
-			time.Now().Add(-time.Hour).UnixMilli(), of.State.ID, b.group, dlq.BirthOf(&of.State)),
+		Value: fmt.Appendf(nil, `{"v":1,"status":"discarded","at":%d,"by":"ann","run":"a-run","id":%q,"group":%q,"born":%d,"seen":1,"until":%d}`,
+			time.Now().Add(-time.Hour).UnixMilli(), of.State.ID, b.group, dlq.BirthOf(&of.State), of.State.FirstFailed.UnixMilli()),
 	}
 	kafkatest.ProduceTo(t, mark)
 	m.awaitClosed(t, 0)
