@@ -283,7 +283,7 @@ func numberOf[T comparable](one T, all *[]T, numbers *map[T]uint32, more *bool) 
 
 // mark is what the ledger says, as the index knows it.
 func (st *indexState) mark(m segmentMark) Mark {
-	if m.at == 0 || m.none || int(m.from) >= len(st.from) {
+	if m.at == 0 || m.none || m.anew || int(m.from) >= len(st.from) {
 		return Mark{}
 	}
 	return m.mark(m.status, m.times, m.until, st.from[m.from])

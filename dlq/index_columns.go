@@ -90,6 +90,7 @@ type segmentMark struct {
 	times  uint16 // that it was replayed
 	status Status
 	none   bool // a purge took back what was known
+	anew   bool // it took back what had not settled the entry, which is open by that: it stays, and nothing is known of it any more
 	unborn bool // it says no birth
 	copies bool // there are further records of the entry in the index
 }
@@ -100,6 +101,7 @@ const (
 	markRenewal             // moments.renewal
 	markNone                // segmentMark.none
 	markUnborn              // segmentMark.unborn
+	markAnew                // segmentMark.anew
 )
 
 const segmentMarkSize = 8 + 8 + 8 + 4 + 2 + 1 + 1
@@ -123,6 +125,9 @@ func (m segmentMark) append(b []byte) []byte {
 	if m.unborn {
 		says |= markUnborn
 	}
+	if m.anew {
+		says |= markAnew
+	}
 	return append(b, byte(m.status), says)
 }
 
@@ -137,6 +142,11 @@ func (m segmentMark) follows(other segmentMark) bool {
 	return m.at >= other.at
 }
 
+// takenBack is what a tombstone or a purge of then leaves of the mark of an entry, and anew says whether that was open all the same.
+func (m segmentMark) takenBack(at int64, anew bool) segmentMark {
+	return segmentMark{moments: moments{at: at}, none: !anew, anew: anew, copies: m.copies}
+}
+
 // copiesAt is segmentMarkOf(b, i).copies.
 func copiesAt(b []byte, i int) bool { return b[i*segmentMarkSize+segmentMarkSize-1]&markCopies != 0 }
 
@@ -146,6 +156,6 @@ func segmentMarkOf(b []byte, i int) segmentMark {
 	return segmentMark{
 		moments: moments{at: int64(le.Uint64(b)), beside: int64(le.Uint64(b[8:])), renewal: b[31]&markRenewal != 0},
 		until:   int64(le.Uint64(b[16:])), from: le.Uint32(b[24:]), times: le.Uint16(b[28:]), status: min(Status(b[30]), statuses-1),
-		copies: b[31]&markCopies != 0, none: b[31]&markNone != 0, unborn: b[31]&markUnborn != 0,
+		copies: b[31]&markCopies != 0, none: b[31]&markNone != 0, unborn: b[31]&markUnborn != 0, anew: b[31]&markAnew != 0,
 	}
 }

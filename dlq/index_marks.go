@@ -200,16 +200,18 @@ func (st *indexState) addMarks(u IndexUpdate, marks map[stableID]segmentMark) er
 		set := func(id stableID) {
 			met[id] = true
 			mark := marks[id]
-			if mark.none && st.stands(c, i, *old) != old.status { // it is open by what came after the mark that is taken back
+			if !mark.follows(*old) {
 				return
 			}
-			if mark.follows(*old) {
-				mark.copies = old.copies
-				*old = mark
-				if mark.none {
-					takenBack[c.own(i)], takenBack[c.identity(i)] = true, true
+			if mark.none {
+				takenBack[c.own(i)], takenBack[c.identity(i)] = true, true
+				if old.anew || st.stands(c, i, *old) != old.status { // it is open by what came after the mark that is taken back
+					*old = old.takenBack(mark.at, true)
+					return
 				}
 			}
+			mark.copies = old.copies
+			*old = mark
 		}
 		own, identity := c.own(i), c.identity(i)
 		if w.has(own) {
@@ -261,7 +263,7 @@ func (st *indexState) stray(u IndexUpdate, marks map[stableID]segmentMark) error
 		if mark.at == 0 {
 			continue
 		}
-		if mark.none { // nothing is known, as where there is no mark
+		if mark.none || mark.anew { // nothing is known, as where there is no mark
 			if st.Strays > 0 {
 				if err := u.Delete(st.strayName(id)); err != nil {
 					return err

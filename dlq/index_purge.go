@@ -156,8 +156,8 @@ func (st *indexState) takeBack(u IndexUpdate, p indexedPurge, copied map[stableI
 	}
 	w := newIdentitySet(copied)
 	return st.each(u, func(c *columns, i int) bool { return w.has(c.own(i)) }, func(c *columns, i int, m *segmentMark) {
-		if m.at <= p.At && st.stands(c, i, *m) == m.status {
-			*m = segmentMark{moments: moments{at: p.At}, none: true, copies: m.copies}
+		if m.at <= p.At && !m.anew {
+			*m = m.takenBack(p.At, st.stands(c, i, *m) != m.status)
 		}
 	})
 }

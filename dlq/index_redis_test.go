@@ -35,15 +35,15 @@ func TestIndexInRedis(t *testing.T) {
 	b := setup(t)
 	var words []string
 	one, two := b.redisIndexed(server.Addr(), 0, &words), b.redisIndexed(server.Addr(), 0, &words)
-	written := 0
+	c := &changes{bundle: b, r: r}
 	for range 10 {
 		for range 1 + r.IntN(3) {
-			written = b.change(r, written)
+			c.change()
 		}
 		for range 3 {
-			one.same(randomFilter(r, written))
+			one.same(randomFilter(r, c.written))
 			two.read = 0
-			two.same(randomFilter(r, written))
+			two.same(randomFilter(r, c.written))
 			equal(t, "read by the other one", two.read, 0)
 		}
 	}

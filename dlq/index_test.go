@@ -186,16 +186,16 @@ func TestIndexAnswersAsAScanDoes(t *testing.T) {
 			t.Parallel()
 			r := rand.New(rand.NewPCG(uint64(seed), 0))
 			b := setup(t)
+			c := &changes{bundle: b, r: r}
 			ix := &indexed{b: b, path: filepath.Join(t.TempDir(), "index"), hides: redaction}
 			ix.open()
 			t.Cleanup(func() { _ = ix.file.Close() })
-			written := 0
 			for range 14 {
 				if r.IntN(4) == 0 {
 					ix.close()
 				}
 				for range 1 + r.IntN(3) {
-					written = b.change(r, written)
+					c.change()
 				}
 				if r.IntN(4) == 0 {
 					_ = ix.file.Close()
@@ -204,7 +204,7 @@ func TestIndexAnswersAsAScanDoes(t *testing.T) {
 					ix.open()
 				}
 				for range 6 {
-					ix.same(randomFilter(r, written))
+					ix.same(randomFilter(r, c.written))
 				}
 			}
 			ix.same(dlq.Filter{All: true})
@@ -215,8 +215,17 @@ func TestIndexAnswersAsAScanDoes(t *testing.T) {
 	}
 }
 
-// change does something to the queue, and returns how many letters there are.
-func (b *bundle) change(r *rand.Rand, written int) int {
+// changes are random ones of a queue.
+type changes struct {
+	*bundle
+	r        *rand.Rand
+	written  int           // letters
+	exported []*kgo.Record // some of these
+}
+
+// change does something to the queue.
+func (c *changes) change() {
+	b, r, written := c.bundle, c.r, c.written
 	b.t.Helper()
 	q := b.open()
 	f := randomFilter(r, written)
@@ -264,6 +273,21 @@ func (b *bundle) change(r *rand.Rand, written int) int {
 				break
 			}
 		}
+	case 7:
+		p := dlq.Purge{IncludeOpen: r.IntN(4) == 0}
+		if r.IntN(2) == 0 {
+			p.Before = time.UnixMilli(1_700_000_000_000 + int64(r.IntN(written+3))*20_000)
+		}
+		b.purge(q, p)
+	case 8: // an import of what is there, or was
+		if all := b.records(dead); len(all) > 0 {
+			c.exported = append(c.exported, all[r.IntN(len(all))])
+		}
+		for _, was := range c.exported {
+			if r.IntN(2) == 0 {
+				b.produce(&kgo.Record{Topic: dead, Partition: was.Partition, Key: was.Key, Value: was.Value, Headers: was.Headers, Timestamp: was.Timestamp})
+			}
+		}
 	default:
 		count := 1 + r.IntN(40)
 		records := make([]*kgo.Record, count)
@@ -271,9 +295,8 @@ func (b *bundle) change(r *rand.Rand, written int) int {
 			records[i] = randomLetter(r, written+i)
 		}
 		b.produce(records...)
-		written += count
+		c.written += count
 	}
-	return written
 }
 
 // What is known is not read again, and what is not is.

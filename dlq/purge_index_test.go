@@ -151,6 +151,77 @@ func TestAnIndexForgetsMarksOfCopiesThatItHasDropped(t *testing.T) {
 	}
 }
 
+// It stays taken back also where it did not settle what the index has, which failed anew and is open: that goes with what the topic loses, or stays where it is kept,
+// and does not give the mark to what is imported.
+func TestAnIndexForgetsMarksThatDidNotSettleWhatItHas(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		keeps bool // what the topic has lost
+		drops bool // what was kept, before the import
+		later bool // it fails anew after the purge, and the tombstone is gone when the index reads that
+	}{
+		"it keeps nothing": {}, "it keeps what failed anew": {keeps: true}, "it has kept what failed anew": {keeps: true, drops: true}, "it failed anew after the purge": {keeps: true, later: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.anchor()
+			ix := b.indexed(filepath.Join(t.TempDir(), "index"), 0)
+			if c.keeps {
+				ix = b.kept()
+			}
+			died := death(0, 0)
+			died.FirstFailed = time.UnixMilli(died.History[0].At)
+			b.produce(letter(died))
+			lines := b.letterLines(b.open())
+			b.discard(dlq.Filter{})
+			equal(t, "open", len(b.entries(ix.Queue, dlq.Filter{})), 0)
+			if c.later {
+				equal(t, "marks taken back", b.purge(b.open(), dlq.Purge{Before: time.Now().Add(time.Minute)}).Marks, int64(1))
+				b.compact()
+			}
+			died.FirstFailed = time.Now()
+			b.produce(letter(died), letter(death(0, 7)))
+			want := "orders/0/0 orders/0/7"
+			for range 2 { // by the second look all marks are known
+				equal(t, "open", originsOf(b.entries(ix.Queue, dlq.Filter{})), want)
+			}
+			if !c.later {
+				b.takes(0, 2)
+				equal(t, "marks taken back", b.purge(b.open(), dlq.Purge{}).Marks, int64(1))
+				if !c.keeps {
+					want = "orders/0/7"
+				}
+			}
+			for range 3 {
+				equal(t, "open then", originsOf(b.entries(ix.Queue, dlq.Filter{})), want)
+				b.purge(b.open(), dlq.Purge{Before: time.Now().Add(-day)}) // which takes nothing of it
+			}
+			if c.drops {
+				ix.close()
+				ix.keep = 0
+				ix.open()
+				for offset := range int64(3) {
+					b.produce(letter(death(1, offset)))
+					ix.same(dlq.Filter{})
+				}
+			}
+			if c.later {
+				b.takes(0, 2) // so that the import alone is there
+			}
+			_, err := b.open().Import(b.ctx(), lines)
+			must(t, err)
+			equal(t, "open by a scan", originsOf(b.entries(b.open(), dlq.Filter{IDs: []string{died.ID}})), died.ID)
+			entries := b.entries(ix.Queue, dlq.Filter{IDs: []string{died.ID}, All: true})
+			equal(t, "by the index", originsOf(entries), died.ID)
+			equal(t, "its status and mark", []any{entries[0].Status, entries[0].Mark}, []any{dlq.StatusOpen, dlq.Mark{}})
+			if !c.keeps || c.drops {
+				ix.same(dlq.Filter{All: true})
+			}
+		})
+	}
+}
+
 func originsOf(entries []dlq.Entry) string {
 	var ids []string
 	for _, e := range entries {
