@@ -2,6 +2,7 @@ package dlq_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -241,7 +242,7 @@ func (c *changes) change() {
 		if _, err := q.Park(b.ctx(), dlq.Discard{Filter: f}); err != nil {
 			b.t.Fatal(err)
 		}
-	case 3: // retention, or a purge
+	case 3: // retention
 		starts, err := b.admin.ListStartOffsets(b.ctx(), dead)
 		if err != nil {
 			b.t.Fatal(err)
@@ -266,14 +267,7 @@ func (c *changes) change() {
 		if _, err := b.admin.AlterTopicConfigs(b.ctx(), []kadm.AlterConfig{{Name: "retention.ms", Value: &retention}}, dead); err != nil {
 			b.t.Fatal(err)
 		}
-	case 4: // a tombstone of a mark
-		for _, m := range b.records(ledger) {
-			if bytes.Contains(m.Value, []byte(`"status"`)) {
-				b.produce(&kgo.Record{Topic: ledger, Partition: m.Partition, Key: m.Key})
-				break
-			}
-		}
-	case 7:
+	case 4: // which takes marks back
 		p := dlq.Purge{IncludeOpen: r.IntN(4) == 0}
 		if r.IntN(2) == 0 {
 			p.Before = time.UnixMilli(1_700_000_000_000 + int64(r.IntN(written+3))*20_000)
@@ -281,6 +275,7 @@ func (c *changes) change() {
 		b.purge(q, p)
 	case 8: // an import of what is there, or was
 		if all := b.records(dead); len(all) > 0 {
+			slices.SortFunc(all, func(a, b *kgo.Record) int { return cmp.Or(cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset)) })
 			c.exported = append(c.exported, all[r.IntN(len(all))])
 		}
 		for _, was := range c.exported {
