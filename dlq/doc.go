@@ -8,7 +8,9 @@
 //
 // Records with one id, consumer group, number of replays and name of the last one are copies of one dead letter, which a crash
 // between writing and committing makes. They are one entry: it has the position and the time of its first copy, and what is said of it
-// in the ledger holds for all copies. A record that was replayed and died again is another entry.
+// in the ledger holds for all copies. A record that was replayed and died again is another entry. One that fails once more after it was replayed or discarded,
+// and not of a replay, as since the offsets of its group were reset, opens its entry again: the copies of before have what was said of them, and those that
+// failed anew are open, until the next mark ([Entry.FailedAnew]).
 //
 // # The ledger
 //
@@ -24,13 +26,18 @@
 //
 // status is open, replayed, discarded, replay_limit or parked, at is in Unix ms, run names the call that wrote it, to the topic
 // that the entry was written to, with @ and the name of the cluster where that is another one, edit what a replay changed in the record, reason why it was discarded, renewed when it was
-// last carried forward, which is the time of a mark that says so and leaves the status as it was; id, group, replays and
+// last carried forward, which is the time of a mark that says so and leaves the status as it was, and was then has who gave it that and when, with the names that the mark has for them; id, group, replays and
 // replay (the name of the last one, where the entry has it) say whose copies the mark covers, and born of which record, in Unix ms of its timestamp where it
 // first stood: a source topic that is deleted and made again has the ids of the one before. What died of a replay that has a name needs none; a mark of a release
 // that noted none covers what has its id but for what was born and died more than a minute after it.
 // A mark with status open takes back another one, and so does a tombstone with the header redeliver-forgets, whose value names the entry as a mark
 // does: a purge left nothing of it. A tombstone without that header leaves what is known: the mark that counts has another place. times says how
 // often the entry was replayed, where its status does not.
+//
+// A mark by which the entry is replayed or discarded has seen, the offset at which the partition of the dead letters ended for its call, and until, in Unix ms,
+// the later one of when the entry's record first failed and of a minute before the mark by the clock of who wrote it (at may be later: it is after all marks
+// of before). It does not hold for a copy that stands at seen or behind it and first failed later than until, or than at, where that is not said. One without
+// seen, of an earlier release, holds for all copies.
 //
 // The key <topic id>/purge/<run> says what a purge deleted and which marks it may have taken back, for the last hundred of them: indexes that hold
 // what the topic has lost go by that.

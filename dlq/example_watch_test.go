@@ -35,7 +35,11 @@ func ExampleQueue_Watch() {
 		sum.Write(key)
 		return sum.Sum64()
 	}
-	follow, damaged, err := watch.Read(ctx, 0, hash, func(dlq.Marked) {}, func(a dlq.Awaited) { fmt.Println("to be dealt with: offset", a.Origin) })
+	waits := make(map[dlq.Identity]dlq.Awaited)
+	follow, damaged, err := watch.Read(ctx, 0, hash, func(dlq.Marked) {}, func(a dlq.Awaited) {
+		waits[a.Identity] = a
+		fmt.Println("to be dealt with: offset", a.Origin)
+	})
 	if err != nil || damaged != nil {
 		log.Fatal(err, damaged)
 	}
@@ -59,8 +63,8 @@ func ExampleQueue_Watch() {
 			if err != nil {
 				log.Fatal(err)
 			}
-			if ok { // and not about who writes, or a replay as a whole
-				fmt.Println(m.Status, "to", m.To, m.Done())
+			if a, known := waits[m.Identity]; ok && known { // and not about who writes, or a replay as a whole
+				fmt.Printf("offset %d is %s to %s, its key opens: %v\n", a.Origin, m.Status, m.To, m.Settles(a.Offset, a.Failed))
 				marks++
 			}
 		}
@@ -68,8 +72,8 @@ func ExampleQueue_Watch() {
 	// Output:
 	// to be dealt with: offset 0
 	// to be dealt with: offset 2
-	// replayed to orders.orders.retry-1s true
-	// replayed to orders.orders.retry-1s true
+	// offset 0 is replayed to orders.orders.retry-1s, its key opens: true
+	// offset 2 is replayed to orders.orders.retry-1s, its key opens: true
 }
 
 // oneTrace lets all that is replayed go on in one trace.

@@ -66,11 +66,11 @@ func (m Marked) Holds(born, died int64) bool {
 	return m.Born == born || m.Born == 0 && !precedes(m.At, born, died)
 }
 
-// Done reports whether nothing waits for the entry any more: it was replayed or discarded.
+// Done reports whether the entry was replayed or discarded. Whether a dead letter of it is waited for still, [Marked.Settles] says.
 func (m Marked) Done() bool { return m.Status == StatusReplayed || m.Status == StatusDiscarded }
 
-// Settles reports whether nothing waits for a dead letter of the entry any more that stands at this offset, and whose record first failed then, in Unix ms: one
-// that came after the mark and failed anew is open.
+// Settles reports whether nothing waits for a dead letter of the entry any more that stands at this offset, and whose record first failed then, in Unix ms, as an
+// [Awaited] says both: one that came after the mark and failed anew is open.
 func (m Marked) Settles(offset, failed int64) bool {
 	return m.Done() && !settlement{m.Status, m.At, m.Seen, m.Until}.failedAnew(offset, failed)
 }

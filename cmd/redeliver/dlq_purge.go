@@ -18,9 +18,8 @@ func newDLQPurgeCommand(p *program) *cobra.Command {
 		Short: "Delete old dead letters that were dealt with, and what the ledger says of those that are gone",
 		Long: `Delete the records of the dead-letter topic that were written before --before, with DeleteRecords, and take the marks of dead letters that
 are gone out of the ledger. In each partition it stops at the first dead letter that is still to be dealt with, open or parked, and says
-which: deal with it, carry it forward ('redeliver dlq renew'), or say --include-open, which deletes it too. It stops as well at what failed anew
-after its dead letter had been replayed or discarded, as after the offsets of the group were reset: 'redeliver dlq stats' says how to replay that.
-What is deleted is gone for good.
+which: deal with it, carry it forward ('redeliver dlq renew'), or say --include-open, which deletes it too. What failed anew after
+its dead letter had been replayed or discarded, as after the offsets of the group were reset, is open as any. What is deleted is gone for good.
 
 What indexes hold of it goes too, and what they keep of that age (index.keep) when the topic's retention took it: what the index of this
 command keeps is counted by itself. While that index is away --include-open is refused.
