@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/redeliver/redeliver/dlq"
 	"github.com/redeliver/redeliver/retrytopics"
@@ -31,10 +32,13 @@ type deadOrder struct {
 	outrun   bool                // a key of which more is not remembered has no other left
 }
 
+// clocksDiffer is how far apart the clocks of members, of brokers and of who replays are taken to be, as for marks.
+const clocksDiffer = time.Minute
+
 // deadLetter is one of them.
 type deadLetter struct {
 	origin int64
-	died   int64 // Unix ms
+	died   int64 // Unix ms; of one that is on its way since when
 	failed int64 // first, in Unix ms
 	at     int64 // its offset, of several copies that of the last; below 0: none is written yet
 	comes  bool  // one is on its way
@@ -74,10 +78,15 @@ func newDeadOrder(limit int) *deadOrder {
 	}
 }
 
+// cameAfter reports whether one that is on its way was made after a mark that is about it: of a release that did not say what it had seen, whose marks hold for
+// whatever comes later. What that replayed is not on its way.
+func (d *deadLetter) cameAfter(m dlq.Marked) bool {
+	return d.comes && m.Seen == 0 && d.died-m.At > clocksDiffer.Milliseconds()
+}
+
 // put adds a dead letter. It may be known already: copies of one are one.
 func (o *deadOrder) put(key uint64, d deadLetter) {
-	if at, known := o.find(d.deadName); known {
-		known := &o.lines[at.key][o.at(d.deadName, at)]
+	if known := o.letter(d.deadName); known != nil {
 		known.at, known.failed, known.comes = max(known.at, d.at), max(known.failed, d.failed), known.comes || d.comes // what settles the later one settles both
 		return
 	}
@@ -104,34 +113,29 @@ func (o *deadOrder) put(key uint64, d deadLetter) {
 
 // written says that the letter of one that was on its way is.
 func (o *deadOrder) written(name deadName, offset int64) {
-	if at, known := o.find(name); known {
-		d := &o.lines[at.key][o.at(name, at)]
+	if d := o.letter(name); d != nil {
 		d.at, d.comes = max(d.at, offset), false
 	}
 }
 
 // spare says that a letter that was on its way will not be: where another one is written its dead letter stays.
 func (o *deadOrder) spare(name deadName) {
-	at, known := o.find(name)
-	if !known {
-		return
-	}
-	if d := &o.lines[at.key][o.at(name, at)]; d.at >= 0 {
+	if d := o.letter(name); d != nil && d.at >= 0 {
 		d.comes = false
 		return
 	}
 	o.remove(name)
 }
 
-// putBack says that the copy of a replay was read, which has this state: what it had been was dealt with, unless it failed anew later than the copy. It reports
-// whether it was.
-func (o *deadOrder) putBack(s *retrytopics.State) bool {
+// putBack says that the copy of a replay was read, which has this state, and was there at a time: what it had been was dealt with, unless that failed anew, more
+// than clocks may differ later. It reports whether it was.
+func (o *deadOrder) putBack(s *retrytopics.State, there time.Time) bool {
 	died := before(s)
-	if at, known := o.find(died); known && !s.FirstFailed.IsZero() {
-		replayed := dlq.Marked{Status: dlq.StatusReplayed, At: s.FirstFailed.UnixMilli(), Seen: 1} // by the clocks of members, as the other failure
-		if d := &o.lines[at.key][o.at(died, at)]; !replayed.Settles(math.MaxInt64, d.failed) {
-			return false
-		}
+	if !s.FirstFailed.IsZero() {
+		there = s.FirstFailed
+	}
+	if d := o.letter(died); d != nil && d.failed-there.UnixMilli() > clocksDiffer.Milliseconds() {
+		return false
 	}
 	o.remove(died)
 	return true
@@ -193,6 +197,15 @@ func (o *deadOrder) find(name deadName) (at deadAddress, known bool) {
 	return at, known
 }
 
+// letter is a dead letter as it is known; nil: it is not.
+func (o *deadOrder) letter(name deadName) *deadLetter {
+	at, known := o.find(name)
+	if !known {
+		return nil
+	}
+	return &o.lines[at.key][o.at(name, at)]
+}
+
 // strike takes one out of the index.
 func (o *deadOrder) strike(name deadName) {
 	o.known--
@@ -231,7 +244,7 @@ func (o *deadOrder) marked(m dlq.Marked) (names []deadName) {
 	}
 	for _, at := range append([]deadAddress{first}, o.others[m.Identity]...) {
 		name := deadName{m.Identity, at.born}
-		if d := &o.lines[at.key][o.at(name, at)]; m.Holds(d.born, d.died) && d.settledBy(m) {
+		if d := o.letter(name); m.Holds(d.born, d.died) && d.settledBy(m) {
 			names = append(names, name)
 		}
 	}

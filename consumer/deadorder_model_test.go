@@ -227,13 +227,14 @@ func TestACopyOfBeforeOpensNoKeyOfALaterDeath(t *testing.T) {
 	o := newDeadOrder(0)
 	letter := deadLetter{1, at.UnixMilli(), at.UnixMilli(), 7, false, before(&replayed)}
 	o.put(1, letter)
-	equal(t, "dealt with by a copy of before", o.putBack(&replayed), false)
+	equal(t, "dealt with by a copy of before", o.putBack(&replayed, at), false)
 	equal(t, "dead letters", o.size(), 1)
-	replayed.FirstFailed = at.Add(time.Second)
-	equal(t, "dealt with by its own copy, which failed", o.putBack(&replayed), true)
+	replayed.FirstFailed = at.Add(-30 * time.Second)
+	equal(t, "dealt with by its own copy, which failed, by a clock that is behind", o.putBack(&replayed, at), true)
 	equal(t, "dead letters then", o.size(), 0)
 	o.put(1, letter)
 	replayed.FirstFailed = time.Time{}
-	equal(t, "dealt with by its own copy", o.putBack(&replayed), true)
+	equal(t, "dealt with by a copy that was there before", o.putBack(&replayed, at.Add(-2*time.Minute)), false)
+	equal(t, "dealt with by its own copy, of a clock that is behind", o.putBack(&replayed, at.Add(-30*time.Second)), true)
 	equal(t, "dead letters at last", o.size(), 0)
 }

@@ -26,8 +26,8 @@ type entry struct {
 	// deferred says that the key order counts the entry among those that were put off, and where is what it was told last.
 	deferred bool
 	where    whereabouts
-	// buried says that it counts as a dead letter of its key, and that its letter is on its way.
-	buried bool
+	// buried is since when it counts as a dead letter of its key whose letter is on its way, in Unix ms; 0: it does not.
+	buried int64
 
 	attempts int       // made so far, those on the spot included
 	carried  int       // of these, those that the record itself tells of

@@ -18,16 +18,15 @@ import (
 
 // bury counts an entry among the dead letters of its key.
 func (st *strand) bury(e *entry) {
-	e.buried = true
+	e.buried = time.Now().UnixMilli()
 	st.holding.dead.limit = st.p.heldLimit()
 	st.holding.dead.put(e.keyHash, onItsWayOf(e))
 }
 
 // onItsWayOf is the dead letter that an entry is about to be. Of one that has not failed a mark says when its letter was written, perhaps by the brokers' clock, or
-// what its own clock said a minute before: what was marked by now does not hold for it, and what is marked when it is written does.
+// what its own clock said a minute before: what was marked before it does not hold for it, and what is marked when it is written does.
 func onItsWayOf(e *entry) deadLetter {
-	now := time.Now()
-	d := deadLetter{origin: e.origin(), died: now.UnixMilli(), failed: now.Add(-time.Minute).UnixMilli(), at: -1, comes: true, deadName: nameOf(e.state)}
+	d := deadLetter{origin: e.origin(), died: e.buried, failed: e.buried - clocksDiffer.Milliseconds(), at: -1, comes: true, deadName: nameOf(e.state)}
 	if !e.state.FirstFailed.IsZero() {
 		d.failed = e.state.FirstFailed.UnixMilli()
 	}
@@ -36,7 +35,7 @@ func onItsWayOf(e *entry) deadLetter {
 
 // unbury says that an entry is settled and will be no dead letter.
 func (st *strand) unbury(e *entry) {
-	e.buried = false
+	e.buried = 0
 	if e.lane.closed { // whoever has the partition next sees to it
 		return
 	}
@@ -81,11 +80,10 @@ func (st *strand) replayed(e *entry) {
 	if h == nil || h.dead == nil || e.state.Replays == 0 {
 		return
 	}
-	if !h.dead.putBack(e.state) {
-		return
-	}
 	died := before(e.state)
-	st.handPlace(e.keyHash, died)
+	if h.dead.putBack(e.state, e.record.Timestamp) {
+		st.handPlace(e.keyHash, died)
+	}
 	at, awaited := h.coming[died]
 	delete(h.coming, died)
 	if awaited && (!e.keyed || e.keyHash != at.key) {
@@ -97,7 +95,7 @@ func (st *strand) replayed(e *entry) {
 // handPlace says that the place in the order of an entry whose letter was replayed is that of the replay's copy from now on. The letter is written,
 // though its member may not have heard of that.
 func (st *strand) handPlace(key uint64, died deadName) {
-	if e := st.keys[key]; e != nil && e.buried && nameOf(e.state) == died {
+	if e := st.keys[key]; e != nil && e.buried > 0 && nameOf(e.state) == died {
 		e.deferred = false
 	}
 }
@@ -117,8 +115,9 @@ func (st *strand) dealtWith(m dlq.Marked) (changed bool) {
 	var keys []uint64
 	st.holding.dead.dealt++
 	for _, died := range st.holding.dead.marked(m) {
+		later := st.holding.dead.letter(died).cameAfter(m)
 		at, _ := st.holding.dead.remove(died)
-		if m.Status == dlq.StatusReplayed && st.readsFrom(m.To) {
+		if m.Status == dlq.StatusReplayed && st.readsFrom(m.To) && !later {
 			st.handPlace(at.key, died)
 			st.holding.order.put(at.key, at.origin, inTier)
 			st.holding.coming[died] = at
@@ -152,7 +151,7 @@ func (st *strand) forgetDead() {
 		l.scanned = l.scanned && l.tier == 0
 		for _, b := range l.batches {
 			for _, e := range b.entries {
-				if e != nil && e.buried {
+				if e != nil && e.buried > 0 {
 					h.dead.put(e.keyHash, onItsWayOf(e))
 				}
 			}
@@ -171,7 +170,7 @@ func (st *strand) found(read *deadOrder, round int) bool {
 		for _, b := range l.batches {
 			for _, e := range b.entries {
 				if l.tier != 0 && e != nil && e.state != nil && e.state.Replays > 0 {
-					read.putBack(e.state) // this member has read the copy: it may have been replayed since
+					read.putBack(e.state, e.record.Timestamp) // this member has read the copy: it may have been replayed since
 				}
 			}
 		}

@@ -276,9 +276,9 @@ func (p *Pipeline) settleRoute(r *route) {
 	if r.outcome != Dead {
 		e.deferred = false // its copy is
 	}
-	if e.buried { // its letter is written
+	if e.buried > 0 { // its letter is written
 		st.holding.dead.written(nameOf(e.state), r.record.Offset)
-		e.buried = false
+		e.buried = 0
 	}
 	st.settle(e)
 	e.lane.signalQuiet()

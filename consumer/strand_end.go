@@ -36,7 +36,7 @@ func (st *strand) settle(e *entry) {
 	if e.deferred {
 		st.undefer(e)
 	}
-	if e.buried {
+	if e.buried > 0 {
 		st.unbury(e)
 	}
 	st.free(e)
