@@ -75,6 +75,14 @@ func (id stableID) anew() stableID {
 	return id
 }
 
+// death is the identity that those copies of an entry share which say that their record first failed at the same time, or do not say when.
+func (e *Entry) death() Identity {
+	if e.State.FirstFailed.IsZero() {
+		return e.own()
+	}
+	return e.own().born(e.State.FirstFailed.UnixMilli())
+}
+
 // part is the identity that the entry's copies share which stand as it does.
 func (e *Entry) part() Identity {
 	if e.FailedAnew() {

@@ -17,7 +17,8 @@ const tailTime = 500 * time.Millisecond
 // as when the topic is deleted ([TopicDeletedError]), also if it is made again at once: whoever calls it anew then follows that one.
 // It begins with those that die from now on, or that died since Filter.Since where that is set. It does not read the ledger:
 // Status and All are ignored. A further copy of an entry, as a crash or [Queue.Renew] makes it, is left out: one that died before it began, and one of the
-// last 65,536 entries that it has met. Filter.Limit ends it.
+// last 65,536 that it has met. It shows an entry once more whose record failed anew, as since the offsets of its group were reset, and says when it first did:
+// whether the entry had been dealt with the ledger knows. Filter.Limit ends it.
 func (q *Queue) Tail(ctx context.Context, f Filter) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		if err := q.tail(ctx, f, yield); err != nil && ctx.Err() == nil {
@@ -60,7 +61,7 @@ func (q *Queue) tail(ctx context.Context, f Filter, yield func(Entry, error) boo
 		stopped := false
 		err = newScan(fetcher, spans).each(ctx, func(e *Entry) bool {
 			carried := !e.State.Died.IsZero() && f.Since.IsZero() // what is said to have died earlier has not died now
-			if met.add(e.own()) && !carried && sel.match(e) {
+			if met.add(e.death()) && !carried && sel.match(e) {
 				left--
 				stopped = !yield(*e, nil) || left == 0
 			}
@@ -92,13 +93,13 @@ func (q *Queue) still(ctx context.Context, topic kadm.TopicDetail) error {
 	return err
 }
 
-// tailKept is how many entries are known at least, where there were so many.
+// tailKept is how many are known at least, where there were so many.
 const tailKept = 1 << 16
 
-// tailed are the entries that were met last: up to twice as many as are kept at least.
+// tailed are the deaths of entries that were met last: up to twice as many as are kept at least.
 type tailed struct{ last, before identities }
 
-// add says whether an entry is new.
+// add says whether one is new.
 func (t *tailed) add(id Identity) bool {
 	if t.before.has(id) || !t.last.add(id) {
 		return false

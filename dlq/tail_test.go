@@ -77,6 +77,21 @@ func TestTailLeavesCopiesOut(t *testing.T) {
 	equal(t, "ids", got, []string{"orders/0/1", "orders/0/2", "orders/0/3"})
 }
 
+// What fails anew has died once more, and a copy of that has not.
+func TestTailShowsWhatFailsAnew(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	first, anew, last := death(0, 1), death(0, 1), death(0, 2)
+	first.FirstFailed, anew.FirstFailed = time.UnixMilli(1_700_000_000_000), time.UnixMilli(1_700_000_000_001)
+	b.produce(letter(first), letter(first), letter(anew), letter(first), letter(anew), letter(last))
+	var got []int64
+	for e, err := range b.open().Tail(b.ctx(), dlq.Filter{Since: time.Now().Add(-time.Hour), Limit: 3}) {
+		must(t, err)
+		got = append(got, e.Offset)
+	}
+	equal(t, "offsets", got, []int64{0, 2, 5})
+}
+
 // A topic that was deleted and made again while nobody looked is told of, also where the new one is shorter, so that nothing of it would ever be read.
 func TestTailNoticesThatTheTopicIsAnother(t *testing.T) {
 	t.Parallel()
