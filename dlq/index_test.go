@@ -275,7 +275,9 @@ func (c *changes) change() {
 		b.purge(q, p)
 	case 8: // an import of what is there, or was
 		if all := b.records(dead); len(all) > 0 {
-			slices.SortFunc(all, func(a, b *kgo.Record) int { return cmp.Or(cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset)) })
+			slices.SortFunc(all, func(a, b *kgo.Record) int {
+				return cmp.Or(cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
+			})
 			c.exported = append(c.exported, all[r.IntN(len(all))])
 		}
 		for _, was := range c.exported {
