@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -118,7 +117,7 @@ func (t *task) renewal(e *Entry, now time.Time) *item {
 // known by its place alone, since its headers say nothing of an origin, another one says its id: the copy stands in another place. The topic's tag stands before
 // that, for another record will have that place when the topic is deleted and made again, and the copy may be imported there.
 func renewed(e *Entry, now time.Time) *kgo.Record {
-	set := []kgo.RecordHeader{{Key: retrytopics.HeaderDied, Value: strconv.AppendInt(nil, e.At.UnixMilli(), 10)}}
+	set := []kgo.RecordHeader{diedHeader(e.At.UnixMilli())}
 	if e.State.ID == retrytopics.FormatID("", e.Topic, e.Partition, e.Offset) {
 		set = append(set, kgo.RecordHeader{Key: retrytopics.HeaderID, Value: []byte(topicTag(e.TopicID) + ":" + e.State.ID)})
 	}

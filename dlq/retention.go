@@ -30,16 +30,21 @@ func (q *Queue) Retention(ctx context.Context) (time.Duration, error) {
 // matter, for the topic keeps its records for ever, or counts from when they are written.
 func (q *Queue) ImportRetention(ctx context.Context) (time.Duration, error) {
 	k, err := q.keeping(ctx)
-	if k.fromWriting {
-		return -1, err
-	}
-	return k.retention, err
+	return k.ofImports(), err
 }
 
 // keeping is how a topic keeps its records.
 type keeping struct {
 	retention   time.Duration // below 0: for ever
 	fromWriting bool          // retention counts from when they are written, and not from their own times
+}
+
+// ofImports is [Queue.ImportRetention].
+func (k keeping) ofImports() time.Duration {
+	if k.fromWriting {
+		return -1
+	}
+	return k.retention
 }
 
 func (q *Queue) keeping(ctx context.Context) (keeping, error) {

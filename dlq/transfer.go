@@ -7,6 +7,7 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -97,16 +98,17 @@ func (x Exported) Record() *kgo.Record {
 // many are acknowledged. One that still is in the queue becomes a copy of its entry: to import twice makes no second entry, and
 // what the ledger says of an entry holds for what is imported. That is known by the headers: of a record whose headers
 // say nothing of an origin nothing but its place says what it is, and each import makes another entry of it, unless it was carried forward ([Queue.Renew]). It ends at the first error, of letters too; what was written
-// before is. One that is older than the topic's retention is [ErrExpired]: [Queue.ImportRetention] and [Exported.Expires] say so beforehand.
+// before is. Where the brokers give records their time (LogAppendTime) a header says when it died, unless one does already. One that is older than the topic's retention is [ErrExpired]: [Queue.ImportRetention] and [Exported.Expires] say so beforehand.
 func (q *Queue) Import(ctx context.Context, letters iter.Seq2[Exported, error]) (int64, error) {
 	topic, err := q.describe(ctx)
 	if err != nil {
 		return 0, err
 	}
-	retention, err := q.ImportRetention(ctx)
+	keeps, err := q.keeping(ctx)
 	if err != nil {
 		return 0, err
 	}
+	retention := keeps.ofImports()
 	client, err := kgo.NewClient(append(slices.Concat(q.client.Opts(), producing("", q.client)), kgo.RequiredAcks(kgo.AllISRAcks()))...)
 	if err != nil {
 		return 0, fmt.Errorf("make a client for %s: %w", q.topic, err)
@@ -127,7 +129,11 @@ func (q *Queue) Import(ctx context.Context, letters iter.Seq2[Exported, error]) 
 			}
 		}
 		if err == nil {
-			err = i.add(ctx, x.ID, x.Record())
+			r := x.Record()
+			if keeps.fromWriting {
+				keepDeath(r)
+			}
+			err = i.add(ctx, x.ID, r)
 		} else {
 			err = errors.Join(err, i.write(ctx)) // what came before it
 		}
@@ -137,6 +143,19 @@ func (q *Queue) Import(ctx context.Context, letters iter.Seq2[Exported, error]) 
 	}
 	err = i.write(ctx)
 	return i.written, err
+}
+
+// keepDeath has a header say when a dead letter died whose record gets another time, so that it is known for the copy that it is.
+func keepDeath(r *kgo.Record) {
+	says := slices.ContainsFunc(r.Headers, func(h kgo.RecordHeader) bool { return h.Key == retrytopics.HeaderDied })
+	if at := r.Timestamp.UnixMilli(); at > 0 && !says {
+		r.Headers = append(r.Headers, diedHeader(at))
+	}
+}
+
+// diedHeader is the header that says when a dead letter died, in Unix ms.
+func diedHeader(at int64) kgo.RecordHeader {
+	return kgo.RecordHeader{Key: retrytopics.HeaderDied, Value: strconv.AppendInt(nil, at, 10)}
 }
 
 // importing writes dead letters as a replay does its copies, some at a time.

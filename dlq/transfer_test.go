@@ -225,6 +225,34 @@ func (b *bundle) configures(key, value string) {
 	}
 }
 
+// What is imported where the brokers give records their time stays what it was, also where its headers do not say when its record failed.
+func TestImportWhereBrokersGiveTheTime(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.configures("message.timestamp.type", "LogAppendTime")
+	died := letter(death(0, 1))
+	died.Timestamp = time.Now().Add(-time.Hour)
+	b.produce(died)
+	q := b.open()
+	was := b.entries(q, dlq.Filter{})[0]
+	b.discard(dlq.Filter{})
+	for range 2 { // then of what was imported
+		n, err := q.Import(b.ctx(), b.letterLines(q))
+		must(t, err)
+		equal(t, "imported", n, int64(1))
+		all := b.records(dead)
+		imported := all[len(all)-1]
+		b.takes(0, imported.Offset+1)
+		imported.Timestamp = time.Now() // by the brokers, which these here do not do
+		b.produce(imported)
+	}
+	equal(t, "open", len(b.entries(q, dlq.Filter{})), 0)
+	all := b.entries(q, dlq.Filter{All: true})
+	equal(t, "entries", len(all), 1)
+	equal(t, "died", all[0].At, was.At)
+	equal(t, "headers", len(all[0].Record.Headers), len(was.Record.Headers)+1)
+}
+
 // What the topic's retention would take at once is not imported, where that counts from the time of death.
 func TestImportOfWhatIsExpired(t *testing.T) {
 	t.Parallel()
