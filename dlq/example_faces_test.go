@@ -235,3 +235,35 @@ func ExampleQueue_DiedAgain() {
 	// Output:
 	// 0 of 3
 }
+
+// The dead letter of a share group has nothing of its record, as brokers write it by default: that is at its origin.
+func ExampleQueue_Original() {
+	client, end := deadLetters()
+	defer end()
+	ctx := context.Background()
+	header := func(name, value string) kgo.RecordHeader {
+		return kgo.RecordHeader{Key: "__dlq.errors." + name, Value: []byte(value)}
+	}
+	err := client.ProduceSync(ctx,
+		&kgo.Record{Topic: "orders", Key: []byte("customer-7"), Value: []byte(`{"total":12}`)},
+		&kgo.Record{Topic: "orders-dlt", Headers: []kgo.RecordHeader{header("topic", "orders"), header("partition", "0"), header("offset", "0"), header("group", "shares")}},
+	).FirstErr()
+	if err != nil {
+		log.Fatal(err)
+	}
+	q, err := dlq.Open(client, "orders-dlt", dlq.AnyGroup())
+	if err != nil {
+		log.Fatal(err)
+	}
+	e, err := q.Entry(ctx, "orders/0/0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	original, err := q.Original(ctx, e)
+	if err != nil {
+		log.Fatal(err) // a *dlq.NoOriginalError says why it cannot be had
+	}
+	fmt.Printf("%q of %q\n", original.Value, original.Key)
+	// Output:
+	// "{\"total\":12}" of "customer-7"
+}

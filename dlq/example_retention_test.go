@@ -116,3 +116,28 @@ func ExampleRedaction() {
 	// Output:
 	// customer-[redacted]
 }
+
+// What is older than the topic keeps it would be taken as soon as it is imported.
+func ExampleQueue_ImportRetention() {
+	client, end := deadLetters()
+	defer end()
+	ctx, week := context.Background(), "604800000"
+	if _, err := kadm.NewClient(client).AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "retention.ms", Value: &week}}, "orders.orders.dlq"); err != nil {
+		log.Fatal(err)
+	}
+	q, err := dlq.Open(client, "orders.orders.dlq")
+	if err != nil {
+		log.Fatal(err)
+	}
+	retention, err := q.ImportRetention(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, age := range []time.Duration{24 * time.Hour, 30 * 24 * time.Hour} {
+		x := dlq.Exported{Topic: "orders.orders.dlq", Timestamp: time.Now().Add(-age).UnixMilli()}
+		fmt.Printf("%v old: to be imported %v\n", age, x.Expires(retention).After(time.Now()))
+	}
+	// Output:
+	// 24h0m0s old: to be imported true
+	// 720h0m0s old: to be imported false
+}
