@@ -68,7 +68,7 @@ const (
 	stays   fate = iota
 	deleted      // and its mark taken back, if nothing of the entry is left in the topic
 	dropped      // deleted, and its mark stands
-	unknown      // its mark may have been taken back, unread
+	unknown      // dropped: it may have been dealt with, and that mark taken back, unread
 )
 
 // fate says what the purge makes of entry i.
@@ -111,12 +111,13 @@ func (st *indexState) purge(u IndexUpdate, p indexedPurge) (lost int, err error)
 				f := p.fate(partition, &c, i, m, st.stands(&c, i, m))
 				gone[i] = f != stays
 				switch {
-				case f == unknown:
-					lost++
-				case f == dropped && m.at > strays[strayOf(&c, i, m)].at:
-					strays[strayOf(&c, i, m)] = m
 				case f == deleted && m.copies:
 					copied[id] = segmentMark{moments: moments{at: p.At}, none: true}
+				case (f == dropped || f == unknown) && m.at > strays[strayOf(&c, i, m)].at: // nothing that was read takes it back
+					strays[strayOf(&c, i, m)] = m
+				}
+				if f == unknown {
+					lost++
 				}
 			}
 			rest := []segmentRef{ref}

@@ -222,6 +222,26 @@ func TestAnIndexForgetsMarksThatDidNotSettleWhatItHas(t *testing.T) {
 	}
 }
 
+// What was parked stays so for an index that reads of that and of a purge at once, when the topic has lost it: the purge leaves its mark.
+func TestAnIndexKnowsThatWhatTheTopicLostIsParked(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.anchor()
+	b.aged(9*day, time.Hour)
+	ix := b.indexed(filepath.Join(t.TempDir(), "index"), 0)
+	lines := b.letterLines(ix.Queue)
+	_, err := b.open().Park(b.ctx(), dlq.Discard{Filter: dlq.Filter{IDs: []string{"orders/0/0"}}, Reason: "waits"})
+	must(t, err)
+	b.takes(0, 1)
+	b.purge(b.open(), dlq.Purge{Before: time.Now().Add(-7 * day)})
+	ix.same(dlq.Filter{All: true})
+	b.configures("retention.ms", "-1")
+	_, err = b.open().Import(b.ctx(), lines)
+	must(t, err)
+	equal(t, "parked", originsOf(b.entries(ix.Queue, dlq.Filter{Status: []dlq.Status{dlq.StatusParked}})), "orders/0/0")
+	ix.same(dlq.Filter{All: true})
+}
+
 func originsOf(entries []dlq.Entry) string {
 	var ids []string
 	for _, e := range entries {
