@@ -45,7 +45,7 @@ func (e *Entry) FailedAnew() bool {
 
 // stands is the status of a record of an entry with this mark.
 func (m Mark) stands(e *Entry) Status {
-	if (settlement{m.Status, m.At.UnixMilli(), m.seen, m.until}).failedAnew(e.Offset, e.failedFirst()) {
+	if (settlement{status: m.Status, at: m.At.UnixMilli(), seen: m.seen, until: m.until}).failedAnew(e.Offset, e.failedFirst()) {
 		return StatusOpen
 	}
 	return m.Status
@@ -53,7 +53,7 @@ func (m Mark) stands(e *Entry) Status {
 
 // stands is the status of a record of an entry with this mark.
 func (l *ledger) stands(e *Entry, m mark) Status {
-	if m.at > 0 && (settlement{m.status, m.at, l.origin[m.from].seen, m.until}).failedAnew(e.Offset, e.failedFirst()) {
+	if m.at > 0 && (settlement{status: m.status, at: m.at, seen: l.origin[m.from].seen, until: m.until}).failedAnew(e.Offset, e.failedFirst()) {
 		return StatusOpen
 	}
 	return m.status
@@ -61,7 +61,7 @@ func (l *ledger) stands(e *Entry, m mark) Status {
 
 // stands is the status of entry i, which has this mark.
 func (st *indexState) stands(c *columns, i int, m segmentMark) Status {
-	if m.at > 0 && int(m.from) < len(st.from) && (settlement{m.status, m.at, st.from[m.from].seen, m.until}).failedAnew(c.offset(i), c.fails(i)) {
+	if m.at > 0 && int(m.from) < len(st.from) && (settlement{status: m.status, at: m.at, seen: st.from[m.from].seen, until: m.until}).failedAnew(c.offset(i), c.fails(i)) {
 		return StatusOpen
 	}
 	return m.status

@@ -72,7 +72,7 @@ func (m Marked) Done() bool { return m.Status == StatusReplayed || m.Status == S
 // Settles reports whether nothing waits for a dead letter of the entry any more that stands at this offset, and whose record first failed then, in Unix ms, as an
 // [Awaited] says both: one that came after the mark and failed anew is open.
 func (m Marked) Settles(offset, failed int64) bool {
-	return m.Done() && !settlement{m.Status, m.At, m.Seen, m.Until}.failedAnew(offset, failed)
+	return m.Done() && !settlement{status: m.Status, at: m.At, seen: m.Seen, until: m.Until}.failedAnew(offset, failed)
 }
 
 // candidate is a dead letter of which it is not known yet what has become.
@@ -137,7 +137,7 @@ func (c *candidate) mark(m Marked, tombstone bool) {
 		if tombstone {
 			m.Status = StatusOpen
 		}
-		*into = outlook{settlement{m.Status, m.At, m.Seen, m.Until}, tombstone}
+		*into = outlook{settlement{status: m.Status, at: m.At, seen: m.Seen, until: m.Until}, tombstone}
 	}
 }
 
