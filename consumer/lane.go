@@ -44,6 +44,7 @@ type lane struct {
 	running int      // calls in flight
 	routing int      // copies that are not acknowledged, those that are held included
 	aside   []*route // of these, those that no commit has room for, see transactor.fitting
+	asideAt uint64   // the window's version then
 
 	committed        int64 // the last acknowledged commit
 	said             said  // in the last commit that was sent, acknowledged or not
@@ -207,8 +208,11 @@ func (l *lane) isClosed() bool {
 	return l.closed
 }
 
-// quiet reports whether nothing of the draining lane is under way. What is set aside waits for records that may not be begun any more.
-func (l *lane) quiet() bool { return l.running == 0 && l.routing == len(l.aside) }
+// quiet reports whether nothing of the draining lane is under way. What is set aside waits for records that may not be begun any more, unless some that were
+// under way have made room since: then it is looked once more.
+func (l *lane) quiet() bool {
+	return l.running == 0 && l.routing == len(l.aside) && (len(l.aside) == 0 || l.asideAt == l.version)
+}
 
 // signalQuiet wakes whoever waits for the lane to become quiet.
 func (l *lane) signalQuiet() {

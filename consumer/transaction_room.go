@@ -67,7 +67,7 @@ func (t *transactor) setAside(m *mark, routes []*route) {
 		r.entry.status, r.joins = entryHeld, together
 		l.strand.giveWay(r.entry)
 	}
-	l.aside = append(l.aside, routes...)
+	l.aside, l.asideAt = append(l.aside, routes...), l.version
 	l.signalQuiet()
 	l.strand.mu.Unlock()
 	if together {

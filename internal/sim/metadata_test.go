@@ -127,3 +127,28 @@ func TestCopiesWaitForRoomInTheCommit(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatHasRoomAtLastIsWritten stops a member, on brokers that take little metadata, while the first record of its partition is under way and one
+// behind it has been given up: when the first is done there is room for the letter of the other, which is written before the member goes.
+func TestWhatHasRoomAtLastIsWritten(t *testing.T) {
+	for _, first := range []Fate{{Work: 20 * time.Second}, {Work: 20 * time.Second, Kind: Fail, Times: 1}} {
+		t.Run(first.Kind.String(), func(t *testing.T) {
+			s := exactlyOnce()
+			s.Sources, s.MetadataLimit = map[string]int32{"orders": 1}, 1
+			buried := &Record{Key: []byte("a"), Fate: Fate{Kind: Bury, Times: ForEver}}
+			run(t, s, func(w *World) {
+				m := w.Join()
+				w.Sleep(5 * time.Second)
+				w.Produce(&Record{Key: []byte("slow"), Fate: first}, buried)
+				w.Sleep(10 * time.Second)
+				w.mustTell(t, "level=WARN", "brokers refuse the metadata of a commit for its size", "topic=orders", "copies wait")
+				m.Stop()
+				w.Join()
+				w.Sleep(3 * time.Minute)
+				if n := len(w.Calls(buried)); n != 1 {
+					t.Errorf("the record that was given up was called %d times, want once", n)
+				}
+			}, settledOnce(t))
+		})
+	}
+}
