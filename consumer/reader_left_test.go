@@ -49,6 +49,13 @@ func (w *workbench) watchRetries() (poll func(kgo.Fetches), client *rereadRetrie
 	}, client
 }
 
+// taken is where a lane reads on, and how many of its records are open.
+func taken(l *lane) (next int64, open int) {
+	l.strand.mu.Lock()
+	defer l.strand.mu.Unlock()
+	return l.next, l.open
+}
+
 // TestWhatIsFarFromDueIsNotFetchedTwice polls more of a retry lane than may wait in it: the rest waits beside the window, and is taken when there is room, in
 // order; what the client has fetched of other partitions is not thrown away for it.
 func TestWhatIsFarFromDueIsNotFetchedTwice(t *testing.T) {
@@ -58,8 +65,8 @@ func TestWhatIsFarFromDueIsNotFetchedTwice(t *testing.T) {
 		l := w.lane(0, time.Minute)
 		const copies = 200
 		poll(w.copiesDue(l, 0, copies, 1, 2*time.Second))
-		if l.next == 0 || l.next == copies || !l.stopped.Load() {
-			t.Fatalf("%d of %d are taken, and the lane is stopped: %v; want a part, and that it is", l.next, copies, l.stopped.Load())
+		if next, _ := taken(l); next == 0 || next == copies || !l.stopped.Load() {
+			t.Fatalf("%d of %d are taken, and the lane is stopped: %v; want a part, and that it is", next, copies, l.stopped.Load())
 		}
 		reader := w.p.intake.retries
 		for at := 1; at <= 2*copies; at++ {
@@ -70,11 +77,13 @@ func TestWhatIsFarFromDueIsNotFetchedTwice(t *testing.T) {
 					reader.handOver(copies)
 				}
 			}
-			if done := l.next - int64(l.open); at%2 == 0 && done != int64(at/2) {
-				t.Fatalf("after %d s %d records are done, want all that were due", at, done)
+			synctest.Wait()
+			if next, open := taken(l); at%2 == 0 && next-int64(open) != int64(at/2) {
+				t.Fatalf("after %d s %d records are done, want all that were due", at, next-int64(open))
 			}
 		}
-		equal(t, "taken at last", l.next, copies)
+		next, _ := taken(l)
+		equal(t, "taken at last", next, copies)
 		equal(t, "fetched once more", fmt.Sprint(client.from), "[]")
 	})
 }
@@ -94,8 +103,9 @@ func TestWhatIsLeftOfRetriesIsBounded(t *testing.T) {
 		if left == 0 {
 			t.Fatal("nothing is left")
 		}
-		poll(w.copiesDue(l, l.next+int64(left), 4, size, time.Hour))
-		equal(t, "given back of more", fmt.Sprint(client.from), fmt.Sprintf("[0@%d]", l.next))
+		next, _ := taken(l)
+		poll(w.copiesDue(l, next+int64(left), 4, size, time.Hour))
+		equal(t, "given back of more", fmt.Sprint(client.from), fmt.Sprintf("[0@%d]", next))
 		equal(t, "left then", len(l.fetched), 0)
 	})
 }
@@ -119,7 +129,8 @@ func TestWhatIsLeftIsForgottenWithItsLane(t *testing.T) {
 		anew := w.lane(0, time.Minute)
 		poll(nil)
 		equal(t, "left of the closed one", len(l.fetched), 0)
-		equal(t, "taken by the new one", anew.next, 0)
+		next, _ := taken(anew)
+		equal(t, "taken by the new one", next, 0)
 		equal(t, "fetched once more", fmt.Sprint(client.from), "[]")
 		if w.p.intake.retries.lanesTake() {
 			t.Error("there is something to hand over")
@@ -143,11 +154,12 @@ func TestWhatIsLeftStopsItsLaneOrIsTaken(t *testing.T) {
 		reader := w.p.intake.retries
 		for range 4 {
 			if reader.lanesTake() && reader.handOver(4) == 0 {
-				t.Fatalf("the lane is not stopped with %d of its records taken, and takes no more", l.next)
+				next, _ := taken(l)
+				t.Fatalf("the lane is not stopped with %d of its records taken, and takes no more", next)
 			}
 		}
-		if reader.lanesTake() || !l.stopped.Load() || l.next == 4 {
-			t.Errorf("%d of 4 are taken, the lane is stopped: %v; want a part, and that it is", l.next, l.stopped.Load())
+		if next, _ := taken(l); reader.lanesTake() || !l.stopped.Load() || next == 4 {
+			t.Errorf("%d of 4 are taken, the lane is stopped: %v; want a part, and that it is", next, l.stopped.Load())
 		}
 	})
 }
