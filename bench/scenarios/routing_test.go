@@ -3,24 +3,12 @@ package scenarios
 import (
 	"testing"
 
-	"github.com/twmb/franz-go/pkg/kfake"
-
 	"github.com/redeliver/redeliver/bench/contract"
-	"github.com/redeliver/redeliver/bench/harness"
 )
 
 // The raw loop with transactions has as many copies in each as the pipeline's came to in the round before, and the one beside it as many as the pipeline's may have.
 func TestTheRawTransactionsAreOfEqualSize(t *testing.T) {
-	fake, err := kfake.NewCluster(kfake.NumBrokers(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(fake.Close)
-	cluster, err := harness.Connect(t.Context(), harness.Embedded, fake.ListenAddrs())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
+	cluster := onFake(t)
 	one := routing.Cases(0.001)[0]
 	group := 'a'
 	wantBatches := func(equal, large int) {

@@ -5,32 +5,20 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/redeliver/redeliver/bench/harness"
 )
 
 // Whoever joins has a position in every partition and a record to read there, so that none waits for the next one.
 func TestEveryMemberFindsARecordInEveryPartition(t *testing.T) {
-	fake, err := kfake.NewCluster(kfake.NumBrokers(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(fake.Close)
-	cluster, err := harness.Connect(t.Context(), harness.Embedded, fake.ListenAddrs())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	client, err := kgo.NewClient(kgo.SeedBrokers(fake.ListenAddrs()...))
+	cluster := onFake(t)
+	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.Brokers...))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
 	admin := kadm.NewClient(client)
 	one := startup.Cases(0.001)[0]
-	one.Task.Brokers, one.Task.Topic = fake.ListenAddrs(), "source"
+	one.Task.Brokers, one.Task.Topic = cluster.Brokers, "source"
 	if err := one.Prepare(t.Context(), cluster, &one); err != nil {
 		t.Fatal(err)
 	}
