@@ -8,8 +8,8 @@ import (
 	"github.com/redeliver/redeliver/bench/harness"
 )
 
-// onFake is a cluster of one fake broker, which ends with the test.
-func onFake(t *testing.T) *harness.Cluster {
+// onFake is a cluster of one fake broker, and that broker; they end with the test.
+func onFake(t *testing.T) (*harness.Cluster, *kfake.Cluster) {
 	t.Helper()
 	fake, err := kfake.NewCluster(kfake.NumBrokers(1))
 	if err != nil {
@@ -21,5 +21,5 @@ func onFake(t *testing.T) *harness.Cluster {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	return cluster
+	return cluster, fake
 }

@@ -21,9 +21,10 @@ const (
 	latenessPulse = 50 // records a second that fail once
 
 	// fallenBehind is how old a fresh record is when its call starts, as long as there is something to do of what was produced while the program
-	// started, and uptodate for how long none is that old once there is not.
+	// started, and caughtUp for how long none is that old once there is not. A machine that does not keep up is measured as it is after slowStart.
 	fallenBehind = 100 * time.Millisecond
-	uptodate     = time.Second
+	caughtUp     = time.Second
+	slowStart    = 10 * time.Second
 	// rests is after what time then the retries of that are done, too.
 	rests = 3 * time.Second
 )
@@ -87,7 +88,8 @@ func beLate(ctx context.Context, t contract.Task, m *contract.Meter) error {
 	early := 0
 	var upToDate atomic.Int64 // since when, in Unix nanoseconds
 	var behind atomic.Int64   // when it was known last not to be
-	behind.Store(time.Now().UnixNano())
+	began := time.Now()
+	behind.Store(began.UnixNano())
 	c := member(t, consumer.HandlerFunc(func(_ context.Context, r *consumer.Record) error {
 		if r.Attempt() > 1 {
 			if now, since := time.Now(), upToDate.Load(); since > 0 && now.Sub(time.Unix(0, since)) > rests {
@@ -104,9 +106,9 @@ func beLate(ctx context.Context, t contract.Task, m *contract.Meter) error {
 			}
 		} else if upToDate.Load() > 0 {
 			fresh.Add(r.Partition, 1)
-		} else if now := time.Now(); now.Sub(r.Raw().Timestamp) >= fallenBehind {
+		} else if now := time.Now(); now.Sub(r.Raw().Timestamp) >= fallenBehind && now.Sub(began) < slowStart {
 			behind.Store(now.UnixNano())
-		} else if now.Sub(time.Unix(0, behind.Load())) >= uptodate && upToDate.CompareAndSwap(0, now.UnixNano()) {
+		} else if now.Sub(time.Unix(0, behind.Load())) >= caughtUp && upToDate.CompareAndSwap(0, now.UnixNano()) {
 			m.Begin()
 		}
 		time.Sleep(t.Work)

@@ -3,26 +3,15 @@ package scenarios
 import (
 	"testing"
 
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/redeliver/redeliver/bench/contract"
-	"github.com/redeliver/redeliver/bench/harness"
 )
 
 // The pipeline's commits are within the time that counts, but for its last ones; so are all of the raw loop's, also in a round of less than a second.
 func TestTheRawLoopCommitsWithinItsTime(t *testing.T) {
-	fake, err := kfake.NewCluster(kfake.NumBrokers(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(fake.Close)
-	cluster, err := harness.Connect(t.Context(), harness.Embedded, fake.ListenAddrs())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	task := contract.Task{Brokers: fake.ListenAddrs(), Topic: "source", Group: "raw", Records: 100, Parts: 1}
+	cluster, fake := onFake(t)
+	task := contract.Task{Brokers: cluster.Brokers, Topic: "source", Group: "raw", Records: 100, Parts: 1}
 	if err := cluster.Create(t.Context(), task.Topic, task.Parts); err != nil {
 		t.Fatal(err)
 	}

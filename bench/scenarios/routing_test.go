@@ -8,7 +8,7 @@ import (
 
 // The raw loop with transactions has as many copies in each as the pipeline's came to in the round before, and the one beside it as many as the pipeline's may have.
 func TestTheRawTransactionsAreOfEqualSize(t *testing.T) {
-	cluster := onFake(t)
+	cluster, _ := onFake(t)
 	one := routing.Cases(0.001)[0]
 	group := 'a'
 	wantBatches := func(equal, large int) {

@@ -10,7 +10,7 @@ import (
 
 // Whoever joins has a position in every partition and a record to read there, so that none waits for the next one.
 func TestEveryMemberFindsARecordInEveryPartition(t *testing.T) {
-	cluster := onFake(t)
+	cluster, _ := onFake(t)
 	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.Brokers...))
 	if err != nil {
 		t.Fatal(err)
