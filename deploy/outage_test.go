@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,12 +42,12 @@ func TestTheRightAlertsFireAndEndInAnOutage(t *testing.T) {
 	s.never(t, "RedeliverDeadLettersRise", "RedeliverOutage", "RedeliverRoutingFails", "RedeliverPausedLong", "RedeliverDown")
 
 	s.tell("one record of five is wrong, and Kafka refuses what is written to the dead letters")
-	s.refuse.Store(true)
+	takeAgain := s.refuse()
 	s.service.wrong.Store(true)
 	s.fires(t, "RedeliverRoutingFails")
 	s.never(t, "RedeliverDeadLettersRise")
 	s.tell("Kafka takes dead letters again")
-	s.refuse.Store(false)
+	takeAgain()
 	s.ends(t, "RedeliverRoutingFails")
 	s.fires(t, "RedeliverDeadLettersRise")
 	s.tell("records are right again")
@@ -74,7 +73,7 @@ func TestTheRightAlertsFireAndEndInAnOutage(t *testing.T) {
 type stage struct {
 	began      time.Time
 	service    *flakyService
-	refuse     atomic.Bool // of dead letters, by Kafka
+	cluster    *kfake.Cluster
 	process    *child
 	prometheus string // its address
 	config     string
@@ -98,10 +97,7 @@ func newStage(t *testing.T) *stage {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	cluster.ControlKey(int16(kmsg.Produce), func(request kmsg.Request) (kmsg.Response, error, bool) {
-		cluster.KeepControl()
-		return s.refusal(request.(*kmsg.ProduceRequest))
-	})
+	s.cluster = cluster
 	s.service = newFlakyService(t)
 	s.produce(t, cluster.ListenAddrs())
 
@@ -135,23 +131,9 @@ scrape_configs:
 	return s
 }
 
-// refusal answers a write to a dead-letter topic while these are refused.
-func (s *stage) refusal(request *kmsg.ProduceRequest) (kmsg.Response, error, bool) {
-	if !s.refuse.Load() || !slices.ContainsFunc(request.Topics, func(t kmsg.ProduceRequestTopic) bool { return t.Topic == "" || strings.HasSuffix(t.Topic, ".dlq") }) {
-		return nil, nil, false
-	}
-	response := request.ResponseKind().(*kmsg.ProduceResponse)
-	for _, topic := range request.Topics {
-		one := kmsg.NewProduceResponseTopic()
-		one.Topic, one.TopicID = topic.Topic, topic.TopicID
-		for _, p := range topic.Partitions {
-			partition := kmsg.NewProduceResponseTopicPartition()
-			partition.Partition, partition.ErrorCode = p.Partition, kerr.NotEnoughReplicas.Code
-			one.Partitions = append(one.Partitions, partition)
-		}
-		response.Topics = append(response.Topics, one)
-	}
-	return response, nil, true
+// refuse has Kafka take no dead letters, until it is called off.
+func (s *stage) refuse() (takeAgain func()) {
+	return s.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "orders.orders.dlq", Err: kerr.NotEnoughReplicas, Count: -1}).Remove
 }
 
 // produce writes two hundred records a second until the test ends.
