@@ -22,7 +22,7 @@ func (p *Pipeline) Stats() Stats {
 	s.Limits = p.limitStats(now)
 	p.flows.fill(&s)
 	s.Windowed, s.WindowBytes = int(p.intake.records.Load()), p.intake.bytes.Load()
-	s.Fetched = int(p.intake.sources.fetched.records.Load())
+	s.Fetched = int(p.intake.sources.fetched.records.Load() + p.intake.retries.fetched.records.Load())
 	s.Breaker = p.breaker.Snapshot()
 	for _, d := range p.deps[1:] {
 		s.Breakers = append(s.Breakers, d.breaker.Snapshot())

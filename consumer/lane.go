@@ -67,7 +67,7 @@ type lane struct {
 	settledRecords atomic.Int64
 	marked         atomic.Int64  // settledRecords a moment ago
 	resumeBelow    atomic.Int64  // held, for a crowded lane to be resumed
-	full           atomic.Bool   // what was fetched beyond its share of what may wait was given back
+	full           atomic.Bool   // there is something beyond its share of what may wait that was polled
 	crowded        atomic.Bool   // holds more than its share and hardly drains
 	end            atomic.Int64  // the last known end for readers of committed records, -1 unknown
 	unstable       atomic.Int64  // since when a transaction that is not ended keeps it there, in Unix nanoseconds; 0: none does

@@ -40,9 +40,7 @@ type reading interface {
 	most() int
 	// bring is how many records the next poll may bring, -1: all that the client has. It waits until that is one, and returns 0 when ctx ends.
 	bring(ctx context.Context) int
-	// takes reports whether a lane is handed now what was polled of it.
-	takes(l *lane) bool
-	// keep returns how many of the records a lane takes up.
+	// keep returns how many of the records a lane takes up: at least one, unless the lane is stopped for what it does not.
 	keep(l *lane, records []*kgo.Record, now time.Time) int
 	// goBack makes the client go on from other offsets than it would. It is called by the poll loop.
 	goBack(at map[string]map[int32]kgo.EpochOffset)
@@ -233,14 +231,14 @@ func (r *reader) polled(fetches kgo.Fetches) {
 }
 
 // lanesTake reports whether there is something that a lane takes now.
-func (r *reader) lanesTake() bool { return slices.ContainsFunc(r.fetched.lanes, r.of.takes) }
+func (r *reader) lanesTake() bool { return slices.ContainsFunc(r.fetched.lanes, takes) }
 
 // handOver hands up to n records to the lanes that take what was polled of them, whose turn it is longest first, and returns how many they took. A
 // lane that was closed since takes them, too, and they count for nothing.
 func (r *reader) handOver(n int) (taken int) {
 	now := time.Now()
 	r.fetched.turns(func(l *lane) (served bool) {
-		if taken == n || !r.of.takes(l) {
+		if taken == n || !takes(l) {
 			return false
 		}
 		records := l.fetched[:min(n-taken, len(l.fetched))]
@@ -258,6 +256,28 @@ func (r *reader) handOver(n int) (taken int) {
 	r.asked.Store(0)
 	r.in.askAnew(r)
 	return taken
+}
+
+// takes reports whether a lane is handed now what was polled of it.
+func takes(l *lane) bool { return !l.stopped.Load() }
+
+// stopped are the lanes that are stopped with something that was polled of them, and what that takes in memory.
+func (r *reader) stopped() (lanes []*lane, bytes int64) {
+	for _, l := range r.fetched.lanes {
+		if !takes(l) {
+			lanes = append(lanes, l)
+			bytes += l.fetchedBytes()
+		}
+	}
+	return lanes, bytes
+}
+
+// boundStopped gives back what was polled of lanes that are stopped, when it takes more than so many bytes: one after the other may have been
+// stopped with what came of it.
+func (r *reader) boundStopped(most int64) {
+	if stopped, bytes := r.stopped(); bytes > most {
+		r.giveBack(stopped)
+	}
 }
 
 // giveBack has the client bring once more what lanes have not taken.

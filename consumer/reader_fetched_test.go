@@ -51,7 +51,7 @@ func TestAStoppedLaneKeepsWhatWasPolledOfIt(t *testing.T) {
 		equal(t, "are handed over of the other", reader.handOver(100), 10)
 		equal(t, "next of the stopped one", stops.next, 5)
 		equal(t, "something can be handed over", reader.lanesTake(), false)
-		client.boundStopped(reader)
+		reader.boundStopped(int64(fetchBytes(w.p.cfg.Window)))
 		poll := reader.interruptible(t.Context())
 		stops.missing.Store(false)
 		w.p.intake.review(stops)
@@ -128,7 +128,7 @@ func TestStoppedLanesKeepNoMoreThanAFetch(t *testing.T) {
 				r.Value = value
 			}
 			reader.polled(fetched)
-			client.boundStopped(reader)
+			reader.boundStopped(int64(fetchBytes(w.p.cfg.Window)))
 			if i < 2 {
 				equal(t, fmt.Sprint("fetched once more with ", i+1), fmt.Sprint(client.from), "[]")
 			}
@@ -282,7 +282,7 @@ func TestStoppedLanesGiveBackBeforeMoreIsPolled(t *testing.T) {
 		}
 		reader.of.bring(t.Context())
 		equal(t, "given back before more is polled", reader.wanted(), true)
-		client.boundStopped(reader)
+		reader.boundStopped(int64(fetchBytes(w.p.cfg.Window)))
 		equal(t, "lanes that give back", len(client.from), 2)
 	})
 }

@@ -49,10 +49,8 @@ func newRetryReading(p *Pipeline) *retryReading {
 
 func (r *retryReading) reads(l *lane) bool { return r.following[partition{l.topic, l.partition}] == l }
 
-// bring waits for room for what is polled: it is taken up or given back at once.
+// bring waits for room for what is polled.
 func (r *retryReading) bring(ctx context.Context) int { return r.p.intake.retries.ask(ctx) }
-
-func (*retryReading) takes(*lane) bool { return true }
 
 // most leaves a quarter of the window to the sources, however many records are due: their calls may hang. It is a tenth of the window at
 // most, for a poll that waits for records takes up what it asked for, see [intake.askAnew].
@@ -79,8 +77,8 @@ func (r *retryReading) most() int {
 // spares reports whether polls are small, so that lanes are paused before they take up more than their share.
 func (r *retryReading) spares(now time.Time) bool { return now.UnixNano() < r.sparing.Load() }
 
-// keep gives back what is far from due and beyond the lane's share: the client goes back to it, for which it drops what it has fetched of
-// all partitions. So polls are small from then on for a while, and what one of them brings beyond the share is kept.
+// keep leaves what is far from due and beyond the lane's share until there is room for it again: the lane is stopped, and what the client has
+// fetched of it beside that it drops. So polls are small from then on for a while, and what one of them brings beyond the share is kept.
 func (r *retryReading) keep(l *lane, records []*kgo.Record, now time.Time) int {
 	kept := r.keeps(l, records, now)
 	if kept < len(records) {
@@ -98,10 +96,13 @@ func (r *retryReading) keeps(l *lane, records []*kgo.Record, now time.Time) int 
 		share, room = share+share/2, room+room/2
 	}
 	l.strand.mu.Lock()
-	waiting, bytes := l.notRunnable(), l.bytes
+	waiting, bytes, over := l.notRunnable(), l.bytes, l.closed || l.draining
 	l.strand.mu.Unlock()
+	if over {
+		return len(records) // which count for nothing
+	}
 	kept := fitting(records, share-waiting, room-bytes)
-	if kept == 0 && waiting == 0 {
+	if kept == 0 && waiting <= share/2 && bytes <= room/2 { // it would not be stopped, see intake.reasons
 		kept = 1
 	}
 	if l.park {
@@ -137,10 +138,14 @@ func (r *retryReading) goBack(at map[string]map[int32]kgo.EpochOffset) {
 func (r *retryReading) between(_ context.Context, brought int) {
 	reader := r.p.intake.retries
 	reader.handOver(brought)
-	reader.giveBack(reader.fetched.lanes)
+	reader.boundStopped(r.leftAtMost())
 	r.p.readOn(reader)
 	r.follow()
 }
+
+// leftAtMost is how many bytes of memory that may take which was polled of lanes that were stopped with it, an eighth of what the sources may: beyond that
+// the client goes back to it, for which it drops what it has fetched of all partitions.
+func (r *retryReading) leftAtMost() int64 { return int64(fetchBytes(r.p.cfg.Window)) / 8 }
 
 // changed is told that a lane was closed, or may be read from now on.
 func (r *retryReading) changed() {
@@ -171,6 +176,9 @@ func (r *retryReading) follow() {
 	for part, l := range r.following {
 		if r.p.intake.lane(part.topic, part.number) != l || slices.Contains(remade, part.topic) {
 			delete(r.following, part)
+			if l.hasFetched.Load() {
+				r.p.intake.retries.fetched.drop(l)
+			}
 			gone[part.topic] = append(gone[part.topic], part.number)
 		}
 	}

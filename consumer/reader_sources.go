@@ -25,13 +25,11 @@ func (s *sourceReading) bring(ctx context.Context) int {
 	if r.late {
 		return r.ask(ctx)
 	}
-	if _, bytes := s.stopped(r); bytes > int64(fetchBytes(s.p.cfg.Window)) {
+	if _, bytes := r.stopped(); bytes > int64(fetchBytes(s.p.cfg.Window)) {
 		r.interrupt() // that is given back first, which is done between two polls
 	}
 	return -1
 }
-
-func (*sourceReading) takes(l *lane) bool { return !l.stopped.Load() }
 
 // keep leaves what the window's bytes have no room for, and a quarter of them beside: records that are larger than those of late, or that were
 // compressed well, may come in any number that was asked for.
@@ -54,30 +52,11 @@ func (s *sourceReading) goBack(at map[string]map[int32]kgo.EpochOffset) {
 }
 
 func (s *sourceReading) between(ctx context.Context, _ int) {
-	s.boundStopped(s.p.intake.sources)
+	s.p.intake.sources.boundStopped(int64(fetchBytes(s.p.cfg.Window))) // what a fetch brings
 	if kept := s.p.regained(); len(kept) > 0 {
 		s.p.adopt(ctx, kept)
 	}
 	s.p.readOn(s.p.intake.sources)
 	s.size.adapt(s.p.client)
 	s.p.client.AllowRebalance()
-}
-
-// boundStopped gives back what was polled of lanes that are stopped, when it is more than a fetch brings: one after the other may have been stopped
-// with what came of it.
-func (s *sourceReading) boundStopped(r *reader) {
-	if stopped, bytes := s.stopped(r); bytes > int64(fetchBytes(s.p.cfg.Window)) {
-		r.giveBack(stopped)
-	}
-}
-
-// stopped are the lanes that are stopped with something that was polled of them, and what that takes in memory.
-func (s *sourceReading) stopped(r *reader) (lanes []*lane, bytes int64) {
-	for _, l := range r.fetched.lanes {
-		if !s.takes(l) {
-			lanes = append(lanes, l)
-			bytes += l.fetchedBytes()
-		}
-	}
-	return lanes, bytes
 }

@@ -117,7 +117,7 @@ type Stats struct {
 	Concurrency int
 	Windowed    int   // records in the window
 	WindowBytes int64 // their bytes
-	Fetched     int   // records of the sources that no partition has taken yet, beside what the clients have buffered
+	Fetched     int   // records that no partition has taken yet, beside what the clients have buffered
 
 	// ClockSkew is how far, in the last minute or two, the clock of a member that wrote a copy was ahead of this
 	// member's; attempts are started by the clock of the member that starts them.

@@ -15,7 +15,7 @@ var (
 	inFlight = ofPipelines.gauge("redeliver_in_flight",
 		"Handler calls that are running.", "pipeline")
 	fetched = ofPipelines.gauge("redeliver_fetched_records",
-		"Records of the sources that were fetched and wait for room in the window, or for their partition to be resumed, beside what Kafka clients have buffered.", "pipeline")
+		"Records that were fetched and wait for room in the window, or for their partition to be resumed, beside what Kafka clients have buffered.", "pipeline")
 	backlog = ofPipelines.gauge("redeliver_backlog",
 		"Records that wait in the assigned partitions of a tier's topics and are not settled; the tier source is the source topics.", "pipeline", "tier")
 	oldestDue = ofPipelines.gauge("redeliver_oldest_due_seconds",
