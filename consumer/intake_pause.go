@@ -139,7 +139,7 @@ func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool
 	if !l.park && in.following.spares(time.Now()) {
 		share = max(share/2, 1) // what the polls under way bring comes on top
 	}
-	if l.full.Load() && (waiting == 0 || waiting <= share/2 && bytes <= room/2) {
+	if l.full.Load() && takesMore(waiting, bytes, share, room) {
 		l.full.Store(false)
 	}
 	if l.full.Load() || waiting >= share && far || before.has(PauseDue) && waiting > share/2 {
@@ -152,6 +152,12 @@ func (in *intake) reasons(l *lane, before pauseSet) (after pauseSet, probes bool
 		after |= pauseSet(bit(PauseDataLoss))
 	}
 	return after, probes
+}
+
+// takesMore reports whether a retry lane in which so much waits, of its share, goes on when it was stopped with more at hand than it might take. Of that it
+// has to take at least one record then: what is at hand of a lane that is not stopped keeps the poll loop from polling.
+func takesMore(waiting int, bytes int64, share int, room int64) bool {
+	return waiting == 0 || waiting <= share/2 && bytes <= room/2
 }
 
 // notRunnable is how many records a retry lane keeps for later: those that are not due and, of the park lane, all.

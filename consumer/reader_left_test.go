@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -160,6 +161,26 @@ func TestWhatIsLeftStopsItsLaneOrIsTaken(t *testing.T) {
 		}
 		if next, _ := taken(l); reader.lanesTake() || !l.stopped.Load() || next == 4 {
 			t.Errorf("%d of 4 are taken, the lane is stopped: %v; want a part, and that it is", next, l.stopped.Load())
+		}
+	})
+}
+
+// TestALaneInWhichNothingWaitsTakesWhatIsLeft has a large record's call hang, in a lane of which a record that is far from due is at hand: nothing waits in it,
+// so it is not stopped, and the poll loop has to be rid of the record to poll for the others.
+func TestALaneInWhichNothingWaitsTakesWhatIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		w := onBench(t, HandlerFunc(func(context.Context, *Record) error { <-hang; return nil }), func(c *Config) { c.Window = Window{Records: 1000, Bytes: 8 << 20} })
+		defer close(hang)
+		poll, _ := w.watchRetries()
+		l := w.lane(0, time.Minute)
+		_, room := w.p.intake.share(l)
+		large := w.copiesDue(l, 0, 1, int(room)+1, 0)
+		poll(large)
+		synctest.Wait()
+		poll(w.copiesDue(l, 1, 1, 1, time.Hour))
+		if next, _ := taken(l); next != 2 && w.p.intake.retries.lanesTake() {
+			t.Errorf("%d of 2 are taken, and the lane is not stopped", next)
 		}
 	})
 }

@@ -102,7 +102,7 @@ func (r *retryReading) keeps(l *lane, records []*kgo.Record, now time.Time) int 
 		return len(records) // which count for nothing
 	}
 	kept := fitting(records, share-waiting, room-bytes)
-	if kept == 0 && waiting <= share/2 && bytes <= room/2 { // it would not be stopped, see intake.reasons
+	if kept == 0 && takesMore(waiting, bytes, share, room) { // it would not be stopped
 		kept = 1
 	}
 	if l.park {
