@@ -111,7 +111,9 @@ func beLate(ctx context.Context, t contract.Task, m *contract.Meter) error {
 		} else if now.Sub(time.Unix(0, behind.Load())) >= caughtUp && upToDate.CompareAndSwap(0, now.UnixNano()) {
 			m.Begin()
 		}
-		time.Sleep(t.Work)
+		if err := contract.Wait(t.Work); err != nil {
+			return err
+		}
 		if r.Attempt() <= contract.Failures(r.Value) {
 			return contract.ErrFails
 		}

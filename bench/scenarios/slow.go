@@ -3,11 +3,11 @@ package scenarios
 import (
 	"context"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/redeliver/redeliver/bench/contract"
 	"github.com/redeliver/redeliver/bench/harness"
@@ -19,8 +19,8 @@ const byPartition = "Redeliver, ordered by partition"
 var slow = harness.Scenario{
 	Letter: "d", Apart: true,
 	Name: "handlers that take their time",
-	About: "Handlers of 1 ms and 10 ms, one partition, 1,000 keys, ordered by key, 64 calls at a time. The ideal is 64 divided by the 1 or 10 ms of a call. A sleep takes longer than it is asked for: " +
-		"\"of mere sleeping\" is the rate divided by that of 64 goroutines that only sleep, in the same process for a second before. A consumer that handles " +
+	About: "Handlers of 1 ms and 10 ms, one partition, 1,000 keys, ordered by key, 64 calls at a time. The ideal is 64 divided by the 1 or 10 ms of a call. A call waits for a timer of the kernel, as it would for the answer of a service, and to be woken by that takes a moment: " +
+		"\"of mere waiting\" is the rate divided by that of 64 goroutines that only wait, in the same process for a second before. A consumer that handles " +
 		"one record after the other is the same pipeline ordered by partition, and the plain loop. A round ends after 10 s, with the rate by then.",
 	Contenders: append([]harness.Contender{
 		{Name: byPartition, Run: workAll(consumer.ByPartition)},
@@ -41,42 +41,50 @@ var slow = harness.Scenario{
 
 func workAll(o consumer.Ordering) func(context.Context, contract.Task, *contract.Meter) error {
 	return func(ctx context.Context, t contract.Task, m *contract.Meter) error {
-		sleeping := 0.0
+		waiting := 0.0
 		if o == consumer.ByKey {
-			sleeping = sleeps(t.Work)
+			var err error
+			if waiting, err = waits(t.Work); err != nil {
+				return err
+			}
 		}
 		var done contract.Tally
 		c := member(t, consumer.HandlerFunc(func(_ context.Context, r *consumer.Record) error {
 			m.Begin()
-			time.Sleep(t.Work)
+			if err := contract.Wait(t.Work); err != nil {
+				return err
+			}
 			done.Add(int32(r.Offset), 1)
 			return nil
 		}))
 		c.Ordering = o
 		err := work(ctx, t, m, c, func(*consumer.Pipeline) int { return done.Total() })
-		if r, failed := m.Result(); failed == nil && sleeping > 0 {
-			m.Figure("of mere sleeping", float64(r.Records)/r.Seconds/sleeping)
+		if r, failed := m.Result(); failed == nil && waiting > 0 {
+			m.Figure("of mere waiting", float64(r.Records)/r.Seconds/waiting)
 			m.Figure("of the ideal", float64(r.Records)/r.Seconds/(consumer.DefaultConcurrency/t.Work.Seconds()))
 		}
 		return err
 	}
 }
 
-// sleeps is how often in a second as many goroutines as there are calls at a time sleep for so long, when they do nothing else.
-func sleeps(work time.Duration) float64 {
+// waits is how often in a second as many goroutines as there are calls at a time wait for so long, when they do nothing else.
+func waits(work time.Duration) (float64, error) {
 	var n atomic.Int64
-	var wg sync.WaitGroup
+	var all errgroup.Group
 	began := time.Now()
 	for range consumer.DefaultConcurrency {
-		wg.Go(func() {
+		all.Go(func() error {
 			for time.Since(began) < time.Second {
-				time.Sleep(work)
+				if err := contract.Wait(work); err != nil {
+					return err
+				}
 				n.Add(1)
 			}
+			return nil
 		})
 	}
-	wg.Wait()
-	return float64(n.Load()) / time.Since(began).Seconds()
+	err := all.Wait()
+	return float64(n.Load()) / time.Since(began).Seconds(), err
 }
 
 func workInTurn(ctx context.Context, t contract.Task, m *contract.Meter) error {
@@ -92,13 +100,16 @@ func workInTurn(ctx context.Context, t contract.Task, m *contract.Meter) error {
 			return err
 		}
 		m.Begin()
-		fetches.EachRecord(func(*kgo.Record) {
-			if !m.Over(t.Limit) {
-				time.Sleep(t.Work)
-				n++
-				m.Saw(n, t.Records)
+		for range fetches.RecordsAll() {
+			if m.Over(t.Limit) {
+				break
 			}
-		})
+			if err := contract.Wait(t.Work); err != nil {
+				return err
+			}
+			n++
+			m.Saw(n, t.Records)
+		}
 	}
 	m.End(n)
 	return cl.CommitUncommittedOffsets(ctx)

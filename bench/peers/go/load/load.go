@@ -38,8 +38,8 @@ func New(t contract.Task, m *contract.Meter) *Load {
 // Attempt is one call of the handler for a record of a partition, which counts its attempts for each record from 1.
 func (l *Load) Attempt(partition int32, value []byte, attempt int) error {
 	l.meter.Begin()
-	if l.Task.Work > 0 {
-		time.Sleep(l.Task.Work)
+	if err := contract.Wait(l.Task.Work); err != nil {
+		return err
 	}
 	if attempt == 1 && l.rate == &l.first {
 		l.first.Add(partition, int(value[0]))
