@@ -710,3 +710,28 @@ func TestAHookMayHoldUpABreaker(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatFailsAnewIsReplayedAnew has a letter replayed twice, and one of the same life written in between or not, that failed first then or before.
+func TestWhatFailsAnewIsReplayedAnew(t *testing.T) {
+	replayed := time.UnixMilli(1_800_000_000_000)
+	again := replayed.Add(time.Hour)
+	h, line := goodRun(), lineage{"t/0/1", 0}
+	for _, tt := range []struct {
+		name         string
+		died, failed time.Duration // after the first replay
+		anew         bool
+	}{
+		{"it failed and died since", 20 * time.Minute, 10 * time.Minute, true},
+		{"by a clock that is behind", 20 * time.Minute, time.Second - doubtful, true},
+		{"a copy of what was replayed", 20 * time.Minute, -10 * time.Minute, false},
+		{"it had died before", -5 * time.Minute, -10 * time.Minute, false},
+		{"it died after the second replay", 61 * time.Minute, 10 * time.Minute, false},
+	} {
+		x := &index{t: &h.Terms, byLine: map[lineage][]*copied{line: {{
+			Logged: &Logged{Place: Place{dead, 1}, Timestamp: replayed.Add(tt.died)}, failed: unixMilli(replayed.Add(tt.failed)),
+		}}}}
+		if anew := x.failedAnew(line, &copied{Logged: &Logged{Timestamp: replayed}}, &copied{Logged: &Logged{Timestamp: again}}); anew != tt.anew {
+			t.Errorf("%s: failed anew is %v, want %v", tt.name, anew, tt.anew)
+		}
+	}
+}

@@ -1,9 +1,14 @@
 package sim
 
-import "slices"
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
 
 // checkReplayed holds replays to their entries: a dead letter is put back to work once, however many replays there are, and
-// however they end; and only what has died is.
+// however they end, until its record dies anew; and only what has died is.
 func (x *index) checkReplayed() {
 	for line, copies := range x.byLine {
 		if line.replays == 0 {
@@ -26,12 +31,11 @@ func (x *index) checkReplayed() {
 				x.report.broken(ReplayedOnce, "copy %s of %s says that it is replay %d, but it had not died so often", k.Place, k.id, k.replays)
 			}
 		}
-		if len(first) > 1 {
-			var places []Place
-			for _, k := range first {
-				places = append(places, k.Place)
+		replays := slices.SortedFunc(maps.Values(first), func(a, b *copied) int { return cmp.Compare(a.due, b.due) })
+		for i := 1; i < len(replays); i++ {
+			if before, k := replays[i-1], replays[i]; !x.failedAnew(lineage{line.id, line.replays - 1}, before, k) {
+				x.report.broken(ReplayedOnce, "a dead letter of %s was replayed by %s and once more by %s", line.id, before.Place, k.Place)
 			}
-			x.report.broken(ReplayedOnce, "a dead letter of %s was replayed %d times, to %v", line.id, len(first), places)
 		}
 	}
 	for _, r := range x.h.Replays {
@@ -53,6 +57,18 @@ func (x *index) isReplay(line lineage, k *copied) bool {
 		!slices.ContainsFunc(x.lineages[line], func(c *Call) bool {
 			return !c.End.IsZero() && (c.Result == Snoozed || c.Delay > 0) && unixMilli(c.End.At.Add(c.Delay)) <= k.due
 		})
+}
+
+// doubtful is how late before a replay a record may have failed first that the replay had not seen, for it to count as failed after that: clocks differ.
+const doubtful = time.Minute
+
+// failedAnew reports whether a life of a record that a replay had ended was lived once more before the next replay, as after its offset was lost: what died then
+// is open again.
+func (x *index) failedAnew(line lineage, replayed, again *copied) bool {
+	return slices.ContainsFunc(x.byLine[line], func(d *copied) bool {
+		return x.t.IsDLQ(d.Place.Topic) && d.Timestamp.After(replayed.Timestamp) && unixMilli(d.Timestamp) <= unixMilli(again.Timestamp) &&
+			d.failed > unixMilli(replayed.Timestamp.Add(-doubtful))
+	})
 }
 
 // hasDied reports whether a life of a record had ended as a dead letter when a copy was written.

@@ -199,7 +199,7 @@ func TestCheckFindsPlantedViolations(t *testing.T) {
 			l.Timestamp = l.Timestamp.Add(time.Second)
 			h.Log[tier] = append(h.Log[tier], l)
 			set(h, tier, replayedCopy+1, "due", l.Timestamp.UnixMilli())
-		}, "was replayed 2 times"},
+		}, "and once more by"},
 		{"replay of a record that has not died", ReplayedOnce, func(h *History) {
 			h.Log[dead] = nil
 		}, "had not died so often"},

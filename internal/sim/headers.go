@@ -21,6 +21,7 @@ type copied struct {
 	attempt int
 	due     int64 // Unix ms, 0 none
 	hopDue  int64
+	failed  int64 // when an attempt failed first, Unix ms, 0 none
 	reason  string
 	class   string
 	replays int
@@ -88,6 +89,8 @@ func readCopy(l *Logged) *copied {
 			c.due = number(h)
 		case "hop-due":
 			c.hopDue = number(h)
+		case "first-failed":
+			c.failed = number(h)
 		case "reason":
 			c.reason = string(h.Value)
 		case "class":
