@@ -186,6 +186,7 @@ type mark struct {
 	told     int64 // below this offset it tells of everything that is done
 	routes   int64 // the highest offset of which it has a copy with it, -1: none
 	again    int64 // it corrects commits that may have come by then
+	less     bool  // it tells only of what the commit before told of
 	news     bool  // it says something else than those before: whoever reads the commit can tell which it is
 }
 
@@ -245,17 +246,39 @@ func (l *lane) mark(leaving bool) *mark {
 			told = at
 		}
 	}
+	m := &mark{lane: l, at: at, epoch: l.seenIn(), version: l.version, settled: l.settledRecords.Load(), metadata: text, told: told, routes: -1, again: again}
 	if l.strand.p.transactor != nil && l.pinned >= told {
-		if told = -1; !leaving { // the commit before stands, which tells of it
+		if m.told = -1; !leaving {
 			l.stuck = true
-			return nil
+			still, ok := l.stillTold(at)
+			text = note.metadata(still.text(at, l.topicID, metadataLimit))
+			if !ok || at == l.stands.at || len(text) > max(l.metadata, len(l.stands.metadata)) {
+				return nil // the commit before stands, which tells of it
+			}
+			m.metadata, m.told, m.less = text, at, true
 		}
 	}
-	m := &mark{lane: l, at: at, epoch: l.seenIn(), version: l.version, settled: l.settledRecords.Load(), metadata: text, told: told, routes: -1, again: again}
 	if m.news = m.said() != l.said; !leaving {
 		l.said = m.said()
 	}
 	return m
+}
+
+// stillTold returns what the commit that stands says to be done above an offset, which has room where that had, and whether it tells of all that the next ones
+// must not forget. The strand's mutex is held.
+func (l *lane) stillTold(at int64) (runs doneRuns, ok bool) {
+	done, err := readDone(doneIn(l.stands.metadata), l.stands.at, l.topicID)
+	if err != nil {
+		return runs, false
+	}
+	from := at
+	for _, s := range done {
+		if s.from > from {
+			runs.add(s.from-from, s.to-s.from)
+			from = s.to
+		}
+	}
+	return runs, from > l.pinned
 }
 
 // annotate puts the metadata into a commit that is about to be sent, and stops one that waited while lanes were closed.
@@ -323,8 +346,9 @@ func (c *committer) acknowledged(ms marks, routes ...*route) {
 		l := m.lane
 		l.strand.mu.Lock()
 		l.committed, l.said, l.committedVersion, l.refusals = m.at, m.said(), m.version, refusals{}
+		l.stands = l.said
 		l.repeated = max(l.repeated, m.again)
-		l.pinned, l.stuck = max(l.pinned, m.routes), false
+		l.pinned, l.stuck = max(l.pinned, m.routes), m.less
 		saved := int64(0)
 		if !l.closed {
 			saved, l.saved = m.settled-l.saved, m.settled

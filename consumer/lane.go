@@ -48,6 +48,7 @@ type lane struct {
 
 	committed        int64 // the last acknowledged commit
 	said             said  // in the last commit that was sent, acknowledged or not
+	stands           said  // in the last one that was acknowledged, or that the lane begins at
 	committedVersion uint64
 	refusals         refusals      // of its commits, see committer.putOff
 	inDoubt          bool          // what has become of a transaction with its offsets, see marks.doubt

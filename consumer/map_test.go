@@ -285,3 +285,56 @@ func (w *workbench) held(l *lane, records int, bytes int64) {
 		w.t.Errorf("%d bytes are kept, want %d at most", l.bytes, bytes)
 	}
 }
+
+// TestACommitMovesOnWithWhatWasToldBefore hands a partition on with a record done above its commit, which somebody's transaction may have said, on brokers that
+// take no more metadata than that needs. When the first record is done, and many above it, the commit says so of the first, and of nothing above that but what it
+// said before.
+func TestACommitMovesOnWithWhatWasToldBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const records, told = 40, 20
+		b := onHeldBench(t)
+		b.open(0)
+		l := b.source
+		b.takes = make(map[string]time.Duration)
+		keys := make([]string, records)
+		for i := range keys {
+			keys[i] = fmt.Sprint(i)
+			if i%2 != 0 {
+				b.takes[fmt.Sprintf("%d@%d", i, i)] = time.Minute
+			}
+		}
+		mark := func() *mark {
+			m := l.mark(false)
+			if m != nil {
+				b.p.committer.acknowledged(marks{partition{l.topic, l.partition}: m})
+			}
+			return m
+		}
+		l.strand.mu.Lock()
+		var before doneRuns
+		before.add(told, 1)
+		l.stands = said{0, b.p.topics.note(l.topic).metadata(before.text(0, l.topicID, metadataLimit))}
+		l.window.restore([]span{{told, told + 1}}, -1)
+		l.metadata = len(l.stands.metadata)
+		l.strand.mu.Unlock()
+		b.feed(l, keys[:1]...)
+		pass(time.Second)
+		b.feed(l, keys[1:]...)
+		pass(time.Second)
+		m := mark()
+		if m == nil {
+			t.Fatal("nothing is committed, though the first record is done")
+		}
+		done, err := readDone(doneIn(m.metadata), m.at, l.topicID)
+		if want := []span{{told, told + 1}}; err != nil || m.at != 1 || !slices.Equal(done, want) {
+			t.Errorf("committed is %d, with %v done above it, %v; want 1, and %v", m.at, done, err, want)
+		}
+		if again := mark(); again != nil {
+			t.Errorf("%d is committed once more, where nothing is new that has room", again.at)
+		}
+		pass(time.Minute)
+		if m := mark(); m == nil || m.at != records {
+			t.Errorf("committed at last is %v, want %d", m, records)
+		}
+	})
+}

@@ -174,6 +174,7 @@ func (p *Pipeline) place(topic string, part int32, at, committed int64, metadata
 	}
 	l.strand.mu.Lock()
 	l.next, l.placed, l.committed, l.said = at, true, committed, said{committed, metadata}
+	l.stands = l.said
 	l.strand.mu.Unlock()
 }
 
