@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 )
 
@@ -177,12 +178,34 @@ func (x *index) owed(chain []Fault) (delay time.Duration, reason string) {
 
 // owedReason returns why a record is dead after a failed call, or "".
 func (x *index) owedReason(c *Call) string {
-	chain, ok := x.chain(x.lineages[lineage{c.ID, c.Replays}], c.Attempt, Moment{Tick: c.End.Tick + 1})
+	before, ok := x.toldBefore(c)
+	if !ok {
+		before, ok = x.chain(x.lineages[lineage{c.ID, c.Replays}], c.Attempt-1, Moment{Tick: c.End.Tick + 1})
+	}
 	if !ok {
 		return ""
 	}
-	_, reason := x.owed(chain)
+	_, reason := x.owed(append(before, faultOf(c)))
 	return reason
+}
+
+// toldBefore returns the failures that the copy tells of which a call was made with: there may be several copies of a record, each with failures of its own. ok is
+// false where the copy does not tell of all of them.
+func (x *index) toldBefore(c *Call) (faults []Fault, ok bool) {
+	k := x.copies[c.From]
+	if k == nil || len(k.history) != c.Attempt-1 {
+		return nil, false
+	}
+	for i, t := range k.history {
+		at := slices.IndexFunc(x.lineages[lineage{c.ID, c.Replays}], func(f *Call) bool {
+			return f.Attempt == t.N && unixMilli(f.Start.At) == t.At && f.Class == t.Class && (f.Result == Failed || f.Result == Buried)
+		})
+		if t.N != i+1 || at < 0 {
+			return nil, false
+		}
+		faults = append(faults, faultOf(x.lineages[lineage{c.ID, c.Replays}][at]))
+	}
+	return faults, true
 }
 
 // clock writes a moment for people: the time of the run, and the tick.

@@ -735,3 +735,45 @@ func TestWhatFailsAnewIsReplayedAnew(t *testing.T) {
 		}
 	}
 }
+
+// TestACommitSaysOfWhichTopicItIs reads the metadata of commits as members write it.
+func TestACommitSaysOfWhichTopicItIs(t *testing.T) {
+	for metadata, id := range map[string]string{
+		"redeliver/2 retry 10s orders ZmBq4ZJkTIq4dUDVLZqJgg ~Yw8t":                "ZmBq4ZJkTIq4dUDVLZqJgg",
+		"redeliver/2 retry 10s orders ZmBq4ZJkTIq4dUDVLZqJgg ~Yw8t done=1:Qk0K4oA": "ZmBq4ZJkTIq4dUDVLZqJgg",
+		"redeliver/2 retry 10s orders ~Yw8t done=1:Qk0K4oA":                        "",
+		"redeliver/2 source clicks:6 orders:12 payments:3 ~Yw8t":                   "",
+		"": "",
+	} {
+		if got := topicIDIn(metadata); got != id {
+			t.Errorf("%q is of %q, want %q", metadata, got, id)
+		}
+	}
+}
+
+// TestWhatACallEndsIsToldByItsCopy has a record with two copies, of which the first attempt of one failed otherwise than that of the other: each has as many
+// attempts left as its own failures leave it.
+func TestWhatACallEndsIsToldByItsCopy(t *testing.T) {
+	h := new(History)
+	h.Terms.Drops = true
+	h.Terms.Policy = Policy{Overrides: []Override{{Class: "rate_limited", Rule: Rule{Delays: []time.Duration{time.Second}, MaxRetries: 1}}},
+		Rule: Rule{Delays: []time.Duration{time.Second}, MaxRetries: 5}}
+	began := time.UnixMilli(1_800_000_000_000)
+	call := func(tick int64, attempt int, class string, from int64) *Call {
+		at := Moment{tick, began.Add(time.Duration(tick) * time.Second)}
+		return &Call{ID: "orders/0/1", Attempt: attempt, Class: class, Result: Failed, Start: at, End: Moment{tick + 1, at.At}, From: Place{Partition{"g.orders.retry-1s", 0}, from}}
+	}
+	first, other := call(2, 1, "rate_limited", 1), call(4, 1, "network", 2)
+	for _, tt := range []struct {
+		told *Call
+		dead bool
+	}{{first, true}, {other, false}} {
+		second := call(6, 2, "rate_limited", 3)
+		x := newIndex(h)
+		x.lineages = map[lineage][]*Call{{"orders/0/1", 0}: {first, other, second}}
+		x.copies = map[Place]*copied{second.From: {Logged: &Logged{}, history: []try{{N: 1, At: unixMilli(tt.told.Start.At), Class: tt.told.Class}}}}
+		if dead := x.owedReason(second) != ""; dead != tt.dead || x.droppedAs(second) != tt.dead {
+			t.Errorf("behind a failure as %s: dead is %v, want %v", tt.told.Class, dead, tt.dead)
+		}
+	}
+}

@@ -91,7 +91,7 @@ func (c *Commit) tellApart(d Deletion, gone []Partition, late bool) {
 // topicIDIn returns the id of a retry topic that the metadata of a commit names, "" where it names none.
 func topicIDIn(metadata string) string {
 	f := strings.Fields(metadata)
-	if len(f) < 5 || f[0] != "redeliver/1" || f[1] != "retry" || strings.HasPrefix(f[4], "done=") {
+	if len(f) < 5 || f[0] != "redeliver/2" || f[1] != "retry" || strings.HasPrefix(f[4], "~") {
 		return ""
 	}
 	return f[4]
