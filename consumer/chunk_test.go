@@ -176,3 +176,29 @@ func TestOthersRunBesideASlowCallOfAChunkThatWasCut(t *testing.T) {
 		equal(t, "watermark", w.watermark(l), 4)
 	})
 }
+
+// TestAChunkSettlesWhatIsDoneWhileACallTakesLong has calls of a partition's records one after the other: first some that take nothing, then some that take long.
+// What is done is committed, and has its room in the window back, while they go on.
+func TestAChunkSettlesWhatIsDoneWhileACallTakesLong(t *testing.T) {
+	const quickOnes, all = 40, 100
+	for name, o := range map[string]Ordering{"ordered by partition": ByPartition, "ordered by key": ByKey, "unordered": Unordered} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := onBench(t, HandlerFunc(func(_ context.Context, r *Record) error {
+					if r.Offset >= quickOnes {
+						time.Sleep(time.Second)
+					}
+					return nil
+				}), func(c *Config) { c.Ordering, c.Concurrency = o, 1 })
+				l := w.lane(0, 0)
+				w.feed(l, keysOf(all)...)
+				pass(2 * patience)
+				for done := int64(quickOnes); done <= all; done++ {
+					equal(t, "watermark", w.watermark(l), done)
+					equal(t, "records in the window", w.p.intake.records.Load(), all-done)
+					pass(time.Second)
+				}
+			})
+		})
+	}
+}

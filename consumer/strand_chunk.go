@@ -22,7 +22,7 @@ const (
 type chunk struct {
 	lane    *lane
 	batch   *batch
-	from    int
+	from    int // what is before is settled
 	to      int
 	cursor  atomic.Int64
 	running *entry // the record that was under way when the rest was taken back
@@ -79,11 +79,11 @@ func (st *strand) takeChunk() *chunk {
 }
 
 // look cuts a chunk short whose records take long, so that they run side by side, where they may, and lets others run beside the last one
-// of a chunk that was cut before.
+// of a chunk that was cut before. What is done by then is settled: what is under way may take as long as a call may.
 func (st *strand) look(c *chunk) {
 	c.ticks.Add(1)
 	st.mu.Lock()
-	at := c.cursor.Load()
+	at, from := c.cursor.Load(), c.from
 	cut := false
 	switch slow := at-c.seen < quick; {
 	case st.chunk != c: // it was cut already: what it was at may take long all the same
@@ -95,15 +95,36 @@ func (st *strand) look(c *chunk) {
 		c.watch.Reset(patience)
 	case st.p.cfg.Ordering == ByPartition:
 		c.ticks.Store(noMoreTicks)
+		st.passed(c, int(at)-1)
 	default:
 		cut = true
 		st.spread, st.calm = true, 0
 		st.cut(c)
 	}
+	settled := c.from > from
 	st.mu.Unlock()
 	if cut {
 		st.wake()
 	}
+	if settled {
+		st.p.relieve(c.lane)
+	}
+}
+
+// passed settles what the worker of a chunk is through with, up to an index. The strand's lock is held.
+func (st *strand) passed(c *chunk, to int) {
+	if to > c.from && !c.lane.closed {
+		c.lane.settleRange(c.batch, c.from, to)
+		c.from = to
+	}
+}
+
+// goesOn settles what a chunk's worker is through with, which goes on with what follows.
+func (st *strand) goesOn(c *chunk, to int) {
+	st.mu.Lock()
+	st.passed(c, to)
+	st.mu.Unlock()
+	st.p.relieve(c.lane)
 }
 
 // cut takes back the records of a chunk that its worker has not claimed. The one it may be at holds its key from now on.
@@ -121,6 +142,7 @@ func (st *strand) cut(c *chunk) {
 	if claimed == c.from || c.batch.state[claimed-1] != recordOpen {
 		return // nothing was begun, or it was a control record or one that has failed: that has its entry
 	}
+	st.passed(c, claimed-1)
 	e := st.entryOf(c.lane, c.batch, claimed-1)
 	e.status = entryRunning
 	c.running = e
@@ -157,9 +179,7 @@ func (st *strand) endChunk(c *chunk, stopped int) {
 		c.batch.taken = stopped
 	}
 	c.batch.walks--
-	if !l.closed {
-		l.settleRange(c.batch, c.from, stopped)
-	}
+	st.passed(c, stopped)
 	if e := c.running; e != nil && e.status == entryRunning {
 		switch {
 		case e.index < stopped:
