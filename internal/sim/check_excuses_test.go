@@ -777,3 +777,30 @@ func TestWhatACallEndsIsToldByItsCopy(t *testing.T) {
 		}
 	}
 }
+
+// TestProbesThatFailDoNotCountTwice has failures of an outage behind one of long before or behind none: what failed first of those behind it may have been probes,
+// which a breaker that closes forgets.
+func TestProbesThatFailDoNotCountTwice(t *testing.T) {
+	began := time.UnixMilli(1_800_000_000_000)
+	for _, tt := range []struct {
+		earlier  bool
+		failures int
+		opens    bool
+	}{{false, 4, false}, {false, 5, true}, {true, 5, false}, {true, 7, false}, {true, 8, true}} {
+		h := &History{Terms: Terms{BreakerCalls: 5, BreakerRate: 0.5, Probes: 3}}
+		var calls []*Call
+		fails := func(at time.Duration) {
+			calls = append(calls, &Call{ID: fmt.Sprintf("orders/0/%d", len(calls)), Attempt: 1, Member: "m1", Class: "network", Result: Failed, Outage: true,
+				Start: Moment{int64(2 * len(calls)), began.Add(at)}, End: Moment{int64(2*len(calls) + 1), began.Add(at)}})
+		}
+		if tt.earlier {
+			fails(-time.Hour)
+		}
+		for i := range tt.failures {
+			fails(time.Duration(i) * time.Second)
+		}
+		if opens := newIndex(h).opens(calls); opens != tt.opens {
+			t.Errorf("%d failures, an earlier one %v: opens is %v, want %v", tt.failures, tt.earlier, opens, tt.opens)
+		}
+	}
+}

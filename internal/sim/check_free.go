@@ -1,6 +1,9 @@
 package sim
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// breakerShort and breakerLong are for less and for more than what a breaker remembers of calls by default.
@@ -53,17 +56,22 @@ func (x *index) outage(c *Call) bool {
 }
 
 // opens reports whether the last of some calls, all of one member, cannot have left the breaker closed: the failures that it must
-// remember of records that had not failed before are enough, and no fewer than the other calls that it may remember.
+// remember of records that had not failed before are enough, and no fewer than the other calls that it may remember. Where something had failed before these, it
+// may have been half-open when they began: what its probes came to is forgotten when it closes.
 func (x *index) opens(calls []*Call) bool {
 	last := calls[len(calls)-1].End.At
-	failures, others := 0, 0
+	failures, others, first := 0, 0, len(calls)
 	for i := len(calls) - 1; i >= 0 && last.Sub(calls[i].End.At) <= breakerLong; i-- {
 		switch c := calls[i]; {
 		case !x.outage(c):
 			others++
 		case last.Sub(c.End.At) <= breakerShort && c.Attempt == 1 && x.triedFreely(c) == 0 && !x.upset(c.Member, c.Start, c.End):
 			failures++
+			first = i
 		}
+	}
+	if slices.ContainsFunc(calls[:first], func(c *Call) bool { return c.Result == Failed && counted[c.Class] }) {
+		failures -= x.t.Probes
 	}
 	return failures >= x.t.BreakerCalls && float64(failures) >= x.t.BreakerRate*float64(failures+others)
 }
