@@ -2,8 +2,12 @@ package dlq
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/retrytopics"
 )
@@ -59,3 +63,21 @@ func SealedForTest(b []byte) []byte { return sealed(b) }
 
 // NameOfReplay is that of what a task does with the entry of a state.
 func NameOfReplay(task string, s retrytopics.State) string { return replayName(task, &Entry{State: s}) }
+
+// OffsetsRead returns the offsets of the records of one partition up to an end, as they are read by whoever waits so long for the next ones.
+func OffsetsRead(ctx context.Context, client *kgo.Client, topic string, partition int32, to int64, patience time.Duration) (offsets []int64, err error) {
+	admin := kadm.NewClient(client)
+	detail, err := describe(ctx, admin, topic)
+	if err != nil {
+		return nil, err
+	}
+	f := newFetcher(client, admin, detail)
+	f.patience = patience
+	err = f.read(ctx, span{partition, 0, to}, func(records []*kgo.Record, _ int64) error {
+		for _, r := range records {
+			offsets = append(offsets, r.Offset)
+		}
+		return nil
+	})
+	return offsets, err
+}

@@ -32,6 +32,7 @@ type fetcher struct {
 	id         kadm.TopicID
 	size       int32
 	decompress kgo.Decompressor
+	patience   time.Duration // without getting on
 
 	mu      sync.Mutex
 	leaders map[int32]int32
@@ -45,6 +46,7 @@ func newFetcher(client *kgo.Client, admin *kadm.Client, topic kadm.TopicDetail) 
 		id:         topic.ID,
 		size:       int32(min(max(fetchMemory/len(topic.Partitions), fetchLeast), fetchMost)),
 		decompress: kgo.DefaultDecompressor(),
+		patience:   fetchPatient,
 	}
 	f.learn(topic)
 	return f
@@ -74,7 +76,7 @@ func (f *fetcher) read(ctx context.Context, s span, page func(records []*kgo.Rec
 
 // readInto is read into memory that there may be, which page gets too.
 func (f *fetcher) readInto(ctx context.Context, s span, memory *rooms, page func(records []*kgo.Record, next int64, in *room) error) error {
-	since := time.Now() // that it does not get on
+	since, empty := time.Now(), 0 // that it does not get on, and answers with nothing
 	batches := &batchReader{topic: f.topic, partition: s.partition, decompress: f.decompress}
 	if memory != nil {
 		batches.decompress = kgo.DefaultDecompressor(batches)
@@ -82,6 +84,11 @@ func (f *fetcher) readInto(ctx context.Context, s span, memory *rooms, page func
 	for at := s.from; at < s.to; {
 		batches.room = memory.get()
 		records, next, err := f.fetch(ctx, s, at, batches)
+		if errors.Is(err, errEmpty) {
+			if empty++; f.cleaned(ctx, s.partition, at, empty) {
+				records, next, err = nil, s.to, nil
+			}
+		}
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -89,11 +96,11 @@ func (f *fetcher) readInto(ctx context.Context, s span, memory *rooms, page func
 			if err := page(records, min(next, s.to), batches.room); err != nil {
 				return err
 			}
-			at, since = next, time.Now()
-		case err != nil && !transient(err), time.Since(since) > fetchPatient:
+			at, since, empty = next, time.Now(), 0
+		case err != nil && !transient(err), time.Since(since) > f.patience:
 			return fmt.Errorf("read %s, partition %d at offset %d: %w", f.topic, s.partition, at, reasonOf(err))
 		case err != nil:
-			if err := f.lookAgain(ctx); err != nil {
+			if err := f.lookAgain(ctx, emptyWait(empty)); err != nil {
 				return err
 			}
 		}
@@ -113,7 +120,7 @@ func reasonOf(err error) error {
 }
 
 // fetch asks once for the records from an offset on, and returns the offset behind what it saw: the same one when there
-// is nothing yet.
+// is nothing yet. errEmpty is the error of an answer with nothing though there is something to be read up to the end of the span.
 func (f *fetcher) fetch(ctx context.Context, s span, at int64, batches *batchReader) ([]*kgo.Record, int64, error) {
 	resp, err := f.client.Broker(int(f.leader(s.partition))).RetriableRequest(ctx, f.request(s.partition, at))
 	if err != nil {
@@ -139,8 +146,8 @@ func (f *fetcher) fetch(ctx context.Context, s span, at int64, batches *batchRea
 		return nil, at, err
 	case next == at && len(answer.RecordBatches) > 0:
 		return nil, at, fmt.Errorf("%w: the broker sent a part of it only", errUnreadable)
-	case next == at && max(answer.LastStableOffset, 0) >= s.to:
-		next = s.to // compaction left nothing up to the end
+	case next == at && answer.LastStableOffset >= s.to:
+		return nil, at, errEmpty
 	}
 	for len(records) > 0 && records[len(records)-1].Offset >= s.to {
 		records = records[:len(records)-1]
@@ -186,9 +193,9 @@ func (f *fetcher) trimmed(ctx context.Context, s span, at int64) (int64, error) 
 	return at, fmt.Errorf("%w: the partition lost its end, as after an unclean leader election", kerr.OffsetOutOfRange)
 }
 
-// lookAgain waits a moment and asks who leads the partitions now.
-func (f *fetcher) lookAgain(ctx context.Context) error {
-	if err := pause(ctx, fetchBackoff); err != nil {
+// lookAgain waits so long and asks who leads the partitions now.
+func (f *fetcher) lookAgain(ctx context.Context, wait time.Duration) error {
+	if err := pause(ctx, wait); err != nil {
 		return err
 	}
 	topic, err := describe(ctx, f.admin, f.topic)
