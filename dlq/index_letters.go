@@ -48,14 +48,16 @@ func (x *index) addLetters(u IndexUpdate, st *indexState, parts []readPart[index
 	return nil
 }
 
-// append stores a segment as the last one of its partition. Small ones are put together with it when they are many.
+// append stores a segment as the last one of its partition. Small ones are put together with it when they are many, or large enough.
 func (st *indexState) append(u IndexUpdate, partition int32, s *segment) error {
 	p := st.Letters[partition]
-	small := len(p.Segments)
-	for small > 0 && p.Segments[small-1].Count < segmentSmall {
+	s.pack()
+	small, bytes := len(p.Segments), s.size()
+	for small > 0 && p.Segments[small-1].small() && bytes < segmentBytes {
 		small--
+		bytes += p.Segments[small].Bytes
 	}
-	if tail := p.Segments[small:]; len(tail) >= segmentsSmall && s.n < segmentSmall {
+	if tail := p.Segments[small:]; s.small() && (len(tail) >= segmentsSmall || bytes >= segmentBytes) {
 		joined := &segment{}
 		for _, ref := range tail {
 			read, err := readSegment(u, ref)
@@ -67,7 +69,6 @@ func (st *indexState) append(u IndexUpdate, partition int32, s *segment) error {
 				return err
 			}
 		}
-		s.pack()
 		joined.join(s)
 		s, p.Segments = joined, p.Segments[:small]
 	}

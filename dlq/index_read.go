@@ -26,11 +26,21 @@ func (x *index) readLetters(ctx context.Context, q *Queue, topic kadm.TopicDetai
 		}
 		return letters, nil
 	})
-	return inBatches(ctx, cancel, pages, told, func(l *indexedLetter) int { return int(l.size) + len(l.text) }, func(parts []readPart[indexedLetter]) error {
+	return inBatches(ctx, cancel, pages, told, (*indexedLetter).bytes, func(parts []readPart[indexedLetter]) error {
 		return x.update(ctx, func(u IndexUpdate, st *indexState) error {
 			return x.addLetters(u, st, parts, starts)
 		})
 	})
+}
+
+// bytes is what is held of a letter before it is stored.
+func (l *indexedLetter) bytes() int { return int(l.size) + len(l.text) + headerBytes(l.record) }
+
+func headerBytes(r *kgo.Record) (n int) {
+	for _, h := range r.Headers {
+		n += len(h.Key) + len(h.Value)
+	}
+	return n
 }
 
 // readSpans reads spans side by side, and sends what decode makes of them.

@@ -14,10 +14,11 @@ import (
 	"github.com/redeliver/redeliver/classify"
 )
 
-// Pages of an index begin small, for whoever wants a few entries, and grow for whoever wants all.
+// Pages of an index begin small, for whoever wants a few entries, and grow for whoever wants all; they end with so much of records, too.
 const (
 	indexPageLeast = 16
 	indexPageMost  = 4096
+	indexPageBytes = 8 << 20
 )
 
 // indexQuery is what a call asks an index for.
@@ -352,6 +353,7 @@ func (iq *indexQuery) page(v IndexView, st *indexState, part span, at int64, lat
 	ref := o.ref
 	p.next = min(ref.Last+1, part.to)
 	var records *packs
+	held := 0
 	for i := o.at(at); i < o.n && o.offset(i) < part.to; i++ {
 		if !iq.visible(o, i) {
 			continue
@@ -379,7 +381,11 @@ func (iq *indexQuery) page(v IndexView, st *indexState, part span, at int64, lat
 			e.print = st.kinds[kind].Print
 		}
 		p.entries, p.keys = append(p.entries, e), append(p.keys, *latest)
-		if len(p.entries) == limit {
+		held += int(u32(o.sizes, i))
+		if e.Record != nil {
+			held += headerBytes(e.Record)
+		}
+		if len(p.entries) == limit || held >= indexPageBytes {
 			p.next = min(o.offset(i)+1, part.to)
 			break
 		}

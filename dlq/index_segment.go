@@ -22,11 +22,13 @@ const (
 	partErrorGrams = "g"
 	partValueGrams = "w"
 
-	segmentEntries = 4096    // a segment is full with
-	segmentBytes   = 8 << 20 // or with so much of values and errors
-	segmentSmall   = 1024    // one with fewer is put together with its like
-	segmentsSmall  = 8       // when there are so many of them
-	packEntries    = 64      // of which the records are compressed together
+	segmentEntries    = 4096             // a segment is full with
+	segmentBytes      = 8 << 20          // or with so much of values, errors and records
+	segmentSmall      = 1024             // one with fewer is put together with its like
+	segmentSmallBytes = segmentBytes / 4 // where it has less of those, too
+	segmentsSmall     = 8                // when there are so many of them, or they make a full one
+	packEntries       = 64               // of which the records are compressed together
+	packBytes         = 1 << 20          // fewer where they are as large
 )
 
 // stableID is an [Identity] that holds in every process.
@@ -61,6 +63,7 @@ func originHash(id string) uint64 {
 type segmentRef struct {
 	Seq         uint64
 	Count       int
+	Bytes       int   // of values, errors and records; 0: it is not known
 	First, Last int64 // offsets
 	Newest      int64 // Unix ms
 	Hidden      bool  // it has entries with hidden texts
@@ -121,17 +124,29 @@ func (s *segment) add(l *indexedLetter, kind uint32, m segmentMark) {
 	s.marks = append(s.marks, m)
 	s.n++
 	s.pending = packRecord(s.pending, l.record)
-	if s.since++; s.since == packEntries {
+	if s.since++; s.since == packEntries || len(s.pending) >= packBytes {
 		s.pack()
 	}
 }
 
 func (s *segment) full() bool {
-	return s.n >= segmentEntries || len(s.errors)+len(s.values) >= segmentBytes
+	return s.n >= segmentEntries || s.size() >= segmentBytes
+}
+
+// size is what the segment takes with what may be large.
+func (s *segment) size() int {
+	return len(s.errors) + len(s.values) + len(s.packs) + len(s.pending)
+}
+
+// small says whether a segment may be put together with others, for which it is written anew.
+func (s *segment) small() bool { return s.n < segmentSmall && s.size() < segmentSmallBytes }
+
+func (r *segmentRef) small() bool {
+	return r.Count < segmentSmall && r.Bytes > 0 && r.Bytes < segmentSmallBytes
 }
 
 func (s *segment) ref(seq uint64) segmentRef {
-	r := segmentRef{Seq: seq, Count: s.n, First: s.offset(0), Last: s.offset(s.n - 1)}
+	r := segmentRef{Seq: seq, Count: s.n, Bytes: s.size(), First: s.offset(0), Last: s.offset(s.n - 1)}
 	for i := range s.n {
 		r.Newest = max(r.Newest, s.time(i))
 		r.Hidden = r.Hidden || s.hides(i, hiddenValue|hiddenError)

@@ -12,7 +12,7 @@ import (
 
 const (
 	indexBatch = 50_000   // letters or marks that are stored at a time
-	indexBytes = 64 << 20 // of values and errors
+	indexBytes = 64 << 20 // of what they hold
 	indexTries = 5        // where other processes are quicker
 )
 
