@@ -422,7 +422,7 @@ func (g *grouping) addKind(k *kind, t *kindTally, topic [16]byte, examples map[F
 	}
 	p.Entries += t.entries
 	t.byMinute.each(func(minute, n int64) {
-		step := g.step(time.Unix(minute*60, 0)) // which may put new steps in the place of the problem's
+		step := g.step(minute) // which may put new steps in the place of the problem's
 		p.steps[step] += n
 	})
 	return true

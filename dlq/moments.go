@@ -1,6 +1,9 @@
 package dlq
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // moments are those of a mark, in Unix ms, so that there is one number beside its own: of a mark that carries an entry forward that is when the entry
 // became what it is, by whom its provenance says, and of another one when the entry was last carried forward. 0: never.
@@ -10,11 +13,16 @@ type moments struct {
 	renewal bool // it carries the entry forward
 }
 
+// renewed is when the entry was last carried forward; before all times where it never was.
 func (m moments) renewed() int64 {
+	at := m.beside
 	if m.renewal {
-		return m.at
+		at = m.at
 	}
-	return m.beside
+	if at == 0 {
+		return math.MinInt64
+	}
+	return at
 }
 
 // decided is when the entry became what it is, or, where nothing became of it, when it was first told of.

@@ -39,9 +39,10 @@ const (
 type grouping struct {
 	problems  map[Fingerprint]*problem
 	ungrouped int64
-	// Steps of all trends are 1<<coarse minutes, counted from 1970; the first and the last one that has an entry.
+	// Steps of all trends are 1<<coarse minutes, counted from 1970; the first and the last one that has an entry, once one has.
 	coarse      uint
 	first, last int64
+	begun       bool
 }
 
 type problem struct {
@@ -74,14 +75,15 @@ func (g *grouping) add(e *Entry) {
 	if p.Entries == 1 || !e.At.Before(p.Last) {
 		p.Last, p.topic, p.at = e.At, e.TopicID, position{e.Partition, e.Offset}
 	}
-	p.steps[g.step(e.At)]++
+	step := g.step(floorDiv(e.At.Unix(), 60)) // which may put new steps in the place of the problem's
+	p.steps[step]++
 }
 
-// step is the one that a time belongs to. Where there would be too many, two and two become one.
-func (g *grouping) step(at time.Time) int64 {
-	step := at.Unix() / 60 >> g.coarse
-	if g.first == 0 && g.last == 0 {
-		g.first, g.last = step, step
+// step is the one that a minute belongs to. Where there would be too many, two and two become one.
+func (g *grouping) step(minute int64) int64 {
+	step := minute >> g.coarse
+	if !g.begun { // step 0 is one like the others
+		g.first, g.last, g.begun = step, step, true
 	}
 	g.first, g.last = min(g.first, step), max(g.last, step)
 	for g.last-g.first >= trendSteps {

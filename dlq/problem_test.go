@@ -3,6 +3,7 @@ package dlq_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -182,4 +183,36 @@ func TestStatsGroupByProblem(t *testing.T) {
 	}
 	summary := b.replay(q, dlq.Replay{Filter: dlq.Filter{Fingerprints: []dlq.Fingerprint{first.Fingerprint}}})
 	equal(t, "replayed", summary.Done, int64(30))
+}
+
+// Trends are told of deaths at any time: of a record without one (-1), and of those around the minute that trends are counted from. Minutes before that
+// begin where others do.
+func TestTrendsAround1970(t *testing.T) {
+	t.Parallel()
+	for _, died := range []struct{ first, then, start int64 }{
+		{-1, 60_000, -60_000}, {0, 120_000, 0}, {59_999, 59_999, 0}, {0, -1, -60_000}, {-60_001, -1, -120_000}, {0, 1_700_000_000_000, 0}, {-1, 1_700_000_000_000, -1 << 20 * 60_000},
+	} {
+		b := setup(t)
+		ix := b.indexed(filepath.Join(t.TempDir(), "index"), 0)
+		for i, at := range []int64{died.first, died.then} {
+			record := letter(death(int32(i), 0))
+			record.Timestamp = time.UnixMilli(at)
+			b.produce(record)
+		}
+		ix.same(dlq.Filter{})
+		stats, err := ix.Stats(b.ctx(), dlq.Filter{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, fmt.Sprint("start of the trends of ", died), stats.Trends.Start, time.UnixMilli(died.start).UTC())
+		trend := stats.Problems[0].Trend
+		var sum int64
+		for _, n := range trend {
+			sum += n
+		}
+		equal(t, fmt.Sprint("entries in the trend of ", died), sum, int64(2))
+		if trend[0] == 0 || trend[len(trend)-1] == 0 {
+			t.Errorf("the trend of %v does not begin and end with an entry: %v", died, trend)
+		}
+	}
 }
