@@ -98,17 +98,11 @@ func newTally() *tally {
 	return &tally{byHour: make(map[int64]int64), oldest: math.MaxInt64, newest: math.MinInt64, expires: math.MaxInt64}
 }
 
-// expiry is what counts as expiring.
-type expiry struct {
-	retention time.Duration // below 0: nothing does
-	soon      int64         // Unix ms
-}
-
-// note counts an entry that may be taken then, where that is soon.
-func (t *tally) note(x expiry, status Status, at int64) {
-	if x.retention >= 0 && at < x.soon && slices.Contains(toBeDealtWith, status) {
+// note counts an entry that retention may take then, where that is soon.
+func (t *tally) note(x expiry, status Status, at position, expires int64) {
+	if x.takes(status, at, expires) {
 		t.expiring++
-		t.expires = min(t.expires, at)
+		t.expires = min(t.expires, expires)
 	}
 }
 
@@ -292,7 +286,7 @@ func (iq *indexQuery) countSegment(st *indexState, o *opened, part span, at int6
 		if !matches {
 			continue
 		}
-		t.note(x, status, takenAt)
+		t.note(x, status, position{part.partition, offset}, takenAt)
 		if t.byStatus[status]++; !wanted[status] {
 			continue
 		}
@@ -338,7 +332,7 @@ func (iq *indexQuery) sum(tallies []*tally, kinds []kind, wanted [statuses]bool,
 		if !c.matches {
 			continue
 		}
-		last.note(x, c.status, c.expires)
+		last.note(x, c.status, c.at, c.expires)
 		if last.byStatus[c.status]++; wanted[c.status] {
 			last.add(c.kind, c.key, c.time, c.size, c.at)
 			if c.anew {

@@ -209,7 +209,7 @@ func (iq *indexQuery) countTally(v IndexView, ref segmentRef, part span, at int6
 	if counted.oldest < iq.since || counted.newest >= iq.until {
 		return false, nil
 	}
-	if x.retention >= 0 && counted.lasts != math.MaxInt64 && counted.lasts+x.retention.Milliseconds() < x.soon {
+	if x.retention >= 0 && counted.lasts != math.MaxInt64 && counted.lasts+x.retention.Milliseconds() < x.soon && ref.First < x.young[part.partition] {
 		return false, nil // some expire
 	}
 	for i := range counted.groups {

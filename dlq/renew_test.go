@@ -93,6 +93,52 @@ func TestExpiring(t *testing.T) {
 	}
 }
 
+// Retention takes nothing behind a record that it keeps, nor what it has taken already: lists, stats, [dlq.Queue.Expiry] and renewals say the same of what
+// expires.
+func TestExpiringEndsAtTheFirstYoungRecord(t *testing.T) {
+	t.Parallel()
+	for _, one := range []struct {
+		ages  []time.Duration
+		taken int64
+		want  []int64
+	}{
+		{[]time.Duration{time.Hour, 9*day + time.Hour}, 0, nil},
+		{[]time.Duration{9*day + time.Hour, time.Hour, 9*day + time.Hour, 12 * day}, 0, []int64{0}},
+		{[]time.Duration{12 * day, 9*day + time.Hour, time.Hour, 12 * day}, 1, []int64{1}},
+	} {
+		b := setup(t)
+		b.aged(one.ages...)
+		b.keeps(10 * day)
+		ix := b.kept()
+		equal(t, "there", len(b.entries(ix.Queue, dlq.Filter{})), len(one.ages))
+		b.takes(0, one.taken)
+		hiding := b.indexed(filepath.Join(t.TempDir(), "hiding"), 1000*day)
+		hiding.hides = &dlq.Redaction{Text: patterns("payload")}
+		must(t, hiding.file.Close())
+		hiding.open()
+		soon := dlq.Filter{ExpiringBefore: time.Now().Add(day)}
+		for name, q := range map[string]*dlq.Queue{"a scan": b.open(), "an index": ix.Queue, "one that hides": hiding.Queue} {
+			var got []int64
+			for _, e := range b.entries(q, soon) {
+				got = append(got, e.State.Offset)
+			}
+			what := fmt.Sprintf("%v, by %s: ", one.ages, name)
+			equal(t, what+"listed", got, one.want)
+			x, err := q.Expiry(b.ctx(), 0)
+			must(t, err)
+			equal(t, what+"counted", x.Entries, int64(len(one.want)))
+			for _, f := range []dlq.Filter{{}, {Text: "payload"}} {
+				s, err := q.Stats(b.ctx(), f)
+				must(t, err)
+				equal(t, what+"in the stats", fmt.Sprint(s.Expiry), fmt.Sprint(x))
+			}
+			s, err := q.Renew(b.ctx(), dlq.Renew{Filter: soon, DryRun: true})
+			must(t, err)
+			equal(t, what+"renewed", s.Done, x.Entries)
+		}
+	}
+}
+
 func TestRetentionOfATopicThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -98,7 +99,8 @@ func daysText(d time.Duration) string {
 }
 
 // Expires returns when a topic with this retention may take the entry, or the last copy that [Queue.Renew] made of it; the zero time where it
-// keeps its records for ever. It does not take an entry before that, and often later: it deletes whole segments.
+// keeps its records for ever. It does not take an entry before that, and often later: it deletes whole segments, and none behind one that it keeps, so that
+// an entry stays that stands behind a younger record of its partition. What [Filter.ExpiringBefore] selects, and [Expiry] counts, is without those.
 func (e Entry) Expires(retention time.Duration) time.Time {
 	if retention < 0 {
 		return time.Time{}
@@ -125,7 +127,7 @@ func (q *Queue) expiring(ctx context.Context, sel *selector, spans []span) ([]sp
 	if sel.retention, err = q.Retention(ctx); err != nil || sel.retention < 0 {
 		return nil, err
 	}
-	young, err := listed(ctx, q.topic, offsetsSince(q.admin, sel.ExpiringBefore.Add(-sel.retention)))
+	young, err := q.young(ctx, sel.retention, sel.ExpiringBefore)
 	if err != nil {
 		return nil, err
 	}
@@ -136,6 +138,24 @@ func (q *Queue) expiring(ctx context.Context, sel *selector, spans []span) ([]sp
 		}
 	}
 	return old, nil
+}
+
+// young are the offsets of the first record of each partition that retention does not take before a time, nor what stands behind it.
+func (q *Queue) young(ctx context.Context, retention time.Duration, before time.Time) (map[int32]int64, error) {
+	return listed(ctx, q.topic, offsetsSince(q.admin, before.Add(-retention)))
+}
+
+// expiry is what counts as expiring.
+type expiry struct {
+	retention time.Duration // below 0: nothing does
+	soon      int64         // Unix ms
+	young     map[int32]int64
+	starts    map[int32]int64 // of the partitions, before which an index keeps what expires no more
+}
+
+// takes says whether retention may soon take an entry that is still to be dealt with: one with this status, in this place, which has that time left.
+func (x *expiry) takes(status Status, at position, expires int64) bool {
+	return x.retention >= 0 && expires < x.soon && at.offset < x.young[at.partition] && at.offset >= x.starts[at.partition] && slices.Contains(toBeDealtWith, status)
 }
 
 // Expiry is what the topic's retention may take soon.

@@ -2,7 +2,6 @@ package dlq
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/redeliver/redeliver/classify"
@@ -40,7 +39,8 @@ type Stats struct {
 	// FailedAnew counts entries that had been replayed or discarded and are open again, for their record failed once more since, and not of a replay: a consumer
 	// group whose offsets were reset, or whose source was restored, has handled it anew. [Entry.Mark] says what had become of one before.
 	FailedAnew int64
-	// Expiry is of what the rest of the filter selects and is still to be dealt with, parked or not, within [ExpiryNotice].
+	// Expiry is of what the rest of the filter selects and is still to be dealt with, parked or not, within [ExpiryNotice]: what [Queue.Renew] carries
+	// forward of it.
 	Expiry Expiry
 }
 
@@ -67,18 +67,21 @@ func (q *Queue) Stats(ctx context.Context, f Filter) (Stats, error) {
 func (s *survey) stats(ctx context.Context, retention time.Duration) (Stats, error) {
 	q, stats := s.queue, newStats()
 	stats.Expiry.Retention = retention
-	soon := time.Now().Add(ExpiryNotice(retention))
+	x, err := s.expiry(ctx, retention)
+	if err != nil {
+		return stats, err
+	}
 	if s.ledger == nil && s.query.decides() {
-		counted, ok, err := s.query.stats(ctx, s.scan.spans, s.sel.status, expiry{retention, ceilMilli(soon)}, q.otherGroup)
+		counted, ok, err := s.query.stats(ctx, s.scan.spans, s.sel.status, x, q.otherGroup)
 		if ok || err != nil {
 			return counted, err
 		}
 	}
 	s.scan.prints = true
 	problems := newGrouping()
-	err := s.each(ctx, func(e *Entry) bool {
+	err = s.each(ctx, func(e *Entry) bool {
 		stats.ByStatus[e.Status]++
-		if at := e.Expires(retention); !at.IsZero() && at.Before(soon) && slices.Contains(toBeDealtWith, e.Status) {
+		if x.takes(e.Status, position{e.Partition, e.Offset}, e.Expires(retention).UnixMilli()) {
 			stats.Expiry.add(e)
 		}
 		if s.wanted(e.Status) {
@@ -91,6 +94,19 @@ func (s *survey) stats(ctx context.Context, retention time.Duration) (Stats, err
 	stats.Ungrouped = problems.ungrouped
 	stats.Duplicates = s.duplicates
 	return stats, err
+}
+
+// expiry is what counts as expiring where the topic has this retention, by [ExpiryNotice].
+func (s *survey) expiry(ctx context.Context, retention time.Duration) (x expiry, err error) {
+	soon := time.Now().Add(ExpiryNotice(retention))
+	x = expiry{retention: retention, soon: ceilMilli(soon)}
+	if s.query != nil {
+		x.starts = s.query.starts
+	}
+	if retention >= 0 {
+		x.young, err = s.queue.young(ctx, retention, soon)
+	}
+	return x, err
 }
 
 func (s *Stats) count(e *Entry, otherGroup bool) {
