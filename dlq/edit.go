@@ -1,6 +1,7 @@
 package dlq
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -38,7 +39,7 @@ func (r Replay) edited() string {
 		text = append(text, "jq "+r.JQ)
 	}
 	if r.Edit != nil {
-		text = append(text, "by hand")
+		text = append(text, cmp.Or(r.EditText, "by hand"))
 	}
 	return strings.ToValidUTF8(cutBytes(strings.Join(text, ", "), maxEditText), "\uFFFD")
 }

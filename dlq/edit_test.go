@@ -67,6 +67,11 @@ func TestReplayEditedByHand(t *testing.T) {
 	sameBytes(t, "value", record.Value, []byte("by hand"))
 	equal(t, "id", header(record, "redeliver-id"), "orders/0/0")
 	equal(t, "trace", header(record, "trace"), "")
+	r.EditText = "set payload to what it should be"
+	b.replay(b.open(), r)
+	for i, e := range b.entries(b.open(), dlq.Filter{All: true}) {
+		equal(t, "the mark", e.Mark.Edit, []string{"by hand", r.EditText}[i])
+	}
 	if _, err := b.open().Start(b.ctx(), r); err == nil || !strings.Contains(err.Error(), "by hand") {
 		t.Errorf("started as a task: %v", err)
 	}

@@ -54,6 +54,9 @@ type Replay struct {
 	// written anew. It must not change the bytes, only replace them. An error ends the replay. Where it is set no other call
 	// can go on with the replay.
 	Edit func(record *kgo.Record) error
+	// EditText says in the marks what Edit changes, beside the other edits; they keep 1 KiB of it all. What is to be hidden of records must not stand in it,
+	// for a pattern need not find it there. Defaults to "by hand".
+	EditText string
 	// Again replays also what was replayed before, unless Filter names statuses and not [StatusReplayed]. An entry whose replay died is left out all the
 	// same unless it is named by its own id, for the dead letter that it became stands for it, here or, with [AnyGroup], where its group keeps dead letters:
 	// [Summary.Superseded].

@@ -28,7 +28,8 @@ func newDLQEditCommand(p *program) *cobra.Command {
 		Use:   "edit ID",
 		Short: "Edit one dead letter in your editor, and replay it as edited",
 		Long: `Edit key, payload and headers of one dead letter in $VISUAL or $EDITOR, see what changed, and replay it so, once it is confirmed.
-The dead letter itself stays as it was, and the ledger says that what was replayed had been edited.
+The dead letter itself stays as it was, and the ledger says what was changed of it, without what dlq.redact hides. One that was discarded is left so
+unless --all is said, and one that was replayed unless --again is.
 
 An edit that is not replayed - the answer was no, it was a dry run, it cannot be read, or the replay failed - is kept in a file that only you may
 read, which is named: --from FILE goes on with it, in the place of an editor.`,
@@ -40,6 +41,7 @@ read, which is named: --from FILE goes on with it, in the place of an editor.`,
 	flags.addNoIndex()
 	to := cmd.Flags().String("to", string(dlq.OwnTier), "`where` to: retry (the group's own first tier), source, or topic:NAME; with @CLUSTER behind it on another cluster")
 	again := cmd.Flags().Bool("again", false, "also when it was replayed before")
+	all := cmd.Flags().Bool("all", false, "also when it was discarded")
 	from := cmd.Flags().String("from", "", "`file` of an edit that was kept, in the place of an editor")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		destination, err := dlq.ParseDestination(*to)
@@ -73,6 +75,9 @@ read, which is named: --from FILE goes on with it, in the place of an editor.`,
 		if e.Status == dlq.StatusReplayed && !*again {
 			return fmt.Errorf("%s: %s; --again edits and replays it once more", args[0], statusText(e))
 		}
+		if e.Status == dlq.StatusDiscarded && !*all {
+			return fmt.Errorf("%s: %s; --all edits and replays it all the same", args[0], statusText(e))
+		}
 		if err := q.Check(dlq.Replay{To: destination}); err != nil {
 			return usagef("--to: %w", err)
 		}
@@ -87,12 +92,12 @@ read, which is named: --from FILE goes on with it, in the place of an editor.`,
 		for _, flag := range []struct {
 			said bool
 			text string
-		}{{flags.whole, " --unredacted"}, {cmd.Flags().Changed("to"), " --to " + shellWord(*to)}, {*again, " --again"}, {flags.noIndex, " --no-index"}} {
+		}{{flags.whole, " --unredacted"}, {cmd.Flags().Changed("to"), " --to " + shellWord(*to)}, {*again, " --again"}, {*all, " --all"}, {flags.noIndex, " --no-index"}} {
 			if flag.said {
 				made.goOn += flag.text
 			}
 		}
-		r := dlq.Replay{Filter: dlq.Filter{IDs: []string{e.ID()}, All: true}, To: destination, Again: *again, MaxReplays: -1, TakeOver: *takeOver}
+		r := dlq.Replay{Filter: dlq.Filter{IDs: []string{e.ID()}, All: *all}, To: destination, Again: *again, MaxReplays: -1, TakeOver: *takeOver}
 		if *from == "" {
 			if err := leavesOut(cmd.Context(), q, r); err != nil {
 				return err
@@ -120,7 +125,10 @@ read, which is named: --from FILE goes on with it, in the place of an editor.`,
 			return nil
 		}
 		r.Edit = func(r *kgo.Record) error { return after.apply(before, r) }
-		report := &changeReport{program: p, flags: flags, chore: replayChore(r), format: asTable, found: make(map[string]bool)}
+		r.EditText = editText(before, after, q.pipeline.Redaction())
+		edits := replayChore(r)
+		edits.remedy = map[dlq.Status]string{dlq.StatusReplayed: "--again edits and replays it once more", dlq.StatusDiscarded: "--all edits and replays it all the same"}
+		report := &changeReport{program: p, flags: flags, chore: edits, format: asTable, found: make(map[string]bool)}
 		q.ids = r.Filter.IDs
 		s, err := q.Replay(cmd.Context(), r)
 		err = p.busy(q, err)

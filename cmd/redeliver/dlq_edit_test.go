@@ -3,10 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -64,7 +67,7 @@ func TestDLQEdit(t *testing.T) {
 	if string(record.Key) != "key-17" || string(record.Value) != `{"order":17,"lines":["a","b"]}` || len(record.Headers) < 3 || record.Headers[1].Value != nil {
 		t.Errorf("replayed: %s %s %v", record.Key, record.Value, record.Headers)
 	}
-	m.run("dlq", "show", m.id(1)).want(t, exitDone, "KEY     key-1\n", `"order": 1,`, "edited: by hand")
+	m.run("dlq", "show", m.id(1)).want(t, exitDone, "KEY     key-1\n", `"order": 1,`, `edited: by hand: set key "key-17", set payload .order=17`)
 	m.run("dlq", "edit", m.id(1)).want(t, exitUsage, "--yes")
 	editorOf(t, "y\n", change).run(t, "dlq", "edit", m.id(1), "-c", m.config).want(t, exitFailed, "--again")
 
@@ -115,6 +118,37 @@ func TestDLQEditOutlivesAnInterrupt(t *testing.T) {
 	if text, err := os.ReadFile(all[0]); err != nil || !strings.Contains(string(text), `"order": 17`) {
 		t.Errorf("%s, %v", text, err)
 	}
+}
+
+// answering is a terminal at which somebody does something before the answer.
+type answering func() string
+
+func (f answering) Read(b []byte) (int, error) { return copy(b, f()), nil }
+
+// One that was discarded is left so unless somebody says otherwise, also where that was done while it was edited.
+func TestDLQEditOfADiscarded(t *testing.T) {
+	m := newMorgue(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	edits := `s/"order": [0-9]*/"order": 17/`
+	m.run("dlq", "discard", m.id(1), "--why", "gone", "--yes").want(t, exitDone)
+	editorOf(t, "y\n", edits).run(t, "dlq", "edit", m.id(1), "-c", m.config).want(t, exitFailed, m.id(1)+": discarded, ", " because gone; --all edits and replays it all the same")
+
+	meanwhile, script := m.id(2), editorOf(t, "", edits).env
+	var out, errs bytes.Buffer
+	p := &program{
+		in: answering(func() string {
+			m.run("dlq", "discard", meanwhile, "--why", "gone", "--yes", "--no-index").want(t, exitDone)
+			return "y\n"
+		}),
+		out: &out, err: &errs, interactive: true, patience: 2 * time.Second,
+		getenv: func(name string) (string, bool) { v, is := script[name]; return v, is },
+	}
+	status := p.main(t.Context(), []string{"dlq", "edit", meanwhile, "--no-index", "-c", m.config})
+	ended{status, out.String(), errs.String()}.want(t, exitFailed, "1 had been discarded before: --all edits and replays it all the same", "nothing was replayed; your edit is in ")
+	if n := m.inTier(); n != 0 {
+		t.Fatalf("%d records were replayed", n)
+	}
+	editorOf(t, "y\n", edits).run(t, "dlq", "edit", m.id(1), "--all", "-c", m.config).want(t, exitDone, "replayed 1 dead letter to "+testTier)
 }
 
 // An edit that is not replayed is kept in a file of its author's, from which it is gone on with.
@@ -231,6 +265,55 @@ func TestEditLeavesNamesOfHeaders(t *testing.T) {
 	}
 	if want := []string{"b\xff\xfein", "", "b\xfe\xffin", "other"}; !slices.Equal(names, want) {
 		t.Errorf("headers %q, want %q", names, want)
+	}
+}
+
+// A mark says what an edit changed, in one line that is bounded, and nothing of what is hidden.
+func TestEditText(t *testing.T) {
+	headers := func(pairs ...string) (all []headerView) {
+		for i := 0; i < len(pairs); i += 2 {
+			all = append(all, headerView{pairs[i], []byte(pairs[i+1])})
+		}
+		return all
+	}
+	doc := func(text string) editable { return editable{Kind: "json", Payload: json.RawMessage(text)} }
+	text := func(text string) editable {
+		quoted, _ := json.Marshal(text)
+		return editable{Kind: "text", Payload: quoted}
+	}
+	var many []string
+	for i := range 30 {
+		many = append(many, fmt.Sprintf(`"f%02d":%d`, i, i))
+	}
+	redact := &dlq.Redaction{Headers: []*regexp.Regexp{regexp.MustCompile("^card$")}, Text: []*regexp.Regexp{regexp.MustCompile(`"holder":"([^"]+)"`), regexp.MustCompile(`4111\d*`)}}
+	for _, c := range []struct {
+		before, after editable
+		redact        *dlq.Redaction
+		want          string
+	}{
+		{editable{Kind: "null", Key: []byte("a")}, editable{Kind: "null"}, nil, "set key null"},
+		{editable{Kind: "null"}, editable{Kind: "null", Key: []byte(`k"`)}, nil, `set key "k\""`},
+		{editable{Kind: "null", Headers: headers("a", "1", "b", "2", "b", "3", "c", "4")}, editable{Kind: "null", Headers: headers("a", "1", "b", "3", "d", "5")}, nil, `set header b="3", set header d="5", unset header c`},
+		{editable{Kind: "null", Headers: headers("a", "1", "b", "2")}, editable{Kind: "null", Headers: headers("b", "2", "a", "1")}, nil, "put the headers in another order"},
+		{doc(`{"a":{"b":1,"c d":[1,2,3]},"gone":true}`), doc(`{"a":{"b":1.0,"c d":[1,5]},"new":null}`), nil, `set payload .a.b=1.0, set payload .a."c d"[1]=5, unset payload .a."c d"[2], unset payload .gone, set payload .new=null`},
+		{doc(`[1]`), doc(`[1,{"x":"y"}]`), nil, `set payload .[1]={"x":"y"}`},
+		{doc(`1`), doc(`"one"`), nil, `set payload .="one"`},
+		{doc(`{"a":1,"b":2}`), doc(`{"b":2,"a":1}`), nil, "set payload where nothing of it is shown: what is hidden, or how it is written"},
+		{doc(`{}`), doc("{" + strings.Join(many, ",") + "}"), nil, "set payload .f00=0, set payload .f01=1, set payload .f02=2, set payload .f03=3, set payload .f04=4, set payload .f05=5, set payload .f06=6, set payload .f07=7, set payload .f08=8, set payload .f09=9, set payload .f10=10, set payload .f11=11, and 18 more of the payload"},
+		{doc(`{}`), text("hello"), nil, `set payload to text of 5 bytes: "hello"`},
+		{text("hello"), doc(`{"a":1}`), nil, `set payload to {"a":1}`},
+		{text("hello"), text(strings.Repeat("x", 100)), nil, `set payload to text of 100 bytes: "` + strings.Repeat("x", editWidth-1) + `…"`},
+		{text("hello"), editable{Kind: "null"}, nil, "set payload to null"},
+		{text("hello"), editable{Kind: "base64", Payload: json.RawMessage(`"/w=="`)}, nil, "set payload to base64 of 1 byte"},
+		{editable{Kind: "null", Headers: headers("card", "1")}, editable{Kind: "null", Headers: headers("card", "2", "x", "no 4111222"), Key: []byte("4111")}, redact, `set key "[redacted]", set header card="[redacted]", set header x="no [redacted]"`},
+		{doc(`{"holder":"ann","n":1}`), doc(`{"holder":"bob","n":2,"was":"ann","4111":0}`), redact, `set payload ."[redacted]", set payload .n, set payload .was`},
+		{doc(`{"holder":"ann"}`), doc(`{"holder":"bob"}`), redact, "set payload where nothing of it is shown: what is hidden, or how it is written"},
+		{text("ann"), doc(`{"was":"ann"}`), redact, "set payload to json of 13 bytes"},
+		{doc(`{"holder":"ann"}`), text("ann"), redact, "set payload to text of 3 bytes"},
+	} {
+		if got, want := editText(c.before, c.after, c.redact), "by hand: "+c.want; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
 	}
 }
 
