@@ -76,6 +76,37 @@ func TestStartedReplayIsTakenUp(t *testing.T) {
 	equal(t, "in the tier", b.ids(tier1), originIDs(9))
 }
 
+// A replay covers the groups that it was started for, whoever takes it up: what a dry run of it told is what becomes of it.
+func TestReplayCoversItsGroupsWhoeverTakesItUp(t *testing.T) {
+	t.Parallel()
+	for _, any := range []bool{true, false} {
+		b := setup(t)
+		b.letters(6)
+		for i := range 4 {
+			theirs := death(0, int64(100+i))
+			theirs.Group = "another"
+			b.produce(letter(theirs))
+		}
+		own, other := b.open(), b.open(dlq.AnyGroup())
+		of, by, want := own, other, int64(6)
+		if any {
+			of, by, want = other, own, int64(10)
+		}
+		r := dlq.Replay{To: dlq.Source, DryRun: true}
+		equal(t, "by a dry run", b.replay(of, r).Done, want)
+		r.DryRun = false
+		started, err := of.Start(b.ctx(), r)
+		must(t, err)
+		equal(t, "of any group", b.task(started.ID).AnyGroup, any)
+		s, err := by.Resume(b.ctx(), started.ID, dlq.Work{})
+		must(t, err)
+		equal(t, "replayed", s.Done, want)
+		equal(t, "of another group", s.OtherGroup, 10-want)
+		equal(t, "in the source", len(b.records(origin)), int(want))
+		equal(t, "still of any group", b.task(started.ID).AnyGroup, any)
+	}
+}
+
 // Who attends a queue takes up what is started after the dead letters, or their ledger, were deleted and made again.
 func TestTopicThatIsMadeAgainIsAttended(t *testing.T) {
 	t.Parallel()

@@ -19,6 +19,7 @@ func (q *Queue) DiedAgain(ctx context.Context, id string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	q = q.covering(&t)
 	topic, err := q.describe(ctx)
 	if err != nil {
 		return 0, err

@@ -83,6 +83,7 @@ func TestReleasedLedger(t *testing.T) {
 	records["task to a shared topic"] = q.taskRecord(releasedKeys, shared, releasedTime.UnixMilli())
 	counted := (&Queue{}).newTask(Replay{By: "ops@host"}, releasedTime)
 	counted.ID, counted.State, counted.Kept, counted.away = "0198-counted", TaskRunning, true, true
+	counted.AnyGroup = true
 	counted.ends, counted.starts = map[int32]int64{0: 5, 3: 18}, map[int32]int64{0: 1, 3: 0}
 	counted.life, counted.first = "20260101-000000-5f1c", map[int32]int64{0: 2}
 	counted.Skipped = Skipped{
@@ -170,7 +171,7 @@ func readReleasedLedger(r *kgo.Record) (map[string]any, error) {
 		return map[string]any{
 			"task": task.ID, "state": task.State, "why": task.Why, "by": task.By, "began": task.At.UnixMilli(), "change": task.Change.UnixMilli(), "replay": json.RawMessage(spec),
 			"done": task.Done, "succeeded": task.Succeeded, "failed": task.Failed, "to": task.To, "ends": task.ends, "canary": task.canary,
-			"starts": task.starts, "kept": task.Kept, "index": task.life, "index_from": task.first, "index_away": task.away, "by_hand": task.Replay.Edit != nil,
+			"starts": task.starts, "kept": task.Kept, "index": task.life, "index_from": task.first, "index_away": task.away, "by_hand": task.Replay.Edit != nil, "any_group": task.AnyGroup, "groups_not_said": task.silent,
 			"skipped": []int64{
 				task.Skipped.Replayed, task.Skipped.Discarded, task.Skipped.Superseded, task.Skipped.Parked, task.Skipped.Limited, task.Skipped.OtherGroup, task.Skipped.Taken,
 			},

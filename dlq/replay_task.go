@@ -45,6 +45,9 @@ type Task struct {
 	To map[string]int64
 	// Kept: it covers what only an index keeps ([Index].Keep), so that only a queue with such an index can go on with it.
 	Kept bool
+	// AnyGroup: it covers entries of any consumer group, for it was started in a queue with [AnyGroup]; else those of the queue's group. It does so whoever
+	// works on it, unless a release started it that did not write this down: then it is as the queue of who works on it has it.
+	AnyGroup bool
 	// Skipped are the entries that it selects and has not replayed, as its last call has found them so far. Of a replay that a release did
 	// which wrote none down they are all 0.
 	Skipped Skipped
@@ -52,6 +55,7 @@ type Task struct {
 	ends   map[int32]int64 // of the queue's partitions when it was started; nil: nobody has worked on it
 	starts map[int32]int64 // where what it covers began then; nil: not known
 	canary bool            // it is passed
+	silent bool            // of which groups its entries are: an earlier release started it
 	wished wish            // since it was last written about; the zero wish: nothing
 	life   string          // of the index that keeps what the topic loses of what it covers; "": none is known
 	first  map[int32]int64 // where the first entry of each partition stood in that, or in the topic
@@ -127,6 +131,7 @@ type taskValue struct {
 	To        map[string]int64 `json:"to,omitempty"`
 	Canary    bool             `json:"canary_passed,omitempty"`
 	Kept      bool             `json:"kept,omitempty"`
+	AnyGroup  *bool            `json:"any_group,omitempty"` // nil: not said
 	Skipped   Skipped          `json:"skipped,omitzero"`
 	Life      string           `json:"index,omitempty"`
 	First     map[int32]int64  `json:"index_from,omitempty"`
@@ -141,19 +146,33 @@ func (q *Queue) newTask(r Replay, now time.Time) *Task {
 	if r.MaxReplays == 0 {
 		r.MaxReplays = DefaultMaxReplays
 	}
-	return &Task{ID: newRun(now), State: TaskWaiting, Replay: r, By: r.By, At: now, Kept: q.keeps(r.Filter)}
+	return &Task{ID: newRun(now), State: TaskWaiting, Replay: r, By: r.By, At: now, Kept: q.keeps(r.Filter), AnyGroup: q.anyGroup}
 }
 
 // record makes the ledger record of a task.
 func (q *Queue) taskRecord(keys ledgerKeys, t *Task, now int64) *kgo.Record {
+	anyGroup := &t.AnyGroup
+	if t.silent {
+		anyGroup = nil
+	}
 	value, _ := json.Marshal(ledgerValue{ // a regular expression is text: it cannot fail
 		V: ledgerVersion, At: now, By: t.By, Run: t.ID, Doing: doingTask,
 		Task: &taskValue{
 			State: t.State, Why: t.Why, Began: t.At.UnixMilli(), Spec: specOf(t.Replay), Ends: t.ends, Starts: t.starts,
-			Done: t.Done, Succeeded: t.Succeeded, Failed: t.Failed, To: t.To, Canary: t.canary, Skipped: t.Skipped, Kept: t.Kept, Life: t.life, First: t.first, Away: t.away,
+			Done: t.Done, Succeeded: t.Succeeded, Failed: t.Failed, To: t.To, Canary: t.canary, Skipped: t.Skipped, Kept: t.Kept, AnyGroup: anyGroup, Life: t.life, First: t.first, Away: t.away,
 		},
 	})
 	return &kgo.Record{Topic: q.Ledger(), Partition: writerPartition, Key: keys.task(t.ID), Value: value}
+}
+
+// covering is the queue with the entries of the groups that a replay covers, whoever works on it.
+func (q *Queue) covering(t *Task) *Queue {
+	if t.silent || t.AnyGroup == q.anyGroup {
+		return q
+	}
+	of := *q
+	of.anyGroup = t.AnyGroup
+	return &of
 }
 
 func (v *ledgerValue) task() (*Task, error) {
@@ -168,6 +187,7 @@ func (v *ledgerValue) task() (*Task, error) {
 	return &Task{
 		ID: v.Run, State: v.Task.State, Why: v.Task.Why, Replay: r, By: v.By, At: time.UnixMilli(v.Task.Began), Change: time.UnixMilli(v.At),
 		Done: v.Task.Done, Succeeded: v.Task.Succeeded, Failed: v.Task.Failed, To: v.Task.To, ends: v.Task.Ends, starts: v.Task.Starts, canary: v.Task.Canary, Skipped: v.Task.Skipped, Kept: v.Task.Kept, life: v.Task.Life, first: v.Task.First, away: v.Task.Away,
+		AnyGroup: v.Task.AnyGroup != nil && *v.Task.AnyGroup, silent: v.Task.AnyGroup == nil,
 	}, nil
 }
 

@@ -253,6 +253,7 @@ func (q *Queue) Resume(ctx context.Context, id string, w Work) (Summary, error) 
 	if err != nil {
 		return Summary{}, err
 	}
+	q = q.covering(&found)
 	o := order{doing: doingReplay, counts: StatusReplayed, by: w.By, takeOver: w.TakeOver, keyed: found.Replay.To.keyedHere()}
 	writer, l, topic, err := q.takeUp(ctx, id, o)
 	if err != nil {

@@ -95,10 +95,14 @@ func (s skippedView) text(max int) []string {
 }
 
 func viewTask(q queue, t dlq.Task) taskView {
+	does := doesText(t.Replay, q.redact)
+	if t.AnyGroup && q.attended() { // of another program's dead letters all are
+		does += ", also what is of another consumer group"
+	}
 	return taskView{
 		Skipped: viewSkipped(q, t.Skipped), queue: q, max: t.Replay.MaxReplays,
 		ID: t.ID, Pipeline: q.pipeline.Name, Queue: q.Topic(), State: t.State, Why: q.redact.String(t.Why), By: t.By, Started: t.At.UTC(), Changed: t.Change.UTC(),
-		Worker: t.Worker.By, Selects: selectsText(t.Replay.Filter, q.redact), Does: doesText(t.Replay, q.redact), Done: t.Done, Succeeded: t.Succeeded, Failed: t.Failed, To: t.To,
+		Worker: t.Worker.By, Selects: selectsText(t.Replay.Filter, q.redact), Does: does, Done: t.Done, Succeeded: t.Succeeded, Failed: t.Failed, To: t.To,
 	}
 }
 
