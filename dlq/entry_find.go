@@ -93,3 +93,23 @@ func (f *found) add(e Entry) {
 	f.apart = f.apart || slices.ContainsFunc(f.lives, func(l life) bool { return l == own || l.group != own.group })
 	f.lives = append(f.lives, own)
 }
+
+// Absent returns which of these ids no entry has, whatever its status.
+func (q *Queue) Absent(ctx context.Context, ids []string) ([]string, error) {
+	if len(ids) == 0 { // which selects all
+		return nil, nil
+	}
+	f := Filter{IDs: ids, All: true}
+	s, err := q.look(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	given := false
+	var absent []string
+	err = s.answered(ctx, f, &given, func(s *survey) error {
+		err := s.each(ctx, func(*Entry) bool { return true })
+		absent = s.sel.missing()
+		return err
+	})
+	return absent, err
+}

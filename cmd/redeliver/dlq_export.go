@@ -52,7 +52,7 @@ both back.`,
 			}
 		}
 		rows := p.exportRows(format.outputFormat)
-		n, exported := 0, func() {}
+		n, exported, named := 0, func() {}, p.named(flags)
 		err = p.each(qs, func(q queue) error {
 			filter := filter
 			filter.IDs = q.ids
@@ -77,6 +77,7 @@ both back.`,
 				if err := rows.add(x); err != nil {
 					return err
 				}
+				named.met(&e)
 				n++
 				exported()
 			}
@@ -89,8 +90,7 @@ both back.`,
 			return err
 		}
 		fmt.Fprintf(p.err, "exported %d %s\n", n, plural(n, "dead letter"))
-		p.remarkMissing(qs.missing)
-		return nil
+		return named.end(cmd.Context(), qs, flags.limit > 0 && n == flags.limit)
 	}
 	return cmd
 }

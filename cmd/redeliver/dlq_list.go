@@ -39,7 +39,7 @@ func newDLQListCommand(p *program) *cobra.Command {
 		}
 		defer qs.close()
 		rows := newRows(p.out, *format, listColumns(filter)...)
-		listed, more := 0, false
+		listed, more, named := 0, false, p.named(flags)
 		err = p.each(qs, func(q queue) error {
 			filter := filter
 			filter.IDs = q.ids
@@ -56,6 +56,7 @@ func newDLQListCommand(p *program) *cobra.Command {
 				if err := rows.add(view(q, e)); err != nil {
 					return err
 				}
+				named.met(&e)
 				listed++
 			}
 			return nil
@@ -66,14 +67,14 @@ func newDLQListCommand(p *program) *cobra.Command {
 		if err := rows.close(); err != nil {
 			return err
 		}
-		p.remark(listed, more, flags.limit, qs.missing)
-		return nil
+		p.remark(listed, more, flags.limit)
+		return named.end(cmd.Context(), qs, more)
 	}
 	return cmd
 }
 
 // remark says on standard error what a list does not show.
-func (p *program) remark(listed int, more bool, limit int, missing []string) {
+func (p *program) remark(listed int, more bool, limit int) {
 	switch {
 	case more:
 		these := fmt.Sprintf("these %d", limit)
@@ -83,14 +84,6 @@ func (p *program) remark(listed int, more bool, limit int, missing []string) {
 		fmt.Fprintf(p.err, "There are more than %s: --limit 0 shows all, `redeliver dlq stats` counts them.\n", these)
 	case listed == 0:
 		fmt.Fprintln(p.err, "No dead letters match.")
-	}
-	p.remarkMissing(missing)
-}
-
-// remarkMissing says on standard error which ids are of no dead letter.
-func (p *program) remarkMissing(missing []string) {
-	for _, id := range missing {
-		fmt.Fprintf(p.err, "%s: there is no such entry\n", id)
 	}
 }
 

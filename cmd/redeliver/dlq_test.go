@@ -323,7 +323,7 @@ func TestDLQStatsTellProblems(t *testing.T) {
 
 func TestDLQExportIsByteExact(t *testing.T) {
 	m := newMorgue(t)
-	m.run("dlq", "export", "--id", "zzzz-0-4").want(t, exitDone, "exported 0 dead letters", "zzzz-0-4: there is no such entry")
+	m.run("dlq", "export", "--id", "zzzz-0-4").want(t, exitFailed, "exported 0 dead letters", "there is no dead letter zzzz-0-4")
 	out := m.run("dlq", "export", "--id", "0-4")
 	out.want(t, exitDone, "exported 1 dead letter")
 	var x struct {
