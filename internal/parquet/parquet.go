@@ -18,11 +18,17 @@ import (
 // Magic is what a Parquet file begins with.
 const Magic = "PAR1"
 
-// rowsPerGroup bounds what a writer holds in memory.
-const rowsPerGroup = 10_000
+// A writer holds one group of rows in memory, and of each before it the least and the largest of every column.
+const (
+	rowsPerGroup  = 10_000
+	bytesPerGroup = 32 << 20 // of keys, values and headers; usual letters have fewer
+)
+
+// large are the columns whose bounds do not stand with each page besides the index of the file: there they would be whole, four times.
+var large = [][]string{{"key"}, {"value"}, {"headers", "key"}, {"headers", "value"}}
 
 // schema has header names as bytes: Kafka does not ask for UTF-8, as a reader of a column of text does.
-var schema = schemaWith(parquet.Leaf(parquet.ByteArrayType))
+var schema = schemaWith(blob())
 
 // textNames is the schema of earlier releases.
 var textNames = schemaWith(parquet.String())
@@ -35,9 +41,9 @@ func schemaWith(headerName parquet.Node) *parquet.Schema {
 		"offset":    parquet.Int(64),
 		"timestamp": parquet.Timestamp(parquet.Millisecond),
 		"status":    parquet.String(),
-		"key":       parquet.Optional(parquet.Leaf(parquet.ByteArrayType)),
-		"value":     parquet.Optional(parquet.Leaf(parquet.ByteArrayType)),
-		"headers":   parquet.Repeated(parquet.Group{"key": headerName, "value": parquet.Optional(parquet.Leaf(parquet.ByteArrayType))}),
+		"key":       parquet.Optional(blob()),
+		"value":     parquet.Optional(blob()),
+		"headers":   parquet.Repeated(parquet.Group{"key": headerName, "value": parquet.Optional(blob())}),
 	})
 }
 
@@ -59,13 +65,19 @@ const checksumKey = "redeliver.sha256"
 
 // Writer writes dead letters. It is not safe for concurrent use.
 type Writer struct {
-	to  *parquet.GenericWriter[any]
-	sum hash.Hash
+	to   *parquet.GenericWriter[any]
+	sum  hash.Hash
+	rows int // of the group that is not written yet
+	held int // its bytes
 }
 
 // NewWriter returns a writer to w.
 func NewWriter(w io.Writer) *Writer {
-	return &Writer{parquet.NewGenericWriter[any](w, schema, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(rowsPerGroup)), sha256.New()}
+	options := []parquet.WriterOption{schema, parquet.Compression(&parquet.Zstd)}
+	for _, path := range large {
+		options = append(options, parquet.SkipPageStatistics(path...))
+	}
+	return &Writer{to: parquet.NewGenericWriter[any](w, options...), sum: sha256.New()}
 }
 
 // Write writes one dead letter.
@@ -74,6 +86,14 @@ func (w *Writer) Write(x dlq.Exported) error {
 		return fmt.Errorf("write Parquet: %w", err)
 	}
 	addTo(w.sum, x)
+	w.rows++
+	if w.held += bytesOf(x); w.rows < rowsPerGroup && w.held < bytesPerGroup {
+		return nil
+	}
+	w.rows, w.held = 0, 0
+	if err := w.to.Flush(); err != nil {
+		return fmt.Errorf("write Parquet: %w", err)
+	}
 	return nil
 }
 
@@ -84,6 +104,15 @@ func (w *Writer) Close() error {
 		return fmt.Errorf("write Parquet: %w", err)
 	}
 	return nil
+}
+
+// bytesOf counts what a letter may have much of.
+func bytesOf(x dlq.Exported) int {
+	n := len(x.Key) + len(x.Value)
+	for _, h := range x.Headers {
+		n += len(h.Key) + len(h.Value)
+	}
+	return n
 }
 
 // rowOf makes the row, its values in the order of the columns.
@@ -246,9 +275,9 @@ func letterOf(row parquet.Row) (x dlq.Exported, err error) {
 				return x, fmt.Errorf("read Parquet: %w", err)
 			}
 		case columns["key"]:
-			x.Key = bytesOf(v)
+			x.Key = copied(v)
 		case columns["value"]:
-			x.Value = bytesOf(v)
+			x.Value = copied(v)
 		case columns["headers.key"]:
 			if v.DefinitionLevel() > 0 {
 				x.Headers = append(x.Headers, dlq.ExportedHeader{Key: string(v.ByteArray())})
@@ -260,15 +289,15 @@ func letterOf(row parquet.Row) (x dlq.Exported, err error) {
 			if values == len(x.Headers) {
 				return x, errors.New("read Parquet: the file is damaged: a header has a value and no name")
 			}
-			x.Headers[values].Value = bytesOf(v)
+			x.Headers[values].Value = copied(v)
 			values++
 		}
 	}
 	return x, nil
 }
 
-// bytesOf copies bytes; null is nil.
-func bytesOf(v parquet.Value) []byte {
+// copied are bytes of their own; null is nil.
+func copied(v parquet.Value) []byte {
 	if v.IsNull() {
 		return nil
 	}

@@ -3,7 +3,9 @@ package parquet_test
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -57,6 +59,64 @@ func TestThereAndBack(t *testing.T) {
 	}
 	if diff := cmp.Diff(letters, got); diff != "" {
 		t.Errorf("differs (- written, + read):\n%s", diff)
+	}
+}
+
+// TestLargeLettersAreWrittenAsTheyCome: a writer holds some of them only, and the file is not larger for what is noted of them.
+func TestLargeLettersAreWrittenAsTheyCome(t *testing.T) {
+	const (
+		large = 1 << 20
+		held  = 33 // of them
+	)
+	noise := rand.NewChaCha8([32]byte{})
+	letters := make([]dlq.Exported, 2*held)
+	for i := range letters {
+		b := make([]byte, large)
+		_, _ = noise.Read(b) // never fails
+		letters[i] = dlq.Exported{ID: fmt.Sprint("k7qp-1-", i), Topic: "a", Offset: int64(i), Key: b[:large/4], Value: b[large/4 : large/2], Headers: []dlq.ExportedHeader{{Key: string(b[large/2 : large*3/4]), Value: b[large*3/4:]}}}
+	}
+	var file bytes.Buffer
+	w := parquet.NewWriter(&file)
+	for i, x := range letters {
+		if err := w.Write(x); err != nil {
+			t.Fatal(err)
+		}
+		if out := file.Len() / large; i+1-out > held {
+			t.Fatalf("%d letters of 1 MiB were written, and %d MiB are in the file", i+1, out)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if size := file.Len(); size > len(letters)*large*11/10 {
+		t.Errorf("%d letters of 1 MiB make %d bytes", len(letters), size)
+	}
+	got, err := read(file.Bytes())
+	if err != nil || !reflect.DeepEqual(got, letters) {
+		t.Errorf("what is read is not what was written (%d letters, %v)", len(got), err)
+	}
+}
+
+// TestBoundsOfPages: the index of a file has beginnings of the least and the largest of large columns, between which all of the page is.
+func TestBoundsOfPages(t *testing.T) {
+	last := strings.Repeat("z", 100)
+	file := written(t, dlq.Exported{Key: []byte(last), Value: []byte("v")}, dlq.Exported{Key: bytes.Repeat([]byte("a"), 100)}, dlq.Exported{Key: []byte("k"), Value: []byte("w")})
+	opened, err := pq.OpenFile(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for column, want := range map[string][2]string{"key": {strings.Repeat("a", 16), last[:15] + "{"}, "value": {"v", "w"}} {
+		at, found := opened.Schema().Lookup(column)
+		if !found {
+			t.Fatalf("no column %s", column)
+		}
+		index, err := opened.RowGroups()[0].ColumnChunks()[at.ColumnIndex].ColumnIndex()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := [2]string{string(index.MinValue(0).ByteArray()), string(index.MaxValue(0).ByteArray())}; got != want || index.NumPages() != 1 {
+			t.Errorf("%s: %d pages, the first from and to %q, want %q", column, index.NumPages(), got, want)
+		}
 	}
 }
 
