@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/redeliver/redeliver/dlq"
 	"github.com/redeliver/redeliver/dlq/indexfile"
@@ -45,6 +46,56 @@ func TestReplayThatWaitsCoversNothingThatIsKeptSince(t *testing.T) {
 	must(t, err)
 	equal(t, "replayed", s.Done, 4)
 	equal(t, "left", originsOf(b.entries(ix.Queue, dlq.Filter{})), "orders/0/3 orders/0/4 orders/1/1 orders/2/0")
+}
+
+// What retention takes from the topic while a list begins is kept, and listed and counted once.
+func TestWhatTheTopicLosesMeanwhileIsKeptOnce(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]dlq.Filter{"all": {}, "some": {IDs: []string{"orders/0/0", "orders/0/1", "orders/0/3"}}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.aged(2*day, 2*day, 2*day, 2*day)
+			ix := b.kept()
+			all := b.told(ix.Queue, f)
+			stats, err := ix.Stats(b.ctx(), f)
+			must(t, err)
+			b.takes(0, 2)
+			b.startsAsBefore()
+			equal(t, "entries", b.told(ix.Queue, f), all)
+			b.startsAsBefore()
+			again, err := ix.Stats(b.ctx(), f)
+			must(t, err)
+			equal(t, "counted", fmt.Sprintf("%+v", again), fmt.Sprintf("%+v", stats))
+		})
+	}
+}
+
+// startsAsBefore has the brokers say once more that partition 0 of the dead letters begins where it did before it lost anything.
+func (b *bundle) startsAsBefore() {
+	said := false
+	b.cluster.ControlKey(kmsg.ListOffsets.Int16(), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
+		req := kreq.(*kmsg.ListOffsetsRequest)
+		topic := kmsg.NewListOffsetsResponseTopic()
+		topic.Topic = dead
+		asked := false
+		for _, t := range req.Topics {
+			for _, p := range t.Partitions {
+				asked = asked || t.Topic == dead && p.Partition == 0 && p.Timestamp == -2
+				answer := kmsg.NewListOffsetsResponseTopicPartition()
+				answer.Partition, answer.Offset = p.Partition, 0
+				topic.Partitions = append(topic.Partitions, answer)
+			}
+		}
+		b.cluster.KeepControl()
+		if said || !asked {
+			return nil, nil, false
+		}
+		said = true
+		resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
+		resp.Topics = []kmsg.ListOffsetsResponseTopic{topic}
+		return resp, nil, true
+	})
 }
 
 // Who has another configuration, and keeps less or nothing, sees less, is told so, and takes nothing from those who keep more.

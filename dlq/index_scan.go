@@ -119,19 +119,30 @@ func (iq *indexQuery) withKept(ctx context.Context, spans []span, ends map[int32
 			if len(p.Segments) == 0 || p.Segments[0].First >= to {
 				continue
 			}
-			from := p.Segments[0].First
 			iq.keeps = true
-			i := slices.IndexFunc(spans, func(s span) bool { return s.partition == partition })
-			switch {
-			case i >= 0 && spans[i].from == iq.starts[partition]:
-				spans[i].from = from
-			default: // a part of it only
-				spans = append(spans, span{partition, from, to})
-			}
+			spans = withSpan(spans, span{partition, p.Segments[0].First, to})
 		}
 		return nil
 	})
 	return spans, err
+}
+
+// withSpan adds to the spans one that is before them. What others have of it, as where the topic's start has moved since they were listed, is read once.
+func withSpan(spans []span, before span) []span {
+	all := make([]span, 0, len(spans)+1)
+	for _, s := range spans {
+		if s.partition == before.partition {
+			if s.from = max(s.from, before.to); s.from >= s.to {
+				continue
+			}
+			if s.from == before.to {
+				before.to = s.to
+				continue
+			}
+		}
+		all = append(all, s)
+	}
+	return append(all, before)
 }
 
 // kindsWanted says of each kind whether its entries may match.
