@@ -24,7 +24,8 @@ type Problem struct {
 }
 
 // Trends are the times that the numbers of every problem's Trend are of: the first of those that died from Start on and
-// before Start plus Step, and so on. They are the same for all problems, so that trends can be compared.
+// before Start plus Step, and so on. They are the same for all problems, so that trends can be compared. A time before 1714 or after 9879, which a
+// producer may have given by mistake, counts as the nearest in between.
 type Trends struct {
 	Start time.Time
 	Step  time.Duration
@@ -33,6 +34,7 @@ type Trends struct {
 const (
 	maxProblems = 10_000 // that are kept apart
 	trendSteps  = 32     // that a trend has at most
+	coarsest    = 27     // steps have so many bits of minutes at most, 255 years: of twice that there is no time.Duration
 )
 
 // grouping puts entries together by problem, in memory that does not grow with the entries.
@@ -79,8 +81,10 @@ func (g *grouping) add(e *Entry) {
 	p.steps[step]++
 }
 
-// step is the one that a minute belongs to. Where there would be too many, two and two become one.
+// step is the one that a minute belongs to. Where there would be too many, two and two become one. What is said to have died before 1714, or after 9879, counts
+// with the first ones after that, or the last before.
 func (g *grouping) step(minute int64) int64 {
+	minute = min(max(minute, -1<<coarsest), (trendSteps-1)<<coarsest-1)
 	step := minute >> g.coarse
 	if !g.begun { // step 0 is one like the others
 		g.first, g.last, g.begun = step, step, true

@@ -174,19 +174,19 @@ func view(q queue, e dlq.Entry) deadLetter {
 	s := e.State
 	d := deadLetter{
 		ID: e.ID(), Pipeline: q.pipeline.Name, Queue: e.Topic, Partition: e.Partition, Offset: e.Offset,
-		Died: e.At.UTC(), Status: e.Status, Group: s.Group, Class: s.Class.String(), Severity: s.Severity.String(), Reason: string(s.Reason), Error: s.Error,
+		Died: jsonTime(e.At), Status: e.Status, Group: s.Group, Class: s.Class.String(), Severity: s.Severity.String(), Reason: string(s.Reason), Error: s.Error,
 		Fingerprint: e.Fingerprint(), Attempts: s.Attempt, Replays: replaysOf(e), Key: e.Record.Key,
 	}
 	if e.OriginKnown() {
 		d.Origin = originView{ID: s.ID, Topic: s.Topic, Partition: s.Partition, Offset: s.Offset}
 		if !s.Timestamp.IsZero() {
-			d.Origin.Timestamp = s.Timestamp.UTC()
+			d.Origin.Timestamp = jsonTime(s.Timestamp)
 		}
 	}
 	if m := e.Mark; !m.At.IsZero() {
-		d.Mark = &markView{Status: m.Status, At: m.At.UTC(), By: m.By, Run: m.Run, To: m.To, Reason: m.Reason, Edit: m.Edit}
+		d.Mark = &markView{Status: m.Status, At: jsonTime(m.At), By: m.By, Run: m.Run, To: m.To, Reason: m.Reason, Edit: m.Edit}
 		if !m.Renewed.IsZero() {
-			d.Mark.Renewed = m.Renewed.UTC()
+			d.Mark.Renewed = jsonTime(m.Renewed)
 		}
 	}
 	d.Dialect = string(e.Dialect)

@@ -60,11 +60,13 @@ func (p *program) problemsOf(ctx context.Context, q queue, all []queue, flags *f
 	views := make([]problemView, 0, len(largest))
 	for _, one := range hidden {
 		view := problemView{
-			Fingerprint: one.Fingerprint, Class: one.Class.String(), Error: one.Error, Entries: one.Entries, First: one.First.UTC(), Last: one.Last.UTC(),
+			Fingerprint: one.Fingerprint, Class: one.Class.String(), Error: one.Error, Entries: one.Entries, First: jsonTime(one.First), Last: jsonTime(one.Last),
 			Example: one.Example, Replay: command + " --fingerprint " + one.Fingerprint.String() + destinations[one.Example],
 		}
-		for i, n := range one.Trend {
-			view.Trend = append(view.Trend, trendCount{s.Trends.Start.Add(time.Duration(i) * s.Trends.Step), n})
+		from := s.Trends.Start
+		for _, n := range one.Trend {
+			view.Trend = append(view.Trend, trendCount{jsonTime(from), n})
+			from = from.Add(s.Trends.Step) // of all steps together there may be no duration
 		}
 		views = append(views, view)
 	}

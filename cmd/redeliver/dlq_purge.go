@@ -173,7 +173,7 @@ func viewPurged(q queue, d dlq.Purged) purgeView {
 		v.FromIndex, v.FromIndexOpen = &d.FromIndex, d.FromIndexOpen
 	}
 	for _, k := range d.Kept {
-		v.Kept = append(v.Kept, keptView{k.Entry, k.Died.UTC(), k.Records})
+		v.Kept = append(v.Kept, keptView{k.Entry, jsonTime(k.Died), k.Records})
 	}
 	return v
 }

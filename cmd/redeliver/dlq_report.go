@@ -166,7 +166,7 @@ func (r *changeReport) would(e dlq.Entry, topic string) {
 
 // collect keeps an entry that a dry run would change for the summary, without the record.
 func (r *changeReport) collect(e dlq.Entry, topic string) {
-	one := changeEntry{ID: e.ID(), Died: e.At.UTC(), Class: e.State.Class.String(), Origin: strings.Clone(e.State.ID), To: topic}
+	one := changeEntry{ID: e.ID(), Died: jsonTime(e.At), Class: e.State.Class.String(), Origin: strings.Clone(e.State.ID), To: topic}
 	if r.edited != nil && len(r.entries) < dryListed {
 		one.Edit = r.edited(e)
 	}

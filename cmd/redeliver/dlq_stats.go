@@ -115,14 +115,14 @@ func statsOf(q queue, s dlq.Stats) queueStats {
 		Pipeline: q.pipeline.Name, Queue: q.Topic(), Entries: s.Entries,
 		ByStatus: named(s.ByStatus), ByClass: named(s.ByClass), ByReason: named(s.ByReason), ByTopic: s.ByTopic,
 		ByHour: []hourCount{}, Bytes: s.Bytes, Ungrouped: s.Ungrouped, Duplicates: s.Duplicates, OtherGroup: s.OtherGroup, Damaged: s.Damaged,
-		Expiring: s.Expiry.Entries, Expires: s.Expiry.First,
+		Expiring: s.Expiry.Entries, Expires: jsonTime(s.Expiry.First),
 		FailedAnew: s.FailedAnew,
 	}
 	if s.Entries > 0 {
-		stats.Oldest, stats.Newest = s.Oldest.UTC(), s.Newest.UTC()
+		stats.Oldest, stats.Newest = jsonTime(s.Oldest), jsonTime(s.Newest)
 	}
 	for _, hour := range slices.SortedFunc(maps.Keys(s.ByHour), time.Time.Compare) {
-		stats.ByHour = append(stats.ByHour, hourCount{hour, s.ByHour[hour]})
+		stats.ByHour = append(stats.ByHour, hourCount{jsonTime(hour), s.ByHour[hour]})
 	}
 	return stats
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -115,6 +116,24 @@ func printJSON(w io.Writer, v any) error {
 	text, _ := indent.JSON(bytes.TrimSuffix(b.Bytes(), []byte{'\n'}))
 	_, err := w.Write(append(text, '\n'))
 	return err
+}
+
+// Times that JSON can hold are those of years with four digits.
+var (
+	firstJSONTime = time.Date(0, time.January, 1, 0, 0, 0, 0, time.UTC)
+	lastJSONTime  = time.Date(9999, time.December, 31, 23, 59, 59, 999_000_000, time.UTC)
+)
+
+// jsonTime is a time in UTC as it stands in data: brokers take any time that a producer gives, such as microseconds for milliseconds, and one of them must not
+// be in the way of all other dead letters.
+func jsonTime(t time.Time) time.Time {
+	switch {
+	case t.After(lastJSONTime):
+		return lastJSONTime
+	case t.Before(firstJSONTime):
+		return firstJSONTime
+	}
+	return t.UTC()
 }
 
 // printTable writes lines of cells in columns two spaces apart, without spaces at the ends of lines.
