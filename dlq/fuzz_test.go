@@ -25,7 +25,7 @@ func FuzzLedger(f *testing.F) {
 	f.Fuzz(func(t *testing.T, key, value, otherKey, otherValue string) {
 		r := ledgerReader{keys: keys}
 		records := []*kgo.Record{{Topic: "ledger", Key: []byte(key), Value: []byte(value)}, {Topic: "ledger", Key: []byte(otherKey), Value: []byte(otherValue)}, {Topic: "ledger", Key: []byte(mark)}}
-		values, err := r.decode(records)
+		values, err := r.decode(t.Context(), records)
 		if err != nil {
 			if len(values) > 0 || !utf8.ValidString(err.Error()) {
 				t.Fatalf("%d values beside the error %q", len(values), err)
@@ -85,7 +85,7 @@ func FuzzMark(f *testing.F) {
 		e := &Entry{Partition: max(partition, 0), Offset: max(offset, 0), State: retrytopics.State{ID: id, Group: group, Replays: int(replays), Timestamp: time.UnixMilli(at)}, Mark: Mark{Times: int(times)}}
 		record := &kgo.Record{}
 		w.mark(record, e, status, time.UnixMilli(at), at, to, reason)
-		values, err := (&ledgerReader{keys: w.keys}).decode([]*kgo.Record{record, w.sign(time.UnixMilli(at))})
+		values, err := (&ledgerReader{keys: w.keys}).decode(t.Context(), []*kgo.Record{record, w.sign(time.UnixMilli(at))})
 		if err != nil || len(values) != 2 {
 			t.Fatalf("%d records are read again: %v", len(values), err)
 		}

@@ -133,7 +133,8 @@ func (x *index) letterIn(e Entry) indexedLetter {
 func (x *index) readMarks(ctx context.Context, q *Queue, ledger kadm.TopicDetail, keys ledgerKeys, spans []span, told func(int64)) error {
 	reader := &ledgerReader{fetcher: newFetcher(q.client, q.admin, ledger), keys: keys}
 	ctx, cancel := context.WithCancelCause(ctx)
-	pages := readSpans(ctx, cancel, reader.fetcher, spans, reader.decode)
+	decode := func(records []*kgo.Record) ([]ledgerValue, error) { return reader.decode(ctx, records) }
+	pages := readSpans(ctx, cancel, reader.fetcher, spans, decode)
 	return inBatches(ctx, cancel, pages, told, func(v *ledgerValue) int { return len(v.Edit) + len(v.Reason) }, func(parts []readPart[ledgerValue]) error {
 		return x.update(ctx, func(u IndexUpdate, st *indexState) error {
 			marks := make(map[stableID]segmentMark)

@@ -251,10 +251,13 @@ func (v *ledgerValue) times() uint16 {
 }
 
 // ledgerKeys are the keys of one dead-letter topic.
-type ledgerKeys struct{ prefix string }
+type ledgerKeys struct {
+	prefix string
+	topic  kadm.TopicID
+}
 
 func keysOf(topicID kadm.TopicID) ledgerKeys {
-	return ledgerKeys{base64.RawURLEncoding.EncodeToString(topicID[:]) + "/"}
+	return ledgerKeys{base64.RawURLEncoding.EncodeToString(topicID[:]) + "/", topicID}
 }
 
 func (k ledgerKeys) writer() []byte { return []byte(k.prefix + "writer") }
@@ -276,7 +279,7 @@ func (k ledgerKeys) appendMark(key []byte, partition int32, offset int64) []byte
 
 // ledgerReader reads a ledger topic for one dead-letter topic.
 type ledgerReader struct {
-	fetcher *fetcher
+	fetcher *fetcher // nil: of records that are at hand, behind which nothing is looked for
 	keys    ledgerKeys
 	only    []byte // what the keys of the records begin with that are wanted; empty: all are
 }
@@ -290,7 +293,7 @@ func (r *ledgerReader) read(ctx context.Context, l *ledger, spans []span) error 
 	for _, s := range spans {
 		readers.Go(func() {
 			err := r.fetcher.read(ctx, s, func(records []*kgo.Record, _ int64) error {
-				values, err := r.decode(records)
+				values, err := r.decode(ctx, records)
 				if err != nil {
 					return err
 				}
@@ -309,7 +312,7 @@ func (r *ledgerReader) read(ctx context.Context, l *ledger, spans []span) error 
 }
 
 // decode reads the records that are about this dead-letter topic.
-func (r *ledgerReader) decode(records []*kgo.Record) ([]ledgerValue, error) {
+func (r *ledgerReader) decode(ctx context.Context, records []*kgo.Record) ([]ledgerValue, error) {
 	values := make([]ledgerValue, 0, len(records))
 	for _, record := range records {
 		if !bytes.HasPrefix(record.Key, r.only) {
@@ -317,7 +320,9 @@ func (r *ledgerReader) decode(records []*kgo.Record) ([]ledgerValue, error) {
 		}
 		v, about, err := r.keys.decode(record)
 		if err != nil {
-			return nil, err
+			if passed, failed := r.passed(ctx, err); !passed {
+				return nil, cmp.Or(failed, err)
+			}
 		}
 		if about {
 			values = append(values, v)
@@ -337,7 +342,7 @@ func (k ledgerKeys) decode(record *kgo.Record) (v ledgerValue, about bool, err e
 	}
 	err = json.Unmarshal(value, &v)
 	if err == nil && v.V > ledgerVersion {
-		err = fmt.Errorf("version %d was written by a newer release: use that one", v.V)
+		return v, false, fmt.Errorf("ledger record %s/%d/%d: version %d was written by a newer release: use that one", record.Topic, record.Partition, record.Offset, v.V)
 	}
 	if err == nil && v.Doing == "" {
 		_, err = ParseStatus(v.Status)
@@ -351,7 +356,7 @@ func (k ledgerKeys) decode(record *kgo.Record) (v ledgerValue, about bool, err e
 		}
 	}
 	if err != nil {
-		return v, false, fmt.Errorf("ledger record %s/%d/%d: %w", record.Topic, record.Partition, record.Offset, err)
+		return v, false, k.damaged(record, err)
 	}
 	return v, true, nil
 }

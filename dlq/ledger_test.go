@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -136,6 +137,47 @@ func TestLedgersThatAreRefused(t *testing.T) {
 				t.Errorf("got %v, want an error that says %q", err, c.want)
 			}
 			equal(t, "in the tier", len(b.records(tier1)), 0)
+		})
+	}
+}
+
+// A record that nobody can read ends every call, which names what is to be done, and is done with when a later one has its key, long before compaction.
+func TestDamagedLedgerRecordIsReplaced(t *testing.T) {
+	t.Parallel()
+	for name, later := range map[string]string{"tombstone": "", "mark": fmt.Sprintf(`{"v":1,"status":"discarded","at":%d,"id":"orders/0/0","group":"shop"}`, time.Now().UnixMilli())} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.letters(6)
+			b.create(ledger, map[string]string{"cleanup.policy": "compact"})
+			path := filepath.Join(t.TempDir(), "index")
+			ix := b.indexed(path, 0)
+			equal(t, "open", len(b.entries(ix.Queue, dlq.Filter{})), 6)
+			b.produce(b.ledgerRecord(`nonsense`))
+			for _, q := range []*dlq.Queue{b.open(), ix.Queue} {
+				_, err := q.Replay(b.ctx(), dlq.Replay{})
+				for _, want := range []string{ledger + "/0/0: ", "-0-0 is not known", "write a record with the key " + string(b.ledgerRecord("").Key) + " and no value to partition 0 of " + ledger} {
+					if err == nil || !strings.Contains(err.Error(), want) {
+						t.Errorf("got %v, want an error that says %q", err, want)
+					}
+				}
+			}
+			replaced := b.ledgerRecord(later)
+			if later == "" {
+				replaced.Value = nil
+			}
+			b.produce(replaced)
+			want := 6
+			if later != "" {
+				want = 5
+			}
+			for name, q := range map[string]*dlq.Queue{"a scan": b.open(), "the index": ix.Queue, "a new index": b.indexed(filepath.Join(t.TempDir(), "another"), 0).Queue} {
+				equal(t, "open by "+name, len(b.entries(q, dlq.Filter{})), want)
+			}
+			equal(t, "replayed", b.replay(b.open(), dlq.Replay{}).Done, int64(want))
+			if _, err := b.open().Purge(b.ctx(), dlq.Purge{Before: time.Now()}); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }

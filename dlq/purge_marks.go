@@ -3,6 +3,7 @@ package dlq
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -99,6 +100,9 @@ func (p *purge) stale(keys ledgerKeys, r *kgo.Record, stale map[string]*kgo.Reco
 		return nil
 	}
 	v, about, err := keys.decode(r)
+	if errors.As(err, new(*damagedRecordError)) { // a later one has its place, for the ledger was read
+		return nil
+	}
 	if err != nil || !about {
 		return err
 	}

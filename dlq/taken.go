@@ -2,6 +2,7 @@ package dlq
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -94,6 +95,7 @@ func (a *accounts) note(keys ledgerKeys, r *kgo.Record) error {
 	}
 	v, about, err := keys.decode(r)
 	switch {
+	case errors.As(err, new(*damagedRecordError)): // a later one has its place, for the ledger was read
 	case err != nil:
 		return err
 	case isMark:
