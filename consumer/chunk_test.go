@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
@@ -177,28 +178,54 @@ func TestOthersRunBesideASlowCallOfAChunkThatWasCut(t *testing.T) {
 	})
 }
 
-// TestAChunkSettlesWhatIsDoneWhileACallTakesLong has calls of a partition's records one after the other: first some that take nothing, then some that take long.
-// What is done is committed, and has its room in the window back, while they go on.
+// TestAChunkSettlesWhatIsDoneWhileACallTakesLong has calls of a partition's records one after the other: first some that take nothing, of which the first one may
+// take a moment, then some that take long. What is done is committed, and has its room in the window back, while they go on.
 func TestAChunkSettlesWhatIsDoneWhileACallTakesLong(t *testing.T) {
 	const quickOnes, all = 40, 100
 	for name, o := range map[string]Ordering{"ordered by partition": ByPartition, "ordered by key": ByKey, "unordered": Unordered} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := onBench(t, HandlerFunc(func(_ context.Context, r *Record) error {
-					if r.Offset >= quickOnes {
-						time.Sleep(time.Second)
+		for _, first := range []time.Duration{0, 2 * patience} {
+			t.Run(fmt.Sprintf("%s, the first takes %v", name, first), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := onBench(t, HandlerFunc(func(_ context.Context, r *Record) error {
+						switch {
+						case r.Offset == 0:
+							time.Sleep(first)
+						case r.Offset >= quickOnes:
+							time.Sleep(time.Second)
+						}
+						return nil
+					}), func(c *Config) { c.Ordering, c.Concurrency = o, 1 })
+					l := w.lane(0, 0)
+					w.feed(l, keysOf(all)...)
+					pass(2*commitPause + first)
+					for done := int64(quickOnes); done <= all; done++ {
+						equal(t, "watermark", w.watermark(l), done)
+						equal(t, "records in the window", w.p.intake.records.Load(), all-done)
+						pass(time.Second)
 					}
-					return nil
-				}), func(c *Config) { c.Ordering, c.Concurrency = o, 1 })
-				l := w.lane(0, 0)
-				w.feed(l, keysOf(all)...)
-				pass(2 * patience)
-				for done := int64(quickOnes); done <= all; done++ {
-					equal(t, "watermark", w.watermark(l), done)
-					equal(t, "records in the window", w.p.intake.records.Load(), all-done)
-					pass(time.Second)
-				}
+				})
 			})
+		}
+	}
+}
+
+// TestAChunkOfWhichLittleIsOpenIsLetGo has a record held, without a dead-letter topic, among many whose calls take long, one after the other: what is left of all that
+// came with it is that record, also where it is the last one, behind which the chunk has nothing to settle.
+func TestAChunkOfWhichLittleIsOpenIsLetGo(t *testing.T) {
+	const records = 200
+	for _, held := range []int64{0, records - 1} {
+		synctest.Test(t, func(t *testing.T) {
+			w := onBench(t, HandlerFunc(func(_ context.Context, r *Record) error {
+				if time.Sleep(2 * patience); r.Offset == held {
+					time.Sleep(2 * commitPause)
+					return classify.Mark(errors.New("as the test says"), classify.Permanent)
+				}
+				return nil
+			}), func(c *Config) { c.Ordering, c.DeadLetters.Disabled = ByPartition, true })
+			l := w.lane(0, 0)
+			fed := w.feed(l, keysOf(records)...)
+			pass(time.Minute)
+			w.held(l, 1, recordSize(fed[held]))
 		})
 	}
 }

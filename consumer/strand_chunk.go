@@ -79,9 +79,12 @@ func (st *strand) takeChunk() *chunk {
 }
 
 // look cuts a chunk short whose records take long, so that they run side by side, where they may, and lets others run beside the last one
-// of a chunk that was cut before. What is done by then is settled: what is under way may take as long as a call may.
+// of a chunk that was cut before. What is done by then is settled: what is under way may take as long as a call may. Where records run one after the other it
+// looks again and again for that.
 func (st *strand) look(c *chunk) {
-	c.ticks.Add(1)
+	if c.ticks.Load() != noMoreTicks {
+		c.ticks.Add(1)
+	}
 	st.mu.Lock()
 	at, from := c.cursor.Load(), c.from
 	cut := false
@@ -94,8 +97,10 @@ func (st *strand) look(c *chunk) {
 		c.seen = at
 		c.watch.Reset(patience)
 	case st.p.cfg.Ordering == ByPartition:
+		c.seen = at
 		c.ticks.Store(noMoreTicks)
 		st.passed(c, int(at)-1)
+		c.watch.Reset(commitPause)
 	default:
 		cut = true
 		st.spread, st.calm = true, 0
@@ -117,14 +122,6 @@ func (st *strand) passed(c *chunk, to int) {
 		c.lane.settleRange(c.batch, c.from, to)
 		c.from = to
 	}
-}
-
-// goesOn settles what a chunk's worker is through with, which goes on with what follows.
-func (st *strand) goesOn(c *chunk, to int) {
-	st.mu.Lock()
-	st.passed(c, to)
-	st.mu.Unlock()
-	st.p.relieve(c.lane)
 }
 
 // cut takes back the records of a chunk that its worker has not claimed. The one it may be at holds its key from now on.
@@ -180,6 +177,9 @@ func (st *strand) endChunk(c *chunk, stopped int) {
 	}
 	c.batch.walks--
 	st.passed(c, stopped)
+	if b := c.batch; !l.closed && b.open > 0 && b.open <= b.thinAt { // what was settled while it was walked through
+		l.released(0, l.window.thin(b))
+	}
 	if e := c.running; e != nil && e.status == entryRunning {
 		switch {
 		case e.index < stopped:

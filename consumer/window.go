@@ -169,10 +169,12 @@ func (w *window) drop(b *batch) {
 
 // thin lets go of a batch of which little is open, so that a record that waits does not keep the memory of all that came
 // with it: the open ones become copies that stand alone. A record that is handled or routed now stays where it is, and
-// with it the batch.
+// with it the batch. While somebody walks through the batch it is left for who ends that.
 func (w *window) thin(b *batch) (bytes int64) {
-	b.thinAt = b.open / 2
-	if b.walks > 0 || b.entries == nil {
+	if b.walks > 0 {
+		return 0
+	}
+	if b.thinAt = b.open / 2; b.entries == nil {
 		return 0
 	}
 	for i, s := range b.state {

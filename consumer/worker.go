@@ -72,7 +72,7 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 	deadline := c.began.Add(p.cfg.HandlerTimeout).UnixNano()
 	watch := newStopwatch(c.began, &c.ticks, p.slowCall)
 	stopped, good, slow := c.from, 0, 0
-	told := time.Duration(0)        // when it was last said what is done, since the chunk began, of one whose calls take long
+	told := time.Duration(0)        // when calls that take long were counted last, since the chunk began
 	var spoken [maxDependencies]int // calls that have spoken for a dependency themselves
 	counted := true                 // the next call, by the limits that calls are spread by: the first one's came with the slot
 	timed := func(took time.Duration, calls int) {
@@ -137,7 +137,6 @@ func (p *Pipeline) runChunk(w *worker, st *strand, c *chunk, end int, permit cal
 			if watch.tick == noMoreTicks && watch.read-told >= patience {
 				told = watch.read
 				count()
-				st.goesOn(c, stopped)
 			}
 			continue
 		}
