@@ -252,7 +252,7 @@ func (l *lane) mark(leaving bool) *mark {
 			l.stuck = true
 			still, ok := l.stillTold(at)
 			text = note.metadata(still.text(at, l.topicID, metadataLimit))
-			if !ok || at == l.stands.at || len(text) > max(l.metadata, len(l.stands.metadata)) {
+			if !ok || at == l.stands.at && again == 0 || len(text) > max(l.metadata, len(l.stands.metadata)) {
 				return nil // the commit before stands, which tells of it
 			}
 			m.metadata, m.told, m.less = text, at, true
@@ -307,7 +307,9 @@ func (ms marks) refused(at partition, err error) error {
 // time, which is soon; then it returns nil. Who refuses a commit without any refuses it like any other.
 func (m *mark) refused(at partition, err error) error {
 	if m != nil && errors.Is(err, kerr.OffsetMetadataTooLarge) && m.lane.metadataLeft() > 0 {
-		m.lane.strand.p.lessMetadata(at.topic, m.lane.halveMetadata())
+		if !m.outgrown() {
+			m.lane.strand.p.lessMetadata(at.topic, m.lane.halveMetadata())
+		}
 		m.lane.strand.p.committer.moved()
 		return nil
 	}
@@ -315,6 +317,17 @@ func (m *mark) refused(at partition, err error) error {
 		m.lane.strand.p.committer.putOff(m.lane)
 	}
 	return fmt.Errorf("%s/%d: %w", at.topic, at.number, err)
+}
+
+// outgrown reports whether the brokers take less by now than what the commit before said, which is not tried any more then.
+func (m *mark) outgrown() bool {
+	m.lane.strand.mu.Lock()
+	defer m.lane.strand.mu.Unlock()
+	if !m.less || len(m.metadata) <= m.lane.metadata {
+		return false
+	}
+	m.lane.stands = said{}
+	return true
 }
 
 // metadataLeft is how much metadata the lane's commits may have, in bytes.

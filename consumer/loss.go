@@ -199,6 +199,7 @@ func (l *lane) moveTo(found *loss, hold bool) (from int64, m move) {
 		return from, moveLater
 	case found.to < from:
 		l.known, l.top = nil, -1
+		l.pinned, l.stands, l.stuck = -1, said{}, false // they tell of a log that is gone
 	}
 	if found.to != from {
 		l.next, l.epoch = found.to, found.epoch

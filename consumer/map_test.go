@@ -332,9 +332,69 @@ func TestACommitMovesOnWithWhatWasToldBefore(t *testing.T) {
 		if again := mark(); again != nil {
 			t.Errorf("%d is committed once more, where nothing is new that has room", again.at)
 		}
+		b.p.committer.late.Store(time.Now().UnixNano()) // until now one may have come behind it that says less
+		if again := mark(); again == nil || again.said() != m.said() {
+			t.Errorf("a commit that may have come late is corrected by %+v, want %v once more", again, m.said())
+		}
 		pass(time.Minute)
 		if m := mark(); m == nil || m.at != records {
 			t.Errorf("committed at last is %v, want %d", m, records)
 		}
 	})
+}
+
+// TestACommitThatBrokersTakeNoMoreIsNotTriedAgain has brokers take less metadata by now than that of the commit before, without which none may be made: they are asked
+// once more than they have to be, and what they take of others is not forgotten.
+func TestACommitThatBrokersTakeNoMoreIsNotTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const told, limit = 20, 64
+		b := onHeldBench(t)
+		b.open(0)
+		l := b.source
+		l.strand.mu.Lock()
+		var before doneRuns
+		for range 200 {
+			before.add(told, 1)
+		}
+		l.stands = said{0, b.p.topics.note(l.topic).metadata(before.text(0, l.topicID, metadataLimit))}
+		done, err := readDone(doneIn(l.stands.metadata), 0, l.topicID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.window.restore(done, -1)
+		l.metadata = limit
+		l.strand.mu.Unlock()
+		b.feed(l, "a")
+		pass(time.Second)
+		at := partition{l.topic, l.partition}
+		m := l.mark(false)
+		if m == nil || !m.less || len(m.metadata) <= limit {
+			t.Fatalf("the commit is %+v, want one that says what the one before said", m)
+		}
+		if err := m.refused(at, kerr.OffsetMetadataTooLarge); err != nil {
+			t.Error(err)
+		}
+		if again := l.mark(false); again != nil {
+			t.Errorf("committed is %d with %d bytes, though the brokers do not take them", again.at, len(again.metadata))
+		}
+		equal(t, "metadata that commits may have", l.metadataLeft(), limit)
+	})
+}
+
+// TestWhatALostLogSaidIsForgotten puts a lane back to what is left of its partition, after an unclean election: what commits have said of what stood behind that
+// binds the next ones no more.
+func TestWhatALostLogSaidIsForgotten(t *testing.T) {
+	w := onBench(t, succeed)
+	l := w.lane(0, 0)
+	l.strand.mu.Lock()
+	l.next, l.pinned, l.stands, l.stuck = 200, 150, said{200, "what is done"}, true
+	l.strand.mu.Unlock()
+	from, moved := l.moveTo(&loss{to: 80, end: 80, epoch: 6}, false)
+	equal(t, "from", from, 200)
+	equal(t, "moved", moved, moveNow)
+	l.strand.mu.Lock()
+	defer l.strand.mu.Unlock()
+	if l.pinned != -1 || l.stands != (said{}) || l.stuck {
+		t.Errorf("pinned is %d, what stands %v, stuck %v", l.pinned, l.stands, l.stuck)
+	}
 }
