@@ -174,12 +174,23 @@ func (c *caretaker) attend(ctx context.Context, q queue) {
 	}
 }
 
-// count tells what the topic's retention takes soon.
+// count has the index keep what the topic may lose, by its retention or otherwise, and tells what retention takes soon.
 func (c *caretaker) count(ctx context.Context, q queue) {
-	told, wrong := time.Time{}, ""
+	told, wrong, away := time.Time{}, "", ""
 	for {
-		x, err := q.Expiry(ctx, 0)
 		again := expiryAgain
+		err := q.CatchUp(ctx)
+		if err != nil {
+			again = queuesLate
+		}
+		switch {
+		case err == nil:
+			away = ""
+		case ctx.Err() == nil && !errors.Is(err, dlq.ErrNoTopic) && err.Error() != away:
+			away = err.Error()
+			c.service.log.Warn("the index of dead letters does not follow them: what the topic loses meanwhile is not kept", "pipeline", q.pipeline.Name, "topic", q.Topic(), "error", err)
+		}
+		x, err := q.Expiry(ctx, 0)
 		if err != nil {
 			again = queuesLate
 		}

@@ -109,3 +109,33 @@ func TestRunReplaysWhatAnIndexKeeps(t *testing.T) {
 		t.Errorf("exit status %d", status)
 	}
 }
+
+// TestRunFollowsWhatAnIndexKeeps: into a shared index a running pipeline reads the dead letters whatever their topic's retention: it may lose them otherwise.
+func TestRunFollowsWhatAnIndexKeeps(t *testing.T) {
+	address, listen := freeAddress(t), freeAddress(t)
+	startBroker(t, address)
+	path := configFile(t, pipelineOn([]string{address}, "dlq: {retention: -1}")+"admin: {listen: '"+listen+"'}\n"+
+		"index: {kind: redis, keep: 90d, redis: {address: '"+miniredis.RunT(t).Addr()+"'}}\n")
+	client, err := kgo.NewClient(kgo.SeedBrokers(address), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	admin, forever := kadm.NewClient(client), "-1"
+	if _, err := admin.CreateTopic(t.Context(), 3, 1, map[string]*string{"retention.ms": &forever}, testDLQ); err != nil {
+		t.Fatal(err)
+	}
+	lettersOfAge(t, client, time.Hour, time.Hour, time.Hour)
+	r := startRun(t, "-c", path)
+	awaitMetric(t, listen, `redeliver_dlq_expiring{pipeline="orders",topic="orders.orders.dlq"} 0`) // they were looked at
+	lost := make(kadm.Offsets)
+	lost.AddOffset(testDLQ, 0, 2, -1)
+	if _, err := admin.DeleteRecords(t.Context(), lost); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "dlq", "list", "-c", path).want(t, exitDone, "orders/0/0", "orders/0/1", "orders/0/2")
+	r.stop()
+	if status := r.ended(t); status != exitDone {
+		t.Errorf("exit status %d", status)
+	}
+}
