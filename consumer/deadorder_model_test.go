@@ -74,7 +74,7 @@ func TestDeadOrderModel(t *testing.T) {
 				}
 				want := make(map[deadName]bool)
 				for other := range model {
-					noted := l.born != 0
+					noted := l.born != 0 || m.Seen > 0
 					if m.Seen > 0 && other.origin >= m.Seen && until < modelFailed { // which is where its letter stands, too: it came later
 						continue
 					}

@@ -2,6 +2,7 @@ package dlq
 
 import (
 	"encoding/binary"
+	"math"
 	"time"
 
 	"github.com/redeliver/redeliver/retrytopics"
@@ -9,7 +10,8 @@ import (
 
 // The ids of a source topic that is deleted and made again begin anew, so that its dead letters have the identities of those of the topic before. They are
 // told apart by the birth of the record: when it was written to its source, which every copy of a dead letter says. It is in Unix ms; 0 where the headers say
-// nothing of it, as those of some programs, and in marks of releases that did not note it. What died of a replay that has a name needs none: the name is of one
+// nothing of it, as those of some programs. Releases that did not note it left marks that hold for all that has the identity, see noBirth. What died of a replay
+// that has a name needs none: the name is of one
 // entry. What was put back to a source has the time of its place there, which is another one each time where it may have come there twice.
 
 // BirthOf returns when the record was born, in Unix ms, of whose dead letter this is the state, or would be. Dead letters that share an [Identity] and were not born
@@ -20,6 +22,21 @@ func BirthOf(s *retrytopics.State) int64 {
 	}
 	return s.Timestamp.UnixMilli()
 }
+
+// noBirth is the birth by a mark of a release that noted none, whatever the entry was.
+const noBirth = math.MinInt64
+
+// birth is that of the entry, as its mark says it, or the tombstone of one. Who notes births says what was seen of the dead letters too.
+func (v *ledgerValue) birth() int64 {
+	if v.Born == 0 && v.Seen == 0 {
+		return noBirth
+	}
+	return v.Born
+}
+
+// forgetsUnborn says whether it is a tombstone that takes back the mark of an entry without a birth as well: releases that noted births did not note in
+// tombstones what was seen.
+func (v *ledgerValue) forgetsUnborn() bool { return v.forgets && v.birth() == noBirth }
 
 // born is the identity of the one dead letter that was born then, among those that share this one.
 func (id Identity) born(birth int64) Identity {

@@ -262,6 +262,94 @@ func TestMarksWithoutABirthHoldForWhatIsSaidToBeOlder(t *testing.T) {
 	}
 }
 
+// unborn is a dead letter whose headers do not say when its record was written, as those of some programs.
+func unborn(r *kgo.Record) *kgo.Record {
+	r.Headers = slices.DeleteFunc(r.Headers, func(h kgo.RecordHeader) bool { return h.Key == retrytopics.HeaderOriginTimestamp })
+	r.Value = []byte("unborn " + string(r.Value))
+	return r
+}
+
+// A mark of an entry of which nobody knows when it was born is no mark of another one that has its id and says it, whatever it says became of it; nor the other
+// way round.
+func TestMarkOfAnEntryThatSaysNoBirth(t *testing.T) {
+	dealt := map[string]func(b *bundle, q *dlq.Queue, f dlq.Filter) error{
+		"replayed": func(b *bundle, q *dlq.Queue, f dlq.Filter) error {
+			_, err := q.Replay(b.ctx(), dlq.Replay{Filter: f})
+			return err
+		},
+		"discarded": func(b *bundle, q *dlq.Queue, f dlq.Filter) error {
+			_, err := q.Discard(b.ctx(), dlq.Discard{Filter: f})
+			return err
+		},
+		"parked": func(b *bundle, q *dlq.Queue, f dlq.Filter) error {
+			_, err := q.Park(b.ctx(), dlq.Discard{Filter: f})
+			return err
+		},
+	}
+	for status, deal := range dealt {
+		for _, dealtWith := range []string{"unborn payload of orders/0/0", "payload of orders/0/0"} {
+			t.Run(status+" "+dealtWith, func(t *testing.T) {
+				scannedAndIndexed(t, func(t *testing.T, b *bundle, q *dlq.Queue) {
+					b.produce(unborn(letter(death(0, 0))), letter(death(0, 0)), unborn(letter(death(0, 0))))
+					var left string
+					var f dlq.Filter
+					for _, e := range b.entries(q, dlq.Filter{}) {
+						if string(e.Record.Value) == dealtWith {
+							f.IDs = []string{e.ID()}
+						} else {
+							left = string(e.Record.Value)
+						}
+					}
+					must(t, deal(b, q, f))
+					stands := func() {
+						t.Helper()
+						equal(t, "open", payloads(b.entries(q, dlq.Filter{Status: []dlq.Status{dlq.StatusOpen}})), []string{left})
+						stats, err := q.Stats(b.ctx(), dlq.Filter{All: true})
+						must(t, err)
+						equal(t, "open by its counts", stats.ByStatus[dlq.StatusOpen], int64(1))
+						waiting := 1 // for the one that is left, or parked
+						if status == "parked" {
+							waiting = 2
+						}
+						got, _ := b.awaited(b.watch(1000), 0)
+						equal(t, "waited for", len(got), waiting)
+					}
+					stands()
+					b.produce(letter(death(1, 0))) // by which an index reads on
+					equal(t, "open", len(b.entries(q, dlq.Filter{Status: []dlq.Status{dlq.StatusOpen}})), 2)
+				})
+			})
+		}
+	}
+}
+
+// What was purged and is imported is open, though no header says when it was born: also where the tombstone is of a release that did not say what had been seen.
+func TestWhatSaysNoBirthIsPurgedAndImported(t *testing.T) {
+	for _, release := range []string{"this", "the one before"} {
+		t.Run(release, func(t *testing.T) {
+			scannedAndIndexed(t, func(t *testing.T, b *bundle, q *dlq.Queue) {
+				b.produce(unborn(letter(death(0, 0))))
+				lines := b.letterLines(q)
+				b.replay(q, dlq.Replay{})
+				equal(t, "open", len(b.entries(q, dlq.Filter{})), 0)
+				if release == "this" {
+					equal(t, "marks taken back", b.purge(q, dlq.Purge{Before: time.Now().Add(time.Minute)}).Marks, int64(1))
+				} else {
+					b.takes(0, 1)
+					none := b.unbornMark("open", time.Now().Add(time.Second))
+					none.Headers, none.Value = []kgo.RecordHeader{{Key: "redeliver-forgets", Value: none.Value}}, nil
+					b.produce(none)
+				}
+				_, err := q.Import(b.ctx(), lines)
+				must(t, err)
+				equal(t, "open", payloads(b.entries(q, dlq.Filter{})), []string{"unborn payload of orders/0/0"})
+				got, _ := b.awaited(b.watch(1000), 0)
+				equal(t, "waited for", got, []int64{0})
+			})
+		})
+	}
+}
+
 // A purge leaves the mark of an entry of which a copy is left, though the mark says no birth and its place is gone.
 func TestPurgeLeavesMarksWithoutABirth(t *testing.T) {
 	scannedAndIndexed(t, func(t *testing.T, b *bundle, q *dlq.Queue) {

@@ -71,7 +71,9 @@ func (l *ledger) diedOf(task string, s *retrytopics.State, group string) bool {
 	}
 	for _, prior.Group = range groups {
 		for m := range l.all(IdentityOf(&prior)) { // what was put back to a source does not say when it was born
-			prior.Timestamp = time.UnixMilli(m.birth)
+			if prior.Timestamp = (time.Time{}); m.birth != noBirth {
+				prior.Timestamp = time.UnixMilli(m.birth)
+			}
 			named := s.Replay == "" || s.Replay == replayName(task, &Entry{State: prior}) // which older releases did not write
 			if named && m.status == StatusReplayed && l.origin[m.from].task == task {
 				return true

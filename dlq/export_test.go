@@ -1,8 +1,10 @@
 package dlq
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -56,6 +58,39 @@ func OrderOf(line []OrderedEntry) (offsets []int64) {
 		}
 	}
 	return offsets
+}
+
+// IndexOfTheReleaseBefore makes an index one that the release before wrote.
+func IndexOfTheReleaseBefore(ctx context.Context, store IndexStore) error {
+	x := &index{Index: Index{Store: store}}
+	return x.change(ctx, func(_ IndexUpdate, st *indexState) error { st.Version = indexVersionBefore; return nil })
+}
+
+// UnbornMarkOfTheReleaseBefore makes it one of an index of the release before that a mark without a birth is stored, without an entry.
+func UnbornMarkOfTheReleaseBefore(ctx context.Context, store IndexStore, id, group string) error {
+	x := &index{Index: Index{Store: store}}
+	return x.change(ctx, func(u IndexUpdate, st *indexState) error {
+		st.Version = indexVersionBefore
+		identity := stableIdentity(id, group, 0, "")
+		now, before := st.strayName(identity.born(noBirth)), st.strayName(identity)
+		got, err := u.Get(now)
+		if err == nil && got[0] == nil {
+			err = errors.New("there is no such mark")
+		}
+		if err == nil {
+			err = u.Put(before, bytes.Clone(got[0]))
+		}
+		if err == nil {
+			err = u.Delete(now)
+		}
+		return err
+	})
+}
+
+// SeenAs is a mark whose call had seen as much as that of another.
+func SeenAs(m, other Mark) Mark {
+	m.seen = other.seen
+	return m
 }
 
 // SealedForTest puts a checksum behind a value of an index, as if another release had written it.

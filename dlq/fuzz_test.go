@@ -96,9 +96,9 @@ func FuzzMark(f *testing.F) {
 		if status == StatusReplayed {
 			replayed++
 		}
-		seen, until := int64(0), int64(0)
+		seen, until := e.Offset+1, int64(0)
 		if status == StatusReplayed || status == StatusDiscarded {
-			seen, until = e.Offset+1, max(at-time.Minute.Milliseconds(), 1)
+			until = max(at-time.Minute.Milliseconds(), 1)
 		}
 		if want := (Mark{Times: replayed, seen: seen, until: until, Status: status, At: time.UnixMilli(at), By: by, Run: run, Task: run, To: to, Reason: reason}); got != want {
 			t.Errorf("got %+v, want %+v", got, want)

@@ -55,9 +55,14 @@ func Indexed(ix Index) Option {
 }
 
 const (
-	indexVersion = 12
+	indexVersion = 13
 
-	indexEmpty = "it is empty" // which need not be told
+	// indexVersionBefore can be read as it is, but for what it says of entries that share the identity of one without a birth: one that keeps what the topic has lost
+	// is gone on with.
+	indexVersionBefore = 12
+
+	indexEmpty     = "it is empty" // which need not be told
+	indexOfAnother = "another release wrote it"
 
 	nameMeta  = "meta"
 	nameKinds = "kinds"
@@ -188,7 +193,7 @@ func stateOf(raw [][]byte) (*indexState, error) {
 		if err != nil {
 			return nil, err
 		}
-		if i == 0 && json.Unmarshal(body, &struct{ Version *int }{&st.Version}) == nil && st.Version != indexVersion {
+		if i == 0 && json.Unmarshal(body, &struct{ Version *int }{&st.Version}) == nil && !isIndexVersion(st.Version) {
 			break // it may look otherwise
 		}
 		if err := json.Unmarshal(body, into); err != nil {
@@ -203,11 +208,13 @@ func stateOf(raw [][]byte) (*indexState, error) {
 	return st, nil
 }
 
+func isIndexVersion(n int) bool { return n == indexVersion || n == indexVersionBefore }
+
 // update is change of an index of this redaction: another process may have written it anew for another one meanwhile, and must find nothing in it that
 // was hidden by this one only.
 func (x *index) update(ctx context.Context, f func(IndexUpdate, *indexState) error) error {
 	return x.change(ctx, func(u IndexUpdate, st *indexState) error {
-		if st.raw[0] != nil && st.Version == indexVersion && st.Redaction != x.Redaction.name() {
+		if st.raw[0] != nil && isIndexVersion(st.Version) && st.Redaction != x.Redaction.name() {
 			return ErrIndexMoved
 		}
 		return f(u, st)
@@ -294,8 +301,8 @@ func (x *index) fits(st *indexState, topic kadm.TopicDetail) string {
 	switch {
 	case st.raw[0] == nil:
 		return indexEmpty
-	case st.Version != indexVersion:
-		return "another release wrote it"
+	case !isIndexVersion(st.Version):
+		return indexOfAnother
 	case st.Topic != topic.ID:
 		return fmt.Sprintf("%s was deleted and made again", topic.Topic)
 	case st.Redaction != x.Redaction.name():

@@ -57,8 +57,10 @@ func (c *columns) birth(i int) int64  { return int64(u64(c.births, i)) }
 func (c *columns) fails(i int) int64  { return int64(u64(c.failed, i)) } // first, Unix ms
 func (c *columns) kind(i int) uint32  { return u32(c.kinds, i) }
 
-// own is what only entry i and its copies have; identity what those of a source that was made again may have too.
+// own is what only entry i and its copies have; identity what those of a source that was made again may have too, and unborn by what a mark is of all of
+// these that noted no birth.
 func (c *columns) own(i int) stableID      { return c.identity(i).born(c.birth(i)) }
+func (c *columns) unborn(i int) stableID   { return c.identity(i).born(noBirth) }
 func (c *columns) identity(i int) stableID { return stableID(c.ids[i*16 : i*16+16]) }
 
 // hides says whether any of these parts of entry i is hidden.
@@ -91,7 +93,7 @@ type segmentMark struct {
 	status Status
 	none   bool // a purge took back what was known
 	anew   bool // it took back what had not settled the entry, which is open by that: it stays, and nothing is known of it any more
-	unborn bool // it says no birth
+	unborn bool // it is of a release that noted no birth
 	copies bool // there are further records of the entry in the index
 }
 
@@ -131,10 +133,10 @@ func (m segmentMark) append(b []byte) []byte {
 	return append(b, byte(m.status), says)
 }
 
-// follows says whether a mark counts where another one of the entry is known. One that says no birth and takes back takes back what it is like.
+// follows says whether a mark counts where another one of the entry is known, as [ledger.of] does. One that noted no birth and takes back takes back what it is like.
 func (m segmentMark) follows(other segmentMark) bool {
 	switch {
-	case m.none && m.unborn && other.at > 0 && !other.unborn:
+	case m.unborn && !other.unborn && (m.at == other.at || m.none && other.at > 0):
 		return false
 	case other.none && other.unborn && !m.unborn:
 		return true

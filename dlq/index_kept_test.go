@@ -48,6 +48,67 @@ func TestReplayThatWaitsCoversNothingThatIsKeptSince(t *testing.T) {
 	equal(t, "left", originsOf(b.entries(ix.Queue, dlq.Filter{})), "orders/0/3 orders/0/4 orders/1/1 orders/2/0")
 }
 
+// An index of the release before is gone on with where it keeps what the topic has lost, with its marks, and built anew where it does not.
+func TestIndexOfTheReleaseBefore(t *testing.T) {
+	t.Parallel()
+	for _, keeps := range []bool{true, false} {
+		t.Run(fmt.Sprintf("keeps %t", keeps), func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.aged(9*day, 9*day, 2*day, 2*day)
+			ix := b.kept()
+			b.replay(ix.Queue, dlq.Replay{Filter: dlq.Filter{IDs: []string{"orders/0/0", "orders/0/3"}}})
+			if keeps {
+				b.takes(0, 1)
+			}
+			all := func() (all []string) {
+				t.Helper()
+				for _, e := range b.entries(ix.Queue, dlq.Filter{All: true}) {
+					all = append(all, e.State.ID+" "+e.Status.String())
+				}
+				return all
+			}
+			before := []string{"orders/0/0 replayed", "orders/0/1 open", "orders/0/2 open", "orders/0/3 replayed"}
+			equal(t, "before", all(), before)
+			must(t, dlq.IndexOfTheReleaseBefore(b.ctx(), ix.file))
+			ix.close()
+			ix.read = 0
+			ix.open()
+			equal(t, "then", all(), before)
+			read, words := int64(0), ""
+			if !keeps {
+				read, words = 5, "another release wrote it" // with a mark
+			}
+			if got := strings.Join(ix.words, "; "); (got == "") != (words == "") || !strings.Contains(got, words) {
+				t.Errorf("words: got %q, want %q", got, words)
+			}
+			if (ix.read == 0) != (read == 0) {
+				t.Errorf("read %d", ix.read)
+			}
+			b.discard(dlq.Filter{IDs: []string{"orders/0/2"}})
+			equal(t, "open", originsOf(b.entries(ix.Queue, dlq.Filter{})), "orders/0/1")
+		})
+	}
+}
+
+// A mark that notes no birth holds for what comes later, also where an index of the release before had stored it without an entry.
+func TestUnbornMarkOfTheReleaseBefore(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.anchor()
+	b.aged(9*day, 9*day)
+	ix := b.kept()
+	must(t, ix.CatchUp(b.ctx()))
+	b.takes(0, 1)
+	mark := b.unbornMark("discarded", time.Now())
+	mark.Value = []byte(strings.ReplaceAll(string(mark.Value), "orders/0/0", "orders/0/5"))
+	b.produce(mark)
+	must(t, ix.CatchUp(b.ctx()))
+	must(t, dlq.UnbornMarkOfTheReleaseBefore(b.ctx(), ix.file, "orders/0/5", group))
+	b.produce(letter(death(0, 5)))
+	equal(t, "open", originsOf(b.entries(ix.Queue, dlq.Filter{Topic: origin})), "orders/0/0 orders/0/1")
+}
+
 // What retention takes from the topic while a list begins is kept, and listed and counted once.
 func TestWhatTheTopicLosesMeanwhileIsKeptOnce(t *testing.T) {
 	t.Parallel()

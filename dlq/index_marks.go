@@ -51,19 +51,27 @@ func (m *segments) meet(u IndexUpdate, st *indexState) error {
 			return err
 		}
 	}
-	var born map[stableID][]stableID
+	var unborn map[stableID][]stableID
 	if st.Unborn {
-		born = m.born()
-		err := st.strays(u, maps.Keys(born), func(id stableID, mark segmentMark) { m.meetUnborn(born[id], mark, found) })
+		unborn = m.unborn()
+		meet := func(id stableID, mark segmentMark) {
+			if mark.unborn && !st.noted(mark) {
+				m.meetUnborn(unborn[id.born(noBirth)], mark, found)
+			}
+		}
+		err := st.strays(u, maps.Keys(unborn), func(id stableID, mark segmentMark) { meet(id.born(noBirth), mark) })
+		if err == nil { // those that the version before stored
+			err = st.strays(u, identitiesOf(unborn), meet)
+		}
 		if err != nil {
 			return err
 		}
 	}
-	w, b := newIdentitySet(m.placed), newIdentitySet(born)
-	err := st.each(u, func(c *columns, i int) bool { return w.has(c.own(i)) || b.has(c.identity(i)) }, func(c *columns, i int, old *segmentMark) {
+	w, b := newIdentitySet(m.placed), newIdentitySet(unborn)
+	err := st.each(u, func(c *columns, i int) bool { return w.has(c.own(i)) || b.has(c.unborn(i)) }, func(c *columns, i int, old *segmentMark) {
 		id := c.own(i)
-		if old.unborn {
-			m.meetUnborn(born[c.identity(i)], *old, found)
+		if old.unborn && !st.noted(*old) {
+			m.meetUnborn(unborn[c.unborn(i)], *old, found)
 		}
 		if _, copied := m.placed[id]; !copied {
 			return
@@ -91,18 +99,32 @@ func (m *segments) meet(u IndexUpdate, st *indexState) error {
 	return nil
 }
 
-// born are the new entries that were born at some time, by their identities.
-func (m *segments) born() map[stableID][]stableID {
+// unborn are the new entries, by what a mark of them is stored as that noted no birth.
+func (m *segments) unborn() map[stableID][]stableID {
 	entries := make(map[stableID][]stableID)
 	for id, p := range m.placed {
-		if p.in.birth(p.at) != 0 {
-			entries[p.in.identity(p.at)] = append(entries[p.in.identity(p.at)], id)
-		}
+		entries[p.in.unborn(p.at)] = append(entries[p.in.unborn(p.at)], id)
 	}
 	return entries
 }
 
-// meetUnborn adds to what was found a mark that says no birth, where it holds for these new entries with its identity.
+// identitiesOf are those of entries by what a mark of them is stored as that noted no birth.
+func identitiesOf(unborn map[stableID][]stableID) iter.Seq[stableID] {
+	return func(yield func(stableID) bool) {
+		for id := range unborn {
+			if !yield(id.born(noBirth)) { // of which twice is not at all
+				return
+			}
+		}
+	}
+}
+
+// noted says of a mark whose entry says no birth whether whoever wrote it noted births, which the version before did not keep apart.
+func (st *indexState) noted(m segmentMark) bool {
+	return !m.none && int(m.from) < len(st.from) && st.from[m.from].seen > 0
+}
+
+// meetUnborn adds to what was found a mark that noted no birth, where it holds for these new entries with its identity.
 func (m *segments) meetUnborn(entries []stableID, mark segmentMark, found map[stableID]segmentMark) {
 	mark.copies = false
 	for _, own := range entries {
@@ -196,7 +218,7 @@ func (st *indexState) addMarks(u IndexUpdate, marks map[stableID]segmentMark) er
 	met := make(map[stableID]bool, len(marks))
 	takenBack := make(map[stableID]bool) // of entries that have a copy here; what is stored of copies that went holds no more either
 	w := newIdentitySet(marks)
-	err := st.each(u, func(c *columns, i int) bool { return w.has(c.own(i)) || w.has(c.identity(i)) }, func(c *columns, i int, old *segmentMark) {
+	err := st.each(u, func(c *columns, i int) bool { return w.has(c.own(i)) || w.has(c.unborn(i)) }, func(c *columns, i int, old *segmentMark) {
 		set := func(id stableID) {
 			met[id] = true
 			mark := marks[id]
@@ -204,7 +226,9 @@ func (st *indexState) addMarks(u IndexUpdate, marks map[stableID]segmentMark) er
 				return
 			}
 			if mark.none {
-				takenBack[c.own(i)], takenBack[c.identity(i)] = true, true
+				if takenBack[c.own(i)] = true; mark.unborn {
+					takenBack[c.unborn(i)] = true
+				}
 				if old.anew || st.stands(c, i, *old) != old.status { // it is open by what came after the mark that is taken back
 					*old = old.takenBack(mark.at, true)
 					return
@@ -213,13 +237,13 @@ func (st *indexState) addMarks(u IndexUpdate, marks map[stableID]segmentMark) er
 			mark.copies = old.copies
 			*old = mark
 		}
-		own, identity := c.own(i), c.identity(i)
+		own, unborn := c.own(i), c.unborn(i)
 		if w.has(own) {
 			set(own)
 		}
-		// One that says no birth stays with the entry that it met: what comes later meets it there.
-		if mark, is := marks[identity]; is && own != identity && !precedes(mark.at, c.birth(i), c.time(i)) {
-			set(identity)
+		// One that noted no birth stays with the entry that it met: what comes later meets it there.
+		if mark, is := marks[unborn]; is && !precedes(mark.at, c.birth(i), c.time(i)) {
+			set(unborn)
 		}
 	})
 	if err != nil {
@@ -233,16 +257,17 @@ func (st *indexState) addMarks(u IndexUpdate, marks map[stableID]segmentMark) er
 		}
 	}
 	for id := range met {
-		st.Unborn = st.Unborn || marks[id].unborn
-		delete(marks, id)
+		if !marks[id].unborn { // which holds for what comes later with that identity, too
+			delete(marks, id)
+		}
 	}
 	return st.stray(u, marks)
 }
 
-// strayOf is by what the mark of entry i is stored when the entry goes: where it says no birth what takes it back says none either.
+// strayOf is by what the mark of entry i is stored when the entry goes: where it noted no birth what takes it back notes none either.
 func strayOf(c *columns, i int, m segmentMark) stableID {
 	if m.unborn {
-		return c.identity(i)
+		return c.unborn(i)
 	}
 	return c.own(i)
 }

@@ -153,8 +153,12 @@ func (x *index) readMarks(ctx context.Context, q *Queue, ledger kadm.TopicDetail
 					if v.Doing != "" {
 						continue
 					}
-					if id := stableIdentity(v.ID, v.Group, v.Replays, v.Replay).born(v.Born); marks[id].at <= v.At {
-						marks[id] = x.markIn(v, st)
+					id := stableIdentity(v.ID, v.Group, v.Replays, v.Replay)
+					if of := id.born(v.birth()); marks[of].at <= v.At {
+						marks[of] = x.markIn(v, st)
+					}
+					if v.forgetsUnborn() && marks[id].at <= v.At {
+						marks[id] = segmentMark{moments: moments{at: v.At}, none: true}
 					}
 				}
 			}
@@ -166,12 +170,12 @@ func (x *index) readMarks(ctx context.Context, q *Queue, ledger kadm.TopicDetail
 // markIn is what the index keeps of a mark.
 func (x *index) markIn(v *ledgerValue, st *indexState) segmentMark {
 	if v.forgets {
-		return segmentMark{moments: moments{at: v.At}, none: true, unborn: v.Born == 0}
+		return segmentMark{moments: moments{at: v.At}, none: true, unborn: v.birth() == noBirth}
 	}
 	status, _ := ParseStatus(v.Status)
 	from := v.provenance()
 	from.reason, from.edit = x.Redaction.String(from.reason), x.Redaction.edit(from.edit)
-	return segmentMark{moments: v.moments(), until: v.Until, times: v.times(), status: status, from: st.origin(from), unborn: v.Born == 0}
+	return segmentMark{moments: v.moments(), until: v.Until, times: v.times(), status: status, from: st.origin(from), unborn: v.birth() == noBirth}
 }
 
 // cloned takes the strings of a kind out of the records that they were read in, for it stays.

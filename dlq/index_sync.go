@@ -61,6 +61,11 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 		}
 		why = x.fits(st, topic)
 	}
+	if why == "" && st.Version != indexVersion {
+		if why, err = x.takeOver(ctx, st, starts); err != nil {
+			return err
+		}
+	}
 	if why != "" || st.Ledger != ledger.ID || st.marksLost(ledgerStarts) {
 		forgotten := why == "" && st.Ledger != ledger.ID && st.hasMarks()
 		if st, err = x.begin(ctx, topic, ledger, ledgerStarts, why); err != nil {
@@ -115,6 +120,14 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 		return err
 	}
 	return x.update(ctx, func(_ IndexUpdate, st *indexState) error { st.Purged = false; return nil })
+}
+
+// takeOver goes on with an index of the version before where that keeps what nobody else has; else it says why it is built anew.
+func (x *index) takeOver(ctx context.Context, st *indexState, starts map[int32]int64) (why string, err error) {
+	if !st.keepsLost(starts) {
+		return indexOfAnother, nil
+	}
+	return "", x.update(ctx, func(_ IndexUpdate, st *indexState) error { st.Version = indexVersion; return nil })
 }
 
 // compact leaves nothing in the store of what was deleted.

@@ -79,7 +79,7 @@ type wish struct {
 // mark is a [Mark] in few bytes.
 type mark struct {
 	at     int64 // Unix ms
-	birth  int64 // of the entry
+	birth  int64 // of the entry, or noBirth
 	until  int64 // see settlement
 	from   uint32
 	times  uint16 // that it was replayed
@@ -134,10 +134,7 @@ func (l *ledger) of(e *Entry) mark {
 	if m, known := l.marks[id]; !known || m.birth == birth && len(l.others) == 0 {
 		return m
 	}
-	own, unborn := l.with(id, birth), mark{}
-	if birth != 0 {
-		unborn = l.with(id, 0)
-	}
+	own, unborn := l.with(id, birth), l.with(id, noBirth)
 	switch {
 	case unborn.at <= own.at, precedes(unborn.at, birth, e.At.UnixMilli()):
 		return own
@@ -147,7 +144,7 @@ func (l *ledger) of(e *Entry) mark {
 	return unborn
 }
 
-// with is the mark of the entry that was born then, or the one that says no birth.
+// with is the mark of the entry that was born then, or, with noBirth, of a release that noted no birth.
 func (l *ledger) with(id Identity, birth int64) mark {
 	for m := range l.all(id) {
 		if m.birth == birth {
@@ -229,8 +226,8 @@ type ledgerValue struct {
 	Times   int         `json:"times,omitempty"`   // that the entry was replayed, where that is more than its status says
 	Renewed int64       `json:"renewed,omitempty"` // that of a mark which says that it was: its own time
 	Was     decided     `json:"was,omitzero"`      // of one that says that it was: who marked the entry before, if anybody did
-	Seen    int64       `json:"seen,omitempty"`    // of one by which the entry is dealt with: where its partition of dead letters ended for that call
-	Until   int64       `json:"until,omitempty"`   // and up to when what stands behind that first failed which is dealt with too, in Unix ms
+	Seen    int64       `json:"seen,omitempty"`    // where the partition of dead letters ended for the call that wrote the mark
+	Until   int64       `json:"until,omitempty"`   // of one by which the entry is dealt with: up to when what stands behind that first failed which is too, in Unix ms
 	Doing   string      `json:"doing,omitempty"`
 	Alive   int64       `json:"alive,omitempty"`
 	Ended   bool        `json:"ended,omitempty"`
@@ -390,6 +387,11 @@ func (l *ledger) add(values []ledgerValue) {
 		l.renewed = max(l.renewed, v.Renewed)
 		when, from := v.moments(), v.provenance()
 		from.writer, from.beside, from.renewal = v.Run, when.beside, when.renewal
-		l.set(identify(v.ID, v.Group, v.Replays, v.Replay), mark{at: v.At, birth: v.Born, until: v.Until, status: status, times: v.times(), none: v.forgets}, from)
+		id, m := identify(v.ID, v.Group, v.Replays, v.Replay), mark{at: v.At, birth: v.birth(), until: v.Until, status: status, times: v.times(), none: v.forgets}
+		l.set(id, m, from)
+		if v.forgetsUnborn() {
+			m.birth = 0
+			l.set(id, m, from)
+		}
 	}
 }

@@ -13,9 +13,10 @@ func (w *writer) mark(r *kgo.Record, e *Entry, status Status, now time.Time, at 
 	v := ledgerValue{
 		V: ledgerVersion, Status: status.String(), At: at, By: w.self.By, Run: w.self.Run, TaskID: w.self.taskOf(), To: to, Reason: reason,
 		ID: e.State.ID, Group: e.State.Group, Replays: e.State.Replays, Replay: e.State.Replay, Born: BirthOf(&e.State),
+		Seen: max(w.ends[e.Partition], e.Offset+1),
 	}
 	if status == StatusReplayed || status == StatusDiscarded {
-		v.Seen, v.Until = max(w.ends[e.Partition], e.Offset+1), untilOf(e, now)
+		v.Until = untilOf(e, now)
 	}
 	times, told := e.Mark.Times, 0
 	if status == StatusReplayed {

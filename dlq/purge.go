@@ -104,7 +104,7 @@ type purge struct {
 	index *index // as who shares it keeps the longest; nil: there is none
 
 	last   map[Identity]lastCopy // by what only they have, and of those that failed anew as it is for these
-	unborn map[Identity]lastCopy // of those that a mark which says no birth holds for, by its identity
+	unborn map[Identity]lastCopy // of those that a mark holds for which noted no birth, by its identity
 	starts map[int32]int64       // by partition: where it began
 	ends   map[int32]int64       // and up to where it is looked at
 	old    map[int32][]int64     // by partition: offsets of the records of that age
@@ -176,7 +176,7 @@ func (p *purge) look(ctx context.Context, asked map[int32]int64) error {
 		here := position{e.Partition, e.Offset}
 		open := slices.Contains(toBeDealtWith, e.Status)
 		p.last[e.part()] = lastCopy{here, open}
-		if elder := s.ledger.with(e.identity(), 0); elder.at > 0 && !precedes(elder.at, BirthOf(&e.State), e.At.UnixMilli()) {
+		if elder := s.ledger.with(e.identity(), noBirth); elder.at > 0 && !precedes(elder.at, BirthOf(&e.State), e.At.UnixMilli()) {
 			p.unborn[e.identity()] = lastCopy{here, open}
 		}
 		if e.Offset < asked[e.Partition] {

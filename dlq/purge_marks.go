@@ -107,12 +107,13 @@ func (p *purge) stale(keys ledgerKeys, r *kgo.Record, stale map[string]*kgo.Reco
 		return err
 	}
 	id := identify(v.ID, v.Group, v.Replays, v.Replay)
-	m := p.task.survey.ledger.with(id, v.Born)
-	last, known := p.last[id.born(v.Born)]
-	if again, is := p.last[id.born(v.Born).anew()]; is && (!known || again.offset > last.offset) {
+	birth := v.birth()
+	m := p.task.survey.ledger.with(id, birth)
+	last, known := p.last[id.born(birth)]
+	if again, is := p.last[id.born(birth).anew()]; is && (!known || again.offset > last.offset) {
 		last, known = again, true
 	}
-	if v.Born == 0 {
+	if birth == noBirth {
 		last, known = p.unborn[id]
 	}
 	left := known && last.offset >= p.cuts[last.partition]
@@ -133,7 +134,7 @@ func (p *purge) stale(keys ledgerKeys, r *kgo.Record, stale map[string]*kgo.Reco
 
 // forgets says whose mark a tombstone takes back.
 func (p *purge) forgets(v *ledgerValue) []byte {
-	none := ledgerValue{V: ledgerVersion, Status: StatusOpen.String(), At: p.at(), ID: v.ID, Group: v.Group, Replays: v.Replays, Replay: v.Replay, Born: v.Born}
+	none := ledgerValue{V: ledgerVersion, Status: StatusOpen.String(), At: p.at(), ID: v.ID, Group: v.Group, Replays: v.Replays, Replay: v.Replay, Born: v.Born, Seen: v.Seen}
 	return none.appendMark(nil)
 }
 

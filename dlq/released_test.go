@@ -105,7 +105,7 @@ func TestReleasedLedger(t *testing.T) {
 	}
 	records["purge"] = purged.records()[0]
 	records["mark that is taken out"] = &kgo.Record{Key: marked(w, entry, StatusDiscarded, "", "").Key, Headers: []kgo.RecordHeader{{
-		Key: headerForgets, Value: purged.forgets(&ledgerValue{ID: entry.State.ID, Group: "billing", Replays: 2, Replay: "0197-run/7", Born: 17}),
+		Key: headerForgets, Value: purged.forgets(&ledgerValue{ID: entry.State.ID, Group: "billing", Replays: 2, Replay: "0197-run/7", Born: 17, Seen: 40}),
 	}}}
 	for _, what := range []string{wishPause, wishCancel} {
 		value := ledgerValue{V: ledgerVersion, At: releasedTime.UnixMilli(), By: "ops@host", Run: "0198-run", Doing: doingWish, Reason: what}
@@ -197,7 +197,11 @@ func readReleasedLedger(r *kgo.Record) (map[string]any, error) {
 		return map[string]any{"run": w.Run, "by": w.By, "doing": w.Doing, "task": w.Task, "at": w.At.UnixMilli(), "alive": w.Alive.UnixMilli(), "ended": w.Ended}, nil
 	}
 	if v.forgets {
-		return map[string]any{"id": v.ID, "group": v.Group, "replays": v.Replays, "replay": v.Replay, "born": v.Born, "forgets": true, "at": v.At}, nil
+		says := map[string]any{"id": v.ID, "group": v.Group, "replays": v.Replays, "replay": v.Replay, "born": v.Born, "forgets": true, "at": v.At}
+		if v.Seen != 0 {
+			says["seen"] = v.Seen
+		}
+		return says, nil
 	}
 	m := l.describe(l.marks[identify(v.ID, v.Group, v.Replays, v.Replay)])
 	says := map[string]any{

@@ -351,6 +351,7 @@ func TestRenewLeavesWhoParkedIt(t *testing.T) {
 			t.Errorf("renewed at %v, after %v and the mark at %v", got.Renewed, last, want.At)
 		}
 		want.Renewed = got.Renewed
+		want = dlq.SeenAs(want, got) // it has seen the copies of the time before
 		equal(t, "the mark of the parked one", fmt.Sprint(got), fmt.Sprint(want))
 		if only := look(open); only.By != "night shift" || only.Run != s.Run || !only.At.Equal(only.Renewed) || only.Renewed.IsZero() {
 			t.Errorf("the mark of the open one: %+v", only)

@@ -87,7 +87,7 @@ func (l *ledger) mayBecome(e *Entry, died death) bool {
 		return false
 	}
 	for m := range l.all(e.identity()) {
-		if m.birth != 0 && m.birth != own && (m.birth == died.birth || is(l.origin[m.from].task, m.birth)) {
+		if m.birth != 0 && m.birth != noBirth && m.birth != own && (m.birth == died.birth || is(l.origin[m.from].task, m.birth)) {
 			return false
 		}
 	}

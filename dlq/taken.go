@@ -100,7 +100,7 @@ func (a *accounts) note(keys ledgerKeys, r *kgo.Record) error {
 		return err
 	case isMark:
 		// A purge took a tombstone's mark out: of what was dealt with or was to go, or of what has its mark in a later place.
-		status := a.survey.ledger.with(identify(v.ID, v.Group, v.Replays, v.Replay), v.Born).status
+		status := a.survey.ledger.with(identify(v.ID, v.Group, v.Replays, v.Replay), v.birth()).status
 		a.places[at] = r.Value == nil || v.Renewed > 0 || !slices.Contains(toBeDealtWith, status)
 	case about && v.Doing == doingPurged && v.Purge != nil:
 		a.purges = append(a.purges, v.Purge)

@@ -16,13 +16,14 @@ func TestReplayTellsWhatRetentionTook(t *testing.T) {
 		since       func(b *bundle) // it was started
 		taken, done int64
 	}{
-		"nothing":         {since: func(*bundle) {}, done: 6},
-		"taken":           {since: func(b *bundle) { b.takes(0, 4) }, taken: 4, done: 2},
-		"some dealt with": {since: func(b *bundle) { b.discard(dlq.Filter{Limit: 3}); b.takes(0, 4) }, taken: 1, done: 2},
-		"parked":          {since: func(b *bundle) { must(b.t, b.park(dlq.Filter{Limit: 3})); b.takes(0, 4) }, taken: 4, done: 2},
-		"carried forward": {since: func(b *bundle) { must(b.t, b.renew()); b.takes(0, 4) }, done: 6},
-		"what came since": {since: func(b *bundle) { b.produce(letter(death(0, 9))); b.takes(0, 7) }, taken: 6},
-		"purged":          {since: func(b *bundle) { b.discard(dlq.Filter{Limit: 4}); b.purge(b.open(), dlq.Purge{Before: time.Now()}) }, done: 2},
+		"nothing":                             {since: func(*bundle) {}, done: 6},
+		"taken":                               {since: func(b *bundle) { b.takes(0, 4) }, taken: 4, done: 2},
+		"some dealt with":                     {since: func(b *bundle) { b.discard(dlq.Filter{Limit: 3}); b.takes(0, 4) }, taken: 1, done: 2},
+		"dealt with before births were noted": {since: func(b *bundle) { b.produce(b.unbornMark("replayed", time.Now())); b.takes(0, 4) }, taken: 3, done: 2},
+		"parked":                              {since: func(b *bundle) { must(b.t, b.park(dlq.Filter{Limit: 3})); b.takes(0, 4) }, taken: 4, done: 2},
+		"carried forward":                     {since: func(b *bundle) { must(b.t, b.renew()); b.takes(0, 4) }, done: 6},
+		"what came since":                     {since: func(b *bundle) { b.produce(letter(death(0, 9))); b.takes(0, 7) }, taken: 6},
+		"purged":                              {since: func(b *bundle) { b.discard(dlq.Filter{Limit: 4}); b.purge(b.open(), dlq.Purge{Before: time.Now()}) }, done: 2},
 		"purged, then all": {since: func(b *bundle) {
 			b.discard(dlq.Filter{Limit: 4})
 			b.purge(b.open(), dlq.Purge{Before: time.Now()})

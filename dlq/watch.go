@@ -51,7 +51,7 @@ type Awaited struct {
 // Marked says what became of an entry.
 type Marked struct {
 	Identity Identity
-	Born     int64 // of the entry, see [BirthOf]; releases that noted none left 0
+	Born     int64 // of the entry, see [BirthOf]; of a release that noted none it is 0, and so is Seen
 	At       int64 // Unix ms
 	Status   Status
 	To       string // the topic that a replay wrote to
@@ -63,8 +63,14 @@ type Marked struct {
 // Holds reports whether the mark is that of the dead letter of its identity that was born and died at these times, in Unix ms. Death may be said to be later
 // than it was: a copy dies after what it is a copy of.
 func (m Marked) Holds(born, died int64) bool {
-	return m.Born == born || m.Born == 0 && !precedes(m.At, born, died)
+	if m.unborn() {
+		return !precedes(m.At, born, died)
+	}
+	return m.Born == born
 }
+
+// unborn says whether the mark is of a release that noted no birth.
+func (m Marked) unborn() bool { return m.Born == 0 && m.Seen == 0 }
 
 // Done reports whether the entry was replayed or discarded. Whether a dead letter of it is waited for still, [Marked.Settles] says.
 func (m Marked) Done() bool { return m.Status == StatusReplayed || m.Status == StatusDiscarded }
@@ -80,7 +86,7 @@ type candidate struct {
 	Awaited
 	further []Awaited  // copies of it
 	own     outlook    // by the latest mark with its birth
-	unborn  outlook    // and by the latest that says none
+	unborn  outlook    // and by the latest of a release that noted none
 	other   *candidate // with the identity, born at another time
 }
 
@@ -127,17 +133,20 @@ func (c *candidate) born(birth int64) *candidate {
 // mark takes note of a mark of one with the identity, or of the tombstone of one.
 func (c *candidate) mark(m Marked, tombstone bool) {
 	for ; c != nil; c = c.other {
-		into := &c.own
-		if m.Born != c.Born {
-			into = &c.unborn
-		}
-		if !m.Holds(c.Born, c.Died) || m.At < into.at {
+		if !m.Holds(c.Born, c.Died) {
 			continue
 		}
 		if tombstone {
 			m.Status = StatusOpen
 		}
-		*into = outlook{settlement{status: m.Status, at: m.At, seen: m.Seen, until: m.Until}, tombstone}
+		said := outlook{settlement{status: m.Status, at: m.At, seen: m.Seen, until: m.Until}, tombstone}
+		if m.unborn() && m.At >= c.unborn.at {
+			c.unborn = said
+		}
+		if m.unborn() && (!tombstone || c.Born != 0) || m.At < c.own.at { // see forgetsUnborn
+			continue
+		}
+		c.own = said
 	}
 }
 
