@@ -121,6 +121,7 @@ type Entry struct {
 
 	print  Fingerprint // 0: not known yet
 	copies bool        // the index knows of further records with its identity
+	passed *stableID   // of one that the filter does not select and that has copies: by which these are not the first one. Nothing else of it was read
 }
 
 // ID names the entry among all that a cluster has: short, and the same for as long as the entry exists. It is

@@ -74,7 +74,7 @@ func (iq *indexQuery) disclose(ctx context.Context, partition int32, p *page) er
 	var offsets []int64
 	at := make(map[int64]int) // in the page, by the offset
 	for i := range p.entries {
-		if e := &p.entries[i]; e.Record == nil {
+		if e := &p.entries[i]; e.Record == nil && e.passed == nil {
 			at[e.Offset] = i
 			offsets = append(offsets, e.Offset)
 		}
@@ -85,7 +85,7 @@ func (iq *indexQuery) disclose(ctx context.Context, partition int32, p *page) er
 	}
 	n := 0
 	for i := range p.entries {
-		if p.entries[i].Record != nil {
+		if p.entries[i].Record != nil || p.entries[i].passed != nil {
 			p.entries[n], p.keys[n] = p.entries[i], p.keys[i]
 			n++
 		}

@@ -375,14 +375,17 @@ func (iq *indexQuery) page(v IndexView, st *indexState, part span, at int64, lat
 		}
 		m := segmentMarkOf(o.marks, i)
 		status := st.stands(&o.columns, i, m)
-		if !m.copies && (iq.status != nil && !iq.status[status] || !iq.match(o, part.partition, i)) {
-			if o.err != nil {
-				return p, o.err
-			}
+		selected := (iq.status == nil || iq.status[status]) && iq.match(o, part.partition, i)
+		if o.err != nil {
+			return p, o.err
+		}
+		if !selected && !m.copies {
 			continue
 		}
 		var e Entry
-		if o.hides(i, hiddenAny) {
+		if !selected && iq.status != nil { // who only looks needs no more of it
+			e.Partition, e.Offset, e.passed = part.partition, o.offset(i), new(o.part(i, status != m.status))
+		} else if o.hides(i, hiddenAny) {
 			e.Partition, e.Offset = part.partition, o.offset(i) // its record is read later
 		} else if e, records, err = iq.stored(o, records, part.partition, i); err != nil {
 			return p, err
@@ -392,7 +395,9 @@ func (iq *indexQuery) page(v IndexView, st *indexState, part span, at int64, lat
 			e.print = st.kinds[kind].Print
 		}
 		p.entries, p.keys = append(p.entries, e), append(p.keys, *latest)
-		held += int(u32(o.sizes, i))
+		if e.passed == nil {
+			held += int(u32(o.sizes, i))
+		}
 		if e.Record != nil {
 			held += headerBytes(e.Record)
 		}
@@ -487,12 +492,9 @@ func (s *survey) helped(ctx context.Context) error {
 
 // metIndexed is met of an entry that comes from the index with its mark.
 func (s *survey) metIndexed(e *Entry, f func(*Entry) bool) bool {
-	matches := s.sel.match(e) && s.sel.expires(e)
+	matches := e.passed == nil && s.sel.match(e) && s.sel.expires(e)
 	if e.copies {
-		id := stableIdentity(e.State.ID, e.State.Group, e.State.Replays, e.State.Replay).born(BirthOf(&e.State))
-		if e.FailedAnew() {
-			id = id.anew()
-		}
+		id := e.stablePart()
 		if s.copiesMet[id] {
 			if matches && s.wanted(e.Status) {
 				s.duplicates++
@@ -502,4 +504,24 @@ func (s *survey) metIndexed(e *Entry, f func(*Entry) bool) bool {
 		s.copiesMet[id] = true
 	}
 	return !matches || f(e)
+}
+
+// stablePart is what an entry shares with those of its copies that stand as it does.
+func (e *Entry) stablePart() stableID {
+	if e.passed != nil {
+		return *e.passed
+	}
+	id := stableIdentity(e.State.ID, e.State.Group, e.State.Replays, e.State.Replay).born(BirthOf(&e.State))
+	if e.FailedAnew() {
+		return id.anew()
+	}
+	return id
+}
+
+// part is [Entry.stablePart] of entry i.
+func (c *columns) part(i int, anew bool) stableID {
+	if anew {
+		return c.own(i).anew()
+	}
+	return c.own(i)
 }

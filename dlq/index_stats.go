@@ -276,11 +276,7 @@ func (iq *indexQuery) countSegment(st *indexState, o *opened, part span, at int6
 			matches = matches && x.retention >= 0 && takenAt < ceilMilli(iq.sel.ExpiringBefore)
 		}
 		if m.copies {
-			id := o.own(i)
-			if again {
-				id = id.anew()
-			}
-			t.copies = append(t.copies, copied{*latest, position{part.partition, offset}, id, matches, status, again, o.kind(i), died, takenAt, u32(o.sizes, i)})
+			t.copies = append(t.copies, copied{*latest, position{part.partition, offset}, o.part(i, again), matches, status, again, o.kind(i), died, takenAt, u32(o.sizes, i)})
 			continue
 		}
 		if !matches {

@@ -3,6 +3,8 @@ package dlq_test
 import (
 	"bytes"
 	"cmp"
+	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -127,6 +130,9 @@ func randomLetter(r *rand.Rand, n int) *kgo.Record {
 	}
 	letter := letter(s)
 	letter.Timestamp = time.UnixMilli(1_700_000_000_000 + int64(n)*20_000 + int64(r.IntN(60_000)))
+	if r.IntN(6) == 0 {
+		letter = unborn(letter)
+	}
 	switch r.IntN(8) {
 	case 0:
 		letter.Key = nil
@@ -231,7 +237,7 @@ func (c *changes) change() {
 	q := b.open()
 	f := randomFilter(r, written)
 	f.Limit, f.All = 0, false
-	switch n := r.IntN(10); n {
+	switch n := r.IntN(11); n {
 	case 0:
 		b.replay(q, dlq.Replay{Filter: f})
 	case 1:
@@ -273,6 +279,8 @@ func (c *changes) change() {
 			p.Before = time.UnixMilli(1_700_000_000_000 + int64(r.IntN(written+3))*20_000)
 		}
 		b.purge(q, p)
+	case 9: // a mark of a release that noted no births
+		c.marksUnborn(q)
 	case 8: // an import of what is there, or was
 		if all := b.records(dead); len(all) > 0 {
 			slices.SortFunc(all, func(a, b *kgo.Record) int {
@@ -293,6 +301,78 @@ func (c *changes) change() {
 		}
 		b.produce(records...)
 		c.written += count
+	}
+}
+
+// marksUnborn writes a mark of a release that noted no births, of one of the entries.
+func (c *changes) marksUnborn(q *dlq.Queue) {
+	c.t.Helper()
+	entries := c.entries(q, dlq.Filter{All: true})
+	if len(entries) == 0 || c.cluster.TopicInfo(ledger) == nil {
+		return
+	}
+	e := &entries[c.r.IntN(len(entries))]
+	id, status := c.cluster.TopicInfo(dead).TopicID, []string{"replayed", "discarded", "parked"}[c.r.IntN(3)]
+	c.produce(&kgo.Record{
+		Topic: ledger, Partition: e.Partition, Key: fmt.Appendf(nil, "%s/%d/%d", base64.RawURLEncoding.EncodeToString(id[:]), e.Partition, e.Offset),
+		Value: fmt.Appendf(nil, `{"v":1,"status":%q,"at":%d,"by":"ann","run":"0196-run","id":%q,"group":%q,"replays":%d,"replay":%q}`,
+			status, time.Now().UnixMilli(), e.State.ID, e.State.Group, e.State.Replays, e.State.Replay),
+	})
+}
+
+// countedStore counts what is read of one part of its segments.
+type countedStore struct {
+	dlq.IndexStore
+	part string
+	read atomic.Int64
+}
+
+type countedView struct {
+	dlq.IndexView
+	store *countedStore
+}
+
+func (s *countedStore) View(ctx context.Context, f func(dlq.IndexView) error) error {
+	return s.IndexStore.View(ctx, func(v dlq.IndexView) error { return f(countedView{v, s}) })
+}
+
+func (v countedView) Get(names ...string) ([][]byte, error) {
+	for _, name := range names {
+		if strings.HasPrefix(name, v.store.part) {
+			v.store.read.Add(1)
+		}
+	}
+	return v.IndexView.Get(names...)
+}
+
+// A list reads the records of what it shows, and not of all that have copies: these are known by what decides about them, also where it is hidden.
+func TestListReadsNoCopiesThatItDoesNotShow(t *testing.T) {
+	t.Parallel()
+	for name, hides := range map[string]*dlq.Redaction{"nothing is hidden": nil, "all is hidden": {Text: patterns(`payload.*`)}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.letters(60)
+			b.letters(60)
+			one := death(0, 30)
+			one.Class = classify.Validation
+			b.produce(letter(one))
+			ix := b.indexed(filepath.Join(t.TempDir(), "index"), 0)
+			ix.hides = hides
+			ix.close()
+			ix.open()
+			store := &countedStore{IndexStore: ix.file, part: "r"}
+			q := b.open(dlq.Indexed(dlq.Index{Store: store, Redaction: hides}))
+			must(t, q.CatchUp(b.ctx()))
+			store.read.Store(0)
+			equal(t, "of a class that none has", len(b.entries(q, dlq.Filter{Class: classify.System})), 0)
+			equal(t, "records read", store.read.Load(), int64(0))
+			b.discard(dlq.Filter{IDs: []string{"orders/0/1"}})
+			for _, f := range []dlq.Filter{{Class: classify.Validation}, {Class: classify.Network}, {Status: []dlq.Status{dlq.StatusDiscarded}}, {}} {
+				ix.same(f)
+				ix.same(dlq.Filter{Class: f.Class, Status: f.Status, Limit: 3})
+			}
+		})
 	}
 }
 
