@@ -189,6 +189,35 @@ func TestScanEnds(t *testing.T) {
 	}
 }
 
+// What stands behind a transaction that is open is counted, of all partitions, and is seen when that ends.
+func TestBehindAnOpenTransaction(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	q := b.open()
+	behind := func() dlq.Behind {
+		t.Helper()
+		got, err := q.Behind(b.ctx())
+		must(t, err)
+		return got
+	}
+	b.letters(3)
+	equal(t, "behind nothing", behind(), dlq.Behind{})
+	client := b.transactional("engine")
+	must(t, client.BeginTransaction())
+	began := time.Now().Truncate(time.Millisecond)
+	must(t, client.ProduceSync(b.ctx(), letter(death(0, 91)), letter(death(2, 91))).FirstErr())
+	b.letters(6) // behind it in two partitions of three
+	got := behind()
+	equal(t, "records", got.Records, int64(2+2*2))
+	if got.Written.Before(began) || got.Written.After(time.Now()) {
+		t.Errorf("last written to at %v, of a transaction that began at %v", got.Written, began)
+	}
+	equal(t, "seen", len(b.entries(q, dlq.Filter{})), 4)
+	must(t, client.EndTransaction(b.ctx(), kgo.TryCommit))
+	equal(t, "behind nothing", behind(), dlq.Behind{})
+	equal(t, "seen", len(b.entries(q, dlq.Filter{})), 8)
+}
+
 func (b *bundle) transactional(id string) *kgo.Client {
 	b.t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(b.cluster.ListenAddrs()...), kgo.TransactionalID(id), kgo.RecordPartitioner(kgo.ManualPartitioner()))

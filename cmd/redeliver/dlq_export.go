@@ -81,6 +81,7 @@ both back.`,
 				n++
 				exported()
 			}
+			p.tellBehind(cmd.Context(), q)
 			return nil
 		})
 		if err != nil {

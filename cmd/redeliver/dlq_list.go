@@ -59,6 +59,7 @@ func newDLQListCommand(p *program) *cobra.Command {
 				named.met(&e)
 				listed++
 			}
+			p.tellBehind(cmd.Context(), q)
 			return nil
 		})
 		if err != nil {

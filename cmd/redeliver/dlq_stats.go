@@ -61,6 +61,7 @@ example, and the command that replays just these. The trends of all problems are
 			if counts.Problems, counts.FurtherProblems, err = p.problemsOf(cmd.Context(), q, qs.all, flags, filter, stats, *problems); err != nil {
 				return err
 			}
+			p.tellBehind(cmd.Context(), q)
 			if *format != asTable {
 				return rows.add(counts)
 			}
