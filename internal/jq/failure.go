@@ -11,12 +11,13 @@ import (
 )
 
 var (
-	errNoJSON  = errors.New("the payload is no JSON document")
-	errNone    = errors.New("the program has no outcome for the payload")
-	errMany    = errors.New("the program has more than one outcome for the payload")
-	errTooLong = errors.New("the program has no outcome within five seconds")
-	errFailed  = errors.New("the program fails on the payload")
-	errRaised  = errors.New("the program raises an error")
+	errNoJSON    = errors.New("the payload is no JSON document")
+	errNoUnicode = errors.New("a text in the payload is no Unicode, of bytes that are no UTF-8 or with half of a surrogate pair, and would not stay as it is")
+	errNone      = errors.New("the program has no outcome for the payload")
+	errMany      = errors.New("the program has more than one outcome for the payload")
+	errTooLong   = errors.New("the program has no outcome within five seconds")
+	errFailed    = errors.New("the program fails on the payload")
+	errRaised    = errors.New("the program raises an error")
 )
 
 // What the errors of gojq say, up to the value that each of them shows. Nothing before that, and no name of a type, comes from a document.

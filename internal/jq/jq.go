@@ -8,7 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/itchyny/gojq"
 )
@@ -17,7 +20,7 @@ import (
 const patience = 5 * time.Second
 
 // Compile makes of a program what turns one JSON document into another. That may be called concurrently. A document that is
-// no JSON, and a program that fails, that has no outcome, more than one, or none within 5 seconds, is an error. The outcome
+// no JSON, or has texts that are no Unicode, which would not stay as they are, and a program that fails, that has no outcome, more than one, or none within 5 seconds, is an error. The outcome
 // is compact, with its keys in order; numbers that are integers stay what they are, however large. The environment, files and
 // further input are out of the program's reach. An error names what failed and types, and no value of the document.
 func Compile(program string) (func(document []byte) ([]byte, error), error) {
@@ -74,5 +77,47 @@ func decode(document []byte) (any, error) {
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return nil, errNoJSON
 	}
+	if !isUnicode(document) {
+		return nil, errNoUnicode
+	}
 	return input, nil
+}
+
+// isUnicode says whether all texts of a JSON document are, as they were decoded: else there are others in their place.
+func isUnicode(document []byte) bool {
+	if !utf8.Valid(document) {
+		return false
+	}
+	for {
+		at := bytes.IndexByte(document, '\\')
+		if at < 0 {
+			return true
+		}
+		document = document[at:]
+		first := escaped(document)
+		switch {
+		case first < 0:
+			document = document[len(`\n`):]
+		case !utf16.IsSurrogate(first):
+			document = document[len(`\u0000`):]
+		default:
+			document = document[len(`\u0000`):]
+			if utf16.DecodeRune(first, escaped(document)) == utf8.RuneError {
+				return false
+			}
+			document = document[len(`\u0000`):]
+		}
+	}
+}
+
+// escaped is the rune of the escape by its number that JSON begins with; -1: it begins with none.
+func escaped(json []byte) rune {
+	if len(json) < len(`\u0000`) || json[0] != '\\' || json[1] != 'u' {
+		return -1
+	}
+	n, err := strconv.ParseUint(string(json[2:6]), 16, 16)
+	if err != nil {
+		return -1
+	}
+	return rune(n)
 }
