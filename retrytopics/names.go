@@ -62,8 +62,14 @@ func (n Names) DLQTopic(topic string) string {
 }
 
 // LedgerTopic names the compacted topic beside a dead-letter topic in which it
-// is written down what became of its entries.
-func LedgerTopic(dlq string) string { return dlq + ledgerSuffix }
+// is written down what became of its entries. Of the name of another program's
+// topic that leaves no room for the suffix it has what fits, and a short hash.
+func LedgerTopic(dlq string) string {
+	if room := maxTopicName - len(ledgerSuffix); len(dlq) > room {
+		dlq = legalPart(dlq, room)
+	}
+	return dlq + ledgerSuffix
+}
 
 // Validate checks the templates for a pipeline with that many source topics;
 // count a pattern of topics as two. The error joins a [*FieldError] (with the

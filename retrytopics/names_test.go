@@ -212,3 +212,18 @@ func TestDeadLetterTopicsAreKnownByTheirNames(t *testing.T) {
 		}
 	}
 }
+
+// A ledger of a dead-letter topic that another program named has a legal name, however long that is, and its own.
+func TestLedgerOfALongName(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, end := range []string{"a", "b"} {
+		for length := 240; length <= 249; length++ {
+			name := retrytopics.LedgerTopic(strings.Repeat("x", length-1) + end)
+			if !legal.MatchString(name) || seen[name] || !strings.HasSuffix(name, ".ledger") {
+				t.Errorf("of %d characters: %q (%d) is illegal or used twice", length, name, len(name))
+			}
+			seen[name] = true
+		}
+	}
+	equal(t, retrytopics.LedgerTopic(strings.Repeat("x", 242)), strings.Repeat("x", 242)+".ledger")
+}
