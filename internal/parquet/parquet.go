@@ -24,6 +24,12 @@ const (
 	bytesPerGroup = 32 << 20 // of keys, values and headers; usual letters have fewer
 )
 
+// A reader holds so many rows at once, fewer where those before were larger.
+const (
+	rowsAtOnce  = 100
+	bytesAtOnce = 4 << 20 // of keys, values and headers
+)
+
 // large are the columns whose bounds do not stand with each page besides the index of the file: there they would be whole, four times.
 var large = [][]string{{"key"}, {"value"}, {"headers", "key"}, {"headers", "value"}}
 
@@ -232,19 +238,22 @@ func read(file io.ReaderAt, size int64, yield func(dlq.Exported, error) bool) (e
 func readGroup(group parquet.RowGroup, sum hash.Hash, yield func(dlq.Exported, error) bool) (goOn bool, err error) {
 	rows := group.Rows()
 	defer rows.Close()
-	batch := make([]parquet.Row, 100)
+	batch, atOnce := make([]parquet.Row, rowsAtOnce), 1
 	for {
-		n, err := rows.ReadRows(batch)
+		n, err := rows.ReadRows(batch[:atOnce])
+		held := 0
 		for _, row := range batch[:n] {
 			x, wrong := letterOf(row)
 			if wrong != nil {
 				return false, wrong
 			}
 			addTo(sum, x)
+			held += bytesOf(x)
 			if !yield(x, nil) {
 				return false, nil
 			}
 		}
+		atOnce = min(2*atOnce, max(n*bytesAtOnce/max(held, 1), 1), rowsAtOnce)
 		if errors.Is(err, io.EOF) {
 			return true, nil
 		}

@@ -62,6 +62,45 @@ func TestThereAndBack(t *testing.T) {
 	}
 }
 
+// countedReader counts what is read.
+type countedReader struct {
+	*bytes.Reader
+	read int
+}
+
+func (r *countedReader) ReadAt(b []byte, at int64) (int, error) {
+	n, err := r.Reader.ReadAt(b, at)
+	r.read += n
+	return n, err
+}
+
+// TestLargeLettersAreReadAsTheyAreTaken: a reader is never far ahead of who takes the letters.
+func TestLargeLettersAreReadAsTheyAreTaken(t *testing.T) {
+	const (
+		large = 1 << 20
+		ahead = 16 // of them, with what the library reads of the next pages
+	)
+	noise := rand.NewChaCha8([32]byte{})
+	letters := make([]dlq.Exported, 60)
+	for i := range letters {
+		letters[i] = dlq.Exported{ID: fmt.Sprint("k7qp-1-", i), Topic: "a", Offset: int64(i), Value: make([]byte, large), Headers: []dlq.ExportedHeader{}}
+		_, _ = noise.Read(letters[i].Value) // never fails
+	}
+	file := &countedReader{Reader: bytes.NewReader(written(t, letters...))}
+	taken := 0
+	for _, err := range parquet.Read(file, file.Size()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if taken++; file.read > (taken+ahead)*large {
+			t.Fatalf("%d letters of 1 MiB were taken, and %d MiB read", taken, file.read/large)
+		}
+	}
+	if taken != len(letters) {
+		t.Errorf("%d letters of %d", taken, len(letters))
+	}
+}
+
 // TestLargeLettersAreWrittenAsTheyCome: a writer holds some of them only, and the file is not larger for what is noted of them.
 func TestLargeLettersAreWrittenAsTheyCome(t *testing.T) {
 	const (
