@@ -28,6 +28,7 @@ type Task struct {
 	Limit    time.Duration // after which the contender stops, and tells how far it came; 0: none
 	URL      string        // of the service to call, in the scenario that calls one
 	Batch    int           // records a transaction at most, of those that are told so
+	Answers  int           // bytes that an answer to a fetch may have, for clients that cannot do with one that is full; 0: the client's default
 }
 
 // Copies is the topic, which is there, that those write failed records to who make no topic of their own.
@@ -53,6 +54,9 @@ func (t Task) Flags() []string {
 	if t.Batch > 0 {
 		flags = append(flags, "-batch", fmt.Sprint(t.Batch))
 	}
+	if t.Answers > 0 {
+		flags = append(flags, "-answers", fmt.Sprint(t.Answers))
+	}
 	return flags
 }
 
@@ -70,6 +74,7 @@ func ParseTask(args []string) (t Task, err error) {
 	f.DurationVar(&t.Limit, "limit", 0, "")
 	f.StringVar(&t.URL, "url", "", "")
 	f.IntVar(&t.Batch, "batch", 0, "")
+	f.IntVar(&t.Answers, "answers", 0, "")
 	if err := f.Parse(args); err != nil {
 		return t, err
 	}
@@ -89,6 +94,8 @@ type Result struct {
 	PeakBytes   int64              `json:"peak_bytes"`        // the most memory that was resident
 	Allocations float64            `json:"allocations"`       // objects, in that time
 	Counted     bool               `json:"counted,omitempty"` // allocations can be; 0 of them are none
+	Idle        float64            `json:"idle,omitempty"`    // share of the time of all processors of the machine, the brokers' too, that these had nothing to do
+	Stolen      float64            `json:"stolen,omitempty"`  // and that the host of a virtual machine gave to others; 0, both: not known
 	Figures     map[string]float64 `json:"figures,omitempty"` // what else the scenario asks for
 }
 

@@ -27,6 +27,8 @@ type Meter struct {
 	head    int      // records
 	records int
 	used    reading // since then, or since the first record
+	idle    float64 // share of the processors' time, see Result
+	stolen  float64
 	ended   bool
 	figures map[string]float64
 }
@@ -41,6 +43,8 @@ type reading struct {
 	at     time.Time
 	cpu    time.Duration
 	allocs uint64
+
+	processors
 }
 
 func read() reading {
@@ -48,7 +52,7 @@ func read() reading {
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // cannot fail for oneself
 	objects := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}, {Name: "/gc/heap/tiny/allocs:objects"}}
 	metrics.Read(objects)
-	return reading{time.Now(), time.Duration(u.Utime.Nano() + u.Stime.Nano()), objects[0].Value.Uint64() + objects[1].Value.Uint64()}
+	return reading{time.Now(), time.Duration(u.Utime.Nano() + u.Stime.Nano()), objects[0].Value.Uint64() + objects[1].Value.Uint64(), readProcessors()}
 }
 
 // Begin marks the first record; only the first call counts.
@@ -118,6 +122,7 @@ func (m *Meter) End(records int) {
 	}
 	m.records, m.ended = records-m.head, true
 	m.used = reading{cpu: now.cpu - began.cpu, allocs: now.allocs - began.allocs, at: time.Time{}.Add(now.at.Sub(began.at))}
+	m.idle, m.stolen = now.since(began.processors)
 }
 
 // Figure notes a figure of the scenario's own.
@@ -135,7 +140,7 @@ func (m *Meter) Result() (Result, error) {
 	}
 	return Result{
 		Records: m.records, Head: m.head, Seconds: m.used.at.Sub(time.Time{}).Seconds(), CPUSeconds: m.used.cpu.Seconds(),
-		PeakBytes: Peak(), Allocations: float64(m.used.allocs), Counted: true, Figures: maps.Clone(m.figures),
+		PeakBytes: Peak(), Allocations: float64(m.used.allocs), Counted: true, Idle: m.idle, Stolen: m.stolen, Figures: maps.Clone(m.figures),
 	}, nil
 }
 

@@ -46,16 +46,7 @@ func PageWritable(directory string) error {
 func page(directory string, rs Runs, all []harness.Scenario) (string, error) {
 	var b strings.Builder
 	b.WriteString("All figures are medians of the rounds; a ratio is the median of the ratios round by round, with their range. CPU is seconds of a core, and allocations are objects on the heap, where a language can count them. " +
-		"\"cut off\" is whose round a scenario's limit ended before all records were handled, with the fewest that a round came to; \"left out\" is who could not be run, or failed in a round.\n\n")
-	for i, on := range rs.settings() {
-		if i > 0 {
-			b.WriteString("\n")
-		}
-		fmt.Fprintf(&b, "%s\n\n| measured | when | interleaved rounds | commit | in `bench` |\n|---|---|--:|---|---|\n", on)
-		for _, r := range on.runs {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | `%s` |\n", r.what(), r.At.Format("2006-01-02"), r.size(), r.Versions[commitKey], r.shell())
-		}
-	}
+		"\"cut off\" is whose round a scenario's limit ended before all records were handled, with the fewest that a round came to; \"left out\" is who could not be run, or failed in a round. \"Machine idle\" is the share of both cores' time, the broker's too, in which they had nothing to do.\n")
 	for _, s := range all {
 		parts := rs.sections(s)
 		if len(parts) == 0 {
@@ -71,6 +62,9 @@ func page(directory string, rs Runs, all []harness.Scenario) (string, error) {
 			}
 			fmt.Fprintf(&b, "\n![%s](%s)\n", f.title, f.file)
 		}
+		if s.Apart {
+			b.WriteString(grid(parts))
+		}
 		for _, part := range parts {
 			fmt.Fprintf(&b, "\n%s, on %s:\n\n", part.title, called(part.broker))
 			all := cells(s, part)
@@ -80,7 +74,57 @@ func page(directory string, rs Runs, all []harness.Scenario) (string, error) {
 			}
 		}
 	}
+	b.WriteString("\n### What was measured when, and on what\n\n")
+	for i, on := range rs.settings() {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		fmt.Fprintf(&b, "%s\n\n| measured | when | interleaved rounds | commit | in `bench` |\n|---|---|--:|---|---|\n", on)
+		for _, r := range on.runs {
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | `%s` |\n", r.what(), r.At.Format("2006-01-02"), r.size(), r.Versions[commitKey], r.shell())
+		}
+	}
 	return b.String(), nil
+}
+
+// grid has the ratios of all cases of a scenario side by side, a table a broker.
+func grid(parts []section) string {
+	var b strings.Builder
+	for len(parts) > 0 {
+		broker := parts[0].broker
+		n := 1
+		for n < len(parts) && parts[n].broker == broker {
+			n++
+		}
+		of := parts[:n]
+		parts = parts[n:]
+		var contenders []string
+		limit := ""
+		for _, part := range of {
+			for _, r := range part.shown() {
+				if r.Ratio > 0 && !slices.Contains(contenders, r.Contender) {
+					contenders, limit = append(contenders, r.Contender), r.Against
+				}
+			}
+		}
+		fmt.Fprintf(&b, "\nRates by that of %s, on %s:\n\n| |", limit, called(broker))
+		for _, part := range of {
+			fmt.Fprintf(&b, " %s |", part.title)
+		}
+		b.WriteString("\n|---|" + strings.Repeat("--:|", n) + "\n")
+		for _, contender := range contenders {
+			fmt.Fprintf(&b, "| %s |", contender)
+			for _, part := range of {
+				text := ""
+				if r, ok := find([]section{part}, "", contender); ok && r.Ratio > 0 {
+					text = fmt.Sprintf("%.2f", r.Ratio)
+				}
+				fmt.Fprintf(&b, " %s |", text)
+			}
+			b.WriteString("\n")
+		}
+	}
+	return b.String()
 }
 
 // forget removes the plots of a scenario, which may have been others before.

@@ -24,12 +24,7 @@ func TestThePageSaysWhatWasMeasuredAndHow(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, got, _ := strings.Cut(text, "\n\n")
-	const want = "Machine: two cores. Brokers: embedded; Apache Kafka (speaks v4.4). Versions: Go go1, a peer v2.\n\n" +
-		"| measured | when | interleaved rounds | commit | in `bench` |\n|---|---|--:|---|---|\n" +
-		"| (x) on the embedded broker | 1970-01-01 | 3 | aaa | `go run .` |\n" +
-		"| (x) on Apache Kafka | 1970-01-01 | 3 of 0.5 of the full size | bbb | `REDELIVER_TEST_BROKERS=host:port go run . -embedded=false` |\n" +
-		`
-### (x) an example
+	const want = `### (x) an example
 
 What it is about.
 
@@ -39,14 +34,23 @@ a case, on the embedded broker:
 
 |  | records/s | ratio | CPU s/million | peak MiB | allocations each |
 |---|--:|--:|--:|--:|--:|
-| franz-go | 1,000 |  | 2000.00 | 3 |  |
+| franz-go | 1,000 |  | 2,000 | 3 |  |
 | a peer | left out: there is no java |
 
 a case, on Apache Kafka:
 
 |  | records/s | ratio | CPU s/million | peak MiB | allocations each |
 |---|--:|--:|--:|--:|--:|
-| franz-go | 1,000 |  | 2000.00 | 3 |  |
+| franz-go | 1,000 |  | 2,000 | 3 |  |
+
+### What was measured when, and on what
+
+Machine: two cores. Brokers: embedded; Apache Kafka (speaks v4.4). Versions: Go go1, a peer v2.
+
+| measured | when | interleaved rounds | commit | in ` + "`bench`" + ` |
+|---|---|--:|---|---|
+| (x) on the embedded broker | 1970-01-01 | 3 | aaa | ` + "`go run .`" + ` |
+| (x) on Apache Kafka | 1970-01-01 | 3 of 0.5 of the full size | bbb | ` + "`REDELIVER_TEST_BROKERS=host:port go run . -embedded=false`" + ` |
 `
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -65,5 +69,33 @@ func TestRunsAreToldWithWhatTheyWereMadeOn(t *testing.T) {
 	}
 	if want := []int{2, 1, 1}; !slices.Equal(got, want) {
 		t.Errorf("got settings of %d runs, want %d", got, want)
+	}
+}
+
+// The cases of a scenario that has many stand side by side first, a table a broker.
+func TestRatiosStandSideBySide(t *testing.T) {
+	with := func(broker, name string, n int) []harness.Measured {
+		of := func(contender, against string, n int) harness.Measured {
+			return harness.Measured{Broker: broker, Scenario: one.Letter, Case: name, Contender: contender, Against: against, Rounds: rounds(n)}
+		}
+		return []harness.Measured{of("franz-go", "", 1000), of("ours", "franz-go", n), of("a peer", "franz-go", n/2)}
+	}
+	r := &Results{Measured: append(append(with("embedded", "1 B", 900), with("embedded", "2 B", 800)...), with("Apache Kafka", "1 B", 700)[:2]...)}
+	const want = `
+Rates by that of franz-go, on the embedded broker:
+
+| | 1 B | 2 B |
+|---|--:|--:|
+| ours | 0.90 | 0.80 |
+| a peer | 0.45 | 0.40 |
+
+Rates by that of franz-go, on Apache Kafka:
+
+| | 1 B |
+|---|--:|
+| ours | 0.70 |
+`
+	if got := grid((Runs{r}).sections(one)); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,35 +47,74 @@ func columns(s harness.Scenario, part section) []column {
 	all := []column{{"", func(r row) string { return r.Contender }}, {unit(s) + "/s", rate}, {"ratio", ratio}}
 	for _, r := range part.shown() {
 		if r.ahead.Ratio > 0 {
-			all = append(all, column{s.Contender(r.Contender).Behind + " to it", ahead})
+			all = append(all, column{s.Contender(r.Contender).Behind + " ÷ it", ahead})
 			break
 		}
 	}
 	if s.Plot != "" {
 		all = append(all, column{"CPU s", func(r row) string { return fmt.Sprintf("%.2f", cpu(r)) }}, peak)
 	} else {
-		all = append(all, column{"CPU s/million", func(r row) string { return fmt.Sprintf("%.2f", r.CPUPerMillion) }}, peak, column{"allocations each", allocations})
+		all = append(all, column{"CPU s/million", func(r row) string { return short(r.CPUPerMillion) }}, peak, column{"allocations each", allocations})
+		if slices.ContainsFunc(part.shown(), func(r row) bool { return idle(r) > 0 }) {
+			all = append(all, column{"machine idle", func(r row) string { return percent(idle(r)) }})
+		}
+		if slices.ContainsFunc(part.shown(), func(r row) bool { return stolen(r) >= 0.01 }) {
+			all = append(all, column{"taken by its host", func(r row) string { return percent(stolen(r)) }})
+		}
 	}
 	for _, name := range part.figures {
+		if p, is := percentile(name); is && !slices.Contains(percentilesShown, p) {
+			continue // the plot and the JSON have them
+		}
 		all = append(all, column{name, func(r row) string {
 			value, ok := r.Figures[name]
 			if !ok {
 				return ""
 			}
-			return strconv.FormatFloat(value, 'g', 4, 64)
+			return short(value)
 		}})
 	}
 	return all
 }
 
+// percentilesShown are those of a table.
+var percentilesShown = []float64{50, 90, 99}
+
+// idle and stolen are shares of the machine's time, 0 where they are not known.
+func idle(r row) float64   { return r.median(func(r contract.Result) float64 { return r.Idle }) }
+func stolen(r row) float64 { return r.median(func(r contract.Result) float64 { return r.Stolen }) }
+
+func percent(share float64) string {
+	if share <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.0f %%", 100*share)
+}
+
+// short writes a number with three digits and all of those before the point, a whole one without others.
+func short(n float64) string {
+	switch size := math.Abs(n); {
+	case size >= 99.95, n == math.Trunc(n):
+		return thousands(n)
+	case size >= 9.995:
+		return fmt.Sprintf("%.1f", n)
+	case size >= 0.9995:
+		return fmt.Sprintf("%.2f", n)
+	}
+	return strconv.FormatFloat(n, 'g', 3, 64)
+}
+
 func unit(s harness.Scenario) string { return cmp.Or(s.Unit, "records") }
 
-func cpu(r row) float64 {
-	var seconds []float64
+func cpu(r row) float64 { return r.median(func(r contract.Result) float64 { return r.CPUSeconds }) }
+
+// median is that of what the rounds have of something.
+func (r row) median(of func(contract.Result) float64) float64 {
+	var all []float64
 	for _, round := range r.Rounds {
-		seconds = append(seconds, round.CPUSeconds)
+		all = append(all, of(round))
 	}
-	return harness.Median(seconds)
+	return harness.Median(all)
 }
 
 func allocations(r row) string {
@@ -127,6 +167,9 @@ func ratio(r row) string {
 	if r.Ratio == 0 {
 		return ""
 	}
+	if r.Most < 0.005 {
+		return "under 0.01 of " + r.Against
+	}
 	return fmt.Sprintf("%.2f of %s (%.2f to %.2f)", r.Ratio, r.Against, r.Least, r.Most)
 }
 
@@ -135,7 +178,15 @@ func ahead(r row) string {
 	if r.ahead.Ratio == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%.2f (%.2f to %.2f)", r.ahead.Ratio, r.ahead.Least, r.ahead.Most)
+	return fmt.Sprintf("%s (%s to %s)", times(r.ahead.Ratio), times(r.ahead.Least), times(r.ahead.Most))
+}
+
+// times writes a ratio that may be large.
+func times(ratio float64) string {
+	if ratio < 10 {
+		return fmt.Sprintf("%.2f", ratio)
+	}
+	return short(ratio)
 }
 
 // oneLine makes a cell of a reason. Of a long one, such as all that a program printed, it is the end: what came before it is how it was called.
@@ -157,14 +208,21 @@ func thousands(n float64) string {
 	return digits
 }
 
+// percentile is of which one a figure is, if it is of one.
+func percentile(figure string) (p float64, is bool) {
+	text, is := strings.CutPrefix(figure, "p")
+	text, ms := strings.CutSuffix(text, " ms")
+	p, err := strconv.ParseFloat(text, 64)
+	return p, is && ms && err == nil
+}
+
 // figureNames are the names of figures, percentiles by their number.
 func figureNames(figures map[string]float64) []string {
 	number := func(name string) float64 {
-		n, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimPrefix(name, "p"), " ms"), 64)
-		if err != nil {
-			return -1
+		if p, is := percentile(name); is {
+			return p
 		}
-		return n
+		return -1
 	}
 	return slices.SortedFunc(maps.Keys(figures), func(a, b string) int {
 		return cmp.Or(cmp.Compare(number(a), number(b)), cmp.Compare(a, b))

@@ -60,10 +60,10 @@ func TestARatioNamesWhomItIsOf(t *testing.T) {
 		harness.Measured{Contender: "ours, once", Against: "a transaction", Rounds: rounds(250, 250, 250)},
 	)),
 		"records/s  ratio  CPU s/million  peak MiB  allocations each",
-		"a copy  1,000  2000.00  3",
-		"ours  850  0.85 of a copy (0.80 to 0.90)  2352.94  3",
-		"a transaction  500  4000.00  3",
-		"ours, once  250  0.50 of a transaction (0.50 to 0.50)  8000.00  3",
+		"a copy  1,000  2,000  3",
+		"ours  850  0.85 of a copy (0.80 to 0.90)  2,353  3",
+		"a transaction  500  4,000  3",
+		"ours, once  250  0.50 of a transaction (0.50 to 0.50)  8,000  3",
 	)
 }
 
@@ -76,10 +76,10 @@ func TestAPeerIsToldHowFarBehindItIs(t *testing.T) {
 		harness.Measured{Contender: "ours", Against: "the limit", Rounds: rounds(800, 850, 900)},
 		harness.Measured{Contender: "a peer", Against: "the limit", Rounds: rounds(400, 500, 1000)},
 	)),
-		"records/s  ratio  ours to it  CPU s/million  peak MiB  allocations each",
-		"the limit  1,000  2000.00  3",
-		"ours  850  0.85 of the limit (0.80 to 0.90)  2352.94  3",
-		"a peer  500  0.50 of the limit (0.40 to 1.00)  1.70 (0.90 to 2.00)  4000.00  3",
+		"records/s  ratio  ours ÷ it  CPU s/million  peak MiB  allocations each",
+		"the limit  1,000  2,000  3",
+		"ours  850  0.85 of the limit (0.80 to 0.90)  2,353  3",
+		"a peer  500  0.50 of the limit (0.40 to 1.00)  1.70 (0.90 to 2.00)  4,000  3",
 	)
 }
 
@@ -94,7 +94,7 @@ func TestWhoIsLeftOutIsTold(t *testing.T) {
 	)
 	wantLines(t, lines(t, one, r),
 		"records/s  ratio  CPU s/million  peak MiB  allocations each",
-		"ours  850  no ratio: franz-go failed in a round  2352.94  3",
+		"ours  850  no ratio: franz-go failed in a round  2,353  3",
 		"franz-go  left out: …"+strings.Repeat("more ", 29)+"a / and the end",
 		"a peer  left out: there is no java",
 	)
@@ -114,9 +114,9 @@ func TestARoundThatWasCutOffIsTold(t *testing.T) {
 	)),
 		"records/s  ratio  CPU s/million  peak MiB  allocations each",
 		"with a head  900,000  2.22  3",
-		"whole  3,000,000  0.67  3",
-		"once  3,000,000 (cut off: 850,000 of 3,000,000)  0.67  3",
-		"not known  1  2000000.00  3",
+		"whole  3,000,000  0.667  3",
+		"once  3,000,000 (cut off: 850,000 of 3,000,000)  0.667  3",
+		"not known  1  2,000,000  3",
 	)
 }
 
@@ -128,8 +128,8 @@ func TestNoAllocationsAreTold(t *testing.T) {
 	}
 	wantLines(t, lines(t, one, measured(harness.Measured{Contender: "none", Rounds: none}, harness.Measured{Contender: "not known", Rounds: rounds(1000)})),
 		"records/s  ratio  CPU s/million  peak MiB  allocations each",
-		"none  1,000  2000.00  3  0.000",
-		"not known  1,000  2000.00  3",
+		"none  1,000  2,000  3  0.000",
+		"not known  1,000  2,000  3",
 	)
 }
 
@@ -141,7 +141,45 @@ func TestAScenarioOfAFigureHasColumnsThatSaySomething(t *testing.T) {
 	}
 	s := one
 	m := harness.Measured{Contender: "ours", Rounds: all}
-	wantLines(t, lines(t, s, measured(m)), "records/s  ratio  CPU s/million  peak MiB  allocations each  flowing s", "ours  1,000  2000.00  3  5.000  1")
+	wantLines(t, lines(t, s, measured(m)), "records/s  ratio  CPU s/million  peak MiB  allocations each  flowing s", "ours  1,000  2,000  3  5.000  1")
 	s.Unit, s.Plot = "partitions", "flowing s"
 	wantLines(t, lines(t, s, measured(m)), "partitions/s  ratio  CPU s  peak MiB  flowing s", "ours  1,000  2.00  3  1")
+}
+
+// What the machine had left stands beside what is counted, where it is known, and what its host took where that is much; percentiles of a table are few.
+func TestTheMachinesTimeIsTold(t *testing.T) {
+	all := rounds(1000, 1000, 1000)
+	for i := range all {
+		all[i].Idle, all[i].Stolen = 0.1*float64(i+1), 0.001
+		all[i].Figures = map[string]float64{"p50 ms": 0.04788, "p95 ms": 1, "p99 ms": 12.345, "p99.9 ms": 20, "x": 123456.7}
+	}
+	m := []harness.Measured{{Contender: "ours", Rounds: all}, {Contender: "a peer", Rounds: rounds(1000)}}
+	wantLines(t, lines(t, one, measured(m...)),
+		"records/s  ratio  CPU s/million  peak MiB  allocations each  machine idle  x  p50 ms  p99 ms",
+		"ours  1,000  2,000  3  20 %  123,457  0.0479  12.3",
+		"a peer  1,000  2,000  3",
+	)
+	for i := range all {
+		all[i].Stolen = 0.25
+	}
+	wantLines(t, lines(t, one, measured(m[:1]...)),
+		"records/s  ratio  CPU s/million  peak MiB  allocations each  machine idle  taken by its host  x  p50 ms  p99 ms",
+		"ours  1,000  2,000  3  20 %  25 %  123,457  0.0479  12.3",
+	)
+}
+
+// A ratio that two digits cannot tell from nothing is told as that, and one of thousands without digits behind the point.
+func TestRatiosOfWhoOnlyWaits(t *testing.T) {
+	s := one
+	s.Contenders = []harness.Contender{{Name: "the limit"}, {Name: "ours", Against: "the limit"}, {Name: "a peer", Against: "the limit", Behind: "ours"}}
+	wantLines(t, lines(t, s, measured(
+		harness.Measured{Contender: "the limit", Rounds: rounds(1_000_000)},
+		harness.Measured{Contender: "ours", Against: "the limit", Rounds: rounds(500_000)},
+		harness.Measured{Contender: "a peer", Against: "the limit", Rounds: rounds(4)},
+	)),
+		"records/s  ratio  ours ÷ it  CPU s/million  peak MiB  allocations each",
+		"the limit  1,000,000  2  3",
+		"ours  500,000  0.50 of the limit (0.50 to 0.50)  4  3",
+		"a peer  4  under 0.01 of the limit  125,000 (125,000 to 125,000)  500,000  3",
+	)
 }

@@ -18,6 +18,8 @@ func TestAnOutcomeSaysByHowMuchATargetIsMissed(t *testing.T) {
 		{outcome{value: 0.948, bound: 0.95, text: "0.95 (0.86 to 0.95)"}, "0.95 (0.86 to 0.95), **missed by 0.002**"},
 		{outcome{value: 3, bound: 2, atMost: true, text: "3.0 ms"}, "3.0 ms, **missed by 1.00**"},
 		{outcome{value: 0, bound: 0, atMost: true, text: "0"}, "0, met"},
+		{outcome{value: 0.94, bound: 0.95, best: 0.96}, "0.94, **missed by 0.01**, within the range of the rounds"},
+		{outcome{value: 0.94, bound: 0.95, best: 0.949}, "0.94, **missed by 0.01**"},
 	} {
 		if got := test.o.String(); got != test.want {
 			t.Errorf("got %q, want %q", got, test.want)
@@ -64,10 +66,11 @@ func TestTargetsOfFigures(t *testing.T) {
 		with("g", "ten wait", "Redeliver, nothing waits", "", map[string]float64{"idle MiB": 40}),
 		with("g", "ten wait", "Redeliver, a backlog waits", "Redeliver, nothing waits", map[string]float64{"idle MiB": 69}),
 	}}
+	r.Measured[2].Rounds[0].PeakBytes, r.Measured[3].Rounds[0].PeakBytes = 50<<20, 120<<20
 	table := targetTable(Runs{r}, []harness.Scenario{{Letter: "f"}, {Letter: "g"}})
 	for _, want := range []string{
 		"median | 2 ms at most | 0.5 ms, met |", "p99 | 20 ms at most | 21.0 ms, **missed by 1.00** |", "at any load | none | 1, **missed by 1.00** |",
-		"idle | 64 MiB at most | 29 MiB, met |", "beside the backlog | 0.95 of those beside nothing | 1.00 (1.00 to 1.00), met |",
+		"idle | 64 MiB at most | 29 MiB, met |", "while fresh records come | 64 MiB at most | 70 MiB, **missed by 6.00** |", "beside the backlog | 0.95 of those beside nothing | 1.00 (1.00 to 1.00), met |",
 	} {
 		if !strings.Contains(table, want) {
 			t.Errorf("got\n%s\nwant %s", table, want)

@@ -43,8 +43,8 @@ func PercentileFigure(p float64) string {
 var lateness = harness.Scenario{
 	Letter: "f",
 	Name:   "lateness under load",
-	About: "50 records a second fail once and wait in a tier of 1 s, while fresh records of 10 ms each keep 0, 50 and 90 % of the 64 slots busy. Lateness is the start of the second attempt minus the time " +
-		"that its header says it is due, in whole milliseconds, rounded up; \"most early\" counts those that started before, and \"most ms\" is how late the latest was, both in the worst of the rounds. What was produced while the process started is done with before anything counts.",
+	About: "50 records a second fail once and wait in a tier of 1 s, while fresh records of 10 ms each keep 0, 50 and 90 % of the 64 slots busy. Lateness is the start of the second attempt minus the due time in its header; " +
+		"that time is a whole millisecond, rounded up, the lateness is not rounded; \"most early\" counts those that started before, and \"most ms\" is how late the latest was, both in the worst of the rounds. What was produced while the process started is done with before anything counts.",
 	Contenders: []harness.Contender{{Name: redeliver, Run: beLate}},
 	Cases: func(scale float64) (all []harness.Case) {
 		capacity := consumer.DefaultConcurrency / latenessWork.Seconds()

@@ -12,6 +12,7 @@ final class Load {
     private final LongAdder settled = new LongAdder();
     private volatile long began;
     private long cpuBefore;
+    private Processors processorsBefore;
 
     /** The head, as bench/contract's Meter has it: what it leaves out at the beginning. */
     private static final int HEAD_SHARE = 50;
@@ -53,6 +54,7 @@ final class Load {
             synchronized (this) {
                 if (began == 0) {
                     cpuBefore = cpu();
+                    processorsBefore = Processors.now();
                     began = System.nanoTime();
                 }
             }
@@ -66,6 +68,7 @@ final class Load {
         long head = 0;
         long counts = 0; // since when
         long cpuThen = 0;
+        Processors processorsThen = null;
         while (true) {
             Thread.sleep(1);
             long now = System.nanoTime();
@@ -74,6 +77,7 @@ final class Load {
                 counts = now;
                 head = count;
                 cpuThen = cpu();
+                processorsThen = Processors.now();
             }
             long limit = task.limitNanos() + (firsts && count >= task.records() ? RETRIES_NANOS : 0);
             boolean over = began != 0 && task.limitNanos() > 0 && now - (counts != 0 ? counts : began) > limit;
@@ -83,9 +87,10 @@ final class Load {
                     counts = began;
                     head = 0;
                     cpuThen = cpuBefore;
+                    processorsThen = processorsBefore;
                 }
-                result = String.format(java.util.Locale.ROOT, "\"records\":%d,\"head\":%d,\"seconds\":%.6f,\"cpu_seconds\":%.6f,\"peak_bytes\":%d", count - head, head,
-                        (now - counts) / 1e9, (cpu() - cpuThen) / 1e9, peak());
+                result = String.format(java.util.Locale.ROOT, "\"records\":%d,\"head\":%d,\"seconds\":%.6f,\"cpu_seconds\":%.6f,\"peak_bytes\":%d,%s", count - head, head,
+                        (now - counts) / 1e9, (cpu() - cpuThen) / 1e9, peak(), Processors.now().since(processorsThen));
             }
             if (over || done) {
                 String figures = firsts && done ? String.format(java.util.Locale.ROOT, ",\"figures\":{\"all done s\":%.3f}", (now - began) / 1e9) : "";

@@ -5,6 +5,7 @@ import io.confluent.parallelconsumer.ParallelConsumerOptions.ProcessingOrder;
 import io.confluent.parallelconsumer.ParallelStreamProcessor;
 import io.confluent.parallelconsumer.PCRetriableException;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -14,11 +15,11 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * Confluent Parallel Consumer: ordered by key, 64 at a time and up to 10,000 records held as the pipeline, which at calls of 1 ms gives it a quarter
- * more than its default of twice the calls; commits of its default mode (asynchronous, periodic); retries in memory after 1 s and 10 s. The consumer's
- * own commits are off, as its documentation demands, and it reads committed records. Its fetches may be as large as those of all its partitions
- * together: the embedded broker leaves partitions out of an answer that is full, and the JVM's client throws such an answer away, again and again. It
- * has no retry topics: where everything fails the function of pollAndProduce, its way to copy records, returns the copy, whose acknowledgement it awaits
+ * Confluent Parallel Consumer: ordered by key, 64 at a time (where nothing fails its default, 16) and up to 10,000 records held as the pipeline, which at
+ * calls of 1 ms gives it a quarter more than its default of twice the calls; commits of its default mode (asynchronous, periodic); retries in memory after
+ * 1 s and 10 s. The consumer's own commits are off, as its documentation demands, and it reads committed records. Its fetches are of its default size,
+ * and as large as those of all its partitions together where the task says so: there the broker leaves partitions out of an answer that is full. It has no
+ * retry topics: where everything fails the function of pollAndProduce, its way to copy records, returns the copy, whose acknowledgement it awaits
  * before the offset counts; acks=all, idempotent.
  */
 final class ParallelPeer {
@@ -26,12 +27,19 @@ final class ParallelPeer {
 
     static Main.Peer start(Load load) {
         Task task = load.task;
-        var consumer = new KafkaConsumer<byte[], byte[]>(Map.of(
+        var settings = new HashMap<String, Object>(Map.of(
                 "bootstrap.servers", task.brokers(), "group.id", task.group(), "auto.offset.reset", "earliest", "enable.auto.commit", "false",
-                "isolation.level", "read_committed", "fetch.max.bytes", 1 << 28, "key.deserializer", ByteArrayDeserializer.class, "value.deserializer", ByteArrayDeserializer.class));
+                "isolation.level", "read_committed", "key.deserializer", ByteArrayDeserializer.class, "value.deserializer", ByteArrayDeserializer.class));
+        if (task.answers() > 0) {
+            settings.put("fetch.max.bytes", task.answers());
+        }
+        var consumer = new KafkaConsumer<byte[], byte[]>(settings);
         var options = ParallelConsumerOptions.<byte[], byte[]>builder()
-                .consumer(consumer).ordering(ProcessingOrder.KEY).maxConcurrency(64).messageBufferSize(10_000)
+                .consumer(consumer).ordering(ProcessingOrder.KEY).messageBufferSize(10_000)
                 .retryDelayProvider(record -> Duration.ofSeconds(record.getNumberOfFailedAttempts() <= 1 ? 1 : 10));
+        if (!task.scenario().equals("a")) {
+            options.maxConcurrency(64);
+        }
         if (task.scenario().equals("b")) {
             return copy(load, options);
         }
