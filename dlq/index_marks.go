@@ -241,7 +241,7 @@ func (st *indexState) addMarks(u IndexUpdate, marks map[stableID]segmentMark) er
 		if w.has(own) {
 			set(own)
 		}
-		// One that noted no birth stays with the entry that it met: what comes later meets it there.
+		// One that noted no birth counts with each entry that it holds for, and is stored by itself for those that come later.
 		if mark, is := marks[unborn]; is && !precedes(mark.at, c.birth(i), c.time(i)) {
 			set(unborn)
 		}

@@ -116,7 +116,7 @@ func bars(p *plot.Plot, s harness.Scenario, common string, parts []section) erro
 		p.Legend.Add(name, legend[i])
 	}
 	p.NominalX(titles...)
-	p.Y.Label.Text = label
+	p.Y.Label.Text, p.Y.Tick.Marker = label, plainTicks{}
 	p.Y.Min, p.Y.Max = 0, p.Y.Max*1.05 // what is highest ends below the title
 	p.X.Min, p.X.Max = -0.5, float64(len(parts))-0.5+float64(legendWidth)/groupWidth
 	return nil
@@ -146,6 +146,20 @@ func distribution(p *plot.Plot, parts []section) error {
 	p.X.Label.Text, p.Y.Label.Text = "ms late", "% of the retries"
 	p.Legend.Left = true // where few are that early
 	return nil
+}
+
+// plainTicks has numbers as they are in the tables.
+type plainTicks struct{}
+
+// Ticks implements [plot.Ticker].
+func (plainTicks) Ticks(least, most float64) []plot.Tick {
+	ticks := plot.DefaultTicks{}.Ticks(least, most)
+	for i, tick := range ticks {
+		if tick.Label != "" { // else it is a small one
+			ticks[i].Label = short(tick.Value)
+		}
+	}
+	return ticks
 }
 
 // shade is the color of a contender: there are more of them than of one kind of colors.

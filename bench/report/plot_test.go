@@ -141,3 +141,14 @@ func TestNoTwoContendersHaveOneColor(t *testing.T) {
 		seen[shade(i)] = i
 	}
 }
+
+// The axis has its numbers as the tables have them: thousands apart, and no digits that say nothing.
+func TestAnAxisHasShortNumbers(t *testing.T) {
+	svg := plotted(t, one, measured(harness.Measured{Contender: "ours", Rounds: rounds(8_000_000)}))
+	if !strings.Contains(svg, ">8,000<") && !strings.Contains(svg, ">5,000<") && !strings.Contains(svg, ">4,000<") {
+		t.Errorf("there are no thousands in\n%s", svg)
+	}
+	if strings.Contains(svg, ".00<") || strings.Contains(svg, "000.0<") {
+		t.Errorf("there are digits that say nothing in\n%s", svg)
+	}
+}
