@@ -22,6 +22,9 @@ func (p *program) tellBehind(ctx context.Context, q queue) {
 			remedy = "; `kafka-transactions.sh find-hanging` finds one that does not end by itself, and `abort` ends it"
 		}
 	}
-	fmt.Fprintf(p.err, "%s: up to %d %s stand behind a transaction that is open%s: they show when it ends%s\n",
-		q.Topic(), behind.Records, plural(int(behind.Records), "dead letter"), written, remedy)
+	letters, show := fmt.Sprintf("%d dead letters stand", behind.Records), "they show"
+	if behind.Records == 1 {
+		letters, show = "one dead letter stands", "it shows"
+	}
+	fmt.Fprintf(p.err, "%s: up to %s behind a transaction that is open%s: %s when it ends%s\n", q.Topic(), letters, written, show, remedy)
 }

@@ -12,7 +12,7 @@ import (
 
 var (
 	errNoJSON    = errors.New("the payload is no JSON document")
-	errNoUnicode = errors.New("a text in the payload is no Unicode, of bytes that are no UTF-8 or with half of a surrogate pair, and would not stay as it is")
+	errNoUnicode = errors.New("a text in the payload is no Unicode, with bytes that are none or half of a surrogate pair, and would not stay as it is")
 	errNone      = errors.New("the program has no outcome for the payload")
 	errMany      = errors.New("the program has more than one outcome for the payload")
 	errTooLong   = errors.New("the program has no outcome within five seconds")
