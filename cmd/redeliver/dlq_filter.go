@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -93,9 +94,15 @@ var selecting = []string{"class", "severity", "reason", "since", "until", "expir
 // checkGiven refuses a flag that was given without a value, as by `--fingerprint "$PROBLEM"` where that is not set: it would select all there is. There
 // is a key that is empty.
 func (f *filterFlags) checkGiven() error {
-	for _, name := range append([]string{"pipeline", "queue"}, selecting...) {
-		flag := f.cmd.Flags().Lookup(name)
-		if name == "key" || flag == nil || !flag.Changed {
+	names := slices.DeleteFunc(slices.Clone(selecting), func(name string) bool { return name == "key" })
+	return refuseEmpty(f.cmd, append(names, "pipeline", "queue")...)
+}
+
+// refuseEmpty refuses flags that were given without a value: they would be as if they were not there.
+func refuseEmpty(cmd *cobra.Command, names ...string) error {
+	for _, name := range names {
+		flag := cmd.Flags().Lookup(name)
+		if flag == nil || !flag.Changed {
 			continue
 		}
 		empty := flag.Value.String() == ""

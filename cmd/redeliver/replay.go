@@ -144,6 +144,9 @@ func addReplayFlags(cmd *cobra.Command) *replayFlags {
 
 func (o *replayFlags) replay() (dlq.Replay, error) {
 	r := dlq.Replay{MaxReplays: o.maxReplays, Again: o.again, Concurrency: o.concurrency, Canary: o.canary, Wait: o.wait}
+	if err := refuseEmpty(o.cmd, "to", "rate", "jq", "canary-rate", "stop-at"); err != nil {
+		return r, err
+	}
 	switch {
 	case o.concurrency < 0:
 		return r, usagef("--concurrency %d: want 0 for no limit, or more", o.concurrency)
