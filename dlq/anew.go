@@ -90,3 +90,23 @@ func (e *Entry) part() Identity {
 	}
 	return e.own()
 }
+
+// stablePart is what an entry shares with those of its copies that stand as it does.
+func (e *Entry) stablePart() stableID {
+	if e.passed != nil {
+		return *e.passed
+	}
+	id := stableIdentity(e.State.ID, e.State.Group, e.State.Replays, e.State.Replay).born(BirthOf(&e.State))
+	if e.FailedAnew() {
+		return id.anew()
+	}
+	return id
+}
+
+// part is [Entry.stablePart] of entry i.
+func (c *columns) part(i int, anew bool) stableID {
+	if anew {
+		return c.own(i).anew()
+	}
+	return c.own(i)
+}

@@ -1,7 +1,6 @@
 package dlq_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -18,24 +17,19 @@ var errSevered = errors.New("i/o timeout")
 
 // severed is a store that fails from one look at it on, wherever that comes.
 type severed struct {
-	dlq.IndexStore
+	interposed
 	left atomic.Int64
 }
 
-type severedView struct {
-	dlq.IndexView
-	of *severed
-}
-
-func (s *severed) View(ctx context.Context, f func(dlq.IndexView) error) error {
-	return s.IndexStore.View(ctx, func(v dlq.IndexView) error { return f(severedView{v, s}) })
-}
-
-func (v severedView) Get(names ...string) ([][]byte, error) {
-	if v.of.left.Add(-1) < 0 {
-		return nil, errSevered
-	}
-	return v.IndexView.Get(names...)
+func sever(store dlq.IndexStore) *severed {
+	s := &severed{}
+	s.interposed = interposed{store, func(from dlq.IndexView, names []string) ([][]byte, error) {
+		if s.left.Add(-1) < 0 {
+			return nil, errSevered
+		}
+		return from.Get(names...)
+	}}
+	return s
 }
 
 // Wherever the store fails while something is read: what was not begun comes from the topics, and what was begun ends with an error that says what failed
@@ -47,7 +41,7 @@ func TestIndexThatFailsInTheMiddle(t *testing.T) {
 	b.replay(b.open(), dlq.Replay{Filter: dlq.Filter{Limit: 9}})
 	file := indexfile.At(filepath.Join(t.TempDir(), "index"), indexfile.Options{})
 	t.Cleanup(func() { _ = file.Close() })
-	store := &severed{IndexStore: file}
+	store := sever(file)
 	var words []string
 	q := b.open(dlq.Indexed(dlq.Index{Store: store, Warn: func(why string) { words = append(words, why) }}))
 	list := func(q *dlq.Queue, f dlq.Filter) (given []string, err error) {

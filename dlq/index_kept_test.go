@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -513,32 +512,6 @@ func TestPurgeByWhoKeepsLess(t *testing.T) {
 	}
 }
 
-// watched notes which parts of an index are read.
-type watched struct {
-	dlq.IndexStore
-	mu   *sync.Mutex // partitions are read side by side
-	read map[string]bool
-}
-
-func (s watched) View(ctx context.Context, do func(dlq.IndexView) error) error {
-	return s.IndexStore.View(ctx, func(v dlq.IndexView) error { return do(watchedView{v, s.mu, s.read}) })
-}
-
-type watchedView struct {
-	dlq.IndexView
-	mu   *sync.Mutex
-	read map[string]bool
-}
-
-func (v watchedView) Get(names ...string) ([][]byte, error) {
-	v.mu.Lock()
-	for _, name := range names {
-		v.read[name] = true
-	}
-	v.mu.Unlock()
-	return v.IndexView.Get(names...)
-}
-
 // What an entry that is named became need not be known to replay it again: nothing else is read for that.
 func TestReplayAgainOfANamedEntryReadsNoOther(t *testing.T) {
 	t.Parallel()
@@ -546,18 +519,12 @@ func TestReplayAgainOfANamedEntryReadsNoOther(t *testing.T) {
 	b.letters(30)
 	file := indexfile.At(filepath.Join(t.TempDir(), "index"), indexfile.Options{})
 	t.Cleanup(func() { _ = file.Close() })
-	store := watched{file, new(sync.Mutex), make(map[string]bool)}
+	store := watch(file)
 	q := b.open(dlq.Indexed(dlq.Index{Store: store, Keep: time.Hour}))
 	b.replay(q, dlq.Replay{})
-	clear(store.read)
+	store.records()
 	equal(t, "replayed again", b.replay(q, dlq.Replay{Again: true, DryRun: true, Filter: dlq.Filter{IDs: []string{"1-4"}}}).Done, 1)
-	var records []string
-	for name := range store.read {
-		if name[0] == 'r' {
-			records = append(records, name)
-		}
-	}
-	if len(records) != 1 {
+	if records := store.records(); len(records) != 1 {
 		t.Errorf("read are the records of the segments %v", records)
 	}
 }

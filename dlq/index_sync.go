@@ -127,7 +127,13 @@ func (x *index) takeOver(ctx context.Context, st *indexState, starts map[int32]i
 	if !st.keepsLost(starts) {
 		return indexOfAnother, nil
 	}
-	return "", x.update(ctx, func(_ IndexUpdate, st *indexState) error { st.Version = indexVersion; return nil })
+	return "", x.update(ctx, func(_ IndexUpdate, st *indexState) error {
+		if st.raw[0] == nil || !isIndexVersion(st.Version) { // it was forgotten meanwhile
+			return ErrIndexMoved
+		}
+		st.Version = indexVersion
+		return nil
+	})
 }
 
 // compact leaves nothing in the store of what was deleted.

@@ -3,7 +3,6 @@ package dlq_test
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -14,7 +13,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -320,31 +318,6 @@ func (c *changes) marksUnborn(q *dlq.Queue) {
 	})
 }
 
-// countedStore counts what is read of one part of its segments.
-type countedStore struct {
-	dlq.IndexStore
-	part string
-	read atomic.Int64
-}
-
-type countedView struct {
-	dlq.IndexView
-	store *countedStore
-}
-
-func (s *countedStore) View(ctx context.Context, f func(dlq.IndexView) error) error {
-	return s.IndexStore.View(ctx, func(v dlq.IndexView) error { return f(countedView{v, s}) })
-}
-
-func (v countedView) Get(names ...string) ([][]byte, error) {
-	for _, name := range names {
-		if strings.HasPrefix(name, v.store.part) {
-			v.store.read.Add(1)
-		}
-	}
-	return v.IndexView.Get(names...)
-}
-
 // A list reads the records of what it shows, and not of all that have copies: these are known by what decides about them, also where it is hidden.
 func TestListReadsNoCopiesThatItDoesNotShow(t *testing.T) {
 	t.Parallel()
@@ -361,12 +334,12 @@ func TestListReadsNoCopiesThatItDoesNotShow(t *testing.T) {
 			ix.hides = hides
 			ix.close()
 			ix.open()
-			store := &countedStore{IndexStore: ix.file, part: "r"}
+			store := watch(ix.file)
 			q := b.open(dlq.Indexed(dlq.Index{Store: store, Redaction: hides}))
 			must(t, q.CatchUp(b.ctx()))
-			store.read.Store(0)
+			store.records()
 			equal(t, "of a class that none has", len(b.entries(q, dlq.Filter{Class: classify.System})), 0)
-			equal(t, "records read", store.read.Load(), int64(0))
+			equal(t, "records read", store.records(), []string(nil))
 			b.discard(dlq.Filter{IDs: []string{"orders/0/1"}})
 			for _, f := range []dlq.Filter{{Class: classify.Validation}, {Class: classify.Network}, {Status: []dlq.Status{dlq.StatusDiscarded}}, {}} {
 				ix.same(f)
