@@ -90,6 +90,39 @@ func TestIndexOfTheReleaseBefore(t *testing.T) {
 	}
 }
 
+// emptiedBeforeUpdate is a store that another process empties right before the first change.
+type emptiedBeforeUpdate struct {
+	dlq.IndexStore
+	done bool
+}
+
+func (s *emptiedBeforeUpdate) Update(ctx context.Context, f func(dlq.IndexUpdate) error) error {
+	if !s.done {
+		s.done = true
+		if err := s.Clear(ctx); err != nil {
+			return err
+		}
+	}
+	return s.IndexStore.Update(ctx, f)
+}
+
+// One that is emptied while it is taken over is a new one, and is taken for nothing else.
+func TestIndexOfTheReleaseBeforeThatIsEmptied(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.aged(9*day, 9*day, 2*day)
+	ix := b.kept()
+	equal(t, "before", len(b.entries(ix.Queue, dlq.Filter{})), 3)
+	b.takes(0, 1)
+	must(t, dlq.IndexOfTheReleaseBefore(b.ctx(), ix.file))
+	var words []string
+	q := b.open(dlq.Indexed(dlq.Index{Store: &emptiedBeforeUpdate{IndexStore: ix.file}, Keep: 90 * day, Warn: func(why string) { words = append(words, why) }}))
+	equal(t, "left", originsOf(b.entries(q, dlq.Filter{})), "orders/0/1 orders/0/2")
+	if len(words) != 1 || !strings.Contains(words[0], "is new, or was emptied") {
+		t.Errorf("words: %q", words)
+	}
+}
+
 // A mark that notes no birth holds for what comes later, also where an index of the release before had stored it without an entry.
 func TestUnbornMarkOfTheReleaseBefore(t *testing.T) {
 	t.Parallel()
