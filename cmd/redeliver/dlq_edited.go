@@ -18,7 +18,9 @@ const (
 	editedLines = 40  // of one entry's difference
 	editedWidth = 160 // of a line
 
-	notShown = "    the payload is changed, and is not shown: dlq.redact hides a part of it\n"
+	notShown   = "    the payload is changed, and is not shown: dlq.redact hides a part of it\n"
+	allHidden  = "    what is changed is not shown: dlq.redact hides it\n"
+	layoutOnly = "    the payload keeps what it says, and is written as jq writes it: without spaces, keys in order and each once\n"
 )
 
 // editsOf returns what tells the difference that the edits of a replay make in an entry of the queue; nil where it has none.
@@ -36,6 +38,13 @@ func editsOf(q queue, r dlq.Replay) func(e dlq.Entry) string {
 		before, after := *hidden.Whole(), hiding(q.redact, *record)
 		whole.Headers, before.Headers = q.UserHeaders(&e), q.UserHeaders(&hidden)
 		value := !bytes.Equal(whole.Value, record.Value)
+		if value && bytes.Equal(inOrder(whole.Value), inOrder(record.Value)) {
+			text := indented(difference(before, after, false))
+			if whole.Value = record.Value; text == "" && !equalRecords(whole, *record) {
+				text = allHidden
+			}
+			return text + layoutOnly
+		}
 		if value && !bytes.Equal(before.Value, whole.Value) {
 			// A program may move what is hidden to where no pattern finds it. What it makes of the payload without that shows nothing, and is shown where it
 			// is all the same what it makes of the whole one.
@@ -52,7 +61,7 @@ func editsOf(q queue, r dlq.Replay) func(e dlq.Entry) string {
 		case text == "" && equalRecords(whole, *record):
 			return "    the edits change nothing\n"
 		case text == "":
-			return "    what is changed is not shown: dlq.redact hides it\n"
+			return allHidden
 		}
 		return indented(text)
 	}

@@ -131,7 +131,7 @@ func addReplayFlags(cmd *cobra.Command) *replayFlags {
 	flags.StringArrayVar(&o.setHeaders, "set-header", nil, "set this header on the records, `name=value`; may be repeated")
 	flags.StringSliceVar(&o.unset, "unset-header", nil, "take this header off the records, by its `name`; may be repeated")
 	flags.StringVar(&o.setKey, "set-key", "", "give the records this `key`; with --to retry and source they keep their partition")
-	flags.StringVar(&o.jq, "jq", "", "change JSON payloads by this `program` of jq, such as '.amount = 1'; what is no JSON is left out")
+	flags.StringVar(&o.jq, "jq", "", "change JSON payloads by this `program` of jq, such as '.amount = 1'; they are written as jq writes them: without spaces, keys in order and each once; what is no JSON is left out")
 	flags.IntVar(&o.concurrency, "concurrency", 0, "replay the next one when fewer than `n` are without an outcome: neither succeeded nor dead again (default no limit; 1000 with the flags below)")
 	flags.IntVar(&o.canary, "canary", 0, "replay `n` first, wait for their outcomes, and go on only if they succeed; what the brokers refuse does not")
 	flags.StringVar(&o.canaryRate, "canary-rate", "100%", "the `share` of the canaries that has to succeed")

@@ -21,16 +21,22 @@ const patience = 5 * time.Second
 
 // Compile makes of a program what turns one JSON document into another. That may be called concurrently. A document that is
 // no JSON, or has texts that are no Unicode, which would not stay as they are, and a program that fails, that has no outcome, more than one, or none within 5 seconds, is an error. The outcome
-// is compact, with its keys in order; numbers that are integers stay what they are, however large. The environment, files and
-// further input are out of the program's reach. An error names what failed and types, and no value of the document.
+// is compact, with its keys in order, and of a key that an object has twice the last; numbers that are integers stay what they are, however large. Files and
+// further input are out of the program's reach, and one that asks for the environment, or is no Unicode itself, is not compiled. An error names what failed and types, and no value of the document.
 func Compile(program string) (func(document []byte) ([]byte, error), error) {
 	query, err := gojq.Parse(program)
 	if err != nil {
 		return nil, fmt.Errorf("jq %q: %w", program, err)
 	}
-	code, err := gojq.Compile(query)
-	if err != nil {
+	asks := false
+	code, err := gojq.Compile(query, gojq.WithEnvironLoader(func() []string { asks = true; return nil }))
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("jq %q: %w", program, err)
+	case !isUnicode([]byte(program)): // its texts would be written with U+FFFD in them
+		return nil, fmt.Errorf("jq %q: the program is no Unicode: it has bytes that are no UTF-8, or half of a surrogate pair", program)
+	case asks: // and would be given null
+		return nil, fmt.Errorf("jq %q: the program asks for the environment, which is out of its reach: write the value into it", program)
 	}
 	return func(document []byte) ([]byte, error) {
 		outcome, failed, err := run(code, document)

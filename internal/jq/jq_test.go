@@ -24,7 +24,6 @@ func TestPrograms(t *testing.T) {
 		{`empty`, `{}`, "", "no outcome"},
 		{`.[]`, `[1,2]`, "", "more than one outcome"},
 		{`.a.b`, `{"a":[]}`, "", "expected an object"},
-		{`env.HOME`, `{}`, `null`, ""},
 	} {
 		run, err := Compile(c.program)
 		if err != nil {
@@ -37,6 +36,13 @@ func TestPrograms(t *testing.T) {
 	}
 	for _, program := range []string{`.a = `, `nosuch(1)`, `input`} {
 		if _, err := Compile(program); err == nil || !strings.Contains(err.Error(), program) {
+			t.Errorf("%q compiles: %v", program, err)
+		}
+	}
+	for program, why := range map[string]string{
+		`.a = env.HOME`: "asks for the environment", `.a = $ENV.HOME`: "asks for the environment", `.a = "\ud800"`: "is no Unicode", ".a = \"\xff\"": "is no Unicode",
+	} {
+		if _, err := Compile(program); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("%q compiles: %v", program, err)
 		}
 	}
