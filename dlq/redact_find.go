@@ -1,6 +1,7 @@
 package dlq
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
@@ -117,6 +118,17 @@ func (r *Redaction) matches(b []byte) (found []stretch) {
 	return found
 }
 
+// redactedAt is from where to where a [Redacted] stands in the text that begins before a place in it and ends behind that; none stands there where both are the
+// place itself. A text that goes through this a second time has some, which are hidden whole or not at all: a pattern may find a part of them.
+func redactedAt(b []byte, place int) (from, to int) {
+	begin, end := max(0, place-len(Redacted)+1), min(len(b), place+len(Redacted)-1)
+	at := bytes.Index(b[begin:end], []byte(Redacted))
+	if at < 0 {
+		return place, place
+	}
+	return begin + at, begin + at + len(Redacted)
+}
+
 // without is the text with what is hidden replaced: the same bytes where that is nothing.
 func without(b []byte, hidden []stretch) []byte {
 	if len(hidden) == 0 {
@@ -127,12 +139,20 @@ func without(b []byte, hidden []stretch) []byte {
 	at := 0
 	for i := 0; i < len(hidden); {
 		s := hidden[i]
-		for i++; i < len(hidden) && hidden[i].from < s.to; i++ { // they overlap
-			switch next := hidden[i]; {
-			case next.to > s.to:
-				s.to, s.by = next.to, ""
-			case next.from == s.from && next.to == s.to && len(next.by) > len(s.by): // found deeper, in a document in a string
-				s.by = next.by
+		i++
+		for whole := false; !whole; {
+			for ; i < len(hidden) && hidden[i].from < s.to; i++ { // they overlap
+				switch next := hidden[i]; {
+				case next.to > s.to:
+					s.to, s.by = next.to, ""
+				case next.from == s.from && next.to == s.to && len(next.by) > len(s.by): // found deeper, in a document in a string
+					s.by = next.by
+				}
+			}
+			from, _ := redactedAt(b, s.from)
+			_, to := redactedAt(b, s.to)
+			if whole = from == s.from && to == s.to; !whole {
+				s = stretch{from: from, to: to}
 			}
 		}
 		out = append(append(out, b[at:s.from]...), cmp.Or(s.by, Redacted)...)

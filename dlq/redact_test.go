@@ -45,6 +45,24 @@ func TestRedactedText(t *testing.T) {
 	}
 }
 
+// TestRedactedOnce: what is hidden already stays as it stands, whatever part of that a pattern finds.
+func TestRedactedOnce(t *testing.T) {
+	for pattern, texts := range map[string]map[string]string{
+		`\w+`:        {"call me": "[redacted] [redacted]", `{"n":12}`: `{"[redacted]":"[redacted]"}`},
+		`e`:          {"here": "h[redacted]r[redacted]", "[redacted]e": "[redacted][redacted]"},
+		`[a-z]+. \w`: {"[redacted] b [red": "[redacted] [red"},
+		`(?s)a.*`:    {"a [redacted] b": "[redacted]", "[redacted] b": "[redacted]"},
+	} {
+		r := &dlq.Redaction{Text: patterns(pattern)}
+		for text, want := range texts {
+			once := r.String(text)
+			if twice := r.String(once); once != want || twice != once {
+				t.Errorf("%s in %q: got %q, and then %q, want %q", pattern, text, once, twice, want)
+			}
+		}
+	}
+}
+
 // TestRedactedEntry: nothing of what is hidden is anywhere in the entry, which is still the same entry of the same problem; the record
 // that was read stays as it was.
 func TestRedactedEntry(t *testing.T) {
