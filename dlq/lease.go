@@ -60,7 +60,27 @@ func (q *Queue) UnderWay(ctx context.Context) (Writer, error) {
 	if err != nil {
 		return Writer{}, err
 	}
-	return q.underWay(ctx, topic.ID)
+	by, err := q.underWay(ctx, topic.ID)
+	if err != nil {
+		return by, err
+	}
+	return q.named(ctx, by)
+}
+
+// named is a writer as others are told of it. A replay is written down with the first entries that it changes: before that, and when it was killed before, nobody
+// can pause it or go on with it.
+func (q *Queue) named(ctx context.Context, by Writer) (Writer, error) {
+	if by.Task == "" {
+		return by, nil
+	}
+	l, _, err := q.readTasks(ctx)
+	if err != nil {
+		return Writer{}, err
+	}
+	if l.tasks[by.Task] == nil {
+		by.Task = ""
+	}
+	return by, nil
 }
 
 func (q *Queue) underWay(ctx context.Context, topicID kadm.TopicID) (Writer, error) {

@@ -21,6 +21,31 @@ import (
 	"github.com/redeliver/redeliver/dlq/indexfile"
 )
 
+// A replay that has changed nothing yet is written down nowhere: who is refused for it is not told to pause it, or to go on with it.
+func TestRefusedForAReplayThatIsNotWrittenDown(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(3)
+	tried := false
+	b.replay(b.open(), dlq.Replay{By: "ann", Entry: func(dlq.Entry, string) {
+		if tried {
+			return
+		}
+		tried = true
+		_, err := b.open().Discard(b.ctx(), dlq.Discard{})
+		var busy *dlq.BusyError
+		if !errors.As(err, &busy) || busy.By.By != "ann" || busy.By.Replays() || strings.Contains(err.Error(), "pause") {
+			t.Errorf("a discard ended with %v, want it refused for ann's replay", err)
+		}
+		if by, err := b.open().UnderWay(b.ctx()); err != nil || by.By != "ann" || by.Task != "" {
+			t.Errorf("under way is %+v, %v", by, err)
+		}
+	}})
+	if !tried {
+		t.Error("nothing was replayed")
+	}
+}
+
 // While a replay or a discard is under way others are refused, with the name of who is at work, and it is not disturbed.
 // When it has ended, well or by its context, they are not.
 func TestOneReplayOrDiscardAtATime(t *testing.T) {

@@ -103,7 +103,7 @@ type Writer struct {
 	Run   string    // names the call
 	By    string    // who called
 	Doing string    // replay or discard
-	Task  string    // the replay that it works on: the one that began it has the same name
+	Task  string    // the replay that it works on: the one that began it has the same name; [Queue.UnderWay] and [BusyError] name none that is not written down yet
 	At    time.Time // when it began
 	Alive time.Time // its last sign of life
 	Ended bool      // it said that it ended
