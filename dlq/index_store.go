@@ -44,9 +44,9 @@ type IndexUpdate interface {
 
 var (
 	// ErrIndexDamaged is what the error of an [IndexStore] is whose content cannot be read. It is cleared and built anew.
-	ErrIndexDamaged = errors.New("the index of dead letters is damaged")
+	ErrIndexDamaged = errors.New("damaged")
 	// ErrIndexMoved is the error of an update that another process was quicker with.
-	ErrIndexMoved = errors.New("the index of dead letters was changed by another process meanwhile")
+	ErrIndexMoved = errors.New("changed by another process meanwhile")
 )
 
 var indexSums = crc32.MakeTable(crc32.Castagnoli)

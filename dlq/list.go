@@ -43,7 +43,7 @@ func (q *Queue) Entries(ctx context.Context, f Filter) iter.Seq2[Entry, error] {
 }
 
 // ErrNoEntry is the error of an id that no entry has.
-var ErrNoEntry = errors.New("there is no such entry")
+var ErrNoEntry = errors.New("there is no such dead letter")
 
 // copyReach is how many offsets before a record its first copy is looked for: a crash repeats what was not yet committed,
 // which is seconds of dead letters.

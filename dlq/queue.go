@@ -78,8 +78,11 @@ func LedgerExists() Option { return func(q *Queue) { q.noCreate = true } }
 // [Queue.Discard]; it stays the caller's to close, after everything that was begun with the queue has ended. It must not
 // be the member of a consumer group, and not be made with DisableIdempotentWrite.
 func Open(client *kgo.Client, topic string, options ...Option) (*Queue, error) {
-	if topic == "" {
+	switch {
+	case topic == "":
 		return nil, errors.New("open a dead-letter queue: the topic is not named")
+	case client == nil:
+		return nil, fmt.Errorf("open %s: there is no client", topic)
 	}
 	if group, _ := client.OptValue(kgo.ConsumerGroup).(string); group != "" {
 		return nil, fmt.Errorf("open %s: its client is a member of group %s: give it one that consumes nothing", topic, group)

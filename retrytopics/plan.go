@@ -201,7 +201,7 @@ func (c *cluster) plan(ctx context.Context, adm *kadm.Client, w Want, specs []sp
 		}
 	}
 	if w.DLQ && w.DLQRetention > 0 {
-		c.warn("dead letters expire after %v (dlq.retention): what is not replayed by then is lost", w.DLQRetention)
+		c.warn("dead letters expire after %s (dlq.retention): what is not replayed by then is lost", Canonical(w.DLQRetention))
 	}
 	p.Warnings = c.warnings
 	return p

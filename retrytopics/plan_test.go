@@ -127,7 +127,7 @@ func TestPlanConfigures(t *testing.T) {
 	equal(t, p.Actions[1].OldConfigs, map[string]string{"retention.ms": "604800000", "max.message.bytes": "1048588", "min.insync.replicas": "1"})
 	equal(t, p.Warnings, []string{
 		"replication factor 1 for billing.orders.dlq: when that broker's disk is lost, so are the records that wait there",
-		"dead letters expire after 168h0m0s (dlq.retention): what is not replayed by then is lost",
+		"dead letters expire after 168h (dlq.retention): what is not replayed by then is lost",
 	})
 	c.apply(w)
 	equal(t, c.setting("billing.orders.retry-10s", "max.message.bytes"), "9000000")

@@ -65,7 +65,7 @@ type trial struct {
 	dependency string
 	attempt    int
 	id         string
-	pipeline   string
+	letters    filterFlags // the pipeline, and where the dead letter of the id is
 }
 
 func (t *trial) addFlags(p *program) {
@@ -84,7 +84,8 @@ func (t *trial) addFlags(p *program) {
 	flags.StringVar(&t.dependency, "dependency", "", "the dependency that was called (default the pipeline's)")
 	flags.IntVar(&t.attempt, "attempt", 1, "the number of the failed attempt")
 	flags.StringVar(&t.id, "id", "", "the `id` of a dead letter, as 'redeliver dlq list' shows it, or that of its origin, instead of a text")
-	flags.StringVar(&t.pipeline, "pipeline", "", "the pipeline's `name`; may be left out when there is one")
+	flags.StringVar(&t.letters.pipeline, "pipeline", "", "the pipeline's `name`; may be left out when there is one")
+	addQueueFlag(t.cmd, &t.letters)
 	_ = t.cmd.RegisterFlagCompletionFunc("pipeline", p.completePipelines)
 	_ = t.cmd.RegisterFlagCompletionFunc("grpc", cobra.FixedCompletions(classify.GRPCNames(), cobra.ShellCompDirectiveNoFileComp))
 }
@@ -93,6 +94,8 @@ func (t *trial) addFlags(p *program) {
 func (t *trial) check(text bool) error {
 	changed := t.cmd.Flags().Changed
 	switch {
+	case changed("queue") && t.id == "":
+		return usagef("--queue: it is where a dead letter is: name one with --id")
 	case text && t.id != "":
 		return usagef("give the text of an error, or --id for a dead letter, not both")
 	case !text && t.id == "" && !changed("type") && !changed("status") && !changed("grpc") && !changed("sqlstate"):
@@ -144,7 +147,7 @@ func (p *program) tryRules(ctx context.Context, t *trial) (*tried, error) {
 	if t.id != "" {
 		return p.tryLetter(ctx, c, t)
 	}
-	one, err := pipeline(c, t.pipeline)
+	one, err := pipeline(c, t.letters.pipeline)
 	if err != nil {
 		return nil, err
 	}
@@ -163,12 +166,16 @@ func onlyTopic(p *config.Pipeline) string {
 
 // tryLetter puts the error of a dead letter before the rules of its pipeline.
 func (p *program) tryLetter(ctx context.Context, c *config.Config, t *trial) (*tried, error) {
-	qs, err := p.openQueues(ctx, &filterFlags{cmd: t.cmd, pipeline: t.pipeline, ids: []string{t.id}}, false)
+	t.letters.cmd, t.letters.ids = t.cmd, []string{t.id}
+	if err := refuseEmpty(t.cmd, "pipeline", "queue"); err != nil {
+		return nil, err
+	}
+	qs, err := p.openQueues(ctx, &t.letters, false)
 	if err != nil {
 		return nil, err
 	}
 	defer qs.close()
-	q, e, err := qs.entry(ctx, t.id)
+	q, e, err := p.entryOf(ctx, qs, t.id)
 	if err != nil {
 		return nil, err
 	}

@@ -129,6 +129,7 @@ func TestClassifyRefusesWhatNoErrorCanBe(t *testing.T) {
 		"--id nothing":                   "nothing",
 		"x y":                            "takes the text of an error, once",
 		"x --pipeline nobody":            "nobody",
+		"x --queue orders-dlt":           "--queue: it is where a dead letter is",
 		"x --statsu 1":                   "did you mean --status?",
 	} {
 		run(t, append([]string{"classify", "-c", config}, strings.Fields(args)...)...).want(t, exitUsage, want)

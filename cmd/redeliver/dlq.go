@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -317,8 +316,8 @@ func (p *program) resolve(ctx context.Context, qs *queues, f *filterFlags) error
 	return nil
 }
 
-// entry looks one up by its id, which has to be that of one queue's only: records of one origin die in the queue of each group that reads it.
-func (qs *queues) entry(ctx context.Context, id string) (of queue, found dlq.Entry, err error) {
+// entryOf looks one up by its id, which has to be that of one queue's only: records of one origin die in the queue of each group that reads it.
+func (p *program) entryOf(ctx context.Context, qs *queues, id string) (of queue, found dlq.Entry, err error) {
 	var all []string
 	by := ""
 	for _, q := range qs.all {
@@ -327,7 +326,7 @@ func (qs *queues) entry(ctx context.Context, id string) (of queue, found dlq.Ent
 		switch {
 		case errors.As(err, &several):
 			for _, one := range several.Entries {
-				all = append(all, fmt.Sprintf("%s (pipeline %s, %s, %s, died %s)", one.ID, q.pipeline.Name, q.Topic(), one.Status, one.Died.Local().Format(time.DateTime)))
+				all = append(all, fmt.Sprintf("%s (pipeline %s, %s, %s, died %s)", one.ID, q.pipeline.Name, q.Topic(), one.Status, clockText(one.Died)))
 			}
 			continue
 		case errors.Is(err, dlq.ErrNoEntry), errors.Is(err, dlq.ErrNoTopic):
@@ -343,7 +342,10 @@ func (qs *queues) entry(ctx context.Context, id string) (of queue, found dlq.Ent
 	}
 	switch len(all) {
 	case 0:
-		return of, found, fmt.Errorf("%s: there is no such dead letter: retention took it, its topic was made again, or it is of another pipeline", id)
+		for _, q := range qs.all {
+			p.tellBehind(ctx, q, shownLater)
+		}
+		return of, found, fmt.Errorf("%s: %w: retention took it, its topic was made again, or it is of another pipeline", id, dlq.ErrNoEntry)
 	case 1:
 		return of, found, nil
 	}

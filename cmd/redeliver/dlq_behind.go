@@ -9,8 +9,15 @@ import (
 // longestTransaction is transaction.max.timeout.ms of brokers that were not told another one: what is open for longer seldom ends by itself.
 const longestTransaction = 15 * time.Minute
 
-// tellBehind says on standard error what an answer cannot show yet. What is not known is not told: the answer was given.
-func (p *program) tellBehind(ctx context.Context, q queue) {
+// shownLater and doneLater are of a command that looks, and of one that changes what it finds.
+const (
+	shownLater = "shown"
+	doneLater  = "part of this when it is run again"
+)
+
+// tellBehind says on standard error of which dead letters a command knows nothing yet, and what they are when that transaction ends. What is not known is not
+// told: the answer was given.
+func (p *program) tellBehind(ctx context.Context, q queue, later string) {
 	behind, err := q.Behind(ctx)
 	if err != nil || behind.Records == 0 {
 		return
@@ -22,9 +29,9 @@ func (p *program) tellBehind(ctx context.Context, q queue) {
 			remedy = "; `kafka-transactions.sh find-hanging` finds one that does not end by itself, and `abort` ends it"
 		}
 	}
-	letters, show := fmt.Sprintf("%d dead letters stand", behind.Records), "they show"
+	letters, are := fmt.Sprintf("%d dead letters stand", behind.Records), "they are"
 	if behind.Records == 1 {
-		letters, show = "one dead letter stands", "it shows"
+		letters, are = "one dead letter stands", "it is"
 	}
-	fmt.Fprintf(p.err, "%s: up to %s behind a transaction that is open%s: %s when it ends%s\n", q.Topic(), letters, written, show, remedy)
+	fmt.Fprintf(p.err, "%s: up to %s behind a transaction that is open%s: when it ends %s %s%s\n", q.Topic(), letters, written, are, later, remedy)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// TestWhatATransactionHidesIsTold: an answer says how many dead letters it cannot show yet, on standard error, and nothing when all is there.
+// TestWhatATransactionHidesIsTold: a command says how many dead letters it cannot know yet, on standard error, and nothing when all is there.
 func TestWhatATransactionHidesIsTold(t *testing.T) {
 	address := freeAddress(t)
 	startBroker(t, address)
@@ -19,26 +19,42 @@ func TestWhatATransactionHidesIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	if _, err := kadm.NewClient(client).CreateTopic(t.Context(), 3, 1, nil, testDLQ); err != nil {
+	if _, err := kadm.NewClient(client).CreateTopics(t.Context(), 3, 1, nil, testDLQ, testTier); err != nil {
 		t.Fatal(err)
 	}
 	if err := client.BeginTransaction(); err != nil {
 		t.Fatal(err)
 	}
 	lettersOfAge(t, client, time.Hour, time.Hour)
-	looks := [][]string{{"dlq", "list"}, {"dlq", "list", "-o", "jsonl"}, {"dlq", "stats"}, {"dlq", "export", "-o", "jsonl"}}
 	const told = "orders.orders.dlq: up to 2 dead letters stand behind a transaction that is open, whose last record is of "
+	shown, done := ": when it ends they are shown\n", ": when it ends they are part of this when it is run again\n"
+	looks := []struct {
+		args      []string
+		says      string
+		exit, end int // the exit status while the transaction is open, and when it has ended
+	}{
+		{[]string{"dlq", "list"}, shown, exitDone, exitDone},
+		{[]string{"dlq", "list", "-o", "jsonl"}, shown, exitDone, exitDone},
+		{[]string{"dlq", "stats"}, shown, exitDone, exitDone},
+		{[]string{"dlq", "export", "-o", "jsonl"}, shown, exitDone, exitDone},
+		{[]string{"dlq", "show", "0-0"}, shown, exitFailed, exitDone},
+		{[]string{"classify", "--id", "0-0"}, shown, exitFailed, exitDone},
+		{[]string{"replay", "--dry-run"}, done, exitDone, exitDone},
+		{[]string{"dlq", "renew", "--expiring", "2d", "--dry-run"}, done, exitDone, exitDone},
+		{[]string{"dlq", "park", "--since", "3d", "--dry-run"}, done, exitDone, exitDone},
+		{[]string{"dlq", "discard", "--id", "0-0", "--dry-run"}, done, exitFailed, exitDone},
+	}
 	for _, look := range looks {
-		if _, errs, exit := command(t, append(look, "-c", path)...); exit != exitDone || !strings.Contains(errs, told) || !strings.Contains(errs, ": they show when it ends\n") {
-			t.Errorf("%v: exit status %d, %q", look, exit, errs)
+		if _, errs, exit := command(t, append(look.args, "-c", path)...); exit != look.exit || !strings.Contains(errs, told) || !strings.Contains(errs, look.says) {
+			t.Errorf("%v: exit status %d, %q", look.args, exit, errs)
 		}
 	}
 	if err := client.EndTransaction(t.Context(), kgo.TryCommit); err != nil {
 		t.Fatal(err)
 	}
 	for _, look := range looks {
-		if out, errs, exit := command(t, append(look, "-c", path)...); exit != exitDone || strings.Contains(errs, "transaction") || out == "" {
-			t.Errorf("%v when it had ended: exit status %d, %q, %q", look, exit, out, errs)
+		if out, errs, exit := command(t, append(look.args, "-c", path)...); exit != look.end || strings.Contains(errs, "transaction") || out == "" {
+			t.Errorf("%v when it had ended: exit status %d, %q, %q", look.args, exit, out, errs)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -63,6 +64,9 @@ read, which is named: --from FILE goes on with it, in the place of an editor.`,
 		if !change.yes && !change.dryRun && !p.interactive {
 			_, err := p.confirm(change, "Edit a dead letter")
 			return err
+		}
+		if *from == "" && !p.interactive && p.editor() == "" {
+			return usagef("there is no terminal for an editor: say --from FILE, or name an editor that needs none in $EDITOR")
 		}
 		q, e, done, err := p.findEntryOf(cmd.Context(), c, selected, flags, args[0])
 		if err != nil {
@@ -175,7 +179,7 @@ func (p *program) findEntryOf(ctx context.Context, c *config.Config, selected []
 	if err != nil {
 		return q, e, nil, err
 	}
-	if q, e, err = qs.entry(ctx, id); err != nil {
+	if q, e, err = p.entryOf(ctx, qs, id); err != nil {
 		qs.close()
 		return q, e, nil, err
 	}
@@ -358,15 +362,20 @@ func (d draft) read() (after editable, err error) {
 	return after, nil
 }
 
+// editor is the command that the environment names; "" where it names none.
+func (p *program) editor() string {
+	for _, name := range []string{"VISUAL", "EDITOR"} {
+		if value, is := p.getenv(name); is && strings.TrimSpace(value) != "" {
+			return value
+		}
+	}
+	return ""
+}
+
 // edit opens the editor with what is to be edited. Whatever interrupts this command does not end the editor, which decides for itself
 // what becomes of the text that somebody types: an interrupt from the terminal reaches it, too.
 func (p *program) edit(ctx context.Context, d editable, made *draft) error {
-	command := "vi"
-	for _, name := range []string{"EDITOR", "VISUAL"} {
-		if value, is := p.getenv(name); is && strings.TrimSpace(value) != "" {
-			command = value
-		}
-	}
+	command := cmp.Or(p.editor(), "vi")
 	file, err := os.CreateTemp("", "redeliver-*.json") // which nobody else may read
 	if err != nil {
 		return fmt.Errorf("make a file to edit: %w", err)

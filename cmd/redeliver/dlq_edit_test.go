@@ -69,6 +69,7 @@ func TestDLQEdit(t *testing.T) {
 	}
 	m.run("dlq", "show", m.id(1)).want(t, exitDone, "KEY     key-1\n", `"order": 1,`, `edited: by hand: set key "key-17", set payload .order=17`)
 	m.run("dlq", "edit", m.id(1)).want(t, exitUsage, "--yes")
+	m.run("dlq", "edit", m.id(1), "--yes").want(t, exitUsage, "there is no terminal for an editor")
 	editorOf(t, "y\n", change).run(t, "dlq", "edit", m.id(1), "-c", m.config).want(t, exitFailed, "--again")
 
 	broken := editorOf(t, "y\n", `s/"kind": "json"/"kind": "cbor"/`).run(t, "dlq", "edit", m.id(2), "-c", m.config)

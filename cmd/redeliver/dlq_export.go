@@ -81,7 +81,7 @@ both back.`,
 				n++
 				exported()
 			}
-			p.tellBehind(cmd.Context(), q)
+			p.tellBehind(cmd.Context(), q, shownLater)
 			return nil
 		})
 		if err != nil {

@@ -54,6 +54,7 @@ func TestDeadLettersOfSpring(t *testing.T) {
 		t.Errorf("%d problems, want 1:\n%s", n, stats.out)
 	}
 	m.run("dlq", "show", "orders/0/1", "--queue", springDLT).want(t, exitDone, "dialect", "spring", "kafka_original-offset              1\n", "retry_topic-attempts               4\n", `"order": 1`)
+	m.run("classify", "--id", "orders/0/1", "--queue", springDLT).want(t, exitDone, "Connection refused after 11 ms")
 	var list []deadLetter
 	m.decode(m.run("dlq", "list", "--queue", springDLT, "-o", "json"), &list)
 	if len(list) != 3 || list[0].Dialect != "spring" || list[0].Problem != "" || list[0].Attempts != 3 {

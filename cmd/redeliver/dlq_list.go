@@ -59,7 +59,7 @@ func newDLQListCommand(p *program) *cobra.Command {
 				named.met(&e)
 				listed++
 			}
-			p.tellBehind(cmd.Context(), q)
+			p.tellBehind(cmd.Context(), q, shownLater)
 			return nil
 		})
 		if err != nil {
@@ -202,7 +202,7 @@ func listColumns(f dlq.Filter) []column[deadLetter] {
 	type row = deadLetter
 	columns := []column[row]{
 		{title: "ID", cell: func(d row) string { return d.ID }},
-		{title: "DIED", cell: func(d row) string { return d.Died.Local().Format(time.DateTime) }},
+		{title: "DIED", cell: func(d row) string { return clockText(d.Died) }},
 		{title: "CLASS", cell: func(d row) string { return d.Class }},
 		{title: "REASON", cell: func(d row) string { return orDash(d.Reason) }},
 		{title: "ATTEMPTS", right: true, cell: func(d row) string { return strconv.Itoa(d.Attempts) }},

@@ -95,7 +95,7 @@ func TestRedaction(t *testing.T) {
 	m.run("dlq", "show", "0-6", "--raw", "--unredacted").want(t, exitDone, secret)
 	m.run("dlq", "export").want(t, exitUsage, "say --unredacted")
 	m.run("dlq", "export", "--unredacted").want(t, exitDone, "exported 8 dead letters")
-	m.run("dlq", "edit", "0-6", "--yes").want(t, exitUsage, "say --unredacted")
+	session{env: map[string]string{"EDITOR": "cat"}}.run(t, "dlq", "edit", "0-6", "--yes", "-c", m.config).want(t, exitUsage, "say --unredacted")
 	said := m.run("replay", "--jq", `error("it is closed")`, "--dry-run")
 	said.want(t, exitPart, "left out: jq: error: it is [redacted]")
 	for _, program := range []string{`.holder.name`, `.holder + 1`, `error(.holder)`, `.holder | fromjson`} {

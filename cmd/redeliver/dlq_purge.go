@@ -195,7 +195,7 @@ func showPurged(w io.Writer, q queue, d dlq.Purged) error {
 	}
 	var err error
 	for _, k := range d.Kept {
-		_, err = fmt.Fprintf(w, "  %d %s left: %s, dead since %s, is still to be dealt with\n", k.Records, plural(int(k.Records), "record"), k.Entry, k.Died.Local().Format(time.DateTime))
+		_, err = fmt.Fprintf(w, "  %d %s left: %s, dead since %s, is still to be dealt with\n", k.Records, plural(int(k.Records), "record"), k.Entry, clockText(k.Died))
 	}
 	return err
 }

@@ -154,7 +154,7 @@ func (r *changeReport) would(e dlq.Entry, topic string) {
 	if r.listed++; r.listed > dryListed {
 		return
 	}
-	text := e.ID() + "  " + e.At.Local().Format(time.DateTime) + "  " + e.State.Class.String() + "  " + e.State.ID
+	text := e.ID() + "  " + clockText(e.At) + "  " + e.State.Class.String() + "  " + e.State.ID
 	if topic != "" {
 		text += "  to " + topic
 	}

@@ -157,7 +157,7 @@ func showEntry(w io.Writer, q queue, e dlq.Entry, p shownPayload, missing string
 	if e.CopyOf != "" {
 		line("copy", "of "+e.CopyOf+", and dealt with as a part of it")
 	}
-	died := e.At.Local().Format(time.DateTime)
+	died := clockText(e.At)
 	if s.Reason != "" {
 		died += ", " + strings.ReplaceAll(string(s.Reason), "_", " ")
 	}

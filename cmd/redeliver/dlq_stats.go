@@ -61,7 +61,7 @@ example, and the command that replays just these. The trends of all problems are
 			if counts.Problems, counts.FurtherProblems, err = p.problemsOf(cmd.Context(), q, qs.all, flags, filter, stats, *problems); err != nil {
 				return err
 			}
-			p.tellBehind(cmd.Context(), q)
+			p.tellBehind(cmd.Context(), q, shownLater)
 			if *format != asTable {
 				return rows.add(counts)
 			}
@@ -247,10 +247,25 @@ func in(at, now time.Time) string {
 	return "in " + text
 }
 
-// ago is how long before now a time was, in the one or two units that matter.
+// noTime is what Kafka says of a record without a time, in Unix ms.
+const noTime = -1
+
+// clockText is the time of a record where it has one.
+func clockText(at time.Time) string {
+	if at.UnixMilli() == noTime {
+		return "-"
+	}
+	return at.Local().Format(time.DateTime)
+}
+
+// ago is how long before now a time was, in the one or two units that matter. One that is ahead, as that of a producer whose clock is, is told as that.
 func ago(at, now time.Time) string {
 	d := now.Sub(at)
 	switch {
+	case at.UnixMilli() == noTime:
+		return "at no known time"
+	case d <= -time.Minute:
+		return strings.TrimSuffix(ago(now, at), "ago") + "ahead of now"
 	case d < time.Second:
 		return "just now"
 	case d < time.Minute:

@@ -39,6 +39,9 @@ func newDLQTailCommand(p *program) *cobra.Command {
 			return err
 		}
 		defer qs.close()
+		for _, q := range qs.all {
+			p.tellBehind(cmd.Context(), q, shownLater)
+		}
 		var mu sync.Mutex // of what is printed
 		var all sync.WaitGroup
 		failed := make([]error, len(qs.all))
@@ -117,6 +120,6 @@ func (p *program) tell(q queue, e dlq.Entry, format outputFormat) error {
 	if format == asJSONL {
 		return printOne(p.out, format, d)
 	}
-	_, err := fmt.Fprintln(p.out, printable(fmt.Sprintf("%s  %s  %s  %s  %s  %s  %s", d.Died.Local().Format(time.DateTime), d.ID, d.Class, orDash(d.Reason), orDash(d.Origin.ID), d.Fingerprint, errorText(d))))
+	_, err := fmt.Fprintln(p.out, printable(fmt.Sprintf("%s  %s  %s  %s  %s  %s  %s", clockText(d.Died), d.ID, d.Class, orDash(d.Reason), orDash(d.Origin.ID), d.Fingerprint, errorText(d))))
 	return err
 }

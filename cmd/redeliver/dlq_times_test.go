@@ -60,6 +60,7 @@ func TestTimesThatJSONCannotHold(t *testing.T) {
 			t.Errorf("%v: %d and %d\n%s%s", args, text.status, data.status, data.out, data.err)
 		}
 	}
+	m.run("dlq", "stats").want(t, exitDone, "the newest 106751 days ahead of now")
 	m.run("dlq", "list", "-o", "jsonl").want(t, exitDone, `"died":"9999-12-31T23:59:59.999Z"`, `"died":"0000-01-01T00:00:00Z"`)
 	var stats []queueStats
 	counts := m.run("dlq", "stats", "-o", "json")

@@ -377,15 +377,15 @@ func (p *program) showTask(t taskView) error {
 }
 
 func newReplayPauseCommand(p *program) *cobra.Command {
-	return p.newReplayEndCommand("pause", "Pause a replay, wherever it runs", "paused", func(ctx context.Context, q queue, id string) (dlq.Task, error) { return q.Pause(ctx, id) })
+	return p.newReplayEndCommand("pause", "Pause a replay, wherever it runs", dlq.TaskPaused, func(ctx context.Context, q queue, id string) (dlq.Task, error) { return q.Pause(ctx, id) })
 }
 
 func newReplayCancelCommand(p *program) *cobra.Command {
-	return p.newReplayEndCommand("cancel", "End a replay for good, wherever it runs", "cancelled", func(ctx context.Context, q queue, id string) (dlq.Task, error) { return q.Cancel(ctx, id) })
+	return p.newReplayEndCommand("cancel", "End a replay for good, wherever it runs", dlq.TaskCancelled, func(ctx context.Context, q queue, id string) (dlq.Task, error) { return q.Cancel(ctx, id) })
 }
 
 // newReplayEndCommand makes a command that ends the work on a replay.
-func (p *program) newReplayEndCommand(name, short, done string, end func(context.Context, queue, string) (dlq.Task, error)) *cobra.Command {
+func (p *program) newReplayEndCommand(name, short string, done dlq.TaskState, end func(context.Context, queue, string) (dlq.Task, error)) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   name + " REPLAY",
 		Short: short,
@@ -394,6 +394,10 @@ func (p *program) newReplayEndCommand(name, short, done string, end func(context
 	change, flags := addChangeFlags(cmd), p.addQueueFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return p.withTask(cmd.Context(), flags, args[0], func(q queue, t dlq.Task) error {
+			if t.State == done && t.Worker.Run == "" { // nobody need be asked
+				fmt.Fprintf(p.out, "%s is %s already, with %d %s replayed\n", t.ID, done, t.Done, plural(int(t.Done), "dead letter"))
+				return nil
+			}
 			what := fmt.Sprintf("%s replay %s of %s, which is %s", strings.ToUpper(name[:1])+name[1:], t.ID, q.Topic(), t.State)
 			if change.dryRun {
 				fmt.Fprintln(p.out, "dry run: would "+strings.ToLower(what[:1])+what[1:])

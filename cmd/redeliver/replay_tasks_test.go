@@ -31,6 +31,7 @@ func TestReplayAsATask(t *testing.T) {
 	}
 	m.run("replay", "pause", id, "--dry-run").want(t, exitDone, "dry run: would pause replay "+id)
 	m.run("replay", "pause", id, "--yes").want(t, exitDone, id+": paused, with 0 dead letters replayed")
+	m.run("replay", "pause", id).want(t, exitDone, id+" is paused already, with 0 dead letters replayed")
 	m.run("replay", "show", id).want(t, exitDone, "paused", "to retry, up to 4 replays of one, set header by", "Go on with it:  redeliver replay resume "+id)
 	if line := lineWith(m.run("replay", "list").out, id); !strings.Contains(line, "  by ") {
 		t.Errorf("listed is %q, without why it stands still", line)
