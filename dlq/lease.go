@@ -64,23 +64,19 @@ func (q *Queue) UnderWay(ctx context.Context) (Writer, error) {
 	if err != nil {
 		return by, err
 	}
-	return q.named(ctx, by)
+	return q.named(ctx, by), nil
 }
 
 // named is a writer as others are told of it. A replay is written down with the first entries that it changes: before that, and when it was killed before, nobody
-// can pause it or go on with it.
-func (q *Queue) named(ctx context.Context, by Writer) (Writer, error) {
+// can pause it or go on with it. Where that cannot be found out it has no name.
+func (q *Queue) named(ctx context.Context, by Writer) Writer {
 	if by.Task == "" {
-		return by, nil
+		return by
 	}
-	l, _, err := q.readTasks(ctx)
-	if err != nil {
-		return Writer{}, err
-	}
-	if l.tasks[by.Task] == nil {
+	if l, _, err := q.readTasks(ctx); err != nil || l.tasks[by.Task] == nil {
 		by.Task = ""
 	}
-	return by, nil
+	return by
 }
 
 func (q *Queue) underWay(ctx context.Context, topicID kadm.TopicID) (Writer, error) {

@@ -47,8 +47,8 @@ type Replay struct {
 	UnsetHeaders []string
 	// SetKey is the records' new key. nil: they keep theirs. The partition stays that of the origin, but for ToTopic.
 	SetKey []byte
-	// JQ is a program of jq that makes the new value of the old one, which is written without spaces, with keys in order and each once; what is no JSON, and what
-	// it fails on, is left out. It
+	// JQ is a program of jq that makes the new value of the old one, which is written without spaces, with keys in order and each once; what is no JSON,
+	// and what it fails on, is left out. It
 	// needs a queue with [JQ].
 	JQ string
 	// Edit changes key, value and headers of a record, after all other edits; it gets Redeliver's headers too, which are

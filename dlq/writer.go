@@ -64,10 +64,7 @@ func (q *Queue) beginWriting(ctx context.Context, topic kadm.TopicDetail, self W
 		return nil, nil, err
 	}
 	if by.Run != "" && !o.takeOver {
-		if by, err = q.named(ctx, by); err != nil {
-			return nil, nil, err
-		}
-		return nil, nil, &BusyError{Topic: q.topic, By: by}
+		return nil, nil, &BusyError{Topic: q.topic, By: q.named(ctx, by)}
 	}
 	client, err := q.transactional(o.keyed)
 	if err != nil {

@@ -345,7 +345,7 @@ func (p *program) entryOf(ctx context.Context, qs *queues, id string) (of queue,
 		for _, q := range qs.all {
 			p.tellBehind(ctx, q, shownLater)
 		}
-		return of, found, fmt.Errorf("%s: %w: retention took it, its topic was made again, or it is of another pipeline", id, dlq.ErrNoEntry)
+		return of, found, fmt.Errorf("%s: %w: retention took it, its topic was made again, it stands behind an open transaction, or it is of another pipeline", id, dlq.ErrNoEntry)
 	case 1:
 		return of, found, nil
 	}

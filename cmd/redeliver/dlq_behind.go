@@ -11,11 +11,11 @@ const longestTransaction = 15 * time.Minute
 
 // shownLater and doneLater are of a command that looks, and of one that changes what it finds.
 const (
-	shownLater = "shown"
-	doneLater  = "part of this when it is run again"
+	shownLater = "shown when it has ended"
+	doneLater  = "left to a later run, when it has ended"
 )
 
-// tellBehind says on standard error of which dead letters a command knows nothing yet, and what they are when that transaction ends. What is not known is not
+// tellBehind says on standard error of which dead letters a command knows nothing yet, and what becomes of them. What is not known is not
 // told: the answer was given.
 func (p *program) tellBehind(ctx context.Context, q queue, later string) {
 	behind, err := q.Behind(ctx)
@@ -33,5 +33,5 @@ func (p *program) tellBehind(ctx context.Context, q queue, later string) {
 	if behind.Records == 1 {
 		letters, are = "one dead letter stands", "it is"
 	}
-	fmt.Fprintf(p.err, "%s: up to %s behind a transaction that is open%s: when it ends %s %s%s\n", q.Topic(), letters, written, are, later, remedy)
+	fmt.Fprintf(p.err, "%s: up to %s behind a transaction that is open%s: %s %s%s\n", q.Topic(), letters, written, are, later, remedy)
 }

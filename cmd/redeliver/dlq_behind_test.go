@@ -27,7 +27,7 @@ func TestWhatATransactionHidesIsTold(t *testing.T) {
 	}
 	lettersOfAge(t, client, time.Hour, time.Hour)
 	const told = "orders.orders.dlq: up to 2 dead letters stand behind a transaction that is open, whose last record is of "
-	shown, done := ": when it ends they are shown\n", ": when it ends they are part of this when it is run again\n"
+	shown, done := ": they are shown when it has ended\n", ": they are left to a later run, when it has ended\n"
 	looks := []struct {
 		args      []string
 		says      string

@@ -77,9 +77,7 @@ func (p *program) changeQueues(ctx context.Context, flags *filterFlags, change *
 			}
 			filter.Limit = left
 		}
-		if c.task == "" { // one that is written down has its end
-			p.tellBehind(ctx, q, doneLater) // before anybody is asked, and before its own transactions are open
-		}
+		p.tellBehind(ctx, q, doneLater) // before anybody is asked, and before its own transactions are open
 		s, err := p.changeQueue(ctx, q, filter, change, report)
 		left -= int(s.Done)
 		return err

@@ -20,7 +20,7 @@ const (
 
 	notShown   = "    the payload is changed, and is not shown: dlq.redact hides a part of it\n"
 	allHidden  = "    what is changed is not shown: dlq.redact hides it\n"
-	layoutOnly = "    the payload keeps what it says, and is written as jq writes it: without spaces, keys in order and each once\n"
+	layoutOnly = "    the payload keeps what jq reads of it, and is written as jq writes it: without spaces, keys in order, and of those that are double the last\n"
 )
 
 // editsOf returns what tells the difference that the edits of a replay make in an entry of the queue; nil where it has none.

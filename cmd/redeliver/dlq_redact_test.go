@@ -75,8 +75,8 @@ func TestRedactionOfWhatIsShown(t *testing.T) {
 		t.Errorf("a difference shows what is hidden:\n%s", edits.out)
 	}
 	layout := m.run("replay", "--id", "0-10", "--dry-run", "--jq", ".", "--set-header", "by="+card)
-	layout.want(t, exitDone, "the payload keeps what it says", "[redacted]")
-	m.run("replay", "--id", "0-10", "--dry-run", "--jq", ".").want(t, exitDone, "0-10", "    the payload keeps what it says, and is written as jq writes it")
+	layout.want(t, exitDone, "the payload keeps what jq reads of it", "[redacted]")
+	m.run("replay", "--id", "0-10", "--dry-run", "--jq", ".").want(t, exitDone, "0-10", "    the payload keeps what jq reads of it, and is written as jq writes it")
 	long := m.run("replay", "--id", "0-0", "--dry-run", "--jq", `error("no card of \"holder\": \"jane roe`+strings.Repeat(" and more", 200)+`\"")`)
 	long.want(t, exitPart, "left out: jq: error: no card of [redacted]…")
 	if strings.Contains(long.out, "jane") {

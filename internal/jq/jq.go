@@ -103,7 +103,7 @@ func isUnicode(document []byte) bool {
 		first := escaped(document)
 		switch {
 		case first < 0:
-			document = document[len(`\n`):]
+			document = document[min(len(`\n`), len(document)):] // a comment of a program may end with it
 		case !utf16.IsSurrogate(first):
 			document = document[len(`\u0000`):]
 		default:

@@ -34,6 +34,11 @@ func TestPrograms(t *testing.T) {
 			t.Errorf("%s of %q: got %s, %v", c.program, c.document, got, err)
 		}
 	}
+	if run, err := Compile(`. # a \`); err != nil {
+		t.Error(err)
+	} else if got, err := run([]byte(`1`)); err != nil || string(got) != "1" {
+		t.Errorf("got %s, %v", got, err)
+	}
 	for _, program := range []string{`.a = `, `nosuch(1)`, `input`} {
 		if _, err := Compile(program); err == nil || !strings.Contains(err.Error(), program) {
 			t.Errorf("%q compiles: %v", program, err)
