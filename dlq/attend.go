@@ -38,7 +38,7 @@ type Attend struct {
 // which no other call can repeat, or that cover what an index keeps where this queue has none. Several processes may attend one queue: one of them works. When ctx ends, the replay under way
 // waits again, for another one. It returns when ctx ends, with its error, or when the queue cannot be read; a topic that is deleted and made again meanwhile, it follows.
 func (q *Queue) Attend(ctx context.Context, a Attend) error {
-	w := &attendant{queue: q, Attend: a, read: make(map[int32]int64), failed: make(map[string]backoff)}
+	w := &attendant{queue: q, Attend: a, there: time.Now(), read: make(map[int32]int64), failed: make(map[string]backoff)}
 	for {
 		if err := w.look(ctx); err != nil {
 			return err
@@ -54,6 +54,7 @@ type attendant struct {
 	queue *Queue
 	Attend
 	topicID kadm.TopicID
+	there   time.Time     // when the dead-letter topic was seen last, or might have been
 	reader  *ledgerReader // nil: there is no ledger
 	ledger  *ledger
 	read    map[int32]int64
@@ -116,8 +117,12 @@ func (w *attendant) readOn(ctx context.Context) error {
 		}
 		return err
 	})
+	now := time.Now()
+	if topic.Topic != "" {
+		w.there = now
+	}
 	switch {
-	case errors.Is(err, ErrNoTopic) && topic.Topic != "": // nothing was replayed yet
+	case errors.Is(err, ErrNoTopic) && now.Sub(w.there) < movingTime: // nothing was replayed yet, or the dead letters are about to be made again
 		w.reader = nil
 		return nil
 	case err != nil:

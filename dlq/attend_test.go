@@ -13,7 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/redeliver/redeliver/dlq"
 )
@@ -74,6 +76,23 @@ func TestStartedReplayIsTakenUp(t *testing.T) {
 	equal(t, "state", task.State, dlq.TaskDone)
 	equal(t, "done", task.Done, int64(9))
 	equal(t, "in the tier", b.ids(tier1), originIDs(9))
+}
+
+// A queue of which nothing was ever replayed has no ledger, and who attends it asks for that once a look.
+func TestQueueWithoutALedgerIsAttended(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(3)
+	q := b.open()
+	asked := b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: ledger, Observe: true, Count: -1})
+	ctx, cancel := context.WithTimeout(b.ctx(), 2*time.Second)
+	defer cancel()
+	if err := q.Attend(ctx, dlq.Attend{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("it ended with %v", err)
+	}
+	if n := asked.Hits(); n < 1 || n > 3 {
+		t.Errorf("asked for the ledger %d times", n)
+	}
 }
 
 // A replay covers the groups that it was started for, whoever takes it up: what a dry run of it told is what becomes of it.

@@ -18,7 +18,7 @@ type Discard struct {
 	By string
 	// DryRun does everything but write.
 	DryRun bool
-	// TakeOver ends another replay or discard that is under way, with [ErrFenced], instead of being refused with ErrBusy.
+	// TakeOver ends another change that is under way, with [ErrFenced], instead of being refused with ErrBusy.
 	TakeOver bool
 	// Progress is called now and then, and at the end, by one goroutine at a time. It must not block.
 	Progress func(Progress)
@@ -28,7 +28,7 @@ type Discard struct {
 }
 
 // Discard gives entries up: list, stats and replay leave them out from then on. The records stay in the topic. As
-// [Queue.Replay], it is refused while another replay or discard is under way, and ends cleanly with ctx.
+// [Queue.Replay], it is refused while another change is under way ([ErrBusy]), and ends cleanly with ctx.
 func (q *Queue) Discard(ctx context.Context, d Discard) (Summary, error) {
 	return q.setAside(ctx, d, d.Filter, doingDiscard, StatusDiscarded)
 }

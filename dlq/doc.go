@@ -1,5 +1,6 @@
-// Package dlq works with dead letters: it makes them ([Letter]), and lists, groups, counts, discards and
-// replays them ([Queue]).
+// Package dlq works with dead letters: it makes them ([Letter]), and lists, groups and counts them, replays them, also to another cluster and with edits,
+// discards, parks, renews and purges them, exports and imports them, follows them as they die, and looks for the records that they were ([Queue]). An index answers
+// without reading the topics ([Indexed]), and what must not be seen is hidden ([Redaction]).
 //
 // What was written to a dead-letter topic is never changed. What became of its entries stands in its ledger, a compacted topic beside it
 // named [retrytopics.LedgerTopic], so that a second or an interrupted replay with any filter replays no entry twice.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -88,6 +89,11 @@ func TestBadEdits(t *testing.T) {
 		{dlq.Replay{UnsetHeaders: []string{""}}, "no name"},
 		{dlq.Replay{SetHeaders: []kgo.RecordHeader{{Key: "a"}}, UnsetHeaders: []string{"a"}}, "to be set and to be unset"},
 		{dlq.Replay{JQ: "lower"}, "no such program: lower"},
+		// What the ledger would keep as something else, for who goes on with the replay.
+		{dlq.Replay{Filter: dlq.Filter{Text: "caf\xe9"}}, `text "caf\xe9" is no Unicode`},
+		{dlq.Replay{UnsetHeaders: []string{"\xff"}}, `header "\xff" is no Unicode`},
+		{dlq.Replay{SetHeaders: []kgo.RecordHeader{{Key: "\xff"}}}, `header "\xff" is no Unicode`},
+		{dlq.Replay{Filter: dlq.Filter{Since: time.Date(12025, 1, 1, 0, 0, 0, 0, time.UTC)}}, "want a year up to 9999"},
 	} {
 		if err := q.Check(c.replay); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: got %v", c.says, err)

@@ -12,7 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// ErrFenced is what an error is ([errors.Is]) that ended a replay or a discard since another call, of this process or
+// ErrFenced is what an error is ([errors.Is]) that ended a change of entries (see [ErrBusy]) since another call, of this process or
 // another, took the queue over. That is done when it is asked for, of a call that gave no sign of life for 15 seconds, and
 // of one of two that begin at the same moment. What was done until then is done and marked, the rest is not; the other
 // call has seen that. The error is a [*FencedError].
@@ -22,7 +22,7 @@ var ErrFenced = errors.New("another call took the queue over")
 type FencedError struct {
 	Topic string // of the dead letters
 	By    Writer // the zero Writer when it is not known
-	Doing string // what was ended, replay or discard
+	Doing string // what was ended, see [Writer].Doing
 	Cause error  // what the brokers said
 	// State is TaskPaused or TaskCancelled of a replay that somebody made so meanwhile, since it gave no sign of life, and Why says who. The error is then
 	// ErrPaused or ErrCancelled, too. "" where there is no more to say than that it was ended.

@@ -38,7 +38,7 @@ type Index struct {
 	// Defaults to none.
 	Redaction *Redaction
 	// Progress is told how many records were read of those that are to be read, where the index has to catch up, for a while
-	// several times a second. It may be nil.
+	// several times a second. Both are the same at last, also when it ends early. It may be nil.
 	Progress func(read, total int64)
 	// Warn is told why the index was built anew, or is not used. It may be nil.
 	Warn func(why string)
@@ -75,6 +75,8 @@ type index struct {
 	mu      sync.Mutex   // one call catches up at a time
 	cleared atomic.Int64 // how often everything was forgotten
 	told    bool         // that somebody else keeps more
+	read    int64        // records, in the catching up that is under way
+	toRead  int64        // in it, as far as is known
 
 	cacheMu sync.Mutex
 	cached  *indexState
@@ -194,7 +196,8 @@ func stateOf(raw [][]byte) (*indexState, error) {
 			return nil, err
 		}
 		if i == 0 && json.Unmarshal(body, &struct{ Version *int }{&st.Version}) == nil && !isIndexVersion(st.Version) {
-			break // it may look otherwise
+			_ = json.Unmarshal(body, &struct{ Keep *time.Duration }{&st.Keep})
+			break // the rest may look otherwise
 		}
 		if err := json.Unmarshal(body, into); err != nil {
 			return nil, fmt.Errorf("%w: %s: %w", ErrIndexDamaged, name, err)
@@ -210,11 +213,13 @@ func stateOf(raw [][]byte) (*indexState, error) {
 
 func isIndexVersion(n int) bool { return n == indexVersion || n == indexVersionBefore }
 
-// update is change of an index of this redaction: another process may have written it anew for another one meanwhile, and must find nothing in it that
-// was hidden by this one only.
-func (x *index) update(ctx context.Context, f func(IndexUpdate, *indexState) error) error {
+// update is change of the index that was read, in the same life and of the same topics: another process may have emptied it meanwhile, or begun it
+// anew, and what was read for the one before would leave a gap in it. It is of this redaction, too: who has written it anew for another one must find
+// nothing in it that was hidden by this one only.
+func (x *index) update(ctx context.Context, read *indexState, f func(IndexUpdate, *indexState) error) error {
 	return x.change(ctx, func(u IndexUpdate, st *indexState) error {
-		if st.raw[0] != nil && isIndexVersion(st.Version) && st.Redaction != x.Redaction.name() {
+		if st.raw[0] == nil || !isIndexVersion(st.Version) || st.Life != read.Life || st.Topic != read.Topic || st.Ledger != read.Ledger ||
+			st.Redaction != x.Redaction.name() {
 			return ErrIndexMoved
 		}
 		return f(u, st)

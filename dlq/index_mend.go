@@ -15,6 +15,9 @@ func (iq *indexQuery) view(ctx context.Context, part span, f func(IndexView, *in
 		if iq.keeps && st.Life != iq.life.name {
 			return ErrKeptLost
 		}
+		if st.Topic != iq.topic.ID { // it was made again, and the index is of that one
+			return &indexError{ErrIndexMoved}
+		}
 		if p := st.Letters[part.partition]; part.to > iq.starts[part.partition] && (p == nil || p.Next < part.to) {
 			return &indexError{ErrIndexMoved}
 		}

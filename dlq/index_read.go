@@ -17,7 +17,7 @@ type readPart[T any] struct {
 }
 
 // readLetters reads the spans of the dead letters side by side and stores them as they come.
-func (x *index) readLetters(ctx context.Context, q *Queue, topic kadm.TopicDetail, spans []span, starts map[int32]int64, told func(int64)) error {
+func (x *index) readLetters(ctx context.Context, q *Queue, st *indexState, topic kadm.TopicDetail, spans []span, starts map[int32]int64, told func(int64)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	pages := readSpans(ctx, cancel, newFetcher(q.client, q.admin, topic), spans, func(records []*kgo.Record) ([]indexedLetter, error) {
 		letters := make([]indexedLetter, len(records))
@@ -27,9 +27,7 @@ func (x *index) readLetters(ctx context.Context, q *Queue, topic kadm.TopicDetai
 		return letters, nil
 	})
 	return inBatches(ctx, cancel, pages, told, (*indexedLetter).bytes, func(parts []readPart[indexedLetter]) error {
-		return x.update(ctx, func(u IndexUpdate, st *indexState) error {
-			return x.addLetters(u, st, parts, starts)
-		})
+		return x.update(ctx, st, func(u IndexUpdate, st *indexState) error { return x.addLetters(u, st, parts, starts) })
 	})
 }
 
@@ -130,13 +128,13 @@ func (x *index) letterIn(e Entry) indexedLetter {
 }
 
 // readMarks reads the spans of the ledger side by side and stores what they say as it comes.
-func (x *index) readMarks(ctx context.Context, q *Queue, ledger kadm.TopicDetail, keys ledgerKeys, spans []span, told func(int64)) error {
+func (x *index) readMarks(ctx context.Context, q *Queue, st *indexState, ledger kadm.TopicDetail, keys ledgerKeys, spans []span, told func(int64)) error {
 	reader := &ledgerReader{fetcher: newFetcher(q.client, q.admin, ledger), keys: keys}
 	ctx, cancel := context.WithCancelCause(ctx)
 	decode := func(records []*kgo.Record) ([]ledgerValue, error) { return reader.decode(ctx, records) }
 	pages := readSpans(ctx, cancel, reader.fetcher, spans, decode)
 	return inBatches(ctx, cancel, pages, told, func(v *ledgerValue) int { return len(v.Edit) + len(v.Reason) }, func(parts []readPart[ledgerValue]) error {
-		return x.update(ctx, func(u IndexUpdate, st *indexState) error {
+		return x.update(ctx, st, func(u IndexUpdate, st *indexState) error {
 			marks := make(map[stableID]segmentMark)
 			for _, p := range parts {
 				read := st.Marks[p.partition]

@@ -158,9 +158,6 @@ func (iq *indexQuery) stats(ctx context.Context, spans []span, wanted [statuses]
 	for tries := 0; ; tries++ {
 		cleared := iq.index.cleared.Load()
 		stats, ok, err := iq.countAll(ctx, spans, wanted, x, foreign)
-		if err == nil && cleared != iq.index.cleared.Load() {
-			err = &indexError{ErrIndexMoved} // kinds have other numbers since
-		}
 		if err == nil {
 			return stats, ok, nil
 		}
@@ -174,6 +171,10 @@ func (iq *indexQuery) stats(ctx context.Context, spans []span, wanted [statuses]
 func (iq *indexQuery) countAll(ctx context.Context, spans []span, wanted [statuses]bool, x expiry, foreign func(group string) bool) (stats Stats, ok bool, err error) {
 	tallies := make([]*tally, len(spans))
 	var kinds []kind
+	var life string // in another one kinds have other numbers
+	if err := iq.index.view(ctx, func(_ IndexView, st *indexState) error { life = st.Life; return nil }); err != nil {
+		return stats, true, err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var counters sync.WaitGroup
@@ -184,7 +185,7 @@ func (iq *indexQuery) countAll(ctx context.Context, spans []span, wanted [status
 		counters.Go(func() {
 			room <- struct{}{}
 			defer func() { <-room }()
-			known, err := iq.count(ctx, part, wanted, x, tallies[i])
+			known, err := iq.count(ctx, life, part, wanted, x, tallies[i])
 			if err != nil {
 				cancel(err)
 			}
@@ -202,11 +203,14 @@ func (iq *indexQuery) countAll(ctx context.Context, spans []span, wanted [status
 	return iq.sum(tallies, kinds, wanted, x, foreign)
 }
 
-// count counts one partition.
-func (iq *indexQuery) count(ctx context.Context, part span, wanted [statuses]bool, x expiry, t *tally) (kinds []kind, err error) {
+// count counts one partition, in a life of the index.
+func (iq *indexQuery) count(ctx context.Context, life string, part span, wanted [statuses]bool, x expiry, t *tally) (kinds []kind, err error) {
 	latest := int64(math.MinInt64)
 	for at := part.from; at < part.to; {
 		err := iq.view(ctx, part, func(v IndexView, st *indexState) error {
+			if st.Life != life {
+				return &indexError{ErrIndexMoved}
+			}
 			kinds = st.kinds
 			var segments []segmentRef
 			if letters := st.Letters[part.partition]; letters != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -16,6 +15,8 @@ const (
 	indexTries = 5        // where other processes are quicker
 )
 
+var errIndexNewer = errors.New("a newer release wrote it, which keeps what the topic has lost: use that release, or give this one an index of its own")
+
 var errIndexAhead = errors.New("the topic ends before what the index holds of it, as after an unclean leader election")
 
 // sync brings the index up to the ends of the spans, and to where the ledger ends now. starts are where the partitions begin.
@@ -23,6 +24,7 @@ var errIndexAhead = errors.New("the topic ends before what the index holds of it
 func (x *index) sync(ctx context.Context, q *Queue, topic kadm.TopicDetail, spans []span, starts map[int32]int64) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	defer x.toldAll()
 	rebuilt := false
 	for tries := 0; ; tries++ {
 		err := x.catchUp(ctx, q, topic, spans, starts)
@@ -51,7 +53,15 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 	if err != nil {
 		return err
 	}
+	if st.Version > indexVersion && x.keepsFor(st) > 0 {
+		return &indexError{errIndexNewer}
+	}
 	why := x.fits(st, topic)
+	if st.raw[0] != nil && isIndexVersion(st.Version) && st.Topic != topic.ID { // or it is of the one that was made since we looked
+		if err := q.still(ctx, topic); err != nil {
+			return err
+		}
+	}
 	if why == indexRedacted && x.keepsFor(st) > 0 && st.keepsLost(starts) {
 		if err := x.redact(ctx, q, topic, starts); err != nil {
 			return err
@@ -68,7 +78,7 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 	}
 	if why != "" || st.Ledger != ledger.ID || st.marksLost(ledgerStarts) {
 		forgotten := why == "" && st.Ledger != ledger.ID && st.hasMarks()
-		if st, err = x.begin(ctx, topic, ledger, ledgerStarts, why); err != nil {
+		if st, err = x.begin(ctx, st, topic, ledger, ledgerStarts, why); err != nil {
 			return err
 		}
 		if forgotten {
@@ -79,7 +89,7 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 		}
 	}
 	if st.Keep < x.Keep {
-		if err := x.update(ctx, func(_ IndexUpdate, st *indexState) error { st.Keep = x.keepsFor(st); return nil }); err != nil {
+		if err := x.update(ctx, st, func(_ IndexUpdate, st *indexState) error { st.Keep = x.keepsFor(st); return nil }); err != nil {
 			return err
 		}
 	}
@@ -95,12 +105,12 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 	marks := st.unreadMarks(ledgerSpans)
 	told := x.tell(length(letters) + length(marks))
 	if len(letters) > 0 || st.keptPast(starts, x.keepsFor(st)) {
-		if err := x.readLetters(ctx, q, topic, letters, starts, told); err != nil {
+		if err := x.readLetters(ctx, q, st, topic, letters, starts, told); err != nil {
 			return err
 		}
 	}
 	if len(marks) > 0 {
-		if err := x.readMarks(ctx, q, ledger, keysOf(topic.ID), marks, told); err != nil {
+		if err := x.readMarks(ctx, q, st, ledger, keysOf(topic.ID), marks, told); err != nil {
 			return err
 		}
 	}
@@ -108,7 +118,7 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 		return nil
 	}
 	purged := false
-	err = x.update(ctx, func(u IndexUpdate, st *indexState) error {
+	err = x.update(ctx, st, func(u IndexUpdate, st *indexState) error {
 		err := x.purge(u, st, starts)
 		purged = st.Purged
 		return err
@@ -119,7 +129,7 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 	if err := x.compact(ctx); err != nil {
 		return err
 	}
-	return x.update(ctx, func(_ IndexUpdate, st *indexState) error { st.Purged = false; return nil })
+	return x.update(ctx, st, func(_ IndexUpdate, st *indexState) error { st.Purged = false; return nil })
 }
 
 // takeOver goes on with an index of the version before where that keeps what nobody else has; else it says why it is built anew.
@@ -127,13 +137,7 @@ func (x *index) takeOver(ctx context.Context, st *indexState, starts map[int32]i
 	if !st.keepsLost(starts) {
 		return indexOfAnother, nil
 	}
-	return "", x.update(ctx, func(_ IndexUpdate, st *indexState) error {
-		if st.raw[0] == nil || !isIndexVersion(st.Version) { // it was forgotten meanwhile
-			return ErrIndexMoved
-		}
-		st.Version = indexVersion
-		return nil
-	})
+	return "", x.update(ctx, st, func(_ IndexUpdate, st *indexState) error { st.Version = indexVersion; return nil })
 }
 
 // compact leaves nothing in the store of what was deleted.
@@ -148,12 +152,20 @@ func (x *index) compact(ctx context.Context) error {
 
 // tell returns what counts records that were read, and tells of them.
 func (x *index) tell(total int64) func(n int64) {
-	var read atomic.Int64
+	x.toRead = x.read + total
 	return func(n int64) {
-		if at := read.Add(n); x.Progress != nil {
-			x.Progress(at, total)
+		if x.read += n; x.Progress != nil {
+			x.Progress(x.read, x.toRead)
 		}
 	}
+}
+
+// toldAll ends what is told of a catching up, however that ended.
+func (x *index) toldAll() {
+	if x.Progress != nil && x.read > 0 && x.read < x.toRead {
+		x.Progress(x.read, x.read)
+	}
+	x.read, x.toRead = 0, 0
 }
 
 // ledgerSpans are what a read_committed reader of the ledger sees now. A ledger that does not exist has no id.
@@ -198,7 +210,8 @@ func (st *indexState) marksLost(starts map[int32]int64) bool {
 }
 
 // begin makes an index that is of the topics as they are now. Of one that is of another ledger the letters are kept.
-func (x *index) begin(ctx context.Context, topic, ledger kadm.TopicDetail, starts map[int32]int64, why string) (*indexState, error) {
+func (x *index) begin(ctx context.Context, read *indexState, topic, ledger kadm.TopicDetail, starts map[int32]int64, why string) (*indexState, error) {
+	change := func(f func(IndexUpdate, *indexState) error) error { return x.update(ctx, read, f) }
 	if why != "" {
 		if why != indexEmpty {
 			x.warn("the index of dead letters is built anew: %s", why)
@@ -206,15 +219,18 @@ func (x *index) begin(ctx context.Context, topic, ledger kadm.TopicDetail, start
 		if err := x.clear(ctx); err != nil {
 			return nil, err
 		}
+		change = func(f func(IndexUpdate, *indexState) error) error {
+			return x.change(ctx, func(u IndexUpdate, st *indexState) error {
+				if st.raw[0] != nil {
+					return ErrIndexMoved
+				}
+				st.Life = newRun(time.Now())
+				return f(u, st)
+			})
+		}
 	}
 	var begun *indexState
-	err := x.update(ctx, func(u IndexUpdate, st *indexState) error {
-		if why != "" && st.raw[0] != nil {
-			return ErrIndexMoved
-		}
-		if why != "" {
-			st.Life = newRun(time.Now())
-		}
+	err := change(func(u IndexUpdate, st *indexState) error {
 		st.Keep = x.keepsFor(st)
 		st.Version, st.Topic, st.Ledger, st.Redaction = indexVersion, topic.ID, ledger.ID, x.Redaction.name()
 		st.MarksEpoch, st.Strays, st.Unborn, st.Purges = st.MarksEpoch+1, 0, false, nil

@@ -66,7 +66,7 @@ func filled(t testing.TB, n int) (*memoryStore, *indexQuery, []span) {
 		parts[p].partition, parts[p].next = int32(p), int64(len(parts[p].items))
 		spans, starts[int32(p)] = append(spans, span{int32(p), 0, parts[p].next}), 0
 	}
-	if err := x.update(t.Context(), func(u IndexUpdate, st *indexState) error {
+	if err := x.change(t.Context(), func(u IndexUpdate, st *indexState) error {
 		st.Version = indexVersion
 		return x.addLetters(u, st, parts, starts)
 	}); err != nil {
@@ -99,7 +99,7 @@ func TestTalliesOfOtherMarksAreNotUsed(t *testing.T) {
 	store.hides = ""
 	tallies := maps.Clone(store.values)
 	id := stableIdentity(retrytopics.FormatID("", "orders", 3, 7), "million", 0, "")
-	err := iq.index.update(t.Context(), func(u IndexUpdate, st *indexState) error {
+	err := iq.index.change(t.Context(), func(u IndexUpdate, st *indexState) error {
 		return st.addMarks(u, map[stableID]segmentMark{id: {moments: moments{at: 1}, status: StatusDiscarded}})
 	})
 	if err != nil {

@@ -24,8 +24,8 @@ const (
 	markPause    = 20 * time.Millisecond
 )
 
-// ErrBusy is what an error is ([errors.Is]) of a replay or a discard that did not begin, since another one of the same
-// queue is under way. The error is a [*BusyError].
+// ErrBusy is what an error is ([errors.Is]) of a change of entries that did not begin, since another one of the same
+// queue is under way: replay, discard, park, reopen, renew and purge exclude each other. The error is a [*BusyError].
 var ErrBusy = errors.New("another call writes to the queue")
 
 // BusyError says who writes to a queue.
@@ -52,7 +52,7 @@ func (w Writer) text(topic string) string {
 	return fmt.Sprintf("a %s of %s is under way, started %s by %s (run %s)", w.Doing, topic, w.At.Format(time.DateTime), w.By, w.Run)
 }
 
-// UnderWay returns who replays or discards entries of the queue now; the zero Writer when nobody does. A call that was
+// UnderWay returns who changes entries of the queue now (see [ErrBusy]); the zero Writer when nobody does. A call that was
 // killed is taken for one under way for 15 seconds. That goes by the clocks of both machines: where they differ by more,
 // a call that is under way may be taken for dead.
 func (q *Queue) UnderWay(ctx context.Context) (Writer, error) {

@@ -102,7 +102,7 @@ type provenance struct {
 type Writer struct {
 	Run   string    // names the call
 	By    string    // who called
-	Doing string    // replay or discard
+	Doing string    // replay, discard, park, reopen, renew or purge
 	Task  string    // the replay that it works on: the one that began it has the same name; [Queue.UnderWay] and [BusyError] name none that is not written down yet
 	At    time.Time // when it began
 	Alive time.Time // its last sign of life
@@ -235,7 +235,7 @@ type ledgerValue struct {
 	Task    *taskValue  `json:"task,omitempty"`
 	Purge   *purgeValue `json:"purge,omitempty"`
 
-	forgets bool // a tombstone: what was known of the entry is forgotten
+	forgets bool // a tombstone: what was known of the entry, or of the task, is forgotten
 }
 
 // times is how often the entry was replayed.
@@ -259,7 +259,10 @@ func keysOf(topicID kadm.TopicID) ledgerKeys {
 
 func (k ledgerKeys) writer() []byte { return []byte(k.prefix + "writer") }
 
-func (k ledgerKeys) task(id string) []byte { return []byte(k.prefix + "task/" + id) }
+// keyTask is what the key of a task begins with, behind the prefix.
+const keyTask = "task/"
+
+func (k ledgerKeys) task(id string) []byte { return []byte(k.prefix + keyTask + id) }
 
 func (k ledgerKeys) wish(id string) []byte { return []byte(k.prefix + "wish/" + id) }
 
@@ -332,6 +335,9 @@ func (r *ledgerReader) decode(ctx context.Context, records []*kgo.Record) ([]led
 func (k ledgerKeys) decode(record *kgo.Record) (v ledgerValue, about bool, err error) {
 	value := record.Value
 	if value == nil {
+		if id, of := strings.CutPrefix(string(record.Key), k.prefix+keyTask); of {
+			return ledgerValue{Doing: doingTask, Run: id, forgets: true}, true, nil
+		}
 		value, v.forgets = forgotten(record)
 	}
 	if value == nil || !strings.HasPrefix(string(record.Key), k.prefix) {
@@ -363,6 +369,10 @@ func (l *ledger) add(values []ledgerValue) {
 		switch v.Doing { // all of these in one partition: the last one counts
 		case "":
 		case doingTask:
+			if v.forgets {
+				delete(l.tasks, v.Run)
+				continue
+			}
 			if t, err := v.task(); err == nil { // one that a newer release wrote is its to go on with
 				l.tasks[t.ID] = t
 			}

@@ -10,7 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/dlq"
@@ -111,6 +114,26 @@ func TestBadFilters(t *testing.T) {
 		if _, err := b.open().Replay(b.ctx(), dlq.Replay{Filter: f}); err == nil {
 			t.Errorf("%s: no error of a replay", name)
 		}
+	}
+}
+
+// Who may not know for how long the topic keeps its records is told all but what expires. Who could not be told would take it for nothing.
+func TestStatsWithoutTheRetention(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(3)
+	for _, c := range []struct{ fails, want *kerr.Error }{
+		{kerr.TopicAuthorizationFailed, nil}, {kerr.ClusterAuthorizationFailed, nil}, {kerr.UnsupportedVersion, nil}, {kerr.InvalidConfig, kerr.InvalidConfig},
+	} {
+		fault := b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeConfigs}, Err: c.fails, Count: -1})
+		stats, err := b.open().Stats(b.ctx(), dlq.Filter{})
+		if c.want == nil {
+			must(t, err)
+			equal(t, "entries", stats.Entries, int64(3))
+		} else if !errors.Is(err, c.want) {
+			t.Errorf("%v: got %v", c.fails, err)
+		}
+		fault.Remove()
 	}
 }
 

@@ -46,8 +46,9 @@ type outcomes struct {
 	last              time.Time // that something was heard
 
 	followed map[string]*followed
-	ends     map[int32]int64 // of the queue's partitions when the replay was started: what died of it stands behind them
-	rewind   bool            // what is followed has to be read from its beginning once more, for an entry that was adopted
+	ends     map[int32]int64            // of the queue's partitions when the replay was started: what died of it stands behind them
+	adopted  map[string]map[int32]int64 // of topics, their ends when the first entry was adopted that had been replayed into them
+	rewind   bool                       // what is followed has to be read from its beginning once more, for an entry that was adopted
 }
 
 // followed is a topic that is read on for copies or dead letters.
@@ -61,7 +62,7 @@ func newOutcomes(q *Queue, topicID kadm.TopicID, r *router, t *Task) *outcomes {
 	o := &outcomes{
 		queue: q, topicID: topicID, router: r, limit: t.Replay.Concurrency, canary: t.Replay.Canary, canaryRate: share(t.Replay.CanaryRate),
 		patience: q.outcomePatience, changed: make(chan struct{}), flying: make(map[Identity]flight), elder: make(map[Identity]Identity), last: time.Now(),
-		followed: make(map[string]*followed), ends: t.ends,
+		followed: make(map[string]*followed), ends: t.ends, adopted: make(map[string]map[int32]int64),
 	}
 	if o.limit == 0 {
 		o.limit = defaultInFlight
@@ -146,9 +147,13 @@ func (o *outcomes) adopt(ctx context.Context, e *Entry, to string) error {
 	}
 	offset := int64(-1)
 	if to == e.State.Topic { // which is not read for it: what its group has still to read may hold it
-		ends, err := listed(ctx, to, o.queue.admin.ListEndOffsets)
-		if err != nil {
-			return err
+		ends, ok := o.adopted[to]
+		if !ok {
+			var err error
+			if ends, err = listed(ctx, to, o.queue.admin.ListEndOffsets); err != nil {
+				return err
+			}
+			o.adopted[to] = ends
 		}
 		offset = ends[e.State.Partition] - 1
 	}

@@ -30,7 +30,7 @@ type Purge struct {
 	DryRun bool
 	// TakeOver ends another call that is under way, with [ErrFenced], instead of being refused with ErrBusy.
 	TakeOver bool
-	// Progress is called now and then, and at the end, by one goroutine at a time. It must not block.
+	// Progress is called now and then while the entries are read, and when all are, by one goroutine at a time. It must not block.
 	Progress func(Progress)
 }
 
@@ -193,6 +193,9 @@ func (p *purge) look(ctx context.Context, asked map[int32]int64) error {
 	})
 	if err != nil {
 		return err
+	}
+	if p.Progress != nil {
+		p.Progress(Progress{Scanned: s.scan.passed.Load(), Total: s.scan.total, Took: time.Since(began)})
 	}
 	maps.Copy(p.cuts, asked)
 	stops := make(map[int32]Entry)

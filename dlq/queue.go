@@ -74,8 +74,8 @@ func LedgerExists() Option { return func(q *Queue) { q.noCreate = true } }
 
 // Open returns the queue of a dead-letter topic. It does not ask the cluster anything.
 //
-// The client is used for requests, and its options for the transactional clients of [Queue.Replay] and
-// [Queue.Discard]; it stays the caller's to close, after everything that was begun with the queue has ended. It must not
+// The client is used for requests, and its options for the clients of whatever writes, such as [Queue.Replay], [Queue.Start]
+// and [Queue.Import]; it stays the caller's to close, after everything that was begun with the queue has ended. It must not
 // be the member of a consumer group, and not be made with DisableIdempotentWrite.
 func Open(client *kgo.Client, topic string, options ...Option) (*Queue, error) {
 	switch {

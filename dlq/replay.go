@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"time"
+	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -51,7 +52,8 @@ type Replay struct {
 	// and what it fails on, is left out. It
 	// needs a queue with [JQ].
 	JQ string
-	// Edit changes key, value and headers of a record, after all other edits; it gets Redeliver's headers too, which are
+	// Edit changes key, value and headers of a record, after all other edits, and is called twice for a record where keys are held ([KeysAreHeld]), to
+	// find out where it goes, and for its copy; it gets Redeliver's headers too, which are
 	// written anew. It must not change the bytes, only replace them. An error ends the replay. Where it is set no other call
 	// can go on with the replay.
 	Edit func(record *kgo.Record) error
@@ -64,7 +66,7 @@ type Replay struct {
 	Again bool
 	// DryRun does everything but write.
 	DryRun bool
-	// TakeOver ends another replay or discard that is under way, with [ErrFenced], instead of being refused with ErrBusy.
+	// TakeOver ends another change that is under way, with [ErrFenced], instead of being refused with ErrBusy.
 	TakeOver bool
 	// By is who the ledger says it was. Defaults to user@host.
 	By string
@@ -80,7 +82,7 @@ type Replay struct {
 // by a crash, another call with any filter does not replay again what this one did; to another cluster see [Destination.On]. When ctx ends, it ends the
 // transaction that it is in, 10 seconds at most, and returns what was done with the context's error.
 //
-// One replay or discard writes at a time: while one is under way another one is refused with [ErrBusy], or takes over. One
+// One call changes entries at a time: while one is under way another one is refused with [ErrBusy], or takes over. One
 // that was killed keeps others out for 15 seconds.
 func (q *Queue) Replay(ctx context.Context, r Replay) (Summary, error) {
 	summary := Summary{Run: newRun(time.Now()), DryRun: r.DryRun}
@@ -118,7 +120,32 @@ func (r Replay) Check() error {
 	if err := r.checkEdits(); err != nil {
 		return err
 	}
+	if err := r.checkWritten(); err != nil {
+		return err
+	}
 	return r.To.check()
+}
+
+// checkWritten refuses what the ledger cannot say of a replay, which would select or write something else when another call goes on with it.
+func (r Replay) checkWritten() error {
+	if !utf8.ValidString(r.Filter.Text) {
+		return fmt.Errorf("text %q is no Unicode: a replay cannot be written down with it", r.Filter.Text)
+	}
+	names := r.UnsetHeaders
+	for _, h := range r.SetHeaders {
+		names = append(names[:len(names):len(names)], h.Key)
+	}
+	for _, name := range names {
+		if !utf8.ValidString(name) {
+			return fmt.Errorf("header %q is no Unicode: a replay cannot be written down with it", name)
+		}
+	}
+	for _, t := range []time.Time{r.Filter.Since, r.Filter.Until, r.Filter.ExpiringBefore} {
+		if year := t.Year(); year < 0 || year > 9999 {
+			return fmt.Errorf("%v is no time that a replay can be written down with: want a year up to 9999", t)
+		}
+	}
+	return nil
 }
 
 // Check is [Replay.Check] and refuses what this queue cannot do: to be replayed into itself, or into another topic that pipelines work with, as far as

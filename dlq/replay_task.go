@@ -155,7 +155,7 @@ func (q *Queue) taskRecord(keys ledgerKeys, t *Task, now int64) *kgo.Record {
 	if t.silent {
 		anyGroup = nil
 	}
-	value, _ := json.Marshal(ledgerValue{ // a regular expression is text: it cannot fail
+	value, _ := json.Marshal(ledgerValue{ // of what checkWritten let through, it cannot fail
 		V: ledgerVersion, At: now, By: t.By, Run: t.ID, Doing: doingTask,
 		Task: &taskValue{
 			State: t.State, Why: t.Why, Began: t.At.UnixMilli(), Spec: specOf(t.Replay), Ends: t.ends, Starts: t.starts,

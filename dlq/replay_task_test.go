@@ -119,6 +119,26 @@ func TestTaskIsWrittenDownWhole(t *testing.T) {
 	}
 }
 
+// The ledger tells of the last hundred replays that have ended, also while it is not compacted.
+func TestReplaysThatEndedLongAgoAreForgotten(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(1)
+	q := b.open()
+	for range 105 {
+		task, err := q.Start(b.ctx(), dlq.Replay{})
+		must(t, err)
+		_, err = q.Cancel(b.ctx(), task.ID)
+		must(t, err)
+	}
+	last := b.replay(q, dlq.Replay{})
+	tasks, err := q.Tasks(b.ctx())
+	must(t, err)
+	if n := len(tasks); n != 101 || tasks[0].ID != last.Task { // and the one that has forgotten the others
+		t.Errorf("%d replays, of which the first is %s, want 101 and %s", n, tasks[0].ID, last.Task)
+	}
+}
+
 // Another process pauses a replay, which ends with that, and a third one goes on with it where it was; the limit is that
 // of both.
 func TestPausedTaskGoesOnElsewhere(t *testing.T) {

@@ -80,11 +80,13 @@ func (t *task) work(ctx context.Context, r Replay, summary *Summary) error {
 		t.elsewhere, err = t.survey.queue.connectCluster(ctx, t.survey.topic, r.To)
 		return err
 	})
+	if t.elsewhere != nil {
+		defer t.elsewhere.close()
+	}
 	if err != nil {
 		return err
 	}
 	if t.elsewhere != nil {
-		defer t.elsewhere.close()
 		router.admin = t.elsewhere.admin
 	}
 	if t.writer != nil {

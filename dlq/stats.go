@@ -2,7 +2,10 @@ package dlq
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/retrytopics"
@@ -52,8 +55,8 @@ func (q *Queue) Stats(ctx context.Context, f Filter) (Stats, error) {
 		return stats, err
 	}
 	retention, err := q.Retention(ctx)
-	if err != nil {
-		retention = -1 // who may not read a topic's configuration may still count
+	if err != nil && !retentionUntold(err) {
+		return stats, err
 	}
 	given := false
 	err = s.answered(ctx, f, &given, func(s *survey) (err error) {
@@ -61,6 +64,11 @@ func (q *Queue) Stats(ctx context.Context, f Filter) (Stats, error) {
 		return err
 	})
 	return stats, err
+}
+
+// retentionUntold says whether the error of [Queue.Retention] is that it is not told to this client, or by this cluster: entries may be counted all the same.
+func retentionUntold(err error) bool {
+	return errors.Is(err, kerr.TopicAuthorizationFailed) || errors.Is(err, kerr.ClusterAuthorizationFailed) || errors.Is(err, kerr.UnsupportedVersion)
 }
 
 // stats counts what the survey selects of a topic with this retention.

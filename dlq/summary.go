@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// Progress says how far a replay or discard is.
+// Progress says how far a change of entries is.
 type Progress struct {
 	Scanned int64 // offsets of the queue that were passed, gaps included
 	Total   int64 // offsets to pass
 	Matched int64 // entries that the filter selects so far, whatever their status
 	// Task names the replay, as in [Summary]. It stands in the ledger when Done is above 0.
 	Task string
-	Done int64 // replayed or discarded, that is committed; on a dry run those that would be
+	Done int64 // entries that were changed, that is committed; on a dry run those that would be
 	// Succeeded and Failed outcomes of replayed entries are known, where they are waited for; Pending ones are not yet.
 	Succeeded, Failed, Pending int64
 	Took                       time.Duration
 }
 
-// Summary says what a replay or discard did.
+// Summary says what a replay, or another change of entries, did.
 type Summary struct {
 	Run     string // names the call, in the ledger too
 	Task    string // names the replay, also when another call goes on with it; "" for a discard and a dry run
@@ -26,7 +26,7 @@ type Summary struct {
 	Scanned int64  // offsets of the queue that were passed, gaps included
 	Total   int64  // offsets in the range when it began
 	Matched int64  // entries that the filter selects, whatever their status
-	Done    int64  // entries replayed or discarded
+	Done    int64  // entries that were changed: replayed, discarded, or what else the call does
 	// To counts replayed entries by the topic they were written to, with @ and the name of the cluster where that is another one.
 	To map[string]int64
 	// Earlier entries were replayed by earlier calls that worked on the same replay.

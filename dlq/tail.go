@@ -79,15 +79,12 @@ func (q *Queue) tail(ctx context.Context, f Filter, yield func(Entry, error) boo
 // still fails when the topic is not the one that it was: offsets that are known of it say nothing of one that was made again, which may for good have fewer
 // records, so that nothing is ever read of it that would tell.
 func (q *Queue) still(ctx context.Context, topic kadm.TopicDetail) error {
-	deleted := false
-	err := whileLeadersMove(ctx, func() error {
-		now, err := q.describe(ctx)
-		if deleted = errors.Is(err, ErrNoTopic) || err == nil && now.ID != topic.ID; deleted {
-			return nil
-		}
+	var now kadm.TopicDetail
+	err := whileLeadersMove(ctx, func() (err error) {
+		now, err = q.describe(ctx)
 		return err
 	})
-	if deleted {
+	if errors.Is(err, ErrNoTopic) || err == nil && now.ID != topic.ID {
 		return &TopicDeletedError{topic.Topic}
 	}
 	return err

@@ -173,7 +173,7 @@ func (q *Queue) wish(ctx context.Context, id, wish string, state TaskState) (Tas
 				return t, err
 			}
 		case time.Now().After(patience):
-			return t, fmt.Errorf("%s works on the replay and has not ended it for %v", t.Worker.By, wishPatience)
+			return t, fmt.Errorf("%s works on the replay and has not ended it for %v: the wish is written down, and is followed when the worker sees it, before its first entry at the latest", t.Worker.By, wishPatience)
 		case asked != t.Worker.Run:
 			if err := q.tellWish(ctx, id, Writer{Run: t.Worker.Run}, wish); err != nil {
 				return t, err

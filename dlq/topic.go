@@ -113,7 +113,7 @@ func whileLeadersMove(ctx context.Context, do func() error) error {
 	began := time.Now()
 	for {
 		err := do()
-		if err == nil || !transient(err) || errors.Is(err, kerr.UnknownTopicOrPartition) || time.Since(began) >= movingTime {
+		if err == nil || !transient(err) || errors.Is(err, ErrNoTopic) || errors.Is(err, kerr.UnknownTopicOrPartition) || time.Since(began) >= movingTime {
 			return err
 		}
 		if pause(ctx, fetchBackoff) != nil {

@@ -46,7 +46,7 @@ func PageWritable(directory string) error {
 func page(directory string, rs Runs, all []harness.Scenario) (string, error) {
 	var b strings.Builder
 	b.WriteString("All figures are medians of the rounds; a ratio is the median of the ratios round by round, with their range. CPU is seconds of a core, and allocations are objects on the heap, where a language can count them. " +
-		"\"cut off\" is whose round a scenario's limit ended before all records were handled, with the fewest that a round came to; \"left out\" is who could not be run, or failed in a round. \"Machine idle\" is the share of both cores' time, the broker's too, in which they had nothing to do.\n")
+		"\"cut off\": the scenario's limit ended a round before all records were handled, of which the fewest that a round came to are told. \"Left out\" is who could not be run, or failed in a round. \"Machine idle\" is the share of both cores' time, the broker's too, in which they had nothing to do.\n")
 	for _, s := range all {
 		parts := rs.sections(s)
 		if len(parts) == 0 {

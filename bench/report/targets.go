@@ -36,7 +36,10 @@ func (o outcome) String() string {
 	if o.atMost {
 		short = -short
 	}
-	if short <= 0 {
+	switch {
+	case short < 0 && -short < 0.005:
+		return fmt.Sprintf("%s, met by %.3f", text, -short)
+	case short <= 0:
 		return text + ", met"
 	}
 	digits := 2

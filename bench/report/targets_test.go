@@ -14,6 +14,7 @@ func TestAnOutcomeSaysByHowMuchATargetIsMissed(t *testing.T) {
 		want string
 	}{
 		{outcome{value: 0.95, bound: 0.95}, "0.95, met"},
+		{outcome{value: 0.952, bound: 0.95}, "0.95, met by 0.002"},
 		{outcome{value: 0.87, bound: 0.95}, "0.87, **missed by 0.08**"},
 		{outcome{value: 0.948, bound: 0.95, text: "0.95 (0.86 to 0.95)"}, "0.95 (0.86 to 0.95), **missed by 0.002**"},
 		{outcome{value: 3, bound: 2, atMost: true, text: "3.0 ms"}, "3.0 ms, **missed by 1.00**"},

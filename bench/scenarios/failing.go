@@ -18,8 +18,8 @@ var failing = harness.Scenario{
 	Name:   "one in twenty fails",
 	About: "5 % of the records fail, and wait in a tier of 1 s; a fifth of these fail there again and wait in one of 10 s. The rate is that of first attempts, and so are the CPU and the allocations; \"all done\" is the time " +
 		"until the last retry has succeeded, and \"CPU s/million, all\" what all of it took by then, the retries that wait for longer than the fresh records last included. The limit is the franz-go loop in which nothing fails. A round ends after 20 s, with the rate by then, but for those that still wait for their retries, which have 20 s more. " +
-		"What this compares is how much a failure holds up: kafka-go, sarama and watermill retry on the spot, as is usual with them, so that their rates are given by the waits, 1 to 11 s for one record in twenty; Parallel Consumer keeps the records of a failed one's key back, and by default Redeliver " +
-		"and Spring do not.",
+		"What this compares is how much a failure holds up: kafka-go, sarama and watermill retry on the spot, as is usual with them, so that their rates are given by the waits, 1 to 11 s for one record in twenty; Parallel Consumer keeps the records of a failed one's key back, and no more than 10,000 in all, so that it mostly waits, too; by default Redeliver " +
+		"and Spring keep none back. How many times as fast another one is than who waits is no ratio of speeds.",
 	Contenders: append([]harness.Contender{
 		{Name: franz, Run: rawSum},
 		{Name: redeliver, Against: franz, Run: retryAll},

@@ -29,7 +29,7 @@ var routing = harness.Scenario{
 	Letter: "b",
 	Name:   "everything fails",
 	About: "Every record fails and is written to a retry topic, acks=all, by an idempotent producer. The limits are a plain franz-go loop that copies every record with the same headers, " +
-		"written by hand, and one that does so in transactions with the offsets in them: of as many copies as ours came to in the round before, and of as many as ours may have. A round ends after 10 s, with the rate by then.",
+		"written by hand, and one that does so in transactions with the offsets in them: of as many copies as ours came to last, and of as many as ours may have. A round ends after 10 s, with the rate by then.",
 	Contenders: append([]harness.Contender{
 		{Name: rawCopy, Run: copyAll},
 		{Name: redeliver, Against: rawCopy, Run: routeAll(consumer.AtLeastOnce)},

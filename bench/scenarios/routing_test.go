@@ -6,7 +6,7 @@ import (
 	"github.com/redeliver/redeliver/bench/contract"
 )
 
-// The raw loop with transactions has as many copies in each as the pipeline's came to in the round before, and the one beside it as many as the pipeline's may have.
+// The raw loop with transactions has as many copies in each as the pipeline's came to last, and the one beside it as many as the pipeline's may have.
 func TestTheRawTransactionsAreOfEqualSize(t *testing.T) {
 	cluster, _ := onFake(t)
 	one := routing.Cases(0.001)[0]

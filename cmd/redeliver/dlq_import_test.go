@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -138,6 +139,48 @@ func TestDLQTailWaitsForTheTopic(t *testing.T) {
 		t.Errorf("exit status %d, printed %q", status, letters.String())
 	}
 	run(t, "dlq", "tail", "--queue", "nowhere", "-c", config).want(t, exitFailed, "nowhere", "is that its name?")
+}
+
+// Who follows several queues is told at once when one of them cannot be followed any longer, and goes on with the others.
+func TestDLQTailOfAQueueThatFails(t *testing.T) {
+	m := newMorgue(t)
+	config := configFile(t, pipelineOn(m.cluster.ListenAddrs())+"  - name: returns\n    topics: [returns]\n    handler: {http: {url: 'http://127.0.0.1:9/'}}\n")
+	const returns = "returns.returns.dlq"
+	if err := m.cluster.CreateTopic(returns, 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	letters, out := io.Pipe()
+	said, told := io.Pipe()
+	ctx, interrupt := context.WithCancel(t.Context())
+	e := make(chan int, 1)
+	go func() {
+		p := &program{in: strings.NewReader(""), out: out, err: told, patience: 2 * time.Second, getenv: func(string) (string, bool) { return "", false }}
+		e <- p.main(ctx, []string{"dlq", "tail", "--since", "2025-01-01", "--limit", "7", "-c", config})
+		_ = out.Close()
+		_ = told.Close()
+	}()
+	lines := bufio.NewReader(letters)
+	for range 6 {
+		if _, err := lines.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.cluster.DeleteTopic(returns); err != nil {
+		t.Fatal(err)
+	}
+	words := bufio.NewReader(said)
+	if line, err := words.ReadString('\n'); err != nil || !strings.HasPrefix(line, "pipeline returns: "+returns+" is followed no longer, the others are: ") || !strings.Contains(line, "deleted meanwhile") {
+		t.Errorf("told %q, %v", line, err)
+	}
+	m.diesOf("orders", 99)
+	if line, err := lines.ReadString('\n'); err != nil || !strings.Contains(line, "orders/0/99") {
+		t.Errorf("of the other queue %q, %v", line, err)
+	}
+	interrupt()
+	rest, _ := io.ReadAll(words)
+	if status := <-e; status != exitFailed || !strings.Contains(string(rest), "deleted meanwhile") {
+		t.Errorf("exit status %d, told at last %q", status, rest)
+	}
 }
 
 // A Parquet file is written back byte for byte as lines of JSON are.

@@ -44,7 +44,7 @@ func newDLQTailCommand(p *program) *cobra.Command {
 		}
 		var mu sync.Mutex // of what is printed
 		var all sync.WaitGroup
-		failed := make([]error, len(qs.all))
+		failed, left := make([]error, len(qs.all)), len(qs.all)
 		for i, q := range qs.all {
 			all.Go(func() {
 				filter := filter
@@ -61,8 +61,13 @@ func newDLQTailCommand(p *program) *cobra.Command {
 					}
 					if err != nil {
 						failed[i] = err
-						return
+						break
 					}
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				if left--; left > 0 && failed[i] != nil && cmd.Context().Err() == nil { // else it is told when all has ended, which it has now
+					fmt.Fprintf(p.err, "pipeline %s: %s is followed no longer, the others are: %v\n", q.pipeline.Name, q.Topic(), failed[i])
 				}
 			})
 		}

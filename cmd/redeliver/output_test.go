@@ -218,6 +218,31 @@ func TestProgressSaysThatNothingIsNew(t *testing.T) {
 	})
 }
 
+// Who goes on with a work of which most is done sees at what rate it goes now, and so when it will be through.
+func TestProgressTellsTheRateOfLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var errs bytes.Buffer
+		g := (&program{err: &errs}).newProgress("replay orders.dlq", 1_000_000)
+		defer g.end()
+		for done := int64(800_000); done < 803_000; done += 100 {
+			g.set(done, "")
+			time.Sleep(time.Second)
+		}
+		lines := strings.Split(strings.TrimSpace(errs.String()), "\n")
+		if got, want := lines[len(lines)-1], "replay orders.dlq 802500 of 1000000 (80 %), 100/s, 32m55s left"; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+
+		g.set(0, "") // the index is built anew
+		time.Sleep(5 * time.Second)
+		g.set(1000, "")
+		lines = strings.Split(strings.TrimSpace(errs.String()), "\n")
+		if got, want := lines[len(lines)-1], "replay orders.dlq 1000 of 1000000 (0 %), 200/s, 1h23m15s left"; got != want {
+			t.Errorf("begun anew: %s, want %s", got, want)
+		}
+	})
+}
+
 // While outcomes are waited for the line says first what is waited for, with no rate that falls, and after a while why that may be in vain.
 func TestProgressOfWhatIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

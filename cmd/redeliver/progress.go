@@ -13,6 +13,7 @@ const (
 	progressPaint   = 100 * time.Millisecond // between two paintings on a terminal
 	progressLine    = 5 * time.Second        // between two lines elsewhere
 	progressStill   = 15 * time.Second       // without anything new, after which that is said, again and again
+	progressPace    = 10 * time.Second       // of late, at least, that the rate is of
 	progressWidth   = 24                     // of the bar, where the terminal is wide enough
 	progressColumns = 80                     // of a terminal that does not tell how wide it is
 )
@@ -31,12 +32,19 @@ type progress struct {
 	note    string
 	awaited string // what is waited for beside the work itself, with what is known of it; "": nothing
 	doubt   string // why it may be waited for in vain
-	started time.Time
 	painted time.Time
+	since   doneBy // what the rate is counted from, and what it will be from next: a resumed work passes what is done already in no time
+	next    doneBy
 	width   int // of what stands on the terminal's line
 	moved   time.Time
 	still   *time.Timer
 	ended   bool
+}
+
+// doneBy is how much was done by a time.
+type doneBy struct {
+	at   time.Time
+	done int64
 }
 
 // newProgress begins. total is what done will reach, 0 when that is not known.
@@ -46,7 +54,7 @@ func (p *program) newProgress(label string, total int64) *progress {
 	if columns == nil {
 		columns = func() int { return progressColumns }
 	}
-	g := &progress{w: p.err, terminal: p.terminal, columns: columns, label: label, total: total, started: now, painted: now, moved: now}
+	g := &progress{w: p.err, terminal: p.terminal, columns: columns, label: label, total: total, painted: now, moved: now, since: doneBy{at: now}, next: doneBy{at: now}}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.still = time.AfterFunc(progressStill, g.tellStill)
@@ -74,11 +82,18 @@ func (g *progress) set(done int64, note string) {
 		g.still.Reset(progressStill)
 	}
 	g.done, g.note = done, note
+	now := time.Now()
+	switch at := (doneBy{now, done}); {
+	case done < g.next.done: // it began anew
+		g.since, g.next = at, at
+	case now.Sub(g.next.at) >= progressPace:
+		g.since, g.next = g.next, at
+	}
 	every := progressLine
 	if g.terminal {
 		every = progressPaint
 	}
-	if now := time.Now(); now.Sub(g.painted) >= every {
+	if now.Sub(g.painted) >= every {
 		g.painted = now
 		g.paint(now)
 	}
@@ -147,8 +162,8 @@ func (g *progress) text(now time.Time, bar int) string {
 	} else {
 		fmt.Fprintf(&b, " %d", g.done)
 	}
-	if seconds := now.Sub(g.started).Seconds(); seconds >= 1 {
-		rate := float64(g.done) / seconds
+	if seconds := now.Sub(g.since.at).Seconds(); seconds >= 1 {
+		rate := float64(g.done-g.since.done) / seconds
 		fmt.Fprintf(&b, ", %.0f/s", rate)
 		if left := g.total - g.done; left > 0 && rate > 0 {
 			fmt.Fprintf(&b, ", %s left", (time.Duration(float64(left)/rate) * time.Second).String())

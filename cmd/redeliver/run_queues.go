@@ -198,6 +198,9 @@ func (c *caretaker) count(ctx context.Context, q queue) {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, dlq.ErrNoTopic):
+			c.mu.Lock()
+			delete(c.expiring, q.Topic()) // it may have been deleted
+			c.mu.Unlock()
 		case err != nil && err.Error() != wrong:
 			wrong = err.Error()
 			c.service.log.Warn("it is not known which dead letters expire", "pipeline", q.pipeline.Name, "topic", q.Topic(), "error", err)

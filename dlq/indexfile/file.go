@@ -7,11 +7,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"sync"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -70,7 +72,7 @@ func (f *File) open() error {
 		return err
 	}
 	db, err := open(f.path, f.Patience)
-	if unreadable(err) {
+	if unreadable(f.path, err) {
 		if f.Warn != nil {
 			f.Warn(fmt.Sprintf("%s is no index of dead letters that can be read (%v): it is built anew", f.path, err))
 		}
@@ -82,20 +84,63 @@ func (f *File) open() error {
 	return err
 }
 
+// open opens the file that is there when nobody else has it open any more: whoever had may have put another one in its place ([File.Compact]), and what is
+// written into the one before is written for nobody.
 func open(path string, patience time.Duration) (db *bolt.DB, err error) {
-	err = guarded(func() (err error) {
-		db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: max(patience, time.Millisecond), FreelistType: bolt.FreelistMapType})
-		return err
-	})
-	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, ErrBusy
+	for {
+		var file *os.File
+		err = guarded(func() (err error) {
+			db, err = bolt.Open(path, 0o600, &bolt.Options{
+				Timeout: max(patience, time.Millisecond), FreelistType: bolt.FreelistMapType,
+				OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
+					file, err = os.OpenFile(name, flag, mode)
+					return file, err
+				},
+			})
+			return err
+		})
+		if errors.Is(err, berrors.ErrTimeout) {
+			return nil, ErrBusy
+		}
+		if err != nil || isAt(file, path) {
+			return db, err
+		}
+		if err := guarded(db.Close); err != nil {
+			return nil, err
+		}
 	}
-	return db, err
 }
 
-// unreadable says whether the file is not one of ours, and not that it may not be opened.
-func unreadable(err error) bool {
-	return err != nil && !errors.Is(err, ErrBusy) && !errors.As(err, new(*fs.PathError))
+// isAt says whether an open file is the one that has the path now.
+func isAt(file *os.File, path string) bool {
+	opened, err := file.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(path)
+	return err == nil && os.SameFile(opened, there)
+}
+
+// unreadable says whether what is in the file is not ours, or damaged, and not that the system does not let us have it, as a file system that has no locks for
+// the moment, or no memory: what only the index keeps must not go for that.
+func unreadable(path string, err error) bool {
+	if err == nil || errors.Is(err, ErrBusy) || errors.As(err, new(*fs.PathError)) || errors.As(err, new(syscall.Errno)) {
+		return false
+	}
+	return !errors.Is(err, berrors.ErrInvalid) || readable(path) == nil // which it is of a file that cannot be read, too
+}
+
+// readable fails when the beginning of a file cannot be read, which says what it is.
+func readable(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err = io.CopyN(io.Discard, f, 1<<20); errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
 }
 
 // guarded calls f, and makes an error of what a damaged file does to whoever reads it: bbolt panics, and a part of the file that is not
@@ -143,11 +188,12 @@ func (f *File) Update(_ context.Context, do func(dlq.IndexUpdate) error) error {
 func (f *File) Clear(context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	err := os.Remove(f.path) // while others wait for it, who look then which one is there
 	if f.db != nil {
 		_ = guarded(f.db.Close) // it is not needed any more, however it was
 		f.db = nil
 	}
-	if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	db, err := open(f.path, f.Patience)
@@ -176,11 +222,9 @@ func (f *File) Compact(context.Context) error {
 	if err := f.copyTo(to); err != nil {
 		return errors.Join(err, os.Remove(to))
 	}
-	err := guarded(f.db.Close)
+	err := os.Rename(to, f.path) // while others wait for the one before
+	err = errors.Join(err, guarded(f.db.Close))
 	if f.db = nil; err != nil {
-		return err
-	}
-	if err := os.Rename(to, f.path); err != nil {
 		return err
 	}
 	db, err := open(f.path, f.Patience)

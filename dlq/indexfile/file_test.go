@@ -1,0 +1,101 @@
+package indexfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/redeliver/redeliver/dlq"
+)
+
+// What the system does not do for a moment says nothing of the file, which may hold what nobody else has.
+func TestWhatMakesAFileAnew(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "index")
+	if err := os.WriteFile(path, []byte("something else"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		err  error
+		path string
+		anew bool
+	}{
+		{nil, path, false},
+		{ErrBusy, path, false},
+		{&fs.PathError{Op: "open", Path: path, Err: syscall.EACCES}, path, false},
+		{syscall.ENOLCK, path, false}, // of flock on a network's file system
+		{syscall.ENOMEM, path, false}, // of mmap
+		{fmt.Errorf("mmap: %w", syscall.ENOMEM), path, false},
+		{berrors.ErrInvalid, path, true},
+		{berrors.ErrInvalid, t.TempDir(), false}, // which cannot be read, so that nobody knows
+		{berrors.ErrChecksum, path, true},
+		{berrors.ErrVersionMismatch, path, true},
+		{errors.New("file size too small 12"), path, true},
+		{fmt.Errorf("%w: page 4 is of no kind", dlq.ErrIndexDamaged), path, true},
+	} {
+		if got := unreadable(c.path, c.err); got != c.anew {
+			t.Errorf("after %v it is made anew: %v, want %v", c.err, got, c.anew)
+		}
+	}
+}
+
+// Who waits for a file gets the one that is there then: what is written into the one before it would be lost.
+func TestFileThatIsReplacedWhileAnotherProcessWaits(t *testing.T) {
+	for name, replace := range map[string]func(*File) error{
+		"compacted": func(f *File) error { return f.Compact(t.Context()) },
+		"made anew": func(f *File) error { return f.Clear(t.Context()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "index")
+			put := func(f *File, name string) error {
+				return f.Update(t.Context(), func(u dlq.IndexUpdate) error { return u.Put(name, []byte("value")) })
+			}
+			first, second := At(path, Options{Patience: time.Minute}), At(path, Options{Patience: time.Minute})
+			if err := put(first, "first"); err != nil {
+				t.Fatal(err)
+			}
+			waited := make(chan error, 1)
+			go func() { waited <- errors.Join(put(second, "second"), second.Close()) }()
+			for opened(t, path) < 2 { // descriptors
+				runtime.Gosched()
+			}
+			if err := errors.Join(replace(first), put(first, "third"), first.Close(), <-waited); err != nil {
+				t.Fatal(err)
+			}
+			third := At(path, Options{})
+			defer third.Close()
+			err := third.View(t.Context(), func(v dlq.IndexView) error {
+				got, err := v.Get("second", "third")
+				if got[0] == nil || got[1] == nil {
+					t.Errorf("of what was written there is %q", got)
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// opened counts the descriptors of a file that this process has open.
+func opened(t *testing.T, path string) (n int) {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip("no /proc: ", err)
+	}
+	for _, one := range all {
+		if to, err := os.Readlink("/proc/self/fd/" + one.Name()); err == nil && to == path {
+			n++
+		}
+	}
+	return n
+}
