@@ -136,7 +136,7 @@ func readable(path string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	if _, err = io.CopyN(io.Discard, f, 1<<20); errors.Is(err, io.EOF) {
 		return nil
 	}
