@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -151,12 +152,11 @@ func ExampleReplay_takeOver() {
 		log.Fatal(err)
 	}
 	ctx, first := context.Background(), make(chan error)
-	begun := make(chan struct{})
+	begun, once := make(chan struct{}), sync.Once{}
 	go func() { // waits for outcomes, which nobody makes here
 		_, err := q.Replay(ctx, dlq.Replay{Wait: true, By: "ann", Progress: func(p dlq.Progress) {
-			if p.Pending == 3 && begun != nil {
-				close(begun)
-				begun = nil
+			if p.Pending == 3 {
+				once.Do(func() { close(begun) })
 			}
 		}})
 		first <- err

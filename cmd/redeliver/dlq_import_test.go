@@ -151,7 +151,7 @@ func TestDLQTailOfAQueueThatFails(t *testing.T) {
 	}
 	letters, out := io.Pipe()
 	said, told := io.Pipe()
-	ctx, interrupt := context.WithCancel(t.Context())
+	ctx, interrupt := context.WithTimeout(t.Context(), time.Minute)
 	e := make(chan int, 1)
 	go func() {
 		p := &program{in: strings.NewReader(""), out: out, err: told, patience: 2 * time.Second, getenv: func(string) (string, bool) { return "", false }}
