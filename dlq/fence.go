@@ -157,6 +157,9 @@ func (w *writer) failure(sent result, f findings) error {
 		}
 		return fmt.Errorf("topic %s refuses a record: %w; what was done before is marked", r.Topic, why.code)
 	}
+	if errors.Is(sent.err, kerr.UnknownTopicID) || errors.Is(sent.err, kerr.UnknownTopicOrPartition) {
+		return fmt.Errorf("write to the brokers: %w: a topic was deleted meanwhile. If it is the ledger, %s, nothing knows any more what was done: all of it is open again", sent.err, w.queue.Ledger())
+	}
 	return fmt.Errorf("write to the brokers: %w; what was done before is marked, run it again for the rest", sent.err)
 }
 

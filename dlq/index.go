@@ -111,6 +111,8 @@ type indexMeta struct {
 	Purged     bool           // something was, and the store may still have bytes of it
 	Keep       time.Duration  // the longest that anybody kept what the topic has lost: one look by somebody who keeps less deletes nothing of it
 	Life       string         // another one when everything was forgotten
+	Kinds      int            // so many are stored, and so many of whom marks are; fewer where an older release wrote last
+	From       int
 }
 
 type indexedPartition struct {
@@ -208,6 +210,11 @@ func stateOf(raw [][]byte) (*indexState, error) {
 			return nil, fmt.Errorf("%w: %s has a partition that is nothing", ErrIndexDamaged, nameMeta)
 		}
 	}
+	for name, missing := range map[string]bool{nameKinds: len(st.kinds) < st.Kinds, nameFrom: len(st.from) < st.From} {
+		if missing && isIndexVersion(st.Version) {
+			return nil, fmt.Errorf("%w: some of %s is not there", ErrIndexDamaged, name)
+		}
+	}
 	return st, nil
 }
 
@@ -246,6 +253,7 @@ func (x *index) change(ctx context.Context, f func(IndexUpdate, *indexState) err
 }
 
 func (st *indexState) put(u IndexUpdate) error {
+	st.Kinds, st.From = len(st.kinds), len(st.from)
 	for _, part := range []struct {
 		name    string
 		changed bool

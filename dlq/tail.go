@@ -1,6 +1,7 @@
 package dlq
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // tailTime is between two looks for what died.
@@ -49,6 +51,9 @@ func (q *Queue) tail(ctx context.Context, f Filter, yield func(Entry, error) boo
 			return err
 		}
 		spans, err := spansOf(ctx, q.admin, q.topic, since, stable)
+		if errors.Is(err, kerr.UnknownTopicOrPartition) {
+			return cmp.Or(q.still(ctx, topic), err)
+		}
 		if err != nil {
 			return err
 		}

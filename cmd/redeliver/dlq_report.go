@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+
 	"github.com/redeliver/redeliver/dlq"
 )
 
@@ -401,6 +403,9 @@ func (r *changeReport) failure(err error) error {
 // deleted says whether an error is that the topic of the replay was deleted, or its ledger: with either the replay is gone.
 func (r *changeReport) deleted(err error) bool {
 	topic := new(dlq.TopicDeletedError)
+	if errors.Is(err, kerr.UnknownTopicID) || errors.Is(err, kerr.UnknownTopicOrPartition) { // of what was written, which is not asked for again
+		return true
+	}
 	return errors.As(err, &topic) && (topic.Topic == r.topic || topic.Topic == dlq.LedgerTopic(r.topic))
 }
 

@@ -13,7 +13,7 @@ const (
 	progressPaint   = 100 * time.Millisecond // between two paintings on a terminal
 	progressLine    = 5 * time.Second        // between two lines elsewhere
 	progressStill   = 15 * time.Second       // without anything new, after which that is said, again and again
-	progressPace    = 10 * time.Second       // of late, at least, that the rate is of
+	progressPace    = 2 * time.Second        // of late, at least, that the rate is of
 	progressWidth   = 24                     // of the bar, where the terminal is wide enough
 	progressColumns = 80                     // of a terminal that does not tell how wide it is
 )

@@ -71,7 +71,7 @@ and why. Those of other consumer groups, which share the topic, are told and are
 		if err != nil {
 			return err
 		}
-		replay, err := o.replay()
+		replay, err := o.replay(filter)
 		if err != nil {
 			return err
 		}
@@ -142,10 +142,13 @@ func addReplayFlags(cmd *cobra.Command) *replayFlags {
 	return o
 }
 
-func (o *replayFlags) replay() (dlq.Replay, error) {
+func (o *replayFlags) replay(of dlq.Filter) (dlq.Replay, error) {
 	r := dlq.Replay{MaxReplays: o.maxReplays, Again: o.again, Concurrency: o.concurrency, Canary: o.canary, Wait: o.wait}
 	if err := refuseEmpty(o.cmd, "to", "rate", "jq", "canary-rate", "stop-at"); err != nil {
 		return r, err
+	}
+	if err := (dlq.Replay{Filter: of}).Check(); err != nil {
+		return r, usagef("--text, --since, --until: %w", err)
 	}
 	switch {
 	case o.concurrency < 0:

@@ -472,7 +472,7 @@ machine that reaches the brokers. 'redeliver replay' does both at once.`,
 		if err != nil {
 			return err
 		}
-		replay, err := o.replay()
+		replay, err := o.replay(filter)
 		if err != nil {
 			return err
 		}

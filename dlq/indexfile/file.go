@@ -11,8 +11,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -32,6 +34,8 @@ type File struct {
 
 	mu sync.RWMutex // held for writing while the file is opened, or made anew
 	db *bolt.DB     // nil: it is not open
+	// torn: the file was damaged under a transaction, which holds its locks for ever: whoever closes it may wait as long.
+	torn atomic.Bool
 }
 
 // Options say how a file is opened.
@@ -143,16 +147,45 @@ func readable(path string) error {
 	return err
 }
 
+// errFault is of an error that was a panic: what was under way is not ended as it should be. It has nothing to add.
+var errFault = errors.New("")
+
 // guarded calls f, and makes an error of what a damaged file does to whoever reads it: bbolt panics, and a part of the file that is not
 // there faults.
 func guarded(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %v", dlq.ErrIndexDamaged, r)
+		switch r := recover().(type) {
+		case nil:
+		case runtime.Error: // a page that is not there, or not what it was
+			err = fmt.Errorf("%w%w", dlq.ErrIndexDamaged, errFault)
+		default:
+			err = fmt.Errorf("%w: %v%w", dlq.ErrIndexDamaged, r, errFault)
 		}
 	}()
 	return f()
+}
+
+// transact calls f with the file, and takes down where that was damaged meanwhile.
+func (f *File) transact(do func() error) error {
+	err := guarded(do)
+	if errors.Is(err, errFault) {
+		f.torn.Store(true)
+	}
+	return err
+}
+
+// close closes what is open. What is torn is left to itself: the file was removed, or is with the process.
+func (f *File) close() error {
+	db := f.db
+	if f.db = nil; db == nil {
+		return nil
+	}
+	if f.torn.Swap(false) {
+		go func() { _ = guarded(db.Close) }() // it may hang
+		return nil
+	}
+	return guarded(db.Close)
 }
 
 // View implements [dlq.IndexStore].
@@ -161,7 +194,7 @@ func (f *File) View(_ context.Context, do func(dlq.IndexView) error) error {
 		return err
 	}
 	defer f.mu.RUnlock()
-	return guarded(func() error {
+	return f.transact(func() error {
 		return f.db.View(func(tx *bolt.Tx) error { return do(view{tx.Bucket(bucket)}) })
 	})
 }
@@ -172,7 +205,7 @@ func (f *File) Update(_ context.Context, do func(dlq.IndexUpdate) error) error {
 		return err
 	}
 	defer f.mu.RUnlock()
-	return guarded(func() error {
+	return f.transact(func() error {
 		return f.db.Update(func(tx *bolt.Tx) error {
 			b, err := tx.CreateBucketIfNotExists(bucket)
 			if err != nil {
@@ -189,10 +222,7 @@ func (f *File) Clear(context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	err := os.Remove(f.path) // while others wait for it, who look then which one is there
-	if f.db != nil {
-		_ = guarded(f.db.Close) // it is not needed any more, however it was
-		f.db = nil
-	}
+	_ = f.close() // it is not needed any more, however it was
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -223,8 +253,7 @@ func (f *File) Compact(context.Context) error {
 		return errors.Join(err, os.Remove(to))
 	}
 	err := os.Rename(to, f.path) // while others wait for the one before
-	err = errors.Join(err, guarded(f.db.Close))
-	if f.db = nil; err != nil {
+	if err = errors.Join(err, f.close()); err != nil {
 		return err
 	}
 	db, err := open(f.path, f.Patience)
@@ -245,12 +274,7 @@ func (f *File) copyTo(path string) error {
 func (f *File) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.db == nil {
-		return nil
-	}
-	db := f.db
-	f.db = nil
-	return guarded(db.Close)
+	return f.close()
 }
 
 type view struct{ bucket *bolt.Bucket } // nil: nothing was put yet

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -98,4 +99,49 @@ func opened(t *testing.T, path string) (n int) {
 		}
 	}
 	return n
+}
+
+// A file that is cut short while it is changed is made anew, and nobody waits for who cannot end.
+func TestFileThatIsDamagedUnderAChange(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "index")
+	f := At(path, Options{})
+	put := func(from, to int) func(u dlq.IndexUpdate) error {
+		return func(u dlq.IndexUpdate) error {
+			for i := from; i < to; i++ {
+				if err := u.Put(fmt.Sprint("part ", i), make([]byte, 3000)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	for cut := int64(2); cut < 64; cut *= 2 {
+		if err := f.Update(t.Context(), put(0, 300)); err != nil {
+			t.Fatal(err)
+		}
+		err := f.Update(t.Context(), func(u dlq.IndexUpdate) error {
+			if err := os.Truncate(path, cut*int64(os.Getpagesize())); err != nil {
+				return err
+			}
+			return put(100, 400)(u)
+		})
+		if !errors.Is(err, dlq.ErrIndexDamaged) {
+			t.Errorf("cut to %d pages: %v", cut, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "runtime error") {
+			t.Errorf("it says %v", err)
+		}
+		ended := make(chan error, 1)
+		go func() {
+			ended <- errors.Join(f.Clear(t.Context()), f.Update(t.Context(), put(0, 1)), f.Close())
+		}()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("cut to %d pages, it was made anew with %v", cut, err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatalf("cut to %d pages, it hangs", cut)
+		}
+	}
 }
