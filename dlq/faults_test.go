@@ -218,3 +218,19 @@ func TestClientOfAGroupIsRefused(t *testing.T) {
 		t.Error("a queue without a topic was opened")
 	}
 }
+
+// Where the ledger is deleted under a replay nothing knows any more what it did, and it says that.
+func TestLedgerThatIsDeletedUnderAReplay(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.letters(30)
+	passed := 0
+	b.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: ledger, Err: kerr.UnknownTopicID, Count: -1, When: func(kmsg.Request) bool {
+		passed++
+		return passed > 4
+	}})
+	_, err := b.open(dlq.SmallBatches(6), dlq.Patience(300*time.Millisecond)).Replay(b.ctx(), dlq.Replay{})
+	if !errors.Is(err, kerr.UnknownTopicID) || !strings.Contains(err.Error(), "If it is the ledger, "+ledger+", nothing knows any more what was done") {
+		t.Errorf("it ended with %v", err)
+	}
+}

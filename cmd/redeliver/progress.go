@@ -13,7 +13,8 @@ const (
 	progressPaint   = 100 * time.Millisecond // between two paintings on a terminal
 	progressLine    = 5 * time.Second        // between two lines elsewhere
 	progressStill   = 15 * time.Second       // without anything new, after which that is said, again and again
-	progressPace    = 2 * time.Second        // of late, at least, that the rate is of
+	progressPace    = 10 * time.Second       // of late, at least, that the rate is of
+	progressHead    = time.Second            // in which a resumed work passes what is done already, so that it says nothing of the rate
 	progressWidth   = 24                     // of the bar, where the terminal is wide enough
 	progressColumns = 80                     // of a terminal that does not tell how wide it is
 )
@@ -33,8 +34,9 @@ type progress struct {
 	awaited string // what is waited for beside the work itself, with what is known of it; "": nothing
 	doubt   string // why it may be waited for in vain
 	painted time.Time
-	since   doneBy // what the rate is counted from, and what it will be from next: a resumed work passes what is done already in no time
+	since   doneBy // what the rate is counted from, and what it will be from next
 	next    doneBy
+	head    bool // has passed
 	width   int // of what stands on the terminal's line
 	moved   time.Time
 	still   *time.Timer
@@ -86,6 +88,10 @@ func (g *progress) set(done int64, note string) {
 	switch at := (doneBy{now, done}); {
 	case done < g.next.done: // it began anew
 		g.since, g.next = at, at
+	case !g.head && now.Sub(g.next.at) >= progressHead:
+		if g.head = true; now.Sub(g.next.at) < 2*progressHead { // else that is all that is known
+			g.since, g.next = at, at
+		}
 	case now.Sub(g.next.at) >= progressPace:
 		g.since, g.next = g.next, at
 	}

@@ -222,7 +222,7 @@ func (f *File) Clear(context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	err := os.Remove(f.path) // while others wait for it, who look then which one is there
-	_ = f.close() // it is not needed any more, however it was
+	_ = f.close()            // it is not needed any more, however it was
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -266,7 +266,7 @@ func (f *File) copyTo(path string) error {
 	if err != nil {
 		return err
 	}
-	err = guarded(func() error { return bolt.Compact(db, f.db, compactedAtOnce) })
+	err = f.transact(func() error { return bolt.Compact(db, f.db, compactedAtOnce) })
 	return errors.Join(err, db.Close())
 }
 
