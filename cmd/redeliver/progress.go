@@ -37,7 +37,7 @@ type progress struct {
 	since   doneBy // what the rate is counted from, and what it will be from next
 	next    doneBy
 	head    bool // has passed
-	width   int // of what stands on the terminal's line
+	width   int  // of what stands on the terminal's line
 	moved   time.Time
 	still   *time.Timer
 	ended   bool
