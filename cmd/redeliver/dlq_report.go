@@ -392,6 +392,8 @@ func (r *changeReport) failure(err error) error {
 		return &exitError{status: exitFailed, err: fmt.Errorf("interrupted; nothing was %s", r.chore.done)}
 	case r.begun && r.deleted(err): // there is nothing to go on with
 		return partlyf("%w, and what was left with it", err)
+	case r.begun && r.resume != "" && (errors.Is(err, kerr.UnknownTopicID) || errors.Is(err, kerr.UnknownTopicOrPartition)): // of one that it writes to, its ledger perhaps
+		return partlyf("%w; if it is another one, `%s` goes on with it", err, r.resume)
 	case r.begun && r.resume != "":
 		return partlyf("%w; what was %s is marked: `%s` goes on with it", err, r.chore.done, r.resume)
 	case r.begun:
@@ -403,9 +405,6 @@ func (r *changeReport) failure(err error) error {
 // deleted says whether an error is that the topic of the replay was deleted, or its ledger: with either the replay is gone.
 func (r *changeReport) deleted(err error) bool {
 	topic := new(dlq.TopicDeletedError)
-	if errors.Is(err, kerr.UnknownTopicID) || errors.Is(err, kerr.UnknownTopicOrPartition) { // of what was written, which is not asked for again
-		return true
-	}
 	return errors.As(err, &topic) && (topic.Topic == r.topic || topic.Topic == dlq.LedgerTopic(r.topic))
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/redeliver/redeliver/dlq"
 )
@@ -159,6 +160,11 @@ func TestReplayWhoseTopicIsDeleted(t *testing.T) {
 		if !errors.As(err, &exit) || exit.status != exitPart || strings.Contains(err.Error(), "replay resume") == gone ||
 			strings.HasSuffix(err.Error(), topic+": the topic was deleted meanwhile, and what was left with it") != gone {
 			t.Errorf("%s: it ends with %v", topic, err)
+		}
+	}
+	for _, code := range []error{kerr.UnknownTopicID, kerr.UnknownTopicOrPartition} { // of a topic that is written to, which may be the ledger
+		if err := r.failure(fmt.Errorf("write: %w", code)); !strings.HasSuffix(err.Error(), "; if it is another one, `redeliver replay resume 1` goes on with it") {
+			t.Errorf("%v: it ends with %v", code, err)
 		}
 	}
 }
