@@ -60,17 +60,24 @@ func OrderOf(line []OrderedEntry) (offsets []int64) {
 	return offsets
 }
 
-// IndexOfTheReleaseBefore makes an index one that the release before wrote.
+// IndexOfTheReleaseBefore makes an index one that the release before wrote, which told problems apart in another way.
 func IndexOfTheReleaseBefore(ctx context.Context, store IndexStore) error {
 	x := &index{Index: Index{Store: store}}
-	return x.change(ctx, func(_ IndexUpdate, st *indexState) error { st.Version = indexVersionBefore; return nil })
+	return x.change(ctx, func(_ IndexUpdate, st *indexState) error {
+		st.Version, st.moreKinds = indexVersion-1, true
+		for i := range st.kinds {
+			st.kinds[i].Error = "as it was: " + st.kinds[i].Error
+			st.kinds[i].Print = fingerprint(st.kinds[i].Class, st.kinds[i].Error)
+		}
+		return nil
+	})
 }
 
 // UnbornMarkOfTheReleaseBefore makes it one of an index of the release before that a mark without a birth is stored, without an entry.
 func UnbornMarkOfTheReleaseBefore(ctx context.Context, store IndexStore, id, group string) error {
 	x := &index{Index: Index{Store: store}}
 	return x.change(ctx, func(u IndexUpdate, st *indexState) error {
-		st.Version = indexVersionBefore
+		st.Version = indexVersionOldest
 		identity := stableIdentity(id, group, 0, "")
 		now, before := st.strayName(identity.born(noBirth)), st.strayName(identity)
 		got, err := u.Get(now)

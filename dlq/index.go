@@ -55,11 +55,10 @@ func Indexed(ix Index) Option {
 }
 
 const (
-	indexVersion = 13
+	indexVersion = 14
 
-	// indexVersionBefore can be read as it is, but for what it says of entries that share the identity of one without a birth: one that keeps what the topic has lost
-	// is gone on with.
-	indexVersionBefore = 12
+	// indexVersionOldest can be read still, so that what it keeps of what the topic has lost can be gone on with.
+	indexVersionOldest = 12
 
 	indexEmpty     = "it is empty" // which need not be told
 	indexOfAnother = "another release wrote it"
@@ -218,15 +217,19 @@ func stateOf(raw [][]byte) (*indexState, error) {
 	return st, nil
 }
 
-func isIndexVersion(n int) bool { return n == indexVersion || n == indexVersionBefore }
+func isIndexVersion(n int) bool { return n >= indexVersionOldest && n <= indexVersion }
+
+// sameAs says whether two states are of one index: in the same life, and of the same topics.
+func (st *indexState) sameAs(read *indexState) bool {
+	return st.Life == read.Life && st.Topic == read.Topic && st.Ledger == read.Ledger
+}
 
 // update is change of the index that was read, in the same life and of the same topics: another process may have emptied it meanwhile, or begun it
 // anew, and what was read for the one before would leave a gap in it. It is of this redaction, too: who has written it anew for another one must find
 // nothing in it that was hidden by this one only.
 func (x *index) update(ctx context.Context, read *indexState, f func(IndexUpdate, *indexState) error) error {
 	return x.change(ctx, func(u IndexUpdate, st *indexState) error {
-		if st.raw[0] == nil || !isIndexVersion(st.Version) || st.Life != read.Life || st.Topic != read.Topic || st.Ledger != read.Ledger ||
-			st.Redaction != x.Redaction.name() {
+		if st.raw[0] == nil || st.Version != indexVersion || st.Redaction != x.Redaction.name() || !st.sameAs(read) {
 			return ErrIndexMoved
 		}
 		return f(u, st)
@@ -320,6 +323,8 @@ func (x *index) fits(st *indexState, topic kadm.TopicDetail) string {
 		return fmt.Sprintf("%s was deleted and made again", topic.Topic)
 	case st.Redaction != x.Redaction.name():
 		return indexRedacted
+	case st.Version != indexVersion:
+		return indexOlder
 	}
 	return ""
 }
@@ -332,7 +337,7 @@ func (x *index) cold(ctx context.Context, topic kadm.TopicDetail) bool {
 	cold := false
 	err := x.view(ctx, func(_ IndexView, st *indexState) error {
 		why := x.fits(st, topic)
-		cold = why != "" && (why != indexRedacted || x.Keep == 0) // which may keep what is asked for
+		cold = why != "" && (!isRewritten(why) || x.Keep == 0) // which may keep what is asked for
 		return nil
 	})
 	return cold && err == nil

@@ -48,7 +48,7 @@ func (x *index) now(ctx context.Context, topic kadm.TopicDetail, starts map[int3
 		return l, nil
 	}
 	err = x.view(ctx, func(_ IndexView, st *indexState) error {
-		if why := x.fits(st, topic); why == "" || why == indexRedacted { // then it is written anew, and lives on
+		if why := x.fits(st, topic); why == "" || isRewritten(why) { // then it is written anew, and lives on
 			l = st.life(starts)
 		}
 		return nil

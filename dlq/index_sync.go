@@ -62,19 +62,14 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 			return err
 		}
 	}
-	if why == indexRedacted && x.keepsFor(st) > 0 && st.keepsLost(starts) {
-		if err := x.redact(ctx, q, topic, starts); err != nil {
+	if isRewritten(why) && x.keepsFor(st) > 0 && st.keepsLost(starts) {
+		if err := x.rewrite(ctx, q, st, topic, starts, why); err != nil {
 			return err
 		}
 		if err := x.view(ctx, func(_ IndexView, now *indexState) error { st = now; return nil }); err != nil {
 			return err
 		}
 		why = x.fits(st, topic)
-	}
-	if why == "" && st.Version != indexVersion {
-		if why, err = x.takeOver(ctx, st, starts); err != nil {
-			return err
-		}
 	}
 	if why != "" || st.Ledger != ledger.ID || st.marksLost(ledgerStarts) {
 		forgotten := why == "" && st.Ledger != ledger.ID && st.hasMarks()
@@ -130,14 +125,6 @@ func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, s
 		return err
 	}
 	return x.update(ctx, st, func(_ IndexUpdate, st *indexState) error { st.Purged = false; return nil })
-}
-
-// takeOver goes on with an index of the version before where that keeps what nobody else has; else it says why it is built anew.
-func (x *index) takeOver(ctx context.Context, st *indexState, starts map[int32]int64) (why string, err error) {
-	if !st.keepsLost(starts) {
-		return indexOfAnother, nil
-	}
-	return "", x.update(ctx, st, func(_ IndexUpdate, st *indexState) error { st.Version = indexVersion; return nil })
 }
 
 // compact leaves nothing in the store of what was deleted.

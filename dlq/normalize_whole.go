@@ -95,8 +95,7 @@ func slashed(s string) bool {
 			return false
 		}
 	}
-	odd, pairs := disorder(id)
-	return slash && !wordLike(id[from:]) && min(upper, lower) >= 2 && odd*10 >= pairs*4
+	return slash && !wordLike(id[from:]) && min(upper, lower) >= 2 && likelihood(id) < -3
 }
 
 // ends says whether a word or a name ends before s.
@@ -279,8 +278,7 @@ func tokenOf(s string, shortest int) int {
 			upper++
 		}
 	}
-	odd, pairs := disorder(s)
-	if len(s) < shortest || min(upper, lower) < len(s)/8 || odd*10 < pairs*4 && (odd*10 < pairs*3 || len(s) < shortestBase64) {
+	if len(s) < shortest || min(upper, lower) < len(s)/8 || likelihood(s) >= -3 {
 		return 0
 	}
 	return len(s)
@@ -303,7 +301,7 @@ func prefix(id string) int {
 		}
 		upper = upper || isUpper(id[i])
 	}
-	if odd, _ := disorder(id[:end]); odd > 1 || odd > 0 && end > 3 || !upper {
+	if says := likelihood(id[:end]); !upper || says < -6 || end > 3 && (says < 0 || !spoken(id[:end])) {
 		return 0
 	}
 	return end + 1

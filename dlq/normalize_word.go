@@ -112,8 +112,7 @@ func standard(word string, letters int) bool {
 
 // typed says whether letters before a number are a word.
 func typed(letters string) bool {
-	odd, pairs := disorder(letters)
-	return spoken(letters) && odd*3 <= pairs && kindOf(letters) == plainWord
+	return spoken(letters) && likelihood(letters) >= -1 && kindOf(letters) == plainWord
 }
 
 // spoken says whether letters can be spoken, as random ones seldom can: three or more, with a vowel, and with no more than
@@ -153,12 +152,12 @@ func set(words string) map[string]bool {
 }
 
 var (
-	// technical words have digits that are no numbers, or no vowels.
+	// technical words have digits that are no numbers, or letters that seldom stand together.
 	technical = set(`utf8 utf16 utf32 utf8mb4 ucs2 latin1 int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64 complex64 complex128
 		sha1 sha2 sha224 sha256 sha384 sha512 md5 crc32 crc32c base32 base64 ipv4 ipv6 tcp4 tcp6 udp4 udp6 ip4 ip6 x509 x86 amd64 arm64 oauth1 oauth2
 		http1 http2 http3 h2 h2c s3 ec2 e2e b2b b2c k8s k3s i18n l10n a11y win32 win64 pkcs1 pkcs7 pkcs8 pkcs11 pkcs12 p12 tls1 ssl2 ssl3 lz4 zstd1
 		bzip2 log4j neo4j mp3 mp4 h264 h265 web3 db2 utf7 ed25519 p256 p384 p521 secp256k1 x25519 iso8601 rfc3339 rfc1123 rfc2822 ascii7
-		https grpcs pgsql xmlns jdbcs`)
+		https grpcs pgsql xmlns jdbcs isascii toascii rabbitmq okhttp pymysql mysqldb npmjs`)
 	// standards and systems whose messages and errors go by their name and a number of one to five digits.
 	standards = set(`ISO RFC MT SQL HL GS ERR AADSTS`)
 	hexWords  = set(`abcd abed accede acceded aced added aead baaed babe bade bead beaded bedded bede beebe beef beefed cabbed cafe cede ceded dabbed dacca dada dded dead deaf decade decaf decca deced deed deeded deface defaced ebbed ebcd edda efface effaced fabaceae facade face faced fade faded feed`)

@@ -12,14 +12,22 @@ import (
 	"github.com/redeliver/redeliver/retrytopics"
 )
 
-// indexRedacted is why an index of another redaction does not fit.
-const indexRedacted = "what is redacted is not what it was"
+// indexRedacted and indexOlder are why an index does not fit that can be written anew from what it keeps.
+const (
+	indexRedacted = "what is redacted is not what it was"
+	indexOlder    = "an older release wrote it"
+)
 
-// redacting writes an index of another redaction anew, segment by segment, where it keeps what the topic has lost: building it anew would lose that. What the
-// topic has still and the other redaction had hidden is read from there, once more; what is hidden and can be read nowhere stays so. The index is of
-// this redaction when all is done: a process that ends before begins again, and finds hidden what was hidden then.
-type redacting struct {
+// isRewritten says whether an index that does not fit for that is written anew where it keeps what the topic has lost, and is the same index then.
+func isRewritten(why string) bool { return why == indexRedacted || why == indexOlder }
+
+// rewriting writes an index of another redaction, or of a release that told problems apart in another way, anew, segment by segment, where it keeps
+// what the topic has lost: building it anew would lose that. What the topic has still and the other redaction had hidden is read from there, once more;
+// what is hidden and can be read nowhere stays so. The index is of this redaction and release when all is done: a process that ends before begins
+// again, and finds hidden what was hidden then.
+type rewriting struct {
 	*index
+	read   *indexState // as it was before
 	topic  kadm.TopicDetail
 	topics *fetcher
 	starts map[int32]int64 // of the partitions
@@ -40,11 +48,11 @@ func (st *indexState) keepsLost(starts map[int32]int64) bool {
 	return false
 }
 
-// redact makes the index one of its redaction.
-func (x *index) redact(ctx context.Context, q *Queue, topic kadm.TopicDetail, starts map[int32]int64) error {
-	x.warn("the index of dead letters is written anew: %s", indexRedacted)
-	r := &redacting{
-		index: x, topic: topic, topics: newFetcher(q.client, q.admin, topic), starts: starts,
+// rewrite makes the index that was read one of its redaction and of this release.
+func (x *index) rewrite(ctx context.Context, q *Queue, read *indexState, topic kadm.TopicDetail, starts map[int32]int64, why string) error {
+	x.warn("the index of dead letters is written anew: %s", why)
+	r := &rewriting{
+		index: x, read: read, topic: topic, topics: newFetcher(q.client, q.admin, topic), starts: starts,
 		done: make(map[uint64]bool), kinds: make(map[uint32]bool),
 	}
 	for {
@@ -59,12 +67,12 @@ func (x *index) redact(ctx context.Context, q *Queue, topic kadm.TopicDetail, st
 		if err != nil {
 			return err
 		}
-		if err := x.change(ctx, func(u IndexUpdate, st *indexState) error { return r.segment(u, st, partition, *ref, records) }); err != nil {
+		if err := r.change(ctx, func(u IndexUpdate, st *indexState) error { return r.segment(u, st, partition, *ref, records) }); err != nil {
 			return err
 		}
 		r.told(int64(ref.Count))
 	}
-	if err := x.change(ctx, func(_ IndexUpdate, st *indexState) error { return r.state(st) }); err != nil {
+	if err := r.change(ctx, func(_ IndexUpdate, st *indexState) error { return r.state(st) }); err != nil {
 		return err
 	}
 	if err := x.compact(ctx); err != nil {
@@ -73,14 +81,24 @@ func (x *index) redact(ctx context.Context, q *Queue, topic kadm.TopicDetail, st
 	if r.lost > 0 {
 		x.warn("%d dead letters that the index kept are dropped: a part of them is redacted now, which the index must not hold", r.lost)
 	}
-	return x.change(ctx, func(_ IndexUpdate, st *indexState) error {
-		st.Redaction = x.Redaction.name()
+	return r.change(ctx, func(_ IndexUpdate, st *indexState) error {
+		st.Version, st.Redaction = indexVersion, x.Redaction.name()
 		return r.state(st)
 	})
 }
 
-// next is a segment that is not of this redaction yet; nil where there is none.
-func (r *redacting) next(ctx context.Context) (partition int32, next *segmentRef, err error) {
+// change changes the index that was read, which another process may have emptied meanwhile, begun anew, or written anew.
+func (r *rewriting) change(ctx context.Context, f func(IndexUpdate, *indexState) error) error {
+	return r.index.change(ctx, func(u IndexUpdate, st *indexState) error {
+		if st.raw[0] == nil || st.Version != r.read.Version || st.Redaction != r.read.Redaction || !st.sameAs(r.read) {
+			return ErrIndexMoved
+		}
+		return f(u, st)
+	})
+}
+
+// next is a segment that is not written anew yet; nil where there is none.
+func (r *rewriting) next(ctx context.Context) (partition int32, next *segmentRef, err error) {
 	err = r.view(ctx, func(_ IndexView, st *indexState) error {
 		total := int64(0)
 		for number, p := range st.Letters {
@@ -99,7 +117,7 @@ func (r *redacting) next(ctx context.Context) (partition int32, next *segmentRef
 }
 
 // records are those of a segment that are hidden and that the topic has, by their offsets; of many large ones the first.
-func (r *redacting) records(ctx context.Context, partition int32, ref segmentRef) (map[int64]*kgo.Record, error) {
+func (r *rewriting) records(ctx context.Context, partition int32, ref segmentRef) (map[int64]*kgo.Record, error) {
 	var offsets []int64
 	err := r.view(ctx, func(v IndexView, _ *indexState) error {
 		got, err := v.Get(ref.name(partColumns))
@@ -125,7 +143,7 @@ func (r *redacting) records(ctx context.Context, partition int32, ref segmentRef
 }
 
 // segment writes one anew, with the records of the topic that the other redaction had hidden.
-func (r *redacting) segment(u IndexUpdate, st *indexState, partition int32, ref segmentRef, records map[int64]*kgo.Record) error {
+func (r *rewriting) segment(u IndexUpdate, st *indexState, partition int32, ref segmentRef, records map[int64]*kgo.Record) error {
 	p := st.Letters[partition]
 	at := -1
 	if p != nil {
@@ -176,7 +194,7 @@ func (r *redacting) segment(u IndexUpdate, st *indexState, partition int32, ref 
 }
 
 // letter is entry i of a segment without what is hidden now. record is what the topic has of it, where that is needed.
-func (r *redacting) letter(st *indexState, old *segment, packed *packs, partition int32, i int, record *kgo.Record) (indexedLetter, error) {
+func (r *rewriting) letter(st *indexState, old *segment, packed *packs, partition int32, i int, record *kgo.Record) (indexedLetter, error) {
 	if record != nil {
 		return r.letterIn(entryOf(record, r.topic.ID)), nil
 	}
@@ -223,8 +241,8 @@ func (r *Redaction) concealMore(l *indexedLetter) {
 	l.hidden, l.key = l.hidden|hiddenKey, 0 // it may be hidden now
 }
 
-// state takes out of the state what must not be there, when all segments are of this redaction.
-func (r *redacting) state(st *indexState) error {
+// state takes out of the state what must not be there, when all segments are written anew.
+func (r *rewriting) state(st *indexState) error {
 	for _, p := range st.Letters {
 		for _, ref := range p.Segments {
 			if !r.done[ref.Seq] {
