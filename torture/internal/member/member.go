@@ -138,7 +138,11 @@ func (c *Config) dial(ctx context.Context, network, address string) (net.Conn, e
 		return nil, fmt.Errorf("no proxy stands before %s", address)
 	}
 	var d net.Dialer
-	return d.DialContext(ctx, network, proxy)
+	conn, err := d.DialContext(ctx, network, proxy)
+	if err != nil {
+		return nil, err
+	}
+	return newTrimming(conn), nil
 }
 
 type handler struct{ link *service.Link }

@@ -41,7 +41,8 @@ func (v *verifier) newReader() (*reader, error) {
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.MetadataMinAge(250*time.Millisecond),
 		kgo.MetadataMaxAge(2*time.Second),
-		kgo.RequestTimeoutOverhead(5*time.Second), // a broker that hangs is given up soon
+		// A broker that hangs is given up sooner than anything that works on the records gives it up, which would trim them before they are read here.
+		kgo.RequestTimeoutOverhead(2*time.Second),
 		// It reads along and is in no hurry: few and large answers leave the processors to others.
 		kgo.FetchMinBytes(1<<20),
 		kgo.FetchMaxWait(300*time.Millisecond),
