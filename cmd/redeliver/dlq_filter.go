@@ -58,7 +58,7 @@ func (p *program) addFilterFlags(cmd *cobra.Command, limit int) *filterFlags {
 	flags.StringSliceVar(&f.prints, "fingerprint", nil, "that died of this problem, by its `fingerprint` as stats shows it; may be repeated")
 	flags.StringVar(&f.topic, "topic", "", "that came from this `topic`")
 	flags.StringSliceVar(&f.ids, "id", nil, "with this `id`, as list shows it, or that of the origin (orders/3/1042); may be repeated")
-	flags.IntVar(&f.limit, "limit", limit, "at most so many, the oldest; 0: all")
+	flags.IntVar(&f.limit, "limit", limit, "at most so many, the first in the order of list; 0: all")
 	flags.StringSliceVar(&f.status, "status", nil, "with this `status`: open, replayed, discarded, replay_limit, parked; may be repeated (default open,replay_limit)")
 	flags.BoolVar(&f.all, "all", false, "with any status")
 	f.addNoIndex()

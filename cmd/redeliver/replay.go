@@ -64,7 +64,7 @@ and why. Those of other consumer groups, which share the topic, are told and are
 	}
 	format, change := addOutput(cmd), addChangeFlags(cmd)
 	flags := p.addFilterFlags(cmd, 0)
-	cmd.Flags().Lookup("limit").Usage = "replay at most so many, the oldest; those left out do not count; 0: all"
+	cmd.Flags().Lookup("limit").Usage = "replay at most so many, the first in the order of list; those left out do not count; 0: all"
 	o, takeOver := addReplayFlags(cmd), addTakeOver(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		filter, err := flags.filter(time.Now())

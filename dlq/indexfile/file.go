@@ -61,6 +61,9 @@ func (f *File) opened() error {
 		}
 		f.mu.RUnlock()
 		if err := f.open(); err != nil {
+			if names := (*fs.PathError)(nil); errors.As(err, &names) && names.Path == f.path {
+				return err
+			}
 			return fmt.Errorf("open %s: %w", f.path, err)
 		}
 	}

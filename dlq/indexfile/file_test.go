@@ -145,3 +145,13 @@ func TestFileThatIsDamagedUnderAChange(t *testing.T) {
 		}
 	}
 }
+
+// An error names the file, once.
+func TestErrorsNameTheFile(t *testing.T) {
+	path := t.TempDir() // a directory
+	f := At(path, Options{})
+	err := f.View(t.Context(), func(dlq.IndexView) error { return nil })
+	if err == nil || strings.Count(err.Error(), path) != 1 {
+		t.Errorf("got %v, want an error with %s, once", err, path)
+	}
+}
