@@ -178,8 +178,8 @@ func (n *normalizer) signs(size int) {
 	}
 }
 
-// tail passes over what else such an id has behind: the "-XK" of 8812-XK. Behind one in letters of both cases all is of it but for a
-// word in small ones.
+// tail passes over what else such an id has behind: the "-XK" of 8812-XK. Behind one in letters of both cases all is of it but for
+// words.
 func (n *normalizer) tail(mixed bool) {
 	for n.at < len(n.in) && isJoint(n.in[n.at]) {
 		end := n.at + 1
@@ -187,7 +187,7 @@ func (n *normalizer) tail(mixed bool) {
 			end++
 		}
 		part := n.in[n.at+1 : end]
-		if part == "" || !scrap(part) && (!mixed || isLower(part[0]) && wordLike(part)) {
+		if part == "" || !scrap(part) && (!mixed || isLower(part[0]) && wordLike(part) || words(part)) {
 			return
 		}
 		n.at = end

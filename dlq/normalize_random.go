@@ -43,6 +43,29 @@ func wordLike(s string) bool {
 	return len(s) > 2 && !isMixed(s) && spoken(s) && likelihood(s) >= 0
 }
 
+// words says whether letters are made of words of four letters or more, in capitals or each with a small or a large first one: PAYMENT, orderLines.
+func words(s string) bool {
+	if likelihood(s) < 0 {
+		return false
+	}
+	for s != "" {
+		end := 1
+		for end < len(s) && isUpper(s[end]) {
+			end++
+		}
+		if end == 1 {
+			for end < len(s) && isLower(s[end]) {
+				end++
+			}
+		}
+		if end < 4 || !wordLike(s[:end]) {
+			return false
+		}
+		s = s[end:]
+	}
+	return true
+}
+
 // named says whether a word with a number of one or two digits within is a name that somebody typed: one to two capitals or a word
 // before it, and behind it a word with a capital, or any behind the "v" of a version: S3Client, OAuth2Service, orderv2api.
 func named(word string) bool {

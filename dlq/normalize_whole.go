@@ -249,7 +249,7 @@ func tokenOf(s string, shortest int) int {
 	const divisors = "-_+/"
 	least := 3 + min(len(s)/16, 4) // the longer it is the longer are the words that chance makes
 	isName := func(part string, least int) bool {
-		return len(part) >= least && (least == 3 || isLower(part[0])) && wordLike(part)
+		return len(part) >= least && ((least == 3 || isLower(part[0])) && wordLike(part) || words(part))
 	}
 	first := strings.IndexAny(s, divisors)
 	if first < 0 || isName(s[:first], least) || s[first] == '/' && len(s) < 32 && smallLetters(s[:first]) {
