@@ -183,11 +183,11 @@ func (n *normalizer) signs(size int) {
 func (n *normalizer) tail(mixed bool) {
 	for n.at < len(n.in) && isJoint(n.in[n.at]) {
 		end := n.at + 1
-		for end < len(n.in) && isWord(n.in[end]) {
+		for end < len(n.in) && n.in[end] < 0x80 && isWord(n.in[end]) {
 			end++
 		}
 		part := n.in[n.at+1 : end]
-		if part == "" || !scrap(part) && (!mixed || isLower(part[0]) && wordLike(part) || words(part)) {
+		if part == "" || wordAfter(n.in[end:]) || !scrap(part) && (!mixed || isLower(part[0]) && wordLike(part) || words(part)) {
 			return
 		}
 		n.at = end
@@ -279,13 +279,13 @@ func zoneSize(text string) int {
 
 // quoted deals with a quotation that begins here, and says whether one does.
 func (n *normalizer) quoted(quote byte) bool {
-	if n.depth == quotedDepth || n.at > 0 && isWord(n.in[n.at-1]) || strings.HasSuffix(n.in[:n.at], variable) {
+	if n.depth == quotedDepth || wordBefore(n.in[:n.at]) || strings.HasSuffix(n.in[:n.at], variable) {
 		return false
 	}
 	from := n.at + 1
 	size := strings.IndexByte(n.in[from:min(from+quotedReach, len(n.in))], quote)
 	end := from + size + 1
-	if size < 0 || end < len(n.in) && isWord(n.in[end]) || strings.HasPrefix(n.in[min(end, len(n.in)):], variable) {
+	if size < 0 || wordAfter(n.in[min(end, len(n.in)):]) || strings.HasPrefix(n.in[min(end, len(n.in)):], variable) {
 		return false
 	}
 	inner := normalizer{depth: n.depth + 1}
@@ -363,7 +363,7 @@ var complaints = set(`cannot constraint denied duplicate errno error exceeded ex
 
 // word deals with the letters and digits that begin here.
 func (n *normalizer) word() {
-	if size := mailReply(n.in[n.at:]); size > 0 && (n.at == 0 || !isWord(n.in[n.at-1])) {
+	if size := mailReply(n.in[n.at:]); size > 0 && !wordBefore(n.in[:n.at]) {
 		n.literal(size)
 		n.code, n.kept, n.last = noCode, true, ""
 		return

@@ -1,11 +1,14 @@
 package dlq
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // whole is the length of what begins here and is a variable as a whole, though it is made of several words: an e-mail
 // address, a UUID, an IPv6 or MAC address, an id with hyphens, base64. 0: nothing of these.
 func (n *normalizer) whole() int {
-	if n.at > 0 && isWord(n.in[n.at-1]) {
+	if wordBefore(n.in[:n.at]) {
 		return 0
 	}
 	rest := n.in[n.at:]
@@ -22,7 +25,7 @@ func (n *normalizer) whole() int {
 
 // address deals with an IPv6 address that begins with colons.
 func (n *normalizer) address() bool {
-	if n.at > 0 && isWord(n.in[n.at-1]) {
+	if wordBefore(n.in[:n.at]) {
 		return false
 	}
 	size := colonAddress(n.in[n.at:])
@@ -34,7 +37,7 @@ func (n *normalizer) address() bool {
 
 // base64 deals with base64 that begins with one of its signs.
 func (n *normalizer) base64() bool {
-	if n.at > 0 && (isWord(n.in[n.at-1]) || isJoint(n.in[n.at-1]) || n.in[n.at-1] == '/' || n.in[n.at-1] == '>') {
+	if n.at > 0 && (wordBefore(n.in[:n.at]) || isJoint(n.in[n.at-1]) || n.in[n.at-1] == '/' || n.in[n.at-1] == '>') {
 		return false
 	}
 	signs := 1
@@ -99,7 +102,7 @@ func slashed(s string) bool {
 }
 
 // ends says whether a word or a name ends before s.
-func ends(s string) bool { return s == "" || !isWord(s[0]) && s[0] != '_' }
+func ends(s string) bool { return s == "" || !wordAfter(s) && s[0] != '_' }
 
 // uuid: 8-4-4-4-12 hex digits.
 func uuid(s string) int {
@@ -149,8 +152,9 @@ func webToken(s string) int {
 // colonAddress: groups of up to four hex digits between colons, eight of them or fewer with two colons in a row, and a zone;
 // or six groups of two. A digit is among them, for names of programs have two colons in a row too.
 func colonAddress(s string) int {
+	const longestAddress = len("2001:0db8:0000:0000:0000:0000:0000:0001") + 1
 	end, colons, group, digit := 0, 0, 0, false
-	for ; end < len(s) && (s[end] == ':' || isHex(s[end]) && group < 4); end++ {
+	for ; end < min(len(s), longestAddress) && (s[end] == ':' || isHex(s[end]) && group < 4); end++ {
 		if group++; s[end] == ':' {
 			colons, group = colons+1, 0
 		}
@@ -184,21 +188,35 @@ func colonAddress(s string) int {
 // email: a name, an at, a domain with a dot.
 func email(s string) int {
 	const longest = 64
-	at := 0
-	for at < min(len(s), longest) && mailBytes[s[at]] {
-		at++
-	}
+	at := mailSize(s[:min(len(s), longest)])
 	if at == 0 || at >= len(s) || s[at] != '@' {
 		return 0
 	}
-	end, dot := at+1, false
-	for end < len(s) && (isWord(s[end]) || s[end] == '-' || s[end] == '.') {
-		dot = dot || s[end] == '.'
-		end++
+	domain := s[at+1:]
+	domain = domain[:mailSize(domain)]
+	if end := strings.IndexAny(domain, "_%+"); end >= 0 {
+		domain = domain[:end]
 	}
-	end = len(strings.TrimRight(s[:end], ".-"))
-	if !dot || end <= at+1 {
+	domain = strings.TrimRight(domain, ".-")
+	if strings.IndexByte(domain, '.') <= 0 {
 		return 0
+	}
+	return at + 1 + len(domain)
+}
+
+// mailSize is how long s can be of one part of an address.
+func mailSize(s string) int {
+	end := 0
+	for end < len(s) && mailBytes[s[end]] {
+		if s[end] < 0x80 {
+			end++
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s[end:])
+		if apart(r) {
+			break
+		}
+		end += size
 	}
 	return end
 }

@@ -2,6 +2,7 @@ package dlq
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -30,7 +31,7 @@ var wordBytes, mailBytes = func() (word, mail [256]bool) {
 }()
 
 // wordSize is the length of the word that s begins with. Scripts that have no blanks between words have none between a word and
-// a number either: there it ends.
+// a number either: there it ends, and at signs that are of no word.
 func wordSize(s string) int {
 	end := 0
 	for end < len(s) && s[end] < 0x80 && isWord(s[end]) {
@@ -38,24 +39,40 @@ func wordSize(s string) int {
 	}
 	for end < len(s) && s[end] >= 0x80 {
 		r, size := utf8.DecodeRuneInString(s[end:])
-		if blankless(r) != (end > 0 && blanklessBefore(s[:end])) && end > 0 {
+		if apart(r) != (end > 0 && apartBefore(s[:end])) && end > 0 {
 			return end
 		}
 		end += size
-		for end < len(s) && s[end] < 0x80 && isWord(s[end]) && !blankless(r) {
+		for end < len(s) && s[end] < 0x80 && isWord(s[end]) && !apart(r) {
 			end++
 		}
 	}
 	return end
 }
 
-func blanklessBefore(s string) bool {
+func apartBefore(s string) bool {
 	r, _ := utf8.DecodeLastRuneInString(s)
-	return blankless(r)
+	return apart(r)
 }
 
-// blankless says whether a rune is of a script of South East or East Asia.
-func blankless(r rune) bool { return r >= 0x0E00 && r < 0x1100 || r >= 0x2E80 && r != utf8.RuneError }
+// apart says whether a rune beyond ASCII is of no word with letters and digits beside it: of a script of South East or East Asia, or of none, as arrows,
+// dashes and quotation marks are.
+func apart(r rune) bool {
+	return r >= 0x0E00 && r < 0x1100 || r >= 0x2E80 && r != utf8.RuneError || r >= 0xA0 && r < 0x2E80 && !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r)
+}
+
+// wordBefore and wordAfter say whether what stands right before, and right behind, is of a word with an ASCII letter or digit.
+func wordBefore(s string) bool {
+	return s != "" && isWord(s[len(s)-1]) && (s[len(s)-1] < 0x80 || !apartBefore(s))
+}
+
+func wordAfter(s string) bool {
+	if s == "" || s[0] < 0x80 {
+		return s != "" && isWord(s[0])
+	}
+	r, _ := utf8.DecodeRuneInString(s)
+	return !apart(r)
+}
 
 func isHex(c byte) bool { return isDigit(c) || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' }
 
