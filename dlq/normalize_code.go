@@ -27,12 +27,15 @@ var (
 		"responsecode": shortCode, "returncode": shortCode, "reasoncode": shortCode, "declinecode": shortCode, "refusalcode": shortCode,
 		"httpstatus": shortCode, "httpcode": shortCode, "osstatus": shortCode, "declined": declineCode, "result": noCode, // but for that of LDAP
 		"response": statusCode, "success": statusCode, "with": statusCode, "got": statusCode, "received": statusCode, "returned": returnCode, "answered": statusCode, "replied": statusCode,
+		"responded": statusCode, "failed": statusCode, "state": noCode, "a": noCode, "is": noCode, "was": noCode, "of": noCode, // but for what codeAfter tells
 	}
 	// ofCodes are the words that stand before "code" and do not make it that of a thing, as in "postal code".
 	ofCodes = set(`error err status exit exited result response return returned reason reply http fault abort vendor native grpc sql decline refusal
 		with and or the a of by has got unexpected unknown`)
 	// goesOn are the words that may follow a status in its clause; others say of what a number is.
-	goesOn = set(`for from on after at in by when while during to and but instead with`)
+	goesOn = set(`for from on after at in by when while during to and but instead with error response null`)
+	// givesStatus are the words between which and a status an article may stand: responded with a 404.
+	givesStatus = set(`with got received returned answered replied responded`)
 )
 
 const longestCodeWord = len("responsecode")
@@ -66,8 +69,10 @@ func codeAfter(word, before string) codeKind {
 		return noCode
 	case lower == "with" && strings.EqualFold(before, "exited"):
 		return shortCode
-	case lower == "result" && strings.EqualFold(before, "ldap"):
+	case lower == "result" && strings.EqualFold(before, "ldap"), lower == "state" && strings.EqualFold(before, "sql"):
 		return shortCode
+	case lower == "a" && givesStatus[strings.ToLower(before)], (lower == "is" || lower == "was" || lower == "of") && (strings.EqualFold(before, "status") || strings.EqualFold(before, "code")):
+		return statusCode
 	}
 	return kind
 }
@@ -152,7 +157,7 @@ func (n *normalizer) isCode(word string, end int) bool {
 	}
 	negative := len(n.out) > 0 && n.out[len(n.out)-1] == '-'
 	switch {
-	case failedStatus(word) && phrased(word, rest), n.leads(word, rest):
+	case failedStatus(word) && (phrased(word, rest) || n.thrown() && statusCode.is(word, rest)), n.leads(word, rest):
 		return true
 	case n.code == returnCode && negative:
 		return len(word) <= 4 && allDigits(word)
@@ -160,6 +165,15 @@ func (n *normalizer) isCode(word string, end int) bool {
 		return false // Error: 17 rows
 	}
 	return n.code.is(word, rest)
+}
+
+// thrown says whether an exception's or an error's name was written last, and what says that its message begins: HTTPError: 404, ApiError(429.
+func (n *normalizer) thrown() bool {
+	name, begins := strings.CutSuffix(string(n.out[max(len(n.out)-len("Exception: "), 0):]), ": ")
+	if !begins {
+		name, begins = strings.CutSuffix(name, "(")
+	}
+	return begins && (strings.HasSuffix(name, "Error") || strings.HasSuffix(name, "Exception"))
 }
 
 // mailReply is the length of a reply of a mail server and its enhanced code (RFC 3463), which begin with the same digit: 550 5.1.1,
@@ -234,6 +248,9 @@ func phrased(status, rest string) bool {
 	rest, blank := strings.CutPrefix(rest, " ")
 	if !is || !blank {
 		return false
+	}
+	if strings.HasPrefix(rest, "Client Error") || strings.HasPrefix(rest, "Server Error") { // of requests, where the server gives no phrase
+		return true
 	}
 	if word, _, _ := strings.Cut(phrase, " "); len(word) >= 5 {
 		phrase = word
