@@ -291,7 +291,7 @@ func (n *normalizer) quoted(quote byte) bool {
 	inner := normalizer{depth: n.depth + 1}
 	text := inner.run(n.in[from : from+size])
 	id := strings.Contains(text, variable) && !strings.ContainsAny(text, " /:") && !hasName(text)
-	if code := n.in[from : from+size]; id && n.code.is(code, "") && !strings.ContainsFunc(code, unicode.IsControl) {
+	if code := n.in[from : from+size]; id && (n.code.is(code, "") || n.code == longCode && application(code)) && !strings.ContainsFunc(code, unicode.IsControl) {
 		text, id = code, false // code: "404"
 	}
 	if id || len(text) > quotedSize && !statement(text) && !complains(text) {
@@ -403,6 +403,13 @@ func (n *normalizer) plain(word string) {
 	if len(n.out) > 0 && n.out[len(n.out)-1] == '-' && (unspoken(word) || len(word) <= shortCapitals && word == strings.ToUpper(word) && strings.HasSuffix(string(n.out[:len(n.out)-1]), variable)) {
 		n.skip(len(word)) // ORD-4711-WJTV
 		return
+	}
+	if end := n.at + len(word); n.code == longCode && end < len(n.in) && (n.in[end] == '-' || n.in[end] == '_') {
+		if code := n.in[n.at : end+1+wordSize(n.in[end+1:])]; application(code) {
+			n.literal(len(code))
+			n.code, n.kept, n.last = noCode, true, ""
+			return
+		}
 	}
 	n.literal(len(word))
 	n.code = codeAfter(word, n.last)

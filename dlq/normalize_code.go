@@ -139,6 +139,16 @@ func (k codeKind) is(word, rest string) bool {
 	return len(word) <= 5 && shortShape(word) || hexCode(word)
 }
 
+// application says whether a text is a code of an application, as stands behind words for codes: PAY-1001, E1001.
+func application(s string) bool {
+	letters := 0
+	for letters < len(s) && isUpper(s[letters]) {
+		letters++
+	}
+	digits := strings.TrimLeft(s[letters:], "-_")
+	return letters > 0 && letters <= 8 && len(digits) > 0 && len(digits) <= 6 && len(s)-letters-len(digits) <= 1 && allDigits(digits) && !numberedThings[s[:letters]]
+}
+
 func failedStatus(word string) bool {
 	return len(word) == 3 && (word[0] == '4' || word[0] == '5') && allDigits(word)
 }
@@ -154,6 +164,9 @@ func (n *normalizer) isCode(word string, end int) bool {
 	rest := n.in[end:]
 	if len(rest) > 1 && strings.IndexByte(".:-,/", rest[0]) >= 0 && isDigit(rest[1]) {
 		return false // an address, a time
+	}
+	if n.code == longCode && application(word) {
+		return true
 	}
 	negative := len(n.out) > 0 && n.out[len(n.out)-1] == '-'
 	switch {
@@ -206,7 +219,8 @@ func mailReply(s string) int {
 }
 
 // leads says whether a code stands where a message begins: E1001: declined, PAY-1001: declined, [404] during. One with digits among its
-// letters is an id, such as that of a mail in a queue (DD7D18D675: bounced), but for the few names that have some (B2B1001: declined).
+// letters is an id, such as that of a mail in a queue (DD7D18D675: bounced), but for the few names that have some (B2B1001: declined), and so is the
+// number of a thing (ORD-1001: already shipped), and one of five digits that is none of the few systems' that have so many (TNS-12541: no listener).
 func (n *normalizer) leads(word, rest string) bool {
 	if len(rest) > 0 && rest[0] == ']' && failedStatus(word) {
 		return n.begins(len(n.out)-1) && n.out[len(n.out)-1] == '['
@@ -219,6 +233,7 @@ func (n *normalizer) leads(word, rest string) bool {
 	if digits < 3 || digits > 5 {
 		return false
 	}
+	most := 4
 	from := len(n.out)
 	if letters == "" {
 		from--
@@ -231,11 +246,20 @@ func (n *normalizer) leads(word, rest string) bool {
 		}
 		letters = string(n.out[from:end])
 	}
-	if letters == "" || len(letters) > 8 || letters != strings.ToUpper(letters) || !isUpper(letters[0]) || !n.begins(from) {
+	if fiveDigits[letters] {
+		most = 5
+	}
+	if letters == "" || len(letters) > 8 || digits > most || numberedThings[letters] || letters != strings.ToUpper(letters) || !isUpper(letters[0]) || !n.begins(from) {
 		return false
 	}
 	return !strings.ContainsAny(letters, "0123456789") || technical[strings.ToLower(letters)]
 }
+
+// fiveDigits are the names before codes of five digits, numberedThings those before the numbers of things.
+var (
+	fiveDigits     = set(`ORA TNS PLS IMP EXP LRM RMAN SP JBO MSG DIA CRS PRC ERR SQLSTATE`)
+	numberedThings = set(`ORD ORDER SO PO INV INVOICE SKU CUST CUSTOMER CN RMA RET RO SHIP SHP TRK PKG JOB TASK TICKET REQ TXN TX ACC ACCT USER USR ITEM PROD CASE BATCH LOT PR MR ID NO NR`)
+)
 
 // begins says whether a message begins at a place of what was written: at its start or behind a colon.
 func (n *normalizer) begins(at int) bool {
