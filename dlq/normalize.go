@@ -101,6 +101,7 @@ func (n *normalizer) step() {
 		n.space()
 	case isWord(c):
 		n.word()
+	case strings.IndexByte("'\"`[(", c) >= 0 && n.constraint():
 	case c == '[' && n.bracketed():
 	case (c == ':') && n.address():
 	case (c == '+' || c == '/') && n.base64():
@@ -400,7 +401,8 @@ func (n *normalizer) plain(word string) {
 		n.skip(len(word))
 		return
 	}
-	if len(n.out) > 0 && n.out[len(n.out)-1] == '-' && (unspoken(word) || len(word) <= shortCapitals && word == strings.ToUpper(word) && strings.HasSuffix(string(n.out[:len(n.out)-1]), variable)) {
+	if len(n.out) > 0 && n.out[len(n.out)-1] == '-' && (unspoken(word) || strings.HasSuffix(string(n.out[:len(n.out)-1]), variable) &&
+		(len(word) <= shortCapitals && word == strings.ToUpper(word) || n.inPool() && len(word) == inPool && !wordLike(word) && isLower(word[0]))) {
 		n.skip(len(word)) // ORD-4711-WJTV
 		return
 	}
@@ -430,6 +432,16 @@ func httpVersion(s string) int {
 		}
 	}
 	return 0
+}
+
+// inPool is how many letters and digits the name of a node has behind that of its pool's template, which is eight hex digits: gke-prod-pool-7f9c6d8b-fjge.
+const inPool = 4
+
+// inPool says whether a word stands behind such digits.
+func (n *normalizer) inPool() bool {
+	const template = len("-7f9c6d8b-")
+	before := n.in[max(n.at-template, 0):n.at]
+	return len(before) == template && before[0] == '-' && allHex(before[1:template-1])
 }
 
 // calendar says whether a word is the name of a month or a day in a time.

@@ -25,12 +25,12 @@ var (
 		"status": shortCode, "http": httpCode, "ora": shortCode, "exit": shortCode, "exited": shortCode, "signal": signalCode, "msg": shortCode, "rc": shortCode, "reason": shortCode,
 		"curl": shortCode, "errorcode": longCode, "errcode": longCode, "statuscode": shortCode, "exitcode": shortCode, "exitstatus": shortCode, "resultcode": longCode,
 		"responsecode": shortCode, "returncode": shortCode, "reasoncode": shortCode, "declinecode": shortCode, "refusalcode": shortCode,
-		"httpstatus": shortCode, "httpcode": shortCode, "osstatus": shortCode, "declined": declineCode, "result": noCode, // but for that of LDAP
+		"httpstatus": shortCode, "httpcode": shortCode, "osstatus": shortCode, "hr": shortCode, "ntstatus": shortCode, "declined": declineCode, "result": noCode, // but for that of LDAP
 		"response": statusCode, "success": statusCode, "with": statusCode, "got": statusCode, "received": statusCode, "returned": returnCode, "answered": statusCode, "replied": statusCode,
 		"responded": statusCode, "failed": statusCode, "state": noCode, "a": noCode, "is": noCode, "was": noCode, "of": noCode, // but for what codeAfter tells
 	}
 	// ofCodes are the words that stand before "code" and do not make it that of a thing, as in "postal code".
-	ofCodes = set(`error err status exit exited result response return returned reason reply http fault abort vendor native grpc sql decline refusal
+	ofCodes = set(`exception error err status exit exited result response return returned reason reply http fault abort vendor native grpc sql decline refusal
 		with and or the a of by has got unexpected unknown`)
 	// goesOn are the words that may follow a status in its clause; others say of what a number is.
 	goesOn = set(`for from on after at in by when while during to and but instead with error response null`)
@@ -65,7 +65,7 @@ func codeAfter(word, before string) codeKind {
 	lower := strings.ToLower(word)
 	kind := codeWords[lower]
 	switch {
-	case lower == "code" && before != "" && !ofCodes[strings.ToLower(before)]:
+	case lower == "code" && before != "" && !ofCodes[strings.ToLower(before)] && !strings.HasSuffix(before, "ErrorDomain"):
 		return noCode
 	case lower == "with" && strings.EqualFold(before, "exited"):
 		return shortCode
@@ -218,14 +218,15 @@ func mailReply(s string) int {
 	return end
 }
 
-// leads says whether a code stands where a message begins: E1001: declined, PAY-1001: declined, [404] during. One with digits among its
+// leads says whether a code stands where a message begins: E1001: declined, [PAY-1001] declined, [404] during. One with digits among its
 // letters is an id, such as that of a mail in a queue (DD7D18D675: bounced), but for the few names that have some (B2B1001: declined), and so is the
 // number of a thing (ORD-1001: already shipped), and one of five digits that is none of the few systems' that have so many (TNS-12541: no listener).
 func (n *normalizer) leads(word, rest string) bool {
 	if len(rest) > 0 && rest[0] == ']' && failedStatus(word) {
 		return n.begins(len(n.out)-1) && n.out[len(n.out)-1] == '['
 	}
-	if !strings.HasPrefix(rest, ": ") {
+	closed := strings.HasPrefix(rest, "]")
+	if !closed && !strings.HasPrefix(rest, ": ") {
 		return false
 	}
 	letters := strings.TrimRight(word, "0123456789")
@@ -248,6 +249,11 @@ func (n *normalizer) leads(word, rest string) bool {
 	}
 	if fiveDigits[letters] {
 		most = 5
+	}
+	if closed {
+		if from--; from < 0 || n.out[from] != '[' {
+			return false
+		}
 	}
 	if letters == "" || len(letters) > 8 || digits > most || numberedThings[letters] || letters != strings.ToUpper(letters) || !isUpper(letters[0]) || !n.begins(from) {
 		return false

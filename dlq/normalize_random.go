@@ -45,7 +45,7 @@ func wordLike(s string) bool {
 
 // words says whether letters are made of words of four letters or more, in capitals or each with a small or a large first one: PAYMENT, orderLines.
 func words(s string) bool {
-	if likelihood(s) < 0 {
+	if likelihood(s) < 2 {
 		return false
 	}
 	for s != "" {

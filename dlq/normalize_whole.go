@@ -12,7 +12,7 @@ func (n *normalizer) whole() int {
 		return 0
 	}
 	rest := n.in[n.at:]
-	for _, find := range [...]func(string) int{uuid, hardware, webToken, colonAddress, email} {
+	for _, find := range [...]func(string) int{uuid, hardware, license, webToken, colonAddress, email} {
 		if size := find(rest); size > 0 {
 			return size
 		}
@@ -130,6 +130,36 @@ func hardware(s string) int {
 		}
 	}
 	return size
+}
+
+// license: three groups or more of one size from four to eight, of capitals and digits between hyphens, of which one has both: 7XK2-GUNC-91QB.
+func license(s string) int {
+	group, mixed, groups, end := 0, false, 0, 0
+	for {
+		digits, size := 0, 0
+		for end+size < len(s) && (isDigit(s[end+size]) || isUpper(s[end+size])) {
+			if isDigit(s[end+size]) {
+				digits++
+			}
+			size++
+		}
+		if groups == 0 {
+			group = size
+		}
+		if size != group || size < 4 || size > 8 {
+			return 0
+		}
+		mixed = mixed || digits > 0 && digits < size
+		groups, end = groups+1, end+size
+		if end == len(s) || s[end] != '-' {
+			break
+		}
+		end++
+	}
+	if groups < 3 || !mixed || !ends(s[end:]) {
+		return 0
+	}
+	return end
 }
 
 // webToken: a JWT, three parts of base64 of which the first is that of a JSON object.

@@ -174,7 +174,9 @@ var (
 		sha1 sha2 sha224 sha256 sha384 sha512 md5 crc32 crc32c base32 base64 ipv4 ipv6 tcp4 tcp6 udp4 udp6 ip4 ip6 x509 x86 amd64 arm64 oauth1 oauth2
 		http1 http2 http3 h2 h2c s3 ec2 e2e b2b b2c k8s k3s i18n l10n a11y win32 win64 pkcs1 pkcs7 pkcs8 pkcs11 pkcs12 p12 tls1 ssl2 ssl3 lz4 zstd1
 		bzip2 log4j neo4j mp3 mp4 h264 h265 web3 db2 utf7 ed25519 p256 p384 p521 secp256k1 x25519 iso8601 rfc3339 rfc1123 rfc2822 ascii7
-		https grpcs pgsql xmlns jdbcs isascii toascii rabbitmq okhttp okhttp3 pymysql mysqldb npmjs`)
+		https grpcs pgsql xmlns jdbcs isascii toascii rabbitmq okhttp okhttp3 pymysql mysqldb npmjs
+		awssdk npgsql webmvc mockmvc slf4j log4j2 r2dbc pyodbc pyyaml uvloop httplib2 kafkajs bullmq openpyxl pdfbox hsqldb c3p0 ojdbc8 etcdctl mkdocs mqttnet
+		wkhtmltopdf ebadf httpx boto3 urllib3 psycopg2 e11000 rs256 hs256 es256 libssh2 i386`)
 	// standards and systems whose messages and errors go by their name and a number of one to five digits.
 	standards = set(`ISO RFC MT SQL HL GS ERR AADSTS`)
 	hexWords  = set(`abcd abed accede acceded aced added aead baaed babe bade bead beaded bedded bede beebe beef beefed cabbed cafe cede ceded dabbed dacca dada dded dead deaf decade decaf decca deced deed deeded deface defaced ebbed ebcd edda efface effaced fabaceae facade face faced fade faded feed`)
