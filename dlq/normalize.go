@@ -292,7 +292,7 @@ func (n *normalizer) quoted(quote byte) bool {
 	inner := normalizer{depth: n.depth + 1}
 	text := inner.run(n.in[from : from+size])
 	id := strings.Contains(text, variable) && !strings.ContainsAny(text, " /:") && !hasName(text)
-	if code := n.in[from : from+size]; id && (n.code.is(code, "") || n.code == longCode && application(code)) && !strings.ContainsFunc(code, unicode.IsControl) {
+	if code := n.in[from : from+size]; id && (n.code.is(code, "") || n.code == longCode && applicationSize(code) == len(code)) && !strings.ContainsFunc(code, unicode.IsControl) {
 		text, id = code, false // code: "404"
 	}
 	if id || len(text) > quotedSize && !statement(text) && !complains(text) {
@@ -401,14 +401,13 @@ func (n *normalizer) plain(word string) {
 		n.skip(len(word))
 		return
 	}
-	if len(n.out) > 0 && n.out[len(n.out)-1] == '-' && (unspoken(word) || strings.HasSuffix(string(n.out[:len(n.out)-1]), variable) &&
-		(len(word) <= shortCapitals && word == strings.ToUpper(word) || n.inPool() && len(word) == inPool && !wordLike(word) && isLower(word[0]))) {
-		n.skip(len(word)) // ORD-4711-WJTV
+	if n.ofID(word) {
+		n.skip(len(word))
 		return
 	}
-	if end := n.at + len(word); n.code == longCode && end < len(n.in) && (n.in[end] == '-' || n.in[end] == '_') {
-		if code := n.in[n.at : end+1+wordSize(n.in[end+1:])]; application(code) {
-			n.literal(len(code))
+	if n.code == longCode {
+		if size := applicationSize(n.in[n.at:]); size > 0 {
+			n.literal(size)
 			n.code, n.kept, n.last = noCode, true, ""
 			return
 		}
@@ -434,14 +433,23 @@ func httpVersion(s string) int {
 	return 0
 }
 
-// inPool is how many letters and digits the name of a node has behind that of its pool's template, which is eight hex digits: gke-prod-pool-7f9c6d8b-fjge.
-const inPool = 4
-
-// inPool says whether a word stands behind such digits.
-func (n *normalizer) inPool() bool {
+// ofID says whether letters behind a hyphen are of the id before it: of a pod, of ORD-4711-WJTV, and of a node, whose name has four letters and
+// digits behind the eight hex digits of its pool's template (gke-prod-pool-7f9c6d8b-fjge).
+func (n *normalizer) ofID(word string) bool {
+	before, hyphen := strings.CutSuffix(string(n.out[max(len(n.out)-len(variable)-1, 0):]), "-")
+	switch {
+	case !hyphen:
+		return false
+	case unspoken(word):
+		return true
+	case before != variable || len(word) > shortCapitals:
+		return false
+	case word == strings.ToUpper(word):
+		return true
+	}
 	const template = len("-7f9c6d8b-")
-	before := n.in[max(n.at-template, 0):n.at]
-	return len(before) == template && before[0] == '-' && allHex(before[1:template-1])
+	pool := n.in[max(n.at-template, 0):n.at]
+	return len(word) == len("fjge") && isLower(word[0]) && !wordLike(word) && len(pool) == template && pool[0] == '-' && allHex(pool[1:template-1])
 }
 
 // calendar says whether a word is the name of a month or a day in a time.

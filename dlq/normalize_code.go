@@ -139,14 +139,24 @@ func (k codeKind) is(word, rest string) bool {
 	return len(word) <= 5 && shortShape(word) || hexCode(word)
 }
 
-// application says whether a text is a code of an application, as stands behind words for codes: PAY-1001, E1001.
-func application(s string) bool {
+// applicationSize is how long the code of an application is that s begins with, as stands behind words for codes: PAY-1001, E1001. 0: there is none.
+func applicationSize(s string) int {
 	letters := 0
 	for letters < len(s) && isUpper(s[letters]) {
 		letters++
 	}
-	digits := strings.TrimLeft(s[letters:], "-_")
-	return letters > 0 && letters <= 8 && len(digits) > 0 && len(digits) <= 6 && len(s)-letters-len(digits) <= 1 && allDigits(digits) && !numberedThings[s[:letters]]
+	from := letters
+	if from < len(s) && (s[from] == '-' || s[from] == '_') {
+		from++
+	}
+	end := from
+	for end < len(s) && isDigit(s[end]) {
+		end++
+	}
+	if letters == 0 || letters > 8 || end == from || end-from > 6 || numberedThings[s[:letters]] || wordAfter(s[end:]) {
+		return 0
+	}
+	return end
 }
 
 func failedStatus(word string) bool {
@@ -165,7 +175,7 @@ func (n *normalizer) isCode(word string, end int) bool {
 	if len(rest) > 1 && strings.IndexByte(".:-,/", rest[0]) >= 0 && isDigit(rest[1]) {
 		return false // an address, a time
 	}
-	if n.code == longCode && application(word) {
+	if n.code == longCode && applicationSize(word) > 0 {
 		return true
 	}
 	negative := len(n.out) > 0 && n.out[len(n.out)-1] == '-'
