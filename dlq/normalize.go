@@ -1,6 +1,7 @@
 package dlq
 
 import (
+	"bytes"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -170,6 +171,9 @@ func (n *normalizer) head() {
 // signs takes back those of base64 that an id begins with: one hyphen or line that parts it from a name stays, and so does the slash
 // of a path, before which there is something or behind which there is too little.
 func (n *normalizer) signs(size int) {
+	if bytes.HasSuffix(n.out, []byte("://")) {
+		return
+	}
 	for i := len(n.out) - 1; i >= 0; i-- {
 		behind := i > 0 && (isWord(n.out[i-1]) || n.out[i-1] == '>')
 		if behind || !isJoint(n.out[i]) && (n.out[i] != '/' || size < 2*shortestBase64 || i > 0 && strings.IndexByte(" \"'+/", n.out[i-1]) < 0) {

@@ -20,7 +20,7 @@ func (n *normalizer) whole() int {
 	if n.at > 0 && isJoint(n.in[n.at-1]) && !n.kept {
 		return 0 // not its beginning
 	}
-	return token(rest)
+	return n.token()
 }
 
 // address deals with an IPv6 address that begins with colons.
@@ -40,12 +40,15 @@ func (n *normalizer) base64() bool {
 	if n.at > 0 && (wordBefore(n.in[:n.at]) || isJoint(n.in[n.at-1]) || n.in[n.at-1] == '/' || n.in[n.at-1] == '>') {
 		return false
 	}
+	if strings.HasSuffix(n.in[:n.at], ":") && strings.HasPrefix(n.in[n.at:], "//") {
+		return false // the address of a web site
+	}
 	signs := 1
 	for signs < 3 && n.at+signs < len(n.in) && strings.IndexByte("+/", n.in[n.at+signs]) >= 0 {
 		signs++
 	}
 	rest := n.in[n.at+signs:]
-	if first, _, path := strings.Cut(rest[:min(len(rest), longestToken)], "/"); path && smallLetters(first) {
+	if first, _, path := strings.Cut(rest[:min(len(rest), longestToken)], "/"); path && pathPart(first) {
 		return false
 	}
 	size := token(rest)
@@ -251,37 +254,64 @@ func mailSize(s string) int {
 	return end
 }
 
+// token is the length of an id in base64 of any kind that begins here, or in another alphabet that has hyphens and lines in it. A slash is of
+// it but in the address of a web site, and behind another slash, where it parts a path, but of a long one.
+func (n *normalizer) token() int {
+	rest := n.in[n.at:]
+	end := 0
+	for end < len(rest) && rest[end] < 0x80 && isWord(rest[end]) {
+		end++
+	}
+	if end == len(rest) || !isJoint(rest[end]) && rest[end] != '/' {
+		return 0 // a word, as most are
+	}
+	for end < min(len(rest), longestToken) && ofToken(rest[end]) {
+		end++
+	}
+	if slash := strings.IndexByte(rest[:end], '/'); slash >= 0 && (n.inAddress() || n.at > 0 && n.in[n.at-1] == '/' && end < longBase64) {
+		rest = rest[:slash]
+	}
+	return token(rest)
+}
+
+// inAddress says whether the address of a web site, or of the like, has begun and not ended yet.
+func (n *normalizer) inAddress() bool {
+	before := n.in[max(n.at-quotedReach, 0):n.at]
+	return strings.Contains(before[strings.LastIndexAny(before, " \"'`?<>(")+1:], "://")
+}
+
 const (
 	longestToken   = 256
 	shortestToken  = 10
 	shortestBase64 = 20 // with slashes
+	longBase64     = 48 // of which slashes do not part a path
 )
 
 // token is the length of an id in base64 of any kind, or in another alphabet that has hyphens and lines in it: letters of both
-// cases, of whose pairs four in ten are odd, three of a long one. A word at its beginning or end, or of a path, is not of it.
+// cases that are rather drawn than typed. A word at its beginning or end, or of a path, is not of it; and where there are hyphens or lines besides,
+// which no alphabet has that has slashes, these part it from something else.
 func token(s string) int {
-	end, slash := 0, 0
-	for end < len(s) && s[end] < 0x80 && isWord(s[end]) {
-		end++
-	}
-	if end == len(s) || !isJoint(s[end]) && s[end] != '/' {
-		return 0 // a word, as most are
-	}
-	upper, lower := false, false
-	for end = 0; end < min(len(s), longestToken) && ofToken(s[end]); end++ {
+	upper, lower, slash, joints := false, false, 0, false
+	end := 0
+	for ; end < min(len(s), longestToken) && ofToken(s[end]); end++ {
 		if s[end] == '/' && slash == 0 {
 			slash = end
 		}
-		upper, lower = upper || isUpper(s[end]), lower || isLower(s[end])
+		upper, lower, joints = upper || isUpper(s[end]), lower || isLower(s[end]), joints || s[end] == '-' || s[end] == '_'
 	}
 	if !upper || !lower {
 		return 0
 	}
 	size := 0
-	if slash == 0 {
+	switch {
+	case slash == 0:
 		size = tokenOf(s[:end], shortestToken)
-	} else if size = tokenOf(s[:end], shortestBase64); size <= slash {
-		size = tokenOf(s[:slash], shortestToken)
+	case joints:
+		return tokenOf(s[:slash], shortestToken)
+	default:
+		if size = tokenOf(s[:end], shortestBase64); size <= slash {
+			size = tokenOf(s[:slash], shortestToken)
+		}
 	}
 	for size >= longestToken && size < len(s) && ofToken(s[size]) {
 		size++
@@ -300,7 +330,11 @@ func tokenOf(s string, shortest int) int {
 		return len(part) >= least && ((least == 3 || isLower(part[0])) && wordLike(part) || words(part))
 	}
 	first := strings.IndexAny(s, divisors)
-	if first < 0 || isName(s[:first], least) || s[first] == '/' && len(s) < 32 && smallLetters(s[:first]) {
+	beginning := least
+	if first > 0 && isJoint(s[first]) {
+		beginning = min(least, 4) // of which there is one only
+	}
+	if first < 0 || isName(s[:first], beginning) || s[first] == '/' && len(s) < 32 && smallLetters(s[:first]) {
 		return 0
 	}
 	for i := first; i < len(s); { // parts of a path
@@ -344,7 +378,7 @@ func prefix(id string) int {
 	}
 	upper := false
 	for i := end + 1; i < len(id); i++ {
-		if id[i] >= 0x80 || !isWord(id[i]) {
+		if id[i] >= 0x80 || !isWord(id[i]) && (!isJoint(id[i]) || len(id)-end < 20) {
 			return 0
 		}
 		upper = upper || isUpper(id[i])
@@ -353,6 +387,17 @@ func prefix(id string) int {
 		return 0
 	}
 	return end + 1
+}
+
+// pathPart says whether the first part of a path can be a name: small letters, hyphens and lines, and the digits of a version.
+func pathPart(s string) bool {
+	name := strings.TrimRight(s, "0123456789")
+	for i := range len(name) {
+		if !isLower(name[i]) && name[i] != '-' && name[i] != '_' {
+			return false
+		}
+	}
+	return len(s) > 1 && name != ""
 }
 
 // smallLetters says whether a part of a path is made of two or more of them and nothing else.
