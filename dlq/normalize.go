@@ -37,21 +37,36 @@ func normalize(text string) string {
 func normalized(text string) (out string, cut bool) {
 	text = strings.ToValidUTF8(cutBytes(text, normalizedInput), "\uFFFD")
 	n, most := normalizer{}, normalizedSize
-	if cut = len(text) > most; cut {
+	early := len(text) > most // it was cut on its way
+	if cut = early; cut {
 		most = normalizedCut
 	}
 	// Signs that were put in may make another thing of what stands beside them. That ends: mostly at once.
 	for range normalizedRounds {
 		out := n.run(text)
 		if len(out) > most {
-			out, cut = cutWords(out, most), true
+			out, cut, early = cutWords(out, most), true, false
 		}
 		if out == text {
 			break
 		}
 		text = out
 	}
+	if early {
+		text = cutEarly(text)
+	}
 	return text, cut
+}
+
+// cutEarly cuts the end off the outcome of a text that was cut on its way. Where that was differs with the length of what gave way, so that what is left
+// of it is of one of a few lengths.
+func cutEarly(s string) string {
+	for size := normalizedCut * 3 / 4; size >= 64; size = size * 3 / 4 {
+		if len(s) >= size+size/8 {
+			return cutWords(s, size)
+		}
+	}
+	return cutWords(s, len(s)-1)
 }
 
 // cutWords is at most n bytes of s, without a part of a word at the end, which could be taken for another one.
@@ -191,6 +206,10 @@ func (n *normalizer) tail(mixed bool) {
 		for end < len(n.in) && n.in[end] < 0x80 && isWord(n.in[end]) {
 			end++
 		}
+		if size := uuid(n.in[n.at+1:]); size > 0 {
+			n.at += 1 + size
+			continue
+		}
 		part := n.in[n.at+1 : end]
 		if part == "" || wordAfter(n.in[end:]) || !scrap(part) && (!mixed || isLower(part[0]) && wordLike(part) || words(part)) {
 			return
@@ -299,7 +318,7 @@ func (n *normalizer) quoted(quote byte) bool {
 	if code := n.in[from : from+size]; id && (n.code.is(code, "") || n.code == longCode && applicationSize(code) == len(code)) && !strings.ContainsFunc(code, unicode.IsControl) {
 		text, id = code, false // code: "404"
 	}
-	if id || len(text) > quotedSize && !statement(text) && !complains(text) {
+	if id || len(text) > quotedSize && !statement(text) && !complains(text) && !locates(text) && !n.explains() {
 		text = variable
 	}
 	n.code, n.kept, n.last = inner.code, false, "" // {"code":17}
@@ -342,17 +361,33 @@ func hasName(text string) bool {
 	return false
 }
 
-// statement says whether a quotation is of a program and not somebody's data: SQL, or what Java calls a method.
+// statement says whether a quotation is of a program and not somebody's data: SQL, or what Java calls a method, with its modifiers or none.
 func statement(text string) bool {
 	word, _, _ := strings.Cut(text, " ")
-	return statements[word]
+	name, _, call := strings.Cut(text, "(")
+	return statements[word] || call && strings.Count(name, ".") > 1 && strings.IndexFunc(name, func(r rune) bool {
+		return r != '.' && r != '_' && r != '$' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}) < 0
 }
+
+// locates says whether a quotation is where something is, a path or an address, and not somebody's data.
+func locates(text string) bool {
+	return !strings.ContainsAny(text, " {}") && (text[0] == '/' || strings.Contains(text, "://"))
+}
+
+// explains says whether a quotation begins that is the value of a field in which errors are explained: "message":"...
+func (n *normalizer) explains() bool {
+	field, is := strings.CutSuffix(strings.TrimRight(string(n.out[max(len(n.out)-len(`"description": `), 0):]), " "), `":`)
+	return is && explanations[field[strings.LastIndexByte(field, '"')+1:]]
+}
+
+var explanations = set(`message msg detail details error errorMessage title reason description desc`)
 
 var statements = set(`SELECT INSERT UPDATE DELETE MERGE WITH CALL CREATE ALTER public protected private`)
 
 // complains says whether a quotation is the text of another error and not somebody's data: it is no document, and has a word that errors have.
 func complains(text string) bool {
-	if text[0] == '{' || text[0] == '[' || text[0] == '<' && text[len(text)-1] == '>' {
+	if text[0] == '{' || text[0] == '[' && text[len(text)-1] == ']' || text[0] == '<' && text[len(text)-1] == '>' {
 		return false
 	}
 	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return r >= utf8.RuneSelf || !isWord(byte(r)) }) {

@@ -24,13 +24,13 @@ var (
 		"error": errorCode, "err": errorCode, "wsaerror": errorCode, "code": longCode, "errno": shortCode, "winerror": errorCode, "alert": signalCode, "sqlstate": shortCode, "sqlcode": shortCode, "hresult": shortCode,
 		"status": shortCode, "http": httpCode, "ora": shortCode, "exit": shortCode, "exited": shortCode, "signal": signalCode, "msg": shortCode, "rc": shortCode, "reason": shortCode,
 		"curl": shortCode, "errorcode": longCode, "errcode": longCode, "statuscode": shortCode, "exitcode": shortCode, "exitstatus": shortCode, "resultcode": longCode,
-		"responsecode": shortCode, "returncode": shortCode, "reasoncode": shortCode, "declinecode": shortCode, "refusalcode": shortCode,
+		"responsecode": shortCode, "respcode": shortCode, "returncode": shortCode, "reasoncode": shortCode, "declinecode": shortCode, "refusalcode": shortCode,
 		"httpstatus": shortCode, "httpcode": shortCode, "osstatus": shortCode, "hr": shortCode, "ntstatus": shortCode, "declined": declineCode, "result": noCode, // but for that of LDAP
 		"response": statusCode, "success": statusCode, "with": statusCode, "got": statusCode, "received": statusCode, "returned": returnCode, "answered": statusCode, "replied": statusCode,
 		"responded": statusCode, "failed": statusCode, "state": noCode, "a": noCode, "is": noCode, "was": noCode, "of": noCode, // but for what codeAfter tells
 	}
 	// ofCodes are the words that stand before "code" and do not make it that of a thing, as in "postal code".
-	ofCodes = set(`exception error err status exit exited result response return returned reason reply http fault abort vendor native grpc sql decline refusal
+	ofCodes = set(`exception error err status exit exited result response return returned reason reply http fault abort vendor native grpc sql decline refusal reject
 		with and or the a of by has got unexpected unknown`)
 	// goesOn are the words that may follow a status in its clause; others say of what a number is.
 	goesOn = set(`for from on after at in by when while during to and but instead with error response null`)
@@ -180,7 +180,7 @@ func (n *normalizer) isCode(word string, end int) bool {
 	}
 	negative := len(n.out) > 0 && n.out[len(n.out)-1] == '-'
 	switch {
-	case failedStatus(word) && (phrased(word, rest) || n.thrown() && statusCode.is(word, rest)), n.leads(word, rest):
+	case failedStatus(word) && (phrased(word, rest) || n.thrown() && statusCode.is(word, rest) || phrases[word] != "" && n.answered(rest)), n.leads(word, rest), n.thrown() && n.numberOf(word, rest):
 		return true
 	case n.code == returnCode && negative:
 		return len(word) <= 4 && allDigits(word)
@@ -190,13 +190,23 @@ func (n *normalizer) isCode(word string, end int) bool {
 	return n.code.is(word, rest)
 }
 
-// thrown says whether an exception's or an error's name was written last, and what says that its message begins: HTTPError: 404, ApiError(429.
+// thrown is what was written up to where the message of an exception or an error begins, whose name stands before it: HTTPError: 404, ApiError(429,
+// OperationalError: (1205. false: that is not here.
 func (n *normalizer) thrown() bool {
-	name, begins := strings.CutSuffix(string(n.out[max(len(n.out)-len("Exception: "), 0):]), ": ")
-	if !begins {
-		name, begins = strings.CutSuffix(name, "(")
-	}
-	return begins && (strings.HasSuffix(name, "Error") || strings.HasSuffix(name, "Exception"))
+	text := string(n.out[max(len(n.out)-len("Exception: ("), 0):])
+	text = strings.TrimSuffix(text, "(")
+	return thrown(strings.TrimSuffix(text, ": ")) && (strings.HasSuffix(text, ": ") || n.out[len(n.out)-1] == '(')
+}
+
+// numberOf says whether a number is the first argument of an exception of Python, and its text the second: (1205, 'Lock wait timeout exceeded').
+func (n *normalizer) numberOf(word, rest string) bool {
+	return allDigits(word) && len(word) <= 5 && n.out[len(n.out)-1] == '(' && (strings.HasPrefix(rest, ", '") || strings.HasPrefix(rest, `, "`) || strings.HasPrefix(rest, ", b'"))
+}
+
+// answered says whether a status is all that an error says behind a request: POST http://shop.internal/orders/17: 404.
+func (n *normalizer) answered(rest string) bool {
+	request, colon := strings.CutSuffix(string(n.out[max(len(n.out)-quotedReach, 0):]), ": ")
+	return rest == "" && colon && strings.Contains(request[strings.LastIndexByte(request, ' ')+1:], "/")
 }
 
 // mailReply is the length of a reply of a mail server and its enhanced code (RFC 3463), which begin with the same digit: 550 5.1.1,
@@ -305,6 +315,7 @@ var phrases = map[string]string{
 	"413": "Request", "414": "Request", "415": "Unsupported Media Type", "416": "Requested Range", "417": "Expectation Failed", "421": "Misdirected Request",
 	"422": "Unprocessable Entity", "423": "Locked", "424": "Failed Dependency", "425": "Too Early", "426": "Upgrade Required", "428": "Precondition Required", "429": "Too Many Requests",
 	"431": "Request Header Fields Too Large", "451": "Unavailable For Legal Reasons", "499": "Client Closed Request", "500": "Internal Server Error", "501": "Not Implemented", "502": "Bad Gateway",
-	"503": "Service Unavailable", "504": "Gateway", "505": "HTTP Version Not Supported", "507": "Insufficient Storage", "508": "Loop Detected", "511": "Network Authentication Required",
+	"503": "Service Unavailable", "504": "Gateway", "505": "HTTP Version Not Supported", "507": "Insufficient Storage", "508": "Loop Detected", "511": "Network Authentication Required", "494": "Request Header", "495": "SSL Certificate Error", "496": "SSL Certificate Required", "497": "HTTP Request Sent", "498": "Invalid Token",
+	"525": "SSL Handshake Failed", "526": "Invalid SSL Certificate", "527": "Railgun Error", "530": "Site Is Frozen", "598": "Network Read Timeout", "599": "Network Connect Timeout",
 	"520": "Web Server", "521": "Web Server", "522": "Connection Timed Out", "523": "Origin Is Unreachable", "524": "A Timeout Occurred", "529": "Site Is Overloaded",
 }

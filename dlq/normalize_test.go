@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // Each line holds texts that are one problem, as it is shown.
@@ -109,6 +110,8 @@ func TestTextsOfOneProblemAreNormalizedAlike(t *testing.T) {
 		"GET http://cart-api/<*>/cart/<*> failed": {"GET http://cart-api/v1/cart/aK3xQ9Zr8TbV4qLmW7 failed", "GET http://cart-api/v2/cart/V1StGXR8_Z5jdHi6B-myT failed", "GET http://cart-api/v1/cart/17 failed"},
 		"open /var/lib/app/<*>/raw/in.csv":        {"open /var/lib/app/tmp-IKrpwAM08O8zOsbG/raw/in.csv", "open /var/lib/app/tmp-QVv2VKp6ghkn8iXY/raw/in.csv"},
 		"PUT /<*>/cart/<*>/lines":                 {"PUT /v1/cart/aK3xQ9Zr8TbV4qLmW7/lines", "PUT /v2/cart/IKrpwAM08O8zOsbGabcd/lines"},
+		"job <*> failed of part-<*> and o":        {"job 17 failed of part-00012-36de5994-5071-4b1c-abed-0c09de160b95.c000 and o", "job 3 failed of part-00013-77de5994-5071-4b1c-8bed-0c09de160b95.c000 and o"},
+		"no job job_<*> here":                     {"no job job_kNlA-ppjfI1XXRSUA60et here", "no job job_Q3KYAlDebelQTntNjzAJ0 here", "no job job_9_hFsyvK2tTpIcQ5eKzWb here"},
 		"*mysql.MySQLError: Error 1213":           {"*mysql.MySQLError: Error 1213"},
 		`query "SELECT <*> FROM a" failed`:        {`query "SELECT 1 FROM a" failed`},
 		"read /usr/lib/jvm/java/lib/rt.jar":       {"read /usr/lib/jvm/java/lib/rt.jar"},
@@ -157,6 +160,17 @@ func TestDifferentProblemsStayApart(t *testing.T) {
 		"AcceptSecurityContext error, data 52e, v4563", "AcceptSecurityContext error, data 775, v4563", "AcceptSecurityContext error, data 533, v4563",
 		"cus_VGuft7DeBupXNg is gone", "sub_GncfBAepfJBd0K is gone", "cus_GncfBAepfJBd0K, sub_GncfBAepfJBd0K are gone", "get_UserNameFromContext failed", "set_UserNameFromContext failed",
 		"GET http://cart-api/v1/cart/aK3xQ9Zr8TbV4qLmW7 failed", "GET http://user-api/v1/user/aK3xQ9Zr8TbV4qLmW7 failed", "s3://acme-lake/in/2026-06-26/xxvDyx9Im2.csv", "s3://acme-lake/out/2026-06-26/xxvDyx9Im2.csv",
+		`Get "https://payments-gateway.payments.svc.cluster.local/settlements/pending/by-currency?currency=EUR&limit=100": context deadline exceeded`,
+		`Get "https://fraud-scoring.payments.svc.cluster.local/assessments/pending/by-currency?currency=EUR&limit=100": context deadline exceeded`,
+		`('42S02', "[42S02] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]Invalid object name 'dbo.Orders'. (208) (SQLExecDirectW)")`,
+		`('42S02', "[42S02] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]Invalid column name 'Total'. (207) (SQLExecDirectW)")`,
+		`Cannot invoke "com.acme.shop.reservations.ReservationRepository.findByCustomerAndStatus(String, Status)" because`, `Cannot invoke "com.acme.shop.reservations.ReservationRepository.findByOrderAndStatusLatest(String, Status)" because`,
+		"No such file or directory: '/srv/pipeline/incoming/partner-a/exports/daily/of-the-last-week/with-a-long-name/of-all-orders.csv'",
+		"No such file or directory: '/srv/pipeline/incoming/partner-b/exports/daily/of-the-last-week/with-a-long-name/of-all-orders.csv'",
+		`{"message":"customer has to have at least one address that is not older than a year and can be delivered to"}`, `{"message":"quantity has to be a whole number of packs of the size that is given for the article in the list"}`,
+		"Http2Exception: x", "Neo4jException: x", "Mt103Exception: x", "Mt202Exception: x", "*acme.X509Error: x", "*acme.Pkcs7Error: x",
+		"POST http://x.io/orders/123: 404", "POST http://x.io/orders/123: 503", "returned 525", "returned 526", "reject code R01", "reject code R03", "respCode=05", "respCode=51",
+		"OperationalError: (1205, 'x')", "OperationalError: (1213, 'x')", "SMTPDataError: (554, b'x')", "SMTPDataError: (421, b'x')", "cipher SHA2-HMAC-AUTH", "cipher SHA1-HMAC-SIGN",
 		"EXPIRED-3fa85f64-5717-4562-b3fc-2c963f66afa6", "TIMEOUT-3fa85f64-5717-4562-b3fc-2c963f66afa6", "s3://bucket/IKrpwAM08O8zOsbG/Invoice.pdf", "s3://bucket/IKrpwAM08O8zOsbG/Label.pdf",
 		"IKrpwAM08O8zOsbG-OrderPlaced", "IKrpwAM08O8zOsbG-OrderCancelled", "POST /customers/QVv2VKp6ghkn8i/paymentMethods", "POST /customers/QVv2VKp6ghkn8i/invoiceItems",
 		"SQL0803N failed", "SQL0204N failed", "MT103 rejected", "MT940 rejected", "ISO20022 rejected", "ISO8583 rejected",
@@ -185,6 +199,22 @@ func TestDifferentProblemsStayApart(t *testing.T) {
 	one := fingerprint(classify.Network, "x")
 	if other := fingerprint(classify.Transient, "x"); one == other {
 		t.Error("the class does not count")
+	}
+}
+
+// A text that was cut on its way is of the problem that it begins with, wherever the cut fell.
+func TestTextsThatWereCutAreOneProblem(t *testing.T) {
+	outcomes := make(map[string]bool)
+	for digits := range 9 {
+		item := `{"itemId":"3fa85f64-5717-4562-b3fc-2c963f66afa6","ms":` + strings.Repeat("7", digits+1) + "}, "
+		text := "cannot reserve all of the items of the order at once: " + strings.Repeat(item, 20)
+		outcomes[normalize(text[:retrytopics.MaxErrorSize])] = true
+	}
+	if len(outcomes) > 2 {
+		t.Errorf("they are %d problems: %v", len(outcomes), outcomes)
+	}
+	if got, want := normalize("cannot read "+strings.Repeat("x7f3k9q2", 200)), "cannot"; !strings.HasPrefix(got, want) {
+		t.Errorf("got %q, want one that begins with %q", got, want)
 	}
 }
 

@@ -135,15 +135,13 @@ func hardware(s string) int {
 	return size
 }
 
-// license: three groups or more of one size from four to eight, of capitals and digits between hyphens, of which one has both: 7XK2-GUNC-91QB.
+// license: three groups or more of one size from four to eight, of capitals and digits between hyphens, of which one has a capital behind a digit: 7XK2-GUNC-91QB.
 func license(s string) int {
 	group, mixed, groups, end := 0, false, 0, 0
 	for {
-		digits, size := 0, 0
+		size := 0
 		for end+size < len(s) && (isDigit(s[end+size]) || isUpper(s[end+size])) {
-			if isDigit(s[end+size]) {
-				digits++
-			}
+			mixed = mixed || size > 0 && isUpper(s[end+size]) && isDigit(s[end+size-1])
 			size++
 		}
 		if groups == 0 {
@@ -152,7 +150,6 @@ func license(s string) int {
 		if size != group || size < 4 || size > 8 {
 			return 0
 		}
-		mixed = mixed || digits > 0 && digits < size
 		groups, end = groups+1, end+size
 		if end == len(s) || s[end] != '-' {
 			break

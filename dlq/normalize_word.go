@@ -96,6 +96,9 @@ func allHex(s string) bool {
 
 // kindOf says what a word of letters and digits is.
 func kindOf(word string) wordKind {
+	if thrown(word) {
+		return plainWord
+	}
 	first, last := 0, len(word)
 	for ; first < last && !isDigit(word[first]); first++ {
 	}
@@ -118,6 +121,11 @@ func kindOf(word string) wordKind {
 		return numbered
 	}
 	return idWord
+}
+
+// thrown says whether a word is the name of what a program throws: Http2Exception, X509Error.
+func thrown(word string) bool {
+	return strings.HasSuffix(word, "Exception") || strings.HasSuffix(word, "Error") || strings.HasSuffix(word, "Fault") || strings.HasSuffix(word, "Failure")
 }
 
 // standard says whether a word names a standard, a message of one or an error of a system: ISO20022, SQL0803N. letters is how many
