@@ -66,7 +66,10 @@ func cutEarly(s string) string {
 			return cutWords(s, size)
 		}
 	}
-	return cutWords(s, len(s)-1)
+	if space := strings.LastIndexByte(s, ' '); space > 0 {
+		return s[:space]
+	}
+	return s
 }
 
 // cutWords is at most n bytes of s, without a part of a word at the end, which could be taken for another one.
