@@ -242,7 +242,7 @@ func TestFingerprintText(t *testing.T) {
 func FuzzNormalize(f *testing.F) {
 	for _, text := range []string{
 		"*net.OpError: dial tcp 10.0.0.7:9092: connect: connection refused", `order "ORD-1" of 'ann' at [::1]:9092, 2025-11-23T12:13:20.5Z`, "503 Service Unavailable",
-		"code: \"404\" 'a\"b1\"c'", "Nov 3 <*> Mon, 4", "\xff\x00\u2028", "-5 +3 - -1", strings.Repeat("a1 ", 900), strings.Repeat("x", 3000), "::1 :: a::b1 1::", "a@b.c1 x@y", "1 m=+1 UTC", "Code \"0\x00\"",
+		"code: \"404\" 'a\"b1\"c'", "Nov 3 <*> Mon, 4", "\xff\x00\u2028", "-5 +3 - -1", strings.Repeat("a1 ", 900), strings.Repeat("x", 3000), strings.Repeat("\t", 1100), strings.Repeat("x7f3k9q2", 200), "::1 :: a::b1 1::", "a@b.c1 x@y", "1 m=+1 UTC", "Code \"0\x00\"",
 	} {
 		f.Add(text)
 	}
