@@ -117,6 +117,7 @@ func (d Destination) place(topic string) string {
 type router struct {
 	queue   *Queue
 	admin   *kadm.Client // of the cluster that it writes to
+	sizes   batchSizes   // of what is written there
 	cluster string       // its name, "" for the queue's own
 	to      Destination  // on whichever cluster
 	edit    editor
@@ -136,7 +137,7 @@ type router struct {
 }
 
 func newRouter(q *Queue, to Destination, edit editor) *router {
-	r := &router{queue: q, admin: q.admin, edit: edit, originals: newOriginals(q), destinations: make(map[string]destinationTopic), own: make(map[string]string), tiers: make(map[[2]string]string), followed: make(map[[2]string]map[string]bool), readers: make(map[[2]string]bool), hidden: make(map[[2]string]unroutable), works: make(map[string]bool)}
+	r := &router{queue: q, admin: q.admin, sizes: batchSizesOf(q.client), edit: edit, originals: newOriginals(q), destinations: make(map[string]destinationTopic), own: make(map[string]string), tiers: make(map[[2]string]string), followed: make(map[[2]string]map[string]bool), readers: make(map[[2]string]bool), hidden: make(map[[2]string]unroutable), works: make(map[string]bool)}
 	r.to, r.cluster = to.split()
 	return r
 }
@@ -176,7 +177,7 @@ func (r *router) copy(ctx context.Context, e *Entry, now time.Time, record *kgo.
 			return err
 		}
 	}
-	return r.check(ctx, record)
+	return r.check(ctx, e, record)
 }
 
 // working says whether headers of another program, which may name any topic, name one that pipelines work with.
@@ -246,7 +247,7 @@ func (r *router) retried(ctx context.Context, e *Entry, now time.Time, headers [
 }
 
 // check makes sure that the record can be written, before a transaction fails on it.
-func (r *router) check(ctx context.Context, record *kgo.Record) error {
+func (r *router) check(ctx context.Context, e *Entry, record *kgo.Record) error {
 	at, err := r.topic(ctx, record.Topic)
 	switch {
 	case err != nil:
@@ -255,8 +256,10 @@ func (r *router) check(ctx context.Context, record *kgo.Record) error {
 		return at.barred
 	case r.to.keyed() == "" && int(record.Partition) >= at.partitions:
 		return unroutable(fmt.Sprintf("topic %s%s has %d partitions, and the records come from partition %d%s", record.Topic, r.where(), at.partitions, record.Partition, r.remedy()))
-	case record.Key == nil && !r.takesKeyless(ctx, record.Topic):
+	case record.Key == nil && r.takes(ctx, record.Topic).compacted:
 		return unroutable("topic " + record.Topic + r.where() + " is compacted (cleanup.policy) and takes no record without a key: give it one with --set-key, or replay it to another topic")
+	case r.tooLarge(ctx, e, record):
+		return unroutable(tooLarge.why)
 	}
 	return nil
 }

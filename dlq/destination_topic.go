@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/redeliver/redeliver/retrytopics"
 )
@@ -17,8 +21,26 @@ import (
 type destinationTopic struct {
 	partitions int
 	barred     unroutable // why nothing can be; "": it can
-	compacted  *bool      // nil: nobody has asked
+	config     *takes     // nil: nobody has asked
 }
+
+// takes is what brokers take for a topic, as far as its configuration says.
+type takes struct {
+	compacted bool // only records with a key
+	limit     int  // bytes in a record batch; anyLimit: they do not say
+	asked     time.Time
+}
+
+const (
+	cleanupPolicy   = "cleanup.policy"
+	maxMessageBytes = "max.message.bytes"
+)
+
+// anyLimit is that of a topic whose limit is not known: what is too large the brokers say when it is written.
+const anyLimit = math.MaxInt
+
+// takesAgain is how long what a topic takes is believed where that leaves something out: a replay may go on for hours, and somebody may mend it meanwhile.
+const takesAgain = 10 * time.Second
 
 // topic looks a topic up, once. What headers of another program name may be any text, and topics that this user has no part in: one of them ends no replay,
 // and must not come into a transaction, which would fail with all that is in it.
@@ -55,26 +77,57 @@ func (r *router) lookUp(ctx context.Context, name string) (at destinationTopic, 
 	return at, nil
 }
 
-// takesKeyless says whether brokers take a record without a key for a topic, as they do unless it is compacted: they would refuse all that is written
-// with it. Where that cannot be found out, as without leave to, it is taken to be so, and the brokers say.
-func (r *router) takesKeyless(ctx context.Context, name string) bool {
+// takes is what brokers take for a topic that was looked up.
+func (r *router) takes(ctx context.Context, name string) *takes {
 	at := r.destinations[name]
-	if at.compacted == nil {
-		is := compacted(ctx, r.admin, name)
-		at.compacted = &is
+	if at.config == nil {
+		at.config = takesOf(ctx, r.admin, name)
 		r.destinations[name] = at
 	}
-	return !*at.compacted
+	return at.config
+}
+
+// takesOf asks for it. Where it cannot be found out, as without leave to, the topic is taken to take anything, and the brokers say.
+func takesOf(ctx context.Context, admin *kadm.Client, topic string) *takes {
+	t := &takes{limit: anyLimit, asked: time.Now()}
+	configs, err := admin.DescribeTopicConfigs(ctx, topic)
+	if err != nil || len(configs) != 1 || configs[0].Err != nil {
+		return t
+	}
+	for _, c := range configs[0].Configs {
+		switch {
+		case c.Value == nil:
+		case c.Key == cleanupPolicy:
+			t.compacted = strings.Contains(*c.Value, "compact")
+		case c.Key == maxMessageBytes:
+			if limit, err := strconv.Atoi(*c.Value); err == nil {
+				t.limit = limit
+			}
+		}
+	}
+	return t
 }
 
 func compacted(ctx context.Context, admin *kadm.Client, topic string) bool {
-	configs, err := admin.DescribeTopicConfigs(ctx, topic)
-	if err != nil || len(configs) != 1 || configs[0].Err != nil {
+	return takesOf(ctx, admin, topic).compacted
+}
+
+// tooLarge says whether a record is larger than brokers take, or than it can be sent to them.
+func (r *router) tooLarge(ctx context.Context, e *Entry, record *kgo.Record) bool {
+	t := r.takes(ctx, record.Topic)
+	if r.sizes.small(record, t.limit) {
 		return false
 	}
-	return slices.ContainsFunc(configs[0].Configs, func(c kadm.Config) bool {
-		return c.Key == "cleanup.policy" && c.Value != nil && strings.Contains(*c.Value, "compact")
-	})
+	least := *record
+	if r.queue.tracer != nil && e.State.Traceparent == "" { // what it is to be is not known yet, nor whether
+		least.Headers = retrytopics.WithTraceparent(record.Headers, "")
+	}
+	too := r.sizes.tooLarge(&least, t.limit)
+	if too && record.Timestamp.Sub(t.asked) > takesAgain {
+		*t = *takesOf(ctx, r.admin, record.Topic)
+		too = r.sizes.tooLarge(&least, t.limit)
+	}
+	return too
 }
 
 // may says whether this user may do something to a topic. Brokers that do not say are taken to allow it.

@@ -53,7 +53,7 @@ func (q *Queue) growLedger(ctx context.Context, topic kadm.TopicDetail, n int) (
 // createLedger makes the topic beside the dead letters: as many partitions and replicas, compacted.
 func (q *Queue) createLedger(ctx context.Context, dlq kadm.TopicDetail) error {
 	replicas := dlq.Partitions.NumReplicas()
-	configs := map[string]*string{"cleanup.policy": kadm.StringPtr("compact")}
+	configs := map[string]*string{cleanupPolicy: kadm.StringPtr("compact")}
 	if replicas >= 3 {
 		configs[minInsyncReplicas] = kadm.StringPtr("2")
 	}
@@ -105,7 +105,7 @@ func (q *Queue) checkLedger(ctx context.Context) error {
 		return nil
 	}
 	for _, c := range configs[0].Configs {
-		if c.Key == "cleanup.policy" && c.Value != nil && strings.TrimSpace(*c.Value) != "compact" {
+		if c.Key == cleanupPolicy && c.Value != nil && strings.TrimSpace(*c.Value) != "compact" {
 			return fmt.Errorf("the ledger topic %s has cleanup.policy=%s and would forget what was replayed: set it to compact", q.Ledger(), *c.Value)
 		}
 	}

@@ -36,7 +36,7 @@ func refusalOf(err error) *refusal {
 	return nil
 }
 
-// refusing says whether the brokers said that an entry is left out: whoever writes counts it, and not who decides.
+// refusing says whether an entry is left out for what brokers have against it.
 func refusing(why string) bool {
 	for _, one := range refusals {
 		if one.why == why {

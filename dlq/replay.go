@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -310,6 +311,9 @@ func (d *replayDecision) decide(ctx context.Context, e *Entry, now time.Time, s 
 	}
 	if d.router.headless {
 		s.Headerless++
+	}
+	if d.DryRun && d.router.takes(ctx, i.copy.Topic).limit == anyLimit && !slices.Contains(s.LimitUnknown, i.to) {
+		s.LimitUnknown = append(s.LimitUnknown, i.to)
 	}
 	if !d.DryRun {
 		d.task.survey.queue.trace(e, i.copy)

@@ -87,7 +87,7 @@ func (t *task) work(ctx context.Context, r Replay, summary *Summary) error {
 		return err
 	}
 	if t.elsewhere != nil {
-		router.admin = t.elsewhere.admin
+		router.admin, router.sizes = t.elsewhere.admin, batchSizesOf(t.elsewhere.client)
 	}
 	if t.writer != nil {
 		t.writer.edit = r.edited()
@@ -95,6 +95,7 @@ func (t *task) work(ctx context.Context, r Replay, summary *Summary) error {
 	if r.Rate > 0 && !r.DryRun {
 		t.pace = newPace(r.Rate)
 	}
+	router.task = summary.Run // a dry run's copies are as large as those of a replay, whose names are of one length
 	if t.of != nil {
 		router.task = t.of.ID
 	}

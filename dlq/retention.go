@@ -66,7 +66,7 @@ func (q *Queue) keeping(ctx context.Context) (keeping, error) {
 	for _, c := range configs[0].Configs {
 		switch {
 		case c.Value == nil:
-		case c.Key == "cleanup.policy":
+		case c.Key == cleanupPolicy:
 			deletes = strings.Contains(*c.Value, "delete")
 		case c.Key == "retention.ms":
 			ms, err := strconv.ParseInt(*c.Value, 10, 64)

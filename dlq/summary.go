@@ -39,6 +39,9 @@ type Summary struct {
 	// Headerless entries were replayed, or would be, without the headers of their records, which dead letters of share groups lack: their origins have them
 	// no more.
 	Headerless int64
+	// LimitUnknown are the topics, as in To, of which a dry run could not find out how large a record they take (max.message.bytes): what is too large for
+	// them a replay leaves out all the same, and has counted for Filter.Limit.
+	LimitUnknown []string
 	// Replayed and Discarded entries matched and had been dealt with before.
 	Replayed, Discarded int64
 	// Unfinished counts those of Replayed that a replay has replayed which has not ended, by its id: it may know of outcomes, and can be gone on with.
@@ -51,6 +54,7 @@ type Summary struct {
 	Limited int64
 	// LeftOut are further entries that matched and could not be done, by the reason.
 	LeftOut []LeftOut
+	refused []LeftOut // of them by the brokers: who writes counts these
 	// OtherGroup entries matched and carry another consumer group than the queue's: they are not ours to replay, discard or park.
 	OtherGroup int64
 	// Open entries matched and were so already: there was nothing to do for [Queue.Reopen].
@@ -99,26 +103,40 @@ func (s Summary) Partly() bool {
 }
 
 func (s *Summary) leaveOut(e *Entry, why string) {
-	find := func() int { return slices.IndexFunc(s.LeftOut, func(l LeftOut) bool { return l.Why == why }) }
+	s.LeftOut = leaveOut(s.LeftOut, LeftOut{why, 1, e.ID()})
+}
+
+// refuse counts an entry that the brokers refuse.
+func (s *Summary) refuse(e *Entry, why string) {
+	s.leaveOut(e, why)
+	s.refused = leaveOut(s.refused, LeftOut{why, 1, e.ID()})
+}
+
+// leaveOut counts some more.
+func leaveOut(all []LeftOut, some LeftOut) []LeftOut {
+	find := func() int { return slices.IndexFunc(all, func(l LeftOut) bool { return l.Why == some.Why }) }
 	i := find()
-	if i < 0 && len(s.LeftOut) >= maxReasons && !refusing(why) { // which is counted elsewhere, and belongs to no other reason
-		why = whyElse
+	if i < 0 && len(all) >= maxReasons && !refusing(some.Why) { // what brokers have against a record belongs to no other reason
+		some.Why = whyElse
 		i = find()
 	}
 	if i < 0 {
-		i = len(s.LeftOut)
-		s.LeftOut = append(s.LeftOut, LeftOut{Why: why, ID: e.ID()})
+		return append(all, some)
 	}
-	s.LeftOut[i].Count++
+	all[i].Count += some.Count
+	return all
 }
 
 // take adopts what the collector counted.
 func (s *Summary) take(so Summary) {
 	s.Scanned, s.Matched, s.Duplicates = so.Scanned, so.Matched, so.Duplicates
 	s.Earlier, s.Parked, s.Open, s.NoGroup, s.Headerless = so.Earlier, so.Parked, so.Open, so.NoGroup, so.Headerless
+	s.LimitUnknown = slices.Clone(so.LimitUnknown)
 	s.Replayed, s.Discarded, s.Superseded, s.Limited, s.OtherGroup = so.Replayed, so.Discarded, so.Superseded, so.Limited, so.OtherGroup
-	refused := slices.DeleteFunc(s.LeftOut, func(l LeftOut) bool { return !refusing(l.Why) })
-	s.LeftOut = slices.Concat(so.LeftOut, refused)
+	s.LeftOut = so.LeftOut
+	for _, refused := range s.refused {
+		s.LeftOut = leaveOut(s.LeftOut, refused)
+	}
 	s.Missing, s.Unselected = so.Missing, so.Unselected
 	s.Unfinished = so.Unfinished
 }

@@ -325,7 +325,7 @@ func (t *task) write(ctx context.Context, items []*item, summary *Summary) error
 			case t.elsewhere != nil && i.copy != nil:
 				summary.Unmarked++
 			default:
-				summary.leaveOut(i.entry, refused.why)
+				summary.refuse(i.entry, refused.why)
 				t.landed(i, true)
 			}
 			return refused != nil
@@ -364,7 +364,7 @@ func (t *task) ship(ctx context.Context, items []*item, summary *Summary) ([]*it
 	defer s.mu.Unlock()
 	for _, i := range items {
 		if i.copy != nil && s.refused[i.copy] != nil {
-			summary.leaveOut(i.entry, s.refused[i.copy].why)
+			summary.refuse(i.entry, s.refused[i.copy].why)
 		} else if i.copy != nil && !s.acked[i.copy] {
 			summary.Unmarked++
 		}

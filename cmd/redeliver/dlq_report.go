@@ -58,6 +58,7 @@ type changeSummary struct {
 	Pending    int64            `json:"pending,omitempty"`
 	NoGroup    int64            `json:"no_group,omitempty"`        // whose outcomes are those of the pipeline's group
 	Headerless int64            `json:"without_headers,omitempty"` // of their records, which their origins have no more
+	Unmeasured []string         `json:"limit_unknown,omitempty"`   // topics of which a dry run does not know how large a record they take
 	Matched    int64            `json:"matched"`
 	Replayed   int64            `json:"replayed_before"`
 	Discarded  int64            `json:"discarded_before"`
@@ -195,7 +196,7 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 	}
 	one := changeSummary{
 		Pipeline: q.pipeline.Name, Queue: q.Topic(), Run: s.Run, Task: s.Task, DryRun: s.DryRun, Complete: s.Complete, Done: s.Done, To: s.To,
-		Earlier: s.Earlier, Succeeded: s.Succeeded, Failed: s.Failed, Pending: s.Pending, NoGroup: s.NoGroup, Headerless: s.Headerless,
+		Earlier: s.Earlier, Succeeded: s.Succeeded, Failed: s.Failed, Pending: s.Pending, NoGroup: s.NoGroup, Headerless: s.Headerless, Unmeasured: s.LimitUnknown,
 		Matched: s.Matched, Replayed: s.Replayed, Discarded: s.Discarded, Unfinished: s.Unfinished, Superseded: s.Superseded, Parked: s.Parked, Limited: s.Limited, LeftOut: viewLeftOut(q, s.LeftOut),
 		OtherGroup: s.OtherGroup, Duplicates: s.Duplicates, InDoubt: s.InDoubt, Cluster: r.chore.cluster, Unmarked: s.Unmarked, Missing: append([]string{}, s.Missing...), Unselected: s.Unselected, Open: s.Open, KeptLost: s.KeptLost, Taken: s.Taken, Seconds: s.Took.Seconds(),
 	}
@@ -284,6 +285,9 @@ func (r *changeReport) print(w io.Writer, q queue, s changeSummary, took time.Du
 	remark(s.Pending, "whose outcome is not known yet: see `%s`", r.program.commandOf("replay show "+s.Task, q, ""))
 	remark(s.NoGroup, "name no consumer group: the outcomes are those of group %s, of pipeline %s", q.pipeline.Group, q.pipeline.Name)
 	remark(s.Headerless, "without the headers of their records, for their origin has them no more")
+	if len(s.Unmeasured) > 0 {
+		lines = append(lines, "  "+limitUnknown(s.Unmeasured))
+	}
 	remark(s.Replayed, "%s", r.before(dlq.StatusReplayed))
 	remark(s.Discarded, "%s", r.before(dlq.StatusDiscarded))
 	for _, id := range slices.Sorted(maps.Keys(s.Unfinished)) {
@@ -323,6 +327,16 @@ func (r *changeReport) before(status dlq.Status) string {
 		return "had been " + status.String() + " before" + r.remedy(status)
 	}
 	return "had been " + status.String() + " before and stay so: they are not " + r.chore.done
+}
+
+// limitUnknown is what people are told of topics of which nobody knows how large a record they take.
+func limitUnknown(topics []string) string {
+	const named = 3
+	of := strings.Join(topics[:min(named, len(topics))], ", ")
+	if more := len(topics) - named; more > 0 {
+		of += fmt.Sprintf(" and %d more %s", more, plural(more, "topic"))
+	}
+	return "what is too large for " + of + " is left out when it is written and is not known yet: max.message.bytes there cannot be read (grant DescribeConfigs on it)"
 }
 
 // copies names n further copies of entries.
