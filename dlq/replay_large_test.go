@@ -96,6 +96,30 @@ func TestDryRunKnowsWhatIsTooLarge(t *testing.T) {
 	}
 }
 
+// What a replay adds to a record, such as its name, counts on a dry run too: it is right to the byte where nothing is compressed.
+func TestDryRunIsRightToTheByte(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	small := b.small("small")
+	for i := range 100 { // with all that is added they straddle the limit
+		r := letter(death(0, 1000+int64(i)))
+		r.Value = random(4400+5*i, 1)
+		b.produce(r)
+	}
+	q, err := dlq.Open(b.plain(), dead, dlq.ForGroup(group), dlq.FirstTier(func(string) string { return small }))
+	must(t, err)
+	dry := b.replay(q, dlq.Replay{DryRun: true})
+	s := b.replay(q, dlq.Replay{})
+	equal(t, "would be replayed", dry.Done, s.Done)
+	equal(t, "would be left out", dry.LeftOut, s.LeftOut)
+	equal(t, "left out and replayed", s.LeftOut[0].Count+s.Done, 100)
+	largest := 0
+	for _, r := range b.records(small) {
+		largest = max(largest, len(r.Value))
+	}
+	equal(t, "the largest one that is replayed", largest, 4400+5*(int(s.Done)-1))
+}
+
 // alter gives a topic another limit.
 func (b *bundle) alter(topic, limit string) {
 	b.t.Helper()
