@@ -118,13 +118,16 @@ type Entry struct {
 	// CopyOf is the id of the entry whose further copy this record is, where [Queue.Entry] was asked for the copy by its
 	// position and the first one stands at most 1000 offsets before it. "": none is known.
 	CopyOf string
+	// Former are those ids of [Filter].IDs, as they were given, that the entry had before it was carried forward and the topic lost the copy before.
+	Former []string
 
 	print  Fingerprint // 0: not known yet
 	copies bool        // the index knows of further records with its identity
 	passed *stableID   // of one that the filter does not select and that has copies: by which these are not the first one. Nothing else of it was read
 }
 
-// ID names the entry among all that a cluster has: short, and the same for as long as the entry exists. It is
+// ID names the entry among all that a cluster has: short, and accepted for as long as the entry exists. It has another one when it was carried forward
+// ([Queue.Renew]) and the topic has lost the copy before; the one before names it still. It is
 // "<tag>-<partition>-<offset>", where the tag stands for the dead-letter topic's id, so that the ids of a topic that is
 // deleted and made again name nothing any more.
 func (e Entry) ID() string {

@@ -19,7 +19,8 @@ import (
 // Filter selects entries: those that everything set in it holds for. The zero Filter selects all that are still to be
 // dealt with.
 type Filter struct {
-	// IDs selects by id: an entry's own, with or without its tag, or that of its origin. Empty: any.
+	// IDs selects by id: an entry's own, with or without its tag, also one that it had before it was carried forward ([Queue.Renew]), or that of its origin.
+	// Empty: any.
 	IDs []string
 	// Class of the last failure. None: any.
 	Class classify.Class
@@ -63,7 +64,8 @@ type selector struct {
 	status    [statuses]bool
 	positions map[position][]string // to the ids as they were given: there may be one with its tag, and one without
 	origins   map[string]bool
-	retention time.Duration // of the topic, where ExpiringBefore is set
+	former    map[string][]former // entries that stood at such positions which the topic has lost, by the id of their origin
+	retention time.Duration       // of the topic, where ExpiringBefore is set
 	found     map[string]bool
 }
 
@@ -98,7 +100,7 @@ func (f Filter) compile(topicID kadm.TopicID) (*selector, error) {
 		s.status[status] = true
 	}
 	if len(f.IDs) > 0 {
-		s.positions, s.origins = make(map[position][]string), make(map[string]bool)
+		s.positions, s.origins, s.former = make(map[position][]string), make(map[string]bool), make(map[string][]former)
 	}
 	for _, text := range f.IDs {
 		ref, err := parseReference(text)
@@ -134,8 +136,19 @@ func (s *selector) match(e *Entry) bool {
 	return s.positions == nil || s.named(e)
 }
 
+// texts are the ids that name an entry by a place of its own, as they were given.
+func (s *selector) texts(e *Entry) []string {
+	e.Former = nil
+	for _, f := range s.former[e.State.ID] {
+		if f.is(e) && f.at != (position{e.Partition, e.Offset}) {
+			e.Former = append(e.Former, s.positions[f.at]...)
+		}
+	}
+	return append(slices.Clip(s.positions[position{e.Partition, e.Offset}]), e.Former...)
+}
+
 func (s *selector) named(e *Entry) bool {
-	texts := s.positions[position{e.Partition, e.Offset}]
+	texts := s.texts(e)
 	for _, text := range texts {
 		s.found[text] = true
 	}
@@ -147,8 +160,7 @@ func (s *selector) named(e *Entry) bool {
 
 // byOwnID says whether an entry is named by its own id, and not by that of its origin.
 func (s *selector) byOwnID(e *Entry) bool {
-	_, is := s.positions[position{e.Partition, e.Offset}]
-	return is
+	return len(s.texts(e)) > 0
 }
 
 // absent tells the ids apart that no entry had: of those in the first list there is none, and those of the second one are left out by the rest of the filter.
@@ -158,20 +170,11 @@ func (s *survey) absent(ctx context.Context) (missing, unselected []string, err 
 	if len(missing) == 0 || reflect.DeepEqual(f, Filter{IDs: f.IDs, Status: f.Status, All: f.All, Limit: f.Limit}) {
 		return missing, nil, nil
 	}
-	for e, err := range s.queue.Entries(ctx, Filter{IDs: missing, All: true}) {
-		if err != nil {
-			return nil, nil, err
-		}
-		missing = slices.DeleteFunc(missing, func(id string) bool {
-			ref, err := parseReference(id)
-			is := err == nil && (ref.origin == "" && ref.partition == e.Partition && ref.offset == e.Offset || ref.origin != "" && ref.origin == e.State.ID)
-			if is {
-				unselected = append(unselected, id)
-			}
-			return is
-		})
+	absent, err := s.queue.Absent(ctx, missing)
+	if err != nil {
+		return nil, nil, err
 	}
-	return missing, unselected, nil
+	return absent, slices.DeleteFunc(missing, func(id string) bool { return slices.Contains(absent, id) }), nil
 }
 
 // placed says whether it selects entries by their places in the topic alone.
@@ -188,6 +191,16 @@ func (s *selector) missing() []string {
 	return ids
 }
 
+// carried says whether an entry that is named stands in another place of a partition now, if anywhere.
+func (s *selector) carried(partition int32) bool {
+	for _, all := range s.former {
+		if slices.ContainsFunc(all, func(f former) bool { return f.at.partition == partition }) {
+			return true
+		}
+	}
+	return false
+}
+
 // narrow leaves of the spans what can hold an entry that matches, where ids say so.
 func (s *selector) narrow(spans []span) []span {
 	if !s.placed() {
@@ -195,6 +208,10 @@ func (s *selector) narrow(spans []span) []span {
 	}
 	var narrowed []span
 	for _, whole := range spans {
+		if s.carried(whole.partition) {
+			narrowed = append(narrowed, whole)
+			continue
+		}
 		part := span{partition: whole.partition, from: whole.to, to: whole.from}
 		for at := range s.positions {
 			if at.partition == whole.partition && at.offset >= whole.from && at.offset < whole.to {

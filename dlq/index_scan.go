@@ -88,6 +88,9 @@ func (x *index) query(ctx context.Context, q *Queue, topic kadm.TopicDetail, sel
 		for id := range sel.origins {
 			iq.origin[originHash(id)] = true
 		}
+		for id := range sel.former {
+			iq.origin[originHash(id)] = true
+		}
 	}
 	if x.Keep > 0 && sel.ExpiringBefore.IsZero() { // what the topic has lost expires no more
 		spans, err = iq.withKept(ctx, spans, ends)

@@ -62,8 +62,8 @@ type Kept struct {
 }
 
 // Purge deletes the records of the dead-letter topic that were written before a time, with DeleteRecords, and takes the marks of entries
-// that are gone, by this or by the topic's retention, out of the ledger, and those that a later mark of the same entry replaced, whose place is
-// gone: of an entry that was renewed or imported. In each partition it stops at the first entry that is still to be
+// that are gone, by this or by the topic's retention, out of the ledger. Of an entry that was renewed or imported those stay which were made where it stood before:
+// they say whose that id is. In each partition it stops at the first entry that is still to be
 // dealt with, parked or not, unless that was carried forward ([Queue.Renew]) or IncludeOpen is set. What is deleted is gone for good: what indexes
 // hold of it goes when they catch up, and so does what they keep of that age that retention took ([Index].Keep), of which those stay that are
 // still to be dealt with, unless IncludeOpen is set, which is refused while the queue's index is away: nobody could say what goes. An entry whose mark was taken out and that is imported once more is open.

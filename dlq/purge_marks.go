@@ -17,8 +17,8 @@ const (
 
 	purgesKept = 100 // of which the ledger says so
 
-	// headerForgets on a tombstone says which entry has no mark any more. One without it leaves what is known of the entry as it is: its mark
-	// stands in another place.
+	// headerForgets on a tombstone says which entry has no mark any more. One without it, as earlier releases wrote, leaves what is known of the entry as
+	// it is: its mark stands in another place.
 	headerForgets = "redeliver-forgets"
 )
 
@@ -117,18 +117,15 @@ func (p *purge) stale(keys ledgerKeys, r *kgo.Record, stale map[string]*kgo.Reco
 		last, known = p.unborn[id]
 	}
 	left := known && last.offset >= p.cuts[last.partition]
-	replaced := v.At < m.at // by a mark with the place of a later copy
 	switch {
-	case left && !replaced, at.offset >= p.cuts[at.partition]:
+	case left, at.offset >= p.cuts[at.partition]:
 		return nil
 	case !known && at.offset < p.starts[at.partition] && (v.At >= p.spared || !p.IncludeOpen && slices.Contains(toBeDealtWith, m.status)):
 		return nil
 	}
-	tombstone := &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key}
-	if !left {
-		tombstone.Headers = []kgo.RecordHeader{{Key: headerForgets, Value: p.forgets(&v)}}
+	stale[string(r.Key)] = &kgo.Record{
+		Topic: r.Topic, Partition: r.Partition, Key: r.Key, Headers: []kgo.RecordHeader{{Key: headerForgets, Value: p.forgets(&v)}},
 	}
-	stale[string(r.Key)] = tombstone
 	return nil
 }
 

@@ -130,8 +130,9 @@ func TestPurgeGoesPastWhatWasRenewed(t *testing.T) {
 	}
 }
 
-// TestPurgeForgetsMarksThatLaterOnesReplaced: of an entry that was imported again and whose first copy is gone, the mark that counts stays.
-func TestPurgeForgetsMarksThatLaterOnesReplaced(t *testing.T) {
+// TestPurgeKeepsTheMarksOfFormerPlaces: of an entry that was imported again and whose first copy is gone, the mark that counts stays, and the one that says whose the id before
+// was, until the entry is gone.
+func TestPurgeKeepsTheMarksOfFormerPlaces(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.aged(9 * day)
@@ -150,9 +151,12 @@ func TestPurgeForgetsMarksThatLaterOnesReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "marks", b.marks(), []string{"0/0", "0/1"})
-	equal(t, "marks of places that are gone", b.purge(q, dlq.Purge{}).Marks, int64(1))
-	equal(t, "marks left", b.marks(), []string{"0/1"})
+	equal(t, "marks of places that are gone", b.purge(q, dlq.Purge{}).Marks, int64(0))
+	equal(t, "marks left", b.marks(), []string{"0/0", "0/1"})
 	equal(t, "status", b.entries(b.open(), dlq.Filter{All: true})[0].Status, dlq.StatusDiscarded)
+	equal(t, "status by the id before", b.entries(b.open(), dlq.Filter{All: true, IDs: []string{"0-0"}})[0].Status, dlq.StatusDiscarded)
+	b.takes(0, 2)
+	equal(t, "marks of what is gone", b.purge(q, dlq.Purge{}).Marks, int64(2))
 	equal(t, "once more", b.purge(q, dlq.Purge{}).Marks, int64(0))
 }
 

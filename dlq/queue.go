@@ -222,6 +222,9 @@ func (q *Queue) survey(ctx context.Context, topic kadm.TopicDetail, f Filter, l 
 // surveyOf is survey of a range that was fixed before.
 func (q *Queue) surveyOf(ctx context.Context, topic kadm.TopicDetail, f Filter, l *ledger, spans []span) (*survey, error) {
 	sel, err := f.compile(topic.ID)
+	if err == nil {
+		err = q.findFormer(ctx, topic, sel)
+	}
 	if err == nil && !f.ExpiringBefore.IsZero() {
 		spans, err = q.expiring(ctx, sel, spans)
 	}

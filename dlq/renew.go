@@ -44,7 +44,7 @@ type Renew struct {
 // Renew carries entries forward that the topic's retention would take: it writes a copy of each at the end of its partition, byte for byte but for a
 // header that says when it died, and, where the headers say nothing of an origin, one that says its id, together with its mark in one transaction, so
 // that however it ends each is copied once. The copy is a further one of the same entry: it has its status, with who gave it that, when and why, its time of death, and keeps a key closed as the entry does. The entry's id is that of its first copy that is still there, so
-// that it changes when the topic takes that; ids of the origin stay.
+// that it changes when the topic takes that; the one before names it still ([Entry].Former), and so do ids of the origin.
 //
 // As [Queue.Replay], it is refused while another call writes to the queue, and ends cleanly with ctx.
 func (q *Queue) Renew(ctx context.Context, r Renew) (Summary, error) {

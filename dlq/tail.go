@@ -35,6 +35,9 @@ func (q *Queue) tail(ctx context.Context, f Filter, yield func(Entry, error) boo
 		return err
 	}
 	sel, err := f.compile(topic.ID)
+	if err == nil {
+		err = q.findFormer(ctx, topic, sel)
+	}
 	if err != nil {
 		return err
 	}

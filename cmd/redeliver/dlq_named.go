@@ -20,14 +20,16 @@ func (p *program) named(flags *filterFlags) *namedIDs {
 	return &namedIDs{program: p, flags: flags, found: make(map[string]bool)}
 }
 
-// met notes an entry that was listed: by its own id, with and without its tag, and by that of its origin.
+// met notes an entry that was listed: by its own id, with and without its tag, by those that it had before, and by that of its origin.
 func (n *namedIDs) met(e *dlq.Entry) {
 	if len(n.flags.ids) == 0 { // as mostly: they are all entries of the queues
 		return
 	}
 	own := e.ID()
 	_, place, _ := strings.Cut(own, "-")
-	n.found[own], n.found[place], n.found[e.State.ID] = true, true, true
+	for _, id := range append([]string{own, place, e.State.ID}, e.Former...) {
+		n.found[id] = true
+	}
 }
 
 // end says which ids are of no dead letter, and makes the exit status: failed where none is there, done in part where some are. What is there and not listed it

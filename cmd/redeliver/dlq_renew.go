@@ -16,7 +16,8 @@ func newDLQRenewCommand(p *program) *cobra.Command {
 		Short: "Carry dead letters forward before the topic's retention takes them",
 		Long: `Carry dead letters forward that are still to be dealt with, parked ones too, before the retention of their topic takes them: each is
 written once more at the end of its partition, byte for byte, together with its mark in one transaction. It is the same entry still, with
-its time of death and its status, and keeps its key closed. Its id changes when the topic takes the first copy; that of its origin stays.
+its time of death and its status, and keeps its key closed. Its id changes when the topic takes the first copy; the one before names it
+still, and so does that of its origin.
 
 Without ids it takes those that expire within --expiring (a day unless told otherwise, or half of the retention where that is less). 'redeliver
 dlq stats' says how many there are, and the metric redeliver_dlq_expiring. Everything expires within the whole retention, so that --expiring has

@@ -83,3 +83,35 @@ func TestExpiringMistakes(t *testing.T) {
 	}
 	m.run("dlq", "renew").want(t, exitUsage, "--yes")
 }
+
+// An id that somebody wrote down is taken by every command also when its dead letter was carried forward and the topic has lost the copy that it was of.
+func TestIDsFromBeforeARenewal(t *testing.T) {
+	m := newMorgue(t)
+	was := m.id(1)
+	m.run("dlq", "renew", was, "orders/0/2", "--yes").want(t, exitDone, "renewed 2 dead letters")
+	offsets := kadm.Offsets{}
+	offsets.Add(kadm.Offset{Topic: testDLQ, Partition: 0, At: 6})
+	if _, err := kadm.NewClient(m.client).DeleteRecords(t.Context(), offsets); err != nil {
+		t.Fatal(err)
+	}
+	m.run("dlq", "show", was).want(t, exitDone, "formerly     "+was, "origin       orders/0/1")
+	var letter shownLetter
+	m.decode(m.run("dlq", "show", was, "-o", "json"), &letter)
+	if letter.ID == was || len(letter.Former) != 1 || letter.Former[0] != was {
+		t.Errorf("as data: %+v", letter)
+	}
+	for _, args := range [][]string{{"list", "--id", was}, {"list", "--no-index", "--id", was}, {"list", "--id", "0-1"}, {"export", "--id", was}, {"stats", "--id", was}} {
+		e := m.run(append([]string{"dlq"}, args...)...)
+		if e.want(t, exitDone, ""); strings.Contains(e.err, was) {
+			t.Errorf("%v says %s", args, e.err)
+		}
+	}
+	m.run("classify", "--id", was).want(t, exitDone, "")
+	m.run("dlq", "list", "--id", was+",0-0").want(t, exitPart, "there is no dead letter 0-0")
+	m.run("dlq", "list", "--id", was, "--class", "validation").want(t, exitDone, was+" is there, and the other filters leave it out")
+	m.run("dlq", "park", was, "--why", "a test", "--yes").want(t, exitDone, "parked 1 dead letter")
+	m.run("dlq", "reopen", was, "--yes").want(t, exitDone, "reopened 1 dead letter")
+	session{terminal: true, env: map[string]string{"EDITOR": "true"}}.run(t, "dlq", "edit", was, "-c", m.config).want(t, exitDone, "Nothing was edited")
+	m.run("replay", "--id", was, "--yes").want(t, exitDone, "replayed 1 dead letter")
+	m.run("dlq", "discard", was, "--why", "a test", "--yes").want(t, exitDone, "replayed before")
+}

@@ -94,6 +94,7 @@ long as it has them.`,
 type shownLetter struct {
 	deadLetter
 	CopyOf  string            `json:"copy_of,omitempty"`
+	Former  []string          `json:"former_ids,omitempty"`       // that it was asked for by, and had before it was carried forward
 	Origin  string            `json:"original,omitempty"`         // where what the dead letter lacks of its record was read
 	Missing string            `json:"original_missing,omitempty"` // why that is not known
 	Value   bytesView         `json:"value"`
@@ -111,7 +112,7 @@ type headerView struct {
 
 func shown(q queue, e dlq.Entry, p shownPayload, missing string) shownLetter {
 	e = q.redact.Entry(e)
-	s := shownLetter{deadLetter: view(q, e), CopyOf: e.CopyOf, Value: p.value, Headers: []headerView{}, History: e.State.History}
+	s := shownLetter{deadLetter: view(q, e), CopyOf: e.CopyOf, Former: e.Former, Value: p.value, Headers: []headerView{}, History: e.State.History}
 	if s.Schema = p.decoded.SchemaID; json.Valid(p.decoded.JSON) {
 		s.Decoded = p.decoded.JSON
 	}
@@ -151,6 +152,7 @@ func showEntry(w io.Writer, q queue, e dlq.Entry, p shownPayload, missing string
 		}
 	}
 	line("id", e.ID())
+	line("formerly", strings.Join(e.Former, ", "))
 	line("queue", fmt.Sprintf("%s, partition %d, offset %d", e.Topic, e.Partition, e.Offset))
 	line("pipeline", q.pipeline.Name)
 	line("status", statusText(e))
