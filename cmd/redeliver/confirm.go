@@ -39,6 +39,7 @@ func (p *program) confirm(f *changeFlags, question string) (bool, error) {
 	case !p.interactive:
 		return false, usagef("%s? There is no terminal to ask on: say --yes, or --dry-run to see what would be done", question)
 	}
+	p.letIndexesGo()
 	fmt.Fprintf(p.err, "%s? [y/N] ", question)
 	answer, err := bufio.NewReader(p.in).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) { // the end of input is a no

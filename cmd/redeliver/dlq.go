@@ -117,6 +117,7 @@ func (p *program) openQueuesOf(ctx context.Context, c *config.Config, selected [
 		}
 		if x != nil {
 			qs.close = func() { x.close(); client.Close() }
+			p.indexes = x
 			open = func(one *config.Pipeline, topic string, options ...dlq.Option) (*dlq.Queue, error) {
 				return dlq.Open(client, topic, append(slices.Clone(p.traced(options)), x.option(topic, one.Redaction()))...)
 			}

@@ -385,6 +385,7 @@ func (p *program) edit(ctx context.Context, d editable, made *draft) error {
 	if err = errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("write a file to edit: %w", err)
 	}
+	p.letIndexesGo()
 	p.quits.Store(true)
 	defer p.quits.Store(false)
 	editor := exec.CommandContext(context.WithoutCancel(ctx), "sh", "-c", command+` "$1"`, "editor", made.file)

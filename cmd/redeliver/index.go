@@ -109,11 +109,23 @@ func (p *program) indexing(topic string) func(read, total int64) {
 	}
 }
 
-// close closes what was opened.
-func (x *indexes) close() {
+// letIndexesGo has other commands have the files of the indexes, while this one waits for a person, as long as that may take. What is under way with them ends
+// first, and whatever needs one opens it again.
+func (p *program) letIndexesGo() {
+	if p.indexes != nil {
+		p.indexes.closeFiles()
+	}
+}
+
+func (x *indexes) closeFiles() {
 	for _, file := range x.files {
 		_ = file.Close() // it is a cache
 	}
+}
+
+// close closes what was opened.
+func (x *indexes) close() {
+	x.closeFiles()
 	if x.redis != nil {
 		_ = x.redis.Close()
 	}

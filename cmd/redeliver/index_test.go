@@ -3,11 +3,14 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -106,4 +109,76 @@ func TestRedisOverTLS(t *testing.T) {
 	if said := list("enabled: true, ca_file: '" + ca + "'"); said != "" || len(server.Keys()) != 1 {
 		t.Errorf("it says %q, and %d indexes are there", said, len(server.Keys()))
 	}
+}
+
+// hasIndex fails when another command does not get the index now.
+func (m *morgue) hasIndex() {
+	m.t.Helper()
+	listed := m.run("dlq", "list", "--class", "network")
+	if listed.want(m.t, exitDone, "orders/0/3"); strings.Contains(listed.err, "another process has the index open") {
+		m.t.Errorf("the file is held:\n%s", listed.err)
+	}
+}
+
+// A command that asks leaves the file of the index to the others while nobody has answered, and goes on with it then.
+func TestQuestionsHoldNoIndex(t *testing.T) {
+	m := configured(t, "index: {keep: 90d, path: '"+t.TempDir()+"'}\n")
+	t.Setenv("TMPDIR", t.TempDir())
+	m.run("dlq", "stats").want(t, exitDone) // which builds the index
+	edited := filepath.Join(t.TempDir(), "edited.json")
+	if err := os.WriteFile(edited, []byte(`{"key": "k", "headers": [], "kind": "json", "payload": {"order": 17}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"replay", "--class", "network", "--limit", "1"}, "replayed 1 dead letter"},
+		{[]string{"dlq", "park", "0-2", "--why", "a test"}, "parked 1 dead letter"},
+		{[]string{"dlq", "discard", "--class", "validation", "--why", "a test"}, "discarded 1 dead letter"},
+		{[]string{"dlq", "renew", "0-5"}, "renewed 1 dead letter"},
+		{[]string{"dlq", "edit", "0-1", "--from", edited}, "replayed 1 dead letter"},
+		{[]string{"dlq", "purge", "--before", "1d"}, "deleted "},
+	} {
+		t.Run(strings.Join(c.args[:2], " "), func(t *testing.T) {
+			asked := false
+			m := *m
+			m.t = t
+			var out, errs bytes.Buffer
+			p := &program{
+				in:  answering(func() string { asked = true; m.hasIndex(); return "y\n" }),
+				out: &out, err: &errs, interactive: true, patience: 2 * time.Second,
+				getenv: func(string) (string, bool) { return "", false },
+			}
+			e := ended{p.main(t.Context(), append(c.args, "-c", m.config)), out.String(), errs.String()}
+			if e.want(t, e.status, c.says); !asked || strings.Contains(e.err, "the index of dead letters") {
+				t.Errorf("asked %v, and ended with %d:\n%s", asked, e.status, e.err)
+			}
+		})
+	}
+}
+
+// An editor that is open holds the file of the index no more than a question.
+func TestAnEditorHoldsNoIndex(t *testing.T) {
+	m := configured(t, "index: {path: '"+t.TempDir()+"'}\n")
+	t.Setenv("TMPDIR", t.TempDir())
+	m.run("dlq", "stats").want(t, exitDone)
+	pipe := filepath.Join(t.TempDir(), "edited")
+	if err := exec.Command("mkfifo", pipe).Run(); err != nil {
+		t.Fatal(err)
+	}
+	looked := make(chan struct{})
+	go func() {
+		defer close(looked)
+		opened, err := os.OpenFile(pipe, os.O_WRONLY, 0) // the editor has begun to read
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		m.hasIndex()
+		_ = opened.Close() // which lets it go on
+	}()
+	editor := "cat " + pipe + ` && sed -i -e 's/"order": 1/"order": 17/'`
+	session{terminal: true, answer: "y\n", env: map[string]string{"EDITOR": editor}}.run(t, "dlq", "edit", "0-1", "-c", m.config).want(t, exitDone, "replayed 1 dead letter")
+	<-looked
 }

@@ -33,6 +33,7 @@ type program struct {
 	quit  chan struct{} // closed at the second signal
 	quits atomic.Bool   // the command ends by itself then
 
+	indexes *indexes    // that the command has; nil: none
 	partial atomic.Bool // an answer leaves out what only an index keeps
 
 	patience time.Duration // with brokers that do not answer; 0: connectTimeout

@@ -49,7 +49,8 @@ type Options struct {
 var bucket = []byte("index")
 
 // At is the index in a file. It is opened when it is needed first: made, with its directory, where it does not exist, and made
-// anew where it cannot be read. What needs it while another process has it open fails with ErrBusy. The caller closes it.
+// anew where it cannot be read. What needs it while another process has it open fails with ErrBusy. The caller closes it, at the
+// end and whenever others may have it for a while.
 func At(path string, o Options) *File { return &File{path: path, Options: o} }
 
 // opened opens the file if it is not. The caller unlocks f.mu for reading, unless there is an error.
@@ -239,15 +240,14 @@ const compactedAtOnce = 16 << 20
 
 // Compact implements [dlq.IndexCompactor]: what is stored is copied to another file, which takes the place of this one.
 func (f *File) Compact(context.Context) error {
-	if err := f.opened(); err != nil {
-		return err
+	for f.mu.Lock(); f.db == nil; f.mu.Lock() { // somebody may close it again in between
+		f.mu.Unlock()
+		if err := f.opened(); err != nil {
+			return err
+		}
+		f.mu.RUnlock()
 	}
-	f.mu.RUnlock()
-	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.db == nil {
-		return fs.ErrClosed
-	}
 	to := f.path + ".compact"
 	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a process that was killed
 		return err
@@ -273,7 +273,7 @@ func (f *File) copyTo(path string) error {
 	return errors.Join(err, db.Close())
 }
 
-// Close closes the file, if it was opened.
+// Close closes the file, if it was opened, when what is under way has ended. It is opened again when it is needed.
 func (f *File) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

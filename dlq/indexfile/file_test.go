@@ -86,6 +86,46 @@ func TestFileThatIsReplacedWhileAnotherProcessWaits(t *testing.T) {
 	}
 }
 
+// Who closes a file waits for what is under way with it. Then another process may have it, and whatever needs it later opens it again.
+func TestFileThatIsClosedForAWhile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "index")
+	f, other := At(path, Options{}), At(path, Options{})
+	t.Cleanup(func() { _ = errors.Join(f.Close(), other.Close()) })
+	put := func(f *File, name string) error {
+		return f.Update(t.Context(), func(u dlq.IndexUpdate) error { return u.Put(name, []byte("value")) })
+	}
+	reads, mayEnd, read, closed := make(chan struct{}), make(chan struct{}), make(chan error, 1), make(chan error, 1)
+	go func() {
+		read <- f.View(t.Context(), func(dlq.IndexView) error {
+			close(reads)
+			<-mayEnd
+			return nil
+		})
+	}()
+	<-reads
+	go func() { closed <- f.Close() }()
+	if err := put(other, "early"); !errors.Is(err, ErrBusy) {
+		t.Errorf("while it is read another process has it: %v", err)
+	}
+	close(mayEnd)
+	if err := errors.Join(<-read, <-closed, put(other, "name"), other.Compact(t.Context()), other.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Compact(t.Context()); err != nil {
+		t.Errorf("compacted when it was closed: %v", err)
+	}
+	err := f.View(t.Context(), func(v dlq.IndexView) error {
+		got, err := v.Get("name")
+		if got[0] == nil {
+			t.Error("what another process wrote meanwhile is not there")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // opened counts the descriptors of a file that this process has open.
 func opened(t *testing.T, path string) (n int) {
 	t.Helper()
