@@ -398,6 +398,9 @@ func (p *program) newReplayEndCommand(name, short string, done dlq.TaskState, en
 				fmt.Fprintf(p.out, "%s is %s already, with %d %s replayed\n", t.ID, done, t.Done, plural(int(t.Done), "dead letter"))
 				return nil
 			}
+			if t.State.Ended() {
+				return fmt.Errorf("%w: replay %s is %s", dlq.ErrTaskEnded, t.ID, t.State)
+			}
 			what := fmt.Sprintf("%s replay %s of %s, which is %s", strings.ToUpper(name[:1])+name[1:], t.ID, q.Topic(), t.State)
 			if change.dryRun {
 				fmt.Fprintln(p.out, "dry run: would "+strings.ToLower(what[:1])+what[1:])

@@ -42,7 +42,10 @@ func TestReplayAsATask(t *testing.T) {
 	m.run("replay", "resume", id, "--yes").want(t, exitDone, "replayed 5 dead letters to "+testTier)
 	m.run("replay", "show", id).want(t, exitDone, "done", "replayed    5", "died again  0")
 	m.run("replay", "resume", id, "--yes").want(t, exitFailed, "the replay has ended: replay "+id+" is done")
-	m.run("replay", "cancel", id, "--yes").want(t, exitFailed, "the replay has ended: it is done")
+	for _, flags := range [][]string{nil, {"--yes"}, {"--dry-run"}} { // nobody need be asked for what has ended
+		m.run(append([]string{"replay", "cancel", id}, flags...)...).want(t, exitFailed, "the replay has ended: replay "+id+" is done")
+		m.run(append([]string{"replay", "pause", id}, flags...)...).want(t, exitFailed, "the replay has ended: replay "+id+" is done")
+	}
 	m.run("replay", "show", "20260101-000000-beef").want(t, exitFailed, "there is no such replay: see `redeliver replay list -c "+m.config+"`")
 	m.run("replay", "show", "20260101-000000-beef", "--pipeline", "orders", "--queue", testDLQ).want(t, exitFailed, "replay list -c "+m.config+" --pipeline orders --queue "+testDLQ+"`")
 
