@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/redeliver/redeliver/dlq"
 	"github.com/redeliver/redeliver/internal/config"
@@ -125,7 +126,11 @@ func (p *program) openQueuesOf(ctx context.Context, c *config.Config, selected [
 	}
 	for _, one := range selected {
 		if f.queue != "" {
-			if err := qs.addForeign(c, one, f.queue, open); err != nil {
+			err := qs.addForeign(c, one, f.queue, open)
+			if err == nil {
+				err = refuseInternal(ctx, kadm.NewClient(client), f.queue)
+			}
+			if err != nil {
 				qs.close()
 				return nil, err
 			}
@@ -243,7 +248,7 @@ func (qs *queues) addForeign(c *config.Config, one *config.Pipeline, topic strin
 		return usagef("--queue %q: want the name of a dead-letter topic", topic)
 	}
 	if is := otherThanDead(c, topic); is != "" {
-		return usagef("--queue %s: %s; name one that holds dead letters of another program", topic, is)
+		return notDead(topic, is)
 	}
 	options, err := queueOptions(c, one)
 	if err != nil {
@@ -260,9 +265,26 @@ func (qs *queues) addForeign(c *config.Config, one *config.Pipeline, topic strin
 	return nil
 }
 
+func notDead(topic, is string) error {
+	return usagef("--queue %s: %s; name one that holds dead letters of another program", topic, is)
+}
+
+const kafkasOwn = "that is one of Kafka's own"
+
+// refuseInternal asks the cluster whether it keeps a topic for itself. Where it does not tell, whatever reads the topic says why.
+func refuseInternal(ctx context.Context, adm *kadm.Client, topic string) error {
+	if topics, err := adm.ListTopics(ctx, topic); err == nil && topics[topic].IsInternal {
+		return notDead(topic, kafkasOwn)
+	}
+	return nil
+}
+
 // otherThanDead says what a topic is that pipelines work with, if not dead letters: to purge it would lose what is still to be handled, or what became of
 // dead letters. "" for any other topic.
 func otherThanDead(c *config.Config, topic string) string {
+	if retrytopics.IsInternal(topic) { // not all brokers say so
+		return kafkasOwn
+	}
 	if letters, is := strings.CutSuffix(topic, dlq.LedgerTopic("")); is {
 		return "that is the ledger of " + letters
 	}
@@ -296,7 +318,7 @@ func (p *program) resolve(ctx context.Context, qs *queues, f *filterFlags) error
 			continue
 		}
 		if err != nil {
-			return err
+			return p.granting(*q, err)
 		}
 		for _, id := range ids {
 			tag := dlq.IDTag(id)
@@ -333,7 +355,7 @@ func (p *program) entryOf(ctx context.Context, qs *queues, id string) (of queue,
 		case errors.Is(err, dlq.ErrNoEntry), errors.Is(err, dlq.ErrNoTopic):
 			continue
 		case err != nil:
-			return q, e, err
+			return q, e, p.granting(q, err)
 		case len(all) == 0:
 			of, found = q, e
 		case q.pipeline != of.pipeline:
@@ -381,8 +403,19 @@ func (p *program) each(qs *queues, f func(q queue) error) error {
 			continue
 		}
 		if err != nil {
-			return err
+			return p.granting(q, err)
 		}
 	}
 	return nil
+}
+
+// granting says what to grant where the error is that the user may not do something with a topic of the queue.
+func (p *program) granting(q queue, err error) error {
+	switch {
+	case !errors.Is(err, kerr.TopicAuthorizationFailed):
+		return err
+	case !q.attended():
+		return fmt.Errorf("%w; this user needs Describe and Read on %s and %s, and Write on the latter to change anything", err, q.Topic(), q.Ledger())
+	}
+	return fmt.Errorf("%w; `%s` prints what this user needs", err, p.command("topics acls --for operate --pipeline "+shellWord(q.pipeline.Name)))
 }

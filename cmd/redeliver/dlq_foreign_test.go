@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/redeliver/redeliver/classify"
 	"github.com/redeliver/redeliver/dlq"
@@ -189,4 +193,45 @@ func TestWhoseOutcomesOfForeignDeadLetters(t *testing.T) {
 	}
 	m.run("replay", "--queue", springDLT, "--to", "source", "--canary", "1", "--yes").want(t, exitPart, "replayed 0 dead letters",
 		"1 left out: its outcome could not be known: its program retries over topics of its own", "1 left out: its outcome could not be known: group orders has committed nothing in orders")
+}
+
+// What Kafka keeps for itself holds no dead letters, whether that is known by its name or told by the cluster.
+func TestQueueIsNoneOfKafkasOwn(t *testing.T) {
+	m := newMorgue(t)
+	internal := "true"
+	if _, err := kadm.NewClient(m.client).CreateTopic(t.Context(), 1, 1, map[string]*string{"kfake.is_internal": &internal}, "_schemas_of_a_vendor"); err != nil {
+		t.Fatal(err)
+	}
+	for _, topic := range []string{"__consumer_offsets", "__transaction_state", "_schemas_of_a_vendor"} {
+		for _, args := range [][]string{{"dlq", "list"}, {"dlq", "purge", "--before", "1d", "--yes"}, {"replay", "--yes"}} {
+			m.run(append(args, "--queue", topic)...).want(t, exitUsage, "--queue "+topic+": that is one of Kafka's own; name one that holds dead letters of another program")
+		}
+	}
+}
+
+// Who may not see or read dead letters is told what to grant.
+func TestDeadLettersThatMayNotBeRead(t *testing.T) {
+	m := newMorgue(t)
+	if _, err := kadm.NewClient(m.client).CreateTopic(t.Context(), 1, 1, nil, springDLT); err != nil {
+		t.Fatal(err)
+	}
+	m.springDies(1, "Connection refused")
+	for _, key := range []kmsg.Key{kmsg.Metadata, kmsg.Fetch} {
+		for _, c := range []struct {
+			topic, says string
+			flags       []string
+		}{
+			{testDLQ, "`redeliver topics acls --for operate --pipeline orders -c " + m.config + "` prints what this user needs", nil},
+			{springDLT, "this user needs Describe and Read on " + springDLT + " and " + springDLT + ".ledger", []string{"--queue", springDLT}},
+		} {
+			refused := m.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{key}, Topic: c.topic, Err: kerr.TopicAuthorizationFailed, Count: -1})
+			for _, args := range [][]string{{"dlq", "list"}, {"dlq", "stats"}, {"dlq", "show", "orders/0/1"}, {"replay", "--dry-run"}} {
+				e := m.run(slices.Concat(args, c.flags, []string{"--no-index"})...)
+				if e.want(t, exitFailed, "TOPIC_AUTHORIZATION_FAILED", c.says); strings.Count(e.err, "this user needs") != 1 {
+					t.Errorf("%v says it not once: %s", args, e.err)
+				}
+			}
+			refused.Remove()
+		}
+	}
 }

@@ -306,7 +306,7 @@ func (p *program) withTask(ctx context.Context, flags *filterFlags, id string, f
 		case errors.Is(err, dlq.ErrNoTask), errors.Is(err, dlq.ErrNoTopic):
 			continue
 		case err != nil:
-			return err
+			return p.granting(q, err)
 		}
 		return f(q, t)
 	}
