@@ -39,7 +39,7 @@ func (e *SeveralEntriesError) Error() string {
 // Entry returns the entry with the id, whatever its status. The id of an origin may be that of several, which died one after the other of replays, or whose
 // source was deleted and made again: then it is the one that is still to be dealt with, or, where there is none and each is what became of the one before,
 // the latest. Where more than that may be meant the error is a [*SeveralEntriesError]. Where there is none the error is ErrNoEntry: it was never there, or
-// the topic's retention took it, or the topic was deleted and made again since. A further copy of an entry has what the ledger says of the entry; see
+// the topic's retention or a purge took it, or the topic was deleted and made again since. A further copy of an entry has what the ledger says of the entry; see
 // [Entry.CopyOf].
 func (q *Queue) Entry(ctx context.Context, id string) (Entry, error) {
 	var f found

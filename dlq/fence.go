@@ -35,7 +35,7 @@ func (e *FencedError) Error() string {
 		return fmt.Sprintf("%v %s, when it gave no sign of life", is, e.Why)
 	}
 	if e.By.Run == "" {
-		return fmt.Sprintf("the brokers ended this %s of %s, as they do when another call begins to write to it; what it had done is marked, run it again for the rest: %v", e.Doing, e.Topic, e.Cause)
+		return fmt.Sprintf("the brokers ended this %s of %s, as they do when another call begins to write to it: %v", e.Doing, e.Topic, e.Cause)
 	}
 	text := fmt.Sprintf("another %s of %s took over, started %s by %s (run %s)", e.By.Doing, e.Topic, e.By.At.Format(time.DateTime), e.By.By, e.By.Run)
 	if e.Doing == doingReplay {
@@ -149,18 +149,18 @@ func (w *writer) failure(sent result, f findings) error {
 		// Too early for the brokers to have given the transaction up: whoever it was has not said so yet.
 		return &FencedError{Topic: w.queue.topic, Doing: w.self.Doing, Cause: sent.err}
 	case fencing(sent.err):
-		return fmt.Errorf("the brokers ended the transaction of this %s, as they do after %v: what it had done before is marked, run it again for the rest: %w", w.self.Doing, transactionTimeout, sent.err)
+		return fmt.Errorf("the brokers ended the transaction of this %s, as they do after %v: %w", w.self.Doing, transactionTimeout, sent.err)
 	}
 	for r, why := range sent.refused {
 		if why == tooLarge {
-			return fmt.Errorf("topic %s refuses a record of %d bytes as too large: raise its max.message.bytes; what was done before is marked", r.Topic, sizeOf(r))
+			return fmt.Errorf("topic %s refuses a record of %d bytes as too large: raise its max.message.bytes", r.Topic, sizeOf(r))
 		}
-		return fmt.Errorf("topic %s refuses a record: %w; what was done before is marked", r.Topic, why.code)
+		return fmt.Errorf("topic %s refuses a record: %w", r.Topic, why.code)
 	}
 	if errors.Is(sent.err, kerr.UnknownTopicID) || errors.Is(sent.err, kerr.UnknownTopicOrPartition) {
 		return fmt.Errorf("write to the brokers: %w: a topic was deleted meanwhile. If it is the ledger, %s, nothing knows any more what was done: all of it is open again", sent.err, w.queue.Ledger())
 	}
-	return fmt.Errorf("write to the brokers: %w; what was done before is marked, run it again for the rest", sent.err)
+	return fmt.Errorf("write to the brokers: %w", sent.err)
 }
 
 // whoami is who the ledger says did something, when the caller does not say: user@host.

@@ -117,8 +117,8 @@ func (p *program) openQueuesOf(ctx context.Context, c *config.Config, selected [
 			return nil, err
 		}
 		if x != nil {
-			qs.close = func() { x.close(); client.Close() }
 			p.indexes = x
+			qs.close = func() { x.close(); client.Close() }
 			open = func(one *config.Pipeline, topic string, options ...dlq.Option) (*dlq.Queue, error) {
 				return dlq.Open(client, topic, append(slices.Clone(p.traced(options)), x.option(topic, one.Redaction()))...)
 			}
@@ -368,7 +368,7 @@ func (p *program) entryOf(ctx context.Context, qs *queues, id string) (of queue,
 		for _, q := range qs.all {
 			p.tellBehind(ctx, q, shownLater)
 		}
-		return of, found, fmt.Errorf("%s: %w: retention took it, its topic was made again, it stands behind an open transaction, or it is of another pipeline", id, dlq.ErrNoEntry)
+		return of, found, fmt.Errorf("%s: %w: retention or a purge took it, its topic was made again, it stands behind an open transaction, or it is of another pipeline", id, dlq.ErrNoEntry)
 	case 1:
 		return of, found, nil
 	}

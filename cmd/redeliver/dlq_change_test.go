@@ -3,14 +3,20 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/dlq"
+	"github.com/redeliver/redeliver/internal/config"
 )
 
 // interrupted runs a command line on a terminal that is interrupted when the cluster gets the n-th request of a kind.
@@ -229,5 +235,44 @@ func TestReplayOfWhatWasDealtWith(t *testing.T) {
 	m.run("replay", "--id", "0-2", "--again", "--yes").want(t, exitDone, "replayed 1 dead letter ")
 	if e := m.run("dlq", "discard", "0-2", "--why", "a test", "--yes"); strings.Contains(e.out, "--again") {
 		t.Errorf("a discard is told how to replay: %s", e.out)
+	}
+}
+
+// A replay that the brokers end on the way says once that what was done is marked, and how it is gone on with.
+func TestMarksAreToldOnce(t *testing.T) {
+	m := newMorgue(t)
+	writes := make(map[kmsg.Request]bool) // each is asked for more than once
+	m.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: testTier, Err: kerr.TopicAuthorizationFailed, Count: -1, When: func(req kmsg.Request) bool {
+		writes[req] = true
+		return len(writes) > 1
+	}})
+	e := m.run("replay", "--rate", "2/s", "--yes")
+	e.want(t, exitPart, "replayed 1 dead letter to ", "redeliver: write to the brokers: ", "TOPIC_AUTHORIZATION_FAILED", "; what was replayed is marked: `redeliver replay resume 20")
+	if strings.Count(e.err, "marked") != 1 || strings.Contains(e.err, "run it again") {
+		t.Errorf("it says twice:\n%s", e.err)
+	}
+}
+
+// What cannot be gone on with is run again; who was ended by somebody else is told by that what becomes of the rest.
+func TestWhatIsSaidOfTheRest(t *testing.T) {
+	ended := &dlq.FencedError{Topic: testDLQ, Doing: "discard", By: dlq.Writer{Run: "r", Doing: "discard"}}
+	for _, c := range []struct {
+		err    error
+		resume string
+		want   string
+	}{
+		{errors.New("the brokers are away"), "", "the brokers are away; what was discarded is marked: run it again for the rest"},
+		{errors.New("the brokers are away"), "go on", "the brokers are away; what was discarded is marked: `go on` goes on with it"},
+		{ended, "", ended.Error()},
+		{ended, "go on", ended.Error() + "; `go on` goes on with it"},
+	} {
+		r := &changeReport{program: &program{out: io.Discard}, chore: chore{done: "discarded"}, format: asJSON, found: make(map[string]bool)}
+		if err := r.add(queue{Queue: new(dlq.Queue), pipeline: new(config.Pipeline)}, dlq.Summary{Done: 1, Took: 1}, c.err); err != nil {
+			t.Fatal(err)
+		}
+		r.resume = c.resume
+		if got := r.end(c.err); got.Error() != c.want || exitStatus(got) != exitPart {
+			t.Errorf("got  %v\nwant %s", got, c.want)
+		}
 	}
 }

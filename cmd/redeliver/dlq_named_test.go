@@ -45,5 +45,5 @@ func TestIDsThatAreNotThere(t *testing.T) {
 		}
 		m.run(append(args, id...)...).want(t, exitFailed, "there is no dead letter "+gone)
 	}
-	m.run("dlq", "show", gone).want(t, exitFailed, gone+": there is no such dead letter")
+	m.run("dlq", "show", gone).want(t, exitFailed, gone+": there is no such dead letter: retention or a purge took it, ")
 }

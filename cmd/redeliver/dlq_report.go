@@ -33,6 +33,7 @@ type changeReport struct {
 	resume    string          // the command that goes on with the last replay, where that can be
 	topic     string          // that this is of
 	begun     bool            // something was changed, or may have been
+	cut       bool            // in the queue that came last, before it ended with an error
 	gone      bool            // the last queue was gone through to its end
 	found     map[string]bool // ids that some queue had
 	missing   []string
@@ -210,7 +211,8 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 		r.resume, r.topic = r.resuming(q, s.Task), q.Topic()
 	}
 	r.gone = s.Complete
-	r.begun = r.begun || !s.DryRun && s.Done+s.InDoubt+s.Unmarked > 0
+	changed := !s.DryRun && s.Done+s.InDoubt+s.Unmarked > 0
+	r.begun, r.cut = r.begun || changed, changed && failed != nil
 	r.summaries = append(r.summaries, one)
 	if r.format == asTable {
 		if r.listed > dryListed {
@@ -408,12 +410,22 @@ func (r *changeReport) failure(err error) error {
 		return partlyf("%w, and what was left with it", err)
 	case r.begun && r.resume != "" && (errors.Is(err, kerr.UnknownTopicID) || errors.Is(err, kerr.UnknownTopicOrPartition)): // of one that it writes to, its ledger perhaps
 		return partlyf("%w; if it is another one, `%s` goes on with it", err, r.resume)
+	case r.begun && r.resume != "" && tookOver(err):
+		return partlyf("%w; `%s` goes on with it", err, r.resume)
 	case r.begun && r.resume != "":
 		return partlyf("%w; what was %s is marked: `%s` goes on with it", err, r.chore.done, r.resume)
+	case r.cut && !tookOver(err):
+		return partlyf("%w; what was %s is marked: run it again for the rest", err, r.chore.done)
 	case r.begun:
 		return partlyf("%w", err)
 	}
 	return err
+}
+
+// tookOver says whether an error is that somebody else began to write, which says what is marked, and what becomes of the rest.
+func tookOver(err error) bool {
+	fenced := new(dlq.FencedError)
+	return errors.As(err, &fenced) && fenced.By.Run != ""
 }
 
 // deleted says whether an error is that the topic of the replay was deleted, or its ledger: with either the replay is gone.
