@@ -269,12 +269,10 @@ func notDead(topic, is string) error {
 	return usagef("--queue %s: %s; name one that holds dead letters of another program", topic, is)
 }
 
-const kafkasOwn = "that is one of Kafka's own"
-
 // refuseInternal asks the cluster whether it keeps a topic for itself. Where it does not tell, whatever reads the topic says why.
 func refuseInternal(ctx context.Context, adm *kadm.Client, topic string) error {
 	if topics, err := adm.ListTopics(ctx, topic); err == nil && topics[topic].IsInternal {
-		return notDead(topic, kafkasOwn)
+		return notDead(topic, "the cluster keeps that topic for itself")
 	}
 	return nil
 }
@@ -283,7 +281,7 @@ func refuseInternal(ctx context.Context, adm *kadm.Client, topic string) error {
 // dead letters. "" for any other topic.
 func otherThanDead(c *config.Config, topic string) string {
 	if retrytopics.IsInternal(topic) { // not all brokers say so
-		return kafkasOwn
+		return "that is one of Kafka's own"
 	}
 	if letters, is := strings.CutSuffix(topic, dlq.LedgerTopic("")); is {
 		return "that is the ledger of " + letters

@@ -202,9 +202,10 @@ func TestQueueIsNoneOfKafkasOwn(t *testing.T) {
 	if _, err := kadm.NewClient(m.client).CreateTopic(t.Context(), 1, 1, map[string]*string{"kfake.is_internal": &internal}, "_schemas_of_a_vendor"); err != nil {
 		t.Fatal(err)
 	}
-	for _, topic := range []string{"__consumer_offsets", "__transaction_state", "_schemas_of_a_vendor"} {
+	const own, kept = "that is one of Kafka's own", "the cluster keeps that topic for itself"
+	for topic, is := range map[string]string{"__consumer_offsets": own, "__transaction_state": own, "_schemas_of_a_vendor": kept} {
 		for _, args := range [][]string{{"dlq", "list"}, {"dlq", "purge", "--before", "1d", "--yes"}, {"replay", "--yes"}} {
-			m.run(append(args, "--queue", topic)...).want(t, exitUsage, "--queue "+topic+": that is one of Kafka's own; name one that holds dead letters of another program")
+			m.run(append(args, "--queue", topic)...).want(t, exitUsage, "--queue "+topic+": "+is+"; name one that holds dead letters of another program")
 		}
 	}
 }
