@@ -27,6 +27,12 @@ type IndexCompactor interface {
 	Compact(ctx context.Context) error
 }
 
+// IndexHolder is an [IndexStore] that lets other processes have it when it was not used for a while. It is asked to hold it while the index catches up with
+// the topics, which may be long in coming: another process would read the same meanwhile.
+type IndexHolder interface {
+	Hold() (release func())
+}
+
 // IndexView reads from an [IndexStore]. It may be used concurrently.
 type IndexView interface {
 	// Get returns the values of the names, nil for one that is not there. They must not be changed, nor used after the call that

@@ -25,6 +25,7 @@ func (x *index) sync(ctx context.Context, q *Queue, topic kadm.TopicDetail, span
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	defer x.toldAll()
+	defer x.hold()()
 	rebuilt := false
 	for tries := 0; ; tries++ {
 		err := x.catchUp(ctx, q, topic, spans, starts)
@@ -42,6 +43,14 @@ func (x *index) sync(ctx context.Context, q *Queue, topic kadm.TopicDetail, span
 			return err
 		}
 	}
+}
+
+// hold keeps the store from other processes, where it lets them have it.
+func (x *index) hold() (release func()) {
+	if store, ok := x.Store.(IndexHolder); ok {
+		return store.Hold()
+	}
+	return func() {}
 }
 
 func (x *index) catchUp(ctx context.Context, q *Queue, topic kadm.TopicDetail, spans []span, starts map[int32]int64) error {

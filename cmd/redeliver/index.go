@@ -22,6 +22,13 @@ import (
 // indexPatience is how long a command waits for another one that has the index open, before it reads the topics.
 const indexPatience = 2 * time.Second
 
+const (
+	// indexIdle is after how long without use a command leaves an index to others, as a replay does that keeps a rate or waits for outcomes.
+	indexIdle = 500 * time.Millisecond
+	// indexAgain is how long it waits then for who has it when it needs more of it: it cannot read the topics instead, for it has begun.
+	indexAgain = time.Minute
+)
+
 // indexes are those of the queues that a command works on.
 type indexes struct {
 	program *program
@@ -86,7 +93,7 @@ func (x *indexes) option(topic string, redact *dlq.Redaction) dlq.Option {
 		if len(name) > 240 { // names of files are short
 			name = fmt.Sprintf("%s-%08x", name[:230], crc32.ChecksumIEEE([]byte(name)))
 		}
-		file := indexfile.At(filepath.Join(x.dir, name+".index"), indexfile.Options{Patience: indexPatience, Warn: x.warn})
+		file := indexfile.At(filepath.Join(x.dir, name+".index"), indexfile.Options{Patience: indexPatience, Idle: indexIdle, Again: indexAgain, Warn: x.warn})
 		x.files = append(x.files, file)
 		ix.Store = file
 	}

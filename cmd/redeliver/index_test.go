@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/redeliver/redeliver/internal/certs/certstest"
 )
@@ -181,4 +183,30 @@ func TestAnEditorHoldsNoIndex(t *testing.T) {
 	editor := "cat " + pipe + ` && sed -i -e 's/"order": 1/"order": 17/'`
 	session{terminal: true, answer: "y\n", env: map[string]string{"EDITOR": editor}}.run(t, "dlq", "edit", "0-1", "-c", m.config).want(t, exitDone, "replayed 1 dead letter")
 	<-looked
+}
+
+// A replay that takes its time holds the file of the index no longer than it reads it.
+func TestAReplayWithARateHoldsNoIndex(t *testing.T) {
+	m := configured(t, "index: {keep: 90d, path: '"+t.TempDir()+"'}\n")
+	m.run("dlq", "stats").want(t, exitDone)
+	written, transactions := make(chan struct{}), 0
+	m.cluster.ControlKey(kmsg.EndTxn.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+		m.cluster.KeepControl()
+		if transactions++; transactions == 2 { // who writes, and the first dead letter
+			close(written)
+		}
+		return nil, nil, false
+	})
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	var out, errs bytes.Buffer
+	p := &program{in: strings.NewReader(""), out: &out, err: &errs, patience: 2 * time.Second, getenv: func(string) (string, bool) { return "", false }}
+	replayed := make(chan int, 1)
+	go func() {
+		replayed <- p.main(ctx, []string{"replay", "--class", "network", "--rate", "1/h", "--yes", "-c", m.config})
+	}()
+	<-written
+	m.hasIndex()
+	interrupt()
+	ended{<-replayed, out.String(), errs.String()}.want(t, exitPart, "replayed 1 dead letter", "goes on with it")
 }

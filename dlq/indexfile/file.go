@@ -32,8 +32,11 @@ type File struct {
 	path string
 	Options
 
-	mu sync.RWMutex // held for writing while the file is opened, or made anew
-	db *bolt.DB     // nil: it is not open
+	mu   sync.RWMutex // held for writing while the file is opened, or made anew
+	db   *bolt.DB     // nil: it is not open
+	rest *time.Timer  // until nobody has used it for so long as Options say; nil: they do not
+	held atomic.Int32 // by whoever wants it for all of that time
+	idle bool         // it was closed since nobody used it
 	// torn: the file was damaged under a transaction, which holds its locks for ever: whoever closes it may wait as long.
 	torn atomic.Bool
 }
@@ -42,6 +45,11 @@ type File struct {
 type Options struct {
 	// Patience is how long to wait for another process that has the file open. Defaults to none.
 	Patience time.Duration
+	// Idle is after how long without use the file is closed, so that another process may have it: who needs little of it may go on for hours. It is
+	// opened again when it is needed. Defaults to never.
+	Idle time.Duration
+	// Again is how long to wait for another process that has the file since it was idle, in the midst of what is done with it. Defaults to Patience.
+	Again time.Duration
 	// Warn is told why a file that was there is made anew. It may be nil.
 	Warn func(why string)
 }
@@ -51,17 +59,23 @@ var bucket = []byte("index")
 // At is the index in a file. It is opened when it is needed first: made, with its directory, where it does not exist, and made
 // anew where it cannot be read. What needs it while another process has it open fails with ErrBusy. The caller closes it, at the
 // end and whenever others may have it for a while.
-func At(path string, o Options) *File { return &File{path: path, Options: o} }
+func At(path string, o Options) *File {
+	f := &File{path: path, Options: o}
+	if o.Idle > 0 {
+		f.rest = time.AfterFunc(o.Idle, f.closeIdle)
+	}
+	return f
+}
 
-// opened opens the file if it is not. The caller unlocks f.mu for reading, unless there is an error.
-func (f *File) opened() error {
+// opened opens the file if it is not. The caller calls f.used, unless there is an error.
+func (f *File) opened(ctx context.Context) error {
 	for {
 		f.mu.RLock()
 		if f.db != nil {
 			return nil
 		}
 		f.mu.RUnlock()
-		if err := f.open(); err != nil {
+		if err := f.open(ctx); err != nil {
 			if names := (*fs.PathError)(nil); errors.As(err, &names) && names.Path == f.path {
 				return err
 			}
@@ -70,7 +84,37 @@ func (f *File) opened() error {
 	}
 }
 
-func (f *File) open() error {
+// used is the end of what opened began.
+func (f *File) used() {
+	f.mu.RUnlock()
+	if f.rest != nil {
+		f.rest.Reset(f.Idle)
+	}
+}
+
+// closeIdle closes the file unless somebody uses or holds it, who comes back here.
+func (f *File) closeIdle() {
+	if f.held.Load() > 0 || !f.mu.TryLock() {
+		return
+	}
+	defer f.mu.Unlock()
+	if f.db != nil {
+		f.idle = true
+		_ = f.close() // what was stored is safe
+	}
+}
+
+// Hold implements [dlq.IndexHolder].
+func (f *File) Hold() (release func()) {
+	f.held.Add(1)
+	return func() {
+		if f.held.Add(-1) == 0 && f.rest != nil {
+			f.rest.Reset(f.Idle)
+		}
+	}
+}
+
+func (f *File) open(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.db != nil {
@@ -79,7 +123,11 @@ func (f *File) open() error {
 	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
 		return err
 	}
-	db, err := open(f.path, f.Patience)
+	patience := f.Patience
+	if f.idle {
+		patience = max(patience, f.Again)
+	}
+	db, err := await(ctx, f.path, patience)
 	if unreadable(f.path, err) {
 		if f.Warn != nil {
 			f.Warn(fmt.Sprintf("%s is no index of dead letters that can be read (%v): it is built anew", f.path, err))
@@ -90,6 +138,23 @@ func (f *File) open() error {
 	}
 	f.db = db
 	return err
+}
+
+// awaits is how long nobody can interrupt who waits for a file.
+const awaits = 250 * time.Millisecond
+
+// await is open that ends with ctx.
+func await(ctx context.Context, path string, patience time.Duration) (*bolt.DB, error) {
+	for until := time.Now().Add(patience); ; {
+		left := time.Until(until)
+		db, err := open(path, min(left, awaits))
+		if !errors.Is(err, ErrBusy) || left <= awaits {
+			return db, err
+		}
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("%w: %w", ErrBusy, context.Cause(ctx)) // which says nothing of what is in the file
+		}
+	}
 }
 
 // open opens the file that is there when nobody else has it open any more: whoever had may have put another one in its place ([File.Compact]), and what is
@@ -193,22 +258,22 @@ func (f *File) close() error {
 }
 
 // View implements [dlq.IndexStore].
-func (f *File) View(_ context.Context, do func(dlq.IndexView) error) error {
-	if err := f.opened(); err != nil {
+func (f *File) View(ctx context.Context, do func(dlq.IndexView) error) error {
+	if err := f.opened(ctx); err != nil {
 		return err
 	}
-	defer f.mu.RUnlock()
+	defer f.used()
 	return f.transact(func() error {
 		return f.db.View(func(tx *bolt.Tx) error { return do(view{tx.Bucket(bucket)}) })
 	})
 }
 
 // Update implements [dlq.IndexStore].
-func (f *File) Update(_ context.Context, do func(dlq.IndexUpdate) error) error {
-	if err := f.opened(); err != nil {
+func (f *File) Update(ctx context.Context, do func(dlq.IndexUpdate) error) error {
+	if err := f.opened(ctx); err != nil {
 		return err
 	}
-	defer f.mu.RUnlock()
+	defer f.used()
 	return f.transact(func() error {
 		return f.db.Update(func(tx *bolt.Tx) error {
 			b, err := tx.CreateBucketIfNotExists(bucket)
@@ -223,6 +288,7 @@ func (f *File) Update(_ context.Context, do func(dlq.IndexUpdate) error) error {
 
 // Clear implements [dlq.IndexStore]: the file is made anew.
 func (f *File) Clear(context.Context) error {
+	defer f.Hold()()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	err := os.Remove(f.path) // while others wait for it, who look then which one is there
@@ -239,13 +305,14 @@ func (f *File) Clear(context.Context) error {
 const compactedAtOnce = 16 << 20
 
 // Compact implements [dlq.IndexCompactor]: what is stored is copied to another file, which takes the place of this one.
-func (f *File) Compact(context.Context) error {
+func (f *File) Compact(ctx context.Context) error {
+	defer f.Hold()()
 	for f.mu.Lock(); f.db == nil; f.mu.Lock() { // somebody may close it again in between
 		f.mu.Unlock()
-		if err := f.opened(); err != nil {
+		if err := f.opened(ctx); err != nil {
 			return err
 		}
-		f.mu.RUnlock()
+		f.used()
 	}
 	defer f.mu.Unlock()
 	to := f.path + ".compact"
@@ -277,6 +344,7 @@ func (f *File) copyTo(path string) error {
 func (f *File) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.idle = false
 	return f.close()
 }
 

@@ -1,6 +1,7 @@
 package indexfile
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -118,6 +119,54 @@ func TestFileThatIsClosedForAWhile(t *testing.T) {
 		got, err := v.Get("name")
 		if got[0] == nil {
 			t.Error("what another process wrote meanwhile is not there")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A file that nobody uses is another process's, but for one that is held; who needs it again waits for it.
+func TestFileThatIsIdle(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "index")
+	f, other, hasty := At(path, Options{Idle: time.Millisecond, Again: time.Minute}), At(path, Options{Patience: time.Minute}), At(path, Options{})
+	t.Cleanup(func() { _ = errors.Join(f.Close(), other.Close(), hasty.Close()) })
+	put := func(f *File, name string) error {
+		return f.Update(t.Context(), func(u dlq.IndexUpdate) error { return u.Put(name, []byte("value")) })
+	}
+	release := f.Hold()
+	if err := put(f, "first"); err != nil {
+		t.Fatal(err)
+	}
+	f.closeIdle()
+	if err := put(hasty, "early"); !errors.Is(err, ErrBusy) {
+		t.Errorf("while it is held another process has it: %v", err)
+	}
+	release()
+	if err := put(other, "second"); err != nil {
+		t.Fatal(err)
+	}
+	again := make(chan error, 1)
+	go func() { again <- put(f, "third") }()
+	for opened(t, path) < 2 {
+		runtime.Gosched()
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	patient := At(path, Options{Patience: time.Minute})
+	if err := patient.View(ended, func(dlq.IndexView) error { return nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("who waits and is interrupted: %v", err)
+	}
+	if err := errors.Join(other.Close(), <-again); err != nil {
+		t.Fatal(err)
+	}
+	err := f.View(t.Context(), func(v dlq.IndexView) error {
+		got, err := v.Get("first", "second", "third")
+		for i, value := range got {
+			if value == nil {
+				t.Errorf("of what was put there is not number %d", i)
+			}
 		}
 		return err
 	})
