@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -76,17 +77,22 @@ func letter(r *rand.Rand, topic string, n, of int) *kgo.Record {
 		ID: retrytopics.FormatID("", topic, partition, offset), Topic: topic, Partition: partition, Offset: offset, Timestamp: failed, Group: group,
 		Attempt: 4, Class: shape.class, Error: shape.text(r, service), FirstFailed: failed, Reason: retrytopics.ReasonExhausted,
 	}
-	record := dlq.Letter(&kgo.Record{Key: fmt.Appendf(nil, "customer-%d", n%50_000), Value: value}, s, deadTopic(topic), 4096)
+	record := dlq.Letter(&kgo.Record{
+		Key: fmt.Appendf(nil, "customer-%d", n%50_000), Value: value, Headers: []kgo.RecordHeader{{Key: "source", Value: fmt.Append(nil, n)}},
+	}, s, deadTopic(topic), 4096)
 	record.Timestamp = died
 	return record
 }
 
-// sum stands for what of a record a replay must not change.
+// sum stands for what of a record a replay must not change: its key, value and partition, and its headers but for ours.
 func sum(r *kgo.Record) uint64 {
 	h := fnv.New64a()
-	h.Write(r.Key)
-	h.Write([]byte{0})
-	h.Write(r.Value)
+	fmt.Fprintf(h, "%d %q %q", r.Partition, r.Key, r.Value)
+	for _, header := range r.Headers {
+		if !strings.HasPrefix(header.Key, "redeliver-") {
+			fmt.Fprintf(h, " %q=%q", header.Key, header.Value)
+		}
+	}
 	return h.Sum64()
 }
 

@@ -15,9 +15,11 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"os"
 	"os/exec"
@@ -192,10 +194,31 @@ func (s *show) index(ctx context.Context) error {
 		}
 	}
 	fmt.Printf("index of %d dead letters built in %s, %s of a core (%d MiB)\n", s.records, seconds(built.took), seconds(built.cpu), size>>20)
+	return fortyProblems(built.out)
+}
+
+// fortyProblems fails where stats, which prints a value for each queue, counts another number of problems than there are faults.
+func fortyProblems(stats string) error {
+	faults, problems := len(services)*len(shapes), 0
+	for values := json.NewDecoder(strings.NewReader(stats)); ; {
+		var queue struct {
+			Problems []struct{} `json:"problems"`
+		}
+		if err := values.Decode(&queue); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return err
+		}
+		problems += len(queue.Problems)
+	}
+	if problems != faults {
+		return fmt.Errorf("%d faults are %d problems", faults, problems)
+	}
+	fmt.Printf("%d faults are as many problems\n", faults)
 	return nil
 }
 
-// commands prints how long six commands take, and holds their answers to those of a scan.
+// commands prints how long six commands take, then some whose filters no table of the index narrows down, and holds their answers to those of a scan.
 func (s *show) commands(ctx context.Context) error {
 	plain, err := s.median(ctx, "version")
 	if err != nil {
@@ -209,6 +232,12 @@ func (s *show) commands(ctx context.Context) error {
 		{"dlq", "list", "--text", fmt.Sprintf(`"order":%d,`, s.records/2), "--limit", "0"},
 		{"dlq", "stats"},
 		{"dlq", "stats", "--since", middle.Format(time.RFC3339), "--text", "payments"},
+		// A text that none has and that is too short for the tables, one that most have, and expressions that most match.
+		{"dlq", "list", "--text", "~~", "--limit", "0"},
+		{"dlq", "stats", "--text", "dog"},
+		{"dlq", "list", "--text", "the quick brown fox jumps"},
+		{"dlq", "stats", "--error", "(?i)ERROR: S"},
+		{"dlq", "stats", "--error", "s.*e"},
 	} {
 		all := append(slices.Clone(args), "--topic", source, "-o", "json")
 		by, err := s.median(ctx, all...)

@@ -114,7 +114,7 @@ func (s *show) kills(ctx context.Context) error {
 func tier(topic string) string { return group + "." + topic + ".retry-1s" }
 
 // check reads what was replayed with read_committed, as somebody who knows nothing of how, and holds it to the dead letters: each of them
-// once, its key and value as they were.
+// once, its key, value, headers and partition as they were.
 func (s *show) check(ctx context.Context, topic string) error {
 	want := make(map[string]uint64, s.records)
 	err := s.each(ctx, deadTopic(topic), func(r *kgo.Record) error {
