@@ -138,11 +138,7 @@ func (c *Config) dial(ctx context.Context, network, address string) (net.Conn, e
 		return nil, fmt.Errorf("no proxy stands before %s", address)
 	}
 	var d net.Dialer
-	conn, err := d.DialContext(ctx, network, proxy)
-	if err != nil {
-		return nil, err
-	}
-	return newTrimming(conn), nil
+	return d.DialContext(ctx, network, proxy)
 }
 
 type handler struct{ link *service.Link }
