@@ -19,7 +19,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log"
 	"os"
 	"os/exec"
@@ -182,7 +181,7 @@ func (s *show) command(ctx context.Context, args ...string) (ran, error) {
 
 // index builds the index, with the first command that wants it.
 func (s *show) index(ctx context.Context) error {
-	built, err := s.command(ctx, "dlq", "stats", "--topic", source, "-o", "json")
+	built, err := s.command(ctx, "dlq", "stats", "--problems", "0", "--topic", source, "-o", "json")
 	if err != nil {
 		return err
 	}
@@ -197,18 +196,16 @@ func (s *show) index(ctx context.Context) error {
 	return fortyProblems(built.out)
 }
 
-// fortyProblems fails where stats, which prints a value for each queue, counts another number of problems than there are faults.
+// fortyProblems fails where stats counts another number of problems than there are faults.
 func fortyProblems(stats string) error {
+	var queues []struct {
+		Problems []struct{} `json:"problems"`
+	}
+	if err := json.Unmarshal([]byte(stats), &queues); err != nil {
+		return err
+	}
 	faults, problems := len(services)*len(shapes), 0
-	for values := json.NewDecoder(strings.NewReader(stats)); ; {
-		var queue struct {
-			Problems []struct{} `json:"problems"`
-		}
-		if err := values.Decode(&queue); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			return err
-		}
+	for _, queue := range queues {
 		problems += len(queue.Problems)
 	}
 	if problems != faults {
