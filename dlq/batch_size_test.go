@@ -110,7 +110,7 @@ func TestLimitsAreAskedForAgain(t *testing.T) {
 	tooLarge := func(after time.Duration, want bool) {
 		t.Helper()
 		record.Timestamp = began.Add(after)
-		if got := r.tooLarge(t.Context(), new(Entry), record); got != want {
+		if got := r.tooLarge(t.Context(), new(Entry), record, r.takes(t.Context(), topic)); got != want {
 			t.Errorf("it is too large after %v: %v, want %v", after, got, want)
 		}
 	}

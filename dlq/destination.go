@@ -256,9 +256,15 @@ func (r *router) check(ctx context.Context, e *Entry, record *kgo.Record) error 
 		return at.barred
 	case r.to.keyed() == "" && int(record.Partition) >= at.partitions:
 		return unroutable(fmt.Sprintf("topic %s%s has %d partitions, and the records come from partition %d%s", record.Topic, r.where(), at.partitions, record.Partition, r.remedy()))
-	case record.Key == nil && r.takes(ctx, record.Topic).compacted:
+	}
+	takes := at.config
+	if takes == nil {
+		takes = r.takes(ctx, record.Topic)
+	}
+	switch {
+	case record.Key == nil && takes.compacted:
 		return unroutable("topic " + record.Topic + r.where() + " is compacted (cleanup.policy) and takes no record without a key: give it one with --set-key, or replay it to another topic")
-	case r.tooLarge(ctx, e, record):
+	case r.tooLarge(ctx, e, record, takes):
 		return unroutable(tooLarge.why)
 	}
 	return nil

@@ -113,8 +113,7 @@ func compacted(ctx context.Context, admin *kadm.Client, topic string) bool {
 }
 
 // tooLarge says whether a record is larger than brokers take, or than it can be sent to them.
-func (r *router) tooLarge(ctx context.Context, e *Entry, record *kgo.Record) bool {
-	t := r.takes(ctx, record.Topic)
+func (r *router) tooLarge(ctx context.Context, e *Entry, record *kgo.Record, t *takes) bool {
 	if r.sizes.small(record, t.limit) {
 		return false
 	}
