@@ -180,7 +180,7 @@ func (n *normalizer) isCode(word string, end int) bool {
 	}
 	negative := len(n.out) > 0 && n.out[len(n.out)-1] == '-'
 	switch {
-	case failedStatus(word) && (phrased(word, rest) || n.thrown() && statusCode.is(word, rest) || phrases[word] != "" && n.answered(rest)), n.leads(word, rest), n.thrown() && n.numberOf(word, rest):
+	case failedStatus(word) && (phrased(word, rest) || n.opens() && statusCode.is(word, rest) || phrases[word] != "" && n.answered(rest)), n.leads(word, rest), n.opens() && n.numberOf(word, rest):
 		return true
 	case n.code == returnCode && negative:
 		return len(word) <= 4 && allDigits(word)
@@ -190,9 +190,8 @@ func (n *normalizer) isCode(word string, end int) bool {
 	return n.code.is(word, rest)
 }
 
-// thrown is what was written up to where the message of an exception or an error begins, whose name stands before it: HTTPError: 404, ApiError(429,
-// OperationalError: (1205. false: that is not here.
-func (n *normalizer) thrown() bool {
+// opens says whether the message of an exception or an error begins, whose name was written last: HTTPError: 404, ApiError(429, OperationalError: (1205.
+func (n *normalizer) opens() bool {
 	text := string(n.out[max(len(n.out)-len("Exception: ("), 0):])
 	text = strings.TrimSuffix(text, "(")
 	return thrown(strings.TrimSuffix(text, ": ")) && (strings.HasSuffix(text, ": ") || n.out[len(n.out)-1] == '(')

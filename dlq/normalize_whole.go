@@ -375,7 +375,7 @@ func prefix(id string) int {
 	}
 	upper := false
 	for i := end + 1; i < len(id); i++ {
-		if id[i] >= 0x80 || !isWord(id[i]) && (!isJoint(id[i]) || len(id)-end < 20) {
+		if id[i] >= 0x80 || !isWord(id[i]) && (!isJoint(id[i]) || len(id)-end < shortestBase64) {
 			return 0
 		}
 		upper = upper || isUpper(id[i])
