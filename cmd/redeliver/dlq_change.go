@@ -36,7 +36,15 @@ type chore struct {
 // tellers are what a chore tells on its way.
 type tellers struct {
 	progress func(dlq.Progress)
-	entry    func(e dlq.Entry, topic string)
+	entry    func(e dlq.Entry, topic string) // nil: nobody asks, so that what was read may be read over
+}
+
+// placeless is entry of what goes to no topic.
+func (t tellers) placeless() func(dlq.Entry) {
+	if t.entry == nil {
+		return nil
+	}
+	return func(e dlq.Entry) { t.entry(e, "") }
 }
 
 // changeQueues does a chore in every queue that the flags select: asked for first, told on the way, summed up at the end.

@@ -83,9 +83,8 @@ func (p *program) setsAside(cmd *cobra.Command, a aside) {
 				return fmt.Sprintf("%s %d %s", strings.ToUpper(a.doing[:1])+a.doing[1:], s.Done, plural(int(s.Done), "dead letter"))
 			},
 			do: func(q queue, f dlq.Filter, dry bool, tell tellers) (dlq.Summary, error) {
-				entry := func(e dlq.Entry) { tell.entry(e, "") }
 				return a.do(q.Queue, cmd.Context(), dlq.Discard{
-					Filter: f, Reason: *why, DryRun: dry, TakeOver: *takeOver, Progress: tell.progress, Entry: entry,
+					Filter: f, Reason: *why, DryRun: dry, TakeOver: *takeOver, Progress: tell.progress, Entry: tell.placeless(),
 				})
 			},
 		})

@@ -61,7 +61,7 @@ to be less: what was carried forward would be again at each call. With ids it ta
 					}
 				}
 				s, err := q.Renew(cmd.Context(), dlq.Renew{
-					Filter: f, DryRun: dry, TakeOver: *takeOver, Progress: tell.progress, Entry: func(e dlq.Entry) { tell.entry(e, "") },
+					Filter: f, DryRun: dry, TakeOver: *takeOver, Progress: tell.progress, Entry: tell.placeless(),
 				})
 				if errors.Is(err, dlq.ErrRenewedAgain) {
 					err = usagef("--expiring %s: %w; say less, such as half of the retention", cmd.Flag("expiring").Value, err)

@@ -149,7 +149,6 @@ func (r *changeReport) tellers(label, done string, show func(task string) string
 			r.bar.await(awaited, r.doubt)
 			r.bar.set(at.Scanned, note)
 		},
-		entry: func(dlq.Entry, string) {},
 	}
 }
 

@@ -246,6 +246,18 @@ func TestProgressTellsTheRateOfLate(t *testing.T) {
 	})
 }
 
+// What a change did to each entry only a dry run tells: without anybody who may keep the entries a replay reads into the same memory again and again.
+func TestNobodyKeepsTheEntriesOfAChange(t *testing.T) {
+	r := &changeReport{program: &program{err: io.Discard}, chore: chore{doing: "replay", done: "replayed"}}
+	q := queue{Queue: &dlq.Queue{}, config: &config.Config{}, pipeline: &config.Pipeline{Group: "orders"}}
+	if tell := r.doing(q); tell.entry != nil || tell.placeless() != nil {
+		t.Error("a change tells its entries")
+	}
+	if tell := r.counting(q, true); tell.entry == nil || tell.placeless() == nil {
+		t.Error("a dry run does not tell its entries")
+	}
+}
+
 // While outcomes are waited for the line says first what is waited for, with no rate that falls, and after a while why that may be in vain.
 func TestProgressOfWhatIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
