@@ -16,8 +16,9 @@ type batchReader struct {
 	topic      string
 	partition  int32
 	decompress kgo.Decompressor
-	names      [64]string // of headers that were met
-	room       *room      // for what is read
+	names      map[string]string // of headers that were met
+	placed     [32]string        // and by where they stood on the record before
+	room       *room             // for what is read
 }
 
 // GetDecompressBytes implements kgo.PoolDecompressBytes.
@@ -160,7 +161,7 @@ func (b *batchReader) readHeaders(in *kbin.Reader, alike int) []kgo.RecordHeader
 	}
 	headers := b.room.headers.take(n, min(alike, headersAlike))
 	for i := range headers {
-		headers[i] = kgo.RecordHeader{Key: b.name(in.VarintBytes()), Value: in.VarintBytes()}
+		headers[i] = kgo.RecordHeader{Key: b.name(i, in.VarintBytes()), Value: in.VarintBytes()}
 	}
 	return headers
 }
@@ -168,14 +169,33 @@ func (b *batchReader) readHeaders(in *kbin.Reader, alike int) []kgo.RecordHeader
 // headersAlike bounds for how many records room is made at a time, before it is known what headers they have.
 const headersAlike = 256
 
-// name returns the name of a header as a string, one that was made before if there is one.
-func (b *batchReader) name(name []byte) string {
+// name returns the name of a header as a string, one that was made before if there is one: most often that of the header which stood in its place on the
+// record before, else one that was met elsewhere.
+func (b *batchReader) name(at int, name []byte) string {
 	if len(name) == 0 {
 		return ""
 	}
-	slot := &b.names[(len(name)*7+int(name[len(name)/2])+int(name[len(name)-1])*3)%len(b.names)]
-	if *slot != string(name) {
-		*slot = string(name)
+	placed := &b.placed[at%len(b.placed)]
+	if *placed == string(name) {
+		return *placed
 	}
-	return *slot
+	if len(name) > nameLongest {
+		return string(name)
+	}
+	met, known := b.names[string(name)]
+	if !known {
+		if len(b.names) >= namesMost || b.names == nil {
+			b.names = make(map[string]string)
+		}
+		met = string(name)
+		b.names[met] = met
+	}
+	*placed = met
+	return met
 }
+
+// Names that are kept: anybody may have headers whose names are no two the same, and as long as records may be.
+const (
+	namesMost   = 256
+	nameLongest = 256 // bytes
+)

@@ -6,10 +6,14 @@ import (
 	"hash/crc32"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/redeliver/redeliver/classify"
+	"github.com/redeliver/redeliver/retrytopics"
 )
 
 // rawRecord is a record as it stands in a batch.
@@ -41,6 +45,31 @@ func rawBatch(first int64, last, count int32, attributes uint16, records []byte)
 	binary.BigEndian.PutUint32(b[batchRecordCountAt:], uint32(count))
 	binary.BigEndian.PutUint32(b[batchSumAt:], crc32.Checksum(b[batchAttributesAt:], batchSum))
 	return b
+}
+
+// The names of headers are made once: of all that a dead letter of ours has, and where one has a header more than the one before.
+func TestNamesOfHeadersAreMadeOnce(t *testing.T) {
+	var records []byte
+	const n = 200
+	for i := range int32(n) {
+		s := retrytopics.State{
+			ID: "orders/1/2", Topic: "orders", Partition: 1, Offset: 2, Timestamp: time.UnixMilli(5), Group: "million", Attempt: 4, Replays: int(i % 2), Class: classify.Network,
+			Dependency: "stock", Error: "refused", FirstFailed: time.UnixMilli(7), Reason: retrytopics.ReasonExhausted,
+		}
+		letter := Letter(&kgo.Record{Headers: []kgo.RecordHeader{{Key: "source", Value: []byte("1")}}[:i/2%2]}, s, "dead", 0)
+		records = append(records, rawRecord(i, []byte("key"), nil, letter.Headers...)...)
+	}
+	in := rawBatch(0, n-1, n, 0, records)
+	reader := &batchReader{topic: "dead", decompress: kgo.DefaultDecompressor(), room: new(room)}
+	got := testing.AllocsPerRun(10, func() {
+		reader.room.free()
+		if _, _, ok := reader.read(in, 0); !ok {
+			t.Error("the batch cannot be read")
+		}
+	})
+	if got > n/4 { // some names fall together, where they moved
+		t.Errorf("%v allocations for %d records, all of which have the same headers but for two", got, n)
+	}
 }
 
 // What is read of a batch is what kgo reads, or it is left to kgo.
