@@ -35,9 +35,23 @@ func (s *identities) slot(id Identity) *Identity {
 	}
 }
 
-func (s *identities) grow() {
+// expect makes room for so many more at a time, which is cheaper than to grow into it. Memory is taken where they come only.
+func (s *identities) expect(n int) {
+	length := max(len(s.table), leastIdentities)
+	for length/4*3 <= s.n+n {
+		length *= 2
+	}
+	if length > len(s.table) {
+		s.resize(length)
+	}
+}
+
+func (s *identities) grow() { s.resize(max(2*len(s.table), leastIdentities)) }
+
+// resize moves them to a table of another length.
+func (s *identities) resize(length int) {
 	old := s.table
-	s.table = make([]Identity, max(2*len(old), leastIdentities))
+	s.table = make([]Identity, length)
 	for _, id := range old {
 		if id != (Identity{}) {
 			*s.slot(id) = id

@@ -24,3 +24,23 @@ func TestIdentities(t *testing.T) {
 		s.clear()
 	}
 }
+
+// Room for those that are expected is made once, and those that were there stay.
+func TestExpectedIdentities(t *testing.T) {
+	for _, n := range []int{0, 1, leastIdentities / 4 * 3, 50_000} {
+		var s identities
+		was := Identity{7, 7}
+		s.add(was)
+		s.expect(n)
+		room := &s.table[0]
+		for i := range n {
+			s.add(Identity{uint64(i) * 0x9e3779b97f4a7c15, 9})
+		}
+		if room != &s.table[0] {
+			t.Errorf("%d expected: the table was made again for them", n)
+		}
+		if s.n != n+1 || s.add(was) {
+			t.Errorf("%d expected: %d in it, and the first one is new: %v", n, s.n, s.n != n+1)
+		}
+	}
+}

@@ -40,7 +40,7 @@ func (w *writer) mark(r *kgo.Record, e *Entry, status Status, now time.Time, at 
 	}
 	key := w.keys.appendMark(w.room, e.Partition, e.Offset)
 	value := v.appendMark(key[len(key):])
-	r.Topic, r.Partition = w.ledger, e.Partition // of a ledger that was made as large as the dead letters
+	r.Topic, r.Partition, r.Timestamp = w.ledger, e.Partition, now // of a ledger that was made as large as the dead letters
 	r.Key, r.Value = key[len(w.room):len(key):len(key)], value[:len(value):len(value)]
 	w.room = key[:len(key)+len(value)]
 }

@@ -242,6 +242,9 @@ func (q *Queue) surveyOf(ctx context.Context, topic kadm.TopicDetail, f Filter, 
 	return s, nil
 }
 
+// mostExpected bounds for how many entries there is room before they come: a topic that is compacted has fewer of them than offsets.
+const mostExpected = 1 << 20
+
 // each calls f with the first copy of every entry that matches the filter, whatever its status, until f returns false.
 // The entry is f's to keep.
 func (s *survey) each(ctx context.Context, f func(*Entry) bool) error {
@@ -249,6 +252,9 @@ func (s *survey) each(ctx context.Context, f func(*Entry) bool) error {
 		if goOn, err := s.eachFirst(ctx, f); err != nil || !goOn {
 			return err
 		}
+	}
+	if s.ledger != nil {
+		s.ledger.met.expect(int(min(s.scan.total, mostExpected)))
 	}
 	return s.scan.each(ctx, func(e *Entry) bool {
 		if s.replayOrder != nil && s.replayOrder.moved[position{e.Partition, e.Offset}] {
