@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 const minInsyncReplicas = "min.insync.replicas"
@@ -64,26 +66,64 @@ func (q *Queue) createLedger(ctx context.Context, dlq kadm.TopicDetail) error {
 	return nil
 }
 
+const (
+	readyPatience = 10 * time.Second     // for the brokers to know a topic that was made
+	readySoon     = 5 * time.Millisecond // between the first two looks, and half as long again between the next ones
+)
+
 // awaitLedger waits until the brokers know so many partitions of a new or grown topic and their leaders, and the leaders that they are.
 func (q *Queue) awaitLedger(ctx context.Context, partitions int) (kadm.TopicDetail, error) {
-	for tries := 0; ; tries++ {
+	began := time.Now()
+	for wait := readySoon; ; wait = min(wait+wait/2, fetchBackoff) {
 		topic, err := describe(ctx, q.admin, q.Ledger())
 		if err == nil && (len(topic.Partitions) < partitions || !led(topic)) {
 			err = errNoLeaders
 		}
 		if err == nil {
-			_, err = listed(ctx, q.Ledger(), q.admin.ListEndOffsets)
+			err = q.leading(ctx, topic)
 		}
 		switch {
 		case err == nil:
 			return topic, nil
-		case !errors.Is(err, ErrNoTopic) && !errors.Is(err, errNoLeaders) && !kerr.IsRetriable(err), tries == 100:
+		case !errors.Is(err, ErrNoTopic) && !errors.Is(err, errNoLeaders) && !transient(err), time.Since(began) >= readyPatience:
 			return topic, fmt.Errorf("the new ledger topic is not ready: %w", err)
 		}
-		if err := pause(ctx, fetchBackoff); err != nil {
+		if err := pause(ctx, wait); err != nil {
 			return topic, err
 		}
 	}
+}
+
+// leading asks each leader of a topic once whether it knows that it is one. A client that is asked for offsets asks again by itself, but a quarter of a second later,
+// while leaders know after some milliseconds.
+func (q *Queue) leading(ctx context.Context, topic kadm.TopicDetail) error {
+	asked := make(map[int32]*kmsg.ListOffsetsRequest)
+	for _, p := range topic.Partitions {
+		if asked[p.Leader] == nil {
+			t := kmsg.NewListOffsetsRequestTopic()
+			t.Topic = topic.Topic
+			asked[p.Leader] = kmsg.NewPtrListOffsetsRequest()
+			asked[p.Leader].Topics = append(asked[p.Leader].Topics, t)
+		}
+		end := kmsg.NewListOffsetsRequestTopicPartition()
+		end.Partition, end.Timestamp = p.Partition, -1 // its end
+		t := &asked[p.Leader].Topics[0]
+		t.Partitions = append(t.Partitions, end)
+	}
+	for leader, req := range asked {
+		resp, err := q.client.Broker(int(leader)).Request(ctx, req)
+		if err != nil {
+			return err
+		}
+		for _, t := range resp.(*kmsg.ListOffsetsResponse).Topics {
+			for _, p := range t.Partitions {
+				if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 var errNoLeaders = errors.New("its partitions have no leaders yet")

@@ -23,7 +23,7 @@ const flushLinger = 5 * time.Second
 
 // metadataSoon is how soon a producer asks once more who leads the partitions, which it does before it tries again what a broker did
 // not take, as in most transactions of a cluster of several nodes: they refuse batches while they write the markers of the one before.
-const metadataSoon = 100 * time.Millisecond
+const metadataSoon = 20 * time.Millisecond
 
 // producing are the options of a client that a producer writes with, beside those of client, which reach the brokers.
 func producing(keyed string, client *kgo.Client) []kgo.Opt {
