@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"slices"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -12,10 +13,11 @@ import (
 // letters, or for so many digits in a row, takes a tenth of the time.
 type textMatch struct {
 	whole  *regexp.Regexp
-	least  int       // bytes of a match
-	pieces [][]byte  // a text that matches holds one of them; nil: nothing is known
-	needed [][]byte  // a text that matches holds all of them
-	runs   []byteRun // a text that matches holds all of them
+	quick  func() *automaton // of the same; nil: there is none
+	least  int               // bytes of a match
+	pieces [][]byte          // a text that matches holds one of them; nil: nothing is known
+	needed [][]byte          // a text that matches holds all of them
+	runs   []byteRun         // a text that matches holds all of them
 }
 
 // byteRun is so many bytes of a class in a row.
@@ -25,7 +27,7 @@ type byteRun struct {
 }
 
 func newTextMatch(whole *regexp.Regexp) *textMatch {
-	m := &textMatch{whole: whole}
+	m := &textMatch{whole: whole, quick: sync.OnceValue(func() *automaton { return newAutomaton(whole.String()) })}
 	if tree, err := syntax.Parse(whole.String(), syntax.Perl); err == nil {
 		m.least, m.runs = leastOf(tree), runsOf(tree)
 		tree = tree.Simplify() // which writes repetitions out
@@ -34,7 +36,17 @@ func newTextMatch(whole *regexp.Regexp) *textMatch {
 	return m
 }
 
-func (m *textMatch) match(text []byte) bool { return m.may(text) && m.whole.Match(text) }
+func (m *textMatch) match(text []byte) bool {
+	if !m.may(text) {
+		return false
+	}
+	if quick := m.quick(); quick != nil {
+		if matches, sure := quick.match(text); sure {
+			return matches
+		}
+	}
+	return m.whole.Match(text)
+}
 
 // may is false where the expression matches nothing of the text for sure.
 func (m *textMatch) may(text []byte) bool {
