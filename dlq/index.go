@@ -55,7 +55,7 @@ func Indexed(ix Index) Option {
 }
 
 const (
-	indexVersion = 14
+	indexVersion = 15
 
 	// indexVersionOldest can be read still, so that what it keeps of what the topic has lost can be gone on with.
 	indexVersionOldest = 12

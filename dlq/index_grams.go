@@ -8,12 +8,11 @@ import (
 	"math/bits"
 )
 
-// The grams of a segment say where a text can be: a table of words, one for each hash of four letters in a row, with a bit for each
+// The grams of a segment say where a text can be: a table of words, one for each hash of some letters in a row, with a bit for each
 // sixty-fourth of the segment's entries in which they stand; one table for the errors and one for the values, as what many errors
 // say stands in no value. Who looks for a text takes the words of all its grams together, and looks only into what is left. The
 // words have checksums by the page, so that few of them are read.
 const (
-	gramSize   = 4
 	gramBlocks = 64  // of a segment: the bits of a word
 	gramPage   = 512 // words
 	leastGrams = 6   // bits of a hash
@@ -21,26 +20,47 @@ const (
 	gramFactor = 0x9E3779B1
 )
 
-// gramsOf are the grams of a text, not yet as long as those of a table.
-func gramsOf(text []byte) []uint32 {
-	var grams []uint32
-	for i := 0; i+gramSize <= len(text); i++ {
-		grams = append(grams, binary.LittleEndian.Uint32(text[i:])*gramFactor)
+// grams are those of one length, with tables of their own.
+type grams struct {
+	size           int // letters
+	most           int // bits of a hash
+	errors, values string
+}
+
+// Texts that are too short for four letters in a row have two: they stand in so many texts that they are worth a small table only, and are asked for nothing else.
+var (
+	fourLetters = grams{4, mostGrams, partErrorGrams, partValueGrams}
+	twoLetters  = grams{2, 12, partErrorPairs, partValuePairs}
+)
+
+// at is the gram of a text that begins at a place, not yet as long as those of a table.
+func (g grams) at(text []byte, i int) uint32 {
+	if g.size == 2 {
+		return uint32(binary.LittleEndian.Uint16(text[i:])) * gramFactor
 	}
-	return grams
+	return binary.LittleEndian.Uint32(text[i:]) * gramFactor
+}
+
+// of are the grams of a text.
+func (g grams) of(text []byte) []uint32 {
+	var all []uint32
+	for i := 0; i+g.size <= len(text); i++ {
+		all = append(all, g.at(text, i))
+	}
+	return all
 }
 
 // entriesInBlock is how many entries share a bit.
 func entriesInBlock(n int) int { return (n + gramBlocks - 1) / gramBlocks }
 
-// gramBytes makes the table of the texts of n entries.
-func gramBytes(texts, ends []byte, n int) []byte {
-	size := min(max(bits.Len(uint(len(texts)/gramBlocks)), leastGrams), mostGrams)
+// table makes that of the texts of n entries.
+func (g grams) table(texts, ends []byte, n int) []byte {
+	size := min(max(bits.Len(uint(len(texts)/gramBlocks)), leastGrams), g.most)
 	words, shift, share := make([]uint64, 1<<size), 32-size, entriesInBlock(n)
 	for i := range n {
 		bit, text := uint64(1)<<(i/share), piece(texts, ends, i)
-		for at := 0; at+gramSize <= len(text); at++ {
-			words[binary.LittleEndian.Uint32(text[at:])*gramFactor>>shift] |= bit
+		for at := 0; at+g.size <= len(text); at++ {
+			words[g.at(text, at)>>shift] |= bit
 		}
 	}
 	b := make([]byte, 0, 8*len(words)+4*(len(words)/gramPage+1))
@@ -93,20 +113,29 @@ func (t *gramTable) all(grams []uint32) (uint64, error) {
 // gramQuery is what the grams are asked for: all of a text, in an error or in a value, and in an error all of what an expression
 // needs and all of one of several.
 type gramQuery struct {
+	grams
 	text []uint32
 	all  []uint32
 	any  [][]uint32
 }
 
-// newGramQuery is nil where the grams cannot say anything.
+// newGramQuery is nil where no grams can say anything.
 func newGramQuery(text []byte, match *textMatch) *gramQuery {
-	q := &gramQuery{text: gramsOf(text)}
+	if q := fourLetters.query(text, match); q != nil {
+		return q
+	}
+	return twoLetters.query(text, match)
+}
+
+// query is nil where these grams cannot say anything.
+func (g grams) query(text []byte, match *textMatch) *gramQuery {
+	q := &gramQuery{grams: g, text: g.of(text)}
 	if match != nil {
 		for _, piece := range match.needed {
-			q.all = append(q.all, gramsOf(piece)...)
+			q.all = append(q.all, g.of(piece)...)
 		}
 		for _, piece := range match.pieces {
-			grams := gramsOf(piece)
+			grams := g.of(piece)
 			if len(grams) == 0 { // it is too short to be looked for
 				q.any = nil
 				break
@@ -128,9 +157,9 @@ var anywhere = whereabouts{math.MaxUint64, math.MaxUint64, math.MaxUint64}
 // tables are the parts of a segment that the query reads.
 func (q *gramQuery) tables(ref segmentRef) []string {
 	if len(q.text) == 0 {
-		return []string{ref.name(partErrorGrams)}
+		return []string{ref.name(q.errors)}
 	}
-	return []string{ref.name(partErrorGrams), ref.name(partValueGrams)}
+	return []string{ref.name(q.errors), ref.name(q.values)}
 }
 
 // find asks the tables.

@@ -35,7 +35,7 @@ func whereIn(t *testing.T, s *segment, q *gramQuery) whereabouts {
 		return anywhere
 	}
 	names := q.tables(segmentRef{})
-	w, err := q.find(names, [][]byte{gramBytes(s.errors, s.errorEnds, s.n), gramBytes(s.values, s.valueEnds, s.n)}[:len(names)])
+	w, err := q.find(names, [][]byte{q.table(s.errors, s.errorEnds, s.n), q.table(s.values, s.valueEnds, s.n)}[:len(names)])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestGramsFindEveryText(t *testing.T) {
 			queries := []*gramQuery{newGramQuery(text, nil), newGramQuery(nil, newTextMatch(regexp.MustCompile("("+string(text)+"|zzzz)")))}
 			for kind, q := range queries {
 				if q == nil {
-					if len(text) >= gramSize {
+					if len(text) >= twoLetters.size {
 						t.Fatalf("%q is not looked for", text)
 					}
 					continue
@@ -117,7 +117,7 @@ func TestGramsOfErrorsAndValuesAreKeptApart(t *testing.T) {
 		s.add(&indexedLetter{offset: int64(i), text: "payments failed", record: &kgo.Record{Value: []byte("a quick brown fox")}}, 0, segmentMark{})
 	}
 	full := uint64(math.MaxUint64) >> (gramBlocks - (1000+entriesInBlock(1000)-1)/entriesInBlock(1000))
-	for text, want := range map[string]whereabouts{"payments": {full, full, 0}, "brown": {full, 0, full}, "green": {}, "pay": anywhere} {
+	for text, want := range map[string]whereabouts{"payments": {full, full, 0}, "brown": {full, 0, full}, "green": {}, "pay": {full, full, 0}, "own": {full, 0, full}, "~~": {}, "y": anywhere} {
 		if got := whereIn(t, s, newGramQuery([]byte(text), nil)); got != want {
 			t.Errorf("%s: looked for in %x, want %x", text, got, want)
 		}
@@ -150,15 +150,17 @@ func TestArenasAndGramsAreChecked(t *testing.T) {
 			t.Fatalf("entry %d is read as %q: %v", i, got, err)
 		}
 	}
-	table := gramBytes(s.values, s.valueEnds, s.n)
-	for i := range table {
-		table[i] ^= 1
-	}
-	g, err := gramTableOf("g", table)
-	if err == nil {
-		_, err = g.all(gramsOf([]byte("0123")))
-	}
-	if !errors.Is(err, ErrIndexDamaged) {
-		t.Fatal(fmt.Errorf("a changed table is read: %w", err))
+	for _, of := range []grams{fourLetters, twoLetters} {
+		table := of.table(s.values, s.valueEnds, s.n)
+		for i := range table {
+			table[i] ^= 1
+		}
+		g, err := gramTableOf("g", table)
+		if err == nil {
+			_, err = g.all(of.of([]byte("0123")))
+		}
+		if !errors.Is(err, ErrIndexDamaged) {
+			t.Fatal(fmt.Errorf("a changed table of %d letters is read: %w", of.size, err))
+		}
 	}
 }

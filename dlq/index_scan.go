@@ -1,7 +1,6 @@
 package dlq
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +30,7 @@ type indexQuery struct {
 	kept   int64           // Unix ms of death from which on what stands before the start is kept
 	life   indexLife       // that it answers from; none where what the topic has lost is not asked for
 	keeps  bool            // some of the spans, so that it must not begin another life
-	text   []byte
+	text   *textFinder     // nil: none is asked for
 	error  *textMatch
 	grams  *gramQuery      // nil: a text may be anywhere
 	origin map[uint64]bool // of the ids that are asked for
@@ -68,12 +67,12 @@ func (x *index) query(ctx context.Context, q *Queue, topic kadm.TopicDetail, sel
 		again: func(ctx context.Context) error { return x.sync(ctx, q, topic, whole, starts) },
 	}
 	if sel.Text != "" {
-		iq.text = []byte(sel.Text)
+		iq.text = newTextFinder(sel.Text)
 	}
 	if sel.Error != nil {
 		iq.error = newTextMatch(sel.Error)
 	}
-	iq.grams = newGramQuery(iq.text, iq.error)
+	iq.grams = newGramQuery([]byte(sel.Text), iq.error)
 	if sel.Key != nil {
 		iq.key = keyHash(sel.Key)
 	}
@@ -322,7 +321,7 @@ func (iq *indexQuery) match(o *opened, partition int32, i int) bool {
 	}
 	found := (iq.error == nil || o.hides(i, hiddenError) || iq.error.match(o.errorText(i))) &&
 		(iq.text == nil || o.hides(i, hiddenError|hiddenValue) ||
-			o.in(o.where.errors, i) && bytes.Contains(o.errorText(i), iq.text) || o.in(o.where.values, i) && bytes.Contains(o.value(i), iq.text))
+			o.in(o.where.errors, i) && iq.text.in(o.errorText(i)) || o.in(o.where.values, i) && iq.text.in(o.value(i)))
 	return found && o.err == nil
 }
 
@@ -347,6 +346,15 @@ func (iq *indexQuery) pages(ctx context.Context, part span, pages chan<- page) e
 			return err
 		}
 		at, latest, limit, tries = p.next, passed, min(limit*2, indexPageMost), 0
+		if len(p.entries) == 0 && at < part.to { // nobody has to wait for it: partitions come one by one where most hold nothing
+			select {
+			case pages <- p:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			default:
+			}
+			continue
+		}
 		select {
 		case pages <- p:
 		case <-ctx.Done():

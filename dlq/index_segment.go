@@ -9,7 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// A segment is a run of entries of one partition, in the order of their offsets, in eight parts: columns of what filters and
+// A segment is a run of entries of one partition, in the order of their offsets, in ten parts: columns of what filters and
 // counts look at, marks, which change, the texts of the errors, the values, the rest of the records, packed, where which letters
 // stand in the texts, and what is counted of all of them. Each part is read only where it is needed.
 const (
@@ -21,6 +21,8 @@ const (
 
 	partErrorGrams = "g"
 	partValueGrams = "w"
+	partErrorPairs = "p"
+	partValuePairs = "q"
 
 	segmentEntries    = 4096             // a segment is full with
 	segmentBytes      = 8 << 20          // or with so much of values, errors and records
@@ -72,7 +74,7 @@ type segmentRef struct {
 func (s segmentRef) name(part string) string { return part + strconv.FormatUint(s.Seq, 36) }
 
 func (s segmentRef) names() []string {
-	return []string{s.name(partColumns), s.name(partMarks), s.name(partErrors), s.name(partValues), s.name(partRecords), s.name(partErrorGrams), s.name(partValueGrams), s.name(partTally)}
+	return []string{s.name(partColumns), s.name(partMarks), s.name(partErrors), s.name(partValues), s.name(partRecords), s.name(partErrorGrams), s.name(partValueGrams), s.name(partErrorPairs), s.name(partValuePairs), s.name(partTally)}
 }
 
 // segment is one that is made, or read whole.
@@ -168,7 +170,8 @@ func (s *segment) put(u IndexUpdate, st *indexState, r segmentRef) error {
 	}{
 		{partColumns, s.columns.bytes()}, {partErrors, arenaBytes(s.errors, s.errorEnds, s.n)},
 		{partValues, arenaBytes(s.values, s.valueEnds, s.n)}, {partRecords, records},
-		{partErrorGrams, gramBytes(s.errors, s.errorEnds, s.n)}, {partValueGrams, gramBytes(s.values, s.valueEnds, s.n)},
+		{partErrorGrams, fourLetters.table(s.errors, s.errorEnds, s.n)}, {partValueGrams, fourLetters.table(s.values, s.valueEnds, s.n)},
+		{partErrorPairs, twoLetters.table(s.errors, s.errorEnds, s.n)}, {partValuePairs, twoLetters.table(s.values, s.valueEnds, s.n)},
 	} {
 		if err := u.Put(r.name(part.name), part.bytes); err != nil {
 			return err

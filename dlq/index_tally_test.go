@@ -127,8 +127,8 @@ func TestATextIsNotLookedForWhereItCannotBe(t *testing.T) {
 		t.Helper()
 		store.hides = hides
 		q := *iq
-		q.text = []byte(text)
-		q.grams = newGramQuery(q.text, nil)
+		q.text = newTextFinder(text)
+		q.grams = newGramQuery([]byte(text), nil)
 		for _, part := range spans {
 			pages := make(chan page, 1+part.to/indexPageLeast)
 			if err := q.pages(t.Context(), part, pages); err != nil {

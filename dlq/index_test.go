@@ -419,7 +419,7 @@ func TestIndexIsBuiltAnew(t *testing.T) {
 			return "another release"
 		},
 		"no kinds": withoutPart("kinds"), "no provenances": withoutPart("from"),
-		"columns": segmentPart("c"), "marks": segmentPart("m"), "errors": segmentPart("e"), "values": segmentPart("v"), "records": segmentPart("r"), "grams of errors": segmentPart("g"), "grams of values": segmentPart("w"), "tallies": segmentPart("t"),
+		"columns": segmentPart("c"), "marks": segmentPart("m"), "errors": segmentPart("e"), "values": segmentPart("v"), "records": segmentPart("r"), "grams of errors": segmentPart("g"), "grams of values": segmentPart("w"), "pairs of errors": segmentPart("p"), "pairs of values": segmentPart("q"), "tallies": segmentPart("t"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -435,6 +435,7 @@ func TestIndexIsBuiltAnew(t *testing.T) {
 			ix.open()
 			ix.same(dlq.Filter{Text: "payload"})
 			ix.same(dlq.Filter{Text: "refused"})
+			ix.same(dlq.Filter{Text: "pay"})
 			ix.same(dlq.Filter{All: true})
 			equal(t, "read", ix.read, whole)
 			if said := strings.Join(ix.words, "; "); (said == "") != (word == "") || !strings.Contains(said, word) {
