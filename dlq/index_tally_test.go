@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -154,6 +155,28 @@ func TestATextIsNotLookedForWhereItCannotBe(t *testing.T) {
 	if _, _, err := texts("problem h of", partColumns); err == nil {
 		t.Error("a text that some have was looked for without the columns") // which is damage: the index is gone now
 	}
+}
+
+// A partition is read to its end without anybody who takes what it has, where that is nothing: those that are read beside it need not wait for their turn.
+func TestPagesThatHoldNothingWaitForNobody(t *testing.T) {
+	_, iq, spans := filled(t, 100_000)
+	synctest.Test(t, func(t *testing.T) {
+		q, part := *iq, spans[0]
+		q.text = newTextFinder("nowhere")
+		pages := make(chan page)
+		go func() {
+			defer close(pages)
+			if err := q.pages(t.Context(), part, pages); err != nil {
+				t.Error(err)
+			}
+		}()
+		synctest.Wait()
+		for p := range pages {
+			if len(p.entries) != 0 || p.next != part.to {
+				t.Errorf("a page of %d entries up to %d of %d", len(p.entries), p.next, part.to)
+			}
+		}
+	})
 }
 
 // What `dlq stats` counts in an index, by tallies and, as it is where a filter needs it, by the entries.
