@@ -172,6 +172,7 @@ type opened struct {
 	wanted         []bool
 	where          whereabouts // what is looked for may be
 	share          int         // entries in a block
+	heldByErrors   int         // texts that were looked for, more than by values
 	err            error       // that ended a look into a text: nothing matches any more
 }
 
@@ -320,9 +321,31 @@ func (iq *indexQuery) match(o *opened, partition int32, i int) bool {
 		return false
 	}
 	found := (iq.error == nil || o.hides(i, hiddenError) || iq.error.match(o.errorText(i))) &&
-		(iq.text == nil || o.hides(i, hiddenError|hiddenValue) ||
-			o.in(o.where.errors, i) && iq.text.in(o.errorText(i)) || o.in(o.where.values, i) && iq.text.in(o.value(i)))
+		(iq.text == nil || o.hides(i, hiddenError|hiddenValue) || o.holds(iq.text, i))
 	return found && o.err == nil
+}
+
+// holds says whether the error or the payload of entry i holds a text. It looks first where that stood more often, for what stands there need not be looked
+// for in the other one.
+func (o *opened) holds(text *textFinder, i int) bool {
+	inError := func() bool {
+		found := o.in(o.where.errors, i) && text.in(o.errorText(i))
+		if found {
+			o.heldByErrors++
+		}
+		return found
+	}
+	inValue := func() bool {
+		found := o.in(o.where.values, i) && text.in(o.value(i))
+		if found {
+			o.heldByErrors--
+		}
+		return found
+	}
+	if o.heldByErrors < 0 {
+		return inValue() || inError()
+	}
+	return inError() || inValue()
 }
 
 // pages sends what the query selects of one partition, and every entry that has copies, in the order of their offsets.

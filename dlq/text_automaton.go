@@ -206,6 +206,9 @@ func (a *automaton) match(text []byte) (matches, sure bool) {
 			i += size
 		}
 		to := a.next[at+class].Load()
+		if to == at { // a processor that bets on it need not wait for the table
+			continue
+		}
 		if to == stateUnknown {
 			to = a.build(at, class)
 		}

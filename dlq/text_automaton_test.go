@@ -156,7 +156,7 @@ func BenchmarkTextMatch(b *testing.B) {
 		[]byte(`*net.OpError: dial tcp 10.17.201.33:8443: payments: connection refused`), []byte(`*webhook.AnswerError: stock: status 503 after 12345ms`),
 		[]byte(`*errors.errorString: billing: attempt 123456 of request 7d3f0b8e-5b1c-4a2d-8c3e-1f2a3b4c5d6e timed out`),
 	}
-	for _, expression := range []string{`s.*e`, `(?i)ERROR: S`, `\d+ of .*timed`, `(?i)refused|timed out`} {
+	for _, expression := range []string{`s.*e`, `(?i)ERROR: S`, `\d+ of .*timed`, `(?i)refused|timed out`, `(?i)a.*b.*c.*d.*e`, `\d{3,}.*\d{2}`} {
 		whole := regexp.MustCompile(expression)
 		for name, match := range map[string]func([]byte) bool{"regexp": whole.Match, "index": newTextMatch(whole).match} {
 			b.Run(expression+"/"+name, func(b *testing.B) {
