@@ -3,7 +3,6 @@ package dlq
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -161,39 +160,6 @@ func (iq *indexQuery) kindsWanted(kinds []kind) []bool {
 	return wanted
 }
 
-// opened is a segment that a query looks into.
-type opened struct {
-	columns
-	ref            segmentRef
-	start          int64 // of the partition
-	marks          []byte
-	view           IndexView
-	errors, values *arena // nil: not needed yet
-	wanted         []bool
-	where          whereabouts // what is looked for may be
-	share          int         // entries in a block
-	heldByErrors   int         // texts that were looked for, more than by values
-	err            error       // that ended a look into a text: nothing matches any more
-}
-
-// open reads the columns and marks of a segment.
-func (iq *indexQuery) open(v IndexView, partition int32, ref segmentRef, wanted []bool, where whereabouts) (*opened, error) {
-	names := []string{ref.name(partColumns), ref.name(partMarks)}
-	got, err := v.Get(names...)
-	if err != nil {
-		return nil, err
-	}
-	o := &opened{ref: ref, start: iq.starts[partition], wanted: wanted, view: v, where: where}
-	if o.columns, err = columnsOf(names[0], got[0]); err != nil {
-		return nil, err
-	}
-	if o.marks, err = marksIn(ref, o.n, got[1]); err != nil {
-		return nil, err
-	}
-	o.share = max(entriesInBlock(o.n), 1)
-	return o, nil
-}
-
 // whereIn says where in a segment what is looked for may be.
 func (iq *indexQuery) whereIn(v IndexView, ref segmentRef) (whereabouts, error) {
 	if iq.grams == nil {
@@ -240,34 +206,6 @@ func (iq *indexQuery) nextSegment(v IndexView, st *indexState, part span, at, la
 	}
 	return nil, nil
 }
-
-// errorText is the text of the error of entry i.
-func (o *opened) errorText(i int) []byte { return o.text(&o.errors, partErrors, o.errorEnds, i) }
-
-// value is the payload of entry i.
-func (o *opened) value(i int) []byte { return o.text(&o.values, partValues, o.valueEnds, i) }
-
-func (o *opened) text(from **arena, part string, ends []byte, i int) []byte {
-	if *from == nil {
-		name := o.ref.name(part)
-		got, err := o.view.Get(name)
-		if err == nil {
-			*from, err = arenaOf(name, got[0], ends, o.n)
-		}
-		if err != nil {
-			o.err = err
-			return nil
-		}
-	}
-	text, err := (*from).text(i)
-	if err != nil {
-		o.err = err
-	}
-	return text
-}
-
-// in says whether the block of entry i is one of these.
-func (o *opened) in(blocks uint64, i int) bool { return blocks>>(i/o.share)&1 == 1 }
 
 // visible says whether entry i is there: in the topic, or kept.
 func (iq *indexQuery) visible(o *opened, i int) bool {
@@ -323,29 +261,6 @@ func (iq *indexQuery) match(o *opened, partition int32, i int) bool {
 	found := (iq.error == nil || o.hides(i, hiddenError) || iq.error.match(o.errorText(i))) &&
 		(iq.text == nil || o.hides(i, hiddenError|hiddenValue) || o.holds(iq.text, i))
 	return found && o.err == nil
-}
-
-// holds says whether the error or the payload of entry i holds a text. It looks first where that stood more often, for what stands there need not be looked
-// for in the other one.
-func (o *opened) holds(text *textFinder, i int) bool {
-	inError := func() bool {
-		found := o.in(o.where.errors, i) && text.in(o.errorText(i))
-		if found {
-			o.heldByErrors++
-		}
-		return found
-	}
-	inValue := func() bool {
-		found := o.in(o.where.values, i) && text.in(o.value(i))
-		if found {
-			o.heldByErrors--
-		}
-		return found
-	}
-	if o.heldByErrors < 0 {
-		return inValue() || inError()
-	}
-	return inError() || inValue()
 }
 
 // pages sends what the query selects of one partition, and every entry that has copies, in the order of their offsets.
@@ -441,101 +356,4 @@ func (iq *indexQuery) page(v IndexView, st *indexState, part span, at int64, lat
 		}
 	}
 	return p, nil
-}
-
-// stored makes an entry of what is stored. It holds nothing of the store. records are those of the segment, nil: they are not read yet.
-func (iq *indexQuery) stored(o *opened, records *packs, partition int32, i int) (Entry, *packs, error) {
-	if records == nil {
-		got, err := o.view.Get(o.ref.name(partRecords))
-		if err != nil {
-			return Entry{}, nil, err
-		}
-		if records, err = packsOf(o.ref, got[0]); err != nil {
-			return Entry{}, nil, err
-		}
-	}
-	r, valued, err := records.record(i)
-	if err != nil {
-		return Entry{}, nil, err
-	}
-	if valued {
-		r.Value = append([]byte{}, o.value(i)...)
-	}
-	if o.err != nil {
-		return Entry{}, nil, o.err
-	}
-	r.Topic, r.Partition, r.Offset, r.Timestamp = iq.topic.Topic, partition, o.offset(i), time.UnixMilli(int64(u64(o.written, i)))
-	return entryOf(r, iq.topic.ID), records, nil
-}
-
-// indexed lets a survey answer from the index, if that works.
-func (s *survey) indexed(ctx context.Context) error {
-	err := s.byIndex(ctx)
-	if !s.indexAway(ctx, err) {
-		return err
-	}
-	s.away(err)
-	return nil
-}
-
-// keeps says whether entries that the topic has lost, and only the index keeps, are among what a replay covers.
-func (q *Queue) keeps(f Filter) bool {
-	return q.index != nil && q.index.Keep > 0 && !q.keysHeld && f.ExpiringBefore.IsZero()
-}
-
-// indexAway says whether it is the index's store that failed.
-func (s *survey) indexAway(ctx context.Context, err error) bool {
-	failed := (*indexError)(nil)
-	return errors.As(err, &failed) && ctx.Err() == nil
-}
-
-// byIndex lets a survey answer from the index. For some entries whose places are known it is not built first.
-func (s *survey) byIndex(ctx context.Context) error {
-	q := s.queue
-	if s.sel.placed() && q.index.cold(ctx, s.topic) {
-		return nil
-	}
-	iq, spans, err := q.index.query(ctx, q, s.topic, s.sel, s.scan.spans, s.ends)
-	if err != nil {
-		return err
-	}
-	s.query = iq
-	s.scan = newScan(s.scan.fetcher, spans)
-	s.scan.query = iq
-	return nil
-}
-
-// helped lets a survey for a call that changes entries find them by the index, where that is quicker: it reads a part of the topic only,
-// or what the topic has lost. One that puts keys in order has to see all, and of one origin are most entries of a queue.
-func (s *survey) helped(ctx context.Context) error {
-	q, f := s.queue, s.sel.Filter
-	narrow := len(f.IDs) > 0 || f.Class != classify.None || f.Severity != classify.SeverityNone || f.Reason != "" ||
-		!f.Since.IsZero() || !f.Until.IsZero() || f.Key != nil || f.Error != nil || f.Text != "" || len(f.Fingerprints) > 0
-	switch {
-	case q.index == nil || q.keysHeld || !narrow && q.index.Keep == 0:
-		return nil
-	case q.index.Keep == 0:
-		return s.indexed(ctx)
-	}
-	err := s.byIndex(ctx)
-	if s.indexAway(ctx, err) { // a replay would be done, and what it leaves out still be open
-		return fmt.Errorf("%w; what the topics have lost and only the index keeps would be left out, so that nothing was done in %s: try again when it is there", err, q.topic)
-	}
-	return err
-}
-
-// metIndexed is met of an entry that comes from the index with its mark.
-func (s *survey) metIndexed(e *Entry, f func(*Entry) bool) bool {
-	matches := e.passed == nil && s.sel.match(e) && s.sel.expires(e)
-	if e.copies {
-		id := e.stablePart()
-		if s.copiesMet[id] {
-			if matches && s.wanted(e.Status) {
-				s.duplicates++
-			}
-			return true
-		}
-		s.copiesMet[id] = true
-	}
-	return !matches || f(e)
 }
