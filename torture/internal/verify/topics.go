@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -16,14 +17,18 @@ import (
 	"github.com/redeliver/redeliver/torture/internal/fate"
 )
 
-// reader reads the run's topics from their beginning, committed records only, and remembers how far it is.
+// reader reads the run's topics from their beginning, committed records only, and remembers how far it is. It does so twice, side by side: members trim
+// retry topics behind themselves, and of a broker that hung one who gave it up comes back too late for what one whose request waits there gets at once; of one
+// that died it is the other way round.
 type reader struct {
-	v      *verifier
-	client *kgo.Client
+	v       *verifier
+	clients []*kgo.Client
 
 	// Under the verifier's lock:
 	topics map[string]bool
-	next   map[partition]int64
+	next   map[partition]int64                 // what nobody has had
+	own    map[partition][len(patiences)]int64 // where each client is
+	missed map[partition]map[int64]bool        // offsets that were trimmed before one client had them: the other one may
 }
 
 // partition is one of a topic by its id, since a topic may be made again.
@@ -32,32 +37,56 @@ type partition struct {
 	number int32
 }
 
+// patiences are for how long the clients wait for a broker that hangs: one gives it up sooner than anything that works on the records does, which would trim
+// them before they are read here, one waits longer than any broker hangs.
+var patiences = [...]time.Duration{2 * time.Second, time.Minute}
+
 func (v *verifier) newReader() (*reader, error) {
-	client, err := kgo.NewClient(
-		kgo.SeedBrokers(v.c.Brokers...),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.KeepControlRecords(), // to know how far it is
-		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.MetadataMinAge(250*time.Millisecond),
-		kgo.MetadataMaxAge(2*time.Second),
-		// A broker that hangs is given up sooner than anything that works on the records gives it up, which would trim them before they are read here.
-		kgo.RequestTimeoutOverhead(2*time.Second),
-		// It reads along and is in no hurry: few and large answers leave the processors to others.
-		kgo.FetchMinBytes(1<<20),
-		kgo.FetchMaxWait(300*time.Millisecond),
-	)
-	if err != nil {
-		return nil, err
+	r := &reader{v: v, topics: make(map[string]bool), next: make(map[partition]int64), own: make(map[partition][len(patiences)]int64), missed: make(map[partition]map[int64]bool)}
+	for _, patience := range patiences {
+		client, err := kgo.NewClient(
+			kgo.SeedBrokers(v.c.Brokers...),
+			kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+			kgo.KeepControlRecords(), // to know how far it is
+			kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+			kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+			kgo.MetadataMinAge(250*time.Millisecond),
+			kgo.MetadataMaxAge(2*time.Second),
+			kgo.RequestTimeoutOverhead(patience),
+			// It reads along and is in no hurry: few and large answers leave the processors to others.
+			kgo.FetchMinBytes(1<<20),
+			kgo.FetchMaxWait(300*time.Millisecond),
+		)
+		if err != nil {
+			r.close()
+			return nil, err
+		}
+		r.clients = append(r.clients, client)
 	}
-	return &reader{v: v, client: client, topics: make(map[string]bool), next: make(map[partition]int64)}, nil
+	return r, nil
+}
+
+func (r *reader) close() {
+	for _, client := range r.clients {
+		client.Close()
+	}
 }
 
 // run reads until ctx ends.
 func (r *reader) run(ctx context.Context) {
-	defer r.client.Close()
+	defer r.close()
+	var all sync.WaitGroup
+	for who := range r.clients {
+		all.Go(func() { r.readBy(ctx, who) })
+	}
+	all.Wait()
+}
+
+// readBy reads with one of the clients.
+func (r *reader) readBy(ctx context.Context, who int) {
+	client := r.clients[who]
 	for {
-		fetches := r.client.PollFetches(ctx)
+		fetches := client.PollFetches(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -68,29 +97,26 @@ func (r *reader) run(ctx context.Context) {
 				if errors.Is(p.Err, kerr.UnknownTopicID) && !slices.Contains(remade, t.Topic) {
 					remade = append(remade, t.Topic)
 				}
-				r.take(partition{t.TopicID, p.Partition}, p)
+				r.take(who, partition{t.TopicID, p.Partition}, p)
 			}
 		})
 		r.v.mu.Unlock()
 		if len(remade) > 0 { // the client goes on with a topic's old id for ever
-			r.client.PurgeTopicsFromConsuming(remade...)
-			r.client.AddConsumeTopics(remade...)
+			client.PurgeTopicsFromConsuming(remade...)
+			client.AddConsumeTopics(remade...)
 		}
 	}
 }
 
-// take takes what was fetched of a partition. The verifier's lock is held.
-func (r *reader) take(at partition, p kgo.FetchPartition) {
+// take takes what a client fetched of a partition. The verifier's lock is held.
+func (r *reader) take(who int, at partition, p kgo.FetchPartition) {
 	for _, rec := range p.Records {
-		next := r.next[at]
-		if rec.Offset < next {
-			continue // read again after a fault of the fetch
+		own := r.own[at]
+		own[who] = rec.Offset + 1
+		r.own[at] = own
+		if !r.isNew(at, rec.Offset, p.LogStartOffset) {
+			continue // the other client had it, or it is read again after a fault of the fetch
 		}
-		// A gap that does not come of transactions: the records were deleted.
-		if gone := min(p.LogStartOffset, rec.Offset); gone > next {
-			r.v.h.Unread += gone - next
-		}
-		r.next[at] = rec.Offset + 1
 		switch {
 		case rec.Attrs.IsControl():
 		case rec.Topic == r.v.c.Terms.Topic:
@@ -99,6 +125,28 @@ func (r *reader) take(at partition, p kgo.FetchPartition) {
 			r.v.h.AddCopy(r.copied(rec))
 		}
 	}
+}
+
+// isNew notes that an offset was read, of a partition that begins with start, and says whether it is the first time.
+func (r *reader) isNew(at partition, offset, start int64) bool {
+	next := r.next[at]
+	if offset < next {
+		if !r.missed[at][offset] {
+			return false
+		}
+		delete(r.missed[at], offset)
+		r.v.h.Unread--
+		return true
+	}
+	for gone := next; gone < min(start, offset); gone++ { // a gap that does not come of transactions: the records were deleted
+		if r.missed[at] == nil {
+			r.missed[at] = make(map[int64]bool)
+		}
+		r.missed[at][gone] = true
+		r.v.h.Unread++
+	}
+	r.next[at] = offset + 1
+	return true
 }
 
 // copied reads a copy's headers.
@@ -170,7 +218,9 @@ func (r *reader) look(names []string) {
 	}
 	r.v.mu.Unlock()
 	if len(fresh) > 0 {
-		r.client.AddConsumeTopics(fresh...)
+		for _, client := range r.clients {
+			client.AddConsumeTopics(fresh...)
+		}
 	}
 }
 
@@ -202,7 +252,12 @@ func (r *reader) missing(ctx context.Context, admin *kadm.Client, of func(topic 
 	var short []string
 	ends.Each(func(end kadm.ListedOffset) {
 		start, _ := starts.Lookup(end.Topic, end.Partition)
-		next := r.next[partition{found[end.Topic].ID, end.Partition}]
+		at := partition{found[end.Topic].ID, end.Partition}
+		next := r.next[at]
+		if len(r.missed[at]) > 0 { // which the one that is behind may have yet
+			own := r.own[at]
+			next = slices.Min(own[:])
+		}
 		if end.Offset > max(next, start.Offset) {
 			short = append(short, fmt.Sprintf("%s/%d is read up to %d of %d", end.Topic, end.Partition, next, end.Offset))
 		}
