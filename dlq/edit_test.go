@@ -3,6 +3,7 @@ package dlq_test
 import (
 	"bytes"
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -91,6 +92,7 @@ func TestBadEdits(t *testing.T) {
 		{dlq.Replay{JQ: "lower"}, "no such program: lower"},
 		// What the ledger would keep as something else, for who goes on with the replay.
 		{dlq.Replay{Filter: dlq.Filter{Text: "caf\xe9"}}, `text "caf\xe9" is no Unicode`},
+		{dlq.Replay{Filter: dlq.Filter{Error: regexp.MustCompilePOSIX("^dial")}}, `error "^dial" is compiled for POSIX`},
 		{dlq.Replay{UnsetHeaders: []string{"\xff"}}, `header "\xff" is no Unicode`},
 		{dlq.Replay{SetHeaders: []kgo.RecordHeader{{Key: "\xff"}}}, `header "\xff" is no Unicode`},
 		{dlq.Replay{Filter: dlq.Filter{Since: time.Date(12025, 1, 1, 0, 0, 0, 0, time.UTC)}}, "want a year up to 9999"},

@@ -60,10 +60,17 @@ func OrderOf(line []OrderedEntry) (offsets []int64) {
 	return offsets
 }
 
-// IndexOfTheReleaseBefore makes an index one that the release before wrote, which told problems apart in another way.
+// IndexOfTheReleaseBefore makes an index one that the release before wrote, which told problems apart in another way and had no tables of two letters.
 func IndexOfTheReleaseBefore(ctx context.Context, store IndexStore) error {
 	x := &index{Index: Index{Store: store}}
-	return x.change(ctx, func(_ IndexUpdate, st *indexState) error {
+	return x.change(ctx, func(u IndexUpdate, st *indexState) error {
+		for _, letters := range st.Letters {
+			for _, ref := range letters.Segments {
+				if err := u.Delete(ref.name(partErrorPairs), ref.name(partValuePairs)); err != nil {
+					return err
+				}
+			}
+		}
 		st.Version, st.moreKinds = indexVersion-1, true
 		for i := range st.kinds {
 			st.kinds[i].Error = "as it was: " + st.kinds[i].Error

@@ -37,7 +37,8 @@ type Filter struct {
 	ExpiringBefore time.Time
 	// Key is the record's key, exactly. nil: any.
 	Key []byte
-	// Error matches the text of the last failure, "<type>: <message>". nil: any.
+	// Error matches the text of the last failure, "<type>: <message>". A replay takes none of [regexp.CompilePOSIX] that [regexp.Compile] takes otherwise, as "^"
+	// and "+?". nil: any.
 	Error *regexp.Regexp
 	// Text is in the text of the last failure or in the value, letter by letter. "": any.
 	Text string

@@ -35,7 +35,7 @@ func (s *identities) slot(id Identity) *Identity {
 	}
 }
 
-// expect makes room for so many more at a time, which is cheaper than to grow into it. Memory is taken where they come only.
+// expect makes room for so many more at a time, which is cheaper than to grow into it.
 func (s *identities) expect(n int) {
 	length := max(len(s.table), leastIdentities)
 	for length/4*3 <= s.n+n {

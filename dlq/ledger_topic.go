@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -68,13 +69,14 @@ func (q *Queue) createLedger(ctx context.Context, dlq kadm.TopicDetail) error {
 
 const (
 	readyPatience = 10 * time.Second     // for the brokers to know a topic that was made
+	readyTries    = 20                   // looks at least, each of which may take long
 	readySoon     = 5 * time.Millisecond // between the first two looks, and half as long again between the next ones
 )
 
 // awaitLedger waits until the brokers know so many partitions of a new or grown topic and their leaders, and the leaders that they are.
 func (q *Queue) awaitLedger(ctx context.Context, partitions int) (kadm.TopicDetail, error) {
-	began := time.Now()
-	for wait := readySoon; ; wait = min(wait+wait/2, fetchBackoff) {
+	began, wait := time.Now(), readySoon
+	for tries := 1; ; tries++ {
 		topic, err := describe(ctx, q.admin, q.Ledger())
 		if err == nil && (len(topic.Partitions) < partitions || !led(topic)) {
 			err = errNoLeaders
@@ -85,12 +87,13 @@ func (q *Queue) awaitLedger(ctx context.Context, partitions int) (kadm.TopicDeta
 		switch {
 		case err == nil:
 			return topic, nil
-		case !errors.Is(err, ErrNoTopic) && !errors.Is(err, errNoLeaders) && !transient(err), time.Since(began) >= readyPatience:
+		case !errors.Is(err, ErrNoTopic) && !errors.Is(err, errNoLeaders) && !kerr.IsRetriable(err) && !kgo.IsRetryableBrokerErr(err), tries >= readyTries && time.Since(began) >= readyPatience:
 			return topic, fmt.Errorf("the new ledger topic is not ready: %w", err)
 		}
 		if err := pause(ctx, wait); err != nil {
 			return topic, err
 		}
+		wait = min(wait+wait/2, fetchBackoff)
 	}
 }
 
@@ -110,6 +113,7 @@ func (q *Queue) leading(ctx context.Context, topic kadm.TopicDetail) error {
 		t := &asked[p.Leader].Topics[0]
 		t.Partitions = append(t.Partitions, end)
 	}
+	answered := 0
 	for leader, req := range asked {
 		resp, err := q.client.Broker(int(leader)).Request(ctx, req)
 		if err != nil {
@@ -120,8 +124,12 @@ func (q *Queue) leading(ctx context.Context, topic kadm.TopicDetail) error {
 				if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
 					return err
 				}
+				answered++
 			}
 		}
+	}
+	if answered < len(topic.Partitions) {
+		return errNoLeaders
 	}
 	return nil
 }

@@ -253,7 +253,7 @@ func (s *survey) each(ctx context.Context, f func(*Entry) bool) error {
 			return err
 		}
 	}
-	if s.ledger != nil {
+	if s.ledger != nil && s.scan.query == nil && s.sel.Limit == 0 { // of what an index finds, and of so many, few come
 		s.ledger.met.expect(int(min(s.scan.total, mostExpected)))
 	}
 	return s.scan.each(ctx, func(e *Entry) bool {

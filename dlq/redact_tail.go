@@ -78,7 +78,7 @@ var anything = regexp.MustCompile(`(?s).*\z`)
 // beginningOf matches what at the end of a text may be the beginning of a match, and nothing of length 0 there.
 func beginningOf(pattern *regexp.Regexp) *regexp.Regexp {
 	parsed, err := syntax.Parse(pattern.String(), syntax.Perl)
-	if err != nil {
+	if err != nil || !perlish(pattern) {
 		return anything
 	}
 	begun, err := regexp.Compile(`(?:` + beginnings(parsed) + `)\z`)

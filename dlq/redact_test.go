@@ -45,6 +45,21 @@ func TestRedactedText(t *testing.T) {
 	}
 }
 
+// TestRedactedByWhatReadsOtherwise: a pattern that is compiled for POSIX hides what it finds, and not what its text would find else, and one with U+FFFD also the
+// bytes that are no UTF-8, which it finds there.
+func TestRedactedByWhatReadsOtherwise(t *testing.T) {
+	for text, pattern := range map[string]*regexp.Regexp{
+		"pin=1234":      regexp.MustCompilePOSIX(`pin=[0-9]+x{2}?`),
+		"card=1234":     regexp.MustCompilePOSIX(`card=[0-9]{4}z+?`),
+		"jos\xe9 1234":  regexp.MustCompile("jos\ufffd.*"),
+		"name=caf\xff.": regexp.MustCompile("name=caf\ufffd+."),
+	} {
+		if got := (&dlq.Redaction{Text: []*regexp.Regexp{pattern}}).String(text); got != "[redacted]" {
+			t.Errorf("%q by %q: %q", text, pattern, got)
+		}
+	}
+}
+
 // TestRedactedOnce: what is hidden already stays as it stands, whatever part of that a pattern finds.
 func TestRedactedOnce(t *testing.T) {
 	for pattern, texts := range map[string]map[string]string{

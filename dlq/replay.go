@@ -129,6 +129,9 @@ func (r Replay) Check() error {
 
 // checkWritten refuses what the ledger cannot say of a replay, which would select or write something else when another call goes on with it.
 func (r Replay) checkWritten() error {
+	if e := r.Filter.Error; e != nil && !perlish(e) {
+		return fmt.Errorf("error %q is compiled for POSIX, and regexp.Compile takes it otherwise: a replay cannot be written down with it", e)
+	}
 	if !utf8.ValidString(r.Filter.Text) {
 		return fmt.Errorf("text %q is no Unicode: a replay cannot be written down with it", r.Filter.Text)
 	}

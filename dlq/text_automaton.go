@@ -1,13 +1,13 @@
 package dlq
 
 import (
-	"bytes"
 	"encoding/binary"
 	"regexp/syntax"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -18,7 +18,6 @@ type automaton struct {
 	prog     *syntax.Prog
 	words    bool                  // it asks where words end
 	lines    bool                  // it asks where lines begin
-	newlines bool                  // texts with some are no question of how the expression was compiled
 	classes  int32                 // of characters that are the same to the expression
 	ascii    [utf8.RuneSelf]uint16 // the class of each
 	from     []rune                // where ranges of characters begin
@@ -64,10 +63,11 @@ const (
 	automatonRanges = 1 << 15 // of characters that they take
 )
 
-// newAutomaton is nil for an expression that is too large for one.
+// newAutomaton is that of an expression for [regexp.Compile]. It is nil for one that is too large, and for one with half of a surrogate pair, which package
+// regexp takes for U+FFFD at some places only.
 func newAutomaton(expr string) *automaton {
 	prog, err := programOf(expr, syntax.Perl)
-	if err != nil || len(prog.Inst) > automatonSize {
+	if err != nil || len(prog.Inst) > automatonSize || slices.ContainsFunc(prog.Inst, halved) {
 		return nil
 	}
 	a := &automaton{prog: prog, numbers: make(map[string]int32), met: make([]uint32, len(prog.Inst))}
@@ -77,21 +77,11 @@ func newAutomaton(expr string) *automaton {
 	a.next = make([]atomic.Int32, automatonTable/a.classes*a.classes)
 	a.atEnd = make([]bool, automatonTable/a.classes)
 	a.states = make([]state, 1) // the row of the numbers that are no states
-	posix, err := programOf(expr, syntax.POSIX)
-	a.newlines = err != nil || posix.String() == prog.String() // it cannot have been compiled for that, or is the same
 	a.walk++
 	places, matched := a.closure(nil, prog.Start, noCharacter, anyCharacter)
 	a.start = a.reached(places, matched, noCharacter)
 	a.settle()
 	return a
-}
-
-func programOf(expr string, flags syntax.Flags) (*syntax.Prog, error) {
-	tree, err := syntax.Parse(expr, flags)
-	if err != nil {
-		return nil, err
-	}
-	return syntax.Compile(tree.Simplify())
 }
 
 // classify finds the classes of characters, and says whether they are few enough.
@@ -188,7 +178,7 @@ func (a *automaton) settle() {
 func (a *automaton) match(text []byte) (matches, sure bool) {
 	at := a.start
 	if at <= 0 {
-		return at == stateMatched, at == stateMatched || a.newlines
+		return at == stateMatched, true
 	}
 	for i := 0; i < len(text); {
 		for at == a.home && a.stays[text[i]] {
@@ -212,12 +202,8 @@ func (a *automaton) match(text []byte) (matches, sure bool) {
 		if to == stateUnknown {
 			to = a.build(at, class)
 		}
-		switch {
-		case to > 0:
-		case to == stateDead:
-			return false, a.newlines || bytes.IndexByte(text[i:], '\n') < 0
-		default:
-			return to == stateMatched, to == stateMatched
+		if to <= 0 {
+			return to == stateMatched, to != stateUnsure
 		}
 		at = to
 	}
@@ -238,7 +224,7 @@ func (a *automaton) build(at, class int32) int32 {
 
 // after is the number of the state behind a character: where that leads to, and the beginning, for a match may begin anywhere.
 func (a *automaton) after(s state, r rune) int32 {
-	if a.work += len(s.places) + 1; a.work > automatonWork || r == '\n' && !a.newlines {
+	if a.work += len(s.places) + 1; a.work > automatonWork {
 		return stateUnsure
 	}
 	takers, matched := a.asked(s, r)
@@ -341,6 +327,11 @@ func (a *automaton) closure(places []uint32, pc int, behind, next rune) (all []u
 		}
 	}
 	return places, false
+}
+
+// halved says whether an instruction takes half of a surrogate pair, and nothing else.
+func halved(i syntax.Inst) bool {
+	return eats(&i) && len(i.Rune) == 1 && utf16.IsSurrogate(i.Rune[0])
 }
 
 // eats says whether an instruction takes a character.

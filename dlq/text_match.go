@@ -27,7 +27,11 @@ type byteRun struct {
 }
 
 func newTextMatch(whole *regexp.Regexp) *textMatch {
-	m := &textMatch{whole: whole, quick: sync.OnceValue(func() *automaton { return newAutomaton(whole.String()) })}
+	m := &textMatch{whole: whole, quick: func() *automaton { return nil }}
+	if !perlish(whole) {
+		return m
+	}
+	m.quick = sync.OnceValue(func() *automaton { return newAutomaton(whole.String()) })
 	if tree, err := syntax.Parse(whole.String(), syntax.Perl); err == nil {
 		m.least, m.runs = leastOf(tree), runsOf(tree)
 		tree = tree.Simplify() // which writes repetitions out
@@ -147,7 +151,7 @@ const mostPieces = 8
 func piecesOf(re *syntax.Regexp) [][]byte {
 	switch re.Op {
 	case syntax.OpLiteral:
-		if re.Flags&syntax.FoldCase != 0 {
+		if re.Flags&syntax.FoldCase != 0 || slices.ContainsFunc(re.Rune, standsForBytes) {
 			return nil
 		}
 		return [][]byte{[]byte(string(re.Rune))}
@@ -180,6 +184,9 @@ func piecesOf(re *syntax.Regexp) [][]byte {
 	}
 	return nil
 }
+
+// standsForBytes says whether a character is also what package regexp takes bytes for that are no UTF-8.
+func standsForBytes(r rune) bool { return r == utf8.RuneError || utf8.RuneLen(r) < 0 }
 
 // neededOf returns texts all of which are in whatever the expression matches.
 func neededOf(re *syntax.Regexp) (needed [][]byte) {
