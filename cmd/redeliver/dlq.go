@@ -110,6 +110,9 @@ func (p *program) openQueuesOf(ctx context.Context, c *config.Config, selected [
 	open := func(_ *config.Pipeline, topic string, options ...dlq.Option) (*dlq.Queue, error) {
 		return dlq.Open(client, topic, p.traced(options)...)
 	}
+	if f.noIndex && c.Index.Kind != "none" && c.Index.Keep > 0 {
+		fmt.Fprintln(p.err, "without the index: what the topics have lost and it keeps (index.keep) is not there")
+	}
 	if !f.noIndex && c.Index.Kind != "none" {
 		x, err := p.openIndexes(ctx, c, client)
 		if err != nil {

@@ -178,7 +178,7 @@ func TestAnotherReplayIsUnderWay(t *testing.T) {
 	m.run("dlq", "discard", "0-4", "--dry-run").want(t, exitDone, "this would be refused because of the replay that is under way", "would have discarded 1")
 	m.run("dlq", "discard", "0-4", "--dry-run", "--take-over").want(t, exitDone, "this would end the replay that is under way")
 	session{terminal: true, answer: "y\n"}.run(t, "dlq", "discard", "0-4", "--why", "a test", "--take-over", "-c", m.config).
-		want(t, exitDone, "Discard 1 dead letter, and end the replay that is under way, started ", "discarded 1 dead letter")
+		want(t, exitDone, "Discard 1 dead letter of orders.orders.dlq, and end the replay that is under way, started ", "discarded 1 dead letter")
 	(<-first).want(t, exitPart, ": replayed ", "another discard of "+testDLQ+" took over")
 }
 

@@ -79,8 +79,8 @@ func (p *program) setsAside(cmd *cobra.Command, a aside) {
 			done:   a.done,
 			remedy: a.remedy,
 			others: ": named by their own ids they are " + a.done,
-			ask: func(_ queue, s dlq.Summary) string {
-				return fmt.Sprintf("%s %d %s", strings.ToUpper(a.doing[:1])+a.doing[1:], s.Done, plural(int(s.Done), "dead letter"))
+			ask: func(q queue, s dlq.Summary) string {
+				return fmt.Sprintf("%s %d %s of %s", strings.ToUpper(a.doing[:1])+a.doing[1:], s.Done, plural(int(s.Done), "dead letter"), q.Topic())
 			},
 			do: func(q queue, f dlq.Filter, dry bool, tell tellers) (dlq.Summary, error) {
 				return a.do(q.Queue, cmd.Context(), dlq.Discard{

@@ -141,6 +141,19 @@ func TestDLQTailWaitsForTheTopic(t *testing.T) {
 	run(t, "dlq", "tail", "--queue", "nowhere", "-c", config).want(t, exitFailed, "nowhere", "is that its name?")
 }
 
+// --limit is of all queues together: where one has enough the others are not waited for.
+func TestDLQTailOfSeveralQueuesEndsWithEnough(t *testing.T) {
+	m := newMorgue(t)
+	config := configFile(t, pipelineOn(m.cluster.ListenAddrs())+"  - name: returns\n    topics: [returns]\n    handler: {http: {url: 'http://127.0.0.1:9/'}}\n")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var letters, told bytes.Buffer // nobody else writes when it has ended
+	p := &program{in: strings.NewReader(""), out: &letters, err: &told, patience: 2 * time.Second, getenv: func(string) (string, bool) { return "", false }}
+	if status := p.main(ctx, []string{"dlq", "tail", "--since", "2025-01-01", "--limit", "3", "-c", config}); status != exitDone || strings.Count(letters.String(), "\n") != 3 {
+		t.Errorf("exit status %d, printed\n%s\ntold\n%s", status, letters.String(), told.String())
+	}
+}
+
 // Who follows several queues is told at once when one of them cannot be followed any longer, and goes on with the others.
 func TestDLQTailOfAQueueThatFails(t *testing.T) {
 	m := newMorgue(t)

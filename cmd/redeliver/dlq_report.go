@@ -135,8 +135,7 @@ func (r *changeReport) tellers(label, done string, show func(task string) string
 			r.bar.grow(at.Total)
 			if at.Task != "" && at.Task != told && at.Done > 0 {
 				told = at.Task
-				r.bar.end()
-				fmt.Fprintf(r.program.err, "This is replay %s: `%s` shows it.\n", told, show(told))
+				r.bar.interject(func() { fmt.Fprintf(r.program.err, "This is replay %s: `%s` shows it.\n", told, show(told)) })
 			}
 			note := fmt.Sprintf("%d %s", at.Done, done)
 			if at.Succeeded+at.Failed+at.Pending > 0 {
@@ -202,6 +201,9 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 	}
 	if failed != nil {
 		one.Error = failed.Error()
+	}
+	if errors.Is(failed, context.Canceled) {
+		one.Error = "interrupted"
 	}
 	one.Entries, r.entries = r.entries, nil
 	s.Missing = nil // other queues may have them
@@ -291,8 +293,13 @@ func (r *changeReport) print(w io.Writer, q queue, s changeSummary, took time.Du
 	}
 	remark(s.Replayed, "%s", r.before(dlq.StatusReplayed))
 	remark(s.Discarded, "%s", r.before(dlq.StatusDiscarded))
-	for _, id := range slices.Sorted(maps.Keys(s.Unfinished)) {
+	const named = 3
+	unfinished := slices.Sorted(maps.Keys(s.Unfinished))
+	for _, id := range unfinished[:min(named, len(unfinished))] {
 		remark(s.Unfinished[id], "of them by replay %s, which has not ended: `%s`", id, r.resuming(q, id))
+	}
+	if more := len(unfinished) - named; more > 0 {
+		lines = append(lines, fmt.Sprintf("  the others by %d more %s that have not ended: see `%s`", more, plural(more, "replay"), r.program.commandOf("replay list", q, "")))
 	}
 	remark(s.Superseded, "had been replayed before and died again: left out, for the dead letters that they became stand for them")
 	remark(s.Parked, "parked, and left so%s", r.remedy(dlq.StatusParked))
@@ -327,7 +334,11 @@ func (r *changeReport) before(status dlq.Status) string {
 	if r.chore.remedy[status] != "" {
 		return "had been " + status.String() + " before" + r.remedy(status)
 	}
-	return "had been " + status.String() + " before and stay so: they are not " + r.chore.done
+	how := ""
+	if status == dlq.StatusDiscarded {
+		how = "; `redeliver replay --status discarded` replays them"
+	}
+	return "had been " + status.String() + " before and stay so: they are not " + r.chore.done + how
 }
 
 // limitUnknown is what people are told of topics of which nobody knows how large a record they take.

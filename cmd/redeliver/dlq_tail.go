@@ -42,6 +42,9 @@ func newDLQTailCommand(p *program) *cobra.Command {
 		for _, q := range qs.all {
 			p.tellBehind(cmd.Context(), q, shownLater)
 		}
+		ctx, enough := context.WithCancel(cmd.Context())
+		defer enough()
+		shown := 0
 		var mu sync.Mutex // of what is printed
 		var all sync.WaitGroup
 		failed, left := make([]error, len(qs.all)), len(qs.all)
@@ -49,14 +52,19 @@ func newDLQTailCommand(p *program) *cobra.Command {
 			all.Go(func() {
 				filter := filter
 				filter.IDs = q.ids
-				for e, err := range tail(cmd.Context(), q, filter, func() {
+				for e, err := range tail(ctx, q, filter, func() {
 					mu.Lock()
 					defer mu.Unlock()
 					fmt.Fprintf(p.err, "pipeline %s: topic %s does not exist yet: it is followed as soon as it does\n", q.pipeline.Name, q.Topic())
 				}) {
 					if err == nil {
 						mu.Lock()
-						err = p.tell(q, e, format)
+						if filter.Limit == 0 || shown < filter.Limit {
+							err = p.tell(q, e, format)
+						}
+						if shown++; shown == filter.Limit { // of all queues together
+							enough()
+						}
 						mu.Unlock()
 					}
 					if err != nil {
@@ -66,7 +74,10 @@ func newDLQTailCommand(p *program) *cobra.Command {
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				if left--; left > 0 && failed[i] != nil && cmd.Context().Err() == nil { // else it is told when all has ended, which it has now
+				if left--; ctx.Err() != nil && cmd.Context().Err() == nil && errors.Is(failed[i], context.Canceled) {
+					failed[i] = nil // it was enough
+				}
+				if left > 0 && failed[i] != nil && ctx.Err() == nil { // else it is told when all has ended, which it has now
 					fmt.Fprintf(p.err, "pipeline %s: %s is followed no longer, the others are: %v\n", q.pipeline.Name, q.Topic(), failed[i])
 				}
 			})

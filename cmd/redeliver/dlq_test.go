@@ -346,7 +346,7 @@ func TestDLQExportIsByteExact(t *testing.T) {
 func TestDLQDiscard(t *testing.T) {
 	m := newMorgue(t)
 	asked := session{terminal: true, answer: "n\n"}.run(t, "dlq", "discard", "0-1", "0-2", "--why", "a test", "-c", m.config)
-	asked.want(t, exitFailed, "Discard 2 dead letters?", "nothing was changed")
+	asked.want(t, exitFailed, "Discard 2 dead letters of orders.orders.dlq?", "nothing was changed")
 	m.run("dlq", "discard", "0-1", "0-2", "--dry-run").want(t, exitDone, "orders/0/1", "dry run: would have discarded 2 dead letters")
 	if list := m.run("dlq", "list", "-o", "jsonl"); strings.Count(list.out, "\n") != 6 {
 		t.Errorf("after a dry run there are left:\n%s", list.out)

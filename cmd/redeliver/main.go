@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"golang.org/x/term"
 )
@@ -42,10 +43,23 @@ func main() {
 func (p *program) heed(signals <-chan os.Signal, cancel context.CancelFunc) {
 	<-signals
 	cancel()
+	if !p.quits.Load() {
+		defer time.AfterFunc(endingTold, p.tellEnding).Stop()
+	}
 	for hangup := true; hangup; { // of a terminal that is gone both the system and the shell tell
 		hangup = <-signals == syscall.SIGHUP
 	}
 	close(p.quit)
+}
+
+// endingTold is after an interruption: what takes longer, as a transaction that brokers have to end, is told.
+const endingTold = 2 * time.Second
+
+func (p *program) tellEnding() {
+	if p.terminal {
+		fmt.Fprintln(p.err) // below the line of the progress
+	}
+	fmt.Fprintln(p.err, "redeliver: interrupted, and ending what is under way; a second signal leaves at once")
 }
 
 // endings are the signals that end a command: also that of a terminal which is gone, as of an SSH connection that broke, unless nohup has it ignored.

@@ -208,8 +208,8 @@ func TestProgressSaysThatNothingIsNew(t *testing.T) {
 		time.Sleep(time.Hour)
 		want := []string{
 			"replay orders.dlq 300 of 1000 (30 %), 50/s, 14s left",
-			"replay orders.dlq 300 of 1000 (30 %), 14/s, 49s left, nothing new for 15s",
-			"replay orders.dlq 300 of 1000 (30 %), 8/s, 1m24s left, nothing new for 30s",
+			"replay orders.dlq 300 of 1000 (30 %), nothing new for 15s",
+			"replay orders.dlq 300 of 1000 (30 %), nothing new for 30s",
 			"replay orders.dlq 600 of 1000 (60 %), 14/s, 28s left",
 		}
 		if got := strings.Split(strings.TrimSpace(errs.String()), "\n"); !slices.Equal(got, want) {
@@ -256,6 +256,23 @@ func TestNobodyKeepsTheEntriesOfAChange(t *testing.T) {
 	if tell := r.counting(q, true); tell.entry == nil || tell.placeless() == nil {
 		t.Error("a dry run does not tell its entries")
 	}
+}
+
+// That nothing is new is told also of a replay that has said its name, as while brokers are away.
+func TestProgressOfWhatStandsStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var errs bytes.Buffer
+		r := &changeReport{program: &program{err: &errs}, chore: chore{doing: "replay", done: "replayed"}}
+		tell := r.doing(queue{Queue: &dlq.Queue{}, config: &config.Config{}, pipeline: &config.Pipeline{Group: "orders"}})
+		r.bar.label = "replay orders.orders.dlq"
+		tell.progress(dlq.Progress{Scanned: 500, Total: 1000, Done: 500, Task: "20260101-000000-abcdef"})
+		time.Sleep(16 * time.Second)
+		r.endProgress()
+		want := []string{"This is replay 20260101-000000-abcdef: `redeliver replay show 20260101-000000-abcdef -c ''` shows it.", "replay orders.orders.dlq 500 of 1000 (50 %), 500 replayed, nothing new for 15s"}
+		if got := strings.Split(strings.TrimSpace(errs.String()), "\n"); !slices.Equal(got, want) {
+			t.Errorf("lines\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	})
 }
 
 // While outcomes are waited for the line says first what is waited for, with no rate that falls, and after a while why that may be in vain.

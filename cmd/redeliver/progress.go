@@ -119,13 +119,25 @@ func (g *progress) grow(total int64) {
 	g.total = total
 }
 
-// end clears the line on a terminal, so that the summary begins on an empty one, and behind it the ^C that the terminal
-// shows of an interruption.
+// end ends it, and clears the line on a terminal, so that the summary begins on an empty one.
 func (g *progress) end() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.ended = true
 	g.still.Stop()
+	g.clear()
+}
+
+// interject has something else said, on an empty line.
+func (g *progress) interject(say func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.clear()
+	say()
+}
+
+// clear clears the line on a terminal, and behind it the ^C that the terminal shows of an interruption.
+func (g *progress) clear() {
 	if g.terminal && g.width > 0 {
 		fmt.Fprintf(g.w, "\r%s\r", strings.Repeat(" ", min(g.width+len("^C"), max(g.columns()-1, 1))))
 		g.width = 0
@@ -168,7 +180,7 @@ func (g *progress) text(now time.Time, bar int) string {
 	} else {
 		fmt.Fprintf(&b, " %d", g.done)
 	}
-	if seconds := now.Sub(g.since.at).Seconds(); seconds >= 1 {
+	if seconds := now.Sub(g.since.at).Seconds(); seconds >= 1 && still < progressStill { // a rate, and what it leaves, would be untrue
 		rate := float64(g.done-g.since.done) / seconds
 		fmt.Fprintf(&b, ", %.0f/s", rate)
 		if left := g.total - g.done; left > 0 && rate > 0 {

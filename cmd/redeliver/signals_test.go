@@ -3,15 +3,18 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
 	"os/exec"
 	"os/signal"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/redeliver/redeliver/dlq"
@@ -139,6 +142,31 @@ func TestAHangupIsNoSecondSignal(t *testing.T) {
 	signals <- os.Interrupt
 	<-heeded
 	<-p.quit
+}
+
+// A command that does not end at once when it is interrupted says what it does, and how it ends sooner.
+func TestWhatTakesLongToEndIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var errs bytes.Buffer
+		p := &program{err: &errs, quit: make(chan struct{})}
+		signals := make(chan os.Signal)
+		heeded := make(chan struct{})
+		go func() {
+			defer close(heeded)
+			p.heed(signals, func() {})
+		}()
+		signals <- os.Interrupt
+		time.Sleep(endingTold - time.Millisecond)
+		if errs.Len() > 0 {
+			t.Errorf("told at once: %s", errs.String())
+		}
+		time.Sleep(2 * time.Millisecond)
+		if !strings.Contains(errs.String(), "a second signal leaves at once") {
+			t.Errorf("told %q", errs.String())
+		}
+		signals <- os.Interrupt
+		<-heeded
+	})
 }
 
 // nohup has a command outlive its terminal.
