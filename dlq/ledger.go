@@ -257,6 +257,14 @@ func keysOf(topicID kadm.TopicID) ledgerKeys {
 	return ledgerKeys{base64.RawURLEncoding.EncodeToString(topicID[:]) + "/", topicID}
 }
 
+// isLedgerKey says whether a key is that of a record about any topic.
+func isLedgerKey(key []byte) bool {
+	id, _, of := bytes.Cut(key, []byte("/"))
+	var topic kadm.TopicID
+	n, err := base64.RawURLEncoding.Decode(topic[:], id[:min(len(id), base64.RawURLEncoding.EncodedLen(len(topic)))])
+	return of && err == nil && n == len(topic) && len(id) == base64.RawURLEncoding.EncodedLen(n)
+}
+
 func (k ledgerKeys) writer() []byte { return []byte(k.prefix + "writer") }
 
 // keyTask is what the key of a task begins with, behind the prefix.

@@ -49,7 +49,7 @@ type Purged struct {
 	Uncounted bool
 	// Kept are the partitions in which records of that age stay, since they stand behind an entry that is still to be dealt with.
 	Kept []Kept
-	// Marks were taken out of the ledger, since their entries are gone.
+	// Marks were taken out of the ledger, since their entries are gone, and what else it said of a topic that had the name before and was deleted.
 	Marks int64
 	Took  time.Duration
 }
@@ -62,7 +62,7 @@ type Kept struct {
 }
 
 // Purge deletes the records of the dead-letter topic that were written before a time, with DeleteRecords, and takes the marks of entries
-// that are gone, by this or by the topic's retention, out of the ledger. Of an entry that was renewed or imported those stay which were made where it stood before:
+// that are gone, by this or by the topic's retention, out of the ledger, and all that it says of a topic that had the name before. Of an entry that was renewed or imported those stay which were made where it stood before:
 // they say whose that id is. In each partition it stops at the first entry that is still to be
 // dealt with, parked or not, unless that was carried forward ([Queue.Renew]) or IncludeOpen is set. What is deleted is gone for good: what indexes
 // hold of it goes when they catch up, and so does what they keep of that age that retention took ([Index].Keep), of which those stay that are

@@ -47,7 +47,7 @@ func forgotten(tombstone *kgo.Record) ([]byte, bool) {
 	return nil, false
 }
 
-// gone finds the marks of entries of which no copy is left.
+// gone finds the marks of entries of which no copy is left, and all that is said of a topic which had the name before and was deleted.
 func (p *purge) gone(ctx context.Context) error {
 	reader, spans, err := p.task.survey.wholeLedger(ctx)
 	if err != nil {
@@ -82,6 +82,14 @@ func (p *purge) gone(ctx context.Context) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
+	// What is said of another topic is said of one that is gone, unless this one is: who writes of the next one takes over from this call.
+	topic, err := p.task.survey.queue.describe(ctx)
+	switch {
+	case err == nil && topic.ID != p.task.survey.topic.ID, errors.Is(err, ErrNoTopic):
+		return &TopicDeletedError{p.task.survey.queue.topic}
+	case err != nil:
+		return err
+	}
 	if p.DryRun {
 		p.done.Marks = int64(len(p.marks))
 	}
@@ -92,11 +100,15 @@ func (p *purge) gone(ctx context.Context) error {
 func (p *purge) stale(keys ledgerKeys, r *kgo.Record, stale map[string]*kgo.Record) error {
 	rest, ours := strings.CutPrefix(string(r.Key), keys.prefix)
 	at, isMark := parsePosition(rest)
-	if !ours || !isMark {
+	if !ours && !isLedgerKey(r.Key) || ours && !isMark {
 		return nil
 	}
 	delete(stale, string(r.Key))
 	if r.Value == nil {
+		return nil
+	}
+	if !ours {
+		stale[string(r.Key)] = &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key}
 		return nil
 	}
 	v, about, err := keys.decode(r)
