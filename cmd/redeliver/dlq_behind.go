@@ -16,11 +16,11 @@ const (
 )
 
 // tellBehind says on standard error of which dead letters a command knows nothing yet, and what becomes of them. What is not known is not
-// told: the answer was given.
-func (p *program) tellBehind(ctx context.Context, q queue, later string) {
+// told: the answer was given. It returns how many these are at most.
+func (p *program) tellBehind(ctx context.Context, q queue, later string) int64 {
 	behind, err := q.Behind(ctx)
 	if err != nil || behind.Records == 0 {
-		return
+		return 0
 	}
 	now, written, remedy := time.Now(), "", ""
 	if !behind.Written.IsZero() {
@@ -34,4 +34,5 @@ func (p *program) tellBehind(ctx context.Context, q queue, later string) {
 		letters, are = "one dead letter stands", "it is"
 	}
 	fmt.Fprintf(p.err, "%s: up to %s behind a transaction that is open%s: %s %s%s\n", q.Topic(), letters, written, are, later, remedy)
+	return behind.Records
 }

@@ -49,6 +49,10 @@ func TestWhatATransactionHidesIsTold(t *testing.T) {
 			t.Errorf("%v: exit status %d, %q", look.args, exit, errs)
 		}
 	}
+	const counted = `"behind": 2`
+	if out, _, _ := command(t, "replay", "--dry-run", "-o", "json", "-c", path); !strings.Contains(out, counted) {
+		t.Errorf("replay -o json has no %s: %s", counted, out)
+	}
 	if err := client.EndTransaction(t.Context(), kgo.TryCommit); err != nil {
 		t.Fatal(err)
 	}

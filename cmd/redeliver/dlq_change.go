@@ -85,7 +85,7 @@ func (p *program) changeQueues(ctx context.Context, flags *filterFlags, change *
 			}
 			filter.Limit = left
 		}
-		p.tellBehind(ctx, q, doneLater) // before anybody is asked, and before its own transactions are open
+		report.behind = p.tellBehind(ctx, q, doneLater) // before anybody is asked, and before its own transactions are open
 		s, err := p.changeQueue(ctx, q, filter, change, report)
 		left -= int(s.Done)
 		return err

@@ -38,6 +38,7 @@ type changeReport struct {
 	found     map[string]bool // ids that some queue had
 	missing   []string
 	left      []string // ids whose entries the other filters leave out
+	behind    int64    // records of the queue at work that stand behind open transactions
 	listed    int
 	edited    func(e dlq.Entry) string // of the queue at work; nil: nothing is edited
 	entries   []changeEntry            // of the queue at work
@@ -78,6 +79,7 @@ type changeSummary struct {
 	Open       int64            `json:"open_before,omitempty"`
 	KeptLost   bool             `json:"kept_lost,omitempty"` // the index was emptied since the replay was started
 	Taken      int64            `json:"taken,omitempty"`     // by retention, since then, at most: offsets
+	Behind     int64            `json:"behind,omitempty"`    // a transaction that was open, and so left to a later run, at most: records
 	Seconds    float64          `json:"seconds"`
 	Error      string           `json:"error,omitempty"`
 	// Entries are those that would be changed, on a dry run only.
@@ -197,7 +199,7 @@ func (r *changeReport) add(q queue, s dlq.Summary, failed error) error {
 		Pipeline: q.pipeline.Name, Queue: q.Topic(), Run: s.Run, Task: s.Task, DryRun: s.DryRun, Complete: s.Complete, Done: s.Done, To: s.To,
 		Earlier: s.Earlier, Succeeded: s.Succeeded, Failed: s.Failed, Pending: s.Pending, NoGroup: s.NoGroup, Headerless: s.Headerless, Unmeasured: s.LimitUnknown,
 		Matched: s.Matched, Replayed: s.Replayed, Discarded: s.Discarded, Unfinished: s.Unfinished, Superseded: s.Superseded, Parked: s.Parked, Limited: s.Limited, LeftOut: viewLeftOut(q, s.LeftOut),
-		OtherGroup: s.OtherGroup, Duplicates: s.Duplicates, InDoubt: s.InDoubt, Cluster: r.chore.cluster, Unmarked: s.Unmarked, Missing: append([]string{}, s.Missing...), Unselected: s.Unselected, Open: s.Open, KeptLost: s.KeptLost, Taken: s.Taken, Seconds: s.Took.Seconds(),
+		OtherGroup: s.OtherGroup, Duplicates: s.Duplicates, InDoubt: s.InDoubt, Cluster: r.chore.cluster, Unmarked: s.Unmarked, Missing: append([]string{}, s.Missing...), Unselected: s.Unselected, Open: s.Open, KeptLost: s.KeptLost, Taken: s.Taken, Behind: r.behind, Seconds: s.Took.Seconds(),
 	}
 	if failed != nil {
 		one.Error = failed.Error()
