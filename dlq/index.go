@@ -269,7 +269,7 @@ func (st *indexState) put(u IndexUpdate) error {
 		if err != nil {
 			return err
 		}
-		if err := u.Put(part.name, sealed(body)); err != nil {
+		if err := u.Put(part.name, sealedForAll(body)); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package dlq
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 )
 
 // arenaBlock is of how many entries the texts have a checksum of their own: who wants a few reads a few.
@@ -24,7 +23,7 @@ func arenaBytes(texts, ends []byte, n int) []byte {
 	b := append(make([]byte, 0, len(texts)+4*(n/arenaBlock+1)), texts...)
 	for from := 0; from < n; from += arenaBlock {
 		start, end := blockOf(ends, n, from/arenaBlock)
-		b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(texts[start:end], indexSums))
+		b = binary.LittleEndian.AppendUint32(b, sumOf(texts[start:end]))
 	}
 	return b
 }
@@ -52,7 +51,7 @@ func arenaOf(name string, b, ends []byte, n int) (*arena, error) {
 func (a *arena) text(i int) ([]byte, error) {
 	if block := i / arenaBlock; block != a.block {
 		from, to := blockOf(a.ends, a.n, block)
-		if from > to || int(to) > len(a.bytes) || crc32.Checksum(a.bytes[from:to], indexSums) != u32(a.sums, block) {
+		if from > to || int(to) > len(a.bytes) || !hasSum(a.bytes[from:to], u32(a.sums, block)) {
 			return nil, fmt.Errorf("%w: %s is not what was written", ErrIndexDamaged, a.name)
 		}
 		a.block = block

@@ -3,7 +3,6 @@ package dlq
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"math"
 	"math/bits"
 )
@@ -70,7 +69,7 @@ func (g grams) table(texts, ends []byte, n int) []byte {
 		for _, word := range page {
 			b = binary.LittleEndian.AppendUint64(b, word)
 		}
-		b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[start:], indexSums))
+		b = binary.LittleEndian.AppendUint32(b, sumOf(b[start:]))
 		words = words[len(page):]
 	}
 	return b
@@ -100,7 +99,7 @@ func (t *gramTable) all(grams []uint32) (uint64, error) {
 	for _, gram := range grams {
 		at := int(gram>>(32-t.size)) * 8
 		page := t.bytes[at/t.page*(t.page+4):]
-		if crc32.Checksum(page[:t.page], indexSums) != binary.LittleEndian.Uint32(page[t.page:]) {
+		if !hasSum(page[:t.page], binary.LittleEndian.Uint32(page[t.page:])) {
 			return 0, fmt.Errorf("%w: %s is not what was written", ErrIndexDamaged, t.name)
 		}
 		if blocks &= binary.LittleEndian.Uint64(page[at%t.page:]); blocks == 0 {

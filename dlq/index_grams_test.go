@@ -2,8 +2,10 @@ package dlq
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math"
 	"math/rand/v2"
 	"regexp"
@@ -162,5 +164,25 @@ func TestArenasAndGramsAreChecked(t *testing.T) {
 		if !errors.Is(err, ErrIndexDamaged) {
 			t.Fatal(fmt.Errorf("a changed table of %d letters is read: %w", of.size, err))
 		}
+	}
+}
+
+// What earlier releases summed in another way is not damaged, and what says which release wrote an index is summed so that they read it.
+func TestSumsOfEarlierReleases(t *testing.T) {
+	body := []byte("what was written")
+	for name, b := range map[string][]byte{"now": sealed(bytes.Clone(body)), "before": sealedForAll(bytes.Clone(body))} {
+		if got, err := unsealed(name, b); err != nil || !bytes.Equal(got, body) {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+		for bit := range 8 * len(b) {
+			b[bit/8] ^= 1 << (bit % 8)
+			if _, err := unsealed(name, b); !errors.Is(err, ErrIndexDamaged) {
+				t.Errorf("%s: bit %d is another one, and the error is %v", name, bit, err)
+			}
+			b[bit/8] ^= 1 << (bit % 8)
+		}
+	}
+	if b := sealedForAll(bytes.Clone(body)); crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)) != binary.LittleEndian.Uint32(b[len(body):]) {
+		t.Error("earlier releases cannot read it")
 	}
 }

@@ -103,7 +103,7 @@ func (g *tallyGroup) sort() {
 func (st *indexState) putMarks(u IndexUpdate, r segmentRef, c *columns, marks []segmentMark) error {
 	t, ok := st.tallyOf(c, marks) // before anything is put where the columns may lie
 	b := marksBytes(marks)
-	t.marks = sumOf(b)
+	t.marks = sumBehind(b)
 	if err := u.Put(r.name(partMarks), b); err != nil {
 		return err
 	}
@@ -113,8 +113,8 @@ func (st *indexState) putMarks(u IndexUpdate, r segmentRef, c *columns, marks []
 	return u.Put(r.name(partTally), t.bytes())
 }
 
-// sumOf is the checksum that stands behind sealed bytes; 0 where there are none.
-func sumOf(b []byte) uint32 {
+// sumBehind is the checksum that stands behind sealed bytes; 0 where there are none.
+func sumBehind(b []byte) uint32 {
 	if len(b) < 4 {
 		return 0
 	}
@@ -153,7 +153,7 @@ func tallyIn(v IndexView, r segmentRef) ([]byte, error) {
 	if len(b) <= 4 {
 		return nil, fmt.Errorf("%w: %s is cut off", ErrIndexDamaged, r.name(partTally))
 	}
-	if binary.LittleEndian.Uint32(b) != sumOf(got[1]) {
+	if binary.LittleEndian.Uint32(b) != sumBehind(got[1]) {
 		return nil, nil
 	}
 	return b[4:], nil
