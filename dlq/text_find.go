@@ -48,7 +48,8 @@ func (f *textFinder) in(text []byte) bool {
 		if at < 0 {
 			return false
 		}
-		if from += at; string(text[from:from+len(f.text)]) == string(f.text) {
+		from += at
+		if here := text[from : from+len(f.text)]; here[0] == f.text[0] && here[len(here)-1] == f.text[len(here)-1] && (len(here) <= 2 || string(here) == string(f.text)) {
 			return true
 		}
 		from++

@@ -41,22 +41,27 @@ func newTextMatch(whole *regexp.Regexp) *textMatch {
 }
 
 func (m *textMatch) match(text []byte) bool {
-	if !m.may(text) {
+	if !m.mayBy(text) {
 		return false
 	}
-	if quick := m.quick(); quick != nil {
+	if quick := m.quick(); quick != nil { // which is done as soon as runs are looked for
 		if matches, sure := quick.match(text); sure {
 			return matches
 		}
 	}
-	return m.whole.Match(text)
+	return m.hasRuns(text) && m.whole.Match(text)
 }
 
 // may is false where the expression matches nothing of the text for sure.
-func (m *textMatch) may(text []byte) bool {
-	if len(text) < m.least || m.pieces != nil && !slices.ContainsFunc(m.pieces, func(piece []byte) bool { return bytes.Contains(text, piece) }) {
-		return false
-	}
+func (m *textMatch) may(text []byte) bool { return m.mayBy(text) && m.hasRuns(text) }
+
+// mayBy is may by the size of the text, and by the pieces that are looked for.
+func (m *textMatch) mayBy(text []byte) bool {
+	return len(text) >= m.least && (m.pieces == nil || slices.ContainsFunc(m.pieces, func(piece []byte) bool { return bytes.Contains(text, piece) }))
+}
+
+// hasRuns says whether all runs that are needed are in a text.
+func (m *textMatch) hasRuns(text []byte) bool {
 	for i := range m.runs {
 		if !m.runs[i].in(text) {
 			return false
