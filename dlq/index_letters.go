@@ -72,8 +72,7 @@ func (st *indexState) append(u IndexUpdate, partition int32, s *segment) error {
 		joined.join(s)
 		s, p.Segments = joined, p.Segments[:small]
 	}
-	st.Seq++
-	ref := s.ref(st.Seq)
+	ref := s.ref(st.nextSeq())
 	p.Segments = append(p.Segments, ref)
 	return s.put(u, st, ref)
 }

@@ -178,8 +178,7 @@ func (st *indexState) rewrite(u IndexUpdate, ref segmentRef, gone []bool) ([]seg
 	if err := u.Delete(ref.names()...); err != nil || rest == nil {
 		return nil, err
 	}
-	st.Seq++
-	anew := rest.ref(st.Seq)
+	anew := rest.ref(st.nextSeq())
 	return []segmentRef{anew}, rest.put(u, st, anew)
 }
 

@@ -181,8 +181,7 @@ func (r *rewriting) segment(u IndexUpdate, st *indexState, partition int32, ref 
 	}
 	var refs []segmentRef
 	for _, s := range made {
-		st.Seq++
-		anew := s.ref(st.Seq)
+		anew := s.ref(st.nextSeq())
 		if err := s.put(u, st, anew); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -75,6 +76,17 @@ func (s segmentRef) name(part string) string { return part + strconv.FormatUint(
 
 func (s segmentRef) names() []string {
 	return []string{s.name(partColumns), s.name(partMarks), s.name(partErrors), s.name(partValues), s.name(partRecords), s.name(partErrorGrams), s.name(partValueGrams), s.name(partErrorPairs), s.name(partValuePairs), s.name(partTally)}
+}
+
+// nextSeq is the number of the next segment. One is left out, whose marks would be named as what says all about the index is: "m" and 19198 in base 36.
+func (st *indexState) nextSeq() uint64 {
+	for {
+		st.Seq++
+		names := segmentRef{Seq: st.Seq}.names()
+		if !slices.ContainsFunc(names, func(name string) bool { return name == nameMeta || name == nameKinds || name == nameFrom }) {
+			return st.Seq
+		}
+	}
 }
 
 // segment is one that is made, or read whole.
